@@ -1,0 +1,1 @@
+"""What is passed to `model.fit(callbacks=[...])`."""

@@ -1,0 +1,166 @@
+"""Trains a multilayer perceptron: how well does it do on a dataset of yours?
+
+Without arguments it trains on 1,797 handwritten digits, in seconds on a CPU, and
+writes to `runs/digits/`: the model of the best epoch (`model.keras`), the history
+(`history.csv`) and a picture of the curves (`curves.png`).
+
+    python examples/train.py
+    python examples/train.py --dataset mnist
+    python examples/train.py --arrays mine.npz --units 256 256 --epochs 20
+
+benchmarks/README.md says what it reached, over several seeds, and what it cost.
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+import keras
+import matplotlib
+import pandas as pd
+
+from zoo import datasets, mlp
+from zoo.devices import list_devices
+from zoo.files import replacing, writable_folder
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+
+def parse_arguments(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n\n")[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--dataset", default="digits", help="a TFDS dataset")
+    source.add_argument("--arrays", help="a .npz file with x_train, y_train, ...")
+    parser.add_argument("--units", type=int, nargs="*", default=[512, 512])
+    parser.add_argument("--dropout", type=float, default=0.2)
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument(
+        "--learning-rate", type=float, default=1e-3, help="falls to 0 along a cosine"
+    )
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--mixed-precision", choices=["float16", "bfloat16"])
+    parser.add_argument(
+        "--xla", action=argparse.BooleanOptionalAction, help="default: Keras decides"
+    )
+    parser.add_argument("--output", default="runs", help="folder of the results")
+    options = parser.parse_args(arguments)
+    if options.epochs < 1:
+        parser.error(f"argument --epochs: expected >= 1, received {options.epochs}")
+    if not options.learning_rate > 0:
+        parser.error(
+            f"argument --learning-rate: expected > 0, received {options.learning_rate}"
+        )
+    return options
+
+
+def load_data(options):
+    shared = {"batch_size": options.batch_size, "seed": options.seed}
+    if options.arrays:
+        name = Path(options.arrays).stem
+        return datasets.from_arrays(options.arrays, name=name, **shared)
+    return datasets.load(options.dataset, **shared)
+
+
+def build_model(data, options):
+    if data.vocabulary is not None:
+        raise ValueError(
+            f"'{data.name}' is text. Expected images or numbers, which suit an MLP."
+        )
+    model = mlp(
+        data.input_shape,
+        data.num_outputs,
+        units=options.units,
+        dropout=options.dropout,
+        preprocessing=data.normalization(),
+        postprocessing=data.denormalization() if data.task == "regression" else None,
+    )
+    schedule = keras.optimizers.schedules.CosineDecay(
+        options.learning_rate, decay_steps=options.epochs * len(data.train)
+    )
+    model.compile(
+        keras.optimizers.Adam(schedule),
+        data.loss,
+        metrics=data.metrics,
+        jit_compile="auto" if options.xla is None else options.xla,
+    )
+    return model
+
+
+def plot_curves(history, metric, best_epoch, title):
+    """Draws loss and metric of every epoch, on train and validation data."""
+    figure, panels = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for panel, name in zip(panels, ("loss", metric), strict=True):
+        for prefix, label in (("", "train (with dropout)"), ("val_", "validation")):
+            if prefix + name in history:
+                epochs = range(1, len(history) + 1)
+                panel.plot(epochs, history[prefix + name], label=label)
+        panel.axvline(best_epoch, color="gray", linestyle=":", label="best epoch")
+        panel.set(xlabel="epoch", ylabel=name)
+        panel.grid(alpha=0.3)
+    panels[0].set_yscale("log")
+    panels[1].legend()
+    figure.suptitle(title)
+    return figure
+
+
+def main(arguments=None):
+    start = time.perf_counter()
+    options = parse_arguments(arguments)
+    keras.utils.set_random_seed(options.seed)
+    if options.mixed_precision:
+        keras.config.set_dtype_policy(f"mixed_{options.mixed_precision}")
+    try:
+        output = writable_folder(options.output)
+        data = load_data(options)
+        model = build_model(data, options)
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    print(f"Keras {keras.__version__} on {keras.backend.backend()}: {list_devices()}")
+    print(data)
+    print(f"{model.name}: {model.count_params():,} parameters")
+
+    metric = "accuracy" if data.task == "classification" else "rmse"
+    folder = writable_folder(output / data.name.replace("/", "-"))
+    with replacing(folder / "model.keras") as best_model:
+        best = keras.callbacks.ModelCheckpoint(
+            best_model,
+            monitor=f"val_{metric}",
+            mode="max" if metric == "accuracy" else "min",
+            save_best_only=True,
+        )
+        history = model.fit(
+            data.train,
+            validation_data=data.validation,
+            epochs=options.epochs,
+            shuffle=False,
+            callbacks=[best],
+        )
+        model = keras.saving.load_model(best_model)
+    history = pd.DataFrame(history.history)
+    monitored = history[f"val_{metric}"]
+    best_epoch = 1 + (monitored.argmax() if metric == "accuracy" else monitored.argmin())
+    result = f"best epoch {best_epoch}: validation {metric} {best.best:.4f}"
+    if data.test is not None:
+        score = model.evaluate(data.test, verbose=0, return_dict=True)[metric]
+        result += f", test {metric} {score:.4f}"
+
+    history.index = pd.RangeIndex(1, len(history) + 1, name="epoch")
+    with replacing(folder / "history.csv") as path:
+        history.to_csv(path)
+    figure = plot_curves(history, metric, best_epoch, f"{data.name}, {result}")
+    with replacing(folder / "curves.png") as path:
+        figure.savefig(path, dpi=120)
+    plt.close(figure)
+    print(f"{data.name}, {result}")
+    print(f"{time.perf_counter() - start:.0f} s; results in {os.fspath(folder)}")
+
+
+if __name__ == "__main__":
+    main()

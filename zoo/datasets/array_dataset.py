@@ -1,0 +1,62 @@
+"""Batches of arrays for `fit`, on any backend."""
+
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+
+from ..arguments import check_integer
+from .arrays import Arrays
+from .order import Order
+
+
+class ArrayDataset(keras.utils.PyDataset):
+    """Batches arrays for `fit`, `evaluate` and `predict`, without TensorFlow.
+
+    Args:
+        arrays: The examples, an `Arrays`.
+        batch_size: Integer >= 1. The last batch is smaller where it does not divide
+            the number of examples.
+        order: The `Order` that shuffles the examples anew in every iteration.
+            Defaults to `None`: they keep the order in which they are stored.
+
+    Example:
+
+    >>> arrays = Arrays(np.arange(6.0), np.arange(6))
+    >>> [y.tolist() for x, y in ArrayDataset(arrays, batch_size=4)]
+    [[0, 1, 2, 3], [4, 5]]
+    """
+
+    def __init__(self, arrays: Arrays, batch_size: int, order: Order | None = None):
+        super().__init__()
+        self.arrays = arrays
+        self.batch_size = check_integer("batch_size", batch_size, minimum=1)
+        self.order = order
+        self._rows = None
+
+    def __len__(self) -> int:
+        return -(-len(self.arrays) // self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        if self.order is None:
+            return self.arrays.batch(batch)
+        if self._rows is None:  # someone looks at a batch before the first epoch
+            self._rows = self.order.permutation(len(self.arrays), self.order.counter)
+        return self.arrays.batch(self._rows[batch])
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        self.on_epoch_begin()
+        return super().__iter__()
+
+    def on_epoch_begin(self) -> None:
+        if self.order is not None:
+            self._rows = self.order.next_permutation(len(self.arrays))
+
+    def rebatch(self, batch_size: int) -> "ArrayDataset":
+        """Returns the same examples in the same order, in batches of another size.
+
+        Args:
+            batch_size: Integer >= 1.
+        """
+        return ArrayDataset(self.arrays, batch_size, self.order)

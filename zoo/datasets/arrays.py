@@ -1,0 +1,87 @@
+"""Arrays that hold the examples of one split, and the checks that they pass."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+CHUNK = 4096  # examples looked at at a time, so that no copy of all is made
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """The inputs and targets of one split, as they are stored.
+
+    Images are stored in their own integer type, a quarter of the size, and are
+    scaled to [0, 1] batch by batch.
+
+    Args:
+        x: Array of shape `(examples, *input_shape)`.
+        y: Array of shape `(examples, ...)`.
+        scale: What a batch of `x` is multiplied with as it is read, in float32.
+            `None` leaves `x` as it is stored.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    scale: float | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def batch(self, rows) -> tuple[np.ndarray, np.ndarray]:
+        """Returns `(x, y)` of these rows (a slice or an array of indices)."""
+        x = self.x[rows]
+        if self.scale is not None:
+            x = x.astype("float32") * np.float32(self.scale)
+        return x, self.y[rows]
+
+    def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields all `(x, y)` in chunks, in the order in which they are stored."""
+        for start in range(0, len(self), CHUNK):
+            yield self.batch(slice(start, start + CHUNK))
+
+
+def image_scale(dtype) -> float | None:
+    """Returns the factor that brings images of this type into [0, 1]."""
+    dtype = np.dtype(dtype)
+    if np.issubdtype(dtype, np.integer):
+        return 1.0 / np.iinfo(dtype).max
+    return None
+
+
+def check_finite(values: np.ndarray, where: str) -> None:
+    """Raises if `values` holds NaN or an infinity, naming the first row."""
+    if not np.issubdtype(values.dtype, np.floating):
+        return
+    for start in range(0, len(values), CHUNK):
+        chunk = values[start : start + CHUNK]
+        finite = np.isfinite(chunk).reshape(len(chunk), -1).all(axis=1)
+        if not finite.all():
+            row = start + int(np.argmin(finite))
+            raise ValueError(
+                f"Invalid values in {where}. Expected finite numbers. Received: NaN "
+                f"or an infinity, first in row {row}.\n"
+                "Drop such rows, or fill them in, before training."
+            )
+
+
+def check_labels(labels: np.ndarray, num_classes: int, where: str) -> None:
+    """Raises if a label is not one of `range(num_classes)`."""
+    outside = (labels < 0) | (labels >= num_classes)
+    if outside.any():
+        row = int(np.argmax(outside))
+        raise ValueError(
+            f"Invalid labels in {where}. Expected integers from 0 to "
+            f"{num_classes - 1} ({num_classes} classes). Received: {labels[row]} in "
+            f"row {row}; labels run from {labels.min()} to {labels.max()}."
+        )
+
+
+def check_not_empty(size: int, split: str, reason: str) -> None:
+    """Raises if a split has no examples."""
+    if size < 1:
+        raise ValueError(
+            f"The {split} split is empty. Expected at least one example. "
+            f"Received: {size}.\n{reason}"
+        )

@@ -1,0 +1,177 @@
+"""A dataset ready for `fit`, and the facts that a model needs to know of it."""
+
+from collections.abc import Callable, Iterator
+
+import keras
+import numpy as np
+
+from .order import Order
+
+TASKS = ("classification", "regression", "language_model")
+
+
+class Data:
+    """A dataset ready for `fit`, as `load` and `from_arrays` return it.
+
+    Attributes:
+        name: Name of the dataset.
+        train: Dataset of batches `(x, y)`, shuffled anew in every epoch: pass
+            `shuffle=False` to `fit`.
+        validation: Dataset of batches `(x, y)` in a fixed order, or `None`.
+        test: Dataset of batches `(x, y)` in a fixed order, or `None`.
+        order: The `Order` of `train`, whose `counter` can be read and set.
+        sizes: Number of examples in each split, a dict.
+        input_shape: Shape of one `x`, a tuple without the batch dimension.
+        num_outputs: Number of outputs that a model needs: classes, target values,
+            or tokens of the vocabulary.
+        task: "classification" (`y` is int32 of shape `(batch,)`), "regression" (`y`
+            is float32 of shape `(batch, num_outputs)`) or "language_model" (`y` is
+            int32 of shape `(batch, sequence_length)`, the next tokens).
+        class_names: List of strings, or `None` unless the task is classification.
+        feature_names: Names of the columns of a table, in order, or `None`.
+        vocabulary: List of tokens whose index is their id, with padding at 0 and
+            unknown at 1; or `None` unless `x` are token ids (int32). Every other `x`
+            is float32; images lie in [0, 1].
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        datasets: dict,
+        sizes: dict[str, int],
+        order: Order,
+        input_shape: tuple[int, ...],
+        num_outputs: int,
+        task: str,
+        train_batches: Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]],
+        class_names: list[str] | None = None,
+        feature_names: list[str] | None = None,
+        vocabulary: list[str] | None = None,
+        text_vectorization: Callable[[], keras.layers.Layer] | None = None,
+    ):
+        self.name = name
+        self.train = datasets["train"]
+        self.validation = datasets.get("validation")
+        self.test = datasets.get("test")
+        self.sizes = {split: sizes[split] for split in datasets}
+        self.order = order
+        self.input_shape = input_shape
+        self.num_outputs = num_outputs
+        self.task = task
+        self.class_names = class_names
+        self.feature_names = feature_names
+        self.vocabulary = vocabulary
+        self._train_batches = train_batches
+        self._text_vectorization = text_vectorization
+
+    @property
+    def loss(self) -> keras.losses.Loss:
+        """What to compile with: a new loss that fits a model that ends in logits."""
+        if self.task == "regression":
+            return keras.losses.MeanSquaredError()
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    @property
+    def metrics(self) -> list:
+        """What to compile with: new metrics that fit a model that ends in logits."""
+        if self.task == "regression":
+            return [
+                keras.metrics.RootMeanSquaredError(name="rmse"),
+                keras.metrics.MeanAbsoluteError(name="mae"),
+            ]
+        return ["accuracy"]
+
+    def normalization(self) -> keras.layers.Normalization:
+        """Returns a layer that brings inputs to mean 0 and variance 1, for training.
+
+        The moments are those of the train split, one mean and one deviation for
+        every entry of the last axis: a column of a table, a channel of an image.
+        A column that is constant keeps scale 1.
+
+        Returns:
+            A new, adapted `keras.layers.Normalization`.
+
+        Raises:
+            ValueError: If the inputs are token ids.
+        """
+        if self.vocabulary is not None:
+            raise ValueError(
+                f"The inputs of '{self.name}' are token ids, which cannot be "
+                "normalized. Expected images, tables or other numbers.\n"
+                "Embed them instead: `keras.layers.Embedding`."
+            )
+        mean, variance = _moments(x for x, _ in self._train_batches())
+        return keras.layers.Normalization(
+            axis=-1, mean=mean, variance=variance, name="normalization"
+        )
+
+    def denormalization(self) -> keras.layers.Normalization:
+        """Returns a layer that brings outputs to the mean and variance of targets.
+
+        A model that ends in it learns targets of mean 0 and variance 1, and yet
+        predicts in the units of the data, in which loss and metrics are measured.
+
+        Returns:
+            A new, adapted `keras.layers.Normalization` with `invert=True`.
+
+        Raises:
+            ValueError: If the task is not regression.
+        """
+        if self.task != "regression":
+            raise ValueError(
+                f"The targets of '{self.name}' are classes, which have no mean. "
+                f"Expected a regression. Received: task={self.task!r}"
+            )
+        mean, variance = _moments(y for _, y in self._train_batches())
+        return keras.layers.Normalization(
+            axis=-1,
+            mean=mean,
+            variance=variance,
+            invert=True,
+            dtype=keras.config.dtype_policy().variable_dtype,
+            name="denormalization",
+        )
+
+    def text_vectorization(self) -> keras.layers.TextVectorization:
+        """Returns the layer that made token ids of texts, for texts of your own.
+
+        Returns:
+            A new, adapted `keras.layers.TextVectorization`, which needs TensorFlow.
+
+        Raises:
+            ValueError: If the dataset was not loaded from texts.
+        """
+        if self._text_vectorization is None:
+            raise ValueError(
+                f"'{self.name}' was not loaded from texts, so no layer made token ids "
+                "of them."
+            )
+        return self._text_vectorization()
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{size:,} {split}" for split, size in self.sizes.items())
+        return (
+            f"<Data '{self.name}': {self.task} of inputs {self.input_shape} into "
+            f"{self.num_outputs} outputs; {sizes}>"
+        )
+
+
+def _moments(batches: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance over all but the last axis, in one pass and float64.
+
+    Batches are merged by Chan, Golub & LeVeque, "Updating Formulae and a Pairwise
+    Algorithm for Computing Sample Variances" (1979), equation 2.1.
+    """
+    count, mean, squares, low, high = 0, 0.0, 0.0, np.inf, -np.inf
+    for batch in batches:
+        rows = np.asarray(batch, "float64").reshape(-1, batch.shape[-1])
+        size, shift = len(rows), rows.mean(axis=0) - mean
+        squares = squares + size * rows.var(axis=0)
+        squares = squares + shift**2 * (count * size / (count + size))
+        mean = mean + shift * (size / (count + size))
+        count += size
+        low = np.minimum(low, rows.min(axis=0))
+        high = np.maximum(high, rows.max(axis=0))
+    variance = np.where(low == high, 1.0, squares / count)
+    return mean.astype("float32"), variance.astype("float32")

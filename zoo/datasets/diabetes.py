@@ -1,0 +1,50 @@
+"""Progression of diabetes."""
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from .shipped import ShippedBuilder
+
+
+class Diabetes(ShippedBuilder):
+    """442 diabetes patients, from scikit-learn: ten columns and a number to predict.
+
+    The target measures the progression of the disease one year after the columns
+    were taken (age, sex, body mass index, blood pressure, six blood serum values, in
+    their own units). The one split, "train", holds all patients.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        columns = ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description="442 diabetes patients: ten columns, disease progression.",
+            homepage="https://doi.org/10.1214/009053604000000067",
+            features=tfds.features.FeaturesDict(
+                {
+                    "features": dict.fromkeys(columns, np.float32),
+                    "progression": np.float32,
+                }
+            ),
+            supervised_keys=("features", "progression"),
+            citation=(
+                "B. Efron, T. Hastie, I. Johnstone and R. Tibshirani. Least Angle "
+                "Regression. The Annals of Statistics 32(2), 2004."
+            ),
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager):
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self):
+        from sklearn.datasets import load_diabetes
+
+        data = load_diabetes(scaled=False)
+        for index, (row, target) in enumerate(
+            zip(data.data, data.target, strict=True)
+        ):
+            features = dict(zip(data.feature_names, row.tolist(), strict=True))
+            yield index, {"features": features, "progression": float(target)}

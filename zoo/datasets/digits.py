@@ -1,0 +1,47 @@
+"""Handwritten digits, 8x8."""
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from .shipped import ShippedBuilder
+
+
+class Digits(ShippedBuilder):
+    """1,797 handwritten digits of 8x8 pixels, from scikit-learn.
+
+    They are the test part of the UCI data set "Optical Recognition of Handwritten
+    Digits". Pixels run from 0 to 16 there, and from 0 to 255 here. The one split,
+    "train", holds all of them.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description="1,797 handwritten digits of 8x8 pixels, in 10 classes.",
+            homepage="https://doi.org/10.24432/C50P49",
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(shape=(8, 8, 1)),
+                    "label": tfds.features.ClassLabel(num_classes=10),
+                }
+            ),
+            supervised_keys=("image", "label"),
+            citation=(
+                "E. Alpaydin and C. Kaynak. Optical Recognition of Handwritten Digits. "
+                "UCI Machine Learning Repository, 1998."
+            ),
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager):
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self):
+        from sklearn.datasets import load_digits
+
+        pixels, labels = load_digits(return_X_y=True)
+        images = np.rint(pixels * (255 / 16)).astype("uint8").reshape(-1, 8, 8, 1)
+        for index, (image, label) in enumerate(zip(images, labels, strict=True)):
+            yield index, {"image": image, "label": int(label)}

@@ -1,0 +1,260 @@
+"""Reads from a TFDS dataset's features how its examples become `(x, y)`.
+
+The kinds of datasets that are mapped:
+
+- image: an image and a label;
+- table: a dict of scalars and short vectors, and a label or numeric target;
+- tensor: one numeric tensor of known shape, and a label or numeric target;
+- text: one text and a label;
+- language_model: text alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+MAPPED = (
+    "Mapped are: image + label; a tensor of known shape, or a dict of scalars and "
+    "vectors (numbers, booleans, categories) + label or numeric target; text + "
+    "label; text alone."
+)
+FIX = (
+    "Load it with `tfds.load`, make arrays of it, and pass them to "
+    "`zoo.datasets.from_arrays`."
+)
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """How an example becomes `(x, y)`.
+
+    Args:
+        kind: "image", "table", "tensor", "text" or "language_model".
+        task: "classification", "regression" or "language_model".
+        function: Maps a TFDS example to `(x, y)` in TensorFlow. A language model has
+            no `y` yet: both are the text.
+        class_names: List of strings, or `None` unless the task is classification.
+        num_targets: Number of target values of a regression, else `None`.
+        feature_names: Names of the columns of a table, else `None`.
+    """
+
+    kind: str
+    task: str
+    function: Callable
+    class_names: list[str] | None = None
+    num_targets: int | None = None
+    feature_names: list[str] | None = None
+
+
+def read_features(info, image_size: tuple[int, int] | None = None) -> Mapping:
+    """Reads how the examples of a dataset become `(x, y)`.
+
+    Args:
+        info: The `tfds.core.DatasetInfo` of a prepared dataset.
+        image_size: `(height, width)` to which images are resized. Defaults to
+            `None`: they keep their size, which must be one for all.
+
+    Returns:
+        A `Mapping`.
+
+    Raises:
+        ValueError: If the features cannot be mapped.
+    """
+    import tensorflow_datasets as tfds
+
+    features = info.features
+    if not isinstance(features, tfds.features.FeaturesDict):
+        raise _unmapped(info, f"its examples are {type(features).__name__}, no dict")
+    inputs_key, target_key = _keys(info)
+    inputs = _select(features, inputs_key)
+    if target_key is None or target_key == inputs_key:
+        if isinstance(inputs, tfds.features.Text):
+            return Mapping(
+                "language_model", "language_model", lambda e: (e[inputs_key],) * 2
+            )
+        raise _unmapped(info, "it has no label and no numeric target")
+
+    target = _select(features, target_key)
+    task, facts, read_target = _read_target(info, target_key, target)
+    kind, names, read_inputs = _read_inputs(info, inputs_key, inputs, image_size)
+    if kind in ("image", "text") and task != "classification":
+        raise _unmapped(info, f"{kind} with a numeric target")
+
+    def function(example):
+        return (
+            read_inputs(_select(example, inputs_key)),
+            read_target(_select(example, target_key)),
+        )
+
+    return Mapping(kind, task, function, feature_names=names, **facts)
+
+
+def _keys(info):
+    """The keys of inputs and target: what TFDS says, else what can be only one."""
+    import tensorflow_datasets as tfds
+
+    features = info.features
+    if info.supervised_keys is not None:
+        if len(info.supervised_keys) != 2:
+            raise _unmapped(info, f"its supervised keys are {info.supervised_keys}")
+        return info.supervised_keys
+    if len(features) == 1:
+        return next(iter(features)), None
+    labels = [k for k, f in features.items() if isinstance(f, tfds.features.ClassLabel)]
+    if len(labels) != 1:
+        raise _unmapped(
+            info, f"it names no supervised keys, and {len(labels)} features are labels"
+        )
+    for kind in (tfds.features.Image, tfds.features.Text):
+        keys = [k for k, f in features.items() if isinstance(f, kind)]
+        if len(keys) == 1:
+            return keys[0], labels[0]
+        if keys:
+            raise _unmapped(info, f"several features are {kind.__name__}: {keys}")
+    return {key: key for key in features if key not in labels}, labels[0]
+
+
+def _select(tree, key):
+    """Follows a supervised key: a name, or a dict or tuple of such."""
+    if isinstance(key, str):
+        return tree[key]
+    if isinstance(key, dict):
+        return {name: _select(tree, inner) for name, inner in key.items()}
+    return {str(inner): _select(tree, inner) for inner in key}
+
+
+def _read_target(info, key, feature):
+    """Returns task, facts for `Mapping`, and the function that reads the target."""
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    if isinstance(feature, tfds.features.ClassLabel):
+        if not feature.num_classes:
+            raise _unmapped(info, f"its label {key!r} does not know its classes")
+        facts = {"class_names": list(feature.names)}
+        return "classification", facts, lambda y: tf.cast(y, tf.int32)
+    if not _is_numeric(feature) or len(feature.shape) > 1:
+        raise _unmapped(info, f"its target {key!r} is {_describe(feature)}")
+    if feature.np_dtype == bool:
+        facts = {"class_names": ["False", "True"]}
+        return "classification", facts, lambda y: tf.cast(y, tf.int32)
+    size = feature.shape[0] if feature.shape else 1
+    return (
+        "regression",
+        {"num_targets": size},
+        lambda y: tf.reshape(tf.cast(y, tf.float32), (size,)),
+    )
+
+
+def _read_inputs(info, key, feature, image_size):
+    """Returns kind, column names, and the function that reads the inputs."""
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    if isinstance(feature, tfds.features.Image):
+        return "image", None, _image_reader(info, key, feature, image_size)
+    if image_size is not None:
+        raise ValueError(
+            "Invalid value for argument `image_size`. Expected None, since the inputs "
+            f"of dataset '{info.name}' are no images. Received: "
+            f"image_size={image_size!r}"
+        )
+    if isinstance(feature, tfds.features.Text):
+        return "text", None, lambda text: text
+    if hasattr(feature, "items"):
+        names, function = _table_reader(info, feature)
+        return "table", names, function
+    if _is_numeric(feature):
+        kind = "table" if len(feature.shape) == 1 else "tensor"
+        shape = feature.shape or (1,)
+        names = [f"{key}[{i}]" for i in range(shape[0])] if kind == "table" else None
+        return kind, names, lambda x: tf.reshape(tf.cast(x, tf.float32), shape)
+    raise _unmapped(info, f"its input {key!r} is {_describe(feature)}")
+
+
+def _image_reader(info, key, feature, image_size):
+    import tensorflow as tf
+
+    if image_size is None:
+        if None in feature.shape:
+            raise ValueError(
+                f"The images {key!r} of dataset '{info.name}' have no fixed size. "
+                f"Expected one size for all. Received: shape={feature.shape}\n"
+                "Pass `image_size=(height, width)` to resize them."
+            )
+        return lambda image: image
+    dtype = tf.as_dtype(feature.np_dtype)
+
+    def resize(image):
+        resized = tf.image.resize(image, image_size, antialias=True)
+        if not dtype.is_integer:
+            return resized
+        return tf.cast(tf.round(tf.clip_by_value(resized, 0, dtype.max)), dtype)
+
+    return resize
+
+
+def _table_reader(info, features):
+    """Stacks the columns in the order of their names; categories become one-hot."""
+    import tensorflow as tf
+
+    flat = dict(sorted(_flatten(features)))
+    names = []
+    for name, feature in flat.items():
+        if not _is_numeric(feature) or len(feature.shape) > 1:
+            raise _unmapped(info, f"its column {name!r} is {_describe(feature)}")
+        classes = getattr(feature, "names", None)
+        if classes is not None:
+            names += [f"{name}={value}" for value in classes]
+        elif feature.shape:
+            names += [f"{name}[{i}]" for i in range(feature.shape[0])]
+        else:
+            names.append(name)
+
+    def function(example):
+        columns = []
+        for name, value in sorted(_flatten(example)):
+            num_classes = getattr(flat[name], "num_classes", None)
+            if num_classes is not None:
+                value = tf.one_hot(value, num_classes)
+            columns.append(tf.reshape(tf.cast(value, tf.float32), (-1,)))
+        row = tf.concat(columns, axis=0)
+        row.set_shape((len(names),))
+        return row
+
+    return names, function
+
+
+def _flatten(tree, prefix=""):
+    """Yields (name, leaf) of nested dicts, names joined by a slash."""
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if hasattr(value, "items"):
+            yield from _flatten(value, f"{name}/")
+        else:
+            yield name, value
+
+
+def _is_numeric(feature) -> bool:
+    """True for a tensor of numbers or booleans of known shape."""
+    import numpy as np
+    import tensorflow_datasets as tfds
+
+    if not isinstance(feature, tfds.features.Tensor):
+        return False
+    is_number = np.issubdtype(feature.np_dtype, np.number) or feature.np_dtype == bool
+    return is_number and None not in feature.shape
+
+
+def _describe(feature) -> str:
+    shape, dtype = getattr(feature, "shape", None), getattr(feature, "dtype", None)
+    name = type(feature).__name__
+    if isinstance(shape, tuple) and dtype is not None:
+        return f"{name}(shape={shape}, dtype={getattr(dtype, '__name__', dtype)})"
+    return name
+
+
+def _unmapped(info, reason: str) -> ValueError:
+    return ValueError(
+        f"Cannot map the features of dataset '{info.name}': {reason}. {MAPPED} "
+        f"Received: {info.features}\n{FIX}"
+    )
