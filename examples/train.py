@@ -12,7 +12,7 @@ benchmarks/README.md says what it reached, over several seeds, and what it cost.
 """
 
 import argparse
-import os
+import operator
 import sys
 import time
 from pathlib import Path
@@ -27,6 +27,11 @@ from zoo.files import replacing, writable_folder
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+
+METRICS = {  # what tells the best epoch, and when a value is no worse than another
+    "classification": ("accuracy", "max", operator.ge),
+    "regression": ("rmse", "min", operator.le),
+}
 
 
 def parse_arguments(arguments=None):
@@ -53,6 +58,10 @@ def parse_arguments(arguments=None):
     options = parser.parse_args(arguments)
     if options.epochs < 1:
         parser.error(f"argument --epochs: expected >= 1, received {options.epochs}")
+    if not 0 <= options.seed < 2**32:
+        parser.error(
+            f"argument --seed: expected 0 to {2**32 - 1}, received {options.seed}"
+        )
     if not options.learning_rate > 0:
         parser.error(
             f"argument --learning-rate: expected > 0, received {options.learning_rate}"
@@ -126,15 +135,13 @@ def main(arguments=None):
     print(data)
     print(f"{model.name}: {model.count_params():,} parameters")
 
-    metric = "accuracy" if data.task == "classification" else "rmse"
+    metric, mode, no_worse = METRICS[data.task]
     folder = writable_folder(output / data.name.replace("/", "-"))
     with replacing(folder / "model.keras") as best_model:
         best = keras.callbacks.ModelCheckpoint(
-            best_model,
-            monitor=f"val_{metric}",
-            mode="max" if metric == "accuracy" else "min",
-            save_best_only=True,
+            best_model, monitor=f"val_{metric}", mode=mode, save_best_only=True
         )
+        best.monitor_op = no_worse  # of equal epochs, the later
         history = model.fit(
             data.train,
             validation_data=data.validation,
@@ -144,14 +151,13 @@ def main(arguments=None):
         )
         model = keras.saving.load_model(best_model)
     history = pd.DataFrame(history.history)
-    monitored = history[f"val_{metric}"]
-    best_epoch = 1 + (monitored.argmax() if metric == "accuracy" else monitored.argmin())
+    history.index = pd.RangeIndex(1, len(history) + 1, name="epoch")
+    best_epoch = history.index[history[f"val_{metric}"] == best.best].max()
     result = f"best epoch {best_epoch}: validation {metric} {best.best:.4f}"
     if data.test is not None:
         score = model.evaluate(data.test, verbose=0, return_dict=True)[metric]
         result += f", test {metric} {score:.4f}"
 
-    history.index = pd.RangeIndex(1, len(history) + 1, name="epoch")
     with replacing(folder / "history.csv") as path:
         history.to_csv(path)
     figure = plot_curves(history, metric, best_epoch, f"{data.name}, {result}")
@@ -159,7 +165,7 @@ def main(arguments=None):
         figure.savefig(path, dpi=120)
     plt.close(figure)
     print(f"{data.name}, {result}")
-    print(f"{time.perf_counter() - start:.0f} s; results in {os.fspath(folder)}")
+    print(f"{time.perf_counter() - start:.0f} s; results in {folder}")
 
 
 if __name__ == "__main__":

@@ -36,9 +36,8 @@ def _jax() -> list[str]:
 
 def _torch() -> list[str]:
     import torch
-    from keras.src.backend.torch import get_device
 
-    device = torch.device(get_device())
+    device = keras.ops.zeros(()).device  # where Keras puts what it computes
     if device.type == "cuda":
         return [f"GPU {torch.cuda.get_device_name(device)}"]
     return [] if device.type == "cpu" else [device.type.upper()]

@@ -20,7 +20,9 @@ RECTIFIERS = (
 HEAD_SCALE = 0.1
 
 
-def hidden_initializer(activation: keras.layers.Layer) -> keras.initializers.Initializer:
+def hidden_initializer(
+    activation: keras.layers.Layer,
+) -> keras.initializers.Initializer:
     """Returns new initial weights for a layer that this activation follows.
 
     He et al. (2015, "Delving Deep into Rectifiers", equation 10) for ReLU and its

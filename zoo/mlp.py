@@ -92,7 +92,8 @@ def mlp(
     _check_layer("augmentation", augmentation)
     _check_layer("postprocessing", postprocessing)
     activation = _activation_layer(activation)
-    kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+    kernel_initializer = _initializer(kernel_initializer, activation)
+    kernel_regularizer = _regularizer(kernel_regularizer)
 
     inputs = keras.Input(input_shape, name="input")
     x = inputs
@@ -106,7 +107,7 @@ def mlp(
         hidden = f"hidden_{index}"
         x = keras.layers.Dense(
             size,
-            kernel_initializer=_initializer(kernel_initializer, activation),
+            kernel_initializer=_clone(kernel_initializer),
             kernel_regularizer=kernel_regularizer,
             name=hidden,
         )(x)
@@ -132,7 +133,10 @@ def _check_units(units) -> tuple[int, ...]:
     if not valid or not all(is_integer(size) and size >= 1 for size in units):
         fix = f"One hidden layer is `units=({units},)`." if is_integer(units) else ""
         raise invalid_argument(
-            "units", "a sequence of integers >= 1, one for each hidden layer", units, fix
+            "units",
+            "a sequence of integers >= 1, one for each hidden layer",
+            units,
+            fix,
         )
     return tuple(int(size) for size in units)
 
@@ -158,11 +162,28 @@ def _copy(layer: keras.layers.Layer, name: str) -> keras.layers.Layer:
     return type(layer).from_config({**layer.get_config(), "name": name})
 
 
-def _initializer(initializer, activation) -> keras.initializers.Initializer:
-    """A new initializer for every layer, so that no two draw the same weights."""
+def _initializer(initializer, activation):
     if isinstance(initializer, str) and initializer == "auto":
         return hidden_initializer(activation)
-    initializer = keras.initializers.get(initializer)
+    try:
+        return keras.initializers.get(initializer)
+    except ValueError:
+        raise invalid_argument(
+            "kernel_initializer", "'auto', or a Keras initializer", initializer
+        ) from None
+
+
+def _regularizer(regularizer):
+    try:
+        return keras.regularizers.get(regularizer)
+    except ValueError:
+        raise invalid_argument(
+            "kernel_regularizer", "a Keras regularizer or None", regularizer
+        ) from None
+
+
+def _clone(initializer):
+    """A copy for every layer, since one instance draws the same values each time."""
     if isinstance(initializer, keras.initializers.Initializer):
         return initializer.clone()
     return initializer

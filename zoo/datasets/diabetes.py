@@ -43,8 +43,6 @@ class Diabetes(ShippedBuilder):
         from sklearn.datasets import load_diabetes
 
         data = load_diabetes(scaled=False)
-        for index, (row, target) in enumerate(
-            zip(data.data, data.target, strict=True)
-        ):
+        for index, (row, target) in enumerate(zip(data.data, data.target, strict=True)):
             features = dict(zip(data.feature_names, row.tolist(), strict=True))
             yield index, {"features": features, "progression": float(target)}

@@ -12,6 +12,8 @@ The kinds of datasets that are mapped:
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 MAPPED = (
     "Mapped are: image + label; a tensor of known shape, or a dict of scalars and "
     "vectors (numbers, booleans, categories) + label or numeric target; text + "
@@ -134,7 +136,7 @@ def _read_target(info, key, feature):
         return "classification", facts, lambda y: tf.cast(y, tf.int32)
     if not _is_numeric(feature) or len(feature.shape) > 1:
         raise _unmapped(info, f"its target {key!r} is {_describe(feature)}")
-    if feature.np_dtype == bool:
+    if np.issubdtype(feature.np_dtype, np.bool_):
         facts = {"class_names": ["False", "True"]}
         return "classification", facts, lambda y: tf.cast(y, tf.int32)
     size = feature.shape[0] if feature.shape else 1
@@ -236,12 +238,11 @@ def _flatten(tree, prefix=""):
 
 def _is_numeric(feature) -> bool:
     """True for a tensor of numbers or booleans of known shape."""
-    import numpy as np
     import tensorflow_datasets as tfds
 
     if not isinstance(feature, tfds.features.Tensor):
         return False
-    is_number = np.issubdtype(feature.np_dtype, np.number) or feature.np_dtype == bool
+    is_number = any(np.issubdtype(feature.np_dtype, t) for t in (np.number, np.bool_))
     return is_number and None not in feature.shape
 
 

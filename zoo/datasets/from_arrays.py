@@ -22,7 +22,6 @@ from .splits import PARTS
 logger = logging.getLogger(__name__)
 
 
-
 def from_arrays(
     train,
     *,
@@ -144,8 +143,6 @@ def _split(train, validation, test) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             fraction = check_fraction(part, value)
             if fraction:
                 pairs["train"], pairs[part] = _cut(pairs["train"], part, fraction)
-    for part, (x, _) in pairs.items():
-        check_not_empty(len(x), part, "Give it examples, or leave it out.")
     return {part: pairs[part] for part in PARTS if part in pairs}
 
 
@@ -178,6 +175,7 @@ def _pair(part: str, value) -> tuple[np.ndarray, np.ndarray]:
             f"Invalid arrays for `{part}`. Expected x of shape (examples, ...) and y "
             f"of the same length. Received: x of shape {x.shape}, y of shape {y.shape}"
         )
+    check_not_empty(len(x), part, "Give it examples, or leave it out.")
     for key, values in (("x", x), ("y", y)):
         if not (np.issubdtype(values.dtype, np.number) or values.dtype == bool):
             raise ValueError(

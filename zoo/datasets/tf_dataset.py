@@ -68,8 +68,9 @@ def streamed(examples, size: int, batch_size: int, scale=None, order=None, buffe
 
     def shuffled(seed):
         # Here, inside a traced function, this sets the seed of its graph alone. A
-        # shuffle mixes it in, and without this line it would be the global seed.
-        tf.random.set_seed(0)
+        # shuffle mixes it in, and without this line it would be the global seed. (Not
+        # 0: then TensorFlow would ask whether `seed`, a tensor, is 0 as well.)
+        tf.random.set_seed(1)
         return examples.shuffle(buffer, seed=seed, reshuffle_each_iteration=False)
 
     def scaled(x, y):

@@ -1,0 +1,61 @@
+"""What all tests share: a cache of their own, and markers that skip with a reason."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+# A cache of this run alone, so that no test reads what an earlier one prepared.
+_cache = tempfile.TemporaryDirectory(prefix="kerascope-tests-")
+os.environ["KERASCOPE_DATA_DIR"] = _cache.name
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import keras
+
+ROOT = Path(__file__).parent.parent
+
+
+def pytest_runtest_setup(item):
+    for marker in item.iter_markers("tensorflow_only"):
+        if keras.backend.backend() != "tensorflow":
+            pytest.skip(f"TensorFlow only: {marker.kwargs['reason']}")
+    for marker in item.iter_markers("real_data"):
+        folder = Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets"))
+        for name in marker.args:
+            if not (folder.expanduser() / name).is_dir():
+                pytest.skip(f"needs '{name}' prepared in TFDS_DATA_DIR")
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def run_python(tmp_path):
+    """Runs code or a script in a new Python process, and returns what it printed."""
+
+    def run(*arguments, check=True, **environment):
+        result = subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        if check:
+            assert result.returncode == 0, result.stderr[-3000:]
+        return result
+
+    return run
+
+
+@pytest.fixture
+def root():
+    """The folder of the checkout."""
+    return ROOT

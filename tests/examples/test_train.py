@@ -1,0 +1,111 @@
+import sys
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_digits
+
+
+@pytest.fixture
+def train(root, monkeypatch):
+    """The example's `main`, in this process."""
+    monkeypatch.syspath_prepend(str(root / "examples"))
+    sys.modules.pop("train", None)
+    import train
+
+    yield train.main
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture
+def arrays(tmp_path):
+    pixels, labels = load_digits(return_X_y=True)
+    images = np.rint(pixels * (255 / 16)).astype("uint8").reshape(-1, 8, 8)
+    np.savez(
+        tmp_path / "mine.npz",
+        x_train=images[:1500],
+        y_train=labels[:1500],
+        x_test=images[1500:],
+        y_test=labels[1500:],
+    )
+    return str(tmp_path / "mine.npz")
+
+
+def test_arrays(train, arrays, tmp_path, capsys):
+    train(["--arrays", arrays, "--epochs", "5", "--output", str(tmp_path / "runs")])
+    folder = tmp_path / "runs" / "mine"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *("curves.png", "history.csv", "model.keras")
+    ]
+    history = pd.read_csv(folder / "history.csv", index_col="epoch")
+    assert history.index.tolist() == [1, 2, 3, 4, 5]
+    printed = capsys.readouterr().out
+    best = history["val_accuracy"].max()
+    assert keras.backend.backend() in printed
+
+    model = keras.saving.load_model(folder / "model.keras")
+    with np.load(arrays) as file:
+        x, y = file["x_test"][..., None] / np.float32(255), file["y_test"]
+    accuracy = (model.predict(x, verbose=0).argmax(axis=1) == y).mean()
+    assert accuracy > 0.8
+    assert f"validation accuracy {best:.4f}, test accuracy {accuracy:.4f}" in printed
+
+
+def test_default_dataset_and_options(train, tmp_path, capsys):
+    options = "--units 32 --epochs 2 --batch-size 64 --seed 3 --learning-rate 0.01"
+    output = ["--mixed-precision", "bfloat16", "--output", str(tmp_path)]
+    train([*options.split(), "--no-xla", *output])
+    printed = capsys.readouterr().out
+    assert f"mlp: {64 * 32 + 32 + 33 * 10:,} parameters" in printed
+    model = keras.saving.load_model(tmp_path / "digits" / "model.keras")
+    assert model.get_layer("hidden_1").compute_dtype == "bfloat16"
+
+
+def test_regression(train, tmp_path, capsys):
+    train(["--dataset", "diabetes", "--epochs", "10", "--output", str(tmp_path)])
+    printed = capsys.readouterr().out
+    rmse = float(printed.split("test rmse ")[-1].split()[0])
+    assert rmse < 70  # that of the mean of all targets is 77
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--units", "0"], "`units`. Expected a sequence of integers >= 1"),
+        (["--dropout", "1.5"], r"`dropout`. Expected a float in \[0, 1\)"),
+        (["--batch-size", "0"], "`batch_size`. Expected an integer >= 1"),
+        (["--dataset", "digit"], "Did you mean 'digits'"),
+        (["--arrays", "none.npz"], "`train`. Expected"),
+        (["--output", "FILE/runs"], "Cannot write to folder"),
+    ],
+)
+def test_bad_options_end_with_one_sentence(train, tmp_path, arguments, message):
+    (tmp_path / "file").write_text("a file, where even root can make no folder")
+    if "--output" not in arguments:
+        arguments = [*arguments, "--output", str(tmp_path)]
+    arguments = [a.replace("FILE", str(tmp_path / "file")) for a in arguments]
+    with pytest.raises(SystemExit, match=message):
+        train(arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epochs", "0"], "argument --epochs: expected >= 1, received 0"),
+        (["--learning-rate", "-1"], "argument --learning-rate: expected > 0"),
+        (["--seed", "-1"], "argument --seed: expected 0 to 4294967295, received -1"),
+        (["--mixed-precision", "float8"], "invalid choice"),
+        (["--dataset", "mnist", "--arrays", "a.npz"], "not allowed with"),
+    ],
+)
+def test_bad_options_of_the_parser(train, arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        train(arguments)
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.real_data("imdb_reviews")
+def test_text_is_refused(train, tmp_path):
+    with pytest.raises(SystemExit, match="'imdb_reviews' is text. Expected images"):
+        train(["--dataset", "imdb_reviews", "--output", str(tmp_path)])

@@ -1,0 +1,59 @@
+"""The three packages without TensorFlow, and what they export."""
+
+import importlib
+
+import pytest
+
+# Makes TensorFlow and TFDS look as if they were not installed.
+BLOCK = """
+import sys
+from importlib.machinery import PathFinder
+
+find_spec = PathFinder.find_spec
+
+def without_tensorflow(name, path=None, target=None):
+    if name.split(".")[0] in ("tensorflow", "tensorflow_datasets"):
+        return None
+    return find_spec(name, path, target)
+
+PathFinder.find_spec = without_tensorflow
+"""
+
+USE = """
+import numpy as np
+import callbacks, tuning
+from zoo import datasets, mlp
+
+x = np.random.default_rng(0).random((200, 4, 4, 1))
+y = (x.mean(axis=(1, 2, 3)) > 0.5).astype(int)
+data = datasets.from_arrays((x, y), batch_size=32, test=0.2)
+model = mlp(data.input_shape, data.num_outputs, units=(8,),
+            preprocessing=data.normalization())
+model.compile("adam", data.loss, metrics=data.metrics)
+model.fit(data.train, validation_data=data.validation, epochs=2, shuffle=False,
+          verbose=0)
+model.evaluate(data.test, verbose=0)
+try:
+    datasets.load("digits")
+except ImportError as error:
+    assert "from_arrays" in str(error)
+else:
+    raise AssertionError("load worked without TensorFlow")
+assert "tensorflow" not in sys.modules
+print("works")
+"""
+
+
+@pytest.mark.parametrize("package", ["zoo", "zoo.datasets", "callbacks", "tuning"])
+def test_every_exported_name_is_there_and_documented(package):
+    module = importlib.import_module(package)
+    assert module.__doc__
+    for name in getattr(module, "__all__", ()):
+        assert getattr(module, name).__doc__, name
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_they_work_where_tensorflow_and_tfds_cannot_be_imported(backend, run_python):
+    pytest.importorskip(backend, reason=f"the {backend} backend is not installed")
+    result = run_python("-c", BLOCK + USE, KERAS_BACKEND=backend)
+    assert result.stdout.endswith("works\n")

@@ -1,0 +1,481 @@
+import logging
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from zoo import datasets
+from zoo.datasets.load import load
+
+
+def arrays(dataset):
+    batches = list(dataset.as_numpy_iterator())
+    return tuple(np.concatenate(part) for part in zip(*batches, strict=True))
+
+
+def images(count, start=0):
+    return [
+        {"image": np.full((2, 2, 1), start + i, "uint8"), "label": i % 3}
+        for i in range(count)
+    ]
+
+
+IMAGE_FEATURES = {
+    "image": tfds.features.Image(shape=(2, 2, 1)),
+    "label": tfds.features.ClassLabel(names=["a", "b", "c"]),
+}
+
+
+@pytest.fixture
+def image_folder(make_builder):
+    splits = {"train": images(50), "test": images(10, start=200)}
+    return make_builder(IMAGE_FEATURES, splits, ("image", "label"))
+
+
+class TestImages:
+    def test_facts(self, image_folder):
+        data = load("made_up", data_dir=image_folder, batch_size=8)
+        assert data.sizes == {"train": 45, "validation": 5, "test": 10}
+        assert data.input_shape == (2, 2, 1)
+        assert data.num_outputs == 3
+        assert data.task == "classification"
+        assert data.class_names == ["a", "b", "c"]
+        assert data.vocabulary is None
+        assert data.train.cardinality().numpy() == 6
+        assert data.validation.cardinality().numpy() == 1
+        assert data.train.element_spec[0].shape.as_list() == [None, 2, 2, 1]
+
+    def test_images_are_float32_in_zero_to_one(self, image_folder):
+        x, y = arrays(load("made_up", data_dir=image_folder).test)
+        assert (x.dtype, y.dtype) == (np.float32, np.int32)
+        np.testing.assert_allclose(x[:, 0, 0, 0], np.arange(200, 210) / 255, rtol=1e-6)
+        np.testing.assert_array_equal(y, np.arange(10) % 3)
+
+    def test_validation_is_the_end_of_train_whatever_the_seed(self, image_folder):
+        for seed in (0, 1):
+            data = load("made_up", data_dir=image_folder, seed=seed)
+            values = np.rint(arrays(data.validation)[0][:, 0, 0, 0] * 255)
+            np.testing.assert_array_equal(values, np.arange(45, 50))
+            train = np.rint(arrays(data.train)[0][:, 0, 0, 0] * 255)
+            np.testing.assert_array_equal(np.sort(train), np.arange(45))
+
+    def test_order_changes_every_epoch_and_repeats_from_the_seed(self, image_folder):
+        def epochs(seed):
+            data = load("made_up", data_dir=image_folder, seed=seed)
+            return [tuple(arrays(data.train)[0][:, 0, 0, 0]) for _ in range(3)]
+
+        first = epochs(seed=0)
+        assert len(set(first)) == 3
+        tf.random.set_seed(7)
+        assert epochs(seed=0) == first
+        assert set(epochs(seed=1)).isdisjoint(first)
+
+    def test_streaming_sees_the_same_rows_and_says_so(self, image_folder, caplog):
+        held = load("made_up", data_dir=image_folder)
+        with caplog.at_level(logging.WARNING):
+            streamed = load("made_up", data_dir=image_folder, memory_limit=100)
+        assert "streams from disk, shuffled in a buffer of 45 examples" in caplog.text
+        assert streamed.train.cardinality().numpy() == 1
+        for part in ("train", "validation", "test"):
+            one, other = (arrays(getattr(d, part))[0] for d in (held, streamed))
+            np.testing.assert_array_equal(np.sort(one, 0), np.sort(other, 0))
+        seen = [tuple(arrays(streamed.train)[0][:, 0, 0, 0]) for _ in range(2)]
+        assert seen[0] != seen[1]
+        for layer in (held.normalization(), streamed.normalization()):
+            out = np.asarray(layer(arrays(held.train)[0]))
+            assert out.mean() == pytest.approx(0, abs=1e-5)
+            assert out.std() == pytest.approx(1, abs=1e-5)
+
+    def test_images_of_several_sizes_are_resized(self, make_builder):
+        splits = {
+            "train": [
+                {"image": np.full((size, 4, 3), 40 * size, "uint8"), "label": 0}
+                for size in (2, 3, 4, 5, 6)
+            ]
+        }
+        features = {**IMAGE_FEATURES, "image": tfds.features.Image(shape=(None, 4, 3))}
+        folder = make_builder(features, splits, ("image", "label"))
+        with pytest.raises(
+            ValueError, match=r"no fixed size.*\n.*`image_size=\(height"
+        ):
+            load("made_up", data_dir=folder)
+        data = load("made_up", data_dir=folder, image_size=(3, 2), validation=0)
+        assert data.input_shape == (3, 2, 3)
+        values = np.sort(arrays(data.train)[0][:, 0, 0, 0])
+        np.testing.assert_allclose(values, np.array([80, 120, 160, 200]) / 255)
+
+    def test_images_without_supervised_keys(self, make_builder):
+        features = {**IMAGE_FEATURES, "id": np.int64}
+        examples = [{**example, "id": 7} for example in images(10)]
+        folder = make_builder(features, {"train": examples})
+        assert load("made_up", data_dir=folder).input_shape == (2, 2, 1)
+
+    def test_labels_outside_the_classes(self, make_builder):
+        examples = [*images(5), {"image": np.zeros((2, 2, 1), "uint8"), "label": -1}]
+        folder = make_builder(
+            IMAGE_FEATURES, {"train": images(9), "test": examples}, ("image", "label")
+        )
+        with pytest.raises(
+            ValueError, match=r"labels in test of 'made_up'.*-1 in row 5"
+        ):
+            load("made_up", data_dir=folder)
+
+
+class TestTables:
+    FEATURES = {
+        "features": {
+            "width": np.float32,
+            "Age": np.int64,
+            "kind": tfds.features.ClassLabel(names=["red", "blue"]),
+            "big": np.bool_,
+            "pair": tfds.features.Tensor(shape=(2,), dtype=np.float64),
+        },
+        "target": np.int32,
+    }
+
+    @staticmethod
+    def row(i, **changes):
+        features = {
+            "width": i / 2,
+            "Age": i,
+            "kind": i % 2,
+            "big": i > 3,
+            "pair": [10 + i, 20.0],
+        }
+        return {"features": {**features, **changes}, "target": 2 * i}
+
+    def test_columns_are_stacked_by_name_and_categories_one_hot(self, make_builder):
+        splits = {"train": [self.row(i) for i in range(10)], "test": [self.row(5)]}
+        folder = make_builder(self.FEATURES, splits, ("features", "target"))
+        data = load("made_up", data_dir=folder)
+        assert data.feature_names == [
+            *("Age", "big", "kind=red", "kind=blue", "pair[0]", "pair[1]", "width")
+        ]
+        assert (data.task, data.num_outputs, data.class_names) == (
+            "regression",
+            1,
+            None,
+        )
+        x, y = arrays(data.test)
+        np.testing.assert_array_equal(x, [[5, 1, 0, 1, 15, 20, 2.5]])
+        np.testing.assert_array_equal(y, [[10]])
+        assert (x.dtype, y.dtype) == (np.float32, np.float32)
+
+    def test_constant_columns_keep_scale_1(self, make_builder):
+        splits = {"train": [self.row(i) for i in range(20)]}
+        folder = make_builder(self.FEATURES, splits, ("features", "target"))
+        data = load("made_up", data_dir=folder)
+        out = np.asarray(data.normalization()(np.full((1, 7), 21.0, "float32")))
+        assert out[0, 5] == pytest.approx(21 - 20)
+
+    def test_nan_in_a_column(self, make_builder):
+        splits = {
+            "train": [self.row(i) for i in range(9)] + [self.row(9, width=np.nan)]
+        }
+        folder = make_builder(self.FEATURES, splits, ("features", "target"))
+        with pytest.raises(ValueError, match="x of test of 'made_up'.*NaN.*row 1"):
+            load("made_up", data_dir=folder)
+
+    def test_a_vector_and_a_label(self, make_builder):
+        features = {
+            "v": tfds.features.Tensor(shape=(3,), dtype=np.float32),
+            "label": tfds.features.ClassLabel(num_classes=2),
+        }
+        rows = [{"v": [i, 0, 1], "label": i % 2} for i in range(10)]
+        folder = make_builder(features, {"train": rows}, ("v", "label"))
+        data = load("made_up", data_dir=folder)
+        assert (data.input_shape, data.num_outputs) == ((3,), 2)
+        assert data.feature_names == ["v[0]", "v[1]", "v[2]"]
+
+    def test_a_dict_of_supervised_keys_leaves_the_rest_out(self, make_builder):
+        features = {"a": np.float32, "b": np.float32, "c": np.float32, "y": np.bool_}
+        rows = [{"a": i, "b": -i, "c": 7, "y": i % 2} for i in range(10)]
+        folder = make_builder(features, {"train": rows}, ({"a": "a", "c": "c"}, "y"))
+        data = load("made_up", data_dir=folder)
+        assert data.feature_names == ["a", "c"]
+        assert data.class_names == ["False", "True"]
+        np.testing.assert_array_equal(arrays(data.test)[0], [[8, 7], [9, 7]])
+
+    def test_several_targets(self, make_builder):
+        features = {
+            "x": tfds.features.Tensor(shape=(4, 2), dtype=np.float32),
+            "y": tfds.features.Tensor(shape=(3,), dtype=np.float64),
+        }
+        rows = [{"x": np.ones((4, 2), "float32"), "y": [i, 0, 1]} for i in range(10)]
+        folder = make_builder(features, {"train": rows}, ("x", "y"))
+        data = load("made_up", data_dir=folder)
+        assert (data.input_shape, data.num_outputs) == ((4, 2), 3)
+        assert arrays(data.train)[1].shape == (7, 3)
+
+
+class TestTexts:
+    FEATURES = {
+        "text": tfds.features.Text(),
+        "label": tfds.features.ClassLabel(names=["neg", "pos"]),
+    }
+    TRAIN = ["Good, good film!", "bad film", "good", "so bad it is good", "bad"] * 2
+    TEST = ["an unseen film", "good film " * 10]
+
+    @pytest.fixture
+    def folder(self, make_builder):
+        splits = {
+            split: [{"text": t, "label": "bad" not in t} for t in texts]
+            for split, texts in (("train", self.TRAIN), ("test", self.TEST))
+        }
+        return make_builder(self.FEATURES, splits, ("text", "label"))
+
+    def test_words_are_learnt_from_train_and_padded_right(self, folder):
+        data = load("made_up", data_dir=folder, sequence_length=4, validation=0)
+        # 8 good, 6 bad, 4 film, and 2 of each other, in reverse alphabetical order.
+        words = ["good", "bad", "film", "so", "it", "is"]
+        assert data.vocabulary == ["", "[UNK]", *words]
+        x, y = arrays(data.test)
+        assert (x.dtype, x.shape) == (np.int32, (2, 4))
+        words = [[data.vocabulary[i] for i in row] for row in x]
+        assert words == [["[UNK]", "[UNK]", "film", ""], ["good", "film"] * 2]
+        assert data.input_shape == (4,)
+        assert y.tolist() == [1, 1]
+
+    def test_vocabulary_size_counts_padding_and_unknown(self, folder):
+        data = load("made_up", data_dir=folder, vocabulary_size=4)
+        assert data.vocabulary == ["", "[UNK]", "good", "bad"]
+
+    def test_characters(self, folder):
+        data = load("made_up", data_dir=folder, tokens="character", sequence_length=3)
+        (x, _), *_ = data.test.as_numpy_iterator()
+        assert "".join(data.vocabulary[i] for i in x[1]) == "goo"
+
+    def test_texts_of_ones_own(self, folder):
+        data = load("made_up", data_dir=folder, sequence_length=5)
+        ids = np.asarray(data.text_vectorization()(tf.constant(["Film: GOOD"])))
+        assert [data.vocabulary[i] for i in ids[0]] == ["film", "good", "", "", ""]
+
+    def test_streamed_texts_are_the_same(self, folder):
+        held, streamed = (
+            load("made_up", data_dir=folder, memory_limit=limit) for limit in (2**30, 0)
+        )
+        for one, other in zip(arrays(held.test), arrays(streamed.test), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+    def test_token_ids_are_not_normalized(self, folder):
+        with pytest.raises(ValueError, match="token ids, which cannot be normalized"):
+            load("made_up", data_dir=folder).normalization()
+
+
+class TestLanguageModels:
+    def folder(self, make_builder, **texts):
+        splits = {split: [{"text": t} for t in rows] for split, rows in texts.items()}
+        return make_builder({"text": tfds.features.Text()}, splits)
+
+    def decode(self, data, ids):
+        return "".join(data.vocabulary[i] for i in np.ravel(ids))
+
+    def test_one_text_is_cut_by_characters(self, make_builder):
+        text = "".join(chr(97 + i % 26) for i in range(1000))
+        folder = self.folder(make_builder, train=[text])
+        data = load("made_up", data_dir=folder, sequence_length=10, batch_size=4)
+        assert data.task == "language_model"
+        assert (data.input_shape, data.num_outputs) == ((10,), 28)
+        assert data.num_outputs == len(data.vocabulary)
+        # 1000 characters: 720 train, 80 validation, 200 test, the last of which has
+        # no next one.
+        assert data.sizes == {"train": 71, "validation": 7, "test": 19}
+        x, y = arrays(data.test)
+        assert (x.dtype, y.dtype, x.shape, y.shape) == (
+            *(np.int32, np.int32),
+            *((19, 10), (19, 10)),
+        )
+        assert self.decode(data, x) == text[800:990]
+        assert self.decode(data, y) == text[801:991]
+        assert self.decode(data, arrays(data.validation)[0]) == text[720:790]
+
+    def test_shipped_splits_are_used(self, make_builder):
+        folder = self.folder(
+            make_builder, train=["abcabcabcabc"], validation=["cabcab"], test=["bcabca"]
+        )
+        data = load("made_up", data_dir=folder, sequence_length=5)
+        assert self.decode(data, arrays(data.validation)[0]) == "cabca"
+        assert self.decode(data, arrays(data.test)[1]) == "cabca"
+
+    def test_several_texts_are_joined_by_new_lines(self, make_builder):
+        folder = self.folder(make_builder, train=["ab", "ba", "ab"], test=["ab", "ba"])
+        data = load("made_up", data_dir=folder, sequence_length=4, validation=0)
+        assert self.decode(data, arrays(data.test)[0]) == "ab\nb"
+
+    def test_words(self, make_builder):
+        folder = self.folder(make_builder, train=["the cat sat " * 50])
+        data = load("made_up", data_dir=folder, tokens="word", sequence_length=3)
+        assert set(data.vocabulary) <= {"", "[UNK]", "the", "cat", "sat", "t", "th"}
+        assert data.input_shape == (3,)
+
+    def test_a_text_shorter_than_a_window(self, make_builder):
+        folder = self.folder(make_builder, train=["abcdefghij" * 3])
+        with pytest.raises(
+            ValueError, match=r"split is empty.*\n.*sequence_length \+ 1"
+        ):
+            load("made_up", data_dir=folder, sequence_length=20)
+
+
+class TestUnmappedFeatures:
+    @pytest.mark.parametrize(
+        ("features", "example", "keys", "reason"),
+        [
+            (
+                {"name": np.str_, "age": np.float32, "y": np.float32},
+                {"name": "a", "age": 1.0, "y": 0.0},
+                ({"name": "name", "age": "age"}, "y"),
+                "its column 'name' is Tensor",
+            ),
+            (
+                {"a": np.float32, "b": np.float32},
+                {"a": 0.0, "b": 1.0},
+                None,
+                "0 features are labels",
+            ),
+            (
+                {"x": tfds.features.Image(shape=(2, 2, 1))},
+                {"x": np.zeros((2, 2, 1), "uint8")},
+                None,
+                "no label and no numeric target",
+            ),
+            (
+                {"x": tfds.features.Text(), "y": np.float32},
+                {"x": "a", "y": 1.0},
+                ("x", "y"),
+                "text with a numeric target",
+            ),
+            (
+                {"x": np.float32, "y": tfds.features.Text()},
+                {"x": 0.0, "y": "a"},
+                ("x", "y"),
+                "its target 'y' is Text",
+            ),
+            (
+                {
+                    "x": tfds.features.Sequence(np.float32),
+                    "y": tfds.features.ClassLabel(num_classes=2),
+                },
+                {"x": [1.0], "y": 0},
+                ("x", "y"),
+                "its input 'x' is Sequence",
+            ),
+        ],
+    )
+    def test_it_says_what_and_what_is_mapped(
+        self, make_builder, features, example, keys, reason
+    ):
+        folder = make_builder(features, {"train": [example] * 10}, keys)
+        with pytest.raises(ValueError, match="Cannot map the features") as error:
+            load("made_up", data_dir=folder)
+        assert reason in str(error.value)
+        assert "Mapped are: image + label" in str(error.value)
+        assert "`zoo.datasets.from_arrays`" in str(error.value)
+
+
+class TestDatasetsThatCannotBeHad:
+    def test_unknown_name(self, tmp_path):
+        with pytest.raises(ValueError, match=r"Unknown dataset 'mnits'.*\n.*'mnist'"):
+            load("mnits", data_dir=tmp_path)
+        with pytest.raises(ValueError, match="Did you mean 'digits'"):
+            load("digit", data_dir=tmp_path)
+
+    def test_names_of_prepared_datasets_are_close_matches_too(self, image_folder):
+        with pytest.raises(ValueError, match="Did you mean 'made_up'"):
+            load("madeup", data_dir=image_folder)
+
+    def test_neither_shipped_nor_prepared_nor_downloadable(self, tmp_path, monkeypatch):
+        def refuse(*args, **kwargs):
+            raise ConnectionError("no network")
+
+        monkeypatch.setattr(
+            tfds.core.DatasetBuilder, "download_and_prepare", refuse, raising=True
+        )
+        with pytest.raises(RuntimeError) as error:
+            load("cifar10", data_dir=tmp_path)
+        message = str(error.value)
+        assert f"nor prepared in '{tmp_path}" in message
+        assert "ConnectionError: no network" in message
+        assert "TFDS_DATA_DIR" in message
+        assert error.value.__suppress_context__  # no 200-line traceback of TFDS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"batch_size": 0}, "`batch_size`. Expected an integer >= 1"),
+        ({"validation": 1.0}, r"`validation`. Expected a float in \[0, 1\)"),
+        ({"validation": -0.1}, r"`validation`. Expected a float in \[0, 1\)"),
+        ({"validation": "0.1"}, r"`validation`. Expected a float in \[0, 1\)"),
+        ({"validation": 1e-6}, "The validation split is empty"),
+        ({"seed": None}, "`seed`. Expected an integer >= 0"),
+        ({"image_size": 32}, "`image_size`. Expected a tuple of integers"),
+        ({"image_size": (32,)}, r"`image_size`. Expected \(height, width\)"),
+        ({"tokens": "byte"}, "`tokens`. Expected one of None, 'word', 'character'"),
+        ({"vocabulary_size": 2}, "`vocabulary_size`. Expected an integer >= 3"),
+        ({"sequence_length": 0}, "`sequence_length`. Expected an integer >= 1"),
+        ({"memory_limit": -1}, "`memory_limit`. Expected an integer >= 0"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        load("digits", **arguments)
+
+
+def test_image_size_of_a_table():
+    with pytest.raises(ValueError, match=r"`image_size`. Expected None.*'diabetes'"):
+        load("diabetes", image_size=(2, 2))
+
+
+def real(name, *facts):
+    return pytest.param(name, *facts, marks=pytest.mark.real_data(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "input_shape", "num_outputs", "task", "sizes"),
+    [
+        real("mnist", (28, 28, 1), 10, "classification", (54_000, 6_000, 10_000)),
+        real(
+            "fashion_mnist", (28, 28, 1), 10, "classification", (54_000, 6_000, 10_000)
+        ),
+        real("imdb_reviews", (256,), 2, "classification", (22_500, 2_500, 25_000)),
+        # 1,003,854, 55,770 and 55,770 characters, 65 of them distinct.
+        real("tiny_shakespeare", (256,), 67, "language_model", (3_921, 217, 217)),
+        real("wine_quality/white", (11,), 1, "regression", (3_526, 392, 980)),
+    ],
+)
+def test_real_datasets(name, input_shape, num_outputs, task, sizes):
+    data = load(name)
+    assert (data.input_shape, data.num_outputs, data.task) == (
+        *(input_shape, num_outputs, task),
+    )
+    assert tuple(data.sizes.values()) == sizes
+    assert list(data.sizes) == ["train", "validation", "test"]
+    x, y = next(data.train.as_numpy_iterator())
+    assert x.shape == (128, *input_shape)
+    if task == "classification":
+        assert set(y) <= set(range(num_outputs))
+    if data.vocabulary is None and len(input_shape) == 3:
+        assert (x.min(), x.max()) == (0.0, 1.0)
+
+
+def test_two_processes_see_the_same_order(run_python):
+    code = (
+        "import tensorflow as tf, sys\n"
+        "from zoo import datasets\n"
+        "tf.random.set_seed(int(sys.argv[1]))\n"
+        "data = datasets.load('digits', seed=3)\n"
+        "for _ in range(2):\n"
+        "    print([int(v) for _, y in data.train.as_numpy_iterator() for v in y])\n"
+    )
+    one, other = (run_python("-c", code, seed).stdout for seed in ("1", "2"))
+    assert one == other
+    first, second = one.splitlines()
+    assert first != second
+
+
+def test_it_says_what_to_do_without_tfds(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(ImportError, match=r"pass arrays to `datasets.from_arrays`"):
+        datasets.load("digits")
