@@ -8,7 +8,9 @@ writes to `runs/digits/`: the model of the best epoch (`model.keras`), the histo
     python examples/train.py --dataset mnist
     python examples/train.py --arrays mine.npz --units 256 256 --epochs 20
 
-benchmarks/README.md says what it reached, over several seeds, and what it cost.
+Over 10 seeds it reaches 98.7 % on digits, where logistic regression reaches 97.2 %, in
+10 s on two CPU cores; `--dataset mnist` reaches 98.5 % in two minutes. The README has
+the table, and `benchmarks/train.py` measures it.
 """
 
 import argparse

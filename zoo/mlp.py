@@ -78,6 +78,7 @@ def mlp(
 
     Example:
 
+    >>> from zoo import mlp
     >>> model = mlp((28, 28, 1), 10, units=(300, 100), dropout=0.2)
     >>> model.count_params() == 785 * 300 + 301 * 100 + 101 * 10
     True

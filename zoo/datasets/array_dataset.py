@@ -22,6 +22,8 @@ class ArrayDataset(keras.utils.PyDataset):
 
     Example:
 
+    >>> import numpy as np
+    >>> from zoo.datasets import ArrayDataset, Arrays
     >>> arrays = Arrays(np.arange(6.0), np.arange(6))
     >>> [y.tolist() for x, y in ArrayDataset(arrays, batch_size=4)]
     [[0, 1, 2, 3], [4, 5]]

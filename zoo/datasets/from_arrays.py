@@ -72,8 +72,10 @@ def from_arrays(
 
     Example:
 
+    >>> import numpy as np
+    >>> from zoo import datasets
     >>> x, y = np.random.rand(100, 3), np.arange(100) % 2
-    >>> from_arrays(train=(x, y), test=0.2)
+    >>> datasets.from_arrays(train=(x, y), test=0.2)
     <Data 'arrays': classification of inputs (3,) into 2 outputs; \
 72 train, 8 validation, 20 test>
     """
@@ -84,12 +86,7 @@ def from_arrays(
     for part, (x, y) in pairs.items():
         check_finite(x, f"x of {part}")
         check_finite(y, f"y of {part}")
-        if x.shape[1:] != pairs["train"][0].shape[1:]:
-            raise ValueError(
-                "Shapes differ. Expected one shape of an example in all splits. "
-                f"Received: {pairs['train'][0].shape[1:]} in train, {x.shape[1:]} in "
-                f"{part}"
-            )
+        _check_alike(pairs["train"][0], x, part)
 
     task = task or _infer_task(*pairs["train"], vocabulary)
     if class_names is not None and task != "classification":
@@ -193,6 +190,17 @@ def _cut(pair, part: str, fraction: float):
     check_not_empty(size, part, reason)
     check_not_empty(len(x) - size, "train", reason)
     return (x[:-size], y[:-size]), (x[-size:], y[-size:])
+
+
+def _check_alike(train, x, part: str) -> None:
+    """Raises if examples of a split have another shape, or other units, than train."""
+    is_uint8 = [array.dtype == np.uint8 for array in (train, x)]
+    if train.shape[1:] != x.shape[1:] or is_uint8[0] != is_uint8[1]:
+        raise ValueError(
+            "Splits differ. Expected one shape of an example, and uint8 in all splits "
+            f"or in none. Received: {train.shape[1:]}, {train.dtype} in train; "
+            f"{x.shape[1:]}, {x.dtype} in {part}"
+        )
 
 
 def _infer_task(x, y, vocabulary) -> str:

@@ -23,6 +23,7 @@ from .arrays import (
 from .data import Data
 from .features import Mapping, read_features
 from .order import Order
+from .prepare import prepared_builder
 from .splits import Part, choose_splits
 from .text import learn_vocabulary, text_vectorization, windows
 
@@ -95,7 +96,8 @@ def load(
 
     Example:
 
-    >>> data = load("digits", batch_size=32)
+    >>> from zoo import datasets
+    >>> data = datasets.load("digits", batch_size=32)
     >>> data
     <Data 'digits': classification of inputs (8, 8, 1) into 10 outputs; \
 1,294 train, 144 validation, 359 test>
@@ -109,8 +111,8 @@ def load(
     check_integer("vocabulary_size", vocabulary_size, minimum=3)
     check_integer("sequence_length", sequence_length, minimum=1)
     check_integer("memory_limit", memory_limit, minimum=0)
-    builder = _import_prepare().prepared_builder(name, data_dir)
 
+    builder = prepared_builder(name, data_dir)
     mapping = read_features(builder.info, image_size)
     source = _Source(name, builder, mapping, validation)
     facts = {"name": name, "order": order, "task": mapping.task}
@@ -227,9 +229,7 @@ def _assemble(source, examples, facts, batch_size, memory_limit) -> Data:
     """Holds the examples in memory, or streams them where they are too large."""
     sizes = {part: source.size(part) for part in examples}
     specs = examples["train"].element_spec
-    example_bytes = sum(
-        math.prod(spec.shape) * spec.dtype.size for spec in _leaves(specs)
-    )
+    example_bytes = sum(math.prod(spec.shape) * spec.dtype.size for spec in specs)
     num_bytes = example_bytes * sum(sizes.values())
     is_image = source.mapping.kind == "image"
     scale = image_scale(specs[0].dtype.as_numpy_dtype) if is_image else None
@@ -298,25 +298,3 @@ def _to_arrays(examples, size: int) -> tuple[np.ndarray, np.ndarray]:
         x[start:stop], y[start:stop] = inputs, targets
         start = stop
     return x, y
-
-
-def _leaves(specs):
-    import tensorflow as tf
-
-    return tf.nest.flatten(specs)
-
-
-def _import_prepare():
-    """Imports what needs TFDS, with an error that says what to do without it."""
-    try:
-        import tensorflow  # noqa: F401
-
-        from . import prepare
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            "`datasets.load` reads TFDS datasets. Expected tensorflow and "
-            f"tensorflow-datasets to be installed. Received: {error}\n"
-            "Install them, or pass arrays to `datasets.from_arrays`, which needs "
-            "neither."
-        ) from error
-    return prepare

@@ -25,6 +25,7 @@ class Order:
 
     Example:
 
+    >>> from zoo.datasets import Order
     >>> order = Order(seed=0)
     >>> order.next_permutation(5).tolist(), order.next_permutation(5).tolist()
     ([2, 4, 3, 0, 1], [1, 4, 3, 0, 2])

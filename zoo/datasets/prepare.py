@@ -5,9 +5,9 @@ import logging
 import os
 from pathlib import Path
 
-from .shipped import SHIPPED, prepare_shipped
-
 logger = logging.getLogger(__name__)
+
+SHIPPED = ("digits", "diabetes")
 
 
 def prepared_builder(name: str, data_dir=None):
@@ -24,8 +24,20 @@ def prepared_builder(name: str, data_dir=None):
         ValueError: If no dataset is called so.
         RuntimeError: If it is not prepared, and preparing it fails.
         OSError: If a shipped dataset cannot be written to the cache.
+        ImportError: If TensorFlow or TFDS are not installed.
     """
-    import tensorflow_datasets as tfds
+    try:
+        import tensorflow  # noqa: F401
+        import tensorflow_datasets as tfds
+
+        from .shipped import prepare_shipped
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "`datasets.load` reads TFDS datasets. Expected tensorflow and "
+            f"tensorflow-datasets to be installed. Received: {error}\n"
+            "Install them, or pass arrays to `datasets.from_arrays`, which needs "
+            "neither."
+        ) from error
 
     if _base(name) in SHIPPED:
         return prepare_shipped(name)

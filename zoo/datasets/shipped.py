@@ -5,7 +5,6 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-SHIPPED = ("digits", "diabetes")
 VARIABLE = "KERASCOPE_DATA_DIR"
 
 

@@ -58,6 +58,7 @@ def windows(ids: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
 
     Example:
 
+    >>> import numpy as np
     >>> x, y = windows(np.arange(8), length=3)
     >>> x.tolist(), y.tolist()
     ([[0, 1, 2], [3, 4, 5]], [[1, 2, 3], [4, 5, 6]])

@@ -24,20 +24,15 @@ def in_memory(arrays: Arrays, batch_size: int, order: Order | None = None):
 
     size = len(arrays)
     num_batches = -(-size // batch_size)
-    x, y = tf.constant(arrays.x), tf.constant(arrays.y)
+    specs = [_spec(values) for values in arrays.batch(slice(0, 1))]
 
     def batch(rows):
-        inputs = tf.gather(x, rows)
-        if arrays.scale is not None:
-            inputs = tf.cast(inputs, tf.float32) * tf.constant(arrays.scale, tf.float32)
-        return inputs, tf.gather(y, rows)
+        x, y = tf.numpy_function(arrays.batch, [rows], [spec.dtype for spec in specs])
+        return tf.ensure_shape(x, specs[0].shape), tf.ensure_shape(y, specs[1].shape)
 
     def epoch(rows):
-        def rows_of(index):
-            return rows[index * batch_size : (index + 1) * batch_size]
-
         return tf.data.Dataset.range(num_batches).map(
-            lambda index: batch(rows_of(index)), num_parallel_calls=tf.data.AUTOTUNE
+            lambda i: batch(rows[i * batch_size : (i + 1) * batch_size])
         )
 
     if order is None:
@@ -84,6 +79,13 @@ def streamed(examples, size: int, batch_size: int, scale=None, order=None, buffe
     if scale is not None:
         dataset = dataset.map(scaled, num_parallel_calls=tf.data.AUTOTUNE)
     return _finish(dataset, -(-size // batch_size))
+
+
+def _spec(values):
+    """What a batch of these values is, of any length."""
+    import tensorflow as tf
+
+    return tf.TensorSpec((None, *values.shape[1:]), values.dtype)
 
 
 def _per_iteration(function, shape):

@@ -183,7 +183,14 @@ NAN = np.where(np.arange(400).reshape(100, 4) == 22, np.nan, X)
         ({"train": (X, Y - 1)}, r"labels in train.*from 0 to 1.*Received: -1 in row 0"),
         ({"class_names": ["a", "b"]}, r"labels in train.*\(2 classes\). Received: 2"),
         ({"test": (X, Y + 1)}, r"labels in test.*from 0 to 2.*Received: 3 in row 2"),
-        ({"test": (X[:, :3], Y)}, r"Shapes differ.*\(4,\) in train, \(3,\) in test"),
+        (
+            {"test": (X[:, :3], Y)},
+            r"differ.*\(4,\), float64 in train; \(3,\), float64 in",
+        ),
+        (
+            {"test": (X.astype("uint8"), Y)},
+            r"differ.*float64 in train; .*uint8 in test",
+        ),
         ({"train": (X, np.eye(3)[Y])}, r"one-hot labels.*\n.*`y.argmax\(axis=1\)`"),
         ({"train": (X, np.eye(3, dtype=int)[Y])}, r"\n.*`y.argmax\(axis=1\)`"),
         ({"train": (X, X), "class_names": ["a"]}, "`class_names`. Expected None for"),

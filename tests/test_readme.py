@@ -1,0 +1,84 @@
+"""The README's code runs, and its tables are those of the raw results."""
+
+import os
+import re
+
+import pytest
+
+REAL = ("mnist", "wine_quality/white", "imdb_reviews", "tiny_shakespeare")
+
+
+@pytest.fixture(scope="module")
+def readme(request):
+    return (request.config.rootpath / "README.md").read_text()
+
+
+@pytest.fixture
+def blocks(readme):
+    return re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+
+
+@pytest.fixture
+def run_block(blocks, tmp_path, monkeypatch):
+    """Runs the one block that holds a given text, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(text):
+        (block,) = (block for block in blocks if text in block)
+        exec(compile(block, "README.md", "exec"), {})
+
+    return run
+
+
+TESTED = ("mlp(", "order.counter", "from_arrays(", "load_model(", 'load("mnist")')
+
+
+def test_every_python_block_is_run_by_a_test(blocks):
+    for block in blocks:
+        assert sum(text in block for text in TESTED) == 1, block
+
+
+def test_order(run_block):
+    run_block("order.counter")
+
+
+def test_in_your_own_code(run_block):
+    run_block("mlp(")
+
+
+def test_your_own_data(run_block, capsys):
+    run_block("from_arrays(")
+    assert "into 2 outputs; 360 train, 40 validation, 100 test" in (
+        capsys.readouterr().out
+    )
+
+
+def test_after_training(run_block, root, run_python, capsys):
+    run_python(root / "examples" / "train.py", "--epochs", "3")
+    run_block("load_model(")
+    assert re.fullmatch(r"predicted \d, is \d\n", capsys.readouterr().out)
+
+
+@pytest.mark.real_data(*REAL)
+def test_real_datasets(run_block, capsys):
+    run_block('load("mnist")')
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_commands_are_those_that_were_promised(readme):
+    assert "\npip install -e . && python examples/train.py\n" in readme
+    assert '\npip install -e ".[test]" && pytest\n' in readme
+
+
+def test_pictures_and_linked_files_exist(readme, root):
+    targets = re.findall(r"\]\(([^)#:]+)\)", readme)
+    assert targets
+    for target in targets:
+        assert os.path.exists(root / target), target
+
+
+def test_tables_are_those_of_the_raw_results(readme, root, monkeypatch):
+    monkeypatch.syspath_prepend(str(root / "benchmarks"))
+    from tables import insert_tables
+
+    assert insert_tables(readme) == readme
