@@ -54,7 +54,7 @@ class Data:
         self.train = datasets["train"]
         self.validation = datasets.get("validation")
         self.test = datasets.get("test")
-        self.sizes = {split: sizes[split] for split in datasets}
+        self.sizes = sizes
         self.order = order
         self.input_shape = input_shape
         self.num_outputs = num_outputs

@@ -21,10 +21,10 @@ from .arrays import (
     image_scale,
 )
 from .data import Data
-from .features import Mapping, read_features
+from .features import read_features
 from .order import Order
 from .prepare import prepared_builder
-from .splits import Part, choose_splits
+from .source import Source
 from .text import learn_vocabulary, text_vectorization, windows
 
 logger = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ def load(
 
     builder = prepared_builder(name, data_dir)
     mapping = read_features(builder.info, image_size)
-    source = _Source(name, builder, mapping, validation)
+    source = Source(name, builder, mapping, validation)
     facts = {"name": name, "order": order, "task": mapping.task}
     if mapping.kind == "language_model":
         tokens = tokens or "character"
@@ -136,53 +136,23 @@ def load(
         )
         layer = text_vectorization(vocabulary, tokens, sequence_length)
         examples = {part: _tokenize(ds, layer) for part, ds in examples.items()}
-    return _assemble(source, examples, facts, batch_size, memory_limit)
 
-
-class _Source:
-    """The splits of a prepared dataset, and the reading of them."""
-
-    def __init__(self, name: str, builder, mapping: Mapping, validation: float):
-        sizes = {
-            split: info.num_examples for split, info in builder.info.splits.items()
-        }
-        self.name, self.builder, self.mapping = name, builder, mapping
-        self.text = None
-        if mapping.kind == "language_model" and sizes.get("train") == 1:
-            self.text = self._join("train", 0, 1)
-            sizes["train"] = len(self.text)
-        self.parts = choose_splits(name, sizes, validation)
-
-    def size(self, part: str) -> int:
-        _, first, last = self.parts[part]
-        return last - first
-
-    def read(self, part: str):
-        """Returns a `tf.data.Dataset` of the `(x, y)` of a part, in a fixed order."""
-        return self._read(self.parts[part])
-
-    def read_text(self, part: str) -> str:
-        """Returns all texts of a part as one, a new line between two of them."""
-        split, first, last = self.parts[part]
-        if split == "train" and self.text is not None:
-            return self.text[first:last]
-        return self._join(split, first, last)
-
-    def _join(self, *part) -> str:
-        texts = (text for text, _ in self._read(part).as_numpy_iterator())
-        return "\n".join(text.decode() for text in texts)
-
-    def _read(self, part: Part):
-        import tensorflow as tf
-        import tensorflow_datasets as tfds
-
-        split, first, last = part
-        examples = self.builder.as_dataset(
-            split=tfds.core.ReadInstruction(split, first, last, unit="abs"),
-            shuffle_files=False,
-            read_config=tfds.ReadConfig(try_autocache=False),
-        )
-        return examples.map(self.mapping.function, num_parallel_calls=tf.data.AUTOTUNE)
+    specs = examples["train"].element_spec
+    is_image = mapping.kind == "image"
+    scale = image_scale(specs[0].dtype.as_numpy_dtype) if is_image else None
+    num_examples = sum(source.size(part) for part in source.parts)
+    num_bytes = num_examples * sum(math.prod(s.shape) * s.dtype.size for s in specs)
+    if num_bytes <= memory_limit:
+        return _hold(source, examples, facts, batch_size, scale)
+    logger.warning(
+        "Dataset '%s' takes %.1f GiB, more than memory_limit=%.1f GiB: it streams from "
+        "disk, shuffled in a buffer of %d examples at most.",
+        name,
+        num_bytes / 2**30,
+        memory_limit / 2**30,
+        SHUFFLE_BUFFER,
+    )
+    return _stream(source, examples, facts, batch_size, scale)
 
 
 def _language_model(source, facts, batch_size, tokens, vocabulary_size, length) -> Data:
@@ -225,49 +195,43 @@ def _tokenize(examples, layer):
     )
 
 
-def _assemble(source, examples, facts, batch_size, memory_limit) -> Data:
-    """Holds the examples in memory, or streams them where they are too large."""
-    sizes = {part: source.size(part) for part in examples}
-    specs = examples["train"].element_spec
-    example_bytes = sum(math.prod(spec.shape) * spec.dtype.size for spec in specs)
-    num_bytes = example_bytes * sum(sizes.values())
-    is_image = source.mapping.kind == "image"
-    scale = image_scale(specs[0].dtype.as_numpy_dtype) if is_image else None
-    if num_bytes <= memory_limit:
-        arrays = {
-            part: Arrays(*_to_arrays(ds, sizes[part]), scale)
-            for part, ds in examples.items()
-        }
-        for part, held in arrays.items():
-            check_finite(held.x, f"x of {part} of '{source.name}'")
-            check_finite(held.y, f"y of {part} of '{source.name}'")
-            if source.mapping.task == "classification":
-                where = f"{part} of '{source.name}'"
-                check_labels(held.y, facts["num_outputs"], where)
-        return _in_memory(arrays, batch_size, **facts)
+def _hold(source, examples, facts, batch_size, scale) -> Data:
+    """Reads all examples into memory, and checks them."""
+    arrays = {
+        part: Arrays(*_to_arrays(ds, source.size(part)), scale)
+        for part, ds in examples.items()
+    }
+    for part, held in arrays.items():
+        where = f"{part} of '{source.name}'"
+        check_finite(held.x, f"x of {where}")
+        check_finite(held.y, f"y of {where}")
+        if source.mapping.task == "classification":
+            check_labels(held.y, facts["num_outputs"], where)
+    return _in_memory(arrays, batch_size, **facts)
 
-    buffer = min(SHUFFLE_BUFFER, sizes["train"])
-    logger.warning(
-        "Dataset '%s' takes %.1f GiB, more than memory_limit=%.1f GiB: it streams from "
-        "disk, shuffled in a buffer of %d examples.",
-        source.name,
-        num_bytes / 2**30,
-        memory_limit / 2**30,
-        buffer,
+
+def _stream(source, examples, facts, batch_size, scale) -> Data:
+    """Reads the examples from disk anew in every epoch."""
+    sizes = {part: source.size(part) for part in examples}
+    train = examples["train"]
+    datasets = {
+        part: tf_dataset.streamed(ds, sizes[part], batch_size, scale)
+        for part, ds in examples.items()
+        if part != "train"
+    }
+    datasets["train"] = tf_dataset.streamed(
+        train,
+        sizes["train"],
+        batch_size,
+        scale,
+        order=facts["order"],
+        buffer=min(SHUFFLE_BUFFER, sizes["train"]),
     )
-    datasets = {}
-    for part, ds in examples.items():
-        shuffling = {"order": facts["order"], "buffer": buffer}
-        datasets[part] = tf_dataset.streamed(
-            ds, sizes[part], batch_size, scale, **(shuffling if part == "train" else {})
-        )
-    in_file_order = tf_dataset.streamed(
-        examples["train"], sizes["train"], READ_BATCH, scale
-    )
+    in_file_order = tf_dataset.streamed(train, sizes["train"], READ_BATCH, scale)
     return Data(
         datasets=datasets,
         sizes=sizes,
-        input_shape=tuple(specs[0].shape),
+        input_shape=tuple(train.element_spec[0].shape),
         train_batches=in_file_order.as_numpy_iterator,
         **facts,
     )

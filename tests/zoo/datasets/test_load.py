@@ -76,7 +76,7 @@ class TestImages:
         held = load("made_up", data_dir=image_folder)
         with caplog.at_level(logging.WARNING):
             streamed = load("made_up", data_dir=image_folder, memory_limit=100)
-        assert "streams from disk, shuffled in a buffer of 45 examples" in caplog.text
+        assert "streams from disk, shuffled in a buffer" in caplog.text
         assert streamed.train.cardinality().numpy() == 1
         for part in ("train", "validation", "test"):
             one, other = (arrays(getattr(d, part))[0] for d in (held, streamed))
