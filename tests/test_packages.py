@@ -2,6 +2,7 @@
 
 import importlib
 
+import numpy as np
 import pytest
 
 # Makes TensorFlow and TFDS look as if they were not installed.
@@ -57,3 +58,19 @@ def test_they_work_where_tensorflow_and_tfds_cannot_be_imported(backend, run_pyt
     pytest.importorskip(backend, reason=f"the {backend} backend is not installed")
     result = run_python("-c", BLOCK + USE, KERAS_BACKEND=backend)
     assert result.stdout.endswith("works\n")
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_the_example_trains_where_they_cannot_be_imported(
+    backend, root, tmp_path, run_python
+):
+    pytest.importorskip(backend, reason=f"the {backend} backend is not installed")
+    x = np.random.default_rng(0).integers(0, 256, (100, 4, 4), dtype="uint8")
+    y = np.arange(100) % 2
+    np.savez(tmp_path / "mine.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    script = root / "examples" / "train.py"
+    run = f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')"
+    arguments = ("--arrays", "mine.npz", "--epochs", "2")
+    result = run_python("-c", BLOCK + run, *arguments, KERAS_BACKEND=backend)
+    assert f"on {backend}: [" in result.stdout
+    assert (tmp_path / "runs" / "mine" / "model.keras").is_file()

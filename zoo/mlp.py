@@ -94,7 +94,9 @@ def mlp(
     _check_layer("postprocessing", postprocessing)
     activation = _activation_layer(activation)
     kernel_initializer = _initializer(kernel_initializer, activation)
-    kernel_regularizer = _regularizer(kernel_regularizer)
+    kernel_regularizer = _get(
+        "kernel_regularizer", keras.regularizers.get, kernel_regularizer, "or None"
+    )
 
     inputs = keras.Input(input_shape, name="input")
     x = inputs
@@ -150,12 +152,7 @@ def _check_layer(name: str, layer) -> None:
 def _activation_layer(activation) -> keras.layers.Layer:
     if isinstance(activation, keras.layers.Layer):
         return activation
-    try:
-        return keras.layers.Activation(activation)
-    except (ValueError, TypeError):
-        raise invalid_argument(
-            "activation", "the Keras name of an activation, or a layer", activation
-        ) from None
+    return _get("activation", keras.layers.Activation, activation, "or a layer")
 
 
 def _copy(layer: keras.layers.Layer, name: str) -> keras.layers.Layer:
@@ -166,21 +163,16 @@ def _copy(layer: keras.layers.Layer, name: str) -> keras.layers.Layer:
 def _initializer(initializer, activation):
     if isinstance(initializer, str) and initializer == "auto":
         return hidden_initializer(activation)
-    try:
-        return keras.initializers.get(initializer)
-    except ValueError:
-        raise invalid_argument(
-            "kernel_initializer", "'auto', or a Keras initializer", initializer
-        ) from None
+    return _get("kernel_initializer", keras.initializers.get, initializer, "or 'auto'")
 
 
-def _regularizer(regularizer):
+def _get(name: str, get, value, other: str):
+    """Returns what Keras makes of a name or an object; says so if it knows none."""
     try:
-        return keras.regularizers.get(regularizer)
-    except ValueError:
-        raise invalid_argument(
-            "kernel_regularizer", "a Keras regularizer or None", regularizer
-        ) from None
+        return get(value)
+    except (ValueError, TypeError):
+        expected = f"a Keras name, a Keras object, {other}"
+        raise invalid_argument(name, expected, value) from None
 
 
 def _clone(initializer):

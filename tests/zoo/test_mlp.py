@@ -239,8 +239,8 @@ def test_a_saved_model_predicts_the_same_bits_in_a_new_process(tmp_path, run_pyt
         ({"units": 5}, r"`units`.*\nOne hidden layer is `units=\(5,\)`"),
         ({"units": (2.5,)}, "`units`. Expected a sequence of integers"),
         ({"units": "64"}, "`units`. Expected a sequence of integers"),
-        ({"activation": "rellu"}, "`activation`. Expected the Keras name.*'rellu'"),
-        ({"activation": 3}, "`activation`. Expected the Keras name"),
+        ({"activation": "rellu"}, "`activation`. Expected a Keras name.*'rellu'"),
+        ({"activation": 3}, "`activation`. Expected a Keras name"),
         ({"normalization": "group"}, "`normalization`. Expected one of None, 'batch'"),
         ({"dropout": 1.0}, r"`dropout`. Expected a float in \[0, 1\). Received"),
         ({"dropout": -0.1}, r"`dropout`. Expected a float in \[0, 1\)"),
@@ -248,8 +248,8 @@ def test_a_saved_model_predicts_the_same_bits_in_a_new_process(tmp_path, run_pyt
         ({"preprocessing": "scale"}, "`preprocessing`. Expected a keras.layers.Layer"),
         ({"augmentation": [1]}, "`augmentation`. Expected a keras.layers.Layer"),
         ({"postprocessing": abs}, "`postprocessing`. Expected a keras.layers.Layer"),
-        ({"kernel_initializer": "he"}, "`kernel_initializer`. Expected"),
-        ({"kernel_regularizer": "l7"}, "`kernel_regularizer`. Expected"),
+        ({"kernel_initializer": "he"}, "`kernel_initializer`. Expected.*or 'auto'"),
+        ({"kernel_regularizer": "l7"}, "`kernel_regularizer`. Expected.*or None"),
     ],
 )
 def test_bad_arguments(arguments, message):
