@@ -7,6 +7,8 @@ import pytest
 
 from zoo import mlp
 
+to_numpy = keras.ops.convert_to_numpy
+
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "selu", "tanh", "sigmoid")
 
 
@@ -17,11 +19,11 @@ def standard_normal(*shape):
 def initial_loss(model, x, num_classes):
     y = np.arange(len(x)) % num_classes
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    return float(loss(y, model(x)))
+    return float(to_numpy(loss(y, model(x))))
 
 
 def standard_deviation(model, layer):
-    return float(np.std(np.asarray(model.get_layer(layer).kernel)))
+    return float(np.std(to_numpy(model.get_layer(layer).kernel)))
 
 
 @pytest.mark.parametrize("units", [(), (7,), (300, 100), (5, 4, 3, 2)])
@@ -36,19 +38,19 @@ def test_parameter_count_is_the_closed_form(units):
 def test_without_hidden_units_it_is_a_linear_model():
     model = mlp((3,), 2, units=())
     x = standard_normal(5, 3)
-    kernel = np.asarray(model.get_layer("head").kernel)
-    np.testing.assert_allclose(np.asarray(model(x)), x @ kernel, rtol=1e-5, atol=1e-6)
+    kernel = to_numpy(model.get_layer("head").kernel)
+    np.testing.assert_allclose(to_numpy(model(x)), x @ kernel, rtol=1e-5, atol=1e-6)
 
 
 def test_it_computes_what_numpy_computes():
     model = mlp((2, 3), 4, units=(8, 5))
-    weights = [np.asarray(weight) for weight in model.weights]
+    weights = [to_numpy(weight) for weight in model.weights]
     x = standard_normal(10, 2, 3)
     hidden = x.reshape(10, 6)
     for kernel, bias in zip(weights[:4:2], weights[1:4:2], strict=True):
         hidden = np.maximum(hidden @ kernel + bias, 0)
     expected = hidden @ weights[4] + weights[5]
-    np.testing.assert_allclose(np.asarray(model(x)), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(to_numpy(model(x)), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_layers_have_readable_names():
@@ -94,14 +96,14 @@ def test_initial_loss_of_images_is_within_0_3_of_log_c(units):
 def test_automatic_initializer_fits_the_activation(activation, expected):
     model = mlp((400,), 10, units=(200,), activation=activation)
     assert standard_deviation(model, "hidden_1") == pytest.approx(expected, rel=0.03)
-    assert not np.asarray(model.get_layer("hidden_1").bias).any()
+    assert not to_numpy(model.get_layer("hidden_1").bias).any()
 
 
 def test_an_initializer_of_ones_own():
     initializer = keras.initializers.RandomNormal(stddev=0.01)
     model = mlp((300,), 10, units=(300, 300), kernel_initializer=initializer)
     assert standard_deviation(model, "hidden_1") == pytest.approx(0.01, rel=0.03)
-    kernels = [np.asarray(model.get_layer(f"hidden_{i}").kernel) for i in (1, 2)]
+    kernels = [to_numpy(model.get_layer(f"hidden_{i}").kernel) for i in (1, 2)]
     assert not np.array_equal(*kernels)
 
 
@@ -131,14 +133,14 @@ def test_normalization(normalization, layer, per_unit):
 def test_dropout_is_active_in_training_alone():
     model = mlp((50,), 2, units=(50,), dropout=0.5, input_dropout=0.5)
     x = standard_normal(4, 50)
-    np.testing.assert_array_equal(np.asarray(model(x)), np.asarray(model(x)))
-    one, other = (np.asarray(model(x, training=True)) for _ in range(2))
+    np.testing.assert_array_equal(to_numpy(model(x)), to_numpy(model(x)))
+    one, other = (to_numpy(model(x, training=True)) for _ in range(2))
     assert not np.array_equal(one, other)
 
 
 def test_input_dropout_drops_its_share_of_inputs():
     model = mlp((10_000,), 2, units=(), input_dropout=0.25)
-    dropped = np.asarray(
+    dropped = to_numpy(
         model.get_layer("input_dropout")(np.ones((1, 10_000)), training=True)
     )
     assert np.mean(dropped == 0) == pytest.approx(0.25, abs=0.02)
@@ -147,11 +149,9 @@ def test_input_dropout_drops_its_share_of_inputs():
 
 def test_regularizer_is_that_of_all_kernels():
     model = mlp((3,), 2, units=(4,), kernel_regularizer=keras.regularizers.L2(0.01))
-    kernels = [
-        np.asarray(model.get_layer(name).kernel) for name in ("hidden_1", "head")
-    ]
+    kernels = [to_numpy(model.get_layer(name).kernel) for name in ("hidden_1", "head")]
     expected = 0.01 * sum(float((kernel**2).sum()) for kernel in kernels)
-    assert float(sum(model.losses)) == pytest.approx(expected, rel=1e-5)
+    assert float(to_numpy(sum(model.losses))) == pytest.approx(expected, rel=1e-5)
 
 
 def test_preprocessing_augmentation_and_postprocessing_are_inside():
@@ -166,10 +166,10 @@ def test_preprocessing_augmentation_and_postprocessing_are_inside():
         postprocessing=keras.layers.Rescaling(1.0, offset=100.0),
     )
     x = standard_normal(5, 3)
-    kernel = np.asarray(model.get_layer("head").kernel)
+    kernel = to_numpy(model.get_layer("head").kernel)
     expected = 2 * x @ kernel + 100
-    np.testing.assert_allclose(np.asarray(model(x)), expected, rtol=1e-5)
-    assert np.abs(np.asarray(model(x, training=True)) - expected).max() > 1e-3
+    np.testing.assert_allclose(to_numpy(model(x)), expected, rtol=1e-5)
+    assert np.abs(to_numpy(model(x, training=True)) - expected).max() > 1e-3
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
