@@ -1,1 +1,5 @@
 """What is passed to `model.fit(callbacks=[...])`."""
+
+from .early_stopping import EarlyStopping
+
+__all__ = ["EarlyStopping"]
