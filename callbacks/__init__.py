@@ -2,5 +2,6 @@
 
 from .early_stopping import EarlyStopping
 from .find_learning_rate import find_learning_rate
+from .snapshots import Snapshots
 
-__all__ = ["EarlyStopping", "find_learning_rate"]
+__all__ = ["EarlyStopping", "Snapshots", "find_learning_rate"]
