@@ -11,8 +11,9 @@ from pathlib import Path
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Gives a temporary path to write to, which takes the place of `path` at the end.
 
-    The temporary file lies in the same folder and has the same ending, since savers
-    choose a format by it. After an error it is removed, and `path` is as it was.
+    The temporary file lies in the same folder and has the same ending (the whole of
+    ".weights.h5"), since savers choose a format by it. After an error it is removed,
+    and `path` is as it was.
 
     Args:
         path: File to write. Its folder must exist.
@@ -21,8 +22,9 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         The temporary path.
     """
     path = Path(path)
+    ending = "".join(path.suffixes)
     handle, name = tempfile.mkstemp(
-        prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
+        prefix=f".{path.name.removesuffix(ending)}-", suffix=ending, dir=path.parent
     )
     os.close(handle)
     partial = Path(name)

@@ -14,6 +14,15 @@ def test_a_file_takes_its_place_when_it_is_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("name", ["a", "a.txt", "a.weights.h5", "a-1.5.weights.h5"])
+def test_the_temporary_file_has_the_whole_ending(tmp_path, name):
+    path = tmp_path / name
+    with replacing(path) as partial:
+        assert partial.name != name
+        assert partial.suffixes == path.suffixes
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_after_an_error_the_file_is_as_it_was(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")

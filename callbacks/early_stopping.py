@@ -1,0 +1,275 @@
+"""Early stopping that survives a NaN, and keeps the best weights on disk."""
+
+import math
+import os
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+
+import keras
+
+from zoo.arguments import check_choice, check_integer, invalid_argument, is_number
+from zoo.files import replacing, writable_folder
+
+
+class EarlyStopping(keras.callbacks.EarlyStopping):
+    """Stops training when a monitored metric has stopped improving.
+
+    On finite values it does what `keras.callbacks.EarlyStopping` does, whose
+    arguments and defaults it has. The rest is different, or new:
+
+    - A value that is NaN or infinite is never the best; it counts as an epoch
+      without improvement. In Keras a first NaN stays the best for good.
+    - The best weights are kept on disk, not in memory. They are loaded when `fit`
+      ends, whether early or at its last epoch, and leave the optimizer as it is.
+      After an exception or an interrupt, `restore_best()` loads them.
+    - Training can also stop at once: at a value that is not finite, that is good
+      enough, or that is beyond hope.
+
+    Nothing is monitored before `start_from_epoch`. With a `validation_freq` of n,
+    pass `start_from_epoch=n - 1`: the first epoch that is monitored must have the
+    metric, while later ones that lack it are passed over.
+
+    Args:
+        monitor: Name of a metric in the logs. Defaults to `"val_loss"`.
+        min_delta: A change of at most this is no improvement. Defaults to `0`.
+        patience: Epochs without improvement after which training stops. Defaults to
+            `0`.
+        verbose: 1 prints one sentence that says why training stopped, and one when
+            weights are restored; 0 is silent. Defaults to `0`.
+        mode: "min", "max", or "auto", which knows the direction of losses and of
+            Keras' metrics. Defaults to `"auto"`.
+        baseline: Value that the metric must improve on within `patience` epochs.
+            Defaults to `None`.
+        restore_best_weights: Whether to load the weights of the best epoch when `fit`
+            ends. Defaults to `False`.
+        start_from_epoch: First epoch, counted from 0, that is monitored. Defaults to
+            `0`.
+        min_delta_mode: "absolute", or "relative": then `min_delta` is a fraction of
+            the best value so far, as 0.01 for one percent. Defaults to `"absolute"`.
+        check_finite: Whether to stop at once when the metric is NaN or infinite.
+            Defaults to `False`.
+        stopping_threshold: Stop at once when the metric reaches this value. Defaults
+            to `None`.
+        divergence_threshold: Stop at once when the metric is worse than this value.
+            Defaults to `None`.
+        filepath: File ending in ".weights.h5" that gets the best weights, for
+            `model.load_weights`; it stays after training. Defaults to `None`: with
+            `restore_best_weights` they go to a temporary folder, which is removed
+            with this callback or when Python exits, and without to no file.
+
+    Attributes:
+        best: Best value of the metric, or `None` if there was no finite one.
+        best_epoch: Epoch of the best value, counted from 0, or `None`.
+        stopped_epoch: Epoch at whose end training was stopped, counted from 0; 0 if
+            it was not.
+        reason: Why training was stopped, in words; `None` if it was not. Here and in
+            what is printed epochs count from 1, as in the progress bar.
+
+    Raises:
+        ValueError: If an argument is invalid; at the end of the first epoch, if the
+            logs do not have the metric.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    >>> model.compile(keras.optimizers.SGD(1e-3), loss="mse")
+    >>> x, y = np.zeros((8, 1)), np.ones(8)
+    >>> stopping = EarlyStopping(
+    ...     "loss", min_delta=0.9, min_delta_mode="relative", patience=2, verbose=1
+    ... )
+    >>> history = model.fit(x, y, epochs=10, verbose=0, callbacks=[stopping])
+    Epoch 3: early stopping, since loss has not improved on 1 (epoch 1) for 2 epochs.
+    >>> stopping.best_epoch, len(history.epoch)
+    (0, 3)
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = False,
+        start_from_epoch: int = 0,
+        *,
+        min_delta_mode: str = "absolute",
+        check_finite: bool = False,
+        stopping_threshold: float | None = None,
+        divergence_threshold: float | None = None,
+        filepath: str | os.PathLike | None = None,
+    ):
+        check_choice("mode", mode, ("auto", "min", "max"))
+        check_choice("verbose", verbose, (0, 1))
+        check_choice("min_delta_mode", min_delta_mode, ("absolute", "relative"))
+        check_integer("patience", patience, minimum=0)
+        check_integer("start_from_epoch", start_from_epoch, minimum=0)
+        if not is_number(min_delta):
+            raise invalid_argument("min_delta", "a finite number", min_delta)
+        for name, value in (
+            ("baseline", baseline),
+            ("stopping_threshold", stopping_threshold),
+            ("divergence_threshold", divergence_threshold),
+        ):
+            if value is not None and not is_number(value):
+                raise invalid_argument(name, "a finite number or None", value)
+        if filepath is not None and not str(filepath).endswith(".weights.h5"):
+            raise invalid_argument(
+                "filepath", "a path that ends in '.weights.h5'", str(filepath)
+            )
+        super().__init__(
+            monitor=monitor,
+            min_delta=min_delta,
+            patience=patience,
+            verbose=verbose,
+            mode=mode,
+            baseline=baseline,
+            restore_best_weights=restore_best_weights,
+            start_from_epoch=start_from_epoch,
+        )
+        self.min_delta_mode = min_delta_mode
+        self.check_finite = check_finite
+        self.stopping_threshold = stopping_threshold
+        self.divergence_threshold = divergence_threshold
+        self.filepath = filepath
+        self.best_epoch = None
+        self.reason = None
+        self._remove_folder = None
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self.best_epoch = None
+        self.reason = None
+        self._was_in_logs = False
+        self._weights_path = self._find_place()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch < self.start_from_epoch:
+            return
+        value = self.get_monitor_value(logs)
+        if value is None:
+            return
+        if self.monitor_op is None:
+            self._set_monitor_op()
+
+        self.wait += 1
+        improved = math.isfinite(value) and self._is_improvement(value, self.best)
+        if improved:
+            self._keep(value, epoch)
+            # Until the baseline is passed, patience runs on, as in Keras.
+            if self.baseline is None or self._is_improvement(value, self.baseline):
+                self.wait = 0
+        # At the end of the first epoch Keras never stops for lack of patience.
+        patient = improved or self.wait < self.patience or epoch == 0
+        self.reason = self._stop_at_once(value) or (None if patient else self._stall())
+        if self.reason is not None:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        if self.reason is not None and self.verbose:
+            print(
+                f"Epoch {self.stopped_epoch + 1}: early stopping, since {self.reason}."
+            )
+        if self.restore_best_weights and self.best_epoch is not None:
+            self.restore_best()
+            if self.verbose:
+                print(f"Restored the weights of the best epoch: {self.best_epoch + 1}.")
+
+    def restore_best(self) -> None:
+        """Loads the weights of the best epoch of the last `fit`.
+
+        With `restore_best_weights` `fit` has done so, unless an exception ended it.
+
+        Raises:
+            ValueError: If none were kept.
+        """
+        if self.best_epoch is None or self._weights_path is None:
+            raise ValueError(
+                "There are no best weights to restore. Expected "
+                "`restore_best_weights=True` or a `filepath`, and an epoch with a "
+                f"finite {self.monitor}. Received: "
+                f"restore_best_weights={self.restore_best_weights!r}, "
+                f"filepath={self.filepath!r}, best_epoch={self.best_epoch!r}"
+            )
+        self.model.load_weights(
+            self._weights_path, objects_to_skip=[self.model.optimizer]
+        )
+
+    def get_monitor_value(self, logs) -> float | None:
+        """Returns the metric, or `None` where it was there earlier and now is not."""
+        if self.monitor in (logs or {}):
+            self._was_in_logs = True
+            return float(logs[self.monitor])
+        if self._was_in_logs:
+            return None
+        listed = ", ".join(repr(name) for name in logs or {})
+        no_validation = "'val_" not in listed and self.monitor.startswith("val_")
+        raise invalid_argument(
+            "monitor",
+            f"the name of a metric in the logs: {listed}",
+            self.monitor,
+            "Pass `validation_data` to `fit`; with a `validation_freq` of n, pass "
+            "`start_from_epoch=n - 1` here."
+            if no_validation
+            else "",
+        )
+
+    def _is_improvement(self, monitor_value, reference_value):
+        if reference_value is None:
+            return True
+        delta = self.min_delta  # negative in mode "min"
+        if self.min_delta_mode == "relative":
+            delta *= abs(reference_value)
+        return bool(self.monitor_op(monitor_value - delta, reference_value))
+
+    def _keep(self, value: float, epoch: int) -> None:
+        """Makes this epoch the best, after its weights are safe."""
+        if self._weights_path is not None:
+            with replacing(self._weights_path) as partial:
+                self.model.save_weights(partial)
+        self.best, self.best_epoch = value, epoch
+
+    def _stop_at_once(self, value: float) -> str | None:
+        """Says why a value ends training, patience or not, if it does."""
+        shown = f"{self.monitor} = {value:g}"
+        if self.check_finite and not math.isfinite(value):
+            return f"{shown} is not finite"
+        limit = self.divergence_threshold
+        if limit is not None and self.monitor_op(limit, value):
+            return f"{shown} is worse than the divergence threshold {limit:g}"
+        goal = self.stopping_threshold
+        if goal is None or not math.isfinite(value) or self.monitor_op(goal, value):
+            return None
+        return f"{shown} has reached the stopping threshold {goal:g}"
+
+    def _stall(self) -> str:
+        """Says for how long the metric has not improved, and on what."""
+        epochs = "1 epoch" if self.wait == 1 else f"{self.wait} epochs"
+        if self.best is None:
+            return f"{self.monitor} has not been finite for {epochs}"
+        on = f"{self.best:g} (epoch {self.best_epoch + 1})"
+        if self.baseline is not None and not self._is_improvement(
+            self.best, self.baseline
+        ):
+            on = f"the baseline {self.baseline:g}"
+        return f"{self.monitor} has not improved on {on} for {epochs}"
+
+    def _find_place(self) -> Path | None:
+        """Returns where the best weights of this `fit` go, if anywhere."""
+        if self.filepath is not None:
+            path = Path(self.filepath)
+            writable_folder(path.parent)
+            return path
+        if not self.restore_best_weights:
+            return None
+        if self._remove_folder is not None:  # that of an earlier `fit`
+            self._remove_folder()
+        folder = tempfile.mkdtemp(prefix="kerascope-early-stopping-")
+        self._remove_folder = weakref.finalize(
+            self, shutil.rmtree, folder, ignore_errors=True
+        )
+        return Path(folder) / "best.weights.h5"

@@ -1,0 +1,116 @@
+"""What a learning rate range test measured, and the rates it suggests."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RangeTest:
+    """Holds the loss at every learning rate that `find_learning_rate` tried.
+
+    A suggestion is a place to begin a search, not its result. Both look at the
+    smoothed loss from the end of its run-in on, the first 1 / (1 - smoothing) steps,
+    in which an average of few losses moves more than training does. Both are `None`
+    if the loss did not fall after that.
+
+    Args:
+        learning_rates: Array of the rates, in rising order.
+        losses: Array of the losses, each measured just before the step of its rate.
+        smoothed_losses: Array of their exponential averages.
+        smoothing: Factor of the average.
+        diverged: Whether the sweep was ended by divergence.
+
+    Attributes:
+        steepest: Rate at which the smoothed loss fell fastest, over log(rate).
+        tenth_of_minimum: A tenth of the rate at which it was lowest.
+
+    Example:
+
+    >>> rates = np.geomspace(1e-4, 1, 5)
+    >>> losses = np.array([4.0, 4.0, 2.0, 1.0, 9.0])
+    >>> test = RangeTest(rates, losses, losses, smoothing=0.0, diverged=True)
+    >>> test
+    <RangeTest of 5 rates from 0.0001 to 1, diverged: steepest 0.01, \
+tenth of minimum 0.01>
+    """
+
+    learning_rates: np.ndarray
+    losses: np.ndarray
+    smoothed_losses: np.ndarray
+    smoothing: float
+    diverged: bool
+
+    @property
+    def steepest(self) -> float | None:
+        falling = self._falling()
+        if falling is None:
+            return None
+        first, lowest = falling
+        slopes = np.gradient(self.smoothed_losses[: lowest + 1])[first:]
+        return float(self.learning_rates[first + np.argmin(slopes)])
+
+    @property
+    def tenth_of_minimum(self) -> float | None:
+        falling = self._falling()
+        return None if falling is None else float(self.learning_rates[falling[1]] / 10)
+
+    def to_frame(self):
+        """Returns a `pandas.DataFrame`: a row for every step of the sweep."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "learning_rate": self.learning_rates,
+                "loss": self.losses,
+                "smoothed_loss": self.smoothed_losses,
+            }
+        )
+
+    def plot(self, ax=None):
+        """Draws the loss over the rate, and marks both suggestions.
+
+        Args:
+            ax: Matplotlib axes to draw on. Defaults to `None`: new ones.
+
+        Returns:
+            The axes.
+        """
+        import matplotlib.pyplot as plt
+
+        if ax is None:
+            _, ax = plt.subplots()
+        ax.plot(self.learning_rates, self.losses, color="0.8", label="loss")
+        ax.plot(self.learning_rates, self.smoothed_losses, label="smoothed loss")
+        for color, name, rate in (
+            ("C1", "steepest descent", self.steepest),
+            ("C2", "a tenth of the minimum", self.tenth_of_minimum),
+        ):
+            if rate is not None:
+                ax.axvline(rate, color=color, ls="--", label=f"{name}: {rate:.2g}")
+        falling = self._falling()
+        if falling is not None:  # a diverging loss would flatten all before it
+            top, bottom = self.smoothed_losses[falling[0]], np.nanmin(self.losses)
+            ax.set_ylim(bottom - 0.1 * (top - bottom), top + 0.5 * (top - bottom))
+        ax.set(xscale="log", xlabel="learning rate", ylabel="loss of a batch")
+        ax.legend()
+        return ax
+
+    def __repr__(self) -> str:
+        steepest, tenth = (
+            "none" if rate is None else f"{rate:.2g}"
+            for rate in (self.steepest, self.tenth_of_minimum)
+        )
+        rates = self.learning_rates
+        return (
+            f"<RangeTest of {len(rates)} rates from {rates[0]:.2g} to {rates[-1]:.2g}"
+            f"{', diverged' if self.diverged else ''}: steepest {steepest}, "
+            f"tenth of minimum {tenth}>"
+        )
+
+    def _falling(self) -> tuple[int, int] | None:
+        """Returns the first and the last step of the fall, or `None` without one."""
+        first = min(round(1 / (1 - self.smoothing)), len(self.losses)) - 1
+        seen = np.where(np.isfinite(self.smoothed_losses), self.smoothed_losses, np.inf)
+        lowest = first + int(np.argmin(seen[first:]))
+        return (first, lowest) if lowest > first else None

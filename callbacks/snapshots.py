@@ -1,0 +1,97 @@
+"""Saved models along one training, for an ensemble."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import keras
+
+from zoo.arguments import check_integer, invalid_argument, is_integer
+from zoo.files import replacing, writable_folder
+
+
+class Snapshots(keras.callbacks.Callback):
+    """Saves the model at the end of every cycle of a cyclic learning rate.
+
+    At the end of a cycle the rate is low and the model has settled in a minimum; the
+    next cycle throws it out of it. Averaging what the saved models predict gives an
+    ensemble for the price of one training: Huang et al., "Snapshot Ensembles: Train
+    1, get M for free" (ICLR 2017), section 3.
+
+    Epochs are counted as the progress bar counts them: 10 is the end of the tenth,
+    where a cycle of length 10 ends. Cycles that grow end at the sums of their
+    lengths: `epochs=itertools.accumulate((10, 20, 40))` saves after 10, 30 and 70.
+
+    A file is written whole or not at all. It is a `.keras` file with optimizer, as
+    `model.save` writes it.
+
+    Args:
+        directory: Folder of the files, made where it does not exist. A file is named
+            after its epoch, as "snapshot-0010.keras", and replaces one of that name.
+        every: Save at the end of every so many epochs. Defaults to `None`.
+        epochs: Save at the end of these epochs, integers >= 1. Defaults to `None`.
+            Exactly one of `every` and `epochs` must be given.
+
+    Attributes:
+        paths: Files written in the last `fit`, in order, for
+            `keras.models.load_model`.
+
+    Raises:
+        ValueError: If an argument is invalid.
+
+    Example:
+
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    >>> model.compile("sgd", loss="mse")
+    >>> snapshots = Snapshots(folder.name, every=2)
+    >>> x = np.ones((4, 1))
+    >>> history = model.fit(x, x, epochs=5, verbose=0, callbacks=[snapshots])
+    >>> [path.name for path in snapshots.paths]
+    ['snapshot-0002.keras', 'snapshot-0004.keras']
+    >>> models = [keras.models.load_model(path) for path in snapshots.paths]
+    >>> folder.cleanup()
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike,
+        *,
+        every: int | None = None,
+        epochs: Iterable[int] | None = None,
+    ):
+        super().__init__()
+        if (every is None) == (epochs is None):
+            raise ValueError(
+                "Invalid values for arguments `every` and `epochs`. Expected exactly "
+                f"one of them. Received: every={every!r}, epochs={epochs!r}"
+            )
+        self.directory = Path(directory)
+        self.every = None if every is None else check_integer("every", every, minimum=1)
+        self.epochs = None if epochs is None else _check_epochs(epochs)
+        self.paths: list[Path] = []
+
+    def on_train_begin(self, logs=None):
+        writable_folder(self.directory)
+        self.paths = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        number = epoch + 1
+        is_due = number % self.every == 0 if self.every else number in self.epochs
+        if not is_due:
+            return
+        path = self.directory / f"snapshot-{number:04d}.keras"
+        with replacing(path) as partial:
+            self.model.save(partial)
+        self.paths.append(path)
+
+
+def _check_epochs(epochs) -> tuple[int, ...]:
+    numbers = tuple(epochs) if isinstance(epochs, Iterable) else ()
+    if not numbers or not all(is_integer(n) and n >= 1 for n in numbers):
+        fix = (
+            f"Every {epochs} epochs is `every={epochs}`." if is_integer(epochs) else ""
+        )
+        raise invalid_argument("epochs", "integers >= 1, at least one", epochs, fix)
+    return tuple(int(number) for number in numbers)

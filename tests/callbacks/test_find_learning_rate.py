@@ -1,0 +1,376 @@
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from callbacks import find_learning_rate
+from callbacks.range_test import RangeTest
+from zoo import datasets
+
+SHORT = {"min_learning_rate": 1e-4, "max_learning_rate": 1e-1, "steps": 12}
+
+
+def quadratic_model(weight=2.0, optimizer=None):
+    """A single weight w, whose loss on `unit_batches` is w^2."""
+    model = keras.Sequential(
+        [keras.Input((1,)), keras.layers.Dense(1, use_bias=False)], name="quadratic"
+    )
+    model.set_weights([np.full((1, 1), weight)])
+    model.compile(optimizer or keras.optimizers.SGD(0.125), loss="mse")
+    return model
+
+
+def unit_batches(number=3):
+    return [(np.ones((4, 1)), np.zeros((4, 1)))] * number
+
+
+def quadratic_losses(rates, weight=2.0):
+    """The loss before each step of w <- w - rate * 2w."""
+    before = weight * np.cumprod(np.concatenate([[1.0], 1 - 2 * rates[:-1]]))
+    return before**2
+
+
+def smooth(losses, beta):
+    """The average with weights beta^age, straight from its definition."""
+    return np.array(
+        [
+            np.average(losses[: t + 1], weights=beta ** np.arange(t, -1, -1.0))
+            for t in range(len(losses))
+        ]
+    )
+
+
+def rich_model(optimizer):
+    """Has all that a training step changes: weights, moments, statistics, seeds.
+
+    Dropout is seeded, since on PyTorch it draws from the global generator without.
+    """
+    model = keras.Sequential(
+        [
+            keras.layers.GaussianNoise(0.1, seed=1),
+            keras.layers.Dense(4, activation="relu"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dropout(0.5, seed=2),
+            keras.layers.Dense(1),
+        ]
+    )
+    model.compile(optimizer, loss="mse", metrics=["mae"])
+    return model
+
+
+def batches():
+    x = np.random.default_rng(0).standard_normal((32, 3)).astype("float32")
+    y = x.sum(axis=1, keepdims=True)
+    return [(x[start : start + 8], y[start : start + 8]) for start in (0, 8, 16, 24)]
+
+
+def state(model):
+    variables = (
+        *model.variables,
+        *model.optimizer.variables,
+        *model.metrics_variables,
+    )
+    return [
+        (variable.path, np.array(keras.ops.convert_to_numpy(variable)))
+        for variable in variables
+    ]
+
+
+def assert_equal_states(actual, expected):
+    assert [path for path, _ in actual] == [path for path, _ in expected]
+    for (path, value), (_, other) in zip(actual, expected, strict=True):
+        np.testing.assert_array_equal(value, other, err_msg=path)
+
+
+OPTIMIZERS = [
+    lambda: keras.optimizers.Adam(0.01),
+    lambda: keras.optimizers.SGD(0.01, momentum=0.9, use_ema=True),
+    lambda: keras.optimizers.Adam(0.01, gradient_accumulation_steps=2),
+    lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.01)),
+]
+
+
+# What it measures
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.9])
+def test_losses_are_those_of_sgd_at_the_rates_of_the_sweep(smoothing):
+    test = find_learning_rate(
+        quadratic_model(),
+        unit_batches(),
+        min_learning_rate=1e-3,
+        max_learning_rate=0.5,
+        steps=50,
+        smoothing=smoothing,
+    )
+    rates = np.logspace(-3, np.log10(0.5), 50)
+    np.testing.assert_allclose(test.learning_rates, rates, rtol=1e-12)
+    expected = quadratic_losses(rates)
+    np.testing.assert_allclose(test.losses, expected, rtol=1e-4, atol=1e-12)
+    np.testing.assert_allclose(
+        test.smoothed_losses, smooth(test.losses, smoothing), rtol=1e-10
+    )
+    assert not test.diverged
+
+
+@pytest.mark.parametrize("factor", [2.0, 50.0])
+def test_it_stops_when_the_smoothed_loss_is_a_multiple_of_its_lowest(factor):
+    test = find_learning_rate(
+        quadratic_model(),
+        unit_batches(),
+        min_learning_rate=1e-2,
+        max_learning_rate=100.0,
+        steps=60,
+        divergence_factor=factor,
+    )
+    losses = quadratic_losses(np.logspace(-2, 2, 60))
+    smoothed = smooth(losses, 0.9)
+    beyond = smoothed > factor * np.minimum.accumulate(smoothed)
+    assert test.diverged
+    assert len(test.losses) == np.argmax(beyond) + 1 < 60
+
+
+def test_it_stops_at_a_loss_that_is_not_finite():
+    good, bad = unit_batches()[0], (np.full((4, 1), np.nan), np.zeros((4, 1)))
+    model = quadratic_model()
+    test = find_learning_rate(model, [good, good, bad, good], **SHORT)
+    assert test.diverged
+    assert len(test.losses) == 3
+    assert np.isnan(test.losses[-1])
+    assert model.get_weights()[0][0, 0] == 2.0
+
+
+def test_a_loss_below_zero_is_no_divergence():
+    model = quadratic_model()
+    model.compile("sgd", loss=lambda y_true, y_pred: y_pred[:, 0] - 10.0)
+    assert not find_learning_rate(model, unit_batches(), **SHORT).diverged
+
+
+def test_a_short_dataset_is_read_again():
+    x = np.arange(1.0, 4.0)[:, None]
+    seen = []
+
+    class Batches:
+        def __iter__(self):
+            for row in x:
+                seen.append(float(row[0]))
+                yield row[None], np.zeros((1, 1))
+
+    find_learning_rate(quadratic_model(), Batches(), divergence_factor=1e6, **SHORT)
+    assert seen == [1.0, 2.0, 3.0] * 4
+
+
+def test_weights_of_examples_count():
+    x, y = unit_batches()[0]
+    double = find_learning_rate(quadratic_model(), [(x, y, np.full(4, 2.0))], **SHORT)
+    single = find_learning_rate(quadratic_model(), [(x, y)], **SHORT)
+    assert double.losses[0] == 2 * single.losses[0] == 8.0
+
+
+def test_it_reads_what_datasets_give():
+    x = np.random.default_rng(0).random((40, 3))
+    data = datasets.from_arrays((x, x.sum(axis=1)), batch_size=8)
+    model = rich_model("adam")
+    assert len(find_learning_rate(model, data.train, **SHORT).losses) == 12
+
+
+def test_it_reads_tf_data_on_every_backend():
+    tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+    dataset = tf.data.Dataset.from_tensor_slices((np.ones((8, 1)), np.zeros((8, 1))))
+    test = find_learning_rate(quadratic_model(), dataset.batch(4), **SHORT)
+    np.testing.assert_allclose(
+        test.losses, quadratic_losses(test.learning_rates), rtol=1e-4
+    )
+
+
+# What it leaves behind
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_model_in_training_is_left_bit_for_bit_as_it_was(optimizer):
+    model = rich_model(optimizer())
+    for x, y in batches():
+        model.train_on_batch(x, y)
+    before = state(model)
+    find_learning_rate(model, batches(), **SHORT)
+    assert_equal_states(state(model), before)
+
+
+def test_training_goes_on_as_if_nothing_had_been():
+    def train(sweep):
+        keras.utils.set_random_seed(1)
+        model = rich_model(keras.optimizers.Adam(0.01))
+        if sweep:  # before anything is built
+            find_learning_rate(model, batches(), **SHORT)
+        (x, y), *_ = batches()
+        model.fit(x, y, epochs=2, batch_size=4, shuffle=False, verbose=0)
+        return model
+
+    with_sweep, without = train(True), train(False)
+    for ours, theirs in zip(
+        (*with_sweep.variables, *with_sweep.optimizer.variables),
+        (*without.variables, *without.optimizer.variables),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(
+            keras.ops.convert_to_numpy(ours), keras.ops.convert_to_numpy(theirs)
+        )
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_after_an_error_in_the_data_it_is_as_it_was(error):
+    class Broken:
+        def __iter__(self):
+            yield from batches()
+            raise error
+
+    model = rich_model("adam")
+    model.fit(*batches()[0], verbose=0)
+    before = state(model)
+    with pytest.raises(error):
+        find_learning_rate(model, Broken(), **SHORT)
+    assert_equal_states(state(model), before)
+
+
+def test_after_an_interrupt_of_a_step_it_is_as_it_was():
+    """On JAX such a step has already given away the buffers of the variables."""
+    model = rich_model("adam")
+    model.fit(*batches()[0], verbose=0)
+    before = state(model)
+    step, calls = model.train_function, []
+
+    def interrupted(*arguments):
+        result = step(*arguments)
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return result
+
+    model.train_function = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        find_learning_rate(model, batches(), **SHORT)
+    model.train_function = step
+    assert_equal_states(state(model), before)
+
+    class Look(keras.callbacks.Callback):
+        """Asks for the model, upon which JAX would bring back a pending state."""
+
+        def on_train_begin(self, logs=None):
+            self.seen = state(self.model)
+
+    look = Look()
+    model.fit(*batches()[0], verbose=0, callbacks=[look])
+    assert_equal_states(look.seen, before)
+
+
+# What it suggests
+
+
+def fall_and_rise():
+    """Falls from 2 to 1 around 1e-3 and rises from 1e-1 on: steepest at 1e-3."""
+    rates = np.geomspace(1e-6, 1, 121)
+    decades = np.log10(rates)
+    losses = 1.5 - np.tanh(2 * (decades + 3)) / 2 + np.maximum(decades + 1, 0) ** 2 * 9
+    return rates, losses
+
+
+def test_suggestions_are_the_steepest_descent_and_a_tenth_of_the_minimum():
+    rates, losses = fall_and_rise()
+    test = RangeTest(rates, losses, losses, smoothing=0.9, diverged=False)
+    np.testing.assert_allclose(test.steepest, 1e-3, rtol=1e-6)
+    lowest = rates[np.argmin(losses)]
+    assert 0.09 < lowest < 0.2
+    np.testing.assert_allclose(test.tenth_of_minimum, lowest / 10)
+
+
+def test_the_run_in_of_the_average_suggests_nothing():
+    rates, losses = fall_and_rise()
+    losses[:3] = 9.0, 4.0, 0.5  # the steepest fall, and the lowest loss
+    test = RangeTest(rates, losses, losses, smoothing=0.9, diverged=False)
+    np.testing.assert_allclose(test.steepest, 1e-3, rtol=1e-6)
+    assert test.tenth_of_minimum > 1e-3
+
+
+def test_a_last_loss_that_is_not_finite_suggests_nothing():
+    rates, losses = fall_and_rise()
+    losses[-1] = np.nan
+    test = RangeTest(rates, losses, losses, smoothing=0.9, diverged=True)
+    np.testing.assert_allclose(test.steepest, 1e-3, rtol=1e-6)
+
+
+@pytest.mark.parametrize("length", [1, 5, 30])
+def test_without_a_fall_there_is_no_suggestion(length):
+    rates = np.geomspace(1e-3, 1, length)
+    losses = np.linspace(1.0, 9.0, length)
+    test = RangeTest(rates, losses, losses, smoothing=0.9, diverged=True)
+    assert test.steepest is None
+    assert test.tenth_of_minimum is None
+    assert "steepest none, tenth of minimum none" in repr(test)
+    plt.close(test.plot().figure)
+
+
+def test_a_frame_has_a_row_for_every_step():
+    test = find_learning_rate(quadratic_model(), unit_batches(), **SHORT)
+    frame = test.to_frame()
+    assert list(frame.columns) == ["learning_rate", "loss", "smoothed_loss"]
+    assert frame["learning_rate"].iloc[[0, -1]].tolist() == [1e-4, 1e-1]
+    assert frame["loss"].tolist() == test.losses.tolist()
+
+
+def test_the_plot_marks_both_suggestions_on_a_log_axis():
+    rates, losses = fall_and_rise()
+    test = RangeTest(rates, losses, losses, smoothing=0.9, diverged=False)
+    figure, ax = plt.subplots()
+    assert test.plot(ax) is ax
+    assert ax.get_xscale() == "log"
+    marks = {line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 2}
+    assert marks == {test.steepest, test.tenth_of_minimum}
+    low, high = ax.get_ylim()
+    assert low < losses.min() < 2.0 < high < losses[-1]  # the fall fills it
+    plt.close(figure)
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "expected"),
+    [
+        ("min_learning_rate", 0, "a finite number > 0"),
+        ("min_learning_rate", "1e-7", "a finite number > 0"),
+        ("max_learning_rate", float("inf"), "a finite number > 0"),
+        ("max_learning_rate", 1e-7, "more than min_learning_rate=1e-07"),
+        ("steps", 1, "an integer >= 2"),
+        ("smoothing", 1.0, "a float in .0, 1."),
+        ("divergence_factor", 1, "a finite number > 1"),
+        ("dataset", [], "at least one batch in every iteration"),
+        ("dataset", unit_batches()[0], "an iterable of batches .*from_arrays"),
+        ("dataset", np.ones((4, 1)), "an iterable of batches"),
+        ("model", "mlp", "a compiled keras.Model"),
+    ],
+)
+def test_bad_arguments(argument, value, expected):
+    arguments = {"model": quadratic_model(), "dataset": unit_batches()}
+    message = rf"(?s)Invalid value for argument `{argument}`. Expected {expected}"
+    with pytest.raises(ValueError, match=message):
+        find_learning_rate(**{**arguments, argument: value})
+
+
+def test_a_generator_that_ends_too_early():
+    model = quadratic_model()
+    with pytest.raises(ValueError, match="A generator can be read only once"):
+        find_learning_rate(model, iter(unit_batches(5)), **SHORT)
+    assert model.get_weights()[0][0, 0] == 2.0
+
+
+def test_a_model_that_is_not_compiled():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)], name="raw")
+    with pytest.raises(ValueError, match="Received: model='raw'\nCall `model.compile"):
+        find_learning_rate(model, unit_batches())
+
+
+def test_an_optimizer_that_holds_a_schedule():
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, decay_steps=10)
+    model = quadratic_model(optimizer=keras.optimizers.Adam(schedule))
+    with pytest.raises(ValueError, match="a float as learning rate.*\nCompile with a"):
+        find_learning_rate(model, unit_batches())
