@@ -27,6 +27,12 @@ def is_integer(value) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
+def is_number(value) -> bool:
+    """Whether `value` is a finite real number; `True` and `False` are none."""
+    is_real = isinstance(value, Real) and not isinstance(value, bool)
+    return is_real and math.isfinite(value)
+
+
 def check_integer(name: str, value, minimum: int) -> int:
     """Returns `value` as an int, or raises if it is not an integer >= `minimum`."""
     if not is_integer(value) or value < minimum:
@@ -36,8 +42,7 @@ def check_integer(name: str, value, minimum: int) -> int:
 
 def check_fraction(name: str, value) -> float:
     """Returns `value` as a float, or raises if it is not a number in [0, 1)."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or not 0 <= value < 1:
+    if not is_number(value) or not 0 <= value < 1:
         raise invalid_argument(name, "a float in [0, 1)", value)
     return float(value)
 
@@ -48,6 +53,20 @@ def check_choice(name: str, value, choices: tuple):
         listed = ", ".join(repr(choice) for choice in choices)
         raise invalid_argument(name, f"one of {listed}", value)
     return value
+
+
+def check_positive(name: str, value) -> float:
+    """Returns `value` as a float, or raises if it is not a finite number > 0."""
+    if not is_number(value) or value <= 0:
+        raise invalid_argument(name, "a number > 0", value)
+    return float(value)
+
+
+def check_not_negative(name: str, value) -> float:
+    """Returns `value` as a float, or raises if it is not a finite number >= 0."""
+    if not is_number(value) or value < 0:
+        raise invalid_argument(name, "a number >= 0", value)
+    return float(value)
 
 
 def check_shape(name: str, value) -> tuple[int, ...]:
