@@ -1,0 +1,6 @@
+"""The one look into the training step that all callbacks of a `fit` share."""
+
+from .step_callback import StepCallback
+from .step_tensor import StepTensor
+
+__all__ = ["StepCallback", "StepTensor"]
