@@ -6,6 +6,7 @@ from zoo.arguments import check_integer, invalid_argument
 
 from .scheduled_value import ScheduledValue
 from .schedules.schedule import Schedule
+from .train_step import updating_optimizer
 
 
 class ScheduleLearningRate(ScheduledValue):
@@ -80,13 +81,12 @@ class ScheduleLearningRate(ScheduledValue):
             self._warmed_up(steps_per_unit=1)
 
     def on_train_begin(self, logs=None):
-        optimizer = self.model.optimizer
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-        if not isinstance(optimizer._learning_rate, keras.Variable):
+        learning_rate = updating_optimizer(self.model)._learning_rate
+        if not isinstance(learning_rate, keras.Variable):
             raise invalid_argument(
                 "learning_rate",
                 "a float in the optimizer that the model is compiled with",
-                optimizer._learning_rate,
+                learning_rate,
                 "The optimizer can hold a schedule, or the callback can: give it to "
                 "one of them.",
             )
@@ -94,10 +94,12 @@ class ScheduleLearningRate(ScheduledValue):
         self._schedule = self._warmed_up(self._steps_per_unit)
         self._logged = None
 
-    def begin_step(self, optimizer: keras.optimizers.Optimizer) -> dict:
-        rate = optimizer.learning_rate * self._next_factor(self._schedule)
-        self._used.assign(rate)
-        return {"_get_current_learning_rate": lambda: rate}
+    def begin_step(self, optimizer: keras.optimizers.Optimizer) -> None:
+        self._rate = optimizer._learning_rate * self._next_factor(self._schedule)
+        self._used.assign(self._rate)
+
+    def optimizer_attributes(self) -> dict:
+        return {"_get_current_learning_rate": lambda: self._rate}
 
     def on_epoch_begin(self, epoch, logs=None):
         self._correct_history()
@@ -109,6 +111,7 @@ class ScheduleLearningRate(ScheduledValue):
 
     def on_train_end(self, logs=None):
         self._correct_history()
+        self._rate = None  # a tensor of the step
         super().on_train_end(logs)
 
     def _correct_history(self):

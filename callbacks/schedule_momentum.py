@@ -6,7 +6,7 @@ from zoo.arguments import check_fraction, invalid_argument
 
 from .scheduled_value import ScheduledValue
 from .schedules.schedule import Schedule
-from .train_step import StepTensor
+from .train_step import StepTensor, updating_optimizer
 
 
 class ScheduleMomentum(ScheduledValue):
@@ -66,23 +66,23 @@ class ScheduleMomentum(ScheduledValue):
         self.minimum = check_fraction("minimum", minimum)
 
     def on_train_begin(self, logs=None):
-        self._check(self.model.optimizer)
+        self._compiled = self._compiled_momentum(updating_optimizer(self.model))
         self._momentum = StepTensor()
         super().on_train_begin(logs)
 
-    def begin_step(self, optimizer: keras.optimizers.Optimizer) -> dict:
-        span = optimizer.momentum - self.minimum
-        momentum = optimizer.momentum - span * self._next_factor(self.schedule)
-        self._used.assign(momentum)
-        self._momentum.tensor = momentum
+    def begin_step(self, optimizer: keras.optimizers.Optimizer) -> None:
+        span = self._compiled - self.minimum
+        self._momentum.tensor = self._compiled - span * self._next_factor(self.schedule)
+        self._used.assign(self._momentum.tensor)
+
+    def optimizer_attributes(self) -> dict:
         return {"momentum": self._momentum}
 
     def on_train_end(self, logs=None):
         self._momentum = None  # it holds a tensor of the step
         super().on_train_end(logs)
 
-    def _check(self, optimizer):
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    def _compiled_momentum(self, optimizer) -> float:
         momentum = getattr(optimizer, "momentum", None)
         if not momentum:
             what = "none" if momentum is None else "0"
@@ -97,3 +97,4 @@ class ScheduleMomentum(ScheduledValue):
             raise invalid_argument(
                 "minimum", f"at most the compiled momentum, {momentum}", self.minimum
             )
+        return momentum

@@ -51,7 +51,7 @@ class ScheduledValue(StepCallback):
         self._begun = True
 
     def on_epoch_end(self, epoch, logs=None):
-        logs[self.log_name] = float(self._used)
+        logs[self.log_name] = float(keras.ops.convert_to_numpy(self._used))
 
     def step_variables(self) -> list[keras.Variable]:
         return [self._step, self._used]

@@ -2,7 +2,7 @@
 
 import keras
 
-from .patches import begin_step, patched
+from .common import begin_step, patched
 
 
 def make_function(model, callbacks: list):
@@ -29,10 +29,9 @@ def make_function(model, callbacks: list):
             *zip(model.optimizer.variables, optimizer_values, strict=True),
         ]
         with keras.StatelessScope(state_mapping=mapping) as scope:
-            rest_of_step = begin_step(model.optimizer, callbacks)
+            begin_step(model, callbacks)
         values = [scope.get_current_value(variable) for variable in variables()]
-        with rest_of_step:
-            logs, state = own_step(tuple(state), data)
+        logs, state = own_step(tuple(state), data)
         return logs, (*state, values)
 
     def shardings():

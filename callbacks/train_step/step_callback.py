@@ -10,16 +10,27 @@ from .train_function import TrainFunction
 class StepCallback(keras.callbacks.Callback):
     """Takes part in the training step that `fit` compiles.
 
-    A subclass gives `step_variables()` and `begin_step()`. What `begin_step` does with
-    `keras.ops` is compiled with the step: it costs no synchronisation, and sees every
-    batch under `steps_per_execution` too. The optimizer is patched while a step is
-    traced or, where nothing is compiled, while it runs; at all other times it is as
-    it was compiled.
+    What a subclass does in `begin_step`, with `keras.ops`, is compiled with the step:
+    it costs no synchronisation, and sees every batch under `steps_per_execution` too.
+    The optimizer has its `optimizer_attributes` while the train function is called,
+    which is when it is traced; at all other times it is as it was compiled.
 
     Several callbacks of one `fit` share one step, in the order of the list. A `fit`
     with such a callback compiles its step anew, and leaves the model with the one it
     had.
     """
+
+    def begin_step(self, optimizer: keras.optimizers.Optimizer) -> None:
+        """Runs at the beginning of every step, inside of what is compiled.
+
+        Under one call of the train function it may run for several steps, and for
+        several replicas: what the optimizer was compiled with must not be read from
+        an attribute that `optimizer_attributes` replaces.
+
+        Args:
+            optimizer: The optimizer that updates the weights; of a
+                `LossScaleOptimizer`, the inner one.
+        """
 
     def step_variables(self) -> list[keras.Variable]:
         """Returns the variables that `begin_step` reads and assigns.
@@ -29,16 +40,8 @@ class StepCallback(keras.callbacks.Callback):
         """
         return []
 
-    def begin_step(self, optimizer: keras.optimizers.Optimizer) -> dict:
-        """Runs at the beginning of every step, inside of what is compiled.
-
-        Args:
-            optimizer: The optimizer that updates the weights; of a
-                `LossScaleOptimizer`, the inner one.
-
-        Returns:
-            A dictionary of attributes that the optimizer has during this step.
-        """
+    def optimizer_attributes(self) -> dict:
+        """Returns attributes that the optimizer has during the step, by name."""
         return {}
 
     def make_step_variable(self, value, dtype: str) -> keras.Variable:

@@ -1,6 +1,6 @@
 """The step on TensorFlow."""
 
-from .patches import begin_step, patched
+from .common import begin_step, patched
 
 
 def make_function(model, callbacks: list):
@@ -13,8 +13,8 @@ def make_function(model, callbacks: list):
     own_step = model.train_step
 
     def train_step(data):
-        with begin_step(model.optimizer, callbacks):
-            return own_step(data)
+        begin_step(model, callbacks)
+        return own_step(data)
 
     with patched(model, train_step=train_step):
         model.make_train_function(force=True)

@@ -4,6 +4,8 @@ import importlib
 
 import keras
 
+from .common import patched, updating_optimizer
+
 make_function = importlib.import_module(
     f".{keras.backend.backend()}", package=__package__
 ).make_function
@@ -15,7 +17,8 @@ class TrainFunction:
     Keras calls no hook of a callback after an exception, so this object may outlive
     its `fit`. It therefore acts on announced calls alone, which the callbacks make in
     `on_train_batch_begin`; any other call comes from somewhere else, and puts the
-    model's own function back.
+    model's own function back. (One call is left announced if training stops between
+    the two, as by an exception in another callback's `on_train_batch_begin`.)
 
     Args:
         model: Compiled model, whose `train_function` is made.
@@ -56,4 +59,8 @@ class TrainFunction:
             self.remove()
             return self._own(*args)
         self._announced = False
-        return self._function(*args)
+        attributes = {}
+        for callback in self.callbacks:
+            attributes |= callback.optimizer_attributes()
+        with patched(updating_optimizer(self._model), **attributes):
+            return self._function(*args)

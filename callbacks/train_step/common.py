@@ -1,4 +1,4 @@
-"""Attributes that stand for a while, and then do not."""
+"""What the steps of all backends have in common."""
 
 import contextlib
 
@@ -24,19 +24,12 @@ def patched(target, **attributes):
         own.update(before)
 
 
-def begin_step(optimizer, callbacks: list):
-    """Begins the step of all callbacks.
+def updating_optimizer(model):
+    """Returns the optimizer that updates the weights of a model."""
+    return getattr(model.optimizer, "inner_optimizer", model.optimizer)
 
-    Args:
-        optimizer: The model's optimizer.
-        callbacks: The callbacks that take part.
 
-    Returns:
-        A context manager for the rest of the step, in which the optimizer has what
-        the callbacks gave it.
-    """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    attributes = {}
+def begin_step(model, callbacks: list):
+    """Lets all callbacks begin their part of the step."""
     for callback in callbacks:
-        attributes |= callback.begin_step(inner)
-    return patched(inner, **attributes)
+        callback.begin_step(updating_optimizer(model))
