@@ -55,6 +55,20 @@ def check_choice(name: str, value, choices: tuple):
     return value
 
 
+def check_positive(name: str, value) -> float:
+    """Returns `value` as a float, or raises if it is not a finite number > 0."""
+    if not is_number(value) or value <= 0:
+        raise invalid_argument(name, "a number > 0", value)
+    return float(value)
+
+
+def check_not_negative(name: str, value) -> float:
+    """Returns `value` as a float, or raises if it is not a finite number >= 0."""
+    if not is_number(value) or value < 0:
+        raise invalid_argument(name, "a number >= 0", value)
+    return float(value)
+
+
 def check_shape(name: str, value) -> tuple[int, ...]:
     """Returns `value` as a tuple, or raises if it is not one of integers >= 1."""
     if not isinstance(value, tuple | list) or not all(

@@ -1,0 +1,135 @@
+"""A schedule of the learning rate, exact at every step."""
+
+import keras
+
+from zoo.arguments import check_integer, invalid_argument
+
+from .scheduled_value import ScheduledValue
+from .schedules.schedule import Schedule
+from .train_step import updating_optimizer
+
+
+class ScheduleLearningRate(ScheduledValue):
+    """Multiplies the compiled learning rate by a schedule, at every step.
+
+    The factor is computed inside the compiled step: it is exact under XLA and with
+    `steps_per_execution`, and costs no synchronisation. The optimizer keeps the
+    float that it was compiled with, during training, after it and in saved files;
+    `ReduceLROnPlateau` and whoever else sets `optimizer.learning_rate` changes that
+    float, and by it the whole schedule.
+
+    Time is that of `fit`. In epochs it is epoch + batch / steps, so that a `fit` with
+    `initial_epoch=5` goes on at 5, and a second `fit` from epoch 0 begins again. In
+    steps it is the number of batches, an epoch that `fit` leaves out being counted
+    in full. A batch counts whether or not the weights change with it: with gradient
+    accumulation, and where `LossScaleOptimizer` skips a step.
+
+    The logs and History have the rate of an epoch's last step as "learning_rate".
+    Keras' `ReduceLROnPlateau` and `LearningRateScheduler` log the optimizer's float
+    under that name: History is put right, what lies between them in the list of
+    callbacks sees the float.
+
+    Args:
+        schedule: Schedule, from `callbacks.schedules`.
+        unit: "epoch" or "step", the unit of the schedule's time. Defaults to
+            `"epoch"`.
+        warmup_steps: Integer >= 0, the schedule's warm-up, given in steps whatever
+            the unit is. Defaults to `0`, which leaves the warm-up to the schedule.
+        steps_per_epoch: Integer >= 1, needed where the length of the dataset is
+            unknown. Defaults to `None`: what `fit` knows.
+
+    Raises:
+        ValueError: If an argument is invalid; in `fit`, if the optimizer holds a
+            schedule of its own, or the length of an epoch is needed and unknown.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from callbacks.schedules import Cosine
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    >>> model.compile(keras.optimizers.SGD(0.5), "mse")
+    >>> schedule = ScheduleLearningRate(Cosine(4, warmup=1))
+    >>> x, y = np.ones((8, 1)), np.zeros((8, 1))
+    >>> history = model.fit(
+    ...     x, y, batch_size=1, epochs=5, verbose=0, callbacks=[schedule]
+    ... )
+    >>> [round(rate, 4) for rate in history.history["learning_rate"]]
+    [0.4375, 0.4022, 0.1543, 0.0021, 0.0]
+    >>> float(model.optimizer.learning_rate)
+    0.5
+    """
+
+    log_name = "learning_rate"
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        unit: str = "epoch",
+        *,
+        warmup_steps: int = 0,
+        steps_per_epoch: int | None = None,
+    ):
+        super().__init__(schedule, unit, steps_per_epoch)
+        self.warmup_steps = check_integer("warmup_steps", warmup_steps, minimum=0)
+        if self.warmup_steps and schedule.warmup:
+            raise invalid_argument(
+                "warmup_steps",
+                f"0 for a schedule with a warm-up of its own, {schedule!r}",
+                warmup_steps,
+            )
+        if self.unit == "step":
+            self._warmed_up(steps_per_unit=1)
+
+    def on_train_begin(self, logs=None):
+        learning_rate = updating_optimizer(self.model)._learning_rate
+        if not isinstance(learning_rate, keras.Variable):
+            raise invalid_argument(
+                "learning_rate",
+                "a float in the optimizer that the model is compiled with",
+                learning_rate,
+                "The optimizer can hold a schedule, or the callback can: give it to "
+                "one of them.",
+            )
+        super().on_train_begin(logs)
+        self._schedule = self._warmed_up(self._steps_per_unit)
+        self._logged = None
+
+    def begin_step(self, optimizer: keras.optimizers.Optimizer) -> None:
+        self._rate = optimizer._learning_rate * self._next_factor(self._schedule)
+        self._used.assign(self._rate)
+
+    def optimizer_attributes(self) -> dict:
+        return {"_get_current_learning_rate": lambda: self._rate}
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._correct_history()
+        super().on_epoch_begin(epoch, logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
+        self._logged = logs[self.log_name]
+
+    def on_train_end(self, logs=None):
+        self._correct_history()
+        self._rate = None  # a tensor of the step
+        super().on_train_end(logs)
+
+    def _correct_history(self):
+        if self._logged is not None:
+            self.model.history.history[self.log_name][-1] = self._logged
+
+    def _warmed_up(self, steps_per_unit: int) -> Schedule:
+        """The schedule with the warm-up that is given in steps."""
+        if not self.warmup_steps:
+            return self.schedule
+        warmup = self.warmup_steps / steps_per_unit
+        config = {**self.schedule.get_config(), "warmup": warmup}
+        try:
+            return type(self.schedule).from_config(config)
+        except ValueError as error:
+            raise invalid_argument(
+                "warmup_steps",
+                f"a warm-up that is a part of {self.schedule!r}",
+                self.warmup_steps,
+                f"It makes: {error}",
+            ) from None

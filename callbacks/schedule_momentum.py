@@ -1,0 +1,100 @@
+"""A schedule of the momentum."""
+
+import keras
+
+from zoo.arguments import check_fraction, invalid_argument
+
+from .scheduled_value import ScheduledValue
+from .schedules.schedule import Schedule
+from .train_step import StepTensor, updating_optimizer
+
+
+class ScheduleMomentum(ScheduledValue):
+    """Moves the momentum against a schedule, at every step.
+
+    Where the schedule's factor is 1, the momentum is `minimum`; where it is 0, the
+    momentum is the compiled one; between them it is between them:
+    compiled - (compiled - minimum) * factor. So `Linear(5)` raises it from `minimum`
+    over the first 5 epochs (Sutskever et al. 2013, section 3, warn of a high one at
+    the start), and `OneCycle(90)` makes it the counter-cycle of the learning rate
+    (Smith & Topin 2019; PyTorch cycles between 0.95 and 0.85).
+
+    It is computed inside the compiled step, as by `ScheduleLearningRate`, where it
+    also says what time is. The optimizer keeps the float that it was compiled with,
+    during training, after it and in saved files. The logs and History have the
+    momentum of an epoch's last step as "momentum".
+
+    Args:
+        schedule: Schedule, from `callbacks.schedules`.
+        minimum: Float in [0, 1), at most the compiled momentum.
+        unit: "epoch" or "step", the unit of the schedule's time. Defaults to
+            `"epoch"`.
+        steps_per_epoch: Integer >= 1, needed where the length of the dataset is
+            unknown. Defaults to `None`: what `fit` knows.
+
+    Raises:
+        ValueError: If an argument is invalid; in `fit`, if the optimizer has no
+            momentum, was compiled with 0, or with less than `minimum`, or if the
+            length of an epoch is needed and unknown.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from callbacks.schedules import Linear
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    >>> model.compile(keras.optimizers.SGD(0.01, momentum=0.9), "mse")
+    >>> rise = ScheduleMomentum(Linear(2), minimum=0.5)
+    >>> x, y = np.ones((4, 1)), np.zeros((4, 1))
+    >>> history = model.fit(x, y, batch_size=1, epochs=3, verbose=0, callbacks=[rise])
+    >>> [round(momentum, 4) for momentum in history.history["momentum"]]
+    [0.65, 0.85, 0.9]
+    >>> model.optimizer.momentum
+    0.9
+    """
+
+    log_name = "momentum"
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        minimum: float,
+        unit: str = "epoch",
+        *,
+        steps_per_epoch: int | None = None,
+    ):
+        super().__init__(schedule, unit, steps_per_epoch)
+        self.minimum = check_fraction("minimum", minimum)
+
+    def on_train_begin(self, logs=None):
+        self._compiled = self._compiled_momentum(updating_optimizer(self.model))
+        self._momentum = StepTensor()
+        super().on_train_begin(logs)
+
+    def begin_step(self, optimizer: keras.optimizers.Optimizer) -> None:
+        span = self._compiled - self.minimum
+        self._momentum.tensor = self._compiled - span * self._next_factor(self.schedule)
+        self._used.assign(self._momentum.tensor)
+
+    def optimizer_attributes(self) -> dict:
+        return {"momentum": self._momentum}
+
+    def on_train_end(self, logs=None):
+        self._momentum = None  # it holds a tensor of the step
+        super().on_train_end(logs)
+
+    def _compiled_momentum(self, optimizer) -> float:
+        momentum = getattr(optimizer, "momentum", None)
+        if not momentum:
+            what = "none" if momentum is None else "0"
+            raise invalid_argument(
+                "optimizer",
+                "one that is compiled with a momentum > 0, as "
+                "`SGD(learning_rate, momentum=0.9)`",
+                type(optimizer).__name__,
+                f"Its momentum is {what}, so that there is nothing to schedule.",
+            )
+        if momentum < self.minimum:
+            raise invalid_argument(
+                "minimum", f"at most the compiled momentum, {momentum}", self.minimum
+            )
+        return momentum

@@ -1,0 +1,38 @@
+"""A rate that falls by the same share in equal times."""
+
+from keras import ops
+
+from zoo.arguments import check_positive
+
+from .schedule import Schedule, registered
+
+
+@registered
+class Exponential(Schedule):
+    """Falls as e^(-kt), t being counted from the end of the warm-up.
+
+    It has no end. To halve every 10 epochs, take `decay=math.log(2) / 10`.
+
+    Args:
+        decay: Number k > 0.
+        warmup: Number >= 0: how long the factor rises from 0. Defaults to `0.0`.
+
+    Raises:
+        ValueError: If an argument is invalid.
+
+    Example:
+
+    >>> exponential = Exponential(0.1, warmup=5)
+    >>> [round(float(exponential(time)), 4) for time in (0, 2.5, 5, 15, 90)]
+    [0.0, 0.5, 1.0, 0.3679, 0.0002]
+    """
+
+    def __init__(self, decay: float, *, warmup: float = 0.0):
+        super().__init__(warmup)
+        self.decay = check_positive("decay", decay)
+
+    def shape(self, time):
+        return ops.exp(-self.decay * (time - self.warmup))
+
+    def get_config(self) -> dict:
+        return {"decay": self.decay, **super().get_config()}

@@ -1,0 +1,36 @@
+"""A rate that falls as one over time."""
+
+from zoo.arguments import check_positive
+
+from .schedule import Schedule, registered
+
+
+@registered
+class InverseTime(Schedule):
+    """Falls as 1 / (1 + kt), t being counted from the end of the warm-up.
+
+    It has no end.
+
+    Args:
+        decay: Number k > 0.
+        warmup: Number >= 0: how long the factor rises from 0. Defaults to `0.0`.
+
+    Raises:
+        ValueError: If an argument is invalid.
+
+    Example:
+
+    >>> inverse = InverseTime(0.25, warmup=4)
+    >>> [float(inverse(time)) for time in (0, 2, 4, 8, 16, 64)]
+    [0.0, 0.5, 1.0, 0.5, 0.25, 0.0625]
+    """
+
+    def __init__(self, decay: float, *, warmup: float = 0.0):
+        super().__init__(warmup)
+        self.decay = check_positive("decay", decay)
+
+    def shape(self, time):
+        return 1 / (1 + self.decay * (time - self.warmup))
+
+    def get_config(self) -> dict:
+        return {"decay": self.decay, **super().get_config()}

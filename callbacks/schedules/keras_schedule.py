@@ -1,0 +1,60 @@
+"""A schedule as Keras' optimizers take it."""
+
+import keras
+
+from zoo.arguments import check_integer, check_positive, invalid_argument
+
+from .schedule import Schedule, registered, time_of_step
+
+
+@registered
+class KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """Gives an optimizer the rate of a schedule; made by `Schedule.as_keras`.
+
+    Time is what the optimizer counts: its `apply` calls. A step that
+    `LossScaleOptimizer` skips does not count, as with all schedules of Keras.
+
+    Args:
+        schedule: Schedule, from `callbacks.schedules`.
+        learning_rate: Number > 0, the rate where the factor is 1.
+        steps_per_unit: Integer >= 1, steps in a unit of the schedule's time. Defaults
+            to `1`.
+
+    Raises:
+        ValueError: If an argument is invalid.
+
+    Example:
+
+    >>> from callbacks.schedules import Cosine
+    >>> rate = Cosine(90, warmup=5).as_keras(0.5, steps_per_unit=100)
+    >>> [round(float(rate(step)), 4) for step in (0, 250, 500, 4750, 9000, 9999)]
+    [0.0, 0.25, 0.5, 0.25, 0.0, 0.0]
+    >>> optimizer = keras.optimizers.SGD(rate)
+    """
+
+    def __init__(
+        self, schedule: Schedule, learning_rate: float, steps_per_unit: int = 1
+    ):
+        if not isinstance(schedule, Schedule):
+            raise invalid_argument(
+                "schedule", "a schedule of callbacks.schedules", schedule
+            )
+        self.schedule = schedule
+        self.learning_rate = check_positive("learning_rate", learning_rate)
+        self.steps_per_unit = check_integer("steps_per_unit", steps_per_unit, minimum=1)
+
+    def __call__(self, step):
+        time = time_of_step(step, self.steps_per_unit)
+        return self.learning_rate * self.schedule(time)
+
+    def get_config(self) -> dict:
+        return {
+            "schedule": keras.saving.serialize_keras_object(self.schedule),
+            "learning_rate": self.learning_rate,
+            "steps_per_unit": self.steps_per_unit,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict):
+        schedule = keras.saving.deserialize_keras_object(config["schedule"])
+        return cls(**{**config, "schedule": schedule})

@@ -1,0 +1,43 @@
+"""A rate that falls along a line."""
+
+from keras import ops
+
+from zoo.arguments import check_fraction
+
+from .schedule import Schedule, check_length, registered
+
+
+@registered
+class Linear(Schedule):
+    """Falls from 1 to a minimum along a line, and stays there.
+
+    Args:
+        length: Number > 0: time of the end, with the warm-up in it.
+        minimum: Factor at the end, in [0, 1). Defaults to `0.0`.
+        warmup: Number >= 0: how long the factor rises from 0. Defaults to `0.0`.
+
+    Raises:
+        ValueError: If an argument is invalid.
+
+    Example:
+
+    >>> linear = Linear(90, warmup=10)
+    >>> [float(linear(time)) for time in (0, 5, 10, 50, 90, 100)]
+    [0.0, 0.5, 1.0, 0.5, 0.0, 0.0]
+    """
+
+    def __init__(self, length: float, *, minimum: float = 0.0, warmup: float = 0.0):
+        super().__init__(warmup)
+        self.length = check_length(length, self.warmup)
+        self.minimum = check_fraction("minimum", minimum)
+
+    def shape(self, time):
+        progress = (time - self.warmup) / (self.length - self.warmup)
+        return 1 - (1 - self.minimum) * ops.minimum(progress, 1.0)
+
+    def get_config(self) -> dict:
+        return {
+            "length": self.length,
+            "minimum": self.minimum,
+            **super().get_config(),
+        }

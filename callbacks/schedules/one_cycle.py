@@ -1,0 +1,73 @@
+"""A rate that rises once and falls once."""
+
+import math
+
+from keras import ops
+
+from zoo.arguments import check_fraction, invalid_argument, is_number
+
+from .schedule import Schedule, check_length, registered
+
+
+@registered
+class OneCycle(Schedule):
+    """Rises to 1 along half a cosine, and falls far below its start along another.
+
+    Smith & Topin 2019 (super-convergence), in the two-phase form and with the
+    numbers that fastai, PyTorch and optax have made common. The compiled rate is the
+    highest one. Past the end the factor stays.
+
+    Args:
+        length: Number > 0: time of the end, with the warm-up in it.
+        peak: Where the factor is 1, as a fraction of the cycle, in (0, 1). Defaults
+            to `0.3`.
+        initial: Factor at the start of the cycle, in [0, 1). Defaults to `1 / 25`.
+        final: Factor at its end, in [0, 1). Defaults to `1 / 250_000`.
+        warmup: Number >= 0: how long the factor rises from 0 to `initial` before
+            the cycle begins. Defaults to `0.0`, since the cycle itself begins low.
+
+    Raises:
+        ValueError: If an argument is invalid.
+
+    Example:
+
+    >>> one_cycle = OneCycle(100)
+    >>> [round(float(one_cycle(time)), 4) for time in (0, 15, 30, 65, 100, 120)]
+    [0.04, 0.52, 1.0, 0.5, 0.0, 0.0]
+    """
+
+    def __init__(
+        self,
+        length: float,
+        *,
+        peak: float = 0.3,
+        initial: float = 1 / 25,
+        final: float = 1 / 250_000,
+        warmup: float = 0.0,
+    ):
+        super().__init__(warmup)
+        self.length = check_length(length, self.warmup)
+        if not is_number(peak) or not 0 < peak < 1:
+            raise invalid_argument("peak", "a float in (0, 1)", peak)
+        self.peak = float(peak)
+        self.initial = check_fraction("initial", initial)
+        self.final = check_fraction("final", final)
+
+    def shape(self, time):
+        progress = (time - self.warmup) / (self.length - self.warmup)
+        rising = progress < self.peak
+        rise = progress / self.peak
+        fall = ops.minimum((progress - self.peak) / (1 - self.peak), 1.0)
+        # From the peak (0) to the foot of either side (1).
+        foot = ops.where(rising, 1 - rise, fall)
+        low = ops.where(rising, self.initial, self.final)
+        return low + (1 - low) * (1 + ops.cos(math.pi * foot)) / 2
+
+    def get_config(self) -> dict:
+        return {
+            "length": self.length,
+            "peak": self.peak,
+            "initial": self.initial,
+            "final": self.final,
+            **super().get_config(),
+        }

@@ -1,0 +1,7 @@
+"""The one look into the training step that all callbacks of a `fit` share."""
+
+from .common import updating_optimizer
+from .step_callback import StepCallback
+from .step_tensor import StepTensor
+
+__all__ = ["StepCallback", "StepTensor", "updating_optimizer"]

@@ -1,0 +1,35 @@
+"""What the steps of all backends have in common."""
+
+import contextlib
+
+
+@contextlib.contextmanager
+def patched(target, **attributes):
+    """Gives one object other attributes while the context lasts.
+
+    They go past `__setattr__`, with which Keras would track and save them.
+
+    Args:
+        target: Object, as a model or an optimizer.
+        **attributes: Attributes by name.
+    """
+    own = vars(target)
+    before = {name: own[name] for name in attributes if name in own}
+    own.update(attributes)
+    try:
+        yield
+    finally:
+        for name in attributes:
+            del own[name]
+        own.update(before)
+
+
+def updating_optimizer(model):
+    """Returns the optimizer that updates the weights of a model."""
+    return getattr(model.optimizer, "inner_optimizer", model.optimizer)
+
+
+def begin_step(model, callbacks: list):
+    """Lets all callbacks begin their part of the step."""
+    for callback in callbacks:
+        callback.begin_step(updating_optimizer(model))

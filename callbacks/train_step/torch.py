@@ -1,0 +1,27 @@
+"""The step on PyTorch."""
+
+from .common import begin_step, patched
+
+
+def make_function(model, callbacks: list):
+    """Returns a train function of the model in which callbacks take part.
+
+    Args:
+        model: Compiled model.
+        callbacks: List of callbacks, which may be filled until the first call.
+    """
+    own_step = model.train_step
+
+    def train_step(data):
+        begin_step(model, callbacks)
+        return own_step(data)
+
+    model.make_train_function(force=True)
+    function = model.train_function
+
+    def train_function(data):
+        # Keras looks the step up at every call, not when it makes the function.
+        with patched(model, train_step=train_step):
+            return function(data)
+
+    return train_function

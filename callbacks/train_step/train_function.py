@@ -1,0 +1,66 @@
+"""What `fit` calls at every step, while callbacks take part in it."""
+
+import importlib
+
+import keras
+
+from .common import patched, updating_optimizer
+
+make_function = importlib.import_module(
+    f".{keras.backend.backend()}", package=__package__
+).make_function
+
+
+class TrainFunction:
+    """Stands in for `model.train_function` during one `fit`.
+
+    Keras calls no hook of a callback after an exception, so this object may outlive
+    its `fit`. It therefore acts on announced calls alone, which the callbacks make in
+    `on_train_batch_begin`; any other call comes from somewhere else, and puts the
+    model's own function back. (One call is left announced if training stops between
+    the two, as by an exception in another callback's `on_train_batch_begin`.)
+
+    Args:
+        model: Compiled model, whose `train_function` is made.
+        fit: Object that only the callbacks of one call of `fit` share.
+    """
+
+    def __init__(self, model: keras.Model, fit: object):
+        self.callbacks = []
+        self._fit = fit
+        self._model = model
+        self._own = model.train_function
+        self._announced = False
+        # Traced at the first call, when `callbacks` is complete.
+        self._function = make_function(model, self.callbacks)
+        model.train_function = self
+
+    @classmethod
+    def of(cls, model: keras.Model, fit: object) -> "TrainFunction":
+        """Returns that of this `fit`, made if it is the first call."""
+        function = model.train_function
+        if isinstance(function, cls):
+            if function._fit is fit:
+                return function
+            function.remove()
+        return cls(model, fit)
+
+    def announce(self):
+        """Says that the next call is one of this `fit`."""
+        self._announced = True
+
+    def remove(self):
+        """Puts the model's own function back, if that has not been done."""
+        if self._model.train_function is self:
+            self._model.train_function = self._own
+
+    def __call__(self, *args):
+        if not self._announced:
+            self.remove()
+            return self._own(*args)
+        self._announced = False
+        attributes = {}
+        for callback in self.callbacks:
+            attributes |= callback.optimizer_attributes()
+        with patched(updating_optimizer(self._model), **attributes):
+            return self._function(*args)
