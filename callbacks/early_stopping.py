@@ -21,9 +21,9 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
 
     - A value that is NaN or infinite is never the best; it counts as an epoch
       without improvement. In Keras a first NaN stays the best for good.
-    - The best weights are kept on disk, not in memory. They are loaded when `fit`
-      ends, whether early or at its last epoch, and leave the optimizer as it is.
-      After an exception or an interrupt, `restore_best()` loads them.
+    - The best weights are kept on disk, not in memory. With `restore_best_weights`
+      they are loaded when `fit` ends, early or at its last epoch, and leave the
+      optimizer as it is. After an exception or an interrupt, `restore_best()` does.
     - Training can also stop at once: at a value that is not finite, that is good
       enough, or that is beyond hope.
 
@@ -102,6 +102,8 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         divergence_threshold: float | None = None,
         filepath: str | os.PathLike | None = None,
     ):
+        if not isinstance(monitor, str):
+            raise invalid_argument("monitor", "the name of a metric", monitor)
         check_choice("mode", mode, ("auto", "min", "max"))
         check_choice("verbose", verbose, (0, 1))
         check_choice("min_delta_mode", min_delta_mode, ("absolute", "relative"))

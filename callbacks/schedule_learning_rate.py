@@ -16,7 +16,8 @@ class ScheduleLearningRate(ScheduledValue):
     `steps_per_execution`, and costs no synchronisation. The optimizer keeps the
     float that it was compiled with, during training, after it and in saved files;
     `ReduceLROnPlateau` and whoever else sets `optimizer.learning_rate` changes that
-    float, and by it the whole schedule.
+    float, and by it the whole schedule. A `fit` with this callback compiles its step
+    anew.
 
     Time is that of `fit`. In epochs it is epoch + batch / steps, so that a `fit` with
     `initial_epoch=5` goes on at 5, and a second `fit` from epoch 0 begins again. In

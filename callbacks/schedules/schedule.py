@@ -148,7 +148,7 @@ def time_of_step(step, steps_per_unit: int):
     Returns:
         A float32 tensor.
     """
-    step = ops.cast(step, "int32")
+    step = ops.convert_to_tensor(step)
     units = step // steps_per_unit
     rest = ops.cast(step - units * steps_per_unit, "float32")
     return ops.cast(units, "float32") + rest / steps_per_unit

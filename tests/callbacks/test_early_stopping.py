@@ -467,6 +467,7 @@ def test_validation_in_every_second_epoch_alone():
 @pytest.mark.parametrize(
     ("argument", "value", "expected"),
     [
+        ("monitor", None, "the name of a metric"),
         ("min_delta", NAN, "a finite number"),
         ("min_delta", "0.1", "a finite number"),
         ("patience", -1, "an integer >= 0"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from callbacks import ScheduleLearningRate
-from callbacks.schedules import Constant, Cosine, InverseTime, Linear, Schedule, Step
+from callbacks.schedules import Constant, Cosine, Linear, Schedule, Step
 
 STEPS = 7  # in an epoch
 RATE = 0.5
@@ -146,6 +146,25 @@ def test_a_second_fit_begins_again_unless_it_has_an_initial_epoch(unit):
         rates, history = fit(model, [callback], initial_epoch=initial_epoch)
         assert_same(rates, expected[initial_epoch:])
         assert_same(history, rates[:, -1])
+
+
+def test_a_restored_fit_goes_on_where_it_was_interrupted(tmp_path):
+    class FailOnce(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    callbacks = [
+        ScheduleLearningRate(Cosine(4, warmup=1)),
+        keras.callbacks.BackupAndRestore(tmp_path),
+    ]
+    model = make_model()
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, [*callbacks, FailOnce()])
+    weights = Weights()  # after the backup is restored
+    _, history = fit(make_model(), [*callbacks, weights])
+    assert_same(weights.rates(), RATE * cosine(times(), 4, 1)[2:])
+    assert_same(history, weights.rates()[:, -1])
 
 
 def test_one_callback_serves_several_models():
@@ -440,5 +459,3 @@ def test_a_schedule_of_ones_own():
 
     rates, _ = fit(make_model(), [ScheduleLearningRate(Half(warmup=1))])
     assert_same(rates, RATE / 2 * np.minimum(times(), 1))
-    rates, _ = fit(make_model(), [ScheduleLearningRate(InverseTime(1.0))])
-    assert_same(rates, RATE / (1 + times()))
