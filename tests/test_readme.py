@@ -1,9 +1,13 @@
 """The README's code runs, and its tables are those of the raw results."""
 
+import inspect
+import json
 import os
 import re
 
 import pytest
+
+from callbacks import schedules
 
 REAL = ("mnist", "wine_quality/white", "imdb_reviews", "tiny_shakespeare")
 
@@ -30,7 +34,14 @@ def run_block(blocks, tmp_path, monkeypatch):
     return run
 
 
-TESTED = ("mlp(", "order.counter", "from_arrays(", "load_model(", 'load("mnist")')
+TESTED = (
+    "units=(256, 256)",
+    "find_learning_rate(",
+    "order.counter",
+    "from_arrays(",
+    "load_model(",
+    'load("mnist")',
+)
 
 
 def test_every_python_block_is_run_by_a_test(blocks):
@@ -43,7 +54,30 @@ def test_order(run_block):
 
 
 def test_in_your_own_code(run_block):
-    run_block("mlp(")
+    run_block("units=(256, 256)")
+
+
+def test_learning_rate_and_early_stopping(run_block, capsys):
+    run_block("find_learning_rate(")
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("<RangeTest of ") for line in lines)
+    *_, rates = lines
+    assert len(json.loads(rates)) <= 10
+
+
+def test_the_table_of_schedules_is_that_of_the_package(readme):
+    (table,) = re.findall(r"\| \| kerascope \|.*?\n\n", readme, flags=re.DOTALL)
+    own = [row.split("|")[2].strip() for row in table.splitlines()[2:]]
+    *named, warmup = own
+    shapes = {
+        name
+        for name, value in vars(schedules).items()
+        if isinstance(value, type) and value is not schedules.Schedule
+    }
+    assert {name.strip("`") for name in named} == shapes
+    assert warmup == "`warmup=` of each"
+    for name in shapes:
+        assert "warmup" in inspect.signature(getattr(schedules, name)).parameters
 
 
 def test_your_own_data(run_block, capsys):

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 import callbacks
+import tuning
+import zoo
 
 MODULES = [
     name
-    for _, name, _ in pkgutil.walk_packages(callbacks.__path__, "callbacks.")
+    for package in (zoo, callbacks, tuning)
+    for _, name, _ in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     if not name.startswith("callbacks.train_step.")  # one backend each
 ]
 
@@ -20,6 +23,5 @@ MODULES = [
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name):
     module = importlib.import_module(name)
-    names = {"keras": keras, "np": np}
-    result = doctest.testmod(module, extraglobs=names)
+    result = doctest.testmod(module, extraglobs={"keras": keras, "np": np})
     assert result.failed == 0

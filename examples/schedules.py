@@ -1,0 +1,224 @@
+"""What does the shape of the learning rate change?
+
+Trains one multilayer perceptron again and again, on Fashion-MNIST where TFDS has it
+prepared, on the digits that ship with kerascope elsewhere, and writes three pictures
+to `runs/schedules/`:
+
+- `shapes.png`: all schedules of `callbacks.schedules`;
+- `training.png`: loss, validation accuracy and rate under four of them;
+- `warmup.png`: a rate that diverges at once, and the same with a warm-up; and batches
+  four times as large, with and without a rate four times as large.
+
+    python examples/schedules.py
+
+On Fashion-MNIST (seed 0, 8 epochs) a constant rate reaches RESULT_CONSTANT of the
+validation split and the cosine RESULT_COSINE; it takes RESULT_TIME minutes on two CPU
+cores. On digits it takes a minute.
+"""
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+import keras
+import matplotlib
+import pandas as pd
+
+from callbacks import ScheduleLearningRate
+from callbacks.schedules import (
+    Constant,
+    Cosine,
+    Exponential,
+    InverseSquareRoot,
+    InverseTime,
+    Linear,
+    OneCycle,
+    Step,
+    scale_learning_rate,
+)
+from zoo import datasets, mlp
+from zoo.files import replacing, writable_folder
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+BATCH_SIZE, RATE, HIGH_RATE = 128, 0.1, 0.2
+
+
+def parse_arguments(arguments=None):
+    folder = Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets"))
+    is_prepared = (folder.expanduser() / "fashion_mnist").is_dir()
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n\n")[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    dataset = "fashion_mnist" if is_prepared else "digits"
+    parser.add_argument("--dataset", default=dataset, help="images or a table")
+    parser.add_argument("--epochs", type=int, default=8, help="at least 4")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", default="runs", help="folder of the results")
+    options = parser.parse_args(arguments)
+    if options.epochs < 4:
+        parser.error(f"argument --epochs: expected >= 4, received {options.epochs}")
+    return options
+
+
+def train(data, schedule, rate, options) -> pd.DataFrame:
+    """Returns the history of one training; all begin alike and see the same order."""
+    keras.utils.set_random_seed(options.seed)
+    model = mlp(
+        data.input_shape,
+        data.num_outputs,
+        units=(256,) * 4,
+        preprocessing=data.normalization(),
+    )
+    model.compile(
+        keras.optimizers.SGD(rate, momentum=0.9), data.loss, metrics=data.metrics
+    )
+    data.order.counter = 0
+    start = time.perf_counter()
+    history = model.fit(
+        data.train,
+        validation_data=data.validation,
+        epochs=options.epochs,
+        shuffle=False,
+        verbose=0,
+        callbacks=[ScheduleLearningRate(schedule)],
+    )
+    frame = pd.DataFrame(history.history)
+    frame.index = range(1, len(frame) + 1)
+    print(
+        f"{_short(schedule)} times {rate}, {len(data.train)} steps an epoch: loss "
+        f"{frame['loss'].iloc[-1]:.3f}, validation accuracy "
+        f"{frame['val_accuracy'].iloc[-1]:.4f}, {time.perf_counter() - start:.0f} s",
+        flush=True,
+    )
+    return frame
+
+
+def plot_shapes(length=90.0):
+    """Draws every schedule; the ones with a warm-up take 5 of the 90 epochs for it."""
+    shapes = {
+        "held or dropped": [Constant(warmup=5), Step(30, factor=0.3, warmup=5)],
+        "to an end": [Linear(length), Cosine(length, warmup=5), OneCycle(length)],
+        "without an end": [
+            Exponential(0.05),
+            InverseTime(0.1),
+            InverseSquareRoot(warmup=5),
+        ],
+        "in cycles": [
+            Cosine(length, cycles=3),
+            Cosine(length, cycles=3, growth=2, minimum=0.1),
+        ],
+    }
+    figure, panels = plt.subplots(2, 2, figsize=(11, 7), layout="constrained")
+    for panel, (title, schedules) in zip(panels.flat, shapes.items(), strict=True):
+        for schedule in schedules:
+            schedule.plot(length, ax=panel)
+        panel.set(title=title, xlabel="epoch", ylabel="factor on the compiled rate")
+        panel.set_ylim(-0.03, 1.35)
+        panel.legend([_short(schedule) for schedule in schedules], fontsize=8)
+        panel.grid(alpha=0.3)
+    return figure
+
+
+def plot_training(histories, data):
+    """Draws what four shapes do to one training."""
+    figure, panels = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
+    labels = ("learning rate at the end of the epoch", "training loss")
+    names = ("learning_rate", "loss", "val_accuracy")
+    for panel, name, label in zip(
+        panels, names, (*labels, "validation accuracy"), strict=True
+    ):
+        for title, history in histories.items():
+            panel.plot(history[name], marker=".", label=title)
+        panel.set(xlabel="epoch", ylabel=label)
+        panel.grid(alpha=0.3)
+    panels[1].set_yscale("log")
+    panels[0].legend()
+    figure.suptitle(f"One MLP on {data.name}, four shapes of the learning rate")
+    return figure
+
+
+def plot_warmup(histories, batches, data):
+    """Draws the rescue by a warm-up, and the linear scaling rule."""
+    figure, panels = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    for title, history in histories.items():
+        diverged = history["loss"].isna().any()
+        label = f"{title}: the loss is NaN" if diverged else title
+        panels[0].plot(history["val_accuracy"], marker=".", label=label)
+    panels[0].set_title(f"A rate of {HIGH_RATE}")
+    for title, history in batches.items():
+        panels[1].plot(history["loss"], marker=".", label=title)
+    panels[1].set_title("Batches four times as large")
+    for panel, label in zip(
+        panels, ("validation accuracy", "training loss"), strict=True
+    ):
+        panel.set(xlabel="epoch", ylabel=label)
+        panel.grid(alpha=0.3)
+        panel.legend()
+    panels[1].set_yscale("log")
+    figure.suptitle(f"What a warm-up is for: one MLP on {data.name}")
+    return figure
+
+
+def _short(schedule) -> str:
+    """The schedule without the arguments that change nothing."""
+    shown = ", ".join(
+        f"{name}={round(value, 4) if isinstance(value, float) else value}"
+        for name, value in schedule.get_config().items()
+        if value not in (None, 0, 1)
+    )
+    return f"{type(schedule).__name__}({shown})"
+
+
+def main(arguments=None):
+    options = parse_arguments(arguments)
+    folder = writable_folder(Path(options.output) / "schedules")
+    data, large_batches = (
+        datasets.load(options.dataset, batch_size=size, seed=options.seed)
+        for size in (BATCH_SIZE, 4 * BATCH_SIZE)
+    )
+    epochs = options.epochs
+    warm = Cosine(epochs, warmup=epochs / 4)
+
+    shapes = {
+        "constant": Constant(),
+        "step": Step(boundaries=(epochs / 2, 3 * epochs / 4)),
+        "cosine": Cosine(epochs),
+        "warm-up + cosine": warm,
+    }
+    histories = {
+        title: train(data, shape, RATE, options) for title, shape in shapes.items()
+    }
+    rescue = {
+        "constant": train(data, Constant(), HIGH_RATE, options),
+        "warm-up + cosine": train(data, warm, HIGH_RATE, options),
+    }
+    rate = RATE / 2
+    scaled = scale_learning_rate(rate, batch_size=4, reference_batch_size=1)
+    batches = {
+        f"batch {BATCH_SIZE}, rate {rate}": train(data, warm, rate, options),
+        f"batch {4 * BATCH_SIZE}, rate {rate}": train(
+            large_batches, warm, rate, options
+        ),
+        f"batch {4 * BATCH_SIZE}, rate {scaled}": train(
+            large_batches, warm, scaled, options
+        ),
+    }
+
+    figures = {
+        "shapes": plot_shapes(),
+        "training": plot_training(histories, data),
+        "warmup": plot_warmup(rescue, batches, data),
+    }
+    for name, figure in figures.items():
+        with replacing(folder / f"{name}.png") as path:
+            figure.savefig(path, dpi=110)
+        plt.close(figure)
+    print(f"pictures in {folder}")
+
+
+if __name__ == "__main__":
+    main()
