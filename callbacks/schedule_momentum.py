@@ -15,8 +15,8 @@ class ScheduleMomentum(ScheduledValue):
     Where the schedule's factor is 1, the momentum is `minimum`; where it is 0, the
     momentum is the compiled one; between them it is between them:
     compiled - (compiled - minimum) * factor. So `Linear(5)` raises it from `minimum`
-    over the first 5 epochs (Sutskever et al. 2013, section 3, warn of a high one at
-    the start), and `OneCycle(90)` makes it the counter-cycle of the learning rate
+    over the first 5 epochs (Sutskever et al. 2013, section 3, let it grow from 0.5),
+    and `OneCycle(90)` makes it the counter-cycle of the learning rate
     (Smith & Topin 2019; PyTorch cycles between 0.95 and 0.85).
 
     It is computed inside the compiled step, as by `ScheduleLearningRate`, where it

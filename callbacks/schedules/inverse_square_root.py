@@ -13,8 +13,8 @@ class InverseSquareRoot(Schedule):
 
     With a warm-up w and no other time scale, T is w, and the factor is the
     min(t / w, sqrt(w / t)) of Vaswani et al. 2017, equation 3 (t from 0 again). With
-    a time scale of its own (Zhai et al. 2022, section 3.4) it needs no warm-up. It
-    has no end.
+    a time scale of its own (Zhai et al. 2022, Scaling Vision Transformers) it needs
+    no warm-up. It has no end.
 
     Args:
         timescale: Number T > 0. Defaults to `None`: the warm-up.

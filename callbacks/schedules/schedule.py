@@ -16,8 +16,8 @@ class Schedule:
     it and to draw it.
 
     The warm-up is linear: at a time t below its end w, the factor is t / w times the
-    one at w (gradual warm-up, Goyal et al. 2017, section 2.2). It is a part of the
-    length of a schedule: `Cosine(90, warmup=5)` ends at 90.
+    one at w. It is a part of the length of a schedule: `Cosine(90, warmup=5)` ends at
+    90.
 
     Args:
         warmup: Number >= 0: how long the factor rises from 0. Defaults to `0.0`,
@@ -53,6 +53,8 @@ class Schedule:
         time = ops.convert_to_tensor(time, "float32")
         if not self.warmup:
             return self.shape(time)
+        # NOTE[DIFF]: from 0; Goyal et al. 2017, section 2.2, begin at the rate that
+        # is good for a small batch.
         rise = ops.minimum(time / self.warmup, 1.0)
         return rise * self.shape(ops.maximum(time, self.warmup))
 

@@ -41,7 +41,10 @@ class StepCallback(keras.callbacks.Callback):
         return []
 
     def optimizer_attributes(self) -> dict:
-        """Returns attributes that the optimizer has during the step, by name."""
+        """Returns attributes that the optimizer has during the step, by name.
+
+        It is asked once, when `fit` begins.
+        """
         return {}
 
     def make_step_variable(self, value, dtype: str) -> keras.Variable:
@@ -60,7 +63,7 @@ class StepCallback(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._train_function = TrainFunction.of(self.model, fit=self.params)
-        self._train_function.callbacks.append(self)
+        self._train_function.add(self)
 
     def on_train_batch_begin(self, batch, logs=None):
         self._train_function.announce()

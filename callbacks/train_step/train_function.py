@@ -4,6 +4,8 @@ import importlib
 
 import keras
 
+from zoo.arguments import invalid_argument
+
 from .common import patched, updating_optimizer
 
 make_function = importlib.import_module(
@@ -26,13 +28,14 @@ class TrainFunction:
     """
 
     def __init__(self, model: keras.Model, fit: object):
-        self.callbacks = []
+        self._callbacks = []
+        self._attributes = {}
         self._fit = fit
         self._model = model
         self._own = model.train_function
         self._announced = False
-        # Traced at the first call, when `callbacks` is complete.
-        self._function = make_function(model, self.callbacks)
+        # Traced at the first call, when the callbacks are complete.
+        self._function = make_function(model, self._callbacks)
         model.train_function = self
 
     @classmethod
@@ -44,6 +47,17 @@ class TrainFunction:
                 return function
             function.remove()
         return cls(model, fit)
+
+    def add(self, callback):
+        """Lets a callback take part; to be called before the first step."""
+        attributes = callback.optimizer_attributes()
+        if attributes.keys() & self._attributes.keys():
+            name = type(callback).__name__
+            raise invalid_argument(
+                "callbacks", f"at most one {name}", [*self._callbacks, callback]
+            )
+        self._callbacks.append(callback)
+        self._attributes |= attributes
 
     def announce(self):
         """Says that the next call is one of this `fit`."""
@@ -59,8 +73,5 @@ class TrainFunction:
             self.remove()
             return self._own(*args)
         self._announced = False
-        attributes = {}
-        for callback in self.callbacks:
-            attributes |= callback.optimizer_attributes()
-        with patched(updating_optimizer(self._model), **attributes):
+        with patched(updating_optimizer(self._model), **self._attributes):
             return self._function(*args)

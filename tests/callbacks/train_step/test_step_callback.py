@@ -9,7 +9,7 @@ BACKEND = keras.backend.backend()
 
 
 class Count(StepCallback):
-    """Counts steps inside the step, and sets the learning rate to the count."""
+    """Counts steps inside the step."""
 
     def on_train_begin(self, logs=None):
         self.count = self.make_step_variable(0, "int")
@@ -20,6 +20,13 @@ class Count(StepCallback):
 
     def begin_step(self, optimizer):
         self.count.assign_add(1)
+
+
+class RateIsCount(Count):
+    """Sets the learning rate to the count."""
+
+    def begin_step(self, optimizer):
+        super().begin_step(optimizer)
         self.rate = keras.ops.cast(self.count, "float32")
 
     def optimizer_attributes(self):
@@ -60,14 +67,14 @@ def fit(model, callbacks, epochs=1):
 
 @pytest.mark.parametrize("steps_per_execution", [1, 3] if BACKEND != "torch" else [1])
 def test_every_step_is_seen(steps_per_execution):
-    count = Count()
+    count = RateIsCount()
     model = make_model(steps_per_execution=steps_per_execution)
     np.testing.assert_array_equal(fit(model, [count]), np.arange(1, STEPS + 1))
     assert int(count.count) == STEPS
 
 
 def test_the_variables_can_be_set_between_steps():
-    count = Count()
+    count = RateIsCount()
 
     def set_to_ten(batch, logs):
         count.count.assign(10)
@@ -78,10 +85,17 @@ def test_the_variables_can_be_set_between_steps():
 
 
 def test_several_callbacks_share_one_step():
-    counts = [Count(), Count(), Count()]
+    counts = [Count(), RateIsCount(), Count()]
     rates = fit(make_model(), counts, epochs=2)
     assert [int(count.count) for count in counts] == [2 * STEPS] * 3
     np.testing.assert_array_equal(rates, 2 * np.arange(1, STEPS + 1) + STEPS)
+
+
+def test_two_that_set_the_same_are_an_error():
+    with pytest.raises(
+        ValueError, match="`callbacks`. Expected at most one RateIsCount. Received"
+    ):
+        fit(make_model(), [RateIsCount(), Count(), RateIsCount()])
 
 
 def test_the_model_tracks_nothing_of_it():
@@ -89,7 +103,7 @@ def test_the_model_tracks_nothing_of_it():
     fit(model, [])
     weights, variables = len(model.weights), len(model.optimizer.variables)
     attributes = set(vars(model)), set(vars(model.optimizer))
-    fit(model, [Count()])
+    fit(model, [RateIsCount()])
     assert (len(model.weights), len(model.optimizer.variables)) == (weights, variables)
     assert (set(vars(model)), set(vars(model.optimizer))) == attributes
 
@@ -103,7 +117,7 @@ def test_a_step_of_ones_own_is_kept():
     dense = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")
     model = Doubling([keras.Input((STEPS,)), dense])
     model.compile(keras.optimizers.SGD(0.5), output)
-    np.testing.assert_array_equal(fit(model, [Count()]), np.arange(1, STEPS + 1))
+    np.testing.assert_array_equal(fit(model, [RateIsCount()]), np.arange(1, STEPS + 1))
     assert model.called
 
 
