@@ -7,7 +7,13 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from zoo.arguments import check_fraction, check_integer, invalid_argument, is_number
+from zoo.arguments import (
+    check_fraction,
+    check_integer,
+    check_positive,
+    invalid_argument,
+    is_number,
+)
 
 from .range_test import RangeTest
 
@@ -123,8 +129,7 @@ def _rates(minimum, maximum, steps) -> list[float]:
         ("min_learning_rate", minimum),
         ("max_learning_rate", maximum),
     ):
-        if not is_number(rate) or rate <= 0:
-            raise invalid_argument(name, "a finite number > 0", rate)
+        check_positive(name, rate)
     if maximum <= minimum:
         raise invalid_argument(
             "max_learning_rate", f"more than min_learning_rate={minimum!r}", maximum

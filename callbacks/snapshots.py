@@ -6,7 +6,12 @@ from pathlib import Path
 
 import keras
 
-from zoo.arguments import check_integer, invalid_argument, is_integer
+from zoo.arguments import (
+    check_integer,
+    invalid_argument,
+    is_integer,
+    is_number,
+)
 from zoo.files import replacing, writable_folder
 
 
@@ -19,8 +24,8 @@ class Snapshots(keras.callbacks.Callback):
     1, get M for free" (ICLR 2017), section 3.
 
     Epochs are counted as the progress bar counts them: 10 is the end of the tenth,
-    where a cycle of length 10 ends. Cycles that grow end at the sums of their
-    lengths: `epochs=itertools.accumulate((10, 20, 40))` saves after 10, 30 and 70.
+    where a cycle of length 10 ends. So `epochs=schedule.cycle_ends` saves at the end
+    of every cycle of a `callbacks.schedules.Cosine` that counts epochs.
 
     A file is written whole or not at all. It is a `.keras` file with optimizer, as
     `model.save` writes it.
@@ -29,8 +34,8 @@ class Snapshots(keras.callbacks.Callback):
         directory: Folder of the files, made where it does not exist. A file is named
             after its epoch, as "snapshot-0010.keras", and replaces one of that name.
         every: Save at the end of every so many epochs. Defaults to `None`.
-        epochs: Save at the end of these epochs, integers >= 1. Defaults to `None`.
-            Exactly one of `every` and `epochs` must be given.
+        epochs: Save at the end of these epochs, whole numbers >= 1. Defaults to
+            `None`. Exactly one of `every` and `epochs` must be given.
 
     Attributes:
         paths: Files written in the last `fit`, in order, for
@@ -42,10 +47,11 @@ class Snapshots(keras.callbacks.Callback):
     Example:
 
     >>> import tempfile
+    >>> from callbacks.schedules import Cosine
     >>> folder = tempfile.TemporaryDirectory()
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     >>> model.compile("sgd", loss="mse")
-    >>> snapshots = Snapshots(folder.name, every=2)
+    >>> snapshots = Snapshots(folder.name, epochs=Cosine(4, cycles=2).cycle_ends)
     >>> x = np.ones((4, 1))
     >>> history = model.fit(x, x, epochs=5, verbose=0, callbacks=[snapshots])
     >>> [path.name for path in snapshots.paths]
@@ -89,9 +95,15 @@ class Snapshots(keras.callbacks.Callback):
 
 def _check_epochs(epochs) -> tuple[int, ...]:
     numbers = tuple(epochs) if isinstance(epochs, Iterable) else ()
-    if not numbers or not all(is_integer(n) and n >= 1 for n in numbers):
+    if not numbers or not all(map(_is_epoch, numbers)):
         fix = (
             f"Every {epochs} epochs is `every={epochs}`." if is_integer(epochs) else ""
         )
-        raise invalid_argument("epochs", "integers >= 1, at least one", epochs, fix)
-    return tuple(int(number) for number in numbers)
+        expected = "whole numbers >= 1, at least one"
+        raise invalid_argument("epochs", expected, epochs, fix)
+    return tuple(round(number) for number in numbers)
+
+
+def _is_epoch(value) -> bool:
+    """Whether a cycle that ends there ends with an epoch, but for rounding."""
+    return is_number(value) and value >= 1 and abs(value - round(value)) < 1e-6

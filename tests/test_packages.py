@@ -45,7 +45,9 @@ print("works")
 """
 
 
-@pytest.mark.parametrize("package", ["zoo", "zoo.datasets", "callbacks", "tuning"])
+@pytest.mark.parametrize(
+    "package", ["zoo", "zoo.datasets", "callbacks", "callbacks.schedules", "tuning"]
+)
 def test_every_exported_name_is_there_and_documented(package):
     module = importlib.import_module(package)
     assert module.__doc__

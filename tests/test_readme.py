@@ -67,7 +67,7 @@ def test_learning_rate_and_early_stopping(run_block, capsys):
 
 def test_the_table_of_schedules_is_that_of_the_package(readme):
     (table,) = re.findall(r"\| \| kerascope \|.*?\n\n", readme, flags=re.DOTALL)
-    own = [row.split("|")[2].strip() for row in table.splitlines()[2:]]
+    own = [row.split("|")[2].strip() for row in table.strip().splitlines()[2:]]
     *named, warmup = own
     shapes = {
         name

@@ -336,9 +336,9 @@ def test_the_plot_marks_both_suggestions_on_a_log_axis():
 @pytest.mark.parametrize(
     ("argument", "value", "expected"),
     [
-        ("min_learning_rate", 0, "a finite number > 0"),
-        ("min_learning_rate", "1e-7", "a finite number > 0"),
-        ("max_learning_rate", float("inf"), "a finite number > 0"),
+        ("min_learning_rate", 0, "a number > 0"),
+        ("min_learning_rate", "1e-7", "a number > 0"),
+        ("max_learning_rate", float("inf"), "a number > 0"),
         ("max_learning_rate", 1e-7, "more than min_learning_rate=1e-07"),
         ("steps", 1, "an integer >= 2"),
         ("smoothing", 1.0, "a float in .0, 1."),

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from callbacks import Snapshots
+from callbacks.schedules import Cosine
 
 
 def small_model():
@@ -114,12 +115,19 @@ def test_exactly_one_of_every_and_epochs(arguments):
     [
         ("every", 0, "`every`. Expected an integer >= 1. Received: every=0"),
         ("every", 2.0, "`every`. Expected an integer >= 1. Received: every=2.0"),
-        ("epochs", [], "`epochs`. Expected integers >= 1, at least one. Received: "),
-        ("epochs", [0, 3], "`epochs`. Expected integers >= 1, at least one. Received"),
-        ("epochs", "12", "`epochs`. Expected integers >= 1, at least one. Received"),
+        ("epochs", [], "`epochs`. Expected whole numbers >= 1, at least"),
+        ("epochs", [0, 3], "`epochs`. Expected whole numbers >= 1, at least"),
+        ("epochs", "12", "`epochs`. Expected whole numbers >= 1, at least"),
+        ("epochs", [2.5], "`epochs`. Expected whole numbers >= 1, at least"),
         ("epochs", 10, "Received: epochs=10\nEvery 10 epochs is `every=10`."),
     ],
 )
 def test_bad_arguments(argument, value, message):
     with pytest.raises(ValueError, match=message):
         Snapshots("runs", **{argument: value})
+
+
+def test_the_ends_of_cycles_are_epochs_but_for_rounding(tmp_path):
+    cosine = Cosine(7, cycles=3, growth=2)
+    assert Snapshots(tmp_path, epochs=cosine.cycle_ends).epochs == (1, 3, 7)
+    assert Snapshots(tmp_path, epochs=(0.1 * 3 * 10, 7)).epochs == (3, 7)
