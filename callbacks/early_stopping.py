@@ -107,6 +107,8 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         check_choice("mode", mode, ("auto", "min", "max"))
         check_choice("verbose", verbose, (0, 1))
         check_choice("min_delta_mode", min_delta_mode, ("absolute", "relative"))
+        check_choice("restore_best_weights", restore_best_weights, (True, False))
+        check_choice("check_finite", check_finite, (True, False))
         check_integer("patience", patience, minimum=0)
         check_integer("start_from_epoch", start_from_epoch, minimum=0)
         if not is_number(min_delta):

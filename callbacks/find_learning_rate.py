@@ -140,11 +140,13 @@ def _rates(minimum, maximum, steps) -> list[float]:
 
 def _batches(dataset) -> Iterator[tuple]:
     """Yields (x, y, sample_weight) as NumPy arrays, over and over."""
-    if isinstance(dataset, tuple) or hasattr(dataset, "shape"):
+    is_one_batch = isinstance(dataset, tuple) or hasattr(dataset, "shape")
+    if is_one_batch or not hasattr(dataset, "__iter__"):
         raise invalid_argument(
             "dataset",
             "an iterable of batches (x, y), as a tf.data.Dataset or PyDataset",
             type(dataset).__name__,
+            "Of what `zoo.datasets.load` returns it is `data.train`; "
             "`zoo.datasets.from_arrays((x, y)).train` makes one of arrays.",
         )
     while True:

@@ -36,8 +36,9 @@ class ScheduleLearningRate(ScheduledValue):
             `"epoch"`.
         warmup_steps: Integer >= 0, the schedule's warm-up, given in steps whatever
             the unit is. Defaults to `0`, which leaves the warm-up to the schedule.
+            (`InverseSquareRoot` then needs a `timescale`.)
         steps_per_epoch: Integer >= 1, needed where the length of the dataset is
-            unknown. Defaults to `None`: what `fit` knows.
+            unknown; where `fit` knows it, that counts. Defaults to `None`.
 
     Raises:
         ValueError: If an argument is invalid; in `fit`, if the optimizer holds a

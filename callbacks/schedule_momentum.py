@@ -30,7 +30,7 @@ class ScheduleMomentum(ScheduledValue):
         unit: "epoch" or "step", the unit of the schedule's time. Defaults to
             `"epoch"`.
         steps_per_epoch: Integer >= 1, needed where the length of the dataset is
-            unknown. Defaults to `None`: what `fit` knows.
+            unknown; where `fit` knows it, that counts. Defaults to `None`.
 
     Raises:
         ValueError: If an argument is invalid; in `fit`, if the optimizer has no

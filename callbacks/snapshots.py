@@ -25,7 +25,8 @@ class Snapshots(keras.callbacks.Callback):
 
     Epochs are counted as the progress bar counts them: 10 is the end of the tenth,
     where a cycle of length 10 ends. So `epochs=schedule.cycle_ends` saves at the end
-    of every cycle of a `callbacks.schedules.Cosine` that counts epochs.
+    of every cycle of a `callbacks.schedules.Cosine` that counts epochs, if its length
+    and growth are such that cycles end with an epoch.
 
     A file is written whole or not at all. It is a `.keras` file with optimizer, as
     `model.save` writes it.
@@ -73,6 +74,8 @@ class Snapshots(keras.callbacks.Callback):
                 "Invalid values for arguments `every` and `epochs`. Expected exactly "
                 f"one of them. Received: every={every!r}, epochs={epochs!r}"
             )
+        if not isinstance(directory, str | os.PathLike):
+            raise invalid_argument("directory", "the path of a folder", directory)
         self.directory = Path(directory)
         self.every = None if every is None else check_integer("every", every, minimum=1)
         self.epochs = None if epochs is None else _check_epochs(epochs)
@@ -96,9 +99,9 @@ class Snapshots(keras.callbacks.Callback):
 def _check_epochs(epochs) -> tuple[int, ...]:
     numbers = tuple(epochs) if isinstance(epochs, Iterable) else ()
     if not numbers or not all(map(_is_epoch, numbers)):
-        fix = (
-            f"Every {epochs} epochs is `every={epochs}`." if is_integer(epochs) else ""
-        )
+        fix = "A cycle must end with an epoch: see its length, growth and warm-up."
+        if is_integer(epochs):
+            fix = f"Every {epochs} epochs is `every={epochs}`."
         expected = "whole numbers >= 1, at least one"
         raise invalid_argument("epochs", expected, epochs, fix)
     return tuple(round(number) for number in numbers)

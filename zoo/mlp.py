@@ -48,8 +48,9 @@ def mlp(
             flattened inside the model.
         num_outputs: Integer >= 1: classes (two for a binary problem) or targets.
         units: Units of each hidden layer, integers >= 1. Defaults to `(512, 512)`.
-        activation: Keras name of an activation, or an activation layer, of which
-            every hidden layer gets a copy. Defaults to `"relu"`.
+        activation: Keras name of an activation, a registered function, or an
+            activation layer, of which every hidden layer gets a copy. Defaults to
+            `"relu"`.
         kernel_initializer: Keras initializer of the hidden layers. Defaults to
             `"auto"`: He for ReLU and its relatives, LeCun for SELU, else Glorot.
             Biases start at zero.
@@ -152,7 +153,17 @@ def _check_layer(name: str, layer) -> None:
 def _activation_layer(activation) -> keras.layers.Layer:
     if isinstance(activation, keras.layers.Layer):
         return activation
-    return _get("activation", keras.layers.Activation, activation, "or a layer")
+    layer = _get("activation", keras.layers.Activation, activation, "or a layer")
+    try:
+        _copy(layer, name="activation")
+    except TypeError:
+        raise invalid_argument(
+            "activation",
+            "a function that Keras can save",
+            activation,
+            "Decorate it with `@keras.saving.register_keras_serializable()`.",
+        ) from None
+    return layer
 
 
 def _copy(layer: keras.layers.Layer, name: str) -> keras.layers.Layer:

@@ -62,6 +62,13 @@ def test_default_dataset_and_options(train, tmp_path, capsys):
     assert model.get_layer("hidden_1").compute_dtype == "bfloat16"
 
 
+def test_a_training_that_diverges_says_so(train, tmp_path):
+    options = "--dataset diabetes --learning-rate 1e38 --epochs 2 --units 16"
+    with pytest.raises(SystemExit, match="training diverged.*--learning-rate 1e.38"):
+        train([*options.split(), "--output", str(tmp_path)])
+    assert not list((tmp_path / "diabetes").iterdir())
+
+
 def test_regression(train, tmp_path, capsys):
     train(["--dataset", "diabetes", "--epochs", "10", "--output", str(tmp_path)])
     printed = capsys.readouterr().out

@@ -16,6 +16,10 @@ def standard_normal(*shape):
     return np.random.default_rng(0).standard_normal(shape).astype("float32")
 
 
+def not_registered(x):
+    return x
+
+
 def initial_loss(model, x, num_classes):
     y = np.arange(len(x)) % num_classes
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -241,6 +245,7 @@ def test_a_saved_model_predicts_the_same_bits_in_a_new_process(tmp_path, run_pyt
         ({"units": "64"}, "`units`. Expected a sequence of integers"),
         ({"activation": "rellu"}, "`activation`. Expected a Keras name.*'rellu'"),
         ({"activation": 3}, "`activation`. Expected a Keras name"),
+        ({"activation": not_registered}, r"can save.*\n.*register_keras_serializable"),
         ({"normalization": "group"}, "`normalization`. Expected one of None, 'batch'"),
         ({"dropout": 1.0}, r"`dropout`. Expected a float in \[0, 1\). Received"),
         ({"dropout": -0.1}, r"`dropout`. Expected a float in \[0, 1\)"),

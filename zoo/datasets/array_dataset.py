@@ -35,6 +35,7 @@ class ArrayDataset(keras.utils.PyDataset):
         self.batch_size = check_integer("batch_size", batch_size, minimum=1)
         self.order = order
         self._rows = None
+        self._order_is_due = False
 
     def __len__(self) -> int:
         return -(-len(self.arrays) // self.batch_size)
@@ -45,6 +46,10 @@ class ArrayDataset(keras.utils.PyDataset):
             return self.arrays.batch(batch)
         if self._rows is None:  # someone looks at a batch before the first epoch
             self._rows = self.order.permutation(len(self.arrays), self.order.counter)
+        # Not as the epoch begins: with `steps_per_epoch` one pass lasts for several.
+        if self._order_is_due and index == 0:
+            self._rows = self.order.next_permutation(len(self.arrays))
+            self._order_is_due = False
         return self.arrays.batch(self._rows[batch])
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -52,8 +57,7 @@ class ArrayDataset(keras.utils.PyDataset):
         return super().__iter__()
 
     def on_epoch_begin(self) -> None:
-        if self.order is not None:
-            self._rows = self.order.next_permutation(len(self.arrays))
+        self._order_is_due = True
 
     def rebatch(self, batch_size: int) -> "ArrayDataset":
         """Returns the same examples in the same order, in batches of another size.

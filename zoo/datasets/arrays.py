@@ -74,7 +74,8 @@ def check_labels(labels: np.ndarray, num_classes: int, where: str) -> None:
         raise ValueError(
             f"Invalid labels in {where}. Expected integers from 0 to "
             f"{num_classes - 1} ({num_classes} classes). Received: {labels[row]} in "
-            f"row {row}; labels run from {labels.min()} to {labels.max()}."
+            f"row {row}; labels run from {labels.min()} to {labels.max()}, and "
+            "`class_names`, where it is given, has one name for each class."
         )
 
 

@@ -3,6 +3,7 @@
 import logging
 import os
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -83,14 +84,11 @@ def from_arrays(
     check_choice("task", task, (None, *TASKS))
     order = Order(seed)
     pairs = _split(train, validation, test)
-    for part, (x, y) in pairs.items():
-        check_finite(x, f"x of {part}")
-        check_finite(y, f"y of {part}")
+    for part, (x, _) in pairs.items():
         _check_alike(pairs["train"][0], x, part)
 
     task = task or _infer_task(*pairs["train"], vocabulary)
-    if class_names is not None and task != "classification":
-        raise invalid_argument("class_names", f"None for task {task!r}", class_names)
+    _check_class_names(class_names, task)
     x, scale = {}, None
     for part, (inputs, _) in pairs.items():
         x[part], scale = _inputs(inputs, part, vocabulary)
@@ -101,6 +99,7 @@ def from_arrays(
         num_outputs = len(class_names)
         for part, labels in y.items():
             check_labels(labels, num_outputs, part)
+            y[part] = labels.astype("int32")
         _warn_of_unseen(y, class_names)
     elif task == "language_model":
         y = {part: _next_tokens(x[part], y[part], part, vocabulary) for part in y}
@@ -146,17 +145,23 @@ def _split(train, validation, test) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 def _read_npz(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     if not path.is_file():
         raise invalid_argument("train", "(x, y), or the path of a .npz file", str(path))
-    with np.load(path) as file:
-        names = sorted(file.files)
-        pairs = {
-            part: _pair(part, (file[f"x_{part}"], file[f"y_{part}"]))
-            for part in PARTS
-            if f"x_{part}" in names and f"y_{part}" in names
-        }
+    try:
+        with np.load(path) as file:
+            arrays = {name: file[name] for name in sorted(file.files)}
+    except (AttributeError, EOFError, OSError, ValueError, BadZipFile) as error:
+        raise ValueError(
+            f"Cannot read '{path}'. Expected a .npz file of numbers, as `np.savez` "
+            f"writes it. Received: {error}"
+        ) from None
+    pairs = {
+        part: _pair(part, (arrays[f"x_{part}"], arrays[f"y_{part}"]))
+        for part in PARTS
+        if f"x_{part}" in arrays and f"y_{part}" in arrays
+    }
     if "train" not in pairs:
         raise ValueError(
             f"'{path}' holds no training examples. Expected arrays named x_train and "
-            f"y_train. Received: {names}"
+            f"y_train. Received: {list(arrays)}"
         )
     return pairs
 
@@ -167,19 +172,44 @@ def _pair(part: str, value) -> tuple[np.ndarray, np.ndarray]:
             part, "(x, y), a tuple of two arrays", type(value).__name__
         )
     x, y = np.asarray(value[0]), np.asarray(value[1])
-    if x.ndim < 2 or y.ndim < 1 or len(x) != len(y):
+    if x.ndim < 2 or y.ndim < 1 or len(x) != len(y) or 0 in x.shape[1:] + y.shape[1:]:
         raise ValueError(
             f"Invalid arrays for `{part}`. Expected x of shape (examples, ...) and y "
-            f"of the same length. Received: x of shape {x.shape}, y of shape {y.shape}"
+            "of the same length, no axis empty. Received: x of shape "
+            f"{x.shape}, y of shape {y.shape}"
         )
     check_not_empty(len(x), part, "Give it examples, or leave it out.")
     for key, values in (("x", x), ("y", y)):
-        if not (np.issubdtype(values.dtype, np.number) or values.dtype == bool):
+        kinds = (np.integer, np.floating, np.bool_)
+        if not any(np.issubdtype(values.dtype, kind) for kind in kinds):
+            hint = "Names of classes become labels with "
+            hint += "`class_names, y = np.unique(y, return_inverse=True)`."
             raise ValueError(
-                f"Invalid {key} of {part}. Expected numbers. Received: dtype "
-                f"{values.dtype}"
+                f"Invalid {key} of {part}. Expected real numbers. Received: dtype "
+                f"{values.dtype}" + (f"\n{hint}" if key == "y" else "")
             )
+        check_finite(_as_float32(values), f"{key} of {part}")
     return x, y
+
+
+def _as_float32(values) -> np.ndarray:
+    """Floats in the type in which they are stored, where large ones are infinite."""
+    if not np.issubdtype(values.dtype, np.floating):
+        return values
+    with np.errstate(over="ignore"):
+        return values.astype("float32", copy=False)
+
+
+def _check_class_names(class_names, task: str) -> None:
+    if class_names is None:
+        return
+    if task != "classification":
+        raise invalid_argument("class_names", f"None for task {task!r}", class_names)
+    listed = isinstance(class_names, list | tuple | np.ndarray) and len(class_names)
+    if not listed or len(set(class_names)) < len(class_names):
+        raise invalid_argument(
+            "class_names", "a list of distinct names, one for each class", class_names
+        )
 
 
 def _cut(pair, part: str, fraction: float):
@@ -235,7 +265,7 @@ def _labels(y, part: str) -> np.ndarray:
             f"(examples,). Received: shape {y.shape}, dtype {y.dtype}\n"
             "One-hot labels become such with `y.argmax(axis=1)`."
         )
-    return y.astype("int32")
+    return y
 
 
 def _columns(y, part: str) -> np.ndarray:
@@ -276,6 +306,14 @@ def _check_tokens(ids, where: str, vocabulary) -> None:
 
 def _warn_of_unseen(labels: dict[str, np.ndarray], class_names: list[str]) -> None:
     """Says so where a class is never trained on, as where rows lie sorted by class."""
+    num_seen = len(np.unique(labels["train"]))
+    if num_seen < len(class_names):
+        logger.warning(
+            "Train has %d of the %d classes. If its targets are numbers, pass "
+            "task='regression'; class labels begin at 0.",
+            num_seen,
+            len(class_names),
+        )
     for part in labels:
         unseen = sorted(set(labels[part].tolist()) - set(labels["train"].tolist()))
         if unseen:

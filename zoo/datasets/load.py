@@ -102,6 +102,8 @@ def load(
     <Data 'digits': classification of inputs (8, 8, 1) into 10 outputs; \
 1,294 train, 144 validation, 359 test>
     """
+    if not isinstance(name, str) or not name:
+        raise invalid_argument("name", "the name of a dataset, a string", name)
     check_integer("batch_size", batch_size, minimum=1)
     check_fraction("validation", validation)
     order = Order(seed)

@@ -5,6 +5,8 @@ import logging
 import os
 from pathlib import Path
 
+from ..arguments import invalid_argument
+
 logger = logging.getLogger(__name__)
 
 SHIPPED = ("digits", "diabetes")
@@ -39,12 +41,20 @@ def prepared_builder(name: str, data_dir=None):
             "neither."
         ) from error
 
-    if _base(name) in SHIPPED:
-        return prepare_shipped(name)
     try:
+        if _base(name) in SHIPPED:
+            return prepare_shipped(name)
         builder = tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError:
         raise _unknown(name, data_dir) from None
+    except (AssertionError, ValueError) as error:  # a config or version it has not
+        first_line = (str(error).splitlines() or [""])[0]
+        raise invalid_argument(
+            "name",
+            "a dataset, with a config and version that it has",
+            name,
+            f"TFDS says: {first_line}",
+        ) from None
     if builder.is_prepared():
         return builder
 

@@ -166,6 +166,14 @@ def test_rows_sorted_by_class_are_said(caplog):
     assert not caplog.text
 
 
+def test_integers_that_are_no_class_labels_are_said(caplog):
+    x, _ = table()
+    with caplog.at_level(logging.WARNING):
+        assert from_arrays((x, np.full(100, 2020))).num_outputs == 2021
+    assert "Train has 1 of the 2021 classes" in caplog.text
+    assert "task='regression'" in caplog.text
+
+
 X, Y = table()
 NAN = np.where(np.arange(400).reshape(100, 4) == 22, np.nan, X)
 
@@ -176,10 +184,20 @@ NAN = np.where(np.arange(400).reshape(100, 4) == 22, np.nan, X)
         ({"train": (NAN, Y)}, r"values in x of train.*NaN.*first in row 5"),
         ({"train": (X, Y + 0.5 * np.inf)}, "values in y of train.*infinity"),
         ({"train": (X, Y[:-1])}, r"arrays for `train`.*\(100, 4\), y of shape \(99,\)"),
+        ({"train": (X * 1e300, Y)}, "values in x of train.*infinity"),
+        ({"train": (X, X[:, 0] * 1e300)}, "values in y of train.*infinity"),
+        ({"train": (X + 1j, Y)}, "x of train. Expected real numbers"),
+        ({"train": (X[:, :0], Y)}, "no axis empty"),
+        ({"test": (X, Y + 2**32)}, "labels in test.*Received: 4294967296 in row 0"),
+        ({"class_names": "abc"}, "`class_names`. Expected a list of distinct names"),
+        ({"class_names": ["a", "a", "b"]}, "`class_names`. Expected a list of dist"),
         ({"train": (X[:, 0], Y)}, r"arrays for `train`. Expected x of shape"),
         ({"train": X}, r"`train`. Expected \(x, y\), a tuple of two arrays"),
         ({"train": "none.npz"}, r"`train`. Expected \(x, y\), or the path of a .npz"),
-        ({"train": (X, Y.astype(str))}, "y of train. Expected numbers"),
+        (
+            {"train": (X, Y.astype(str))},
+            r"y of train. Expected real numbers.*\n.*np.unique",
+        ),
         ({"train": (X, Y - 1)}, r"labels in train.*from 0 to 1.*Received: -1 in row 0"),
         ({"class_names": ["a", "b"]}, r"labels in train.*\(2 classes\). Received: 2"),
         ({"test": (X, Y + 1)}, r"labels in test.*from 0 to 2.*Received: 3 in row 2"),
@@ -220,4 +238,13 @@ def test_bad_arguments(arguments, message):
 def test_a_file_without_training_examples(tmp_path):
     np.savez(tmp_path / "a.npz", x=X, y=Y)
     with pytest.raises(ValueError, match=r"named x_train and y_train. Received: \['x'"):
+        from_arrays(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("content", [b"text", b""])
+def test_a_file_that_is_no_npz(tmp_path, content):
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(
+        ValueError, match=r"Cannot read '.*a.npz'. Expected a .npz file"
+    ):
         from_arrays(tmp_path / "a.npz")

@@ -375,6 +375,19 @@ class TestUnmappedFeatures:
 
 
 class TestDatasetsThatCannotBeHad:
+    @pytest.mark.parametrize(
+        "name", ["mnist:99.0.0", "wine_quality/rose", "digits/foo"]
+    )
+    def test_a_config_or_version_that_is_not_there(self, tmp_path, name):
+        with pytest.raises(ValueError, match="a config and version that it has") as e:
+            load(name, data_dir=tmp_path)
+        assert "TFDS says: " in str(e.value)
+
+    @pytest.mark.parametrize("name", [None, 3, ""])
+    def test_what_is_no_name(self, name):
+        with pytest.raises(ValueError, match="`name`. Expected the name of a dataset"):
+            load(name)
+
     def test_unknown_name(self, tmp_path):
         with pytest.raises(ValueError, match=r"Unknown dataset 'mnits'.*\n.*'mnist'"):
             load("mnits", data_dir=tmp_path)
