@@ -20,6 +20,12 @@ MODULES = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _prepared():
+    """TFDS prints when it prepares a dataset, which no example expects."""
+    zoo.datasets.load("digits")
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name):
     module = importlib.import_module(name)
