@@ -47,57 +47,55 @@ def test_rebatch_keeps_the_order():
     assert rows_of(small) == first
 
 
+class Recording(ArrayDataset):
+    """Keeps the rows that were read, in order."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.seen = []
+
+    def __getitem__(self, index):
+        x, y = super().__getitem__(index)
+        self.seen.extend(y.tolist())
+        return x, y
+
+
 def test_a_pass_keeps_its_order_when_it_lasts_for_several_epochs():
-    order, seen = Order(seed=5), []
-
-    class Recording(ArrayDataset):
-        def __getitem__(self, index):
-            x, y = super().__getitem__(index)
-            seen.extend(y.tolist())
-            return x, y
-
+    order = Order(seed=5)
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     dataset = Recording(ROWS, 3, order)  # 4 batches
     model.fit(dataset, epochs=1, shuffle=False, verbose=0)  # builds
     order.counter = 3
-    seen.clear()
+    dataset.seen.clear()
     model.fit(dataset, epochs=4, steps_per_epoch=2, shuffle=False, verbose=0)
     passes = [order.permutation(10, counter).tolist() for counter in (3, 4)]
     # TensorFlow may first look at two batches, of the order that was there before.
-    assert seen[-20:] == passes[0] + passes[1]
+    assert dataset.seen[-20:] == passes[0] + passes[1]
 
 
 class SeenRows(keras.callbacks.Callback):
     """Sets the counter where an epoch begins, and reads which rows a model saw."""
 
-    def __init__(self, order, seen, set_counter):
+    def __init__(self, dataset):
         super().__init__()
-        self.order, self.seen, self.set_counter = order, seen, set_counter
+        self.dataset = dataset
         self.epochs = []
 
     def on_epoch_begin(self, epoch, logs=None):
-        if self.set_counter:
-            self.order.counter = epoch
-        self.seen.clear()
+        self.dataset.order.counter = epoch
+        self.dataset.seen.clear()
 
     def on_epoch_end(self, epoch, logs=None):
-        self.epochs.append(list(self.seen))
+        self.epochs.append(list(self.dataset.seen))
 
 
 def test_fit_sees_the_order_of_each_epoch():
-    order, seen = Order(seed=5), []
-
-    class Recording(ArrayDataset):
-        def __getitem__(self, index):
-            x, y = super().__getitem__(index)
-            seen.extend(y.tolist())
-            return x, y
-
+    order = Order(seed=5)
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
-    callback = SeenRows(order, seen, set_counter=True)
     dataset = Recording(ROWS, 4, order)
+    callback = SeenRows(dataset)
     for initial_epoch, epochs in ((0, 3), (1, 4)):
         callback.epochs.clear()
         model.fit(
