@@ -1,6 +1,6 @@
 """Models, and what they need to be trained and judged."""
 
-from . import datasets
+from . import datasets, layers
 from .mlp import mlp
 
-__all__ = ["datasets", "mlp"]
+__all__ = ["datasets", "layers", "mlp"]
