@@ -2,5 +2,6 @@
 
 from . import datasets, layers
 from .mlp import mlp
+from .res_mlp import res_mlp
 
-__all__ = ["datasets", "layers", "mlp"]
+__all__ = ["datasets", "layers", "mlp", "res_mlp"]
