@@ -16,6 +16,7 @@ interrupted goes on, and the raw results are the log of every reading of a test 
 
 import argparse
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import keras
@@ -23,9 +24,10 @@ import results
 
 from callbacks import ScheduleLearningRate
 from callbacks.schedules import Cosine
-from zoo import datasets, mlp, res_mlp
+from zoo import LanguageModel, datasets, lstm, mlp, res_mlp
 
 FIRST_FRESH_SEED = 100
+LOWER_IS_BETTER = ("loss", "rmse")
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Candidate:
     batch_size: int = 256
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
+    clipnorm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Task:
     """What a row of the table trains."""
 
     dataset: str
-    build: callable
+    build: Callable
     candidates: dict[str, Candidate]
     metric: str = "accuracy"
     augment: bool = False
@@ -90,6 +93,63 @@ RES_MLPS = {
         }
     ),
 }
+ROW_LSTMS = {
+    "128, dropout .2": Candidate(
+        {"units": (128,), "dropout": 0.2}, epochs=15, batch_size=128
+    ),
+    "128, mean pooling, dropout .2": Candidate(
+        {"units": (128,), "pooling": "mean", "dropout": 0.2}, epochs=15, batch_size=128
+    ),
+}
+REVIEW_LSTMS = {
+    "64, mean pooling, dropout .5": Candidate(
+        {"units": (64,), "embedding_size": 64, "pooling": "mean", "dropout": 0.5},
+        epochs=4,
+        batch_size=64,
+    ),
+    "64, max pooling, dropout .5, embedding dropout .2": Candidate(
+        {
+            "units": (64,),
+            "embedding_size": 64,
+            "pooling": "max",
+            "dropout": 0.5,
+            "embedding_dropout": 0.2,
+        },
+        epochs=4,
+        batch_size=64,
+    ),
+}
+CHARACTER_LSTMS = {
+    "512, dropout .3": Candidate(
+        {
+            "units": (512,),
+            "embedding_size": 64,
+            "dropout": 0.3,
+            "return_sequences": True,
+        },
+        epochs=10,
+        batch_size=32,
+        learning_rate=4e-3,
+        clipnorm=1.0,
+    ),
+}
+TABLE_MLPS = {
+    f"{depth} x {units}, dropout {dropout}": Candidate(
+        {"units": (units,) * depth, "normalization": "batch", "dropout": dropout},
+        epochs=100,
+        batch_size=64,
+    )
+    for depth, units, dropout in ((2, 256, 0.2), (3, 512, 0.3), (2, 1024, 0.5))
+}
+TABLE_RES_MLPS = {
+    f"{units}, {blocks} blocks, dropout {dropout}": Candidate(
+        {"units": units, "num_blocks": blocks, "dropout": dropout},
+        epochs=100,
+        batch_size=64,
+    )
+    for units, blocks, dropout in ((256, 2, 0.2), (256, 4, 0.3), (512, 4, 0.5))
+}
+WINE = "wine_quality/white"
 TASKS = {
     "mnist, mlp": Task("mnist", mlp, MLPS),
     "mnist, res_mlp": Task("mnist", res_mlp, RES_MLPS),
@@ -98,6 +158,20 @@ TASKS = {
     "fashion_mnist, res_mlp, augmented": Task(
         "fashion_mnist", res_mlp, RES_MLPS, augment=True
     ),
+    "mnist, lstm": Task("mnist", lstm, ROW_LSTMS),
+    "imdb_reviews, lstm": Task(
+        "imdb_reviews", lstm, REVIEW_LSTMS, load={"sequence_length": 400}
+    ),
+    "tiny_shakespeare, lstm": Task(
+        "tiny_shakespeare",
+        lstm,
+        CHARACTER_LSTMS,
+        metric="loss",
+        seeds=3,
+        load={"sequence_length": 128},
+    ),
+    "wine_quality/white, mlp": Task(WINE, mlp, TABLE_MLPS, metric="rmse"),
+    "wine_quality/white, res_mlp": Task(WINE, res_mlp, TABLE_RES_MLPS, metric="rmse"),
 }
 
 
@@ -121,7 +195,11 @@ def train(task: Task, candidate: Candidate, seed: int, validation: float):
         seed=seed,
         **task.load,
     )
-    options = dict(candidate.options, preprocessing=data.normalization())
+    options = dict(candidate.options)
+    if data.vocabulary is None:
+        options["preprocessing"] = data.normalization()
+    else:
+        options["vocabulary_size"] = len(data.vocabulary)
     if task.augment:
         options["augmentation"] = augmentation()
     if data.task == "regression":
@@ -129,11 +207,12 @@ def train(task: Task, candidate: Candidate, seed: int, validation: float):
     model = task.build(data.input_shape, data.num_outputs, **options)
     model.compile(
         keras.optimizers.AdamW(
-            candidate.learning_rate, weight_decay=candidate.weight_decay
+            candidate.learning_rate,
+            weight_decay=candidate.weight_decay,
+            clipnorm=candidate.clipnorm,
         ),
         data.loss,
         metrics=data.metrics,
-        jit_compile=not task.augment,
     )
     start = time.perf_counter()
     model.fit(
@@ -146,8 +225,16 @@ def train(task: Task, candidate: Candidate, seed: int, validation: float):
     return model, data, time.perf_counter() - start
 
 
-def score(model, dataset) -> dict:
-    return model.evaluate(dataset, verbose=0, return_dict=True)
+def score(task: Task, model, data, split: str) -> dict:
+    """Returns the metric of a split; of a text, also the one of a single stream."""
+    dataset = getattr(data, split)
+    scores = model.evaluate(dataset, verbose=0, return_dict=True)
+    row = {split: scores[task.metric]}
+    if data.task == "language_model":
+        stream = LanguageModel(model, data.vocabulary)
+        row[f"{split}_streaming"] = stream.nats_per_token(dataset)
+        row[f"{split}_windows"] = data.sizes[split]
+    return row
 
 
 def stored(benchmark: str, name: str) -> list[dict]:
@@ -164,7 +251,7 @@ def choose(name: str, task: Task) -> None:
     for label in [label for label in task.candidates if label not in done]:
         model, data, seconds = train(task, task.candidates[label], 0, validation=0.1)
         row = {"candidate": label, "seed": 0, "seconds": round(seconds, 1)}
-        row["validation"] = score(model, data.validation)[task.metric]
+        row |= score(task, model, data, "validation")
         print(name, row, flush=True)
         rows = [*rows, row | results.machine()]
         results.save("models_choice", name, rows)
@@ -175,7 +262,7 @@ def best_candidate(name: str, task: Task) -> str:
     rows = stored("models_choice", name)
     if {row["candidate"] for row in rows} != task.candidates.keys():
         raise SystemExit(f"error: choose first: benchmarks/models.py choose '{name}'")
-    pick = min if task.metric == "rmse" else max
+    pick = min if task.metric in LOWER_IS_BETTER else max
     return pick(rows, key=lambda row: row["validation"])["candidate"]
 
 
@@ -187,7 +274,9 @@ def run(name: str, task: Task) -> None:
         model, data, seconds = train(task, task.candidates[label], seed, validation=0)
         row = {"candidate": label, "seed": seed, "seconds": round(seconds, 1)}
         row["parameters"] = model.count_params()
-        row["test"] = score(model, data.test)[task.metric]
+        if data.task == "language_model":
+            row |= score(task, model, data, "validation")
+        row |= score(task, model, data, "test")
         print(name, row, flush=True)
         rows = [*rows, row | results.machine()]
         results.save("models", name, rows)
