@@ -2,6 +2,7 @@
 
     python benchmarks/models.py choose TASK [...]   # settings, on validation data alone
     python benchmarks/models.py run TASK [...]      # fresh seeds, test read once each
+    python benchmarks/models.py speed TASK [...]    # epochs in turns with the MLP's
     python benchmarks/models.py run && python benchmarks/tables.py --write
 
 `choose` trains every candidate of a task with seed 0 and writes its validation score
@@ -15,12 +16,19 @@ interrupted goes on, and the raw results are the log of every reading of a test 
 """
 
 import argparse
+import itertools
+import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import keras
+import numpy as np
 import results
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from callbacks import ScheduleLearningRate
 from callbacks.schedules import Cosine
@@ -51,6 +59,7 @@ class Task:
     candidates: dict[str, Candidate]
     metric: str = "accuracy"
     augment: bool = False
+    chosen_by: str | None = None  # another task, whose choice is taken
     seeds: int = 5
     load: dict = field(default_factory=dict)
 
@@ -156,7 +165,11 @@ TASKS = {
     "fashion_mnist, mlp": Task("fashion_mnist", mlp, MLPS),
     "fashion_mnist, res_mlp": Task("fashion_mnist", res_mlp, RES_MLPS),
     "fashion_mnist, res_mlp, augmented": Task(
-        "fashion_mnist", res_mlp, RES_MLPS, augment=True
+        "fashion_mnist",
+        res_mlp,
+        RES_MLPS,
+        augment=True,
+        chosen_by="fashion_mnist, res_mlp",
     ),
     "mnist, lstm": Task("mnist", lstm, ROW_LSTMS),
     "imdb_reviews, lstm": Task(
@@ -246,6 +259,8 @@ def stored(benchmark: str, name: str) -> list[dict]:
 
 
 def choose(name: str, task: Task) -> None:
+    if task.chosen_by:
+        return
     rows = stored("models_choice", name)
     done = {row["candidate"] for row in rows}
     for label in [label for label in task.candidates if label not in done]:
@@ -259,6 +274,7 @@ def choose(name: str, task: Task) -> None:
 
 def best_candidate(name: str, task: Task) -> str:
     """Returns the candidate of the best validation score."""
+    name = task.chosen_by or name
     rows = stored("models_choice", name)
     if {row["candidate"] for row in rows} != task.candidates.keys():
         raise SystemExit(f"error: choose first: benchmarks/models.py choose '{name}'")
@@ -273,24 +289,94 @@ def run(name: str, task: Task) -> None:
     for seed in sorted(set(seeds) - {row["seed"] for row in rows}):
         model, data, seconds = train(task, task.candidates[label], seed, validation=0)
         row = {"candidate": label, "seed": seed, "seconds": round(seconds, 1)}
-        row["parameters"] = model.count_params()
+        row |= {"metric": task.metric, "parameters": model.count_params()}
         if data.task == "language_model":
             row |= score(task, model, data, "validation")
         row |= score(task, model, data, "test")
         print(name, row, flush=True)
+        row["settings"] = asdict(task.candidates[label])
         rows = [*rows, row | results.machine()]
         results.save("models", name, rows)
 
 
+def baselines(name: str) -> None:
+    """Measures ridge regression and gradient boosting on a table."""
+    data = datasets.load(name)
+    (x, y), validation, test = (
+        rows_of(part) for part in (data.train, data.validation, data.test)
+    )
+    candidates = {
+        "ridge regression": [
+            make_pipeline(StandardScaler(), Ridge(alpha))
+            for alpha in np.logspace(-2, 4, 13).round(3).tolist()
+        ],
+        "gradient boosting": [
+            HistGradientBoostingRegressor(
+                learning_rate=rate, max_iter=iterations, max_leaf_nodes=leaves
+            )
+            for rate, iterations, leaves in itertools.product(
+                (0.02, 0.05, 0.1), (200, 400, 800), (15, 31, 63)
+            )
+        ],
+    }
+    for model, estimators in candidates.items():
+        errors = [rmse(e.fit(x, y), *validation) for e in estimators]
+        best = estimators[int(np.argmin(errors))]
+        both = (np.concatenate(pair) for pair in zip((x, y), validation, strict=True))
+        row = {
+            "candidate": repr(best).replace("\n", ""),
+            "metric": "rmse",
+            "validation": min(errors),
+            "test": rmse(best.fit(*both), *test),
+        }
+        print(name, model, row, flush=True)
+        results.save("models", f"{name}, {model}", [row | results.machine()])
+
+
+def rows_of(dataset) -> tuple[np.ndarray, np.ndarray]:
+    x, y = (np.concatenate(part) for part in zip(*dataset, strict=True))
+    return x.reshape(len(x), -1), y.ravel()
+
+
+def rmse(estimator, x, y) -> float:
+    return float(np.sqrt(np.mean((estimator.predict(x) - y) ** 2)))
+
+
+def speed(name: str, task: Task, rounds: int = 7) -> None:
+    """Measures the time of an epoch beside that of the plain MLP, in turns."""
+    plain = f"{task.dataset}, mlp"
+    if plain not in TASKS or plain == name:
+        return
+    seconds, trained = {plain: [], name: []}, {}
+    for key in seconds:
+        one = TASKS[key]
+        settings = replace(one.candidates[best_candidate(key, one)], epochs=1)
+        trained[key] = train(one, settings, 0, validation=0)
+    for _ in range(rounds):
+        for key, (model, data, _) in trained.items():
+            start = time.perf_counter()
+            model.fit(data.train, shuffle=False, verbose=0)
+            seconds[key].append(time.perf_counter() - start)
+    ratios = [
+        own / other for own, other in zip(*reversed(seconds.values()), strict=True)
+    ]
+    entry = {"seconds": seconds, "ratio": statistics.median(ratios)}
+    print(name, entry, flush=True)
+    results.save("models_speed", name, entry | results.machine())
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("action", choices=("choose", "run"))
+    parser.add_argument("action", choices=("choose", "run", "speed"))
     parser.add_argument("tasks", nargs="*", metavar="TASK", help="default: all")
     options = parser.parse_args()
+    action = {"choose": choose, "run": run, "speed": speed}[options.action]
     for name in options.tasks or TASKS:
         if name not in TASKS:
             parser.error(f"argument TASK: expected one of {list(TASKS)}: {name}")
-        {"choose": choose, "run": run}[options.action](name, TASKS[name])
+        action(name, TASKS[name])
+    if options.action == "run" and not options.tasks:
+        baselines(WINE)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import statistics
 from pathlib import Path
 
 from results import load
+from scipy import stats
 
 from zoo.files import replacing
 
@@ -46,8 +47,107 @@ def pipeline_table() -> str:
     return "\n".join(lines)
 
 
+def models_table() -> str:
+    """What the builders reach on test data, beside published figures."""
+    speed = load("models_speed")
+    lines = [
+        "| task | model | reached | seeds | parameters | time of an epoch, MLP = 1 "
+        "| published |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for task, rows in load("models").items():
+        dataset, model = task.split(", ", 1)
+        ratio = speed.get(task, {}).get("ratio")
+        cells = [
+            *(dataset, model, _reached(rows), str(len(rows))),
+            f"{rows[0]['parameters']:,}" if "parameters" in rows[0] else "-",
+            "-" if ratio is None else f"{ratio:.2f}",
+            PUBLISHED.get(task, "-"),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _reached(rows: list[dict]) -> str:
+    if "test_streaming" in rows[0]:
+        both = [_over_validation_and_test(row) for row in rows]
+        values = {
+            "validation": [row["validation"] for row in rows],
+            "in one stream": [row["validation_streaming"] for row in rows],
+            "validation + test": [cold for cold, _ in both],
+            "both in one stream": [streamed for _, streamed in both],
+        }
+        return "nats: " + ", ".join(
+            f"{name} {_mean_and_deviation(nats, '.3f')}"
+            for name, nats in values.items()
+        )
+    scores = [row["test"] for row in rows]
+    if rows[0]["metric"] == "rmse":
+        return f"RMSE {_mean_and_deviation(scores, '.3f')}"
+    return _mean_and_deviation([100 * score for score in scores], ".2f", " %")
+
+
+def _over_validation_and_test(row: dict) -> tuple[float, float]:
+    """Nats per token over both texts, which have windows of one length."""
+    sizes = [row["validation_windows"], row["test_windows"]]
+    return tuple(
+        statistics.fmean([row[f"{split}{kind}"] for split in SPLITS], sizes)
+        for kind in ("", "_streaming")
+    )
+
+
+def _mean_and_deviation(values: list[float], digits: str, unit: str = "") -> str:
+    mean = f"{statistics.mean(values):{digits}}{unit}"
+    if len(values) == 1:
+        return mean
+    return f"{mean} ± {statistics.stdev(values):{digits}}"
+
+
+def paired_table() -> str:
+    """The residual MLP minus the plain one, seed by seed, with its 95 % interval."""
+    lines = [
+        "| dataset | residual MLP minus MLP | 95 % interval | seeds |",
+        "|---|---|---|---|",
+    ]
+    tasks = load("models")
+    for dataset in ("mnist", "fashion_mnist"):
+        models = (
+            {r["seed"]: r["test"] for r in tasks[f"{dataset}, {m}"]} for m in PAIR
+        )
+        plain, residual = models
+        seeds = sorted(plain.keys() & residual.keys())
+        differences = [100 * (residual[seed] - plain[seed]) for seed in seeds]
+        mean = statistics.mean(differences)
+        error = statistics.stdev(differences) / len(seeds) ** 0.5
+        half = float(stats.t.ppf(0.975, len(seeds) - 1)) * error
+        lines.append(
+            f"| {dataset} | {mean:+.2f} points | {mean - half:+.2f} to "
+            f"{mean + half:+.2f} | {len(seeds)} |"
+        )
+    return "\n".join(lines)
+
+
 COLUMNS = ("load", "from_arrays")
-TABLES = {"train": train_table, "input_pipeline": pipeline_table}
+SPLITS = ("validation", "test")
+PAIR = ("mlp", "res_mlp")
+FASHION = "https://github.com/zalandoresearch/fashion-mnist"
+PUBLISHED = {
+    "mnist, mlp": "98.40 % ([Keras' `mnist_mlp.py`]"
+    "(https://github.com/keras-team/keras/blob/2.3.1/examples/mnist_mlp.py))",
+    "fashion_mnist, mlp": f"88.33 % ([MLP 256-128-100]({FASHION}))",
+    "fashion_mnist, res_mlp": f"89.8 % ([XGBoost]({FASHION}))",
+    "imdb_reviews, lstm": "84.28 % ([Keras' 2-layer bidirectional LSTM]"
+    "(https://keras.io/examples/nlp/bidirectional_lstm_imdb/)); 88.13 % (fastText, "
+    "unigrams)",
+    "tiny_shakespeare, lstm": "1.4697, validation + test ([nanoGPT]"
+    "(https://github.com/karpathy/nanoGPT), a transformer of 10.7 million parameters)",
+}
+TABLES = {
+    "train": train_table,
+    "models": models_table,
+    "paired": paired_table,
+    "input_pipeline": pipeline_table,
+}
 
 
 def insert_tables(text: str) -> str:

@@ -53,7 +53,7 @@ class GradientNorms(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         weights = self.model.trainable_variables
-        gradients = weight_gradients(self.model, *self.batch, training=False)
+        gradients = weight_gradients(self.model, *self.batch)
         by_weight = dict(
             zip((weight.path for weight in weights), gradients, strict=True)
         )
@@ -95,7 +95,6 @@ def train(data, activation, depth, options):
         data.num_outputs,
         units=(UNITS,) * depth,
         activation=activation,
-        preprocessing=data.normalization(),
     )
     model.compile(
         keras.optimizers.SGD(RATES[activation]), data.loss, metrics=data.metrics
