@@ -1,6 +1,6 @@
 """Models, and what they need to be trained and judged."""
 
-from . import datasets, layers
+from . import datasets, layers, losses
 from .mlp import mlp
 
-__all__ = ["datasets", "layers", "mlp"]
+__all__ = ["datasets", "layers", "losses", "mlp"]
