@@ -121,8 +121,8 @@ def mlp(
         kernel_initializer = parts.get_initializer(kernel_initializer, activation)
     kernel_regularizer = parts.get_regularizer(kernel_regularizer)
     if learn_noise:
+        postprocessing = parts.with_log_variance(postprocessing, num_outputs)
         num_outputs = 2 * num_outputs
-        postprocessing = parts.with_log_variance(postprocessing)
 
     hidden_layer = keras.layers.Dense
     if is_maxout:

@@ -127,7 +127,7 @@ def head(
 
 
 def with_log_variance(
-    denormalization: keras.layers.Normalization | None,
+    denormalization: keras.layers.Normalization | None, num_targets: int
 ) -> keras.layers.Normalization | None:
     """Returns a denormalization of means for means that log-variances follow.
 
@@ -144,7 +144,7 @@ def with_log_variance(
             denormalization,
         )
     mean, variance = (
-        np.asarray(value, "float32")
+        np.broadcast_to(np.asarray(value, "float32"), (num_targets,))
         for value in (denormalization.input_mean, denormalization.input_variance)
     )
     return keras.layers.Normalization(

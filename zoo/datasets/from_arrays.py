@@ -279,8 +279,8 @@ def _labels(y, part: str) -> np.ndarray:
         raise ValueError(
             f"Invalid y of {part}. Expected class labels: integers of shape "
             f"(examples,). Received: shape {y.shape}, dtype {y.dtype}\n"
-            "One-hot labels become such with `y.argmax(axis=1)`; where several may hold "
-            "at once, pass task='multi_label'."
+            "One-hot labels become such with `y.argmax(axis=1)`. Where several labels "
+            "may hold at once, pass task='multi_label'."
         )
     return y
 
