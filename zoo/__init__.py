@@ -2,5 +2,6 @@
 
 from . import datasets, layers, losses
 from .mlp import mlp
+from .res_mlp import res_mlp
 
-__all__ = ["datasets", "layers", "losses", "mlp"]
+__all__ = ["datasets", "layers", "losses", "mlp", "res_mlp"]

@@ -15,7 +15,8 @@ def activations(model, x):
     layers = [
         layer
         for layer in model.layers
-        if layer.name.startswith("hidden_") and not isinstance(layer, keras.layers.Dense)
+        if layer.name.startswith("hidden_")
+        and not isinstance(layer, keras.layers.Dense)
     ]
     return map(to_numpy, keras.Model(model.input, [a.output for a in layers])(x))
 
@@ -26,7 +27,9 @@ def variances(initializer):
     rows = []
     for seed in SEEDS:
         keras.utils.set_random_seed(seed)
-        model = mlp((UNITS,), 10, units=(UNITS,) * DEPTH, kernel_initializer=initializer)
+        model = mlp(
+            (UNITS,), 10, units=(UNITS,) * DEPTH, kernel_initializer=initializer
+        )
         rows.append([np.var(y) for y in activations(model, x)])
     return np.array(rows)
 
