@@ -7,6 +7,13 @@ its weights, on one batch of data that nobody has trained on.
 
     python examples/initialization.py
     python examples/initialization.py --dataset mnist
+
+On digits (seed 0), from the first to the last hidden layer: zero weights pass nothing
+on, in either direction. Small ones, of deviation 0.01, lose the signal of ReLU (5e-2 to
+3e-20) and of tanh, and no layer has a gradient to learn from. Large ones, of deviation
+0.3, multiply the signal of ReLU to 9e9; they saturate tanh, whose gradient grows
+30,000-fold on its way back. Xavier's weights keep the signal of tanh (0.48 to 0.14),
+but lose that of ReLU (0.37 to 7e-4), which He's weights keep (0.8 to 1.0).
 """
 
 import argparse
@@ -25,7 +32,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 BATCH_SIZE = 512
-FLOOR, CEILING = 1e-13, 1e13  # what the picture shows
+FLOOR, CEILING = 1e-25, 1e13  # of the picture; zero is drawn at its floor
 INITIALIZERS = {
     "zero": keras.initializers.Zeros(),
     "too small: N(0, 0.01²)": keras.initializers.RandomNormal(stddev=0.01),
@@ -97,12 +104,15 @@ def plot(spreads, data, options):
         row[0].set_ylabel(f"standard deviation of {label}")
     for panel in panels.flat:
         panel.set_yscale("log")
-        panel.set_ylim(FLOOR / 3, CEILING)
+        panel.set_ylim(FLOOR / 10, CEILING)
+        panel.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
         panel.grid(alpha=0.3)
-    ticks = 10.0 ** np.arange(-12, 13, 4)
-    labels = ["0 or\nless", *(f"$10^{{{round(np.log10(tick))}}}$" for tick in ticks)]
-    panels[0, 0].set_yticks([FLOOR, *ticks], labels)
-    panels[0, 0].legend(fontsize=9)
+    exponents = range(-20, 11, 5)
+    panels[0, 0].set_yticks(
+        [FLOOR, *(10.0**exponent for exponent in exponents)],
+        ["0", *(f"$10^{{{exponent}}}$" for exponent in exponents)],
+    )
+    panels[0, 0].legend(fontsize=9, loc="lower left", bbox_to_anchor=(0, 0.05))
     figure.suptitle(
         f"An untrained MLP of {options.layers} x {options.units} units, on {data.name}"
     )
