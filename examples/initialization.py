@@ -14,6 +14,7 @@ on, in either direction. Small ones, of deviation 0.01, lose the signal of ReLU 
 0.3, multiply the signal of ReLU to 9e9; they saturate tanh, whose gradient grows
 30,000-fold on its way back. Xavier's weights keep the signal of tanh (0.48 to 0.14),
 but lose that of ReLU (0.37 to 7e-4), which He's weights keep (0.8 to 1.0).
+All of it takes 20 s of one CPU core.
 """
 
 import argparse

@@ -13,7 +13,7 @@ def main(root, monkeypatch):
 
 
 def test_it_shows_what_dies_and_what_lives(main, tmp_path, capsys):
-    main(["--layers", "6", "--units", "32", "--output", str(tmp_path)])
+    main(["--layers", "5", "--units", "32", "--output", str(tmp_path)])
     assert (tmp_path / "initialization" / "initialization.png").stat().st_size > 10_000
     printed = capsys.readouterr().out.splitlines()
     lines = [line for line in printed if ": activations " in line]
@@ -24,7 +24,7 @@ def test_it_shows_what_dies_and_what_lives(main, tmp_path, capsys):
     }
     assert spread["relu, zero"] == spread["tanh, zero"] == [0, 0, 0, 0]
     first, last, *_ = spread["relu, too small: N(0, 0.01²)"]
-    assert last < 1e-5 * first
+    assert last < 1e-4 * first
     first, last, *_ = spread["relu, He"]
     assert 0.2 < last / first < 5
 

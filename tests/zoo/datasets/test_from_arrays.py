@@ -88,8 +88,8 @@ def test_single_labels_are_several_where_one_says_so():
 def test_loss_and_metrics_of_several_labels():
     data = from_arrays(tags(), test=tags(100))
     model = mlp(data.input_shape, data.num_outputs, units=(32,))
-    model.compile("adam", data.loss, metrics=data.metrics)
-    model.fit(data.train, epochs=3, shuffle=False, verbose=0)
+    model.compile(keras.optimizers.Adam(0.01), data.loss, metrics=data.metrics)
+    model.fit(data.train, epochs=5, shuffle=False, verbose=0)
     logs = model.evaluate(data.test, verbose=0, return_dict=True)
     y, logits = arrays(data.test)[1], model.predict(data.test, verbose=0)
     log_likelihood = y * logits - np.log1p(np.exp(logits))
@@ -98,7 +98,7 @@ def test_loss_and_metrics_of_several_labels():
     assert logs["binary_accuracy"] == pytest.approx(right, rel=1e-5)
     auc = roc_auc_score(y, logits)
     assert logs["auc"] == pytest.approx(auc, abs=0.01)  # Keras' is in 200 steps
-    assert 0.5 < auc < 1
+    assert auc > 0.8
 
 
 def test_integer_targets_are_a_regression_where_one_says_so():
