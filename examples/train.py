@@ -33,6 +33,7 @@ import matplotlib.pyplot as plt
 
 METRICS = {  # what tells the best epoch, and when a value is no worse than another
     "classification": ("accuracy", "max", operator.ge),
+    "multi_label": ("binary_accuracy", "max", operator.ge),
     "regression": ("rmse", "min", operator.le),
 }
 

@@ -51,6 +51,7 @@ print("works")
         "zoo",
         "zoo.datasets",
         "zoo.layers",
+        "zoo.losses",
         "callbacks",
         "callbacks.schedules",
         "tuning",

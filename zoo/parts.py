@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import keras
+import numpy as np
 
 from .arguments import check_shape, invalid_argument, is_integer
 from .initializers import head_initializer, hidden_initializer
@@ -136,3 +137,34 @@ def head(
         dtype=keras.config.dtype_policy().variable_dtype,
         name="head",
     )(x)
+
+
+def with_log_variance(
+    denormalization: keras.layers.Normalization | None, num_targets: int
+) -> keras.layers.Normalization | None:
+    """Returns a denormalization of means for means that log-variances follow.
+
+    Multiplying a target with its deviation adds the log of its variance to the
+    log-variance of its noise: a shift, and so another column of the same layer.
+    """
+    if denormalization is None:
+        return None
+    is_one = isinstance(denormalization, keras.layers.Normalization)
+    if not is_one or not denormalization.invert or denormalization.input_mean is None:
+        raise invalid_argument(
+            "postprocessing",
+            "`data.denormalization()` or None, where the model learns its noise",
+            denormalization,
+        )
+    mean, variance = (
+        np.broadcast_to(np.asarray(value, "float32"), (num_targets,))
+        for value in (denormalization.input_mean, denormalization.input_variance)
+    )
+    return keras.layers.Normalization(
+        axis=-1,
+        mean=np.concatenate([mean, np.log(variance)]),
+        variance=np.concatenate([variance, np.ones_like(variance)]),
+        invert=True,
+        dtype=denormalization.dtype_policy,
+        name=denormalization.name,
+    )

@@ -5,12 +5,16 @@ import keras
 import numpy as np
 import pytest
 
-from zoo import mlp
+from zoo import datasets, mlp
+from zoo.layers import DropConnect
+from zoo.losses import GaussianNLL
 from zoo.token_shape import TokenShape
 
 to_numpy = keras.ops.convert_to_numpy
 
-ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "selu", "tanh", "sigmoid")
+ACTIVATIONS = (
+    *("relu", "leaky_relu", "elu", "gelu", "silu", "selu", "tanh", "sigmoid", "maxout"),
+)
 
 
 def standard_normal(*shape):
@@ -159,6 +163,92 @@ def test_regularizer_is_that_of_all_kernels():
     assert float(to_numpy(sum(model.losses))) == pytest.approx(expected, rel=1e-5)
 
 
+def test_elastic_net():
+    elastic = keras.regularizers.L1L2(l1=0.1, l2=0.01)
+    model = mlp((3,), 2, units=(4,), kernel_regularizer=elastic)
+    kernels = [to_numpy(model.get_layer(name).kernel) for name in ("hidden_1", "head")]
+    expected = sum(0.1 * np.abs(k).sum() + 0.01 * (k**2).sum() for k in kernels)
+    assert float(to_numpy(sum(model.losses))) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 5])
+def test_maxout(pieces):
+    l2 = keras.regularizers.L2(0.01)
+    model = mlp(
+        (3,),
+        2,
+        units=(7, 5),
+        activation="maxout",
+        maxout_pieces=pieces,
+        kernel_regularizer=l2,
+    )
+    assert model.count_params() == (4 * 7 + 8 * 5) * pieces + 6 * 2
+    assert [layer.name for layer in model.layers] == [
+        *("input", "flatten", "hidden_1", "hidden_2", "head")
+    ]
+    x = hidden = standard_normal(10, 3)
+    weights = [to_numpy(weight) for weight in model.weights]
+    for kernel, bias in zip(weights[:4:2], weights[1:4:2], strict=True):
+        pieces_of = (hidden @ kernel + bias).reshape(10, -1, pieces)
+        hidden = pieces_of.max(axis=-1)
+    expected = hidden @ weights[4] + weights[5]
+    np.testing.assert_allclose(to_numpy(model(x)), expected, rtol=1e-4, atol=1e-5)
+    penalty = 0.01 * sum((kernel**2).sum() for kernel in weights[::2])
+    assert float(to_numpy(sum(model.losses))) == pytest.approx(penalty, rel=1e-5)
+
+
+def test_drop_connect_is_that_of_the_hidden_layers_in_training():
+    model = mlp((50,), 2, units=(50, 40), activation="tanh", drop_connect=0.5)
+    kinds = [type(model.get_layer(name)) for name in ("hidden_1", "hidden_2", "head")]
+    assert kinds == [DropConnect, DropConnect, keras.layers.Dense]
+    assert model.get_layer("hidden_2").rate == 0.5
+    x = standard_normal(4, 50)
+    np.testing.assert_array_equal(to_numpy(model(x)), to_numpy(model(x)))
+    one, other = (to_numpy(model(x, training=True)) for _ in range(2))
+    assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("activation", ["selu", keras.layers.Activation("selu")])
+def test_dropout_of_selu_keeps_mean_and_variance(activation):
+    model = mlp((9,), 2, units=(9,), activation=activation, dropout=0.2)
+    hidden = keras.activations.selu(standard_normal(1000, 100))
+    dropped = model.get_layer("hidden_1_dropout")(hidden, training=True)
+    mean, deviation = np.mean(to_numpy(dropped)), np.std(to_numpy(dropped))
+    assert mean == pytest.approx(0, abs=0.02)  # plain dropout keeps it too
+    assert deviation == pytest.approx(1, abs=0.02)  # and raises this to 1.12
+
+
+def test_learnt_noise_comes_in_the_units_of_the_data():
+    x = standard_normal(500, 3)
+    y = np.stack([1e4 + 300 * x[:, 0], x[:, 1] / 50], axis=1)
+    data = datasets.from_arrays((x, y), validation=0)
+    model = mlp(
+        (3,), 2, units=(), learn_noise=True, postprocessing=data.denormalization()
+    )
+    kernel = to_numpy(model.get_layer("head").kernel)
+    assert model.count_params() == 4 * 4 + 4 + 4 - 8  # the statistics are constants
+    standard = x @ kernel
+    mean, log_variance = standard[:, :2], standard[:, 2:]
+    expected = np.hstack([mean * y.std(axis=0) + y.mean(axis=0), log_variance])
+    expected[:, 2:] += np.log(y.var(axis=0))
+    np.testing.assert_allclose(to_numpy(model(x)), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_learnt_noise_is_found():
+    x = standard_normal(2000, 1)
+    deviation = np.where(x > 0, 40.0, 10.0)
+    y = 500 + 100 * x + deviation * np.random.default_rng(1).standard_normal(x.shape)
+    data = datasets.from_arrays((x, y), validation=0)
+    model = mlp(
+        (1,), 1, units=(32,), learn_noise=True, postprocessing=data.denormalization()
+    )
+    model.compile(keras.optimizers.Adam(0.01), GaussianNLL())
+    model.fit(data.train, epochs=25, shuffle=False, verbose=0)
+    mean, log_variance = model.predict(np.array([[-1.0], [1.0]]), verbose=0).T
+    np.testing.assert_allclose(mean, [400, 600], atol=15)
+    np.testing.assert_allclose(np.exp(log_variance / 2), [10, 40], rtol=0.25)
+
+
 def test_preprocessing_augmentation_and_postprocessing_are_inside():
     double = keras.layers.Rescaling(2.0)
     noise = keras.layers.GaussianNoise(1.0)
@@ -254,6 +344,18 @@ def test_a_saved_model_predicts_the_same_bits_in_a_new_process(tmp_path, run_pyt
         ({"input_dropout": float("nan")}, r"`input_dropout`. Expected a float in"),
         ({"preprocessing": "scale"}, "`preprocessing`. Expected a keras.layers.Layer"),
         ({"augmentation": [1]}, "`augmentation`. Expected a keras.layers.Layer"),
+        ({"maxout_pieces": 0}, "`maxout_pieces`. Expected an integer >= 1"),
+        ({"drop_connect": 1}, r"`drop_connect`. Expected a float in \[0, 1\)"),
+        ({"activation": "maxout", "drop_connect": 0.5}, "`drop_connect`. Expected 0.0"),
+        (
+            {"activation": "maxout", "kernel_initializer": "he"},
+            "`kernel_initializer`. Expected.*or 'auto'",
+        ),
+        ({"learn_noise": "yes"}, "`learn_noise`. Expected one of False, True"),
+        (
+            {"learn_noise": True, "postprocessing": keras.layers.Rescaling(2.0)},
+            r"`postprocessing`. Expected `data.denormalization\(\)` or None",
+        ),
         ({"postprocessing": abs}, "`postprocessing`. Expected a keras.layers.Layer"),
         ({"kernel_initializer": "he"}, "`kernel_initializer`. Expected.*or 'auto'"),
         ({"kernel_regularizer": "l7"}, "`kernel_regularizer`. Expected.*or None"),

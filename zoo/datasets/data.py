@@ -8,7 +8,7 @@ import numpy as np
 from ..token_shape import TokenShape
 from .order import Order
 
-TASKS = ("classification", "regression", "language_model")
+TASKS = ("classification", "multi_label", "regression", "language_model")
 
 
 class Data:
@@ -23,12 +23,15 @@ class Data:
         order: The `Order` of `train`, whose `counter` can be read and set.
         sizes: Number of examples in each split, a dict.
         input_shape: Shape of one `x`, a tuple without the batch dimension.
-        num_outputs: Number of outputs that a model needs: classes, target values,
-            or tokens of the vocabulary.
-        task: "classification" (`y` is int32 of shape `(batch,)`), "regression" (`y`
-            is float32 of shape `(batch, num_outputs)`) or "language_model" (`y` is
-            int32 of shape `(batch, sequence_length)`, the next tokens).
-        class_names: List of strings, or `None` unless the task is classification.
+        num_outputs: Number of outputs that a model needs: classes, labels, target
+            values, or tokens of the vocabulary.
+        task: "classification" (`y` is int32 of shape `(batch,)`), "multi_label" (`y`
+            is int32 of shape `(batch, num_outputs)`, 1 for each label that holds),
+            "regression" (`y` is float32 of shape `(batch, num_outputs)`) or
+            "language_model" (`y` is int32 of shape `(batch, sequence_length)`, the
+            next tokens).
+        class_names: List of strings, or `None` unless the task is classification or
+            multi_label.
         feature_names: Names of the columns of a table, in order, or `None`.
         vocabulary: List of tokens whose index is their id, with padding at 0 and
             unknown at 1; or `None` unless `x` are token ids (int32). Every other `x`
@@ -73,6 +76,8 @@ class Data:
         """What to compile with: a new loss that fits a model that ends in logits."""
         if self.task == "regression":
             return keras.losses.MeanSquaredError()
+        if self.task == "multi_label":
+            return keras.losses.BinaryCrossentropy(from_logits=True)
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     @property
@@ -82,6 +87,16 @@ class Data:
             return [
                 keras.metrics.RootMeanSquaredError(name="rmse"),
                 keras.metrics.MeanAbsoluteError(name="mae"),
+            ]
+        if self.task == "multi_label":
+            return [
+                keras.metrics.BinaryAccuracy(threshold=0.0),
+                keras.metrics.AUC(
+                    multi_label=True,
+                    num_labels=self.num_outputs,
+                    from_logits=True,
+                    name="auc",
+                ),
             ]
         return ["accuracy"]
 

@@ -41,9 +41,10 @@ def from_arrays(
 
     - Images of type uint8 are divided by 255; where they have no channel axis, they
       get one. Every other `x` becomes float32 as it is (int32 with `vocabulary`).
-    - Integer `y` of shape `(n,)` are class labels, and of the shape of `x`, with
-      `vocabulary`, the next tokens of a language model. Float `y` are the targets of
-      a regression.
+    - Integer `y` of shape `(n,)` are class labels; of shape `(n, k)`, zeros and ones,
+      they say which of `k >= 2` labels hold for each example; and of the shape of
+      `x`, with `vocabulary`, they are the next tokens of a language model. Float `y`
+      are the targets of a regression.
 
     Args:
         train: `(x, y)`, arrays of equal length; or the path of a `.npz` file with
@@ -56,10 +57,11 @@ def from_arrays(
             Where both are fractions, test is cut first, and validation from the rest.
         batch_size: Integer >= 1. Defaults to `128`.
         seed: Integer >= 0, of the order of the train split. Defaults to `0`.
-        task: "classification", "regression" or "language_model". Defaults to `None`:
-            read from the arrays, as above.
-        class_names: Names of the classes, in the order of their labels. Defaults to
-            `None`: "0" to the highest label of train.
+        task: "classification", "multi_label", "regression" or "language_model".
+            Defaults to `None`: read from the arrays, as above.
+        class_names: Names of the classes in the order of their labels, or of the `k`
+            labels in the order of their columns. Defaults to `None`: "0" to the
+            highest label of train, or the last column.
         vocabulary: Tokens whose index is their id, where `x` are token ids. Defaults
             to `None`: they are not.
         name: A name, for messages and pictures. Defaults to `"arrays"`.
@@ -101,6 +103,12 @@ def from_arrays(
             check_labels(labels, num_outputs, part)
             y[part] = labels.astype("int32")
         _warn_of_unseen(y, class_names)
+    elif task == "multi_label":
+        num_outputs = y["train"].shape[-1]
+        y = {part: _indicators(labels, part) for part, labels in y.items()}
+        class_names = list(class_names or map(str, range(num_outputs)))
+        for part, labels in y.items():
+            _check_width(labels, class_names, part)
     elif task == "language_model":
         y = {part: _next_tokens(x[part], y[part], part, vocabulary) for part in y}
         num_outputs = len(vocabulary)
@@ -203,7 +211,7 @@ def _as_float32(values) -> np.ndarray:
 def _check_class_names(class_names, task: str) -> None:
     if class_names is None:
         return
-    if task != "classification":
+    if task not in ("classification", "multi_label"):
         raise invalid_argument("class_names", f"None for task {task!r}", class_names)
     listed = isinstance(class_names, list | tuple | np.ndarray) and len(class_names)
     if not listed or len(set(class_names)) < len(class_names):
@@ -237,7 +245,15 @@ def _infer_task(x, y, vocabulary) -> str:
     is_integer = y.dtype == bool or np.issubdtype(y.dtype, np.integer)
     if vocabulary is not None and is_integer and y.ndim == 2 and y.shape == x.shape:
         return "language_model"
-    return "classification" if is_integer else "regression"
+    if not is_integer:
+        return "regression"
+    return "multi_label" if _are_indicators(y) else "classification"
+
+
+def _are_indicators(y) -> bool:
+    """Whether rows say which labels hold; each with a single one, they are one-hot."""
+    is_matrix = y.ndim == 2 and y.shape[1] > 1
+    return is_matrix and bool(np.isin(y, (0, 1)).all() and (y.sum(axis=1) != 1).any())
 
 
 def _inputs(x, part: str, vocabulary) -> tuple[np.ndarray, float | None]:
@@ -263,9 +279,28 @@ def _labels(y, part: str) -> np.ndarray:
         raise ValueError(
             f"Invalid y of {part}. Expected class labels: integers of shape "
             f"(examples,). Received: shape {y.shape}, dtype {y.dtype}\n"
-            "One-hot labels become such with `y.argmax(axis=1)`."
+            "One-hot labels become such with `y.argmax(axis=1)`. Where several labels "
+            "may hold at once, pass task='multi_label'."
         )
     return y
+
+
+def _indicators(y, part: str) -> np.ndarray:
+    if y.ndim != 2 or y.shape[1] < 2 or not np.isin(y, (0, 1)).all():
+        raise ValueError(
+            f"Invalid y of {part}. Expected zeros and ones of shape (examples, "
+            f"labels), at least two labels. Received: shape {y.shape}, dtype "
+            f"{y.dtype}, values from {y.min()} to {y.max()}"
+        )
+    return y.astype("int32")
+
+
+def _check_width(labels, class_names: list[str], part: str) -> None:
+    if labels.shape[1] != len(class_names):
+        raise ValueError(
+            f"Invalid y of {part}. Expected a column for each of {len(class_names)} "
+            f"labels. Received: shape {labels.shape}"
+        )
 
 
 def _columns(y, part: str) -> np.ndarray:

@@ -3,6 +3,7 @@ import logging
 import keras
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from zoo import mlp
 from zoo.datasets import from_arrays
@@ -60,6 +61,44 @@ def test_float_targets_are_a_regression():
     assert (data.task, data.num_outputs, data.class_names) == ("regression", 1, None)
     assert arrays(data.train)[1].shape == (90, 1)
     assert from_arrays((x, x[:, :2])).num_outputs == 2
+
+
+def tags(count=300, labels=3):
+    x, _ = table(count)
+    return x, (x[:, :labels] > 0).astype(int)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool"])
+def test_zeros_and_ones_of_several_labels(dtype):
+    x, y = tags()
+    data = from_arrays((x, y.astype(dtype)), class_names=["a", "b", "c"])
+    assert (data.task, data.num_outputs) == ("multi_label", 3)
+    assert data.class_names == ["a", "b", "c"]
+    assert data.train[0][1].shape == (128, 3)
+    assert data.train[0][1].dtype == np.int32
+    assert from_arrays((x, y)).class_names == ["0", "1", "2"]
+
+
+def test_single_labels_are_several_where_one_says_so():
+    x, y = table()
+    data = from_arrays((x, np.eye(3)[y]), task="multi_label")
+    assert (data.task, data.num_outputs) == ("multi_label", 3)
+
+
+def test_loss_and_metrics_of_several_labels():
+    data = from_arrays(tags(), test=tags(100))
+    model = mlp(data.input_shape, data.num_outputs, units=(32,))
+    model.compile(keras.optimizers.Adam(0.01), data.loss, metrics=data.metrics)
+    model.fit(data.train, epochs=5, shuffle=False, verbose=0)
+    logs = model.evaluate(data.test, verbose=0, return_dict=True)
+    y, logits = arrays(data.test)[1], model.predict(data.test, verbose=0)
+    log_likelihood = y * logits - np.log1p(np.exp(logits))
+    assert logs["loss"] == pytest.approx(-log_likelihood.mean(), rel=1e-4)
+    right = ((logits > 0) == y).mean()
+    assert logs["binary_accuracy"] == pytest.approx(right, rel=1e-5)
+    auc = roc_auc_score(y, logits)
+    assert logs["auc"] == pytest.approx(auc, abs=0.01)  # Keras' is in 200 steps
+    assert auc > 0.8
 
 
 def test_integer_targets_are_a_regression_where_one_says_so():
@@ -210,7 +249,23 @@ NAN = np.where(np.arange(400).reshape(100, 4) == 22, np.nan, X)
             r"differ.*float64 in train; .*uint8 in test",
         ),
         ({"train": (X, np.eye(3)[Y])}, r"one-hot labels.*\n.*`y.argmax\(axis=1\)`"),
-        ({"train": (X, np.eye(3, dtype=int)[Y])}, r"\n.*`y.argmax\(axis=1\)`"),
+        (
+            {"train": (X, np.eye(3, dtype=int)[Y])},
+            r"\n.*`y.argmax\(axis=1\)`.*\n?.*task='multi_label'",
+        ),
+        ({"task": "multi_label"}, r"y of train. Expected zeros and ones of shape"),
+        (
+            {"train": (X, X[:, :2] > 0), "test": (X, X > 0)},
+            r"y of test. Expected a column for each of 2 labels.*\(100, 4\)",
+        ),
+        (
+            {"train": (X, X > 0), "class_names": ["a", "b"]},
+            r"y of train. Expected a column for each of 2 labels.*\(90, 4\)",
+        ),
+        (
+            {"train": (X, X > 0), "test": (X, Y[:, None] + [0, 1])},
+            "y of test. Expected zeros and ones.*values from 0 to 3",
+        ),
         ({"train": (X, X), "class_names": ["a"]}, "`class_names`. Expected None for"),
         ({"train": (X[:0], Y[:0])}, "The train split is empty"),
         ({"test": (X[:0], Y[:0])}, "The test split is empty"),

@@ -1,0 +1,171 @@
+"""Preprocessing that decorrelates the columns of a table."""
+
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+from keras import ops
+
+from ..arguments import check_choice, check_not_negative, invalid_argument
+
+
+@keras.saving.register_keras_serializable(package="kerascope")
+class Whitening(keras.layers.Layer):
+    """Brings a table to columns of mean 0 and variance 1 that are uncorrelated.
+
+    `adapt` reads mean and covariance of the train split; the layer subtracts the mean
+    and multiplies with a fixed matrix. With "pca" the outputs are the principal
+    components, the one of the largest variance first; "zca" turns them back, which of
+    all whitenings stays nearest to the inputs. Directions in which the train split
+    does not vary, as a constant column, keep scale 1.
+
+    Source: Kessy, Lewin & Strimmer, "Optimal Whitening and Decorrelation" (2018),
+    section 2. Images are refused: their covariance has the square of all pixels.
+
+    Args:
+        method: "pca" or "zca". Defaults to `"zca"`.
+        epsilon: What is added to the variance of every direction, in squared units of
+            the data, so that noise in directions of little variance is not blown up.
+            Where columns differ in their units, bring them to one scale first, as
+            `data.normalization()` does. Defaults to `1e-5`.
+        **kwargs: Keyword arguments of `keras.layers.Layer`, as `name`.
+
+    Call arguments:
+        inputs: Tensor of shape `(batch, columns)`. Computes in float32 even under a
+            mixed precision policy, and returns the compute dtype.
+
+    Raises:
+        ValueError: If an argument is invalid, the inputs are no table, or the layer
+            is called before `adapt`.
+
+    Example:
+
+    >>> from zoo.layers import Whitening
+    >>> x = np.random.default_rng(0).normal(size=(100, 2)) @ [[3.0, 1.0], [0.0, 1.0]]
+    >>> layer = Whitening("zca", epsilon=0.0)
+    >>> layer.adapt(x)
+    >>> white = keras.ops.convert_to_numpy(layer(x))
+    >>> np.allclose(white.T @ white / 100, np.eye(2), atol=1e-4)
+    True
+    """
+
+    def __init__(self, method: str = "zca", *, epsilon: float = 1e-5, **kwargs):
+        super().__init__(**{"autocast": False, **kwargs})
+        self.method = check_choice("method", method, ("pca", "zca"))
+        self.epsilon = check_not_negative("epsilon", epsilon)
+        self.is_adapted = False
+
+    def build(self, input_shape):
+        _check_table(input_shape)
+        columns = input_shape[-1]
+        frozen = {"initializer": "zeros", "trainable": False, "autocast": False}
+        self.mean = self.add_weight(name="mean", shape=(columns,), **frozen)
+        self.matrix = self.add_weight(name="matrix", shape=(columns,) * 2, **frozen)
+
+    def adapt(self, data) -> None:
+        """Reads mean and covariance, in float64.
+
+        Args:
+            data: Array or tensor of shape `(examples, columns)`, or an iterable of
+                batches of such, as `data.train`; of batches `(x, y)` it takes `x`.
+
+        Raises:
+            ValueError: If `data` is empty, no table, or not finite.
+        """
+        mean, covariance = _moments(_tables(data))
+        if not self.built:
+            self.build((None, len(mean)))
+        if self.mean.shape != mean.shape:
+            expected = f"a table of {self.mean.shape[0]} columns, as before"
+            raise invalid_argument("data", expected, mean.shape)
+        self.mean.assign(mean)
+        self.matrix.assign(self._whitening_matrix(covariance))
+        self.is_adapted = True
+
+    def _whitening_matrix(self, covariance: np.ndarray) -> np.ndarray:
+        variances, directions = np.linalg.eigh(covariance)
+        variances, directions = variances[::-1], directions[:, ::-1]
+        # Eigenvectors have no sign of their own: the largest entry is made positive,
+        # so that every machine has the same.
+        largest = np.abs(directions).argmax(axis=0)
+        directions = directions * np.sign(directions[largest, range(len(largest))])
+        # Data that comes in float32 varies by its rounding where it does not vary.
+        noise = len(variances) * np.finfo("float32").eps ** 2 * variances[0]
+        varies = variances > noise
+        scale = np.where(varies, variances + self.epsilon, 1.0) ** -0.5
+        matrix = directions * scale
+        return matrix @ directions.T if self.method == "zca" else matrix
+
+    def call(self, inputs):
+        if not self.is_adapted:
+            raise ValueError(
+                f"Layer '{self.name}' knows no mean and covariance yet. Expected "
+                "`adapt(data)` before the first call."
+            )
+        dtype = self.variable_dtype
+        x = ops.matmul(ops.cast(inputs, dtype) - self.mean, self.matrix)
+        return ops.cast(x, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        _check_table(input_shape)
+        return tuple(input_shape)
+
+    def load_own_variables(self, store):
+        super().load_own_variables(store)
+        self.is_adapted = bool(np.any(store["1"]))
+
+    def get_config(self):
+        config = {"method": self.method, "epsilon": self.epsilon}
+        # A clone that is given the weights has the statistics among them.
+        return {**super().get_config(), **config, "is_adapted": self.is_adapted}
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        is_adapted = config.pop("is_adapted")
+        layer = cls(**config)
+        layer.is_adapted = is_adapted
+        return layer
+
+
+def _check_table(shape) -> None:
+    if len(shape) != 2:
+        raise ValueError(
+            "Cannot whiten these inputs. Expected a table, of shape (batch, columns). "
+            f"Received: shape={tuple(shape)}\n"
+            "Images are brought to one mean and deviation by `data.normalization()`."
+        )
+
+
+def _tables(data) -> Iterator[np.ndarray]:
+    """Yields the tables in `data` in float64."""
+    is_array = isinstance(data, np.ndarray) or ops.is_tensor(data)
+    for batch in [data] if is_array else data:
+        x = batch[0] if isinstance(batch, tuple | list) else batch
+        _check_table(x.shape)
+        rows = ops.convert_to_numpy(x).astype("float64")
+        if not np.isfinite(rows).all():
+            raise ValueError(
+                "Cannot whiten these inputs. Expected finite numbers. Received: NaN or "
+                "an infinity.\nDrop such rows, or fill them in."
+            )
+        yield rows
+
+
+def _moments(batches: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance (over n) in one pass.
+
+    Batches are merged as variances are by Chan, Golub & LeVeque (1979), equation 2.1.
+    """
+    count, mean, scatter = 0, 0.0, 0.0
+    for rows in batches:
+        if not len(rows):
+            continue
+        shift, centred = rows.mean(axis=0) - mean, rows - rows.mean(axis=0)
+        total = count + len(rows)
+        scatter = scatter + centred.T @ centred
+        scatter = scatter + np.outer(shift, shift) * (count * len(rows) / total)
+        mean, count = mean + shift * (len(rows) / total), total
+    if not count:
+        raise ValueError("Cannot whiten an empty table. Expected at least one row.")
+    return mean, scatter / count

@@ -1,0 +1,6 @@
+"""Losses that Keras lacks."""
+
+from .gaussian_nll import GaussianNLL
+from .multiclass_hinge import MulticlassHinge
+
+__all__ = ["GaussianNLL", "MulticlassHinge"]

@@ -1,0 +1,76 @@
+"""The loss of a regression that learns its noise."""
+
+import math
+
+import keras
+from keras import ops
+
+# A deviation of 1e-13: below it the square of an error times the inverse variance
+# would overflow in float32.
+MINIMUM_LOG_VARIANCE = -60.0
+
+
+@keras.saving.register_keras_serializable(package="kerascope")
+class GaussianNLL(keras.losses.Loss):
+    """Computes how improbable targets are under predicted means and variances.
+
+    The model predicts mean `m` and log-variance `v` of each target `y`. The loss is
+    the negative logarithm of the normal density, its constant included, so that it
+    can be compared with other densities: `(v + (y - m)**2 / exp(v) + log(2 pi)) / 2`,
+    averaged over the targets of an example. It falls below zero where the density is
+    above one.
+
+    Source: Nix & Weigend, "Estimating the Mean and Variance of the Target Probability
+    Distribution" (1994), equation 4.
+
+    Args:
+        reduction: As in `keras.losses.Loss`. Defaults to `"sum_over_batch_size"`.
+        name: Name of the loss. Defaults to `"gaussian_nll"`.
+        dtype: As in `keras.losses.Loss`. Defaults to `None`: float32, also where the
+            predictions come in half precision.
+
+    Call arguments:
+        y_true: Targets of shape `(batch, ..., targets)`; one target may come as
+            `(batch, ...)`.
+        y_pred: Tensor of shape `(batch, ..., 2 * targets)`: all means, and then as
+            many log-variances, which count as -60 where they are less.
+
+    Raises:
+        ValueError: If the shapes do not fit.
+
+    Example:
+
+    >>> from zoo.losses import GaussianNLL
+    >>> y, loss = np.array([[3.0]]), GaussianNLL()
+    >>> round(float(loss(y, np.array([[3.0, 0.0]]))), 4)  # log(2 pi) / 2
+    0.9189
+    >>> off_by_a_deviation = np.array([[1.0, np.log(4.0)]])
+    >>> round(float(loss(y, off_by_a_deviation)), 4)
+    2.1121
+    """
+
+    def __init__(
+        self,
+        *,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "gaussian_nll",
+        dtype=None,
+    ):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+
+    def call(self, y_true, y_pred):
+        if len(y_true.shape) == len(y_pred.shape) - 1:
+            y_true = ops.expand_dims(y_true, axis=-1)
+        targets = y_true.shape[-1] if len(y_true.shape) == len(y_pred.shape) else None
+        if targets is None or y_pred.shape[-1] != 2 * targets:
+            raise ValueError(
+                "Invalid shape of y_pred. Expected means and log-variances in its last "
+                f"axis, twice as many as targets. Received: y_pred of shape "
+                f"{tuple(y_pred.shape)} for y_true of shape {tuple(y_true.shape)}"
+            )
+        mean, log_variance = ops.split(y_pred, 2, axis=-1)
+        log_variance = ops.maximum(log_variance, MINIMUM_LOG_VARIANCE)
+        # The square of the quotient, since the inverse variance alone is larger.
+        error = (y_true - mean) * ops.exp(-log_variance / 2)
+        density = log_variance + ops.square(error) + math.log(2 * math.pi)
+        return ops.mean(density, axis=-1) / 2

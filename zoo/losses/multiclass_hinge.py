@@ -1,0 +1,71 @@
+"""The loss of a multi-class support vector machine."""
+
+import keras
+from keras import ops
+
+from ..arguments import check_positive
+
+
+@keras.saving.register_keras_serializable(package="kerascope")
+class MulticlassHinge(keras.losses.Loss):
+    """Computes by how much wrong classes come too near to the score of the right one.
+
+    With scores `s` and the right class `y` the loss of an example is the sum over all
+    `j != y` of `max(0, s[j] - s[y] + margin)`. It is zero where the right class leads
+    by the margin, which a cross-entropy never is.
+
+    Source: Weston & Watkins, "Support Vector Machines for Multi-Class Pattern
+    Recognition" (1999), equation 8, whose margin is 2.
+
+    Args:
+        margin: Number > 0, in units of the scores. Defaults to `1.0`.
+        reduction: As in `keras.losses.Loss`. Defaults to `"sum_over_batch_size"`.
+        name: Name of the loss. Defaults to `"multiclass_hinge"`.
+        dtype: As in `keras.losses.Loss`. Defaults to `None`: float32, also where the
+            scores come in half precision.
+
+    Call arguments:
+        y_true: Class labels, integers of shape `(batch, ...)` or `(batch, ..., 1)`.
+        y_pred: Scores (logits) of shape `(batch, ..., classes)`.
+
+    Raises:
+        ValueError: If `margin` is not > 0, or the shapes do not fit.
+
+    Example:
+
+    >>> from zoo.losses import MulticlassHinge
+    >>> scores = np.array([[3.0, 2.5, 1.0], [0.0, 0.0, 0.0]])
+    >>> float(MulticlassHinge()(np.array([0, 2]), scores))  # the mean of 0.5 and 1 + 1
+    1.25
+    """
+
+    def __init__(
+        self,
+        margin: float = 1.0,
+        *,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "multiclass_hinge",
+        dtype=None,
+    ):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.margin = check_positive("margin", margin)
+
+    def call(self, y_true, y_pred):
+        if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1:
+            y_true = ops.squeeze(y_true, axis=-1)
+        if len(y_true.shape) != len(y_pred.shape) - 1:
+            raise ValueError(
+                "Invalid shape of y_true. Expected class labels of shape "
+                f"{tuple(y_pred.shape[:-1])} for scores of shape "
+                f"{tuple(y_pred.shape)}. Received: {tuple(y_true.shape)}\n"
+                "One-hot labels become such with `y.argmax(axis=-1)`."
+            )
+        right = ops.one_hot(
+            ops.cast(y_true, "int32"), y_pred.shape[-1], dtype=y_pred.dtype
+        )
+        score = ops.sum(right * y_pred, axis=-1, keepdims=True)
+        violations = ops.relu(y_pred - score + self.margin)
+        return ops.sum((1 - right) * violations, axis=-1)
+
+    def get_config(self):
+        return {**super().get_config(), "margin": self.margin}
