@@ -1,0 +1,7 @@
+"""Layers that Keras lacks."""
+
+from .embedding_dropout import EmbeddingDropout
+from .reverse_sequence import ReverseSequence
+from .sequence_pooling import SequencePooling
+
+__all__ = ["EmbeddingDropout", "ReverseSequence", "SequencePooling"]
