@@ -269,7 +269,7 @@ def _check_token_options(layers: dict) -> None:
                 name,
                 "None for token ids",
                 layer,
-                "Token ids are names and not quantities: they are embedded as they are.",
+                "Token ids are names, not quantities: nothing comes before `embedding`.",
             )
 
 
