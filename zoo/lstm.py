@@ -269,7 +269,7 @@ def _check_token_options(layers: dict) -> None:
                 name,
                 "None for token ids",
                 layer,
-                "Token ids are names, not quantities: nothing comes before `embedding`.",
+                "Token ids are names, not quantities: they go to the embedding.",
             )
 
 
