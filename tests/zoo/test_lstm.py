@@ -174,7 +174,7 @@ def test_a_language_model_sees_no_token_before_its_time():
 @pytest.mark.parametrize("pooling", POOLS)
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_padding_does_not_change_predictions(pooling, bidirectional):
-    options = {"pooling": pooling, "bidirectional": bidirectional, "units": (6, 5)}
+    options = {"pooling": pooling, "bidirectional": bidirectional, "units": (6,)}
     short = lstm((5,), 3, vocabulary_size=20, **options)
     padded = lstm((9,), 3, vocabulary_size=20, **options)
     padded.set_weights(short.get_weights())
@@ -321,10 +321,10 @@ def order_of_two_tokens(count=128):
 
 def test_it_learns_an_order():
     x, y = order_of_two_tokens()
-    model = lstm((6,), 2, vocabulary_size=4, units=(16,), embedding_size=8)
+    model = lstm((6,), 2, vocabulary_size=4, units=(8,), embedding_size=8)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(0.03), loss, metrics=["accuracy"])
-    model.fit(x, y, epochs=25, batch_size=64, verbose=0)
+    model.fit(x, y, epochs=20, batch_size=64, verbose=0)
     assert model.evaluate(x, y, verbose=0)[1] == 1.0
 
 
@@ -342,7 +342,7 @@ def test_mixed_precision_ends_in_float32(policy, tied):
         assert dtype == "float32"
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.Adam(0.01), loss)
-        losses = model.fit(x, x, epochs=5, verbose=0).history["loss"]
+        losses = model.fit(x, x, epochs=3, verbose=0).history["loss"]
         assert losses[-1] < losses[0]
     finally:
         keras.config.set_dtype_policy(before)
@@ -353,11 +353,12 @@ def test_mixed_precision_ends_in_float32(policy, tied):
 )
 def test_it_trains_under_xla():
     x, y = order_of_two_tokens(64)
-    options = {"units": (8, 8), "bidirectional": True, "dropout": 0.1}
-    model = lstm((6,), 2, vocabulary_size=4, embedding_dropout=0.1, **options)
+    options = {"units": (8,), "pooling": "max", "embedding_dropout": 0.1}
+    model = lstm((6,), 2, vocabulary_size=4, dropout=0.1, **options)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(0.03), loss, jit_compile=True)
-    losses = model.fit(x, y, epochs=10, verbose=0).history["loss"]
+    model.compile("sgd", loss, jit_compile=True)
+    assert model.jit_compile
+    losses = model.fit(x, y, epochs=10, batch_size=64, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
 
 
