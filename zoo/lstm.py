@@ -56,10 +56,11 @@ def lstm(
     LSTM layers need no mask for that, as the steps of a text come before its padding
     and pooling leaves it out.
 
-    On a GPU all LSTM layers run on cuDNN, whatever the options: they take Keras'
-    `LSTM` with tanh, sigmoid and a bias, no mask, no `recurrent_dropout`, never
-    unrolled. On TensorFlow `compile(jit_compile=True)` would lose it; Keras leaves XLA
-    off by itself. On PyTorch `jit_compile=True` loses it too.
+    On a GPU Keras runs LSTM layers on cuDNN as long as they have tanh, sigmoid and a
+    bias, no `recurrent_dropout`, no mask on JAX and PyTorch, and are not unrolled.
+    That holds here whatever the options are. What loses it: `jit_compile=True` on
+    PyTorch, and on JAX a precision other than float32, which its cuDNN call lacks. On
+    TensorFlow Keras turns XLA off for these layers, since it cannot compile cuDNN.
 
     Args:
         input_shape: Shape of one example, without the batch dimension: `(time,)` for
