@@ -1,8 +1,9 @@
 """Models, and what they need to be trained and judged."""
 
-from . import datasets
+from . import datasets, layers
 from .language_model import LanguageModel
 from .lstm import lstm
 from .mlp import mlp
+from .res_mlp import res_mlp
 
-__all__ = ["LanguageModel", "datasets", "lstm", "mlp"]
+__all__ = ["LanguageModel", "datasets", "layers", "lstm", "mlp", "res_mlp"]

@@ -13,9 +13,8 @@ from .arguments import (
     check_shape,
     invalid_argument,
 )
-from .layers.embedding_dropout import EmbeddingDropout
-from .layers.reverse_sequence import ReverseSequence
-from .layers.sequence_pooling import POOLINGS, SequencePooling
+from .layers import EmbeddingDropout, ReverseSequence, SequencePooling
+from .layers.sequence_pooling import POOLINGS
 from .token_shape import TokenShape
 
 

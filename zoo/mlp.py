@@ -95,8 +95,7 @@ def mlp(
             kernel_regularizer=kernel_regularizer,
             name=hidden,
         )(x)
-        if normalization is not None:
-            x = parts.NORMALIZATIONS[normalization](name=f"{hidden}_normalization")(x)
+        x = parts.normalize(x, normalization, f"{hidden}_normalization")
         x = parts.copy_layer(activation, name=f"{hidden}_activation")(x)
         if dropout:
             x = keras.layers.Dropout(dropout, name=f"{hidden}_dropout")(x)

@@ -122,6 +122,19 @@ def flat_features(
     return x
 
 
+def normalize(x: keras.KerasTensor, kind: str | None, name: str) -> keras.KerasTensor:
+    """Returns `x` after a normalization of this kind, or as it is without one.
+
+    The moving statistics of batch normalization forget a tenth at each step. Keras
+    forgets a hundredth, and so needs hundreds of steps before it can predict: small
+    data have a dozen an epoch.
+    """
+    if kind is None:
+        return x
+    options = {"momentum": 0.9} if kind == "batch" else {}
+    return NORMALIZATIONS[kind](**options, name=name)(x)
+
+
 def head(
     x: keras.KerasTensor, num_outputs: int, kernel_regularizer=None
 ) -> keras.KerasTensor:
