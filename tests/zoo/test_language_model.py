@@ -161,6 +161,18 @@ def test_a_loaded_model_writes_the_same_text(model, language_model, tmp_path):
     assert text == language_model.generate("abc", 20, seed=0)
 
 
+def test_it_reads_under_mixed_precision(text):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build()
+        table = LanguageModel(model, VOCABULARY).next_tokens(text[:8], top_k=SIZE)
+    finally:
+        keras.config.set_dtype_policy(before)
+    expected = softmax(to_numpy(model(text[None, :8]))[0, -1])
+    np.testing.assert_allclose(table["probability"].sort_index(), expected, rtol=0.01)
+
+
 def test_it_follows_the_training_of_its_model():
     model = build()
     language_model = LanguageModel(model, VOCABULARY)

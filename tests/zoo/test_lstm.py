@@ -328,8 +328,9 @@ def test_it_learns_an_order():
     assert model.evaluate(x, y, verbose=0)[1] == 1.0
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize(
+    ("policy", "tied"), [("mixed_float16", True), ("mixed_bfloat16", False)]
+)
 def test_mixed_precision_ends_in_float32(policy, tied):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
