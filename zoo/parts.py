@@ -96,6 +96,19 @@ def clone_initializer(initializer):
     return initializer
 
 
+def preprocessed(
+    inputs: keras.KerasTensor,
+    augmentation: keras.layers.Layer | None,
+    preprocessing: keras.layers.Layer | None,
+) -> keras.KerasTensor:
+    """Returns the inputs as they are, or after the layers that were asked for."""
+    x = inputs
+    for layer in (augmentation, preprocessing):
+        if layer is not None:
+            x = layer(x)
+    return x
+
+
 def flat_features(
     inputs: keras.KerasTensor,
     augmentation: keras.layers.Layer | None,
@@ -103,10 +116,7 @@ def flat_features(
     input_dropout: float,
 ) -> keras.KerasTensor:
     """Returns the inputs as vectors, after what was asked for."""
-    x = inputs
-    for layer in (augmentation, preprocessing):
-        if layer is not None:
-            x = layer(x)
+    x = preprocessed(inputs, augmentation, preprocessing)
     x = keras.layers.Flatten(name="flatten")(x)
     if input_dropout:
         x = keras.layers.Dropout(input_dropout, name="input_dropout")(x)

@@ -1,8 +1,19 @@
 """Layers that Keras lacks."""
 
 from .drop_connect import DropConnect
+from .embedding_dropout import EmbeddingDropout
 from .maxout import Maxout
+from .reverse_sequence import ReverseSequence
+from .sequence_pooling import SequencePooling
 from .stochastic_depth import StochasticDepth
 from .whitening import Whitening
 
-__all__ = ["DropConnect", "Maxout", "StochasticDepth", "Whitening"]
+__all__ = [
+    "DropConnect",
+    "EmbeddingDropout",
+    "Maxout",
+    "ReverseSequence",
+    "SequencePooling",
+    "StochasticDepth",
+    "Whitening",
+]

@@ -1,0 +1,42 @@
+import sys
+
+import keras
+import pytest
+
+from zoo import LanguageModel
+
+SMALL = ["--units", "8", "--epochs", "1", "--sequence-length", "8", "--length", "12"]
+
+
+@pytest.fixture
+def main(root, monkeypatch):
+    monkeypatch.syspath_prepend(str(root / "examples"))
+    sys.modules.pop("generate", None)
+    import generate
+
+    return generate.main
+
+
+def test_it_writes_a_text_and_a_table(main, tmp_path, capsys):
+    text = tmp_path / "rhyme.txt"
+    text.write_text("one two three four five six seven " * 40, encoding="utf-8")
+    arguments = ["--text", str(text), "--prompt", "one t", "--output", str(tmp_path)]
+    main([*arguments, *SMALL])
+    printed = capsys.readouterr().out
+    nats = printed.split("validation: ")[1].split()
+    assert 0 < float(nats[0]) < 4
+    assert 0 < float(nats[6]) < 4
+    table, written = printed.split("after 'one t':\n")[1].split("\none t")
+    assert len(table.splitlines()) == 2 + 5
+    assert len(written.rstrip("\n")) == 12
+
+    model = keras.saving.load_model(tmp_path / "generate" / "model.keras")
+    vocabulary = ["", "[UNK]", *sorted(set(text.read_text(encoding="utf-8")))]
+    language_model = LanguageModel(model, vocabulary)
+    again = language_model.generate("one t", 12, temperature=0.8, seed=0)
+    assert again == written.rstrip("\n")
+
+
+def test_a_text_that_is_not_there(main, tmp_path):
+    with pytest.raises(SystemExit, match="error: .*No such file"):
+        main(["--text", str(tmp_path / "none.txt"), "--output", str(tmp_path)])

@@ -1,0 +1,42 @@
+import keras
+
+from .sequence_lengths import sequence_lengths
+
+
+@keras.saving.register_keras_serializable(package="kerascope")
+class ReverseSequence(keras.layers.Layer):
+    """Turns each sequence around, and leaves the padding at its right where it is.
+
+    An LSTM of what comes out reads a sequence from its own end, and never a step of
+    padding, without a mask. Twice is the identity.
+
+    Args:
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name`.
+
+    Call arguments:
+        inputs: Tensor of shape `(batch, time, features)`.
+        mask: Boolean tensor of shape `(batch, time)`, false at the padding right of
+            each sequence. Defaults to `None`: all sequences are whole.
+
+    Example:
+
+    >>> from zoo.layers import ReverseSequence
+    >>> x = np.array([[[1.0], [2.0], [3.0], [0.0]]])
+    >>> reversed_x = ReverseSequence()(x, mask=x[:, :, 0] != 0)
+    >>> keras.ops.convert_to_numpy(reversed_x)[0, :, 0].tolist()
+    [3.0, 2.0, 1.0, 0.0]
+    """
+
+    def call(self, inputs, mask=None):
+        if mask is None:
+            return keras.ops.flip(inputs, axis=1)
+        steps = keras.ops.arange(mask.shape[1], dtype="int32")
+        mirrored = sequence_lengths(mask) - 1 - steps
+        order = keras.ops.where(mirrored >= 0, mirrored, steps)
+        return keras.ops.take_along_axis(inputs, order[:, :, None], axis=1)
+
+    def compute_mask(self, inputs, previous_mask=None):
+        return None
+
+    def compute_output_shape(self, input_shape):
+        return input_shape

@@ -1,0 +1,69 @@
+import keras
+
+from ..arguments import check_choice
+from .sequence_lengths import sequence_lengths
+
+POOLINGS = ("last", "mean", "max")
+
+
+@keras.saving.register_keras_serializable(package="kerascope")
+class SequencePooling(keras.layers.Layer):
+    """Makes one vector of each sequence: its last step, or the mean or maximum of all.
+
+    Padding to the right of a sequence does not count. A sequence of padding alone
+    counts as one of one step.
+
+    Args:
+        mode: "last", "mean" or "max". Defaults to `"last"`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name`.
+
+    Call arguments:
+        inputs: Float tensor of shape `(batch, time, features)`.
+        mask: Boolean tensor of shape `(batch, time)`, false at the padding right of
+            each sequence. Defaults to `None`: all sequences are whole.
+
+    Raises:
+        ValueError: If `mode` is invalid.
+
+    Example:
+
+    >>> from zoo.layers import SequencePooling
+    >>> x = np.array([[[1.0], [3.0], [9.0]]])
+    >>> mask = np.array([[True, True, False]])
+    >>> [float(SequencePooling(mode)(x, mask=mask)[0, 0]) for mode in ("last", "mean")]
+    [3.0, 2.0]
+    """
+
+    def __init__(self, mode: str = "last", **kwargs):
+        super().__init__(**kwargs)
+        self.mode = check_choice("mode", mode, POOLINGS)
+
+    def call(self, inputs, mask=None):
+        if mask is None:
+            if self.mode == "last":
+                return inputs[:, -1]
+            pool = keras.ops.mean if self.mode == "mean" else keras.ops.max
+            return pool(inputs, axis=1)
+        lengths = sequence_lengths(mask)
+        steps = keras.ops.arange(mask.shape[1], dtype="int32")
+        if self.mode == "last":
+            return _sum_where(steps == lengths - 1, inputs)
+        counts = steps < lengths
+        if self.mode == "mean":
+            return _sum_where(counts, inputs) / keras.ops.cast(lengths, inputs.dtype)
+        lowest = keras.ops.full_like(inputs, float("-inf"))
+        return keras.ops.max(keras.ops.where(counts[:, :, None], inputs, lowest), 1)
+
+    def compute_mask(self, inputs, previous_mask=None):
+        return None
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], input_shape[2])
+
+    def get_config(self):
+        return {**super().get_config(), "mode": self.mode}
+
+
+def _sum_where(condition, inputs):
+    zeros = keras.ops.zeros_like(inputs)
+    return keras.ops.sum(keras.ops.where(condition[:, :, None], inputs, zeros), axis=1)

@@ -1,0 +1,299 @@
+"""LSTM networks for texts, and for sequences of vectors."""
+
+import math
+from collections.abc import Sequence
+
+import keras
+
+from . import parts
+from .arguments import (
+    check_choice,
+    check_fraction,
+    check_integer,
+    check_shape,
+    invalid_argument,
+)
+from .layers import EmbeddingDropout, ReverseSequence, SequencePooling
+from .layers.sequence_pooling import POOLINGS
+from .token_shape import TokenShape
+
+
+def lstm(
+    input_shape: Sequence[int],
+    num_outputs: int,
+    *,
+    vocabulary_size: int | None = None,
+    units: Sequence[int] = (128,),
+    embedding_size: int = 128,
+    bidirectional: bool = False,
+    pooling: str = "last",
+    return_sequences: bool = False,
+    tie_embeddings: bool = False,
+    dropout: float = 0.0,
+    input_dropout: float = 0.0,
+    embedding_dropout: float = 0.0,
+    variational_dropout: bool = False,
+    preprocessing: keras.layers.Layer | None = None,
+    augmentation: keras.layers.Layer | None = None,
+    postprocessing: keras.layers.Layer | None = None,
+    name: str = "lstm",
+) -> keras.Model:
+    """Builds a network of LSTM layers that ends in logits.
+
+    With `vocabulary_size` the inputs are token ids, which `embedding` makes vectors
+    of. Without it they are vectors, one a time step: `(steps, features)`, or images,
+    which are read row by row: of `(28, 28, 1)`, 28 rows of 28 values.
+
+    Every layer `i` of LSTM cells (Hochreiter & Schmidhuber, "Long Short-Term Memory",
+    1997, with the forget gate of Gers et al., "Learning to Forget", 2000, whose bias
+    starts at 1) is `hidden_i`, then `hidden_i_dropout`. If it is bidirectional, it is
+    `hidden_i_forward` and `hidden_i_backward`, side by side. `pooling` makes one
+    vector of the last layer's steps. The last layer, `head`, is linear, starts near
+    zero and computes in float32 even under a mixed precision policy.
+
+    Ids 0 to the right of a text are padding: they never change what comes out. The
+    LSTM layers need no mask for that, as the steps of a text come before its padding
+    and pooling leaves it out.
+
+    On a GPU Keras runs LSTM layers on cuDNN as long as they have tanh, sigmoid and a
+    bias, no `recurrent_dropout`, no mask on JAX and PyTorch, and are not unrolled.
+    That holds here whatever the options are. What loses it: `jit_compile=True` on
+    PyTorch, and on JAX a precision other than float32, which its cuDNN call lacks. On
+    TensorFlow Keras turns XLA off for these layers, since it cannot compile cuDNN.
+
+    Args:
+        input_shape: Shape of one example, without the batch dimension: `(time,)` for
+            token ids, `(steps, ...)` for vectors.
+        num_outputs: Integer >= 1: classes (two for a binary problem), targets, or
+            tokens of the vocabulary.
+        vocabulary_size: Number of different tokens, `len(data.vocabulary)`. Defaults
+            to `None`: the inputs are vectors.
+        units: Units of each LSTM layer, integers >= 1; in each direction, if they are
+            bidirectional. Defaults to `(128,)`.
+        embedding_size: Length of the vector of a token. Defaults to `128`.
+        bidirectional: Whether each layer also reads the sequence from its end.
+            Defaults to `False`.
+        pooling: "last", "mean" or "max" of the time steps; the last step of a backward
+            layer is the first one of the sequence. Defaults to `"last"`.
+        return_sequences: Whether there are logits at every step instead. With token
+            ids this is a language model, `data.task == "language_model"`: the logits
+            at a step are those of the next token. Defaults to `False`.
+        tie_embeddings: Whether a language model computes its logits with the
+            embedding matrix (Press & Wolf, "Using the Output Embedding to Improve
+            Language Models", 2017) instead of a head; they have no bias. A linear
+            layer `projection` comes before it where the last layer's units are not
+            `embedding_size`. Defaults to `False`.
+        dropout: Fraction of the outputs of each LSTM layer that is dropped, in
+            [0, 1); after pooling for the last. Defaults to `0.0`.
+        input_dropout: Fraction of the values that enter the first LSTM layer that is
+            dropped, in [0, 1). Defaults to `0.0`.
+        embedding_dropout: Fraction of the vocabulary that is dropped, in [0, 1): each
+            sequence draws tokens that it does not see. Defaults to `0.0`.
+        variational_dropout: Whether `dropout` and `input_dropout` draw one mask for
+            all time steps of a sequence ("locked" dropout; Gal & Ghahramani, "A
+            Theoretically Grounded Application of Dropout in Recurrent Neural
+            Networks", 2016, section 4) instead of one a step. Defaults to `False`.
+        preprocessing: Layer that vectors pass first, as `data.normalization()`.
+            Defaults to `None`.
+        augmentation: Layer that varies the raw vectors in training and leaves them
+            alone at inference, as `keras.layers.RandomTranslation` does with images;
+            several go in a `keras.Sequential`. Defaults to `None`.
+        postprocessing: Layer that the outputs pass last, as `data.denormalization()`
+            of a regression. Defaults to `None`.
+        name: Name of the model. Defaults to `"lstm"`.
+
+    Returns:
+        An uncompiled functional `keras.Model`: int32 ids of shape `(batch, time)` or
+        floats of shape `(batch, *input_shape)` to float32 logits of shape
+        `(batch, num_outputs)`, or `(batch, time, num_outputs)` of sequences.
+
+    Raises:
+        ValueError: If an argument is invalid, or does not go with another.
+
+    Example:
+
+    >>> from zoo import lstm
+    >>> rows = lstm((28, 28, 1), 10, units=(64,))
+    >>> rows.count_params() == 4 * 64 * (28 + 64 + 1) + 65 * 10
+    True
+    >>> texts = lstm((256,), 2, vocabulary_size=20_000, bidirectional=True)
+    >>> characters = lstm((128,), 65, vocabulary_size=65, return_sequences=True)
+    >>> characters.output_shape
+    (None, 128, 65)
+    """
+    input_shape = _check_input_shape(input_shape, vocabulary_size)
+    num_outputs = check_integer("num_outputs", num_outputs, minimum=1)
+    units = parts.check_units("units", units)
+    if not units:
+        raise invalid_argument("units", "at least one LSTM layer", units)
+    check_integer("embedding_size", embedding_size, minimum=1)
+    check_choice("pooling", pooling, POOLINGS)
+    rates = {"dropout": dropout, "input_dropout": input_dropout}
+    for rate_name, rate in {**rates, "embedding_dropout": embedding_dropout}.items():
+        check_fraction(rate_name, rate)
+    layers = {"preprocessing": preprocessing, "augmentation": augmentation}
+    for layer_name, layer in {**layers, "postprocessing": postprocessing}.items():
+        parts.check_layer(layer_name, layer)
+    if vocabulary_size is None:
+        _check_vector_options(embedding_dropout, tie_embeddings)
+    else:
+        _check_token_options(layers)
+    if return_sequences:
+        _check_sequence_options(pooling, bidirectional, vocabulary_size)
+    if tie_embeddings:
+        _check_tied_options(return_sequences, num_outputs, vocabulary_size)
+
+    embedding = mask = None
+    if vocabulary_size is None:
+        inputs = keras.Input(input_shape, name="input")
+        x = parts.preprocessed(inputs, augmentation, preprocessing)
+        rows = (input_shape[0], math.prod(input_shape[1:]))
+        if input_shape != rows:
+            x = keras.layers.Reshape(rows, name="rows")(x)
+    else:
+        inputs = keras.Input(input_shape, dtype="int32", name="input")
+        embedding = _embedding(vocabulary_size, embedding_size, tie_embeddings)
+        x = embedding(inputs)
+        if embedding_dropout:
+            x = EmbeddingDropout(
+                embedding_dropout, vocabulary_size, name="embedding_dropout"
+            )(x, inputs)
+        if not return_sequences:
+            mask = keras.ops.not_equal(inputs, 0)
+    x = _dropout(x, input_dropout, variational_dropout, name="input_dropout")
+    for index, size in enumerate(units, start=1):
+        hidden = f"hidden_{index}"
+        pool = None
+        if index == len(units) and not return_sequences:
+            pool = SequencePooling(pooling, name="pooling")
+        x = _hidden(x, size, bidirectional, pool, mask, name=hidden)
+        x = _dropout(x, dropout, variational_dropout, name=f"{hidden}_dropout")
+    if tie_embeddings:
+        if units[-1] != embedding_size:
+            x = keras.layers.Dense(embedding_size, name="projection")(x)
+        outputs = embedding(x, reverse=True)
+    else:
+        outputs = parts.head(x, num_outputs)
+    if postprocessing is not None:
+        outputs = postprocessing(outputs)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def _embedding(vocabulary_size, size, tied) -> keras.layers.Layer:
+    if not tied:
+        return keras.layers.Embedding(vocabulary_size, size, name="embedding")
+    return keras.layers.ReversibleEmbedding(
+        vocabulary_size,
+        size,
+        reverse_dtype=keras.config.dtype_policy().variable_dtype,
+        name="embedding",
+    )
+
+
+def _hidden(x, size, bidirectional, pool, mask, name) -> keras.KerasTensor:
+    """Returns what a layer of LSTM cells makes of sequences, pooled or not.
+
+    Both directions are layers that read forward, since Keras' `Bidirectional` needs a
+    mask at padded sequences, and a mask loses cuDNN on JAX and PyTorch.
+    """
+    if not bidirectional:
+        x = keras.layers.LSTM(size, return_sequences=True, name=name)(x)
+        return x if pool is None else pool(x, mask=mask)
+    ahead = keras.layers.LSTM(size, return_sequences=True, name=f"{name}_forward")(x)
+    x = ReverseSequence(name=f"{name}_reversed")(x, mask=mask)
+    back = keras.layers.LSTM(size, return_sequences=True, name=f"{name}_backward")(x)
+    concatenate = keras.layers.Concatenate(name=name)
+    if pool is None:
+        back = ReverseSequence(name=f"{name}_restored")(back, mask=mask)
+        return concatenate([ahead, back])
+    return concatenate([pool(ahead, mask=mask), pool(back, mask=mask)])
+
+
+def _dropout(x, rate, variational, name) -> keras.KerasTensor:
+    if not rate:
+        return x
+    # NOTE[DIFF] Gal & Ghahramani drop what a cell reads of its last step, too. cuDNN
+    # has no such dropout, so only what goes from layer to layer is dropped.
+    locked = variational and len(x.shape) == 3
+    noise_shape = (None, 1, None) if locked else None
+    return keras.layers.Dropout(rate, noise_shape=noise_shape, name=name)(x)
+
+
+def _check_input_shape(shape, vocabulary_size) -> tuple[int, ...]:
+    if vocabulary_size is not None:
+        check_integer("vocabulary_size", vocabulary_size, minimum=1)
+        shape = check_shape("input_shape", shape)
+        if len(shape) != 1:
+            raise invalid_argument(
+                "input_shape",
+                "`(time,)`, the shape of token ids, where `vocabulary_size` is given",
+                shape,
+                "Leave out `vocabulary_size` for images and other numbers.",
+            )
+        return shape
+    if isinstance(shape, TokenShape):
+        raise invalid_argument(
+            "vocabulary_size",
+            "the number of tokens, since the inputs are token ids",
+            vocabulary_size,
+            "Pass `vocabulary_size=len(data.vocabulary)`.",
+        )
+    shape = check_shape("input_shape", shape)
+    if len(shape) < 2:
+        raise invalid_argument(
+            "input_shape",
+            "the shape of a sequence of vectors, `(steps, features)`, or of an image",
+            shape,
+            "A table has no order of time, which suits `zoo.mlp`. For token ids pass "
+            "`vocabulary_size`.",
+        )
+    return shape
+
+
+def _check_vector_options(embedding_dropout, tie_embeddings) -> None:
+    fix = "These options need token ids: pass `vocabulary_size`."
+    if embedding_dropout:
+        raise invalid_argument(
+            "embedding_dropout", "0.0 for vectors", embedding_dropout, fix
+        )
+    if tie_embeddings:
+        raise invalid_argument(
+            "tie_embeddings", "False for vectors", tie_embeddings, fix
+        )
+
+
+def _check_token_options(layers: dict) -> None:
+    for name, layer in layers.items():
+        if layer is not None:
+            raise invalid_argument(
+                name,
+                "None for token ids",
+                layer,
+                "Token ids are names, not quantities: they go to the embedding.",
+            )
+
+
+def _check_sequence_options(pooling, bidirectional, vocabulary_size) -> None:
+    if pooling != "last":
+        raise invalid_argument(
+            "pooling",
+            "the default where `return_sequences=True`, which pools nothing",
+            pooling,
+        )
+    if bidirectional and vocabulary_size is not None:
+        raise invalid_argument(
+            "bidirectional",
+            "False for a language model",
+            bidirectional,
+            "It would read the tokens that it is to predict.",
+        )
+
+
+def _check_tied_options(return_sequences, num_outputs, vocabulary_size) -> None:
+    if not return_sequences or num_outputs != vocabulary_size:
+        raise invalid_argument(
+            "tie_embeddings",
+            "False, unless the model is a language model: `return_sequences=True` and "
+            f"`num_outputs` ({num_outputs}) the `vocabulary_size` ({vocabulary_size})",
+            True,
+        )
