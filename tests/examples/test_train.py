@@ -112,7 +112,45 @@ def test_bad_options_of_the_parser(train, arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "layer", "accuracy"),
+    [
+        (["--model", "res_mlp", "--units", "64", "--blocks", "2"], "block_2", 0.85),
+        (["--model", "lstm", "--units", "48"], "hidden_1", 0.6),
+    ],
+)
+def test_other_builders(train, arrays, tmp_path, options, layer, accuracy):
+    train(["--arrays", arrays, "--epochs", "6", "--output", str(tmp_path), *options])
+    model = keras.saving.load_model(tmp_path / "mine" / "model.keras")
+    assert model.get_layer(layer)
+    history = pd.read_csv(tmp_path / "mine" / "history.csv", index_col="epoch")
+    assert history["val_accuracy"].max() > accuracy
+
+
+@pytest.mark.slow
+@pytest.mark.real_data("tiny_shakespeare")
+def test_a_language_model(train, tmp_path, capsys):
+    options = ["--units", "32", "--epochs", "2", "--output", str(tmp_path)]
+    train(["--dataset", "tiny_shakespeare", *options])
+    assert "lstm: " in capsys.readouterr().out
+    history = pd.read_csv(tmp_path / "tiny_shakespeare" / "history.csv")
+    assert history["val_accuracy"].iloc[-1] > 0.17  # always a space: 0.15
+
+
 @pytest.mark.real_data("imdb_reviews")
-def test_text_is_refused(train, tmp_path):
-    with pytest.raises(SystemExit, match="'imdb_reviews' is text. Expected images"):
-        train(["--dataset", "imdb_reviews", "--output", str(tmp_path)])
+def test_an_mlp_on_text_is_refused(train, tmp_path):
+    options = ["--dataset", "imdb_reviews", "--model", "mlp"]
+    with pytest.raises(SystemExit, match="token ids, which are names"):
+        train([*options, "--output", str(tmp_path)])
+
+
+def test_an_lstm_on_a_table_is_refused(train, tmp_path):
+    options = ["--dataset", "diabetes", "--model", "lstm"]
+    with pytest.raises(SystemExit, match="A table has no order of time"):
+        train([*options, "--output", str(tmp_path)])
+
+
+def test_a_res_mlp_has_one_width(train, tmp_path):
+    options = ["--model", "res_mlp", "--units", "8", "8"]
+    with pytest.raises(SystemExit, match="A res_mlp has one width.*8, 8"):
+        train([*options, "--output", str(tmp_path)])

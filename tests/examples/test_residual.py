@@ -1,0 +1,31 @@
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def residual(root, monkeypatch):
+    monkeypatch.syspath_prepend(str(root / "examples"))
+    for name in ("depth", "residual"):
+        sys.modules.pop(name, None)
+    import residual
+
+    return residual
+
+
+def test_four_networks_and_a_picture(residual, tmp_path, capsys):
+    residual.main(["--blocks", "2", "--epochs", "1", "--output", str(tmp_path)])
+    assert (tmp_path / "residual" / "residual.png").is_file()
+    titles = [line.split(":")[0] for line in capsys.readouterr().out.splitlines()]
+    assert [title for title in titles if "," in title] == [
+        "residual, 4 blocks",
+        "residual, 2 blocks",
+        "plain, 5 layers",
+        "plain, 5 layers, normalized",
+    ]
+
+
+def test_too_few_blocks(residual, capsys):
+    with pytest.raises(SystemExit):
+        residual.main(["--blocks", "0"])
+    assert "argument --blocks: expected >= 1" in capsys.readouterr().err
