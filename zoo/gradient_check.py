@@ -1,11 +1,10 @@
 """Gradients against finite differences."""
 
-import types
-
 import keras
 import numpy as np
 
 from .arguments import check_integer, invalid_argument
+from .copy_model import copy_model
 from .differentiation import (
     compile_function,
     float64_scope,
@@ -87,7 +86,8 @@ def check_gradients(
         raise invalid_argument("model", "one with trainable weights", model.name)
     generator = np.random.default_rng(seed)
     with float64_scope():
-        copy = _float64_copy(model)
+        copy = copy_model(model, change_config=_in_float64)
+        _compile_like(model, copy)
         variables = copy.trainable_variables
         loss = loss_function(copy, x, y, **settings)
         evaluate = compile_function(
@@ -171,30 +171,6 @@ def _is_kink(losses, halves) -> bool:
     return abs(bend - 4 * half_bend) > rounding
 
 
-def _float64_copy(model: keras.Model) -> keras.Model:
-    """A new compiled model that computes the same in float64."""
-    layers = model._flatten_layers()
-    try:
-        config = keras.saving.serialize_keras_object(model)
-        config.pop("compile_config", None)
-        copy = keras.saving.deserialize_keras_object(
-            _in_float64(config), custom_objects=_objects_of(layers), safe_mode=False
-        )
-        for layer, other in zip(layers, copy._flatten_layers(), strict=True):
-            store = {}
-            layer.save_own_variables(store)
-            other.load_own_variables(store)
-        _compile_like(model, copy)
-    except Exception as error:
-        raise invalid_argument(
-            "model",
-            "a model that can be made from its `get_config`",
-            model.name,
-            f"Keras could not: {error}",
-        ) from error
-    return copy
-
-
 def _compile_like(model: keras.Model, copy: keras.Model) -> None:
     """Gives the copy new losses, which compute in float64, the default by now."""
     if model._compile_loss is None:  # all of the loss is from `add_loss`
@@ -223,20 +199,6 @@ def _is_float(dtype) -> bool:
     if isinstance(dtype, dict):
         dtype = dtype.get("config", {}).get("name")
     return "float" in str(dtype)
-
-
-def _objects_of(layers) -> dict:
-    """Classes and functions of layers by name, for those that are not registered."""
-    functions = [
-        value
-        for layer in layers
-        for value in vars(layer).values()
-        if isinstance(value, types.FunctionType)
-    ]
-    return {
-        keras.saving.get_registered_name(item): item
-        for item in [*map(type, layers), *functions]
-    }
 
 
 def _new_loss(loss):
