@@ -226,13 +226,17 @@ def test_the_distillation_loss_is_the_closed_form():
 def test_a_student_learns_what_its_teacher_predicts(tmp_path):
     teacher, student = ensemble.average(classifiers(2)), mlp((4,), 3, units=(32,))
     x = standard_normal(256, 4)
-    wrong = np.zeros(256, "int32")
-    taught = predict(teacher, x).argmax(axis=1)
-    frozen = teacher.get_weights()
+    target, frozen = softmax(predict(teacher, x)), teacher.get_weights()
+
+    def divergence():
+        guess = softmax(predict(student, x))
+        return (target * np.log(target / guess)).sum(axis=1).mean()
+
+    before = divergence()
     model = ensemble.distiller(teacher, student, student_loss_weight=0.0)
     model.compile(keras.optimizers.Adam(0.02), CROSS_ENTROPY, metrics=["accuracy"])
-    model.fit(x, wrong, epochs=25, verbose=0)
-    assert (predict(student, x).argmax(axis=1) == taught).mean() > 0.9
+    model.fit(x, np.zeros(256, "int32"), epochs=25, verbose=0)  # labels do not count
+    assert divergence() < 0.3 * before
     for value, expected in zip(teacher.get_weights(), frozen, strict=True):
         np.testing.assert_array_equal(value, expected)
     student.save(tmp_path / "student.keras")
