@@ -1,9 +1,20 @@
 """Models, and what they need to be trained and judged."""
 
-from . import datasets, layers, losses
+from . import datasets, ensemble, layers, losses
+from .gradient_check import check_gradients
 from .language_model import LanguageModel
 from .lstm import lstm
 from .mlp import mlp
 from .res_mlp import res_mlp
 
-__all__ = ["LanguageModel", "datasets", "layers", "losses", "lstm", "mlp", "res_mlp"]
+__all__ = [
+    "LanguageModel",
+    "check_gradients",
+    "datasets",
+    "ensemble",
+    "layers",
+    "losses",
+    "lstm",
+    "mlp",
+    "res_mlp",
+]

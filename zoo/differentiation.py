@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import keras
+from keras.src.backend.common.dtypes import BIT64_TO_BIT32_DTYPE
 
 from .arguments import check_choice, invalid_argument
 
@@ -205,14 +206,18 @@ def unchanged_state(values: Iterable[tuple] = ()) -> Iterator[None]:
 
 @contextlib.contextmanager
 def float64_scope() -> Iterator[None]:
-    """Makes float64 what Keras computes in by default, and lets JAX compute in it."""
+    """Makes float64 what Keras computes in by default, and lets every backend do so."""
     before = keras.config.floatx(), keras.config.dtype_policy()
+    narrowed = dict(BIT64_TO_BIT32_DTYPE)
     with _jax_x64() if BACKEND == "jax" else contextlib.nullcontext():
         try:
+            # On JAX and PyTorch the operations of Keras cast float64 to float32.
+            BIT64_TO_BIT32_DTYPE["float64"] = "float64"
             keras.config.set_floatx("float64")
             keras.config.set_dtype_policy("float64")
             yield
         finally:
+            BIT64_TO_BIT32_DTYPE.update(narrowed)
             keras.config.set_floatx(before[0])
             keras.config.set_dtype_policy(before[1])
 

@@ -312,10 +312,13 @@ def test_assigned_values_hold_inside_alone():
     assert float(variable) == 1.0
 
 
-def test_the_float64_scope_ends():
+def test_the_float64_scope_computes_in_float64_and_ends():
+    usual = keras.backend.result_type("float64")
     with float64_scope():
-        one = ops.ones(())
-        assert keras.backend.standardize_dtype(one.dtype) == "float64"
-        assert float(one + 1e-12) > 1.0
+        ones = ops.ones((1, 1))
+        product = ops.matmul(ones, ones + 1e-12)
+        assert keras.backend.standardize_dtype(product.dtype) == "float64"
+        assert to_numpy(product)[0, 0] > 1.0
+    assert keras.backend.result_type("float64") == usual
     assert keras.config.floatx() == "float32"
     assert keras.config.dtype_policy().name == "float32"

@@ -2,6 +2,7 @@
 
 from .drop_connect import DropConnect
 from .embedding_dropout import EmbeddingDropout
+from .log_mean_probability import LogMeanProbability
 from .maxout import Maxout
 from .reverse_sequence import ReverseSequence
 from .sequence_pooling import SequencePooling
@@ -11,6 +12,7 @@ from .whitening import Whitening
 __all__ = [
     "DropConnect",
     "EmbeddingDropout",
+    "LogMeanProbability",
     "Maxout",
     "ReverseSequence",
     "SequencePooling",
