@@ -17,15 +17,16 @@ FOLDER = Path(__file__).parent / "results"
 def save(benchmark: str, key: str, entry: dict) -> None:
     """Writes one entry of `results/<benchmark>.json`, beside those of other keys."""
     path = FOLDER / f"{benchmark}.json"
-    entries = load(benchmark) if path.exists() else {}
+    entries = load(benchmark)
     entries[key] = entry
     with replacing(path) as partial:
         partial.write_text(json.dumps(entries, indent=1, sort_keys=True) + "\n")
 
 
 def load(benchmark: str) -> dict:
-    """Returns all entries of `results/<benchmark>.json`."""
-    return json.loads((FOLDER / f"{benchmark}.json").read_text())
+    """Returns all entries of `results/<benchmark>.json`, none if there is no file."""
+    path = FOLDER / f"{benchmark}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def machine() -> dict:

@@ -111,11 +111,13 @@ def paired_table() -> str:
     ]
     tasks = load("models")
     for dataset in ("mnist", "fashion_mnist"):
-        models = (
-            {r["seed"]: r["test"] for r in tasks[f"{dataset}, {m}"]} for m in PAIR
+        plain, residual = (
+            {row["seed"]: row["test"] for row in tasks.get(f"{dataset}, {model}", [])}
+            for model in PAIR
         )
-        plain, residual = models
         seeds = sorted(plain.keys() & residual.keys())
+        if len(seeds) < 2:
+            continue
         differences = [100 * (residual[seed] - plain[seed]) for seed in seeds]
         mean = statistics.mean(differences)
         error = statistics.stdev(differences) / len(seeds) ** 0.5

@@ -34,6 +34,7 @@ class Snapshots(keras.callbacks.Callback):
     Args:
         directory: Folder of the files, made where it does not exist. A file is named
             after its epoch, as "snapshot-0010.keras", and replaces one of that name.
+            Other files stay: give each training its own folder, or use `paths`.
         every: Save at the end of every so many epochs. Defaults to `None`.
         epochs: Save at the end of these epochs, whole numbers >= 1. Defaults to
             `None`. Exactly one of `every` and `epochs` must be given.

@@ -49,12 +49,11 @@ def networks(blocks: int) -> dict:
     """Returns builders and their options, by title."""
     layers = 2 * blocks + 1  # two in each block, and the stem
     plain = {"units": (UNITS,) * layers}
+    # Not zero, so that there are gradients in the branches before training.
+    residual = {"units": UNITS, "residual_init": "scaled"}
     return {
-        f"residual, {SHALLOW} blocks": (res_mlp, {"units": UNITS, "num_blocks": 4}),
-        f"residual, {blocks} blocks": (
-            res_mlp,
-            {"units": UNITS, "num_blocks": blocks, "residual_init": "scaled"},
-        ),
+        f"residual, {SHALLOW} blocks": (res_mlp, {**residual, "num_blocks": SHALLOW}),
+        f"residual, {blocks} blocks": (res_mlp, {**residual, "num_blocks": blocks}),
         f"plain, {layers} layers": (mlp, plain),
         f"plain, {layers} layers, normalized": (
             mlp,

@@ -41,6 +41,9 @@ TESTED = (
     "from_arrays(",
     "load_model(",
     'load("mnist")',
+    "num_blocks=8",
+    "next_tokens(",
+    "check_gradients(model",
 )
 
 
@@ -55,6 +58,22 @@ def test_order(run_block):
 
 def test_in_your_own_code(run_block):
     run_block("units=(256, 256)")
+
+
+def test_three_builders(run_block):
+    run_block("num_blocks=8")
+
+
+def test_reading_and_writing_text(run_block, capsys):
+    run_block("next_tokens(")
+    text, *table = capsys.readouterr().out.splitlines()
+    assert set(text) <= set("abcdefgh ")
+    assert len(table) == 4
+
+
+def test_are_the_gradients_right(run_block, capsys):
+    run_block("check_gradients(model")
+    assert capsys.readouterr().out.startswith("Gradients: right.")
 
 
 def test_learning_rate_and_early_stopping(run_block, capsys):

@@ -139,6 +139,8 @@ def loss_function(
             model.name,
             "Call `model.compile(...)`, and give its input shape with `keras.Input`.",
         )
+    if y is None and model._compile_loss is not None:
+        raise invalid_argument("y", "the targets that the compiled loss compares", y)
     x, y, sample_weight = (
         None if data is None else keras.tree.map_structure(_to_tensor, data)
         for data in (x, y, sample_weight)

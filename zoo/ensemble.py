@@ -26,16 +26,19 @@ def average(
 
     Of classifiers the probabilities are averaged, and the result is logits again: the
     logarithm of the mean probability; see `zoo.layers.LogMeanProbability`. Of a
-    regression the outputs are. The members are models inside the model, `member_1`
-    and so on; they share their weights with those passed.
+    regression the outputs are; where they are means and log-variances, that is not the
+    variance of the mixture, which also counts how far the means differ. The members are
+    models inside the model, `member_1` and so on; they share their weights with those
+    passed.
 
     Independent trainings make a deep ensemble (Lakshminarayanan et al. 2017),
     checkpoints of one training a snapshot ensemble (Huang et al. 2017).
 
     Args:
         models: Functional or sequential models of one input and one output, of equal
-            shapes; or paths of `.keras` files; or the folder of such files that
-            `callbacks.Snapshots` has written.
+            shapes; or paths of `.keras` files; or a folder, of which all
+            `.keras` files are taken. Of `callbacks.Snapshots` pass `paths`, where the
+            folder has files of other trainings too.
         task: "classification", "language_model", "multi_label" or "regression"; all
             but the last expect logits. Defaults to `"classification"`.
         name: Name of the model. Defaults to `"ensemble"`.
@@ -69,6 +72,8 @@ def average(
             "models", "models of one input shape, output shape and input dtype", facts
         )
     first = members[0]
+    if ACTIVATIONS.get(task) == "softmax":
+        _check_classes("models", first)
     inputs = keras.Input(
         batch_shape=first.input_shape, dtype=first.inputs[0].dtype, name="input"
     )
@@ -96,8 +101,9 @@ def average_weights(models: Models) -> keras.Model:
     independent trainings must not be averaged. Files are loaded one at a time.
 
     Args:
-        models: Models of the same layers; or paths of `.keras` files; or the folder of
-            such files that `callbacks.Snapshots` has written.
+        models: Models of the same layers; or paths of `.keras` files; or a folder, of
+            which all `.keras` files are taken. Of `callbacks.Snapshots` pass `paths`,
+            where the folder has files of other trainings too.
 
     Returns:
         An uncompiled copy of the first model, with the mean weights. Integers are
@@ -166,7 +172,9 @@ def moving_average(model: keras.Model) -> keras.Model:
     >>> [round(float(m.get_weights()[1][0]), 3) for m in (model, averaged)]
     [0.36, 0.28]
     """
-    optimizer = getattr(model, "optimizer", None)
+    if not isinstance(model, keras.Model):
+        raise invalid_argument("model", "a compiled keras.Model", model)
+    optimizer = model.optimizer
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     if not getattr(inner, "use_ema", False) or int(inner.iterations) == 0:
         raise invalid_argument(
@@ -222,6 +230,8 @@ def distiller(
     """
     check_positive("temperature", temperature)
     check_fraction("student_loss_weight", student_loss_weight)
+    for argument, model in (("teacher", teacher), ("student", student)):
+        _check_classes(argument, model)
     # The name "kl_divergence", Keras' default, gives a function that `compute_loss`
     # of Keras 3.15 does not take for a divergence: it gets logits for probabilities.
     divergence = keras.distillation.LogitsDistillation(
@@ -266,6 +276,18 @@ def _check_functional(model: keras.Model) -> None:
                 "functional or sequential models of one input and one output",
                 model.name,
             )
+
+
+def _check_classes(argument: str, model: keras.Model) -> None:
+    """Raises if there is one class alone, whose probability is always 1."""
+    if model.output_shape[-1] == 1:
+        raise invalid_argument(
+            argument,
+            "models with a logit for each class, two at least",
+            f"{model.name} with outputs of shape {model.output_shape}",
+            "An average of one output is `task='regression'`, or 'multi_label' if it "
+            "is a logit.",
+        )
 
 
 def _as_float64(store: dict) -> dict:

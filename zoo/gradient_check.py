@@ -185,7 +185,7 @@ def _in_float64(config):
     if isinstance(config, dict):
         return {
             key: "float64"
-            if key == "dtype" and _is_float(value)
+            if key.endswith("dtype") and _is_float(value)
             else _in_float64(value)
             for key, value in config.items()
         }

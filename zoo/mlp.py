@@ -149,6 +149,5 @@ def mlp(
         if dropout:
             x = dropout_layer(dropout, name=f"{hidden}_dropout")(x)
     outputs = parts.head(x, num_outputs, kernel_regularizer)
-    if postprocessing is not None:
-        outputs = postprocessing(outputs)
+    outputs = parts.postprocessed(outputs, postprocessing)
     return keras.Model(inputs, outputs, name=name)

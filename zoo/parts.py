@@ -48,6 +48,10 @@ def activation_layer(activation) -> keras.layers.Layer:
     """Returns the layer of an activation, of which `copy_layer` makes the copies."""
     if isinstance(activation, keras.layers.Layer):
         return activation
+    if isinstance(activation, type):
+        expected = "the name of an activation, a function or a layer"
+        fix = f"Pass an instance: `{activation.__name__}()`."
+        raise invalid_argument("activation", expected, activation, fix)
     layer = get_object("activation", keras.layers.Activation, activation, "or a layer")
     try:
         copy_layer(layer, name="activation")
@@ -136,6 +140,20 @@ def normalize(x: keras.KerasTensor, kind: str | None, name: str) -> keras.KerasT
     return NORMALIZATIONS[kind](**options, name=name)(x)
 
 
+def postprocessed(
+    outputs: keras.KerasTensor, layer: keras.layers.Layer | None
+) -> keras.KerasTensor:
+    """Returns what the last layer makes of the outputs; says so if it does not fit."""
+    if layer is None:
+        return outputs
+    try:
+        return layer(outputs)
+    except Exception as error:
+        expected = f"a layer for outputs of shape {tuple(outputs.shape)}"
+        fix = f"Keras says: {error}"
+        raise invalid_argument("postprocessing", expected, layer.name, fix) from error
+
+
 def head(
     x: keras.KerasTensor, num_outputs: int, kernel_regularizer=None
 ) -> keras.KerasTensor:
@@ -166,8 +184,12 @@ def with_log_variance(
             "`data.denormalization()` or None, where the model learns its noise",
             denormalization,
         )
+    size = np.size(denormalization.input_mean)
+    if size not in (1, num_targets):
+        expected = f"a denormalization of {num_targets} targets"
+        raise invalid_argument("postprocessing", expected, f"one of {size}")
     mean, variance = (
-        np.broadcast_to(np.asarray(value, "float32"), (num_targets,))
+        np.broadcast_to(np.ravel(np.asarray(value, "float32")), (num_targets,))
         for value in (denormalization.input_mean, denormalization.input_variance)
     )
     return keras.layers.Normalization(

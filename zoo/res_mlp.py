@@ -154,8 +154,7 @@ def res_mlp(
     x = parts.normalize(x, normalization, "final_normalization")
     x = parts.copy_layer(activation, "final_activation")(x)
     outputs = parts.head(x, num_outputs, kernel_regularizer)
-    if postprocessing is not None:
-        outputs = postprocessing(outputs)
+    outputs = parts.postprocessed(outputs, postprocessing)
     return keras.Model(inputs, outputs, name=name)
 
 

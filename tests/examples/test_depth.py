@@ -26,6 +26,7 @@ def test_gradient_norms_are_those_of_the_batch(depth):
     np.testing.assert_allclose(norms.norms, np.full((3, 1), 2 * 11.5 * 5), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_ten_networks_and_a_picture(depth, tmp_path, capsys):
     depth.main(["--dataset", "digits", "--epochs", "1", "--output", str(tmp_path)])
     assert (tmp_path / "depth" / "depth.png").is_file()

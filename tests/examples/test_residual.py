@@ -13,6 +13,7 @@ def residual(root, monkeypatch):
     return residual
 
 
+@pytest.mark.slow
 def test_four_networks_and_a_picture(residual, tmp_path, capsys):
     residual.main(["--blocks", "2", "--epochs", "1", "--output", str(tmp_path)])
     assert (tmp_path / "residual" / "residual.png").is_file()

@@ -14,6 +14,7 @@ def main(root, monkeypatch):
     return schedules.main
 
 
+@pytest.mark.slow
 def test_it_trains_nine_times_and_draws_three_pictures(main, tmp_path, capsys):
     main(["--dataset", "digits", "--epochs", "4", "--output", str(tmp_path)])
     assert sorted(path.name for path in (tmp_path / "schedules").iterdir()) == [

@@ -116,7 +116,11 @@ def test_bad_options_of_the_parser(train, arguments, message, capsys):
     ("options", "layer", "accuracy"),
     [
         (["--model", "res_mlp", "--units", "64", "--blocks", "2"], "block_2", 0.85),
-        (["--model", "lstm", "--units", "48"], "hidden_1", 0.6),
+        (
+            ["--model", "lstm", "--units", "48", "--learning-rate", "0.01"],
+            "hidden_1",
+            0.8,
+        ),
     ],
 )
 def test_other_builders(train, arrays, tmp_path, options, layer, accuracy):

@@ -255,11 +255,18 @@ def test_a_student_learns_what_its_teacher_predicts(tmp_path):
         ([mlp((2,), 2), mlp((3,), 2)], "one input shape, output shape and input"),
         ([mlp((2,), 2), mlp((2,), 3)], r"Received: models=\[\(\(None, 2\), \(None, 2"),
         ([keras.Sequential([keras.layers.Dense(1)])], "functional or sequential"),
+        ([mlp((2,), 1)] * 2, r"a logit for each class.*\n.*`task='regression'`"),
     ],
 )
 def test_bad_models(models, message):
     with pytest.raises(ValueError, match=message):
         ensemble.average(models)
+
+
+def test_one_output_cannot_be_distilled():
+    models = {"teacher": mlp((2,), 1), "student": mlp((2,), 2)}
+    with pytest.raises(ValueError, match="`teacher`. Expected models with a logit for"):
+        ensemble.distiller(**models)
 
 
 def test_weights_of_other_shapes():

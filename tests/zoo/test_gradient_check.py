@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from zoo import mlp
+from zoo import lstm, mlp
 from zoo.differentiation import weight_gradients
 from zoo.gradient_check import check_gradients
 
@@ -94,6 +94,7 @@ def test_it_finds_a_factor_in_a_custom_gradient(factor, verdict):
             "activation": keras.layers.LeakyReLU(negative_slope=0.1),
             "normalization": "layer",
         },
+        {"activation": "tanh", "drop_connect": 0.3},
     ],
 )
 def test_correct_models_are_right(settings):
@@ -104,6 +105,15 @@ def test_correct_models_are_right(settings):
     report = check_gradients(model, x, y, sample_weight=weights, samples=8)
     assert report.verdict == "right"
     assert report.error < 1e-7
+
+
+def test_tied_embeddings_are_right():
+    options = {"vocabulary_size": 9, "units": (4,), "embedding_size": 3}
+    model = lstm((6,), 9, return_sequences=True, tie_embeddings=True, **options)
+    model.compile("adam", CROSS_ENTROPY)
+    ids = np.random.default_rng(0).integers(2, 9, (3, 6))
+    report = check_gradients(model, ids, np.roll(ids, -1, axis=1), samples=5)
+    assert (report.verdict, report.kinks) == ("right", 0)
 
 
 def test_recurrent_layers_and_tokens():

@@ -337,6 +337,7 @@ def test_a_saved_model_predicts_the_same_bits_in_a_new_process(tmp_path, run_pyt
         ({"units": "64"}, "`units`. Expected a sequence of integers"),
         ({"activation": "rellu"}, "`activation`. Expected a Keras name.*'rellu'"),
         ({"activation": 3}, "`activation`. Expected a Keras name"),
+        ({"activation": keras.layers.ReLU}, r"`activation`.*\nPass an instance: `ReLU"),
         ({"activation": not_registered}, r"can save.*\n.*register_keras_serializable"),
         ({"normalization": "group"}, "`normalization`. Expected one of None, 'batch'"),
         ({"dropout": 1.0}, r"`dropout`. Expected a float in \[0, 1\). Received"),

@@ -65,7 +65,8 @@ def load(
             with kerascope and needs no network: "digits", "diabetes".
         batch_size: Integer >= 1. Defaults to `128`.
         validation: Fraction of train that is held out where the dataset has no
-            validation split, in [0, 1). With 0 there is none. Defaults to `0.1`.
+            validation split, in [0, 1). With 0 there is none, not even the dataset's
+            own. Defaults to `0.1`.
         seed: Integer >= 0, of the order of the train split. Defaults to `0`.
         data_dir: Folder of prepared TFDS datasets. Defaults to `None`: what
             `TFDS_DATA_DIR` says, or `~/tensorflow_datasets`. Datasets that ship with

@@ -68,10 +68,9 @@ class DropConnect(keras.layers.Dense):
         # mean kernel, which is what dropout does, is the same in every call.
         kernel = self.kernel
         # In float32, since half precision rounds small rates.
-        dropped = keras.random.dropout(
-            ops.cast(kernel, "float32"), self.rate, seed=self.seed_generator
-        )
-        return ops.cast(dropped, kernel.dtype)
+        ones = ops.ones(kernel.shape, dtype="float32")
+        kept = keras.random.dropout(ones, self.rate, seed=self.seed_generator)
+        return kernel * ops.cast(kept, kernel.dtype)
 
     def get_config(self):
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}

@@ -48,7 +48,8 @@ class LogMeanProbability(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape):
-        if not input_shape or isinstance(input_shape[0], int | None):
+        is_list = input_shape and not isinstance(input_shape[0], int | None)
+        if not is_list or len({tuple(shape) for shape in input_shape}) > 1:
             raise invalid_argument(
                 "inputs", "a list of tensors of one shape", input_shape
             )

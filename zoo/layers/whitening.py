@@ -1,6 +1,6 @@
 """Preprocessing that decorrelates the columns of a table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import keras
 import numpy as np
@@ -66,8 +66,9 @@ class Whitening(keras.layers.Layer):
         """Reads mean and covariance, in float64.
 
         Args:
-            data: Array or tensor of shape `(examples, columns)`, or an iterable of
-                batches of such, as `data.train`; of batches `(x, y)` it takes `x`.
+            data: Array, tensor or data frame of shape `(examples, columns)`, or an
+                iterable of batches of such, as `data.train`; of batches `(x, y)` it
+                takes `x`.
 
         Raises:
             ValueError: If `data` is empty, no table, or not finite.
@@ -79,19 +80,22 @@ class Whitening(keras.layers.Layer):
             expected = f"a table of {self.mean.shape[0]} columns, as before"
             raise invalid_argument("data", expected, mean.shape)
         self.mean.assign(mean)
-        self.matrix.assign(self._whitening_matrix(covariance))
+        self.matrix.assign(self._whitening_matrix(mean, covariance))
         self.is_adapted = True
 
-    def _whitening_matrix(self, covariance: np.ndarray) -> np.ndarray:
+    def _whitening_matrix(self, mean: np.ndarray, covariance: np.ndarray):
         variances, directions = np.linalg.eigh(covariance)
         variances, directions = variances[::-1], directions[:, ::-1]
         # Eigenvectors have no sign of their own: the largest entry is made positive,
         # so that every machine has the same.
         largest = np.abs(directions).argmax(axis=0)
         directions = directions * np.sign(directions[largest, range(len(largest))])
-        # Data that comes in float32 varies by its rounding where it does not vary.
-        noise = len(variances) * np.finfo("float32").eps ** 2 * variances[0]
-        varies = variances > noise
+        # Data that comes in float32 varies by its rounding where it does not vary, and
+        # eigenvalues by that of float64.
+        squares = mean**2 + np.diag(covariance)
+        rounding = np.finfo("float32").eps ** 2 * (squares @ directions**2)
+        rounding += len(mean) * np.finfo("float64").eps * variances[0]
+        varies = variances > rounding
         scale = np.where(varies, variances + self.epsilon, 1.0) ** -0.5
         matrix = directions * scale
         return matrix @ directions.T if self.method == "zca" else matrix
@@ -139,11 +143,15 @@ def _check_table(shape) -> None:
 
 def _tables(data) -> Iterator[np.ndarray]:
     """Yields the tables in `data` in float64."""
-    is_array = isinstance(data, np.ndarray) or ops.is_tensor(data)
+    is_array = hasattr(data, "__array__") or ops.is_tensor(data)
+    if not is_array and (isinstance(data, str) or not isinstance(data, Iterable)):
+        expected = "an array or data frame, or an iterable of batches"
+        raise invalid_argument("data", expected, data)
     for batch in [data] if is_array else data:
         x = batch[0] if isinstance(batch, tuple | list) else batch
-        _check_table(x.shape)
-        rows = ops.convert_to_numpy(x).astype("float64")
+        rows = ops.convert_to_numpy(x) if ops.is_tensor(x) else np.asarray(x)
+        _check_table(rows.shape)
+        rows = rows.astype("float64")
         if not np.isfinite(rows).all():
             raise ValueError(
                 "Cannot whiten these inputs. Expected finite numbers. Received: NaN or "

@@ -26,6 +26,7 @@ class MulticlassHinge(keras.losses.Loss):
 
     Call arguments:
         y_true: Class labels, integers of shape `(batch, ...)` or `(batch, ..., 1)`.
+            They are not checked: a label outside the classes has no right score.
         y_pred: Scores (logits) of shape `(batch, ..., classes)`.
 
     Raises:

@@ -1,5 +1,6 @@
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.decomposition import PCA
 
@@ -73,6 +74,20 @@ def test_directions_that_do_not_vary_keep_scale_one(method, epsilon):
     other = x[:1] + np.array([[0, 0, 0, 1, 0]], "float32")  # a value never seen
     moved = to_numpy(layer(other)) - to_numpy(layer(x[:1]))
     assert np.linalg.norm(moved) == pytest.approx(1, rel=1e-3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_columns_of_very_different_scale_are_all_whitened(method):
+    x = correlated(columns=2) * np.array([1e6, 0.1])
+    np.testing.assert_allclose(covariance(whiten(x, method)), np.eye(2), atol=2e-2)
+
+
+def test_a_data_frame():
+    x = correlated()
+    frame = pd.DataFrame(x, columns=list("abcd"))
+    layer = Whitening()
+    layer.adapt(frame)
+    np.testing.assert_array_equal(to_numpy(layer(x)), to_numpy(adapted(x)(x)))
 
 
 def test_one_row_and_a_constant_table():
@@ -155,6 +170,8 @@ def test_images_are_refused():
         ([], "empty table. Expected at least one row"),
         (np.array([[1.0, np.nan]]), "Expected finite numbers"),
         (np.ones(3), "Expected a table"),
+        (None, "`data`. Expected an array or data frame"),
+        ("table.csv", "`data`. Expected an array or data frame"),
     ],
 )
 def test_bad_data(data, message):
