@@ -2,6 +2,8 @@
 
 import contextlib
 
+import keras
+
 
 @contextlib.contextmanager
 def patched(target, **attributes):
@@ -33,3 +35,17 @@ def begin_step(model, callbacks: list):
     """Lets all callbacks begin their part of the step."""
     for callback in callbacks:
         callback.begin_step(updating_optimizer(model))
+
+
+def make_variable(model, value, dtype: str) -> keras.Variable:
+    """Returns a new variable for the step, which neither is trained nor saved."""
+    # TensorFlow's strategies want variables that are made in their scope.
+    strategy = getattr(model, "distribute_strategy", None)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        return keras.Variable(
+            value,
+            dtype=dtype,
+            trainable=False,
+            autocast=False,
+            aggregation="only_first_replica",
+        )
