@@ -1,6 +1,5 @@
 """One look into the optimizer's part of a step, in tensors."""
 
-import keras
 import numpy as np
 from keras import ops
 

@@ -62,7 +62,8 @@ def sample_of(epoch: int, marks, numbers, counts=None) -> Sample:
         counts: Array `(variables, NUM_BINS)` by sign and exponent. Defaults to
             `None`.
     """
-    figures = dict(zip(FIGURES, numbers[LEADING:].reshape(len(FIGURES), -1)))
+    columns = numbers[LEADING:].reshape(len(FIGURES), -1)
+    figures = dict(zip(FIGURES, columns, strict=True))
     histogram = {} if counts is None else _fold(counts)
     return Sample(
         step=int(marks[0]),

@@ -35,9 +35,7 @@ class TrainFunction:
         self._announced = False
         self.observation = Observation(model, backend)
         # Traced at the first call, when the callbacks are complete.
-        self._function = backend.make_function(
-            model, self._callbacks, self.observation
-        )
+        self._function = backend.make_function(model, self._callbacks, self.observation)
         model.train_function = self
 
     @classmethod
