@@ -46,7 +46,15 @@ print("works")
 
 
 @pytest.mark.parametrize(
-    "package", ["zoo", "zoo.datasets", "callbacks", "callbacks.schedules", "tuning"]
+    "package",
+    [
+        "zoo",
+        "zoo.datasets",
+        "zoo.layers",
+        "callbacks",
+        "callbacks.schedules",
+        "tuning",
+    ],
 )
 def test_every_exported_name_is_there_and_documented(package):
     module = importlib.import_module(package)

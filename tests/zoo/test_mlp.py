@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from zoo import mlp
+from zoo.token_shape import TokenShape
 
 to_numpy = keras.ops.convert_to_numpy
 
@@ -238,6 +239,7 @@ def test_a_saved_model_predicts_the_same_bits_in_a_new_process(tmp_path, run_pyt
     [
         ({"input_shape": 3}, "`input_shape`. Expected a tuple of integers >= 1"),
         ({"input_shape": (None, 3)}, "`input_shape`. Expected a tuple of integers"),
+        ({"input_shape": TokenShape((9,))}, r"numbers. Received.*\n.*embed them"),
         ({"num_outputs": 0}, "`num_outputs`. Expected an integer >= 1"),
         ({"units": (0,)}, r"`units`. Expected a sequence .*Received: units=\(0,\)"),
         ({"units": 5}, r"`units`.*\nOne hidden layer is `units=\(5,\)`"),

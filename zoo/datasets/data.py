@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import keras
 import numpy as np
 
+from ..token_shape import TokenShape
 from .order import Order
 
 TASKS = ("classification", "regression", "language_model")
@@ -56,7 +57,9 @@ class Data:
         self.test = datasets.get("test")
         self.sizes = sizes
         self.order = order
-        self.input_shape = input_shape
+        self.input_shape = tuple(input_shape)
+        if vocabulary is not None:
+            self.input_shape = TokenShape(input_shape)
         self.num_outputs = num_outputs
         self.task = task
         self.class_names = class_names

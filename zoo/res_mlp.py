@@ -1,0 +1,167 @@
+"""Residual multilayer perceptrons."""
+
+from collections.abc import Sequence
+
+import keras
+
+from . import parts
+from .arguments import check_choice, check_fraction, check_integer
+from .layers import StochasticDepth
+
+RESIDUAL_INITS = ("zero", "scaled", "none")
+
+
+def res_mlp(
+    input_shape: Sequence[int],
+    num_outputs: int,
+    *,
+    units: int = 256,
+    num_blocks: int = 4,
+    block_units: int | None = None,
+    activation: str | keras.layers.Layer = "relu",
+    kernel_initializer="auto",
+    kernel_regularizer=None,
+    normalization: str | None = "batch",
+    residual_init: str = "zero",
+    dropout: float = 0.0,
+    residual_dropout: float = 0.0,
+    input_dropout: float = 0.0,
+    stochastic_depth: float = 0.0,
+    preprocessing: keras.layers.Layer | None = None,
+    augmentation: keras.layers.Layer | None = None,
+    postprocessing: keras.layers.Layer | None = None,
+    name: str = "res_mlp",
+) -> keras.Model:
+    """Builds a residual multilayer perceptron that ends in logits.
+
+    The architecture is the ResNet of Gorishniy et al. (2021, "Revisiting Deep
+    Learning Models for Tabular Data", section 3.2), with pre-activation blocks and
+    identity skips (He et al., 2016). A linear layer, `stem`, brings the inputs to
+    `units` values. Block `i` adds to them a branch of `block_i_normalization`,
+    `block_i_hidden`, `block_i_activation`, `block_i_dropout`, `block_i_output`,
+    `block_i_residual_dropout` and `block_i_stochastic_depth`; the sum is called
+    `block_i`. `final_normalization`, `final_activation` and the linear `head`, which
+    starts near zero and computes in float32, follow. What is not asked for is not
+    there. With `num_blocks=0` it is an MLP with one hidden layer.
+
+    By default every branch ends in a layer of zeros, so that the model starts as the
+    one without blocks, whatever its depth, and 64 blocks train as surely as 4.
+
+    Args:
+        input_shape: Shape of one example, without the batch dimension; it is
+            flattened inside the model.
+        num_outputs: Integer >= 1: classes (two for a binary problem) or targets.
+        units: Integer >= 1, width of the skip connection. Defaults to `256`.
+        num_blocks: Integer >= 0. Defaults to `4`.
+        block_units: Units of the hidden layer in each block, an integer >= 1.
+            Defaults to `None`: as many as `units`.
+        activation: Keras name of an activation, a registered function, or an
+            activation layer, of which every block gets a copy. Defaults to `"relu"`.
+        kernel_initializer: Keras initializer of the blocks' hidden layers. Defaults
+            to `"auto"`: He for ReLU and its relatives, LeCun for SELU, else Glorot.
+            Biases start at zero.
+        kernel_regularizer: Keras regularizer of all kernels. Defaults to `None`.
+        normalization: "batch", "layer" or `None`. Defaults to `"batch"`.
+        residual_init: How the last layer of each branch starts. "zero": at zero.
+            "scaled": LeCun's deviation, divided by the square root of `num_blocks`,
+            so that all branches together add as much variance as one. "none":
+            LeCun's deviation; the variance then doubles with each block wherever
+            normalization does not undo it. Defaults to `"zero"`.
+        dropout: Fraction of the blocks' hidden units that is dropped, in [0, 1).
+            Defaults to `0.0`.
+        residual_dropout: Fraction of each branch's outputs that is dropped, in
+            [0, 1). Defaults to `0.0`.
+        input_dropout: Fraction of the inputs that is dropped, in [0, 1). Defaults to
+            `0.0`.
+        stochastic_depth: Probability, in [0, 1), that an example skips the last
+            block in training; it rises linearly with depth to this value. Defaults
+            to `0.0`.
+        preprocessing: Layer that the inputs pass first, as `data.normalization()`.
+            Defaults to `None`.
+        augmentation: Layer that varies the raw inputs in training and leaves them
+            alone at inference, as `keras.layers.RandomTranslation`; several go in a
+            `keras.Sequential`. Defaults to `None`.
+        postprocessing: Layer that the outputs pass last, as `data.denormalization()`
+            of a regression. Defaults to `None`.
+        name: Name of the model. Defaults to `"res_mlp"`.
+
+    Returns:
+        An uncompiled functional `keras.Model`: float inputs of shape
+        `(batch, *input_shape)` to float32 logits of shape `(batch, num_outputs)`.
+
+    Raises:
+        ValueError: If an argument is invalid.
+
+    Example:
+
+    >>> from zoo import res_mlp
+    >>> model = res_mlp((28, 28, 1), 10, units=128, num_blocks=2)
+    >>> model.get_layer("block_2").output.shape
+    (None, 128)
+    """
+    input_shape = parts.check_vector_shape("input_shape", input_shape)
+    num_outputs = check_integer("num_outputs", num_outputs, minimum=1)
+    units = check_integer("units", units, minimum=1)
+    num_blocks = check_integer("num_blocks", num_blocks, minimum=0)
+    if block_units is None:
+        block_units = units
+    block_units = check_integer("block_units", block_units, minimum=1)
+    check_choice("normalization", normalization, (None, *parts.NORMALIZATIONS))
+    check_choice("residual_init", residual_init, RESIDUAL_INITS)
+    check_fraction("dropout", dropout)
+    check_fraction("residual_dropout", residual_dropout)
+    check_fraction("input_dropout", input_dropout)
+    check_fraction("stochastic_depth", stochastic_depth)
+    parts.check_layer("preprocessing", preprocessing)
+    parts.check_layer("augmentation", augmentation)
+    parts.check_layer("postprocessing", postprocessing)
+    activation = parts.activation_layer(activation)
+    kernel_initializer = parts.get_initializer(kernel_initializer, activation)
+    kernel_regularizer = parts.get_regularizer(kernel_regularizer)
+    last_initializer = _last_initializer(residual_init, num_blocks)
+
+    def dense(x, size, initializer, name):
+        return keras.layers.Dense(
+            size,
+            kernel_initializer=parts.clone_initializer(initializer),
+            kernel_regularizer=kernel_regularizer,
+            name=name,
+        )(x)
+
+    def branch(x, block, skipped):
+        x = parts.normalize(x, normalization, f"{block}_normalization")
+        x = dense(x, block_units, kernel_initializer, f"{block}_hidden")
+        x = parts.copy_layer(activation, f"{block}_activation")(x)
+        if dropout:
+            x = keras.layers.Dropout(dropout, name=f"{block}_dropout")(x)
+        x = dense(x, units, last_initializer, f"{block}_output")
+        if residual_dropout:
+            layer = keras.layers.Dropout(
+                residual_dropout, name=f"{block}_residual_dropout"
+            )
+            x = layer(x)
+        if skipped:
+            x = StochasticDepth(skipped, name=f"{block}_stochastic_depth")(x)
+        return x
+
+    inputs = keras.Input(input_shape, name="input")
+    x = parts.flat_features(inputs, augmentation, preprocessing, input_dropout)
+    x = dense(x, units, keras.initializers.LecunNormal(), "stem")
+    for index in range(1, num_blocks + 1):
+        block = f"block_{index}"
+        added = branch(x, block, skipped=stochastic_depth * index / num_blocks)
+        x = keras.layers.Add(name=block)([x, added])
+    x = parts.normalize(x, normalization, "final_normalization")
+    x = parts.copy_layer(activation, "final_activation")(x)
+    outputs = parts.head(x, num_outputs, kernel_regularizer)
+    if postprocessing is not None:
+        outputs = postprocessing(outputs)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def _last_initializer(residual_init: str, num_blocks: int):
+    """Returns how the last layer of each branch starts."""
+    if residual_init == "zero":
+        return keras.initializers.Zeros()
+    scale = 1 / num_blocks if residual_init == "scaled" and num_blocks else 1.0
+    return keras.initializers.VarianceScaling(scale)
