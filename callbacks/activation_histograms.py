@@ -10,6 +10,7 @@ import numpy as np
 from keras.src.backend import get_keras_mask
 
 from zoo.arguments import check_integer, invalid_argument
+from zoo.differentiation import unchanged_state
 from zoo.initializers import activation_name
 
 from .event_log import EventLog, check_log_dir
@@ -270,10 +271,9 @@ def _outputs_of_layers(model, sample) -> list:
     """
     found = []
     with contextlib.ExitStack() as stack:
-        # Nothing that a layer would assign at inference is to be kept.
         for name, layer in _layers_within(model):
             stack.enter_context(patched(layer, call=_recording(name, layer, found)))
-        stack.enter_context(keras.StatelessScope())
+        stack.enter_context(unchanged_state())
         model(sample, training=False)
     names = unique(name for name, *_ in found)
     return [
