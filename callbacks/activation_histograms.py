@@ -10,7 +10,7 @@ import numpy as np
 from keras.src.backend import get_keras_mask
 
 from zoo.arguments import check_integer, invalid_argument
-from zoo.differentiation import unchanged_state
+from zoo.differentiation import compile_function
 from zoo.initializers import activation_name
 
 from .event_log import EventLog, check_log_dir
@@ -102,26 +102,28 @@ class ActivationHistograms(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self._passes = []
         self._log = None if self.log_dir is None else EventLog(self.log_dir)
-        self._step = self._batch = 0
-        self._epochs = None
+        self._step = 0
+        self._epochs = self._forward = None
 
     def on_epoch_begin(self, epoch, logs=None):
         # A model that is built by its first batch must draw its weights there.
         if self._epochs is None and self.model.built:
             self._record(epoch)
         self._epochs = epoch + 1
+        self._batch = None
 
     def on_train_batch_begin(self, batch, logs=None):
         self._batch = batch
 
     def on_epoch_end(self, epoch, logs=None):
-        at_once = self.model.steps_per_execution
-        last = self._batch + at_once
-        self._step += min(last, self.params["steps"] or last)
+        if self._batch is not None:
+            steps = self._batch + self.model.steps_per_execution
+            self._step += min(steps, self.params["steps"] or steps)
         if self._epochs % self.every_epochs == 0:
             self._record(self._epochs)
 
     def on_train_end(self, logs=None):
+        self._forward = None
         if self._log is not None:
             self._log.close()
             self._log = None
@@ -240,9 +242,9 @@ class ActivationHistograms(keras.callbacks.Callback):
         return [one.name for one in self._passes[-1][2]] if self._passes else []
 
     def _record(self, epoch: int):
-        answers = [
-            _measure(*found) for found in _outputs_of_layers(self.model, self.sample)
-        ]
+        if self._forward is None:
+            self._forward = _forward_pass(self.model)
+        answers = [_measure(*found) for found in self._forward(self.sample)]
         self._passes.append((self._step, epoch, answers))
         if self._log is not None:
             self._log_pass(answers)
@@ -262,24 +264,42 @@ class ActivationHistograms(keras.callbacks.Callback):
         self._log.flush()
 
 
-def _outputs_of_layers(model, sample) -> list:
-    """Passes a sample forward; returns what every layer gave, as NumPy arrays.
+def _forward_pass(model):
+    """Returns a function of a sample to what every layer gives for it.
 
-    Returns:
-        Tuples of name, layer, output and mask, in the order in which the layers
-        worked.
+    It is compiled once, and then gives tuples of name, layer, output and mask, in the
+    order in which the layers work, the last two as NumPy arrays.
     """
-    found = []
-    with contextlib.ExitStack() as stack:
-        for name, layer in _layers_within(model):
-            stack.enter_context(patched(layer, call=_recording(name, layer, found)))
-        stack.enter_context(unchanged_state())
-        model(sample, training=False)
-    names = unique(name for name, *_ in found)
-    return [
-        (name, layer, *_as_arrays(output))
-        for name, (_, layer, output) in zip(names, found, strict=True)
-    ]
+    layers = []
+
+    def forward(sample):
+        found = []
+        with contextlib.ExitStack() as stack:
+            for name, layer in _layers_within(model):
+                call = _recording(name, layer, found)
+                stack.enter_context(patched(layer, call=call))
+            model(sample, training=False)
+        names = unique(name for name, *_ in found)
+        layers[:] = zip(names, [layer for _, layer, _ in found], strict=True)
+        return [
+            (keras.ops.cast(tensor, "float32"), get_keras_mask(tensor))
+            for *_, tensor in found
+        ]
+
+    compiled = compile_function(forward, model.variables)
+
+    def outputs(sample) -> list:
+        tensors = compiled(sample)
+        return [
+            (name, layer, *map(_to_array, pair))
+            for (name, layer), pair in zip(layers, tensors, strict=True)
+        ]
+
+    return outputs
+
+
+def _to_array(tensor):
+    return None if tensor is None else keras.ops.convert_to_numpy(tensor)
 
 
 def _recording(name, layer, found):
@@ -289,7 +309,7 @@ def _recording(name, layer, found):
     def call(*args, **kwargs):
         output = own(*args, **kwargs)
         for tensor in keras.tree.flatten(output):
-            if keras.backend.is_float_dtype(tensor.dtype):
+            if tensor is not None and keras.backend.is_float_dtype(tensor.dtype):
                 found.append((name, layer, tensor))
         return output
 
@@ -308,12 +328,6 @@ def _layers_within(layer, path: str = "") -> list:
             for deeper in _layers_within(inner, f"{name}/"):
                 found.setdefault(id(deeper[1]), deeper)
     return list(found.values())
-
-
-def _as_arrays(tensor):
-    mask = get_keras_mask(tensor)
-    array = keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))
-    return array, None if mask is None else keras.ops.convert_to_numpy(mask)
 
 
 def _measure(name, layer, output, mask) -> Answers:

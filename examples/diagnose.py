@@ -196,7 +196,7 @@ def main(arguments=None):
 
     healthy = run("healthy")
     slow = run("rate / 100", optimizer=adam(RATE / 100))
-    fast = run("rate × 100", optimizer=adam(RATE * 100))
+    fast = run("rate x 100", optimizer=adam(RATE * 100))
     picture("rate", draw_ratios, (14, 4.6), [slow, healthy, fast], folder)
 
     sigmoids = run("eight layers of sigmoids", depth=8, activation="sigmoid")
@@ -208,7 +208,7 @@ def main(arguments=None):
     middle = run("Glorot's initial weights", activation="tanh")
     picture("saturated", draw_activations, (12, 7.5), [ends, middle], folder)
 
-    dying = run("rate × 30", optimizer=adam(RATE * 30))
+    dying = run("rate x 30", optimizer=adam(RATE * 30))
     picture("dying", draw_activations, (12, 7.5), [dying, healthy], folder)
 
     same = keras.initializers.Constant(0.01)

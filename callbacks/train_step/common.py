@@ -49,3 +49,10 @@ def make_variable(model, value, dtype: str) -> keras.Variable:
             autocast=False,
             aggregation="only_first_replica",
         )
+
+
+def choose(predicate, true_function, false_function):
+    """Calls one of two functions: inside of the step, where a tensor decides."""
+    if isinstance(predicate, bool):
+        return true_function() if predicate else false_function()
+    return keras.ops.cond(predicate, true_function, false_function)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from .common import begin_step, make_variable, patched
+from .common import begin_step, choose, make_variable, patched
 from .look import Look
 from .sample import NUM_BINS
 
@@ -83,11 +83,7 @@ def _observed(observation, optimizer, scope) -> dict:
         def plain():
             return *own(optimizer_values, gradients, old), records
 
-        new, state, records = (
-            jax.lax.cond(look.is_due, observed, plain)
-            if not isinstance(look.is_due, bool)
-            else (observed if look.is_due else plain)()
-        )
+        new, state, records = choose(look.is_due, observed, plain)
         values = [jnp.stack(look.next_clock()), *records]
         for update in zip(observation.step_variables(), values, strict=True):
             scope.add_update(update)

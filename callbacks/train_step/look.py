@@ -3,6 +3,7 @@
 import numpy as np
 from keras import ops
 
+from .common import choose
 from .sample import NUM_BINS
 
 
@@ -79,21 +80,18 @@ class Look:
         numbers = [ops.stack([rate, skipped])]
         numbers += [self._of_all(measure, tensors) for measure, tensors in figures]
         mark = ops.cast(ops.stack([self._step, self._number]), "int32")
-        rows = [mark, ops.concatenate(numbers)]
-        if not self._observation.has_counts:
-            return [self._put(*pair) for pair in zip(self.records, rows, strict=True)]
-        *records, counts = self.records
-        records = [self._put(*pair) for pair in zip(records, rows, strict=True)]
+        marks, numbers_so_far, *counts = self.records
+        records = [
+            self._put(marks, mark),
+            self._put(numbers_so_far, ops.concatenate(numbers)),
+        ]
 
         def counted():
             row = self._of_all(backend.count_exponents, gradients, (NUM_BINS,))
-            return self._put(counts, row)
+            return [self._put(*counts, row)]
 
-        return [*records, _cond(self._counts_are_due(), counted, lambda: counts)]
-
-    def _counts_are_due(self):
-        """Whether they are in a step that is: always, where all requests have them."""
-        return self._observation.is_due(self._number, counts=True)
+        counts_are_due = self._observation.is_due(self._number, counts=True)
+        return records + choose(counts_are_due, counted, lambda: counts)
 
     def _used_gradients(self) -> list:
         """The gradients as the weights would get them before any clipping."""
@@ -145,12 +143,6 @@ def _both(first, second):
     if isinstance(second, bool):
         return first if second else False
     return ops.logical_and(first, second)
-
-
-def _cond(predicate, true_function, false_function):
-    if isinstance(predicate, bool):
-        return true_function() if predicate else false_function()
-    return ops.cond(predicate, true_function, false_function)
 
 
 def _float32(tensor):

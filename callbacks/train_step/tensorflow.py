@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from .common import begin_step, make_variable, patched
+from .common import begin_step, choose, make_variable, patched
 from .look import Look
 from .sample import NUM_BINS
 
@@ -51,44 +51,29 @@ def _observed(observation, optimizer):
             observation.build(variables)
         # Mirrored variables cannot be assigned under a condition.
         is_mirrored = tf.distribute.has_strategy()
-        seen = _all_reduced(gradients) if is_mirrored else gradients
+        whole = _all_reduced(gradients) if is_mirrored else gradients
         clock = tf.unstack(tf.identity(observation.clock.value))
         records = [tf.identity(record.value) for record in observation.records]
-        look = Look(observation, optimizer, seen, variables, clock, records)
+        look = Look(observation, optimizer, whole, variables, clock, records)
 
-        def observed():
+        def measured():
             before = look.before()
             old = _values(look.known(variables))
             own(gradients, variables)
-            return look.record(before, old, _values(look.known(variables)))
+            return before, old, _values(look.known(variables))
+
+        def record():
+            _assign(observation.records, look.record(*measured()))
 
         if is_mirrored:
-            before = look.before()
-            old = _values(look.known(variables))
-            own(gradients, variables)
-            new = _values(look.known(variables))
-            records = _cond(
-                look.is_due,
-                lambda: look.record(before, old, new),
-                lambda: records,
-            )
+            seen = measured()
+            records = choose(look.is_due, lambda: look.record(*seen), lambda: records)
             _assign(observation.records, records)
-        else:
-            # The step in either branch: what is not observed costs nothing.
-            _cond(
-                look.is_due,
-                lambda: _assign(observation.records, observed()),
-                lambda: own(gradients, variables),
-            )
+        else:  # The optimizer in both branches: what is not seen costs nothing.
+            choose(look.is_due, record, lambda: own(gradients, variables))
         observation.clock.assign(tf.stack(look.next_clock()))
 
     return apply
-
-
-def _cond(predicate, true_function, false_function):
-    if isinstance(predicate, bool):
-        return true_function() if predicate else false_function()
-    return tf.cond(predicate, true_function, false_function)
 
 
 def _all_reduced(gradients):

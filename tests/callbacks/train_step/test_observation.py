@@ -514,3 +514,84 @@ def test_a_model_without_a_keras_optimizer():
     model.optimizer = object()
     with pytest.raises(ValueError, match="`optimizer`. Expected .*Received: .*object"):
         fit(model, [GradientHistograms()])
+
+
+def test_an_epoch_without_a_batch():
+    """As of a generator that has run out."""
+    model = make_model()
+    watching = monitors(1)
+    for callback in watching:
+        callback.set_model(model)
+        callback.set_params({"steps": 0, "epochs": 1})
+    model.make_train_function()
+    logs = {}
+    for callback in watching:
+        callback.on_train_begin()
+        callback.on_epoch_begin(0)
+        callback.on_epoch_end(0, logs)
+    assert np.isnan(logs["update_ratio"])
+    assert all(len(callback.to_frame()["step"].unique()) <= 1 for callback in watching)
+    for callback in watching:
+        callback.on_train_end()
+    fit(model, watching)
+    assert len(watching[0].to_frame()["step"].unique()) == STEPS
+
+
+DISTRIBUTED = """
+import numpy as np
+import keras
+from callbacks import ActivationHistograms, GradientHistograms, UpdateRatio
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+    device, = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(
+        device, [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+    scope = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope()
+else:
+    import jax
+    assert len(jax.devices()) == 2
+    scope = keras.distribution.DataParallel().scope()
+
+x = np.random.default_rng(0).standard_normal((24, 4)).astype("float32")
+with scope:
+    def fit(callbacks, optimizer):
+        dense = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
+        model = keras.Sequential([keras.Input((4,)), dense])
+        model.compile(optimizer, lambda y, output: output)
+        model.fit(x, np.zeros(24), batch_size=4, shuffle=False, verbose=0,
+                  callbacks=callbacks)
+        return model.get_weights()[0]
+
+    for optimizer in (
+        lambda: keras.optimizers.SGD(0.1),
+        lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1)),
+    ):
+        ratio, counts = UpdateRatio(1), GradientHistograms(2)
+        watched = fit([ratio, counts, ActivationHistograms(x)], optimizer())
+        np.testing.assert_array_equal(watched, fit([], optimizer()))
+        norms = np.linalg.norm(x.reshape(6, 4, 4).mean(axis=1), axis=1)
+        info = ratio.ratio_info()
+        np.testing.assert_array_equal(info["step"], np.arange(6))
+        np.testing.assert_allclose(info["gradient_norm"][:, 0], norms, rtol=1e-5)
+        np.testing.assert_allclose(info["update_norm"][:, 0], 0.1 * norms, rtol=1e-4)
+        info = counts.histogram_info()
+        np.testing.assert_array_equal(info["step"], [0, 2, 4])
+        assert (info["counts"].sum(axis=(2, 3)) == 4).all()
+print("works")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BACKEND == "torch", reason="Keras has no distribution for PyTorch")
+def test_on_several_devices(run_python, root):
+    flags = "--xla_force_host_platform_device_count=2"
+    result = run_python(
+        "-c",
+        DISTRIBUTED,
+        PYTHONPATH=str(root),
+        XLA_FLAGS=flags,
+        CUDA_VISIBLE_DEVICES="",
+    )
+    assert result.stdout.endswith("works\n")
