@@ -18,7 +18,8 @@ class GradientHistograms(StepMonitor):
     to layer; dead units are zeros; a NaN is counted where it first appears. The
     gradients are those that trained the model, before the optimizer clips them, as
     summed over all replicas and divided by the loss scale. They are counted inside
-    the compiled step; the training is bit for bit what it is without.
+    the compiled step. Training stays what it is, bit for bit, unless a compiler fuses
+    the observed step differently, which changes the last bits of a step.
 
     A bin holds the magnitudes between two powers of 2, by sign. There are 96, from
     2**-64 to 2**32, of which the first and the last hold all beyond, too. Zeros are

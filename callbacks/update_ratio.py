@@ -20,8 +20,9 @@ class UpdateRatio(StepMonitor):
     far below a layer hardly learns, far above it is thrown about (Karpathy, "CS231n",
     2015, notes on "Ratio of weights:updates"). The updates are those that trained the
     model, with momentum, weight decay and clipping, and the gradients are those that
-    made them. They are reduced to norms inside the compiled step; the training is
-    bit for bit what it is without.
+    made them. They are reduced to norms inside the compiled step. Training stays what
+    it is, bit for bit, unless a compiler fuses the observed step differently, which
+    changes the last bits of a step.
 
     The logs and History have "update_ratio": the median over the kernels, and over
     the looks of the epoch. An epoch without a look repeats the last one; before the

@@ -49,7 +49,8 @@ class Observation:
         """Returns the variables that the step reads and assigns."""
         if not self.active:
             return []
-        self.build(self._model.trainable_variables)
+        if not self.records:
+            self.build(self._model.trainable_variables)
         return [self.clock, *self.records]
 
     def build(self, variables: list[keras.Variable]) -> None:
