@@ -65,10 +65,11 @@ class GradientHistograms(StepMonitor):
             Of shape `(looks,)`: "step", "epoch", "learning_rate" and "skipped". Of
             shape `(variables,)`: "variable", the paths, and "size". Of shape
             `(looks, variables)`: "norm" and "largest" (magnitude), NaN for a variable
-            without a gradient, "zeros" and "non_finite", numbers of entries. "log2",
+            without a gradient; "zeros" and "non_finite", numbers of entries. "log2",
             of shape (97,), are the edges of the bins. "counts", of shape
             `(looks, variables, 2, 96)`, are the numbers of entries, of the positive
-            ones and the negative ones.
+            ones and the negative ones. (The norm is a sum of squares in float32, to
+            which entries below 1e-19 add nothing; the counts have them.)
         """
         info = self._info()
         info["norm"] = self._array_of_all("gradient_norm")

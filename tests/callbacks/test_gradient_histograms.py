@@ -103,14 +103,14 @@ def test_one_look_can_be_drawn():
 
 def test_the_plot_of_norms_goes_by_depth():
     model = keras.Sequential([keras.Input((4,))])
-    for _ in range(30):
+    for _ in range(15):
         model.add(keras.layers.Dense(4, activation="sigmoid"))
     model.compile("sgd", "mse")
     callback = GradientHistograms(1)
     model.fit(X, X, verbose=0, callbacks=[callback])
     ax = callback.plot_norms()
     (first,) = ax.lines
-    assert len(first.get_ydata()) == 30
+    assert len(first.get_ydata()) == 15
     assert first.get_ydata()[0] < 1e-6 * first.get_ydata()[-1]  # it vanishes
     assert first.get_label() == "step 0"
     assert len(callback.plot().axes) == 13  # twelve kernels and the colours

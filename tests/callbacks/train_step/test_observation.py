@@ -19,10 +19,10 @@ def make_model(optimizer="sgd", *, layers=(), **compiled):
     model = keras.Sequential(
         [
             keras.Input((5,)),
-            keras.layers.Dense(7, activation="tanh"),
+            keras.layers.Dense(7, activation="tanh", name="hidden"),
             keras.layers.Dropout(0.2, seed=3),
             *layers,
-            keras.layers.Dense(3),
+            keras.layers.Dense(3, name="head"),
         ]
     )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -88,17 +88,23 @@ OPTIMIZERS = {
         keras.optimizers.Adam(0.01), initial_scale=2.0**127
     ),
 }
-COMPILED = [{}, {"run_eagerly": True}]
+QUICK = ("sgd", "adamw clipped", "loss scale")  # the others run in CI
+SLOW = pytest.mark.slow
+COMPILED = [{"run_eagerly": True}]
 if BACKEND != "torch":
     COMPILED += [{"steps_per_execution": 4}, {"jit_compile": True}]
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+@pytest.mark.parametrize(
+    "optimizer",
+    [pytest.param(name, marks=() if name in QUICK else SLOW) for name in OPTIMIZERS],
+)
 def test_training_is_bit_for_bit_what_it_is_without(optimizer):
-    assert_same_training(optimizer, {})
+    assert_same_training(OPTIMIZERS[optimizer], {})
 
 
-@pytest.mark.parametrize("compiled", COMPILED[1:], ids=str)
+@pytest.mark.slow
+@pytest.mark.parametrize("compiled", COMPILED, ids=str)
 def test_so_it_is_however_it_is_compiled(compiled):
     assert_same_training(OPTIMIZERS["momentum"], compiled)
 
@@ -151,10 +157,7 @@ def test_gradients_are_those_of_the_loss():
     largest = [[np.abs(g).max() for g in gradients] for gradients in expected]
     np.testing.assert_allclose(info["largest"], largest, rtol=1e-5)
     assert info["variable"].tolist() == [
-        "dense/kernel",
-        "dense/bias",
-        "dense_1/kernel",
-        "dense_1/bias",
+        *("hidden/kernel", "hidden/bias", "head/kernel", "head/bias")
     ]
 
 
@@ -250,7 +253,7 @@ def test_accumulation_counts_the_steps_that_update(every):
 def test_a_scaled_loss_is_unscaled_and_its_skipped_steps_are_marked():
     sgd = keras.optimizers.SGD(0.1)
     scaled = keras.optimizers.LossScaleOptimizer(sgd, initial_scale=2.0**129 / 3)
-    info, histograms, _ = look(linear(scaled))
+    info, histograms, _ = look(linear(scaled), x=8 * X)
     skipped = info["skipped"]
     assert skipped[0]
     assert not skipped[-1]
@@ -259,7 +262,7 @@ def test_a_scaled_loss_is_unscaled_and_its_skipped_steps_are_marked():
     assert np.isnan(info["median"][skipped]).all()
     np.testing.assert_array_equal(info["update_norm"][skipped], 0)
     assert histograms["non_finite"][skipped].any(axis=1).all()
-    norms = np.linalg.norm(GRADIENTS, axis=1)[~skipped]
+    norms = 8 * np.linalg.norm(GRADIENTS, axis=1)[~skipped]
     np.testing.assert_allclose(info["gradient_norm"][~skipped].ravel(), norms, 1e-5)
     np.testing.assert_allclose(info["update_norm"][~skipped].ravel(), 0.1 * norms, 1e-5)
 
@@ -339,8 +342,7 @@ def test_variables_that_are_frozen_are_left_out():
     model = make_model()
     model.layers[0].trainable = False
     info, _, _ = look(model)
-    assert "dense/kernel" not in info["variable"]
-    assert "dense_1/kernel" in info["variable"]
+    assert info["variable"].tolist() == ["head/kernel", "head/bias"]
 
 
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")
@@ -415,16 +417,17 @@ def own_step_model():
 
     class Own(keras.Sequential):
         def train_step(self, *arguments):
+            logs = {"nothing": keras.ops.zeros(())}
             if BACKEND == "jax":
                 (weights, others, optimizer, metrics), _ = arguments
                 ones = [keras.ops.ones_like(w) for w in weights]
                 weights, optimizer = self.optimizer.stateless_apply(
                     optimizer, ones, weights
                 )
-                return {}, (weights, others, optimizer, metrics)
+                return logs, (weights, others, optimizer, metrics)
             ones = [keras.ops.ones_like(w) for w in self.trainable_weights]
             self.optimizer.apply(ones, self.trainable_weights)
-            return {}
+            return logs
 
     model = Own([keras.Input((5,)), keras.layers.Dense(1, use_bias=False)])
     model.compile(keras.optimizers.SGD(0.1), "mse")
@@ -446,7 +449,9 @@ def stops(model):
     return keras.callbacks.LambdaCallback(on_train_batch_end=stop)
 
 
-@pytest.mark.parametrize("end", ["error", "interrupt", "stop"])
+@pytest.mark.parametrize(
+    "end", ["error", *(pytest.param(end, marks=SLOW) for end in ("interrupt", "stop"))]
+)
 def test_the_optimizer_is_as_before_however_fit_ends(end, tmp_path):
     model = make_model("adam")
     fit(model, [])
@@ -520,8 +525,12 @@ def test_a_model_without_a_keras_optimizer():
     model.optimizer = None
     with pytest.raises(ValueError, match="`optimizer`. Expected a model that is"):
         fit(model, [UpdateRatio()])
-    model.optimizer = object()
-    with pytest.raises(ValueError, match="`optimizer`. Expected .*Received: .*object"):
+
+    class Foreign:
+        built = True
+
+    model.optimizer = Foreign()
+    with pytest.raises(ValueError, match="`optimizer`. Expected .*Received: .*Foreign"):
         fit(model, [GradientHistograms()])
 
 
