@@ -83,7 +83,10 @@ def _observed(observation, optimizer, scope) -> dict:
         def plain():
             return *own(optimizer_values, gradients, old), records
 
-        new, state, records = choose(look.is_due, observed, plain)
+        is_due = look.is_due
+        if not isinstance(is_due, jax.core.Tracer):  # as under `run_eagerly`
+            is_due = bool(is_due)
+        new, state, records = choose(is_due, observed, plain)
         values = [jnp.stack(look.next_clock()), *records]
         for update in zip(observation.step_variables(), values, strict=True):
             scope.add_update(update)

@@ -52,12 +52,22 @@ def arrays(variables):
     return [keras.ops.convert_to_numpy(variable) for variable in variables]
 
 
+class BeforeSteps(keras.callbacks.Callback):
+    """Calls a function of the batch before each step, when the model is as it is."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def on_train_batch_begin(self, batch, logs=None):
+        assert self.model is not None  # on JAX this brings the weights back
+        self.function(batch)
+
+
 def look(model, every=1, **arguments):
     """Fits, and returns what was recorded of it, and the weights before each step."""
     before = []
-    keep = keras.callbacks.LambdaCallback(
-        on_train_batch_begin=lambda batch, logs: before.append(model.get_weights())
-    )
+    keep = BeforeSteps(lambda batch: before.append(model.get_weights()))
     ratio, histograms = UpdateRatio(every), GradientHistograms(every)
     fit(model, [ratio, histograms, keep], **arguments)
     before.append(model.get_weights())
@@ -144,10 +154,8 @@ def test_where_a_compiler_fuses_differently_it_is_by_the_last_bits():
 def test_gradients_are_those_of_the_loss():
     model = make_model()
     expected = []
-    measure = keras.callbacks.LambdaCallback(
-        on_train_batch_begin=lambda batch, logs: expected.append(
-            arrays(weight_gradients(model, *_batch(batch)))
-        )
+    measure = BeforeSteps(
+        lambda batch: expected.append(arrays(weight_gradients(model, *_batch(batch))))
     )
     histograms = GradientHistograms(1)
     fit(model, [histograms, measure])
