@@ -44,8 +44,8 @@ TEXTS = {
         "A learning rate that is 100 times too small, and 100 times too large",
         "You see how far a step moves the weights, next to their size. Left of the "
         "middle it moves them a hundred times less than is usual, so training crawls; "
-        "right of it, it throws them about. Change the rate until the black line lies "
-        "in the green band, at about 1e-3.",
+        "right of it, the first steps throw them away and break the network. Change "
+        "the rate until the black line lies in the green band, at about 1e-3.",
     ),
     "vanishing": (
         "Vanishing gradients",
@@ -148,6 +148,7 @@ def draw_ratios(figure, runs):
         ax.label_outer()
         if ax is not axes[-1]:
             ax.get_legend().remove()
+    axes[0].set_ylim(1e-6, 3)
 
 
 def draw_norms(figure, runs):
@@ -213,7 +214,7 @@ def main(arguments=None):
 
     same = keras.initializers.Constant(0.01)
     alike = run("constant initial weights", kernel_initializer=same)
-    decay = keras.regularizers.L2(1e-3)
+    decay = keras.regularizers.L2(3e-3)
     smooth = run("with weight decay", depth=1, kernel_regularizer=decay)
     large = keras.initializers.RandomNormal(stddev=0.2)
     noisy = run("large initial weights", depth=1, kernel_initializer=large)

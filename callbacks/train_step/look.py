@@ -71,14 +71,13 @@ class Look:
         rate, skipped, gradients = before
         backend = self._observation.backend
         updates = [b - a for a, b in zip(old, new, strict=True)]
-        figures = (
-            (backend.norms, gradients),
-            (backend.norms, old),
-            (backend.norms, updates),
-            (backend.largest, gradients),
-        )
         numbers = [ops.stack([rate, skipped])]
-        numbers += [self._of_all(measure, tensors) for measure, tensors in figures]
+        numbers += [
+            self._of_all(backend.norms, tensors)
+            for tensors in (gradients, old, updates)
+        ]
+        if self._observation.has_counts:
+            numbers.append(self._of_all(backend.largest, gradients))
         mark = ops.cast(ops.stack([self._step, self._number]), "int32")
         marks, numbers_so_far, *counts = self.records
         records = [

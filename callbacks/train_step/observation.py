@@ -63,7 +63,8 @@ class Observation:
             return
         self.variables = list(variables)
         size = len(self.variables)
-        width = LEADING + size * len(FIGURES)
+        figures = len(FIGURES) if self.has_counts else len(FIGURES) - 1
+        width = LEADING + size * figures
         counts = size * NUM_BINS if self.has_counts else 0
         at_once = self._model.steps_per_execution
         self._rows = max(4, min(32, 2**18 // (width + counts)))

@@ -11,7 +11,8 @@ LOWEST, HIGHEST = -64, 32  # log2 of the magnitudes that have a bin of their own
 NUM_EXPONENTS, BIAS = 256, 127
 NUM_BINS = 2 * NUM_EXPONENTS  # positive numbers first
 
-# What a row has first, and what it then has for every variable.
+# What a row has first, and what it then has for every variable; the last only where
+# magnitudes are counted.
 LEADING = 2  # learning rate, whether the step was skipped
 FIGURES = ("gradient_norm", "weight_norm", "update_norm", "largest_gradient")
 
@@ -29,11 +30,12 @@ class Sample:
         gradient_norm: Norms of the gradients; NaN for a variable that has none.
         weight_norm: Norms of the weights before the step.
         update_norm: Norms of what the step added to the weights.
-        largest_gradient: Largest magnitudes of the gradients.
+        largest_gradient: Largest magnitudes of the gradients. `None`, as what follows,
+            where nobody asked for counts.
         counts: Entries of the gradients by sign and log2 of the magnitude, int32 of
             shape `(variables, 2, 96)`, the positive ones first: bin `i` counts
             magnitudes in [2**(i - 64), 2**(i - 63)), the first and the last one also
-            those beyond. `None` where nobody asked.
+            those beyond.
         zeros: Numbers of entries that are 0, or below 2**-126 and computed with as 0.
         non_finite: Numbers of entries that are infinite or NaN.
     """
@@ -46,7 +48,7 @@ class Sample:
     gradient_norm: np.ndarray
     weight_norm: np.ndarray
     update_norm: np.ndarray
-    largest_gradient: np.ndarray
+    largest_gradient: np.ndarray | None = None
     counts: np.ndarray | None = None
     zeros: np.ndarray | None = None
     non_finite: np.ndarray | None = None
@@ -62,8 +64,9 @@ def sample_of(epoch: int, marks, numbers, counts=None) -> Sample:
         counts: Array `(variables, NUM_BINS)` by sign and exponent. Defaults to
             `None`.
     """
-    columns = numbers[LEADING:].reshape(len(FIGURES), -1)
-    figures = dict(zip(FIGURES, columns, strict=True))
+    names = FIGURES[:-1] if counts is None else FIGURES
+    columns = numbers[LEADING:].reshape(len(names), -1)
+    figures = dict(zip(names, columns, strict=True))
     histogram = {} if counts is None else _fold(counts)
     return Sample(
         step=int(marks[0]),

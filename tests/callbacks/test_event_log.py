@@ -1,6 +1,7 @@
 """Event files, read back, and served by a real TensorBoard."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -89,16 +90,20 @@ def test_tensorboard_serves_them(logged):
     arguments = ("--logdir", folder, "--port", "0", "--load_fast", "false")
     server = subprocess.Popen(
         [sys.executable, "-c", command, *map(str, arguments)],
+        # It imports TensorFlow, which does not go together with PyTorch everywhere.
+        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
         stderr=subprocess.PIPE,
         text=True,
     )
     try:
+        lines = []
         for line in server.stderr:
+            lines.append(line)
             if "http://" in line:
                 address = line[line.index("http://") :].split()[0].rstrip("/")
                 break
         else:
-            pytest.fail("TensorBoard did not start")
+            pytest.fail(f"TensorBoard did not start: {lines[-5:]}")
         deadline = time.monotonic() + 120
         tags = {}
         while time.monotonic() < deadline:
