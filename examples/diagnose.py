@@ -42,10 +42,10 @@ WIDTH, DEPTH = 128, 4
 TEXTS = {
     "rate": (
         "A learning rate that is 100 times too small, and 100 times too large",
-        "You see how far a step moves the weights, next to their size. Left of the "
-        "middle it moves them a hundred times less than is usual, so training crawls; "
-        "right of it, the first steps throw them away and break the network. Change "
-        "the rate until the black line lies in the green band, at about 1e-3.",
+        "You see how far a step moves the weights, next to their size. On the left it "
+        "hardly moves them, so training crawls; on the right the first steps throw "
+        "them away and break the network. Change the rate until the black line lies "
+        "in the green band, at about 1e-3.",
     ),
     "vanishing": (
         "Vanishing gradients",
