@@ -73,8 +73,9 @@ class ActivationHistograms(keras.callbacks.Callback):
 
     Example:
 
-    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, "relu")])
-    >>> model.layers[0].set_weights([np.eye(2, 3), np.array([0.0, 0.0, -1.0])])
+    >>> layer = keras.layers.Dense(3, "relu", name="dense")
+    >>> model = keras.Sequential([keras.Input((2,)), layer])
+    >>> layer.set_weights([np.eye(2, 3), np.array([0.0, 0.0, -1.0])])
     >>> model.compile(keras.optimizers.SGD(0.0), "mse")
     >>> x, y = np.ones((8, 2)), np.ones((8, 3))
     >>> activations = ActivationHistograms(x)

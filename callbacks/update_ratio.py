@@ -49,7 +49,8 @@ class UpdateRatio(StepMonitor):
 
     Example:
 
-    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> layer = keras.layers.Dense(1, name="dense")
+    >>> model = keras.Sequential([keras.Input((2,)), layer])
     >>> model.compile(keras.optimizers.SGD(0.01), "mse")
     >>> ratio = UpdateRatio(every=2)
     >>> x, y = np.ones((8, 2)), np.ones((8, 1))
