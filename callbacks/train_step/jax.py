@@ -68,25 +68,22 @@ def _observed(observation, optimizer, scope) -> dict:
 
     def stateless_apply(optimizer_values, gradients, old):
         variables = optimizer._trainable_variables
-        clock, *records = map(scope.get_current_value, observation.step_variables())
+        clock, *rows = map(scope.get_current_value, observation.step_variables())
         mapping = list(zip(optimizer.variables, optimizer_values, strict=True))
         with keras.StatelessScope(mapping):
-            look = Look(observation, optimizer, gradients, variables, clock, records)
+            look = Look(observation, optimizer, gradients, variables, clock, rows)
 
-        def observed():
+        new, state = own(optimizer_values, gradients, old)
+
+        def record():
             with keras.StatelessScope(mapping):
                 before = look.before()
-            new, state = own(optimizer_values, gradients, old)
-            seen = look.known(old), look.known(new)
-            return new, state, look.record(before, *seen)
-
-        def plain():
-            return *own(optimizer_values, gradients, old), records
+            return look.record(before, look.known(old), look.known(new))
 
         is_due = look.is_due
         if not isinstance(is_due, jax.core.Tracer):  # as under `run_eagerly`
             is_due = bool(is_due)
-        new, state, records = choose(is_due, observed, plain)
+        records = choose(is_due, record, lambda: rows)
         values = [jnp.stack(look.next_clock()), *records]
         for update in zip(observation.step_variables(), values, strict=True):
             scope.add_update(update)
