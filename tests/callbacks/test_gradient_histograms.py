@@ -35,7 +35,7 @@ def recorded():
     return fit(GradientHistograms(1))
 
 
-@pytest.mark.parametrize("scale", [2.0**-70, 2.0**-20, 1.0, 2.0**40])
+@pytest.mark.parametrize("scale", [2.0**-70, 2.0**40])
 def test_counts_are_those_of_numpy(scale):
     info = fit(GradientHistograms(1), scale=scale).histogram_info()
     gradients = X.astype("float64") * scale
@@ -101,6 +101,7 @@ def test_one_look_can_be_drawn():
     plt.close("all")
 
 
+@pytest.mark.slow
 def test_the_plot_of_norms_goes_by_depth():
     model = keras.Sequential([keras.Input((4,))])
     for _ in range(15):

@@ -172,6 +172,7 @@ def test_the_plot_shows_every_kernel_the_median_and_the_band(recorded):
     plt.close("all")
 
 
+@pytest.mark.slow
 def test_many_kernels_have_no_legend_of_their_own():
     model = keras.Sequential([keras.Input((2,))])
     for _ in range(200):

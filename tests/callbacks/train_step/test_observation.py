@@ -98,7 +98,7 @@ OPTIMIZERS = {
         keras.optimizers.Adam(0.01), initial_scale=2.0**127
     ),
 }
-QUICK = ("sgd", "adamw clipped", "loss scale")  # the others run in CI
+QUICK = ("adamw clipped", "loss scale")  # the others run in CI
 SLOW = pytest.mark.slow
 COMPILED = [{"run_eagerly": True}]
 if BACKEND != "torch":
@@ -139,6 +139,7 @@ def _get(model, path):
     return model.weights if path == "weights" else model.optimizer.variables
 
 
+@SLOW
 def test_where_a_compiler_fuses_differently_it_is_by_the_last_bits():
     """As TensorFlow multiplies the gradient of a normalization and the rate."""
     weights = []
@@ -228,9 +229,11 @@ def _adam(decay=0.0, rate=0.1):
 @pytest.mark.parametrize(
     ("optimizer", "updates"),
     [
-        (lambda: keras.optimizers.SGD(0.1, momentum=0.9), _momentum()),
+        pytest.param(
+            *(lambda: keras.optimizers.SGD(0.1, momentum=0.9), _momentum()), marks=SLOW
+        ),
         (lambda: keras.optimizers.SGD(0.1, clipnorm=0.5), _clipped()),
-        (lambda: keras.optimizers.Adam(0.1), _adam()),
+        pytest.param(lambda: keras.optimizers.Adam(0.1), _adam(), marks=SLOW),
         (lambda: keras.optimizers.AdamW(0.1, weight_decay=0.5), _adam(decay=0.5)),
     ],
     ids=["momentum", "clipped", "adam", "adamw"],
@@ -244,7 +247,7 @@ def test_updates_are_those_of_the_algorithm(optimizer, updates):
     np.testing.assert_allclose(info["gradient_norm"].ravel(), norms, rtol=1e-5)
 
 
-@pytest.mark.parametrize("every", [1, 2])
+@pytest.mark.parametrize("every", [pytest.param(1, marks=SLOW), 2])
 def test_accumulation_counts_the_steps_that_update(every):
     optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)
     info, _, _ = look(linear(optimizer), every)
@@ -275,6 +278,7 @@ def test_a_scaled_loss_is_unscaled_and_its_skipped_steps_are_marked():
     np.testing.assert_allclose(info["update_norm"][~skipped].ravel(), 0.1 * norms, 1e-5)
 
 
+@SLOW
 def test_a_fixed_loss_scale_is_unscaled():
     info, _, _ = look(linear(keras.optimizers.SGD(0.1, loss_scale_factor=3.0)))
     norms = np.linalg.norm(GRADIENTS, axis=1)
@@ -304,7 +308,10 @@ def test_entries_of_every_kind_are_counted():
     assert counts[0][127:129].tolist() == [3, 1]
 
 
-@pytest.mark.parametrize("factor", [1e-30, 1.0, np.inf, np.nan])
+@pytest.mark.parametrize(
+    "factor",
+    [1e-30, np.nan, pytest.param(1.0, marks=SLOW), pytest.param(np.inf, marks=SLOW)],
+)
 def test_the_counts_sum_to_the_number_of_entries(factor):
     model = linear(keras.optimizers.SGD(0.0))
     x = X.copy()
@@ -330,6 +337,7 @@ def test_every_so_many_steps_over_the_epochs_of_a_fit():
     np.testing.assert_array_equal(ratio.ratio_info()["epoch"], [4, 4])
 
 
+@SLOW
 @pytest.mark.skipif(BACKEND == "torch", reason="PyTorch runs one step at once")
 def test_many_steps_at_once_are_all_recorded():
     model = make_model(steps_per_execution=150)
@@ -340,6 +348,7 @@ def test_many_steps_at_once_are_all_recorded():
     np.testing.assert_array_equal(histograms["epoch"], info["step"] // (35 * STEPS))
 
 
+@SLOW
 def test_more_steps_than_there_are_rows():
     info, _, _ = look(make_model(), epochs=15)
     np.testing.assert_array_equal(info["step"], np.arange(15 * STEPS))
