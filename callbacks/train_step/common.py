@@ -2,6 +2,8 @@
 
 import contextlib
 
+import keras
+
 
 @contextlib.contextmanager
 def patched(target, **attributes):
@@ -33,3 +35,24 @@ def begin_step(model, callbacks: list):
     """Lets all callbacks begin their part of the step."""
     for callback in callbacks:
         callback.begin_step(updating_optimizer(model))
+
+
+def make_variable(model, value, dtype: str) -> keras.Variable:
+    """Returns a new variable for the step, which neither is trained nor saved."""
+    # TensorFlow's strategies want variables that are made in their scope.
+    strategy = getattr(model, "distribute_strategy", None)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        return keras.Variable(
+            value,
+            dtype=dtype,
+            trainable=False,
+            autocast=False,
+            aggregation="only_first_replica",
+        )
+
+
+def choose(predicate, true_function, false_function):
+    """Calls one of two functions: inside of the step, where a tensor decides."""
+    if isinstance(predicate, bool):
+        return true_function() if predicate else false_function()
+    return keras.ops.cond(predicate, true_function, false_function)

@@ -1,25 +1,33 @@
 """The step where state is passed along: JAX."""
 
+import jax
+import jax.numpy as jnp
 import keras
+import numpy as np
 
-from .common import begin_step, patched
+from .common import begin_step, choose, make_variable, patched
+from .look import Look
+from .sample import NUM_BINS
 
 
-def make_function(model, callbacks: list):
+def make_function(model, callbacks: list, observation):
     """Returns a train function of the model in which callbacks take part.
 
-    The callbacks' variables go through the compiled step as a fifth part of Keras'
-    state, and come back to the variables without waiting for the values.
+    The callbacks' variables, and those of the observation, go through the compiled
+    step as a fifth part of Keras' state, and come back to the variables without
+    waiting for the values.
 
     Args:
         model: Compiled model.
         callbacks: List of callbacks, which may be filled until the first call.
+        observation: `Observation` of the steps, which may be asked for until then.
     """
     own_step = model.train_step
     own_shardings = model._get_state_sharding_spec
 
     def variables():
-        return [variable for call in callbacks for variable in call.step_variables()]
+        participants = [*callbacks, observation]
+        return [variable for one in participants for variable in one.step_variables()]
 
     def train_step(state, data):
         *state, values = state
@@ -30,8 +38,9 @@ def make_function(model, callbacks: list):
         ]
         with keras.StatelessScope(state_mapping=mapping) as scope:
             begin_step(model, callbacks)
+        with patched(model.optimizer, **_observed(observation, model.optimizer, scope)):
+            logs, state = own_step(tuple(state), data)
         values = [scope.get_current_value(variable) for variable in variables()]
-        logs, state = own_step(tuple(state), data)
         return logs, (*state, values)
 
     def shardings():
@@ -49,3 +58,69 @@ def make_function(model, callbacks: list):
         return logs, tuple(state)
 
     return train_function
+
+
+def _observed(observation, optimizer, scope) -> dict:
+    """Returns the optimizer's `stateless_apply`, observed, by its name."""
+    if not observation.active:
+        return {}
+    own = optimizer.stateless_apply
+
+    def stateless_apply(optimizer_values, gradients, old):
+        variables = optimizer._trainable_variables
+        clock, *rows = map(scope.get_current_value, observation.step_variables())
+        mapping = list(zip(optimizer.variables, optimizer_values, strict=True))
+        with keras.StatelessScope(mapping):
+            look = Look(observation, optimizer, gradients, variables, clock, rows)
+
+        new, state = own(optimizer_values, gradients, old)
+
+        def record():
+            with keras.StatelessScope(mapping):
+                before = look.before()
+            return look.record(before, look.known(old), look.known(new))
+
+        is_due = look.is_due
+        if not isinstance(is_due, jax.core.Tracer):  # as under `run_eagerly`
+            is_due = bool(is_due)
+        records = choose(is_due, record, lambda: rows)
+        values = [jnp.stack(look.next_clock()), *records]
+        for update in zip(observation.step_variables(), values, strict=True):
+            scope.add_update(update)
+        return new, state
+
+    return {"stateless_apply": stateless_apply}
+
+
+def make_clock(model):
+    """Returns a variable that counts steps, updates and rows."""
+    return make_variable(model, np.zeros(3, "int32"), "int32")
+
+
+def dense(gradient):
+    """Returns a gradient as a tensor, which it is."""
+    return gradient
+
+
+def norms(tensors: list):
+    """Returns the norm of every tensor."""
+    return jnp.sqrt(jnp.stack([_square_sum(tensor.ravel()) for tensor in tensors]))
+
+
+def _square_sum(tensor):
+    return jnp.vdot(tensor, tensor, precision="highest")
+
+
+def largest(tensors: list):
+    """Returns the largest magnitude of every tensor."""
+    return jnp.stack([jnp.max(jnp.abs(tensor)) for tensor in tensors])
+
+
+def count_exponents(tensors: list):
+    """Returns for every tensor how many entries have each sign and exponent."""
+    return jnp.stack([_count_exponents(tensor) for tensor in tensors])
+
+
+def _count_exponents(tensor):
+    bits = jax.lax.bitcast_convert_type(tensor.ravel(), jnp.uint32)
+    return jnp.zeros(NUM_BINS, "int32").at[bits >> 23].add(1)

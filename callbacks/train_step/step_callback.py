@@ -1,9 +1,8 @@
 """A callback of which a part runs inside the training step."""
 
-import contextlib
-
 import keras
 
+from .common import make_variable
 from .train_function import TrainFunction
 
 
@@ -49,17 +48,7 @@ class StepCallback(keras.callbacks.Callback):
 
     def make_step_variable(self, value, dtype: str) -> keras.Variable:
         """Returns a new scalar variable that `begin_step` may use."""
-        # TensorFlow's strategies want variables that are made in their scope.
-        strategy = getattr(self.model, "distribute_strategy", None)
-        with strategy.scope() if strategy else contextlib.nullcontext():
-            return keras.Variable(
-                value,
-                shape=(),
-                dtype=dtype,
-                trainable=False,
-                autocast=False,
-                aggregation="only_first_replica",
-            )
+        return make_variable(self.model, value, dtype)
 
     def on_train_begin(self, logs=None):
         self._train_function = TrainFunction.of(self.model, fit=self.params)

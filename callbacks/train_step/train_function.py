@@ -7,10 +7,9 @@ import keras
 from zoo.arguments import invalid_argument
 
 from .common import patched, updating_optimizer
+from .observation import Observation
 
-make_function = importlib.import_module(
-    f".{keras.backend.backend()}", package=__package__
-).make_function
+backend = importlib.import_module(f".{keras.backend.backend()}", package=__package__)
 
 
 class TrainFunction:
@@ -34,8 +33,9 @@ class TrainFunction:
         self._model = model
         self._own = model.train_function
         self._announced = False
+        self.observation = Observation(model, backend)
         # Traced at the first call, when the callbacks are complete.
-        self._function = make_function(model, self._callbacks)
+        self._function = backend.make_function(model, self._callbacks, self.observation)
         model.train_function = self
 
     @classmethod
@@ -74,4 +74,6 @@ class TrainFunction:
             return self._own(*args)
         self._announced = False
         with patched(updating_optimizer(self._model), **self._attributes):
-            return self._function(*args)
+            result = self._function(*args)
+        self.observation.after_call()
+        return result

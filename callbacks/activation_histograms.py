@@ -1,0 +1,406 @@
+"""What the units of a network answer to a fixed sample."""
+
+import contextlib
+import functools
+import os
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras.src.backend import get_keras_mask
+
+from zoo.arguments import check_integer, invalid_argument
+from zoo.differentiation import compile_function
+from zoo.initializers import activation_name
+
+from .event_log import EventLog, check_log_dir
+from .recorded import check_recorded, panels, save_record, spread
+from .step_monitor import unique
+from .train_step.common import patched
+
+NUM_BINS = 50
+RANGES = {
+    "hard_sigmoid": (0.0, 1.0),
+    "hard_tanh": (-1.0, 1.0),
+    "sigmoid": (0.0, 1.0),
+    "softmax": (0.0, 1.0),
+    "softsign": (-1.0, 1.0),
+    "tanh": (-1.0, 1.0),
+}
+MARGIN = 0.025  # of the range, at either end, within which a unit is saturated
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What one layer answered at one time; a unit is an index of the last axis."""
+
+    name: str
+    is_activation: bool
+    edges: np.ndarray  # of the bins
+    counts: np.ndarray  # entries by bin
+    mean: float
+    deviation: float
+    non_finite: int
+    unit_zeros: np.ndarray  # fractions of the sample, by unit
+    unit_saturated: np.ndarray  # the same; NaN for a range without ends
+
+
+class ActivationHistograms(keras.callbacks.Callback):
+    """Records histograms of what every layer gives for a fixed sample.
+
+    The sample passes forward through the model, as at inference, before the first
+    epoch and after every `every_epochs`. Bins are linear: over the activation's own
+    range where it has ends, which shows whether tanh fills [-1, 1] or piles up at the
+    ends, else over the values that came. Recorded are all layers with a float output,
+    those inside of other models and layers too, once for every place where a layer is
+    used; but not what runs inside of a recurrent layer. Steps that are masked are left
+    out.
+
+    A unit is an index of the last axis (of the channels, for images whose channels
+    come first). It is dead if it is zero on the whole sample; saturated if it is within
+    2.5 % of the range of an end on at least half of the sample.
+
+    Args:
+        sample: Inputs of the model, as `model(sample)` takes them: an array with a
+            batch dimension, or a list or dict of them; some hundred examples do.
+        every_epochs: Integer >= 1: pass the sample after every so many epochs.
+            Defaults to `1`.
+        log_dir: Folder of event files for TensorBoard: histograms `activation/...`,
+            scalars `dead_units/...` and `saturated_units/...`. Defaults to `None`.
+
+    Raises:
+        ValueError: If an argument is invalid.
+
+    Example:
+
+    >>> layer = keras.layers.Dense(3, "relu", name="dense")
+    >>> model = keras.Sequential([keras.Input((2,)), layer])
+    >>> layer.set_weights([np.eye(2, 3), np.array([0.0, 0.0, -1.0])])
+    >>> model.compile(keras.optimizers.SGD(0.0), "mse")
+    >>> x, y = np.ones((8, 2)), np.ones((8, 3))
+    >>> activations = ActivationHistograms(x)
+    >>> history = model.fit(x, y, verbose=0, callbacks=[activations])
+    >>> frame = activations.to_frame()
+    >>> frame[["epoch", "layer"]].values.tolist()
+    [[0, 'dense'], [1, 'dense']]
+    >>> frame["dead"].round(3).tolist()
+    [0.333, 0.333]
+    """
+
+    def __init__(
+        self,
+        sample,
+        every_epochs: int = 1,
+        *,
+        log_dir: str | os.PathLike | None = None,
+    ):
+        super().__init__()
+        self.sample = _check_sample(sample)
+        self.every_epochs = check_integer("every_epochs", every_epochs, minimum=1)
+        self.log_dir = check_log_dir(log_dir)
+        self._passes: list[tuple[int, int, list[Answers]]] = []
+
+    def on_train_begin(self, logs=None):
+        self._passes = []
+        self._log = None if self.log_dir is None else EventLog(self.log_dir)
+        self._step = 0
+        self._epochs = self._forward = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # A model that is built by its first batch must draw its weights there.
+        if self._epochs is None and self.model.built:
+            self._record(epoch)
+        self._epochs = epoch + 1
+        self._batch = None
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._batch = batch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._batch is not None:
+            steps = self._batch + self.model.steps_per_execution
+            self._step += min(steps, self.params["steps"] or steps)
+        if self._epochs % self.every_epochs == 0:
+            self._record(self._epochs)
+
+    def on_train_end(self, logs=None):
+        self._forward = None
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    def activation_info(self) -> dict:
+        """Returns all that is recorded, as NumPy arrays.
+
+        Returns:
+            Of shape `(passes,)`: "step" and "epoch", both as numbers of those that had
+            been trained. Of shape `(layers,)`: "layer", the names. Of shape
+            `(passes, layers)`: "mean" and "deviation" of the finite entries,
+            "non_finite", the number of the others, "zeros", the fraction of entries
+            that are zero, and of units "dead" and "saturated", as fractions (NaN for a
+            range without ends). Of shapes `(passes, layers, 51)` and
+            `(passes, layers, 50)`: "edges" of the bins, and "counts". For every layer
+            "unit_zeros/<layer>" and "unit_saturated/<layer>", of shape
+            `(passes, units)`: the fraction of the sample on which a unit is so.
+        """
+        names = self._layers()
+        rows = [answers for _, _, answers in self._passes]
+        info = {
+            "step": np.array([step for step, _, _ in self._passes], dtype="int64"),
+            "epoch": np.array([epoch for _, epoch, _ in self._passes], dtype="int64"),
+            "layer": np.array(names, dtype=str),
+        }
+        figures = {
+            "mean": lambda one: one.mean,
+            "deviation": lambda one: one.deviation,
+            "non_finite": lambda one: one.non_finite,
+            "zeros": lambda one: one.unit_zeros.mean(),
+            "dead": lambda one: (one.unit_zeros == 1).mean(),
+            "saturated": lambda one: _saturated(one.unit_saturated),
+            "edges": lambda one: one.edges,
+            "counts": lambda one: one.counts,
+        }
+        for figure, measure in figures.items():
+            info[figure] = np.array([[measure(one) for one in row] for row in rows])
+        for place, name in enumerate(names):
+            for figure in ("unit_zeros", "unit_saturated"):
+                units = [getattr(row[place], figure) for row in rows]
+                info[f"{figure}/{name}"] = np.array(units)
+        return info
+
+    def to_frame(self):
+        """Returns a `pandas.DataFrame`: a row for every pass and layer.
+
+        Columns: step and epoch (trained so far), layer, mean, deviation, non_finite
+        (number of entries), zeros (fraction of entries), dead and saturated (fractions
+        of units).
+        """
+        import pandas as pd
+
+        info = self.activation_info()
+        layers, passes = len(info["layer"]), len(info["step"])
+        frame = {name: np.repeat(info[name], layers) for name in ("step", "epoch")}
+        frame["layer"] = np.tile(info["layer"], passes)
+        columns = ("mean", "deviation", "non_finite", "zeros", "dead", "saturated")
+        return pd.DataFrame(frame | {name: info[name].ravel() for name in columns})
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the frame to a .csv, or all of `activation_info()` to an .npz file.
+
+        Raises:
+            ValueError: If `path` ends in neither.
+        """
+        save_record(path, self, self.activation_info())
+
+    def plot(self, figure=None):
+        """Draws a heat map over the epochs for every layer with an activation.
+
+        The fractions of dead and of saturated units, at the end, are in the titles. Of
+        many layers twelve are drawn, evenly spread; if none has an activation, all
+        count.
+
+        Args:
+            figure: Matplotlib figure or subfigure to draw in. Defaults to `None`: a
+                new one.
+
+        Returns:
+            The figure.
+
+        Raises:
+            ValueError: If nothing has been recorded.
+        """
+        check_recorded(self, len(self._passes))
+        last = self._passes[-1][2]
+        every = range(len(last))
+        places = [place for place in every if last[place].is_activation] or every
+        places = spread(places)
+        figure, axes = panels(figure, len(places))
+        for ax, place in zip(axes, places, strict=True):
+            mesh = self._draw(ax, place)
+            ax.set_title(_title(last[place]), fontsize=9)
+        figure.supxlabel("epoch", fontsize=9)
+        figure.supylabel("activation", fontsize=9)
+        figure.colorbar(mesh, ax=axes, label="fraction of entries", extend="max")
+        return figure
+
+    def _draw(self, ax, place: int):
+        for _, epoch, answers in self._passes:
+            one = answers[place]
+            share = one.counts / max(one.counts.sum(), 1)
+            drawn = np.ma.masked_equal(share[:, None], 0)
+            half = self.every_epochs / 2
+            mesh = ax.pcolormesh(
+                [epoch - half, epoch + half],
+                one.edges,
+                drawn,
+                vmin=0,
+                vmax=0.15,
+                cmap="magma_r",
+            )
+        return mesh
+
+    def _layers(self) -> list[str]:
+        return [one.name for one in self._passes[-1][2]] if self._passes else []
+
+    def _record(self, epoch: int):
+        if self._forward is None:
+            self._forward = _forward_pass(self.model)
+        answers = [_measure(*found) for found in self._forward(self.sample)]
+        self._passes.append((self._step, epoch, answers))
+        if self._log is not None:
+            self._log_pass(answers)
+
+    def _log_pass(self, answers):
+        for one in answers:
+            self._log.add_histogram(
+                f"activation/{one.name}", one.edges, one.counts, self._step
+            )
+            dead = (one.unit_zeros == 1).mean()
+            self._log.add_scalar(f"dead_units/{one.name}", dead, self._step)
+            saturated = _saturated(one.unit_saturated)
+            if np.isfinite(saturated):
+                self._log.add_scalar(
+                    f"saturated_units/{one.name}", saturated, self._step
+                )
+        self._log.flush()
+
+
+def _forward_pass(model):
+    """Returns a function of a sample to what every layer gives for it.
+
+    It is compiled once, and then gives tuples of name, layer, output and mask, in the
+    order in which the layers work, the last two as NumPy arrays.
+    """
+    layers = []
+
+    def forward(sample):
+        found = []
+        with contextlib.ExitStack() as stack:
+            for name, layer in _layers_within(model):
+                call = _recording(name, layer, found)
+                stack.enter_context(patched(layer, call=call))
+            model(sample, training=False)
+        names = unique(name for name, *_ in found)
+        layers[:] = zip(names, [layer for _, layer, _ in found], strict=True)
+        return [
+            (keras.ops.cast(tensor, "float32"), get_keras_mask(tensor))
+            for *_, tensor in found
+        ]
+
+    compiled = compile_function(forward, model.variables)
+
+    def outputs(sample) -> list:
+        tensors = compiled(sample)
+        return [
+            (name, layer, *map(_to_array, pair))
+            for (name, layer), pair in zip(layers, tensors, strict=True)
+        ]
+
+    return outputs
+
+
+def _to_array(tensor):
+    return None if tensor is None else keras.ops.convert_to_numpy(tensor)
+
+
+def _recording(name, layer, found):
+    own = layer.call
+
+    @functools.wraps(own)
+    def call(*args, **kwargs):
+        output = own(*args, **kwargs)
+        for tensor in keras.tree.flatten(output):
+            if tensor is not None and keras.backend.is_float_dtype(tensor.dtype):
+                found.append((name, layer, tensor))
+        return output
+
+    return call
+
+
+def _layers_within(layer, path: str = "") -> list:
+    """Layers inside of others, with their paths; a shared one comes once."""
+    found = {}
+    for inner in layer._flatten_layers(include_self=False, recursive=False):
+        name = f"{path}{inner.name}"
+        if not isinstance(inner, keras.layers.InputLayer):
+            found.setdefault(id(inner), (name, inner))
+        # What is inside of these runs in loops, step by step.
+        if not isinstance(inner, keras.layers.RNN | keras.layers.TimeDistributed):
+            for deeper in _layers_within(inner, f"{name}/"):
+                found.setdefault(id(deeper[1]), deeper)
+    return list(found.values())
+
+
+def _measure(name, layer, output, mask) -> Answers:
+    if getattr(layer, "data_format", None) == "channels_first" and output.ndim > 2:
+        output = np.moveaxis(output, 1, -1)
+    if mask is not None:
+        output = output[np.broadcast_to(mask.astype(bool), output.shape[: mask.ndim])]
+    units = output.reshape(-1, output.shape[-1] if output.ndim > 1 else 1)
+    activation = _activation_of(layer)
+    finite = units[np.isfinite(units)]
+    low, high = RANGES.get(activation, (None, None))
+    saturated = np.full(units.shape[1], np.nan)
+    if low is not None and len(units):
+        margin = MARGIN * (high - low)
+        at_an_end = (units <= low + margin) | (units >= high - margin)
+        saturated = at_an_end.mean(axis=0)
+    counts, edges = np.histogram(
+        finite, NUM_BINS, (low, high) if low is not None else _range_of(finite)
+    )
+    return Answers(
+        name=name,
+        is_activation=activation not in ("", "linear"),
+        edges=edges,
+        counts=counts,
+        mean=float(finite.mean()) if len(finite) else np.nan,
+        deviation=float(finite.std()) if len(finite) else np.nan,
+        non_finite=units.size - finite.size,
+        unit_zeros=(units == 0).mean(axis=0) if len(units) else np.zeros(1),
+        unit_saturated=saturated,
+    )
+
+
+def _activation_of(layer) -> str:
+    """The name of what the layer applies; "" where it has no activation."""
+    function = getattr(layer, "activation", None)
+    return getattr(function, "__name__", "") or activation_name(layer)
+
+
+def _range_of(values) -> tuple[float, float]:
+    """Ends that hold all values, and are not the same."""
+    if not len(values):
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    return (low, high) if low < high else (low - 0.5, high + 0.5)
+
+
+def _saturated(fractions) -> float:
+    """The fraction of units that are saturated on at least half of the sample."""
+    return np.nan if np.isnan(fractions).any() else float((fractions >= 0.5).mean())
+
+
+def _title(one: Answers) -> str:
+    title = one.name.removesuffix("_activation")
+    dead, saturated = (one.unit_zeros == 1).mean(), _saturated(one.unit_saturated)
+    if dead:
+        title += f" · {dead:.0%} dead"
+    if np.isfinite(saturated):
+        title += f" · {saturated:.0%} saturated"
+    return title
+
+
+def _check_sample(sample):
+    """Returns the sample, or raises if it is no batch of inputs."""
+    arrays = keras.tree.flatten(sample)
+    sizes = {np.shape(array)[:1] for array in arrays if hasattr(array, "shape")}
+    is_batch = len(arrays) and all(hasattr(array, "shape") for array in arrays)
+    if not is_batch or len(sizes) != 1 or sizes & {(), (0,)}:
+        raise invalid_argument(
+            "sample",
+            "inputs of the model with at least one example: an array, or a list or "
+            "dict of arrays with as many examples each",
+            type(sample).__name__ if not is_batch else [np.shape(a) for a in arrays],
+            "Of a dataset, a batch will do: `x, y = next(iter(data.validation))`.",
+        )
+    return sample

@@ -1,0 +1,76 @@
+"""Event files, as TensorBoard reads them."""
+
+import os
+import time
+
+import numpy as np
+
+from zoo.arguments import invalid_argument
+from zoo.files import writable_folder
+
+
+class EventLog:
+    """Writes scalars and histograms that TensorBoard shows, on every backend.
+
+    It needs the package `tensorboard`, but not TensorFlow.
+
+    Args:
+        folder: Folder of the event files, made where it does not exist.
+
+    Raises:
+        OSError: If nothing can be written there.
+    """
+
+    def __init__(self, folder: str | os.PathLike):
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        self._writer = EventFileWriter(str(writable_folder(folder)))
+
+    def add_scalar(self, tag: str, value: float, step: int) -> None:
+        """Adds one point of the curve `tag`."""
+        from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+
+        self._add(scalar_pb(tag, float(value)), step)
+
+    def add_histogram(self, tag: str, edges, counts, step: int) -> None:
+        """Adds one histogram to those under `tag`.
+
+        Args:
+            tag: Name.
+            edges: Array of the edges of the bins, one more than there are bins.
+            counts: Array of the numbers of entries.
+            step: Number of the step.
+        """
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.plugins.histogram.metadata import create_summary_metadata
+        from tensorboard.util.tensor_util import make_tensor_proto
+
+        buckets = np.stack([edges[:-1], edges[1:], counts], axis=1)
+        summary = Summary()
+        summary.value.add(
+            tag=tag,
+            metadata=create_summary_metadata(display_name=None, description=None),
+            tensor=make_tensor_proto(buckets, dtype=np.float64),
+        )
+        self._add(summary, step)
+
+    def flush(self) -> None:
+        """Lets TensorBoard see what has been added."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Ends the file."""
+        self._writer.close()
+
+    def _add(self, summary, step: int):
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        event = Event(wall_time=time.time(), step=int(step), summary=summary)
+        self._writer.add_event(event)
+
+
+def check_log_dir(value) -> str | None:
+    """Returns the path as a string, or raises if it is neither a path nor `None`."""
+    if value is not None and not isinstance(value, str | os.PathLike):
+        raise invalid_argument("log_dir", "the path of a folder, or None", value)
+    return None if value is None else os.fspath(value)

@@ -1,0 +1,115 @@
+"""The weights of the first layer, as images."""
+
+import keras
+import numpy as np
+
+from zoo.arguments import check_integer, invalid_argument
+
+
+def first_layer_images(model: keras.Model) -> np.ndarray:
+    """Returns what each unit of the first layer looks for in an image.
+
+    The first layer is the first dense or convolutional one. A dense layer must see
+    the flattened image, as in `zoo.mlp`; a convolutional one gives its filters.
+
+    Args:
+        model: Built model of images of shape `(height, width)` or
+            `(height, width, channels)`.
+
+    Returns:
+        Float array of shape `(units, height, width, channels)`: weights, in order of
+        the units.
+
+    Raises:
+        ValueError: If the model has no such layer, or its inputs are no images.
+
+    Example:
+
+    >>> from zoo import mlp
+    >>> first_layer_images(mlp((28, 28, 1), 10, units=(64,))).shape
+    (64, 28, 28, 1)
+    """
+    kernel = _first_kernel(model)
+    shape = kernel.shape
+    if len(shape) == 2:
+        image = _image_shape(model)
+        if np.prod(image) != shape[0]:
+            raise invalid_argument(
+                "model",
+                "a first layer that sees the flattened image",
+                f"images of shape {image} and a kernel of shape {shape}",
+            )
+        shape = (*image, shape[1])
+    return np.moveaxis(kernel.reshape(shape), -1, 0)
+
+
+def plot_first_layer(model: keras.Model, *, max_units: int = 64, ax=None):
+    """Draws the weights of the first layer, an image for each unit.
+
+    Trained well they are smooth, strokes and edges; noise says that the layer has
+    learned little or without regularization; images that are all alike say that its
+    units began alike. All share one scale, symmetric around zero: of one channel red
+    is positive and blue negative; three are shown as colours around grey.
+
+    Args:
+        model: Built model of images, as of `first_layer_images`.
+        max_units: Integer >= 1: units that are drawn, the first ones. Defaults to
+            `64`.
+        ax: Matplotlib axes to draw on. Defaults to `None`: new ones.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: If an argument is invalid.
+    """
+    import matplotlib.pyplot as plt
+
+    check_integer("max_units", max_units, minimum=1)
+    images = first_layer_images(model)[:max_units]
+    if ax is None:
+        _, ax = plt.subplots(figsize=(6, 6), layout="constrained")
+    limit = np.quantile(np.abs(images), 0.995) or 1.0
+    mosaic = _mosaic(np.clip(images / limit, -1, 1))
+    if mosaic.shape[-1] == 3:
+        ax.imshow(np.nan_to_num(mosaic / 2 + 0.5, nan=1.0))
+    else:
+        ax.imshow(mosaic.mean(axis=-1), cmap="RdBu_r", vmin=-1, vmax=1)
+    ax.set_axis_off()
+    return ax
+
+
+def _mosaic(images) -> np.ndarray:
+    """Images beside each other, with a line of NaN between them."""
+    count, height, width, channels = images.shape
+    columns = int(np.ceil(np.sqrt(count)))
+    rows = -(-count // columns)
+    canvas = np.full((rows * (height + 1), columns * (width + 1), channels), np.nan)
+    for index, image in enumerate(images):
+        row, column = divmod(index, columns)
+        top, left = row * (height + 1), column * (width + 1)
+        canvas[top : top + height, left : left + width] = image
+    return canvas
+
+
+def _first_kernel(model) -> np.ndarray:
+    if not isinstance(model, keras.Model) or not model.built:
+        raise invalid_argument("model", "a built keras.Model", type(model).__name__)
+    kinds = keras.layers.Dense | keras.layers.Conv2D
+    for layer in model._flatten_layers(include_self=False):
+        if isinstance(layer, kinds):
+            return np.array(keras.ops.convert_to_numpy(layer.kernel))
+    raise invalid_argument("model", "a dense or convolutional layer", model.name)
+
+
+def _image_shape(model) -> tuple:
+    shape = tuple(model.input_shape[1:])
+    if len(shape) == 2:
+        shape = (*shape, 1)
+    if len(shape) != 3 or None in shape:
+        raise invalid_argument(
+            "model",
+            "inputs of shape (height, width) or (height, width, channels)",
+            model.input_shape,
+        )
+    return shape

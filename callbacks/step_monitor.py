@@ -1,0 +1,154 @@
+"""What the monitors of the training step have in common."""
+
+import keras
+import numpy as np
+
+from zoo.arguments import check_integer, invalid_argument
+
+from .event_log import EventLog, check_log_dir
+from .train_step import StepCallback, updating_optimizer
+
+
+class StepMonitor(StepCallback):
+    """Collects what the step recorded, and leaves the training as it is.
+
+    A subclass says whether it `needs_counts`, and writes a sample to TensorBoard in
+    `_log_sample()`.
+
+    Args:
+        every: Look into one in so many steps.
+        log_dir: Folder for TensorBoard, or `None`.
+    """
+
+    needs_counts = False
+
+    def __init__(self, every: int, log_dir):
+        super().__init__()
+        self.every = check_integer("every", every, minimum=1)
+        self.log_dir = check_log_dir(log_dir)
+        self._forget()
+
+    def on_train_begin(self, logs=None):
+        _check_optimizer(self.model)
+        super().on_train_begin(logs)
+        self._forget()
+        self._observation = self._train_function.observation
+        self._observation.request(self.every, counts=self.needs_counts)
+        if self.log_dir is not None:
+            self._log = EventLog(self.log_dir)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._observation.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._collect()
+        if self._log is not None:
+            self._log.flush()
+
+    def on_train_end(self, logs=None):
+        self._collect()
+        self._observation = None
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+        super().on_train_end(logs)
+
+    def _log_sample(self, sample) -> None:
+        raise NotImplementedError
+
+    def _forget(self):
+        self._observation = None
+        self._log = None
+        self._samples = []
+        self._seen = 0
+        self._names, self._shapes = [], []
+
+    def _collect(self):
+        """Takes over what is new; a `fit` that was interrupted has some of it."""
+        if self._observation is None:
+            return
+        self._observation.read()
+        variables = self._observation.variables
+        prefix = f"{self._model.name}/"  # not `self.model`, which on JAX waits
+        self._names = unique(
+            variable.path.removeprefix(prefix) for variable in variables
+        )
+        self._shapes = [tuple(variable.shape) for variable in variables]
+        samples = self._observation.samples
+        for sample in samples[self._seen :]:
+            if sample.number % self.every == 0:
+                self._samples.append(sample)
+                if self._log is not None:
+                    self._log_sample(sample)
+        self._seen = len(samples)
+
+    def _info(self) -> dict:
+        """What all records have: arrays of the steps, and names of the variables."""
+        self._collect()
+        return {
+            "step": self._array("step", "int64"),
+            "epoch": self._array("epoch", "int64"),
+            "learning_rate": self._array("learning_rate", "float32"),
+            "skipped": self._array("skipped", "bool"),
+            "variable": np.array(self._names, dtype=str),
+            "size": self._sizes(),
+        }
+
+    def _array(self, figure: str, dtype: str = "float32", shape: tuple = ()):
+        """One figure of all samples, of shape `(samples, *shape)`."""
+        values = [getattr(sample, figure) for sample in self._samples]
+        return np.array(values, dtype=dtype).reshape(len(values), *shape)
+
+    def _array_of_all(self, figure: str, dtype: str = "float32", shape: tuple = ()):
+        """One figure of all samples and variables."""
+        return self._array(figure, dtype, (len(self._names), *shape))
+
+    def _sizes(self):
+        return np.array([np.prod(shape, dtype="int64") for shape in self._shapes])
+
+    def _matrices(self) -> list[int]:
+        """Places of the variables with more than one dimension."""
+        return [i for i, shape in enumerate(self._shapes) if len(shape) > 1]
+
+
+def frame_of(info: dict, columns: tuple):
+    """Returns a `pandas.DataFrame` in long form, a row for each step and variable.
+
+    Args:
+        info: Arrays, of which those of `columns` have the shape `(steps, variables)`.
+        columns: Names of the figures.
+    """
+    import pandas as pd
+
+    steps, variables = len(info["step"]), len(info["variable"])
+    frame = {name: np.repeat(info[name], variables) for name in ("step", "epoch")}
+    frame["variable"] = np.tile(info["variable"], steps)
+    frame |= {name: info[name].ravel() for name in columns}
+    for name in ("learning_rate", "skipped"):
+        frame[name] = np.repeat(info[name], variables)
+    return pd.DataFrame(frame)
+
+
+def unique(names) -> list[str]:
+    """Returns the names, with a number behind those that came before."""
+    found, counts = [], {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+        found.append(name if counts[name] == 1 else f"{name} ({counts[name]})")
+    return found
+
+
+def layer_of(variable: str) -> str:
+    """Returns the short name of a kernel: that of its layer."""
+    return variable.removesuffix("/kernel")
+
+
+def _check_optimizer(model) -> None:
+    optimizer = updating_optimizer(model)
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise invalid_argument(
+            "optimizer",
+            "a model that is compiled with a Keras optimizer",
+            optimizer,
+            "Updates can be watched where a Keras optimizer makes them.",
+        )

@@ -1,0 +1,210 @@
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from callbacks import ActivationHistograms
+from zoo import mlp
+
+X = np.random.default_rng(0).standard_normal((16, 4)).astype("float32")
+
+
+def fit(model, callback, x=X, epochs=1, compile_it=True, **arguments):
+    if compile_it:
+        model.compile(keras.optimizers.SGD(0.0), lambda y, output: output)
+    y = np.zeros(len(x))
+    model.fit(
+        *(x, y), batch_size=8, verbose=0, epochs=epochs, callbacks=[callback],
+        **arguments,
+    )  # fmt: skip
+    return callback
+
+
+def last(callback):
+    """The row of the last pass, by layer."""
+    frame = callback.to_frame()
+    return frame[frame["step"] == frame["step"].max()].set_index("layer")
+
+
+@pytest.mark.parametrize(
+    ("activation", "low", "high"), [("tanh", -1, 1), ("sigmoid", 0, 1)]
+)
+def test_bins_cover_the_range_of_the_activation(activation, low, high):
+    dense = keras.layers.Dense(3, activation, kernel_initializer="ones", name="dense")
+    model = keras.Sequential([keras.Input((4,)), dense])
+    info = fit(model, ActivationHistograms(X)).activation_info()
+    sums = X.sum(axis=1).astype("float64")
+    values = np.tanh(sums) if low else 1 / (1 + np.exp(-sums))
+    np.testing.assert_allclose(info["edges"][0, 0], np.linspace(low, high, 51))
+    expected, _ = np.histogram(values.repeat(3), 50, (low, high))
+    np.testing.assert_array_equal(info["counts"][0, 0], expected)
+    np.testing.assert_allclose(info["mean"], values.mean(), rtol=1e-5)
+    np.testing.assert_allclose(info["deviation"], values.std(), rtol=1e-5)
+
+
+def test_dead_and_saturated_are_fractions_of_units():
+    # Units: always dead, dead for half, alive; then at the ends, in the middle.
+    relu = keras.layers.Dense(3, "relu", name="relu")
+    tanh = keras.layers.Dense(2, "tanh", name="tanh")
+    model = keras.Sequential([keras.Input((4,)), relu, tanh])
+    relu.set_weights([np.eye(4, 3), np.array([-1.0, 0.0, 1.0])])
+    tanh.set_weights([np.zeros((3, 2)), np.array([-9.0, 0.1])])
+    x = np.tile([[0.5, 0.5, 0.5, 0.0], [0.5, -0.5, 0.5, 0.0]], (8, 1))
+    callback = fit(model, ActivationHistograms(x), x)
+    info, rows = callback.activation_info(), last(callback)
+    np.testing.assert_array_equal(info["unit_zeros/relu"][-1], [1, 0.5, 0])
+    np.testing.assert_array_equal(info["unit_saturated/tanh"][-1], [1, 0])
+    assert rows.loc["relu", "dead"] == pytest.approx(1 / 3)
+    assert rows.loc["relu", "zeros"] == pytest.approx(0.5)
+    assert np.isnan(rows.loc["relu", "saturated"])
+    assert rows.loc["tanh", "saturated"] == 0.5
+    assert rows.loc["tanh", "dead"] == 0
+
+
+def test_a_unit_of_an_image_is_a_channel():
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), keras.layers.Conv2D(3, 2, activation="relu")]
+    )
+    model.layers[0].set_weights([np.ones((2, 2, 1, 3)), np.array([0.0, -99.0, 0.0])])
+    x = np.ones((8, 4, 4, 1), "float32")
+    callback = fit(model, ActivationHistograms(x), x)
+    info = callback.activation_info()
+    np.testing.assert_array_equal(info["unit_zeros/conv2d"][-1], [0, 1, 0])
+    assert info["counts"].sum() == 2 * 8 * 3 * 3 * 3
+
+
+def test_passes_are_before_and_after_epochs():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    frame = fit(model, ActivationHistograms(X, 2), epochs=5).to_frame()
+    assert frame["epoch"].tolist() == [0, 2, 4]
+    assert frame["step"].tolist() == [0, 4, 8]
+    frame = fit(model, ActivationHistograms(X), epochs=5, initial_epoch=4).to_frame()
+    assert frame["epoch"].tolist() == [4, 5]
+
+
+def test_layers_inside_of_models_and_layers_shared_ones_and_none_of_rnns():
+    inner = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(4, name="deep")], name="inner"
+    )
+    shared = keras.layers.Dense(4, "relu", name="shared")
+
+    class Block(keras.layers.Layer):
+        def __init__(self):
+            super().__init__(name="block")
+            self.within = keras.layers.Dense(4, name="within")
+
+        def call(self, x):
+            return self.within(x)
+
+    inputs = keras.Input((4,))
+    x = shared(inner(shared(Block()(inputs))))
+    x = keras.layers.Reshape((2, 2), name="reshape")(x)
+    outputs = keras.layers.LSTM(3, name="lstm")(x)
+    callback = fit(keras.Model(inputs, outputs), ActivationHistograms(X))
+    assert last(callback).index.tolist() == [
+        *("block/within", "block", "shared", "inner/deep", "inner", "shared (2)"),
+        *("reshape", "lstm"),
+    ]
+
+
+def test_masked_steps_are_left_out():
+    model = keras.Sequential(
+        [
+            keras.Input((3,)),
+            keras.layers.Embedding(5, 2, mask_zero=True, name="embedding"),
+            keras.layers.LSTM(4, return_sequences=True, name="lstm"),
+            keras.layers.GlobalAveragePooling1D(name="pool"),
+        ]
+    )
+    tokens = np.array([[1, 2, 0], [3, 0, 0]])
+    info = fit(model, ActivationHistograms(tokens), tokens).activation_info()
+    assert info["layer"].tolist() == ["embedding", "lstm", "pool"]
+    # Of six steps three are there; what is pooled has none any more.
+    assert info["counts"][-1].sum(axis=-1).tolist() == [3 * 2, 3 * 4, 2 * 4]
+
+
+def test_several_inputs():
+    inputs = {"a": keras.Input((4,), name="a"), "b": keras.Input((4,), name="b")}
+    added = keras.layers.Add(name="add")([inputs["a"], inputs["b"]])
+    model = keras.Model(inputs, keras.layers.Dense(1, name="dense")(added))
+    sample = {"a": X, "b": -X}
+    model.compile("sgd", "mse")
+    callback = ActivationHistograms(sample)
+    model.fit(sample, X[:, :1], verbose=0, callbacks=[callback])
+    assert last(callback).loc["add", "zeros"] == 1
+
+
+def test_the_builders_layers_have_their_names():
+    model = mlp((4,), 2, units=(5,), dropout=0.5)
+    rows = last(fit(model, ActivationHistograms(X)))
+    assert rows.index.tolist() == [
+        *("flatten", "hidden_1", "hidden_1_activation", "hidden_1_dropout", "head")
+    ]
+    # As at inference: nothing is dropped.
+    assert (
+        rows.loc["hidden_1_dropout", "mean"]
+        == (rows.loc["hidden_1_activation", "mean"])
+    )
+
+
+def test_values_that_are_not_finite_are_counted_apart():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="dense")])
+    model.layers[0].set_weights([np.eye(4, 2), np.zeros(2)])
+    x = X.copy()
+    x[0], x[1] = np.nan, np.inf
+    callback = fit(model, ActivationHistograms(x))
+    info = callback.activation_info()
+    assert info["non_finite"].tolist() == [[4], [4]]
+    assert info["counts"].sum() == 2 * (16 - 2) * 2
+
+
+def test_a_model_that_its_first_batch_builds():
+    model = keras.Sequential([keras.layers.Dense(2, name="dense")])
+    frame = fit(model, ActivationHistograms(X), epochs=2).to_frame()
+    assert frame["epoch"].tolist()[-2:] == [1, 2]
+
+
+def test_saving_and_drawing(tmp_path):
+    model = mlp((4,), 2, units=(5, 5), activation="tanh")
+    callback = fit(model, ActivationHistograms(X))
+    callback.save(tmp_path / "a.csv")
+    read = pd.read_csv(tmp_path / "a.csv")
+    pd.testing.assert_frame_equal(read, callback.to_frame(), check_dtype=False)
+    callback.save(tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz") as arrays:
+        assert set(arrays) == set(callback.activation_info())
+    first, second, _ = callback.plot().axes
+    assert first.get_title() == "hidden_1 · 0% saturated"
+    assert second.get_title() == "hidden_2 · 0% saturated"
+    assert first.get_ylim() == (-1, 1)
+    plt.close("all")
+
+
+def test_a_model_without_activations_is_drawn_too():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="dense")])
+    assert len(fit(model, ActivationHistograms(X)).plot().axes) == 2
+    plt.close("all")
+
+
+def test_before_any_fit_it_is_empty():
+    callback = ActivationHistograms(X)
+    assert len(callback.to_frame()) == 0
+    with pytest.raises(ValueError, match="ActivationHistograms has recorded nothing"):
+        callback.plot()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"sample": None}, "`sample`. Expected inputs of the model with .*\n.*a batch"),
+        ({"sample": np.zeros((0, 4))}, "`sample`. Expected inputs of the model"),
+        ({"sample": np.float32(3)}, "`sample`. Expected inputs of the model"),
+        ({"sample": [X, X[:3]]}, "`sample`. Expected inputs of the model"),
+        ({"every_epochs": 0}, "`every_epochs`. Expected an integer >= 1. Received"),
+        ({"log_dir": 3}, "`log_dir`. Expected the path of a folder, or None"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ActivationHistograms(**{"sample": X, **arguments})
