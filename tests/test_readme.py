@@ -43,6 +43,7 @@ TESTED = (
     'load("mnist")',
     "num_blocks=8",
     "next_tokens(",
+    "UpdateRatio(",
     "check_gradients(model",
 )
 
@@ -69,6 +70,11 @@ def test_reading_and_writing_text(run_block, capsys):
     text, *table = capsys.readouterr().out.splitlines()
     assert set(text) <= set("abcdefgh ")
     assert len(table) == 4
+
+
+def test_see_inside_the_step(run_block, capsys):
+    run_block("UpdateRatio(")
+    assert "ratio" in capsys.readouterr().out
 
 
 def test_are_the_gradients_right(run_block, capsys):

@@ -174,7 +174,7 @@ def moving_average(model: keras.Model) -> keras.Model:
     """
     if not isinstance(model, keras.Model):
         raise invalid_argument("model", "a compiled keras.Model", model)
-    optimizer = model.optimizer
+    optimizer = getattr(model, "optimizer", None)  # which an uncompiled one lacks
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     if not getattr(inner, "use_ema", False) or int(inner.iterations) == 0:
         raise invalid_argument(
