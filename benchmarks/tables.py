@@ -10,7 +10,6 @@ import statistics
 from pathlib import Path
 
 from results import load
-from scipy import stats
 
 from zoo.files import replacing
 
@@ -103,35 +102,8 @@ def _mean_and_deviation(values: list[float], digits: str, unit: str = "") -> str
     return f"{mean} ± {statistics.stdev(values):{digits}}"
 
 
-def paired_table() -> str:
-    """The residual MLP minus the plain one, seed by seed, with its 95 % interval."""
-    lines = [
-        "| dataset | residual MLP minus MLP | 95 % interval | seeds |",
-        "|---|---|---|---|",
-    ]
-    tasks = load("models")
-    for dataset in ("mnist", "fashion_mnist"):
-        plain, residual = (
-            {row["seed"]: row["test"] for row in tasks.get(f"{dataset}, {model}", [])}
-            for model in PAIR
-        )
-        seeds = sorted(plain.keys() & residual.keys())
-        if len(seeds) < 2:
-            continue
-        differences = [100 * (residual[seed] - plain[seed]) for seed in seeds]
-        mean = statistics.mean(differences)
-        error = statistics.stdev(differences) / len(seeds) ** 0.5
-        half = float(stats.t.ppf(0.975, len(seeds) - 1)) * error
-        lines.append(
-            f"| {dataset} | {mean:+.2f} points | {mean - half:+.2f} to "
-            f"{mean + half:+.2f} | {len(seeds)} |"
-        )
-    return "\n".join(lines)
-
-
 COLUMNS = ("load", "from_arrays")
 SPLITS = ("validation", "test")
-PAIR = ("mlp", "res_mlp")
 FASHION = "https://github.com/zalandoresearch/fashion-mnist"
 PUBLISHED = {
     "mnist, mlp": "98.40 % ([Keras' `mnist_mlp.py`]"
@@ -147,7 +119,6 @@ PUBLISHED = {
 TABLES = {
     "train": train_table,
     "models": models_table,
-    "paired": paired_table,
     "input_pipeline": pipeline_table,
 }
 
