@@ -11,6 +11,7 @@ cold, and as one stream whose state goes on. The model is saved to
 """
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -40,7 +41,21 @@ def parse_arguments(arguments=None):
     parser.add_argument("--top-k", type=int, help="default: draw from all characters")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", default="runs", help="folder of the results")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    for name, expected, is_right in (
+        ("epochs", ">= 1", options.epochs >= 1),
+        ("learning_rate", "> 0", options.learning_rate > 0),
+        ("sequence_length", ">= 1", options.sequence_length >= 1),
+        ("prompt", "at least one character", options.prompt != ""),
+        ("length", ">= 0", options.length >= 0),
+        ("temperature", "a number >= 0", 0 <= options.temperature < math.inf),
+        ("top_k", ">= 1", options.top_k is None or options.top_k >= 1),
+        ("seed", f"0 to {2**32 - 1}", 0 <= options.seed < 2**32),
+    ):
+        if not is_right:
+            flag, received = name.replace("_", "-"), getattr(options, name)
+            parser.error(f"argument --{flag}: expected {expected}, received {received}")
+    return options
 
 
 def load_data(options):

@@ -15,9 +15,19 @@ from .arguments import (
     is_integer,
 )
 from .datasets.text import UNKNOWN
+from .layers import EmbeddingDropout
 
 TOKENS = ("character", "word")
 CHUNK = 64  # tokens that are read in one call; two lengths of input are compiled
+POSITION_WISE = (  # layers that make of each token what they make of it alone
+    keras.layers.Activation,
+    keras.layers.Dense,
+    keras.layers.Dropout,
+    keras.layers.Embedding,
+    keras.layers.InputLayer,
+    keras.layers.Rescaling,
+    EmbeddingDropout,
+)
 
 
 class LanguageModel:
@@ -30,7 +40,8 @@ class LanguageModel:
 
     Args:
         model: Functional `keras.Model`: int32 token ids of shape `(batch, time)` to
-            logits of shape `(batch, time, len(vocabulary))`.
+            logits of shape `(batch, time, len(vocabulary))`. Layers of LSTM cells,
+            read forward, are all that may connect its tokens.
         vocabulary: Tokens whose index is their id, `data.vocabulary`: padding at 0,
             unknown at 1.
         tokens: "character" or "word", how texts become tokens, as in
@@ -70,13 +81,17 @@ class LanguageModel:
         if not isinstance(text, str):
             raise invalid_argument("text", "a string", text)
         if self.tokens == "word":
-            no_punctuation = str.maketrans("", "", string.punctuation)
-            text = text.lower().translate(no_punctuation).split()
+            # As bytes, since TensorFlow lowers and splits ASCII characters alone.
+            words = text.encode().lower().translate(None, string.punctuation.encode())
+            text = [word.decode() for word in words.split()]
         unknown = self._ids[UNKNOWN]
         return np.array([self._ids.get(token, unknown) for token in text], "int32")
 
     def decode(self, ids: Iterable[int]) -> str:
         """Returns the text of token ids, with white space between words."""
+        ids = list(ids)
+        if not self._are_ids(ids):
+            raise invalid_argument("ids", f"ids from {self._id_range}", ids)
         separator = "" if self.tokens == "character" else " "
         return separator.join(self.vocabulary[index] for index in ids)
 
@@ -175,12 +190,24 @@ class LanguageModel:
         Raises:
             ValueError: If the windows are no text in its order.
         """
+        if windows is None:
+            raise invalid_argument(
+                "windows",
+                "batches (x, y) of token ids",
+                windows,
+                "Data without a validation split have none in `data.validation`.",
+            )
         total, count, last = 0.0, 0, None
         self._reset()
         for x, y in windows:
             x, y = np.asarray(x), np.asarray(y)
             _check_windows(x, y, last)
             last = y[-1, -1]
+            if not self._are_ids([*x.flat, last]):
+                received = f"ids from {min(x.min(), last)} to {max(x.max(), last)}"
+                raise invalid_argument(
+                    "windows", f"ids from {self._id_range}", received
+                )
             for ids, targets in zip(x, y, strict=True):
                 log_probabilities = _log_softmax(self._call(ids))
                 total -= log_probabilities[np.arange(len(targets)), targets].sum()
@@ -209,14 +236,19 @@ class LanguageModel:
 
     def _check_prompt(self, prompt) -> np.ndarray:
         ids = self.encode(prompt) if isinstance(prompt, str) else prompt
-        size = len(self.vocabulary)
-        valid = isinstance(ids, Sequence | np.ndarray) and all(
-            is_integer(index) and 0 <= index < size for index in ids
-        )
+        valid = isinstance(ids, Sequence | np.ndarray) and self._are_ids(ids)
         if not valid or not len(ids):
-            expected = f"a text or ids from 0 to {size - 1}, at least one token"
+            expected = f"a text or ids from {self._id_range}, at least one token"
             raise invalid_argument("prompt", expected, prompt)
         return np.array(ids, "int32")
+
+    def _are_ids(self, ids: Iterable) -> bool:
+        size = len(self.vocabulary)
+        return all(is_integer(index) and 0 <= index < size for index in ids)
+
+    @property
+    def _id_range(self) -> str:
+        return f"0 to {len(self.vocabulary) - 1}"
 
 
 def next_probabilities(
@@ -323,11 +355,21 @@ def _check_model(model, vocabulary_size: int) -> None:
             model,
             fix,
         )
-    forward = [layer for layer in model.layers if isinstance(layer, keras.layers.LSTM)]
-    if not forward or any(layer.go_backwards for layer in forward):
+    # Not its layers, which leave out what is computed with `keras.ops`.
+    operations = keras.Model(model.inputs, model.outputs).operations
+    across = [step for step in operations if not isinstance(step, POSITION_WISE)]
+    if not across or not all(map(_is_forward_lstm, across)):
         raise invalid_argument(
-            "model", "one with LSTM layers, read forward", model, fix
+            "model",
+            "one with LSTM layers, read forward, and nothing else across tokens",
+            across,
+            fix,
         )
+
+
+def _is_forward_lstm(layer) -> bool:
+    plain = type(layer) is keras.layers.LSTM and not layer.return_state
+    return plain and layer.return_sequences and not layer.go_backwards
 
 
 def _check_windows(x: np.ndarray, y: np.ndarray, last) -> None:

@@ -121,13 +121,23 @@ def lstm(
     >>> characters.output_shape
     (None, 128, 65)
     """
+    if vocabulary_size is not None:
+        vocabulary_size = check_integer("vocabulary_size", vocabulary_size, minimum=1)
     input_shape = _check_input_shape(input_shape, vocabulary_size)
     num_outputs = check_integer("num_outputs", num_outputs, minimum=1)
     units = parts.check_units("units", units)
     if not units:
         raise invalid_argument("units", "at least one LSTM layer", units)
-    check_integer("embedding_size", embedding_size, minimum=1)
+    embedding_size = check_integer("embedding_size", embedding_size, minimum=1)
     check_choice("pooling", pooling, POOLINGS)
+    flags = {
+        "bidirectional": bidirectional,
+        "return_sequences": return_sequences,
+        "tie_embeddings": tie_embeddings,
+        "variational_dropout": variational_dropout,
+    }
+    for flag_name, flag in flags.items():
+        check_choice(flag_name, flag, (False, True))
     rates = {"dropout": dropout, "input_dropout": input_dropout}
     for rate_name, rate in {**rates, "embedding_dropout": embedding_dropout}.items():
         check_fraction(rate_name, rate)
@@ -147,8 +157,8 @@ def lstm(
     if vocabulary_size is None:
         inputs = keras.Input(input_shape, name="input")
         x = parts.preprocessed(inputs, augmentation, preprocessing)
-        rows = (input_shape[0], math.prod(input_shape[1:]))
-        if input_shape != rows:
+        rows = (x.shape[1], math.prod(x.shape[2:]))
+        if x.shape[1:] != rows:
             x = keras.layers.Reshape(rows, name="rows")(x)
     else:
         inputs = keras.Input(input_shape, dtype="int32", name="input")
@@ -221,7 +231,6 @@ def _dropout(x, rate, variational, name) -> keras.KerasTensor:
 
 def _check_input_shape(shape, vocabulary_size) -> tuple[int, ...]:
     if vocabulary_size is not None:
-        check_integer("vocabulary_size", vocabulary_size, minimum=1)
         shape = check_shape("input_shape", shape)
         if len(shape) != 1:
             raise invalid_argument(

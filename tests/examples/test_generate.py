@@ -37,6 +37,28 @@ def test_it_writes_a_text_and_a_table(main, tmp_path, capsys):
     assert again == written.rstrip("\n")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epochs", "0"], "--epochs: expected >= 1, received 0"),
+        (["--learning-rate", "nan"], "--learning-rate: expected > 0, received nan"),
+        (["--sequence-length", "0"], "--sequence-length: expected >= 1, received 0"),
+        (["--prompt", ""], "--prompt: expected at least one character"),
+        (["--length", "-1"], "--length: expected >= 0, received -1"),
+        (["--temperature", "-1"], "--temperature: expected a number >= 0"),
+        (["--top-k", "0"], "--top-k: expected >= 1, received 0"),
+        (["--seed", "-1"], "--seed: expected 0 to 4294967295, received -1"),
+    ],
+)
+def test_bad_options_are_refused_before_any_work(
+    main, tmp_path, arguments, message, capsys
+):
+    with pytest.raises(SystemExit):
+        main([*arguments, "--output", str(tmp_path / "runs")])
+    assert f"error: argument {message}" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_text_that_is_not_there(main, tmp_path):
     with pytest.raises(SystemExit, match="error: .*No such file"):
         main(["--text", str(tmp_path / "none.txt"), "--output", str(tmp_path)])

@@ -62,8 +62,9 @@ def from_arrays(
         class_names: Names of the classes in the order of their labels, or of the `k`
             labels in the order of their columns. Defaults to `None`: "0" to the
             highest label of train, or the last column.
-        vocabulary: Tokens whose index is their id, where `x` are token ids. Defaults
-            to `None`: they are not.
+        vocabulary: Tokens whose index is their id, where `x` are token ids: padding
+            at 0, which `zoo.lstm` leaves out, and unknown at 1, then all others.
+            Defaults to `None`: they are not.
         name: A name, for messages and pictures. Defaults to `"arrays"`.
 
     Returns:

@@ -47,14 +47,17 @@ class EmbeddingDropout(keras.layers.Layer):
         self.vocabulary_size = check_integer("vocabulary_size", vocabulary_size, 1)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
+        self.supports_masking = True
         self.built = True
 
     def call(self, inputs, token_ids, training=False):
         if not training or not self.rate:
             return inputs
         shape = (keras.ops.shape(inputs)[0], self.vocabulary_size)
-        ones = keras.ops.ones(shape, dtype=inputs.dtype)
+        # In float32, since half precision rounds small rates.
+        ones = keras.ops.ones(shape, dtype="float32")
         kept = keras.random.dropout(ones, self.rate, seed=self.seed_generator)
+        kept = keras.ops.cast(kept, inputs.dtype)
         token_ids = keras.ops.cast(token_ids, "int32")
         return inputs * keras.ops.take_along_axis(kept, token_ids, axis=1)[:, :, None]
 

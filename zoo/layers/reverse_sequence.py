@@ -30,7 +30,7 @@ class ReverseSequence(keras.layers.Layer):
     def call(self, inputs, mask=None):
         if mask is None:
             return keras.ops.flip(inputs, axis=1)
-        steps = keras.ops.arange(mask.shape[1], dtype="int32")
+        steps = keras.ops.arange(keras.ops.shape(mask)[1], dtype="int32")
         mirrored = sequence_lengths(mask) - 1 - steps
         order = keras.ops.where(mirrored >= 0, mirrored, steps)
         return keras.ops.take_along_axis(inputs, order[:, :, None], axis=1)

@@ -20,5 +20,5 @@ def sequence_lengths(mask):
     [[2], [1]]
     """
     mask = keras.ops.cast(mask, "int32")
-    ends = mask * keras.ops.arange(1, mask.shape[1] + 1, dtype="int32")
+    ends = mask * keras.ops.arange(1, keras.ops.shape(mask)[1] + 1, dtype="int32")
     return keras.ops.maximum(keras.ops.max(ends, axis=1, keepdims=True), 1)

@@ -45,7 +45,7 @@ class SequencePooling(keras.layers.Layer):
             pool = keras.ops.mean if self.mode == "mean" else keras.ops.max
             return pool(inputs, axis=1)
         lengths = sequence_lengths(mask)
-        steps = keras.ops.arange(mask.shape[1], dtype="int32")
+        steps = keras.ops.arange(keras.ops.shape(mask)[1], dtype="int32")
         if self.mode == "last":
             return _sum_where(steps == lengths - 1, inputs)
         counts = steps < lengths

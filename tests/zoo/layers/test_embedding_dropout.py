@@ -32,6 +32,21 @@ def test_its_share_of_tokens_is_dropped_and_the_mean_stays():
     assert x.max() == pytest.approx(1 / 0.7)
 
 
+def test_half_precision_does_not_round_its_rate():
+    layer = EmbeddingDropout(0.001, 100_000, seed=0, dtype="bfloat16")
+    ids = np.arange(100_000)[None]
+    x = to_numpy(layer(np.ones((1, 100_000, 1)), ids, training=True))
+    # bfloat16 has no 0.999, and would drop none or four times as many
+    assert (x == 0).mean() == pytest.approx(0.001, abs=0.0005)
+
+
+def test_it_passes_a_mask_on():
+    ids = np.array([[1, 2, 0]])
+    x = keras.layers.Embedding(5, 3, mask_zero=True)(ids)
+    mask = keras.src.backend.get_keras_mask(EmbeddingDropout(0.5, 5)(x, ids))
+    assert to_numpy(mask).tolist() == [[True, True, False]]
+
+
 def test_it_does_nothing_at_inference_and_at_rate_0():
     x = np.ones((2, 4, 3), "float32")
     ids = np.zeros((2, 4), "int32")

@@ -33,6 +33,16 @@ def test_twice_is_the_identity(x, mask):
     np.testing.assert_array_equal(to_numpy(twice), x)
 
 
+def test_lengths_may_change_from_batch_to_batch(x):
+    inputs, mask = keras.Input((None, 3)), keras.Input((None,), dtype="bool")
+    layer = ReverseSequence()
+    model = keras.Model([inputs, mask], layer(inputs, mask=mask))
+    for time in (5, 3, 4):
+        batch = x[:, :time], MASK[:, :time]
+        expected = to_numpy(layer(batch[0], mask=batch[1]))
+        np.testing.assert_array_equal(model.predict_on_batch(batch), expected)
+
+
 def test_its_shape_is_known_before_it_is_called():
     layer = ReverseSequence()
     assert layer.compute_output_shape((None, 5, 3)) == (None, 5, 3)

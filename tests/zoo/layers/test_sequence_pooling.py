@@ -42,6 +42,17 @@ def test_padding_alone_counts_as_one_step(x, mode):
     np.testing.assert_array_equal(result, x[:, 0])
 
 
+@pytest.mark.parametrize("mode", POOLS)
+def test_lengths_may_change_from_batch_to_batch(x, mode):
+    inputs, mask = keras.Input((None, 2)), keras.Input((None,), dtype="bool")
+    layer = SequencePooling(mode)
+    model = keras.Model([inputs, mask], layer(inputs, mask=mask))
+    for time in (5, 3, 4):
+        batch = x[:, :time], MASK[:, :time]
+        expected = to_numpy(layer(batch[0], mask=batch[1]))
+        np.testing.assert_allclose(model.predict_on_batch(batch), expected, rtol=1e-6)
+
+
 def test_a_gap_in_a_sequence_is_no_padding(x):
     mask = np.array([[True, False, True, False, False]] * 3)
     result = to_numpy(SequencePooling("last")(x, mask=mask))
