@@ -184,8 +184,7 @@ def lstm(
         outputs = embedding(x, reverse=True)
     else:
         outputs = parts.head(x, num_outputs)
-    if postprocessing is not None:
-        outputs = postprocessing(outputs)
+    outputs = parts.postprocessed(outputs, postprocessing)
     return keras.Model(inputs, outputs, name=name)
 
 
