@@ -2,8 +2,8 @@
 
 Trains three networks of 64 units a layer: residual MLPs with 4 and with 64 blocks, and
 a plain MLP as deep and as wide as the latter. Writes one picture to
-`runs/residual/residual.png`: how they learn, and the norm of the gradient of every layer
-before training, on one batch.
+`runs/residual/residual.png`: how they learn, and the norm of the gradient of every
+layer before training, on one batch.
 
     python examples/residual.py
 
