@@ -13,8 +13,15 @@ def test_it_draws_a_picture_of_every_fault(root, monkeypatch, tmp_path, capsys):
     diagnose.main(arguments)
     pictures = {path.stem for path in (tmp_path / "diagnose").iterdir()}
     assert pictures == set(diagnose.TEXTS)
-    ratios = {}
-    for line in capsys.readouterr().out.splitlines()[:-1]:
-        title, figures = line.split(": validation accuracy ")
-        ratios[title] = float(figures.split("update ratio ")[1].split(",")[0])
-    assert ratios["rate / 100"] < 1e-4 < ratios["healthy"] < ratios["rate x 100"]
+    accuracy, ratio = {}, {}
+    for line in capsys.readouterr().out.splitlines():
+        title, is_run, figures = line.partition(": validation accuracy ")
+        if not is_run:
+            continue
+        accuracy[title], rest = figures.split(", update ratio ")
+        ratio[title] = float(rest.split(",")[0])
+    assert ratio["rate / 100"] < 1e-4 < ratio["healthy"] < 1e-2
+    healthy = float(accuracy["healthy"])
+    assert healthy > 0.8
+    for sick in ("rate / 100", "rate x 100", "eight layers of sigmoids"):
+        assert float(accuracy[sick]) < healthy - 0.2

@@ -134,7 +134,8 @@ def test_other_builders(train, arrays, tmp_path, options, layer, accuracy):
 @pytest.mark.slow
 @pytest.mark.real_data("tiny_shakespeare")
 def test_a_language_model(train, tmp_path, capsys):
-    options = ["--units", "32", "--epochs", "2", "--output", str(tmp_path)]
+    options = ["--units", "32", "--epochs", "2", "--learning-rate", "0.01"]
+    options += ["--output", str(tmp_path)]
     train(["--dataset", "tiny_shakespeare", *options])
     assert "lstm: " in capsys.readouterr().out
     history = pd.read_csv(tmp_path / "tiny_shakespeare" / "history.csv")
