@@ -1,12 +1,14 @@
-"""How large the entries of the gradients are, layer by layer."""
+"""How large the entries of gradients, weights or updates are, layer by layer."""
 
 import os
 
 import numpy as np
 
+from zoo.arguments import check_choice
+
 from .recorded import check_recorded, panels, save_record, spread
 from .step_monitor import StepMonitor, frame_of, layer_of
-from .train_step.sample import HIGHEST, LOWEST
+from .train_step.sample import HIGHEST, KINDS, LOWEST
 
 NUM_BINS = HIGHEST - LOWEST
 
@@ -33,9 +35,13 @@ class GradientHistograms(StepMonitor):
     Args:
         every: Integer >= 1: look into one in so many steps, and into the first.
             Defaults to `50`.
+        of: What to record instead of the "gradient": the "weight" before the step, or
+            the "update", what the step added to it. Zeros among the updates are
+            weights that the step did not move: where the gradient is zero, or too
+            small a change for the precision of the weight. Defaults to `"gradient"`.
         log_dir: Folder of event files for TensorBoard: histograms of log2 of the
-            magnitudes `gradient_log2/...` and scalars `gradient_norm/...`. Defaults
-            to `None`.
+            magnitudes `gradient_log2/...` and scalars `gradient_norm/...`, or
+            `weight_...` and `update_...`. Defaults to `None`.
 
     Raises:
         ValueError: If an argument is invalid; in `fit`, if the model has no Keras
@@ -53,10 +59,15 @@ class GradientHistograms(StepMonitor):
     ((2, 2, 2, 96), [[2, 1], [2, 1]])
     """
 
-    needs_counts = True
-
-    def __init__(self, every: int = 50, *, log_dir: str | os.PathLike | None = None):
-        super().__init__(every, log_dir)
+    def __init__(
+        self,
+        every: int = 50,
+        *,
+        of: str = "gradient",
+        log_dir: str | os.PathLike | None = None,
+    ):
+        self.of = check_choice("of", of, KINDS)
+        super().__init__(every, log_dir, counted=of)
 
     def histogram_info(self) -> dict:
         """Returns all that is recorded, as NumPy arrays.
@@ -72,12 +83,17 @@ class GradientHistograms(StepMonitor):
             which entries below 1e-19 add nothing; the counts have them.)
         """
         info = self._info()
-        info["norm"] = self._array_of_all("gradient_norm")
-        info["largest"] = self._array_of_all("largest_gradient")
-        info["zeros"] = self._array_of_all("zeros", "int64")
-        info["non_finite"] = self._array_of_all("non_finite", "int64")
+        info["norm"] = self._array_of_all(f"{self.of}_norm")
         info["log2"] = np.arange(LOWEST, HIGHEST + 1)
-        info["counts"] = self._array_of_all("counts", "int32", (2, NUM_BINS))
+        shape = len(self._samples), len(self._names)
+        for name, dtype, bins in (
+            ("largest", "float32", ()),
+            ("zeros", "int64", ()),
+            ("non_finite", "int64", ()),
+            ("counts", "int32", (2, NUM_BINS)),
+        ):
+            rows = [getattr(s.magnitudes[self.of], name) for s in self._samples]
+            info[name] = np.array(rows, dtype).reshape(*shape, *bins)
         return info
 
     def to_frame(self):
@@ -134,12 +150,12 @@ class GradientHistograms(StepMonitor):
             name = layer_of(self._names[place])
             ax.set_title(f"{name} · {zeros:.0%} zeros", fontsize=9)
         figure.supxlabel("step", fontsize=9)
-        figure.supylabel("log2 of the gradient's magnitude", fontsize=9)
+        figure.supylabel(f"log2 of the {self.of}'s magnitude", fontsize=9)
         figure.colorbar(mesh, ax=axes, label="fraction of entries", extend="max")
         return figure
 
     def plot_norms(self, ax=None):
-        """Draws the root mean square gradient of the kernels by their depth.
+        """Draws the root mean square gradient (or `of`) of the kernels by their depth.
 
         Lines are looks, from the first, which is bright, to the last.
 
@@ -169,18 +185,18 @@ class GradientHistograms(StepMonitor):
         names = [layer_of(self._names[place]) for place in places]
         shown = spread(range(len(places)))
         ax.set_xticks(shown, [names[i] for i in shown], rotation=30, ha="right")
-        ax.set(yscale="log", ylabel="root mean square of the gradient")
+        ax.set(yscale="log", ylabel=f"root mean square of the {self.of}")
         ax.legend(fontsize=8)
         return ax
 
     def _log_sample(self, sample):
         edges = np.arange(LOWEST, HIGHEST + 1)
-        for place, name in enumerate(self._names):
-            norm = sample.gradient_norm[place]
+        norms = getattr(sample, f"{self.of}_norm")
+        counts = sample.magnitudes[self.of].counts.sum(axis=1)
+        for name, norm, row in zip(self._names, norms, counts, strict=True):
             if np.isfinite(norm):
-                self._log.add_scalar(f"gradient_norm/{name}", norm, sample.step)
-            counts = sample.counts[place].sum(axis=0)
-            self._log.add_histogram(f"gradient_log2/{name}", edges, counts, sample.step)
+                self._log.add_scalar(f"{self.of}_norm/{name}", norm, sample.step)
+            self._log.add_histogram(f"{self.of}_log2/{name}", edges, row, sample.step)
 
 
 def _edges_of_steps(steps):

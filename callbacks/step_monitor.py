@@ -12,20 +12,20 @@ from .train_step import StepCallback, updating_optimizer
 class StepMonitor(StepCallback):
     """Collects what the step recorded, and leaves the training as it is.
 
-    A subclass says whether it `needs_counts`, and writes a sample to TensorBoard in
-    `_log_sample()`.
+    A subclass writes a sample to TensorBoard in `_log_sample()`.
 
     Args:
         every: Look into one in so many steps.
         log_dir: Folder for TensorBoard, or `None`.
+        counted: Kind of which the magnitudes are counted: "gradient", "weight" or
+            "update". Defaults to `None`.
     """
 
-    needs_counts = False
-
-    def __init__(self, every: int, log_dir):
+    def __init__(self, every: int, log_dir, *, counted: str | None = None):
         super().__init__()
         self.every = check_integer("every", every, minimum=1)
         self.log_dir = check_log_dir(log_dir)
+        self._counted = counted
         self._forget()
 
     def on_train_begin(self, logs=None):
@@ -33,7 +33,7 @@ class StepMonitor(StepCallback):
         super().on_train_begin(logs)
         self._forget()
         self._observation = self._train_function.observation
-        self._observation.request(self.every, counts=self.needs_counts)
+        self._observation.request(self.every, self._counted)
         if self.log_dir is not None:
             self._log = EventLog(self.log_dir)
 

@@ -4,7 +4,7 @@ import numpy as np
 from keras import ops
 
 from .common import choose
-from .sample import NUM_BINS
+from .sample import KINDS, NUM_BINS
 
 
 class Look:
@@ -71,13 +71,11 @@ class Look:
         rate, skipped, gradients = before
         backend = self._observation.backend
         updates = [b - a for a, b in zip(old, new, strict=True)]
+        kinds = dict(zip(KINDS, (gradients, old, updates), strict=True))
+        counted = [kinds[kind] for kind in self._observation.counted]
         numbers = [ops.stack([rate, skipped])]
-        numbers += [
-            self._of_all(backend.norms, tensors)
-            for tensors in (gradients, old, updates)
-        ]
-        if self._observation.has_counts:
-            numbers.append(self._of_all(backend.largest, gradients))
+        numbers += [self._of_all(backend.norms, kind) for kind in kinds.values()]
+        numbers += [self._of_all(backend.largest, kind) for kind in counted]
         mark = ops.cast(ops.stack([self._step, self._number]), "int32")
         marks, numbers_so_far, *counts = self.records
         records = [
@@ -85,12 +83,13 @@ class Look:
             self._put(numbers_so_far, ops.concatenate(numbers)),
         ]
 
-        def counted():
-            row = self._of_all(backend.count_exponents, gradients, (NUM_BINS,))
-            return [self._put(*counts, row)]
+        def with_counts():
+            count = backend.count_exponents
+            rows = [self._of_all(count, kind, (NUM_BINS,)) for kind in counted]
+            return [self._put(*counts, ops.stack(rows))]
 
         counts_are_due = self._observation.is_due(self._number, counts=True)
-        return records + choose(counts_are_due, counted, lambda: counts)
+        return records + choose(counts_are_due, with_counts, lambda: counts)
 
     def _used_gradients(self) -> list:
         """The gradients as the weights would get them before any clipping."""

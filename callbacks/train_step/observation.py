@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from .common import make_variable
-from .sample import FIGURES, LEADING, NUM_BINS, sample_of
+from .sample import KINDS, LEADING, NUM_BINS, sample_of
 
 
 class Observation:
@@ -28,7 +28,7 @@ class Observation:
         self.clock = None  # steps, steps that update the weights, rows
         self.records: list[keras.Variable] = []  # marks, figures and counts
         self._model = model
-        self._requests: dict[int, bool] = {}
+        self._requests: dict[int, set[str]] = {}
         self._steps_unread = 0
         self._last_step = -1
 
@@ -38,12 +38,22 @@ class Observation:
         return bool(self._requests)
 
     @property
-    def has_counts(self) -> bool:
-        return any(self._requests.values())
+    def counted(self) -> tuple[str, ...]:
+        """Kinds of which the magnitudes are counted."""
+        wanted = set().union(*self._requests.values())
+        return tuple(kind for kind in KINDS if kind in wanted)
 
-    def request(self, every: int, *, counts: bool) -> None:
-        """Asks for one in so many steps, with or without the counts of magnitudes."""
-        self._requests[every] = counts or self._requests.get(every, False)
+    def request(self, every: int, counted: str | None = None) -> None:
+        """Asks for one in so many steps.
+
+        Args:
+            every: Number of steps.
+            counted: Kind of which the magnitudes are counted: "gradient", "weight"
+                or "update". Defaults to `None`: of none.
+        """
+        kinds = self._requests.setdefault(every, set())
+        if counted is not None:
+            kinds.add(counted)
 
     def step_variables(self) -> list[keras.Variable]:
         """Returns the variables that the step reads and assigns."""
@@ -62,17 +72,16 @@ class Observation:
         if self.records:
             return
         self.variables = list(variables)
-        size = len(self.variables)
-        figures = len(FIGURES) if self.has_counts else len(FIGURES) - 1
-        width = LEADING + size * figures
-        counts = size * NUM_BINS if self.has_counts else 0
+        size, kinds = len(self.variables), len(self.counted)
+        width = LEADING + size * (len(KINDS) + kinds)
+        counts = kinds * size * NUM_BINS
         at_once = self._model.steps_per_execution
         self._rows = max(4, min(32, 2**18 // (width + counts)))
         self._rows += (at_once // min(self._requests) + 1) * len(self._requests)
         values = [np.full((self._rows, 2), -1, "int32")]
         values.append(np.zeros((self._rows, width), "float32"))
         if counts:
-            values.append(np.zeros((self._rows, size, NUM_BINS), "int32"))
+            values.append(np.zeros((self._rows, kinds, size, NUM_BINS), "int32"))
         self.clock = self.backend.make_clock(self._model)
         self.records = [
             make_variable(self._model, value, value.dtype.name) for value in values
@@ -120,5 +129,5 @@ class Observation:
         order = np.argsort(marks[:, 0])
         for index in order[marks[order, 0] > self._last_step]:
             row = [marks[index], *(values[index] for values in rows)]
-            self.samples.append(sample_of(self.epoch, *row))
+            self.samples.append(sample_of(self.epoch, self.counted, *row))
         self._last_step = max(self._last_step, marks[:, 0].max())

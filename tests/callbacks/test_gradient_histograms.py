@@ -47,6 +47,24 @@ def test_counts_are_those_of_numpy(scale):
     np.testing.assert_allclose(info["largest"][:, 0], np.abs(gradients).max(axis=1))
 
 
+def test_weights_and_updates_are_counted_where_asked_for():
+    model = make_model()
+    model.compile(keras.optimizers.SGD(0.5), lambda y, output: output)
+    model.layers[0].set_weights([np.array([[1.0], [-3.0], [0.0], [2.0**30]])])
+    of_all = [GradientHistograms(1, of=of) for of in ("weight", "update", "gradient")]
+    x = np.array([[2.0, -1.0, 0.0, 4.0]])
+    model.fit(x, np.zeros(1), verbose=0, callbacks=of_all)
+    weight, update, gradient = (monitor.histogram_info() for monitor in of_all)
+    nonzero = [np.argwhere(i["counts"][0, 0]).tolist() for i in (weight, update)]
+    # By sign, and log2 of the magnitude + 64; 2**30 is too large to be moved by 2.
+    assert nonzero[0] == [[0, 64], [0, 94], [1, 65]]
+    assert nonzero[1] == [[0, 63], [1, 64]]
+    assert [i["zeros"].item() for i in (weight, update, gradient)] == [1, 2, 1]
+    assert [i["largest"].item() for i in (weight, update, gradient)] == [2**30, 1, 4]
+    np.testing.assert_allclose(update["norm"], np.sqrt(1.25), rtol=1e-6)
+    assert gradient["counts"].sum() == 3
+
+
 def test_figures_of_the_frame():
     x = X.copy()
     x[:, 0], x[2, 1], x[3, 1] = 0, np.nan, np.inf
@@ -130,6 +148,7 @@ def test_before_any_fit_it_is_empty():
     ("arguments", "message"),
     [
         ({"every": -1}, "`every`. Expected an integer >= 1. Received: every=-1"),
+        ({"of": "bias"}, "`of`. Expected one of 'gradient', 'weight', 'update'"),
         ({"log_dir": 3}, "`log_dir`. Expected the path of a folder, or None"),
     ],
 )
