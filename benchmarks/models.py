@@ -275,7 +275,9 @@ def choose(name: str, task: Task) -> None:
 
 
 def best_candidate(name: str, task: Task) -> str:
-    """Returns the candidate of the best validation score."""
+    """Returns the candidate of the best validation score, or the only one."""
+    if len(task.candidates) == 1:
+        return next(iter(task.candidates))
     name = task.chosen_by or name
     rows = stored("models_choice", name)
     if {row["candidate"] for row in rows} != task.candidates.keys():

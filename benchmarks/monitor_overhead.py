@@ -2,16 +2,19 @@
 
     python benchmarks/monitor_overhead.py
 
-In one process and in turn, over several rounds: `fit` of an MLP 784-512-512-512-10
-with Adam on batches of 128, plain and with monitors, on the backend that
-`KERAS_BACKEND` names. An epoch has as many steps as one of MNIST; the first epoch,
-which compiles the step, is counted apart. A cost is the time of the later epochs over
-that of the plain `fit` of the same round; the order changes from round to round. The
-median over the rounds goes to `results/monitor_overhead.json`.
+In one process: `fit` of an MLP 784-512-512-512-10 with Adam on batches of 128, plain
+and with monitors, on the backend that `KERAS_BACKEND` names. All of these trainings
+are under way at once, and take turns of some steps each, so that what else happens on
+the machine slows all of them alike. An epoch has as many steps as one of MNIST; the
+first, which compiles the step, is counted apart. The time of a typical epoch is the sum
+over its turns of their median over the epochs, since some turns are slow for reasons
+that are not ours; a cost is that time over the one of the plain `fit`. All turns go to
+`results/monitor_overhead.json`.
 """
 
 import argparse
 import statistics
+import threading
 import time
 
 import keras
@@ -39,14 +42,57 @@ def monitors(x) -> dict:
     }
 
 
-class Stopwatch(keras.callbacks.Callback):
-    """Keeps the ends of the epochs; as the last callback, after all others."""
+class Turns:
+    """Lets one of many threads work at a time, and keeps the time that each took."""
 
-    def on_train_begin(self, logs=None):
-        self.times = [time.perf_counter()]
+    def __init__(self, names):
+        self.names = list(names)
+        self.seconds = {name: [] for name in self.names}
+        self._gates = {name: threading.Semaphore(0) for name in names}
+        self._started = 0.0
+        self._gates[self.names[0]].release()
+
+    def take(self, name):
+        self._gates[name].acquire()
+        self._started = time.perf_counter()
+
+    def keep_time(self, name):
+        now = time.perf_counter()
+        self.seconds[name][-1].append(now - self._started)
+        self._started = now
+
+    def pass_on(self, name):
+        self.keep_time(name)
+        following = (self.names.index(name) + 1) % len(self.names)
+        self._gates[self.names[following]].release()
+
+
+class FirstCallback(keras.callbacks.Callback):
+    """Begins an epoch before the monitors do."""
+
+    def __init__(self, turns, name):
+        super().__init__()
+        self.turns, self.name = turns, name
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.turns.seconds[self.name].append([])
+
+
+class LastCallback(keras.callbacks.Callback):
+    """Gives the turn away after some steps, and at the end of an epoch."""
+
+    def __init__(self, turns, name, steps):
+        super().__init__()
+        self.turns, self.name, self.steps = turns, name, steps
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (batch + 1) % self.steps == 0:
+            float(logs["loss"])  # waits for what has only been started
+            self.turns.pass_on(self.name)
+            self.turns.take(self.name)
 
     def on_epoch_end(self, epoch, logs=None):
-        self.times.append(time.perf_counter())
+        self.turns.keep_time(self.name)
 
 
 def make_model():
@@ -56,19 +102,23 @@ def make_model():
     return model
 
 
-def seconds(model, x, y, callbacks, epochs) -> tuple[float, float]:
-    """Returns the seconds of the first epoch, and of a later one."""
-    stopwatch = Stopwatch()
-    model.fit(
+def train(turns, name, callbacks, x, y, options):
+    """Trains one model, in its turns."""
+    turns.take(name)
+    make_model().fit(
         x,
         y,
         batch_size=BATCH_SIZE,
-        epochs=1 + epochs,
+        epochs=1 + options.epochs,
         verbose=0,
-        callbacks=[*callbacks, stopwatch],
+        callbacks=[
+            FirstCallback(turns, name),
+            *callbacks,
+            LastCallback(turns, name, options.turn),
+        ],
     )
-    first, *later = np.diff(stopwatch.times)
-    return float(first), float(np.mean(later))
+    turns.seconds[name].append([])  # for what follows the last epoch
+    turns.pass_on(name)
 
 
 def measure(options) -> dict:
@@ -76,34 +126,26 @@ def measure(options) -> dict:
     x = rng.random((BATCH_SIZE * options.steps, 784), dtype="float32")
     y = rng.integers(0, 10, len(x))
     kinds = monitors(x)
-    models = {name: make_model() for name in kinds}
-    names = list(kinds)
-    rounds = []
-    for index in range(options.rounds):
-        turn = index % len(names)
-        found = {}
-        for name in names[turn:] + names[:turn]:
-            first, later = seconds(models[name], x, y, kinds[name](), options.epochs)
-            found[name] = {"first": first, "later": later}
-        rounds.append(found)
-        costs = {n: found[n]["later"] / found["plain"]["later"] for n in names}
-        print(f"round {index + 1}", {n: round(c, 3) for n, c in costs.items()})
-    costs = {
-        name: statistics.median(
-            found[name]["later"] / found["plain"]["later"] for found in rounds
-        )
-        for name in names
+    turns = Turns(kinds)
+    threads = [
+        threading.Thread(target=train, args=(turns, name, make(), x, y, options))
+        for name, make in kinds.items()
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seconds = {name: values[:-1] for name, values in turns.seconds.items()}
+    typical = {
+        name: sum(map(statistics.median, zip(*epochs[1:], strict=True)))
+        for name, epochs in seconds.items()
     }
-    step = statistics.median(found["plain"]["later"] for found in rounds)
-    retrace = statistics.median(
-        found["all, defaults"]["first"] - found["all, defaults"]["later"]
-        for found in rounds
-    )
+    plain, everything = typical["plain"], typical["all, defaults"]
     return {
-        "costs": costs,
-        "milliseconds_a_plain_step": 1000 * step / options.steps,
-        "rounds": rounds,
-        "seconds_to_compile": retrace,
+        "costs": {name: time / plain for name, time in typical.items()},
+        "milliseconds_a_plain_step": 1000 * plain / options.steps,
+        "seconds": seconds,
+        "seconds_to_compile": sum(seconds["all, defaults"][0]) - everything,
         "steps": options.steps,
     }
 
@@ -113,9 +155,9 @@ def parse_arguments(arguments=None):
         description=__doc__.split("\n")[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=469, help="of an epoch")
-    parser.add_argument("--epochs", type=int, default=2, help="that are measured")
+    parser.add_argument("--epochs", type=int, default=9, help="that are measured")
+    parser.add_argument("--turn", type=int, default=50, help="steps of a turn")
     parser.add_argument("--dry", action="store_true", help="save nothing")
     return parser.parse_args(arguments)
 

@@ -118,6 +118,7 @@ def test_after_training(run_block, root, run_python, capsys):
     assert re.fullmatch(r"predicted \d, is \d\n", capsys.readouterr().out)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data(*REAL)
 def test_real_datasets(run_block, capsys):
     run_block('load("mnist")')

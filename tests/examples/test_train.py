@@ -142,6 +142,7 @@ def test_a_language_model(train, tmp_path, capsys):
     assert history["val_accuracy"].iloc[-1] > 0.17  # always a space: 0.15
 
 
+@pytest.mark.slow
 @pytest.mark.real_data("imdb_reviews")
 def test_an_mlp_on_text_is_refused(train, tmp_path):
     options = ["--dataset", "imdb_reviews", "--model", "mlp"]

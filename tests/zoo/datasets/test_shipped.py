@@ -86,6 +86,7 @@ def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
         datasets.load("digits")
 
 
+@pytest.mark.slow
 def test_two_processes_may_prepare_at_once(tmp_path):
     code = (
         "from zoo.datasets.shipped import prepare_shipped\n"
