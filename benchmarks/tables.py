@@ -10,6 +10,7 @@ import statistics
 from pathlib import Path
 
 from results import load
+from scipy import stats
 
 from zoo.files import replacing
 
@@ -55,6 +56,7 @@ def models_table() -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for task, rows in load("models").items():
+        rows = of_the_choice(rows)
         dataset, model = task.split(", ", 1)
         ratio = speed.get(task, {}).get("ratio")
         cells = [
@@ -65,6 +67,50 @@ def models_table() -> str:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def paired_table() -> str:
+    """The residual MLP minus the plain one, seed by seed, with its 95 % interval."""
+    lines = [
+        "| dataset | residual MLP minus MLP | 95 % interval | seeds |",
+        "|---|---|---|---|",
+    ]
+    tasks = load("models")
+    for dataset in ("mnist", "fashion_mnist"):
+        plain, residual = (
+            {row["seed"]: row["test"] for row in of_the_choice(tasks[task])}
+            for task in (f"{dataset}, mlp", f"{dataset}, res_mlp")
+        )
+        seeds = sorted(plain.keys() & residual.keys())
+        differences = [100 * (residual[seed] - plain[seed]) for seed in seeds]
+        mean, error = statistics.mean(differences), stats.sem(differences)
+        low, high = stats.t.interval(0.95, len(seeds) - 1, mean, error)
+        lines.append(
+            f"| {dataset} | {mean:+.2f} points | {low:+.2f} to {high:+.2f} | "
+            f"{len(seeds)} |"
+        )
+    return "\n".join(lines)
+
+
+def overhead_table() -> str:
+    """The time of a training with monitors over that of one without, by backend."""
+    entries = load("monitor_overhead")
+    names = [name for name in next(iter(entries.values()))["costs"] if name != "plain"]
+    lines = [
+        f"| backend | {' | '.join(names)} | milliseconds a plain step |",
+        "|---" * (len(names) + 2) + "|",
+    ]
+    for backend, entry in sorted(entries.items()):
+        costs = " | ".join(f"{entry['costs'][name]:.2f}" for name in names)
+        lines.append(
+            f"| {backend} | {costs} | {entry['milliseconds_a_plain_step']:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def of_the_choice(rows: list[dict]) -> list[dict]:
+    """Returns the rows of the settings that were chosen in the end."""
+    return [row for row in rows if row["candidate"] == rows[-1]["candidate"]]
 
 
 def _reached(rows: list[dict]) -> str:
@@ -119,7 +165,9 @@ PUBLISHED = {
 TABLES = {
     "train": train_table,
     "models": models_table,
+    "paired": paired_table,
     "input_pipeline": pipeline_table,
+    "monitor_overhead": overhead_table,
 }
 
 

@@ -219,7 +219,7 @@ def main(arguments=None):
     same = keras.initializers.Constant(0.01)
     alike = run("constant initial weights", kernel_initializer=same)
     decay = keras.regularizers.L2(3e-3)
-    smooth = run("with weight decay", depth=1, kernel_regularizer=decay)
+    smooth = run("random weights, with decay", depth=1, kernel_regularizer=decay)
     large = keras.initializers.RandomNormal(stddev=0.2)
     noisy = run("large initial weights", depth=1, kernel_initializer=large)
     picture("constant", draw_images, (10, 6), [alike, smooth], folder)
