@@ -10,15 +10,6 @@ from zoo import ensemble, mlp
 
 CROSS_ENTROPY = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
-LOAD = """
-import keras, numpy as np
-import zoo
-
-model = keras.saving.load_model("model.keras")
-predicted = model.predict(np.load("x.npy"), verbose=0)
-np.testing.assert_array_equal(predicted, np.load("expected.npy"))
-"""
-
 
 def standard_normal(*shape):
     return np.random.default_rng(0).standard_normal(shape).astype("float32")
@@ -69,13 +60,9 @@ def test_the_average_of_a_regression(count):
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_an_average_predicts_the_same_bits_in_a_new_process(tmp_path, run_python):
+def test_an_average_predicts_the_same_bits_in_a_new_process(check_new_process):
     model = ensemble.average(classifiers(2, normalization="batch"))
-    x = standard_normal(10, 4)
-    model.save(tmp_path / "model.keras")
-    np.save(tmp_path / "x.npy", x)
-    np.save(tmp_path / "expected.npy", predict(model, x))
-    run_python("-c", LOAD)
+    check_new_process(model, standard_normal(10, 4), imports="zoo")
 
 
 def test_mixed_precision_ends_in_float32():

@@ -301,7 +301,7 @@ def test_it_trains_under_xla():
     assert losses[-1] < losses[0]
 
 
-def test_a_saved_model_predicts_the_same_bits_in_a_new_process(tmp_path, run_python):
+def test_a_saved_model_predicts_the_same_bits_in_a_new_process(check_new_process):
     model = mlp(
         (4, 4, 1),
         3,
@@ -311,17 +311,7 @@ def test_a_saved_model_predicts_the_same_bits_in_a_new_process(tmp_path, run_pyt
         dropout=0.2,
         preprocessing=keras.layers.Normalization(axis=-1, mean=[0.5], variance=[4.0]),
     )
-    x = standard_normal(10, 4, 4, 1)
-    model.save(tmp_path / "model.keras")
-    np.save(tmp_path / "x.npy", x)
-    np.save(tmp_path / "expected.npy", model.predict(x, verbose=0))
-    run_python(
-        "-c",
-        "import keras, numpy as np\n"
-        "model = keras.saving.load_model('model.keras')\n"
-        "predicted = model.predict(np.load('x.npy'), verbose=0)\n"
-        "np.testing.assert_array_equal(predicted, np.load('expected.npy'))\n",
-    )
+    check_new_process(model, standard_normal(10, 4, 4, 1))
 
 
 @pytest.mark.parametrize(
