@@ -19,7 +19,8 @@ def check_new_process(tmp_path, run_python):
         run_python(
             "-c",
             f"import keras, numpy as np, {imports}\n"
-            "model, data = keras.saving.load_model('model.keras'), np.load('data.npz')\n"
+            "model = keras.saving.load_model('model.keras')\n"
+            "data = np.load('data.npz')\n"
             "predicted = model.predict(data['x'], verbose=0)\n"
             "np.testing.assert_array_equal(predicted, data['expected'])\n",
         )
