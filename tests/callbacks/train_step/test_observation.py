@@ -1,6 +1,7 @@
 """What the step records, and that it changes nothing, on the real `fit`."""
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -535,6 +536,24 @@ def test_a_layer_that_is_used_twice_has_one_variable():
     info, _, _ = look(model)
     names = info["variable"].tolist()
     assert len(set(names)) == len(names) == 4
+
+
+@pytest.mark.slow
+def test_a_model_of_200_layers():
+    model = keras.Sequential([keras.Input((5,))])
+    for _ in range(199):
+        model.add(keras.layers.Dense(5, activation="selu"))
+    model.add(keras.layers.Dense(3))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    watching = monitors(1)
+    fit(model, watching, X[: 3 * BATCH], Y[: 3 * BATCH])
+    *frames, layers = (monitor.to_frame() for monitor in watching)
+    for frame in frames:
+        assert frame["variable"].value_counts().tolist() == [3] * 400
+    assert layers["layer"].value_counts().tolist() == [2] * 200
+    for monitor in watching:
+        monitor.plot()
+    plt.close("all")
 
 
 def test_a_model_without_a_keras_optimizer():
