@@ -109,6 +109,7 @@ class ActivationHistograms(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         # A model that is built by its first batch must draw its weights there.
         if self._epochs is None and self.model.built:
+            _check_shapes(self.sample, self.model)
             self._record(epoch)
         self._epochs = epoch + 1
         self._batch = None
@@ -404,3 +405,25 @@ def _check_sample(sample):
             "Of a dataset, a batch will do: `x, y = next(iter(data.validation))`.",
         )
     return sample
+
+
+def _check_shapes(sample, model) -> None:
+    """Raises if a functional model takes other examples than those of the sample."""
+    inputs = getattr(model, "inputs", None)
+    if not inputs or isinstance(sample, dict):
+        return
+    expected = [tuple(tensor.shape)[1:] for tensor in inputs]
+    shapes = [tuple(np.shape(array))[1:] for array in keras.tree.flatten(sample)]
+    if len(shapes) == len(expected) and all(map(_fits, shapes, expected)):
+        return
+    raise invalid_argument(
+        "sample", f"examples of shape {expected}, which the model takes", shapes
+    )
+
+
+def _fits(shape: tuple, expected: tuple) -> bool:
+    # Keras adds and removes a last axis of size 1.
+    shape, expected = (s[:-1] if s[-1:] == (1,) else s for s in (shape, expected))
+    return len(shape) == len(expected) and all(
+        wanted in (None, size) for size, wanted in zip(shape, expected, strict=True)
+    )

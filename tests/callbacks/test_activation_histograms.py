@@ -208,3 +208,10 @@ def test_before_any_fit_it_is_empty():
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         ActivationHistograms(**{"sample": X, **arguments})
+
+
+def test_a_sample_that_the_model_does_not_take():
+    model = mlp((4,), 2, units=(5,))
+    with pytest.raises(ValueError, match=r"shape \[\(4,\)\], which.*\[\(3,\)\]"):
+        fit(model, ActivationHistograms(X[:, :3]))
+    fit(model, ActivationHistograms(X[..., None]))  # Keras removes that axis
