@@ -2,7 +2,16 @@
 
 from .apgd import APGD
 from .attack import Attack
+from .evaluate_robustness import evaluate_robustness
 from .fgsm import FGSM
 from .pgd import PGD
+from .robustness_report import RobustnessReport
 
-__all__ = ["APGD", "FGSM", "PGD", "Attack"]
+__all__ = [
+    "APGD",
+    "FGSM",
+    "PGD",
+    "Attack",
+    "RobustnessReport",
+    "evaluate_robustness",
+]

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from ..arguments import invalid_argument
-from ..differentiation import compile_function
+from ..differentiation import compile_function, unchanged_state
 from . import norms
 from .attack import Attack
 from .checks import check_inputs, check_labels, check_model
@@ -76,8 +76,10 @@ class AttackedModel:
         """Returns float32 inputs and int32 labels, or raises if they do not fit."""
         inputs = getattr(self.model, "inputs", None)
         x = check_inputs(x, bounds, inputs[0].shape[1:] if inputs else None)
-        num_classes = self.compute(self.logits, x[:1], 1).shape[1]
-        if self.activation == "sigmoid" and self.outputs(x[:1]).shape[-1] > 1:
+        with unchanged_state():
+            num_outputs = self.outputs(x[:1]).shape[-1]
+        num_classes = max(num_outputs, 2)
+        if self.activation == "sigmoid" and num_outputs > 1:
             raise invalid_argument(
                 "model",
                 "a model of classes that exclude each other",
@@ -87,13 +89,17 @@ class AttackedModel:
         return x, check_labels(y, len(x), num_classes)
 
     def compute(self, function: Callable, x: np.ndarray, batch_size: int):
-        """Returns a function of inputs to a tensor, compiled, over all of `x`."""
+        """Returns a method's tensor over all of `x`, compiled and batch by batch."""
         compiled = self._compile(function.__name__, function)
         results = [
             _to_numpy(compiled(_fill(x[rows], size)))[: len(rows)]
             for rows, size in _batches(np.arange(len(x)), len(x), batch_size)
         ]
         return np.concatenate(results)
+
+    def compute_once(self, function: Callable, *arguments) -> np.ndarray:
+        """Returns any function's tensor, compiled for this call alone."""
+        return _to_numpy(compile_function(function, self.model.variables)(*arguments))
 
     def predict(self, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
         """Returns the predicted classes."""
@@ -105,7 +111,7 @@ class AttackedModel:
         x: np.ndarray,
         y: np.ndarray,
         *,
-        examples: np.ndarray | None = None,
+        rows: np.ndarray | None = None,
         batch_size: int = 256,
         on_progress: Callable[[float], None] = lambda share: None,
     ) -> Found:
@@ -115,40 +121,43 @@ class AttackedModel:
             attack: The attack.
             x: Float32 array, within the bounds.
             y: Int32 array.
-            examples: Places of the examples in the data, which random starts are a
-                function of. Defaults to `None`: 0, 1, 2 and so on.
+            rows: Rows of the examples to attack, all of which are classified
+                correctly. Defaults to `None`: all that are.
             batch_size: Integer >= 1. Defaults to `256`.
             on_progress: Function that is told what share of the attack was done
                 since it was last told. Defaults to one that does nothing.
 
         Returns:
-            What was `Found`. What is broken from the start is left as it is.
+            What was `Found`. What is not attacked is left as it is, and is broken.
         """
-        examples = np.arange(len(x)) if examples is None else examples
-        predicted = self.predict(x, batch_size)
         found = Found(
             adversarial=x.copy(),
-            broken=(predicted == y) if attack.targeted else (predicted != y),
+            broken=np.ones(len(x), bool),
             objective=np.full(len(x), -np.inf, "float32"),
             non_finite=np.zeros(len(x), bool),
         )
+        if rows is None:
+            is_target = self.predict(x, batch_size) == y
+            rows = np.flatnonzero(~is_target if attack.targeted else is_target)
+        found.broken[rows] = False
         search = self._compile(attack.kind(), lambda *a: attack.search(self.logits, *a))
         settings = attack.settings()
         for restart in range(attack.restarts):
-            left = np.flatnonzero(~found.broken)
-            on_progress((len(x) - len(left)) / len(x) / attack.restarts)
-            for rows, size in _batches(left, len(x), batch_size):
-                noise = attack.noise(x.shape[1:], restart, examples[rows])
+            left = rows[~found.broken[rows]]
+            on_progress((1 - len(left) / max(1, len(rows))) / attack.restarts)
+            for batch, size in _batches(left, len(x), batch_size):
+                noise = attack.noise(x.shape[1:], restart, batch)
                 results = search(
-                    _fill(x[rows], size),
-                    _fill(y[rows], size),
-                    np.arange(size) < len(rows),
+                    _fill(x[batch], size),
+                    _fill(y[batch], size),
+                    np.arange(size) < len(batch),
                     np.int32(restart),
                     _fill(noise, size),
                     settings,
                 )
-                found.merge(rows, *(_to_numpy(part)[: len(rows)] for part in results))
-                on_progress(len(rows) / len(x) / attack.restarts)
+                results = [_to_numpy(part)[: len(batch)] for part in results]
+                found.merge(batch, *results)
+                on_progress(len(batch) / len(rows) / attack.restarts)
         return found
 
     def _compile(self, key, function: Callable) -> Callable:

@@ -31,12 +31,12 @@ def find_logits(model: keras.Model) -> tuple[Callable, str | None]:
         inner, activation = find_logits(operation)
         if activation is None:
             return _call(model), None
-        features = _call(keras.Model(model.inputs, before))
+        features = _call(keras.Model(model.inputs[0], before))
         return lambda x: inner(features(x)), activation
     activation = _activation_of(operation)
     if activation is None:
         return _call(model), None
-    features = _call(keras.Model(model.inputs, before))
+    features = _call(keras.Model(model.inputs[0], before))
     if not _computes_more(operation):
         return features, activation
 
