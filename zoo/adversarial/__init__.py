@@ -1,5 +1,6 @@
 """Adversarial training, and evaluations of robustness that check themselves."""
 
+from .adversarial_trainer import AdversarialTrainer
 from .apgd import APGD
 from .attack import Attack
 from .evaluate_robustness import evaluate_robustness
@@ -11,6 +12,7 @@ __all__ = [
     "APGD",
     "FGSM",
     "PGD",
+    "AdversarialTrainer",
     "Attack",
     "RobustnessReport",
     "evaluate_robustness",

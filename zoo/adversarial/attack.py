@@ -133,7 +133,7 @@ class Attack(abc.ABC):
             A tuple: the points, whether they are successful, their objective, and
             whether something on the way was not finite.
         """
-        objective = self._objective(logits_of, x, y, rank)
+        objective = self.objective(logits_of, x, y, rank)
         start = self._start(x, noise if self.random_start else None, settings)
         best = (x, ops.full(ops.shape(y), -float("inf"), dtype="float32"))
         broken = ops.zeros_like(active)
@@ -185,10 +185,10 @@ class Attack(abc.ABC):
     def settings(self, scale=1.0) -> dict:
         """Returns the numbers that a compiled search takes as arguments."""
         settings = {
-            "steps": np.int32(self.steps),
-            "epsilon": np.float32(self.epsilon) * scale,
-            "low": np.float32(self.bounds[0]),
-            "high": np.float32(self.bounds[1]),
+            "steps": self.steps,
+            "epsilon": self.epsilon * scale,
+            "low": self.bounds[0],
+            "high": self.bounds[1],
         }
         if self.mask is not None:
             settings["mask"] = self.mask.astype("float32")
@@ -234,8 +234,16 @@ class Attack(abc.ABC):
     def _step(self, index, state, loss, gradient, x, settings) -> tuple:
         """Returns the next state, given objective and gradient at its points."""
 
-    def _objective(self, logits_of, x, y, rank):
-        """Returns the function of logits that this attack maximises."""
+    def objective(self, logits_of, x, y, rank=0):
+        """Returns the function of logits that this attack maximises.
+
+        Args:
+            logits_of: Function of inputs to logits.
+            x: Float tensor of shape `(batch, ...)`.
+            y: Integer tensor of shape `(batch,)`.
+            rank: Integer scalar: which wrong class a targeted loss goes for. Defaults
+                to `0`, the most likely.
+        """
         if self.loss == "targeted_dlr":
             logits = logits_of(x)
             rank = rank % (logits.shape[1] - 1)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..arguments import check_choice, check_integer, invalid_argument
 from . import norms
+from .adversarial_trainer import AdversarialTrainer
 from .apgd import APGD
 from .attack import Attack, check_bounds, check_epsilon
 from .attacked_model import AttackedModel
@@ -106,7 +107,9 @@ def evaluate_robustness(
     ):
         check_integer(name, value, minimum=least)
     check_choice("verbose", verbose, (0, 1))
-    target = AttackedModel(getattr(model, "attacked_model", model))
+    if isinstance(model, AdversarialTrainer):
+        model = model.model
+    target = AttackedModel(model)
     x, y = target.check_data(*_arrays(data), bounds)
     for epsilon in epsilons:
         check_epsilon(epsilon, norm, bounds, x.shape[1:], name="epsilons")
@@ -234,7 +237,14 @@ class _Evaluation:
         return float(sizes.max(initial=0.0))
 
     def _add_row(
-        self, epsilon, stage, attacked, correct, seconds, broken=0, largest=0.0,
+        self,
+        epsilon,
+        stage,
+        attacked,
+        correct,
+        seconds,
+        broken=0,
+        largest=0.0,
         non_finite=0,
     ):
         low, high = wilson_interval(correct, len(self.x))

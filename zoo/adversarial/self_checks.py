@@ -34,7 +34,8 @@ def check_head(target: AttackedModel, x: np.ndarray) -> Iterator[str]:
             f"{activation} layer was found to attack the logits before it: gradients "
             f"may vanish in it. End the model in logits. {UPPER_BOUND}"
         )
-    from_logits = _expects_logits(target.model)
+    compiled = getattr(target.model, "compiled", False)
+    from_logits = expects_logits(target.model.loss) if compiled else None
     if from_logits is not None and from_logits == bool(activation):
         head = f"a {activation}" if activation else "logits"
         yield (
@@ -176,11 +177,8 @@ def _looks_like(outputs: np.ndarray) -> str | None:
     return "softmax" if np.allclose(outputs.sum(axis=1), 1, atol=1e-2) else None
 
 
-def _expects_logits(model) -> bool | None:
-    """What the compiled loss takes outputs for, or `None` if it does not say."""
-    loss = model.loss if getattr(model, "compiled", False) else None
+def expects_logits(loss) -> bool | None:
+    """Whether a loss takes outputs for logits, or `None` if it does not say."""
     if isinstance(loss, str):
         return False if "crossentropy" in loss else None
     return getattr(loss, "from_logits", None)
-
-
