@@ -1,6 +1,6 @@
 """Auto-PGD, which finds its step sizes itself."""
 
-import math
+import itertools
 
 import keras
 import numpy as np
@@ -57,6 +57,8 @@ class APGD(Attack):
     >>> attack(model, np.array([[0.875, 0.5]]), np.array([0])).tolist()
     [[0.625, 0.5]]
     """
+
+    algorithm = "apgd"
 
     def __init__(
         self,
@@ -178,7 +180,7 @@ def _windows(steps: int) -> np.ndarray:
     """
     windows = np.zeros(steps, "int32")
     marks = checkpoints(steps)
-    for start, end in zip(marks, marks[1:], strict=False):
+    for start, end in itertools.pairwise(marks):
         if end + 1 < steps:
             windows[end + 1] = end - start
     return windows
@@ -186,11 +188,8 @@ def _windows(steps: int) -> np.ndarray:
 
 def checkpoints(steps: int) -> list[int]:
     """Returns the steps after which step sizes are judged (section 3, "selection")."""
-    before, position, marks = 0.0, 0.22, [0]
-    while position <= 1:
-        marks.append(math.ceil(position * steps))
-        before, position = (
-            position,
-            position + max(position - before - 0.03, 0.06),
-        )
+    before, position, marks = 0, 22, [0]  # in hundredths, which floats do not hold
+    while position <= 100:
+        marks.append(-(-position * steps // 100))
+        before, position = position, position + max(position - before - 3, 6)
     return sorted(set(marks))

@@ -33,9 +33,11 @@ class Attack(abc.ABC):
     The model runs in inference mode, and stays as it is, its random state included. A
     final softmax or sigmoid is left out: logits are attacked.
 
-    Subclasses say where a search starts (`_begin`) and how it steps (`_step`).
+    Subclasses say where a search starts (`_begin`) and how it steps (`_step`), and name
+    that as their `algorithm`: those of one name share compiled searches.
     """
 
+    algorithm: str
     loss = "cross_entropy"
 
     def __init__(
@@ -126,7 +128,7 @@ class Attack(abc.ABC):
             active: Bool tensor of shape `(batch,)`: the examples to attack.
             rank: Integer scalar, the number of the restart: which wrong class a
                 targeted loss goes for.
-            noise: Noise of `norms.draw_for_examples`, unused without a random start.
+            noise: What `noise` returned, as a tensor.
             settings: What `settings` returned, as tensors.
 
         Returns:
@@ -134,7 +136,7 @@ class Attack(abc.ABC):
             whether something on the way was not finite.
         """
         objective = self.objective(logits_of, x, y, rank)
-        start = self._start(x, noise if self.random_start else None, settings)
+        start = self._start(x, noise, settings)
         best = (x, ops.full(ops.shape(y), -float("inf"), dtype="float32"))
         broken = ops.zeros_like(active)
 
@@ -177,10 +179,12 @@ class Attack(abc.ABC):
         return (predicted == y) if self.targeted else (predicted != y)
 
     def noise(self, shape, restart: int, examples: np.ndarray) -> np.ndarray:
-        """Returns the noise of random starts, or a column of zeros if there is none."""
-        if not self.random_start:
-            return np.zeros((len(examples), 1), "float32")
-        return norms.draw_for_examples(self.norm, shape, self.seed, restart, examples)
+        """Returns the noise of random starts; without them, that of the center."""
+        if self.random_start:
+            return norms.draw_for_examples(
+                self.norm, shape, self.seed, restart, examples
+            )
+        return norms.center(self.norm, shape, len(examples))
 
     def settings(self, scale=1.0) -> dict:
         """Returns the numbers that a compiled search takes as arguments."""
@@ -196,8 +200,7 @@ class Attack(abc.ABC):
 
     def kind(self) -> tuple:
         """Returns what a compiled search was made for; the rest are its arguments."""
-        names = ("norm", "loss", "random_start", "targeted")
-        return (type(self), *(getattr(self, name) for name in names))
+        return self.algorithm, self.norm, self.loss, self.targeted
 
     def get_config(self) -> dict:
         """Returns the arguments, of which `from_config` makes the same attack."""

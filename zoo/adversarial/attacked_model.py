@@ -8,7 +8,6 @@ import numpy as np
 
 from ..arguments import invalid_argument
 from ..differentiation import compile_function, unchanged_state
-from . import norms
 from .attack import Attack
 from .checks import check_inputs, check_labels, check_model
 from .logits import as_classes, find_logits, log_probabilities

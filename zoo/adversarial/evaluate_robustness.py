@@ -123,9 +123,8 @@ def evaluate_robustness(
     if not len(correct):
         warnings.append("No example is classified correctly, without any attack.")
     elif epsilons[-1] > 0:
-        sample = x[correct], y[correct]
-        options = {**settings, "steps": steps, "epsilon": epsilons[-1]}
-        warnings += check_attacks(target, *sample, **options)
+        options = {"steps": steps, "batch_size": batch_size, **settings}
+        warnings += check_attacks(target, x, y, correct, epsilons[-1], **options)
         warnings += evaluation.verify(epsilons[-1])
     return RobustnessReport(
         tuple(evaluation.rows), warnings, norm, evaluation.examples(epsilons[-1])
@@ -231,10 +230,12 @@ class _Evaluation:
         )
 
     def _largest(self, rows) -> float:
+        if not len(rows):
+            return 0.0
         delta = self.adversarial[rows].astype("float64") - self.x[rows]
         order = np.inf if self.settings["norm"] == "linf" else 2
         sizes = np.linalg.norm(delta.reshape(len(delta), -1), order, axis=1)
-        return float(sizes.max(initial=0.0))
+        return float(sizes.max())
 
     def _add_row(
         self,
@@ -298,7 +299,7 @@ def _check_epsilons(epsilons) -> list[float]:
 
 def _arrays(data) -> tuple[np.ndarray, np.ndarray]:
     """Returns inputs and labels of a pair of arrays, or of batches of pairs."""
-    if isinstance(data, tuple | list) and len(data) == 2:
+    if isinstance(data, tuple) and len(data) == 2:
         return tuple(keras.ops.convert_to_numpy(part) for part in data)
     try:
         pairs = [batch[:2] for batch in data]

@@ -81,6 +81,13 @@ def draw_for_examples(
     return noise
 
 
+def center(norm: str, shape: tuple[int, ...], size: int) -> np.ndarray:
+    """Returns what `unit_ball` makes the center of the ball of."""
+    noise = np.zeros((size, noise_size(norm, shape)), "float32")
+    noise[:, math.prod(shape) :] = 1
+    return noise
+
+
 def draw_for_batch(norm: str, x, seed):
     """Draws noise for a batch of a training step, inside the compiled function."""
     shape = (ops.shape(x)[0], noise_size(norm, x.shape[1:]))

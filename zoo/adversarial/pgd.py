@@ -52,6 +52,8 @@ class PGD(Attack):
     [[0.375, 0.5]]
     """
 
+    algorithm = "pgd"
+
     def __init__(
         self,
         epsilon: float,

@@ -48,66 +48,79 @@ def check_attacks(
     target: AttackedModel,
     x: np.ndarray,
     y: np.ndarray,
-    *,
-    norm: str,
+    rows: np.ndarray,
     epsilon: float,
-    bounds: tuple[float, float],
-    mask,
+    *,
     steps: int,
-    seed: int,
+    batch_size: int,
+    **settings,
 ) -> Iterator[str]:
     """Finds signs that gradients do not lead to adversarial examples that exist.
 
     Args:
         target: The model.
-        x: Float32 array of inputs that are classified correctly.
+        x: Float32 array of all inputs.
         y: Int32 array of their classes.
-        norm: "linf" or "l2".
+        rows: Rows of a sample, which is classified correctly.
         epsilon: The largest epsilon of the evaluation, > 0.
-        bounds: The lowest and the highest value of an input.
-        mask: The features that may change, or `None`.
         steps: Steps of the attacks.
-        seed: Seed of the attacks.
+        batch_size: Examples that are attacked at a time.
+        **settings: What else attacks take: norm, bounds, mask and seed.
     """
-    size = len(x)
-    if _is_random(target, x):
+
+    def attack(attack, rows=rows):
+        return target.attack(attack, x, y, rows=rows, batch_size=batch_size)
+
+    size, few = len(rows), FEW * len(rows)
+    if _is_random(target, x[rows]):
         yield (
             "Two calls in inference mode on the same inputs differ: the model is "
             "random, and the attack saw one draw of it. Average over draws, or switch "
             f"the randomness off. {UPPER_BOUND}"
         )
-    zero, vanishing = _count_flat(target, x, y, norm, bounds, mask)
-    if zero > FEW * size:
+    zero, vanishing = _count_flat(target, x[rows], y[rows], settings)
+    if zero > few:
         yield (
             f"The gradient with respect to the input is exactly zero at {zero} of "
             f"{size} examples: something in the model rounds, clips, casts or "
             f"saturates, and attacks along gradients cannot work. {UPPER_BOUND}"
         )
-    elif zero + vanishing > FEW * size:
+    elif zero + vanishing > few:
         yield (
             f"The gradient with respect to the input nearly vanishes at "
             f"{zero + vanishing} of {size} examples: followed through the whole "
             f"range of the inputs, it would not change a prediction. {UPPER_BOUND}"
         )
-    settings = {"norm": norm, "bounds": bounds, "mask": mask, "seed": seed}
-    single = target.attack(FGSM(epsilon, **settings), x, y, batch_size=size)
-    many = PGD(epsilon, steps=steps, random_start=False, **settings)
-    found = target.attack(many, x, y, batch_size=size)
-    better = int((single.broken & ~found.broken).sum())
-    if better > FEW * size:
+    single = attack(FGSM(epsilon, **settings))
+    many = attack(PGD(epsilon, steps=steps, random_start=False, **settings))
+    better = int((single.broken & ~many.broken)[rows].sum())
+    if better > few:
         yield (
             f"A single step finds {better} of {size} examples that {steps} steps of "
             f"the same reach do not: gradients point the wrong way. {UPPER_BOUND}"
         )
-    axes = tuple(range(1, x.ndim))
-    still = int((~found.broken & (found.adversarial == x).all(axis=axes)).sum())
-    if still > FEW * size:
+    is_still = (many.adversarial == x).all(axis=tuple(range(1, x.ndim)))
+    still = int((is_still & ~many.broken)[rows].sum())
+    if still > few:
         yield (
             f"The attack moved {still} of {size} examples nowhere, since nothing it "
             f"met was worse than the input itself. {UPPER_BOUND}"
         )
-    if mask is None:
-        yield from _check_widest(target, x, y, settings, steps)
+    if settings["mask"] is not None:
+        return
+    widest = norms.widest(settings["norm"], x.shape[1:], settings["bounds"])
+    left = rows
+    for search in (
+        PGD(widest, steps=steps, **settings),
+        APGD(widest, loss="dlr", steps=steps, **settings),
+    ):
+        left = left[~attack(search, left).broken[left]]
+    if len(left) > few:
+        yield (
+            f"With epsilon {widest:.4g}, at which every input can become any other, "
+            f"{len(left)} of {size} examples are still classified correctly: the "
+            f"attack fails, whatever epsilon. {UPPER_BOUND}"
+        )
 
 
 def check_transfer(predicted: np.ndarray, y: np.ndarray) -> Iterator[str]:
@@ -120,30 +133,13 @@ def check_transfer(predicted: np.ndarray, y: np.ndarray) -> Iterator[str]:
         )
 
 
-def _check_widest(target, x, y, settings, steps) -> Iterator[str]:
-    """With epsilon as wide as the bounds nothing can be robust but a constant."""
-    epsilon = norms.widest(settings["norm"], x.shape[1:], settings["bounds"])
-    left = np.arange(len(x))
-    for attack in (
-        PGD(epsilon, steps=steps, **settings),
-        APGD(epsilon, loss="dlr", steps=steps, **settings),
-    ):
-        found = target.attack(attack, x, y, rows=left, batch_size=len(x))
-        left = left[~found.broken[left]]
-    if len(left) > FEW * len(x):
-        yield (
-            f"With epsilon {epsilon:.4g}, at which every input can become any other, "
-            f"{len(left)} of {len(x)} examples are still classified correctly: the "
-            f"attack fails, whatever epsilon. {UPPER_BOUND}"
-        )
-
-
-def _count_flat(target, x, y, norm, bounds, mask) -> tuple[int, int]:
+def _count_flat(target, x, y, settings) -> tuple[int, int]:
     """Counts examples with a gradient of zero, and those with one that is tiny.
 
     Tiny is relative: that of a linear function that does not change by a tenth of the
     log-odds against the label while the input crosses all of its bounds.
     """
+    norm, mask = settings["norm"], settings["mask"]
     mask = None if mask is None else np.asarray(mask, "float32")
 
     def reach_and_odds(x, y):
@@ -155,7 +151,8 @@ def _count_flat(target, x, y, norm, bounds, mask) -> tuple[int, int]:
         return ops.stack([reach, odds]) / SCALE
 
     reach, odds = target.compute_once(reach_and_odds, x, y)
-    reach = np.nan_to_num(reach) * norms.widest(norm, x.shape[1:], bounds)
+    widest = norms.widest(norm, x.shape[1:], settings["bounds"])
+    reach = np.nan_to_num(reach) * widest
     zero = reach == 0
     return int(zero.sum()), int((~zero & (reach < 0.1 * np.abs(odds))).sum())
 
