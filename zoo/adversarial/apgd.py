@@ -128,7 +128,7 @@ class APGD(Attack):
             checked,
             halved,
         )
-        rises = rises + ops.cast((index > 0) & (loss > loss_before), "float32")
+        rises = rises + ops.cast((index > 0) & (loss > loss_before), rises.dtype)
         uphill = norms.direction(self.norm, gradient, settings.get("mask"))
         target = self._project(current + _over(step, x) * uphill, x, settings)
         momentum = ops.where(index > 0, MOMENTUM, 1.0)
@@ -150,7 +150,7 @@ def _check(window, point, best, step, rises, checked, halved):
     better = loss > best[1]
     best = _choose(better, (current, loss, gradient), best)
     ends = window > 0
-    length = ops.cast(window, "float32")
+    length = ops.cast(window, rises.dtype)
     stuck = ~halved & (best[1] == checked)
     halve = ends & ((rises < RISING * length) | stuck)
     current, loss, gradient = _choose(halve, best, point)
