@@ -17,7 +17,7 @@ from ..arguments import (
     check_positive,
     invalid_argument,
 )
-from . import norms, objectives
+from . import objectives
 from .attack import Attack
 from .checks import check_inputs, check_labels, check_model
 from .logits import as_classes, find_logits, log_probabilities
@@ -145,7 +145,6 @@ class AdversarialTrainer(keras.Model):
         self,
         optimizer="rmsprop",
         loss=None,
-        *,
         loss_weights=None,
         metrics=None,
         weighted_metrics=None,
@@ -319,14 +318,11 @@ class AdversarialTrainer(keras.Model):
 
         else:
             objective = self.attack.objective(self._logits, x, labels)
-        noise = None
-        if self.attack.random_start:
-            noise = norms.draw_for_batch(self.attack.norm, x, self._noise_seed)
         adversarial = self.attack.perturb(
             self._logits,
             x,
             objective,
-            noise=noise,
+            noise=self.attack.noise_for_batch(x, self._noise_seed),
             scale=ops.convert_to_tensor(self.epsilon_scale),
         )
         inputs = {"adversarial": adversarial}
@@ -351,7 +347,7 @@ class AdversarialTrainer(keras.Model):
         best, objective = inputs, None
         active = ops.logical_not(attack.is_successful(self._logits(inputs), labels))
         for restart in range(attack.restarts):
-            noise = norms.draw_for_batch(attack.norm, inputs, attack.seed + restart)
+            noise = attack.noise_for_batch(inputs, attack.seed + restart)
             points, found, values, _ = attack.search(
                 self._logits, inputs, labels, active, restart, noise, settings
             )

