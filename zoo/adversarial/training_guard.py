@@ -9,6 +9,13 @@ from ..arguments import invalid_argument
 
 COLLAPSE = 0.5  # of the best robust accuracy so far
 CHANCE = 0.02  # above 1 / classes
+ACCURACIES = (
+    "accuracy",
+    "acc",
+    "sparse_categorical_accuracy",
+    "categorical_accuracy",
+    "binary_accuracy",
+)
 
 
 class TrainingGuard(keras.callbacks.Callback):
@@ -72,13 +79,16 @@ class TrainingGuard(keras.callbacks.Callback):
             )
 
     def _check_chance(self, epoch, logs):
-        value = _accuracy(logs, "") or _accuracy(logs, "robust_")
+        value = _accuracy(logs, "")
+        if value is None:
+            value = _accuracy(logs, "robust_")
         limit = 1 / self.num_classes + CHANCE
         if value is not None and self._epochs > 1 and value <= limit:
             self._warn(
+                "chance",
                 f"Epoch {epoch + 1}: the accuracy is {value:.3f}, that of guessing one "
                 f"of {self.num_classes} classes. Adversarial training has collapsed: "
-                "use a smaller epsilon, or let it grow with `warmup_epochs`."
+                "use a smaller epsilon, or let it grow with `warmup_epochs`.",
             )
 
     def _check_multi_step(self, epoch, logs):
@@ -87,23 +97,22 @@ class TrainingGuard(keras.callbacks.Callback):
             return
         if value < COLLAPSE * self._best:
             self._warn(
+                "single step",
                 f"Epoch {epoch + 1}: the robust accuracy in validation fell from "
                 f"{self._best:.3f} to {value:.3f}: catastrophic overfitting of "
                 "single-step training. Keep the weights of an earlier epoch, take "
-                "more steps or a smaller step size."
+                "more steps or a smaller step size.",
             )
         self._best = max(self._best, value)
 
-    def _warn(self, sentence):
-        kind = sentence.split(": ")[-2]
+    def _warn(self, kind, sentence):
         if kind not in self._warned:
             self._warned.add(kind)
             warnings.warn(sentence, stacklevel=2)
 
 
 def _accuracy(logs: dict, prefix: str) -> float | None:
-    for name in ("accuracy", "acc"):
-        for key, value in logs.items():
-            if key.startswith(prefix) and key.removeprefix(prefix).endswith(name):
-                return float(value)
+    for name in ACCURACIES:
+        if prefix + name in logs:
+            return float(logs[prefix + name])
     return None

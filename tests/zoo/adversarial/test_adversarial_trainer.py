@@ -171,9 +171,9 @@ def test_a_scale_makes_the_attack_smaller(trained, digits):
     assert delta.max() == pytest.approx(0.1, rel=1e-5)
 
 
-def test_early_stopping_monitors_the_robust_accuracy(digits):
+def test_early_stopping_monitors_the_robust_accuracy(digits, trained):
     data = part(digits[0], 64)
-    trainer = make_trainer(FGSM(0.05), optimizer=keras.optimizers.SGD(0.0))
+    trainer = make_trainer(FGSM(0.05), trained, keras.optimizers.SGD(0.0))
     stop = keras.callbacks.EarlyStopping("val_robust_accuracy", mode="max")
     options = {"validation_data": data, "callbacks": [stop], "verbose": 0}
     logs = trainer.fit(*data, epochs=9, **options).history
