@@ -17,6 +17,7 @@ is not installed is left out.
 import argparse
 import dataclasses
 import importlib.util
+import itertools
 import statistics
 import time
 from dataclasses import dataclass
@@ -287,7 +288,7 @@ def operations(sizes: tuple[int, ...], steps: int) -> float:
     Each layer costs one unit forward, one for the gradient of its weights, one for
     that of its inputs. A plain step does not need the last of the first layer.
     """
-    layers = [a * b for a, b in zip(sizes, sizes[1:], strict=False)]
+    layers = [a * b for a, b in itertools.pairwise(sizes)]
     plain = 3 * sum(layers) - layers[0]
     return (plain + 2 * sum(layers) * steps) / plain
 

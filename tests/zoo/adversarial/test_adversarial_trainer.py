@@ -49,6 +49,7 @@ def test_epsilon_zero_is_plain_training_bit_for_bit(digits):
         np.testing.assert_array_equal(weight, other)
 
 
+@pytest.mark.slow
 def test_training_makes_robust(digits, trained):
     """Against a model trained plainly, with the same attack in `evaluate`."""
     train, test = digits
@@ -77,6 +78,7 @@ def test_metrics_of_clean_and_adversarial_inputs(digits):
     assert found["robust_loss"] > found["loss"]
 
 
+@pytest.mark.slow
 def test_evaluate_is_the_attack_in_evaluation_mode(digits, trained):
     """With start at the input, where both draw nothing."""
     x, y = part(digits[1], 96)
@@ -87,6 +89,7 @@ def test_evaluate_is_the_attack_in_evaluation_mode(digits, trained):
     assert found["robust_accuracy"] == pytest.approx((predicted == y).mean())
 
 
+@pytest.mark.slow
 def test_more_restarts_in_validation_find_more(digits, trained):
     def robust(restarts):
         attack = PGD(0.09, steps=2, restarts=restarts)
@@ -96,6 +99,7 @@ def test_more_restarts_in_validation_find_more(digits, trained):
     assert robust(4)["robust_accuracy"] < robust(1)["robust_accuracy"]
 
 
+@pytest.mark.slow
 def test_clean_metrics_can_be_switched_off(digits):
     x, y = part(digits[0])
     trainer = make_trainer(PGD(0.1, steps=2), clean_metrics=False)
@@ -143,6 +147,7 @@ def test_the_mix_with_clean_batches(digits):
     assert float(to_numpy(found)) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_trades_trains(digits):
     optimizer = keras.optimizers.Adam(3e-3)
     trainer = make_trainer(PGD(0.1, steps=3), None, optimizer, objective="trades")
@@ -151,6 +156,7 @@ def test_trades_trains(digits):
     assert logs["robust_accuracy"][-1] > 0.5
 
 
+@pytest.mark.slow
 def test_epsilon_warms_up(digits):
     """Each epoch's attack, by the largest change that its steps can make."""
     scales = []
@@ -171,6 +177,7 @@ def test_a_scale_makes_the_attack_smaller(trained, digits):
     assert delta.max() == pytest.approx(0.1, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_early_stopping_monitors_the_robust_accuracy(digits, trained):
     data = part(digits[0], 64)
     trainer = make_trainer(FGSM(0.05), trained, keras.optimizers.SGD(0.0))
@@ -180,6 +187,7 @@ def test_early_stopping_monitors_the_robust_accuracy(digits, trained):
     assert len(logs["loss"]) == 2
 
 
+@pytest.mark.slow
 def test_it_saves_and_trains_on(tmp_path, digits):
     """Without random starts: Keras saves no state of random generators."""
     data = part(digits[0], 128)
@@ -203,6 +211,7 @@ def test_it_saves_and_trains_on(tmp_path, digits):
         np.testing.assert_allclose(weight, other, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_plain_model_loads_without_kerascope(tmp_path, digits, run_python):
     trainer = make_trainer(FGSM(0.1))
     trainer.fit(*part(digits[0], 64), verbose=0)
@@ -220,6 +229,7 @@ def test_the_plain_model_loads_without_kerascope(tmp_path, digits, run_python):
     assert float(printed) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_sample_and_class_weights(digits):
     """Examples of weight zero train nothing; as if they were not there."""
     x, y = part(digits[0], 64)
@@ -236,6 +246,7 @@ def test_sample_and_class_weights(digits):
     assert np.abs(by_sample - weights_after()).max() > 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision(policy, digits):
     before = keras.config.dtype_policy()
@@ -251,6 +262,7 @@ def test_mixed_precision(policy, digits):
     assert logs["robust_accuracy"][-1] < logs["accuracy"][-1]
 
 
+@pytest.mark.slow
 def test_gradient_accumulation_and_xla(digits, jit_compile):
     model = make_model()
     trainer = AdversarialTrainer(model, PGD(0.1, steps=2))
@@ -264,6 +276,7 @@ def test_gradient_accumulation_and_xla(digits, jit_compile):
     assert (model.get_weights()[0] != before).any()
 
 
+@pytest.mark.slow
 def test_softmax_heads_datasets_and_one_hot_labels(digits):
     x, y = part(digits[0], 128)
     model = make_model()
@@ -277,6 +290,7 @@ def test_softmax_heads_datasets_and_one_hot_labels(digits):
     assert trainer.evaluate(*batches[0], verbose=0, return_dict=True)["robust_loss"] > 0
 
 
+@pytest.mark.slow
 def test_the_attack_leaves_no_trace_in_the_model(digits):
     """Batch statistics after a step are those of the adversarial batch alone."""
     x, y = part(digits[0], 64)

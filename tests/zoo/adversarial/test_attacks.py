@@ -101,6 +101,7 @@ def test_seeds_reproduce_and_the_batch_size_does_not_matter(trained, digits):
     assert (PGD(0.03, steps=5, seed=8)(trained, x, y) != first).any()
 
 
+@pytest.mark.slow
 def test_more_restarts_contain_fewer(trained, digits):
     x, y = digits[1]
 
@@ -113,6 +114,7 @@ def test_more_restarts_contain_fewer(trained, digits):
     assert thrice.sum() > once.sum()
 
 
+@pytest.mark.slow
 def test_a_targeted_attack_reaches_its_class(trained, digits):
     x, y = digits[1]
     targets = (y + 1) % 10

@@ -94,7 +94,14 @@ def masked(trained):
 
 
 @pytest.mark.parametrize(
-    "name", ["x 100", "softmax", "softmax over x 100", "activation over x 10000"]
+    "name",
+    [
+        "softmax over x 100",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("x 100", "softmax", "activation over x 10000")
+        ),
+    ],
 )
 def test_masked_models_are_as_robust_as_the_one_that_they_mask(
     name, report, trained, digits
@@ -121,6 +128,7 @@ def sample(digits):
     return tuple(part[:100] for part in digits[1])
 
 
+@pytest.mark.slow
 def test_inputs_saturated_by_a_layer_are_named(trained, digits):
     layers = [keras.layers.Rescaling(2e3, offset=-1e3), keras.layers.Activation("tanh")]
     model = keras.Sequential([keras.Input((64,)), *layers, trained])
@@ -128,12 +136,14 @@ def test_inputs_saturated_by_a_layer_are_named(trained, digits):
     assert any("gradient with respect to the input" in w for w in found.warnings)
 
 
+@pytest.mark.slow
 def test_random_inference_is_named(trained, digits):
     model = keras.Sequential([keras.Input((64,)), trained, AlwaysRandom()])
     found = evaluate_robustness(model, sample(digits), 0.1, **QUICK)
     assert any("the model is random" in warning for warning in found.warnings)
 
 
+@pytest.mark.slow
 def test_probabilities_that_no_last_layer_made_are_named(trained, digits):
     hidden = on_top(trained, keras.layers.Softmax(), keras.layers.Rescaling(1.0))
     found = evaluate_robustness(hidden, sample(digits), 0.1, **QUICK)
@@ -145,7 +155,9 @@ def test_probabilities_that_no_last_layer_made_are_named(trained, digits):
     assert "look like softmax probabilities" in warning
 
 
-@pytest.mark.parametrize("from_logits", [True, False])
+@pytest.mark.parametrize(
+    "from_logits", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_a_loss_that_contradicts_the_head_is_named(from_logits, trained, digits):
     model = on_top(
         trained, keras.layers.Softmax() if from_logits else keras.layers.Identity()
@@ -157,6 +169,7 @@ def test_a_loss_that_contradicts_the_head_is_named(from_logits, trained, digits)
     assert f"from_logits={from_logits}" in warning
 
 
+@pytest.mark.slow
 def test_a_constant_model_is_named(digits):
     model = mlp((64,), 10, units=())
     model.set_weights([np.zeros((64, 10)), 5 * np.eye(10)[3]])
@@ -170,6 +183,7 @@ def test_a_constant_model_is_named(digits):
     ]
 
 
+@pytest.mark.slow
 def test_the_batch_size_does_not_matter(trained, digits):
     data = sample(digits)
     first, second = (
@@ -179,6 +193,7 @@ def test_the_batch_size_does_not_matter(trained, digits):
     assert first.robust_accuracy == second.robust_accuracy
 
 
+@pytest.mark.slow
 def test_batches_of_data_and_one_hot_labels(trained, digits):
     x, y = sample(digits)
     expected = evaluate_robustness(trained, (x, y), 0.1, **QUICK).robust_accuracy
@@ -188,6 +203,7 @@ def test_batches_of_data_and_one_hot_labels(trained, digits):
         assert found.robust_accuracy == expected
 
 
+@pytest.mark.slow
 def test_it_changes_nothing(digits):
     model = mlp((64,), 10, units=(16,), normalization="batch", dropout=0.5)
     before = [np.array(ops.convert_to_numpy(v)) for v in model.variables]
@@ -201,6 +217,7 @@ def test_it_changes_nothing(digits):
         np.testing.assert_array_equal(ops.convert_to_numpy(variable), value)
 
 
+@pytest.mark.slow
 def test_l2_and_a_mask(trained, digits):
     mask = np.arange(64) < 32
     half, all_features = (
@@ -212,6 +229,7 @@ def test_l2_and_a_mask(trained, digits):
     assert all_features < half < 0.95
 
 
+@pytest.mark.slow
 def test_of_a_trainer_its_model_is_evaluated(trained, digits):
     found = evaluate_robustness(
         AdversarialTrainer(trained, FGSM(0.1)), sample(digits), 0.1, **QUICK
