@@ -95,8 +95,8 @@ class APGD(Attack):
             fix = "Without a random start all restarts are the same."
             raise invalid_argument("restarts", "1", restarts, fix)
 
-    def settings(self, scale=1.0) -> dict:
-        return {**super().settings(scale), "windows": _windows(self.steps)}
+    def _settings(self, scale) -> dict:
+        return {**super()._settings(scale), "windows": _windows(self.steps)}
 
     def get_config(self) -> dict:
         return {**super().get_config(), "loss": self.loss}

@@ -191,7 +191,11 @@ class Attack(abc.ABC):
         return norms.draw_for_batch(self.norm, x, seed) if self.random_start else None
 
     def settings(self, scale=1.0) -> dict:
-        """Returns the numbers that a compiled search takes as arguments."""
+        """Returns the tensors that a compiled search takes as arguments."""
+        settings = self._settings(scale)
+        return {key: ops.convert_to_tensor(value) for key, value in settings.items()}
+
+    def _settings(self, scale) -> dict:
         settings = {
             "steps": self.steps,
             "epsilon": self.epsilon * scale,

@@ -86,8 +86,8 @@ class PGD(Attack):
         if step_size is not None:
             self.step_size = check_positive("step_size", step_size)
 
-    def settings(self, scale=1.0) -> dict:
-        return {**super().settings(scale), "step_size": self._step_size() * scale}
+    def _settings(self, scale) -> dict:
+        return {**super()._settings(scale), "step_size": self._step_size() * scale}
 
     def get_config(self) -> dict:
         return {**super().get_config(), "step_size": self.step_size}

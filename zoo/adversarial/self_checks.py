@@ -140,7 +140,7 @@ def _count_flat(target, x, y, settings) -> tuple[int, int]:
     log-odds against the label while the input crosses all of its bounds.
     """
     norm, mask = settings["norm"], settings["mask"]
-    mask = None if mask is None else np.asarray(mask, "float32")
+    mask = None if mask is None else ops.convert_to_tensor(np.float32(mask))
 
     def reach_and_odds(x, y):
         odds, gradient = input_gradient(

@@ -9,6 +9,7 @@ from ..arguments import invalid_argument
 
 COLLAPSE = 0.5  # of the best robust accuracy so far
 CHANCE = 0.02  # above 1 / classes
+PATIENCE = 5  # epochs in which a training may get away from chance
 ACCURACIES = (
     "accuracy",
     "acc",
@@ -42,7 +43,7 @@ class TrainingGuard(keras.callbacks.Callback):
         self.single_step = single_step
 
     def on_train_begin(self, logs=None):
-        self._best = 0.0
+        self._best = self._best_accuracy = 0.0
         self._epochs = 0
         self._warned = set()
         self._looked = False
@@ -83,7 +84,11 @@ class TrainingGuard(keras.callbacks.Callback):
         if value is None:
             value = _accuracy(logs, "robust_")
         limit = 1 / self.num_classes + CHANCE
-        if value is not None and self._epochs > 1 and value <= limit:
+        if value is None:
+            return
+        fell = self._best_accuracy > 2 * limit
+        self._best_accuracy = max(self._best_accuracy, value)
+        if value <= limit and (fell or self._epochs >= PATIENCE):
             self._warn(
                 "chance",
                 f"Epoch {epoch + 1}: the accuracy is {value:.3f}, that of guessing one "

@@ -325,11 +325,19 @@ def test_catastrophic_overfitting_is_named():
     guard(single_step=False).on_epoch_end(1, {"val_robust_accuracy": 0.1})
 
 
-def test_a_collapse_to_chance_is_named(digits):
+def test_a_fall_to_chance_is_named():
+    watch = guard()
+    watch.on_epoch_end(0, {"accuracy": 0.09})  # it has just begun
+    watch.on_epoch_end(1, {"accuracy": 0.8})
+    with pytest.warns(UserWarning, match="Epoch 3.*0.100, that of guessing one of 10"):
+        watch.on_epoch_end(2, {"accuracy": 0.1})
+
+
+def test_a_training_that_stays_at_chance_is_named(digits):
     trainer = make_trainer(PGD(1.0, steps=2), optimizer=keras.optimizers.SGD(0.0))
     trainer.model.set_weights([0 * weight for weight in trainer.model.get_weights()])
-    with pytest.warns(UserWarning, match="Epoch 2.*has collapsed"):
-        trainer.fit(*part(digits[0], 256), epochs=2, verbose=0)
+    with pytest.warns(UserWarning, match="Epoch 5.*has collapsed"):
+        trainer.fit(*part(digits[0], 256), epochs=5, verbose=0)
 
 
 def test_a_single_step_is_validated_by_many():
