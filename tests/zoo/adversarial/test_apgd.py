@@ -108,7 +108,7 @@ def test_iterates_and_step_sizes_are_those_of_the_algorithm(norm, steps):
     assert steps < 10 or len(np.unique(sizes)) >= 3
     attack = APGD(epsilon, norm=norm, steps=steps, random_start=False)
     with float64_scope():  # rounding must not decide which value is larger
-        inputs, settings = ops.convert_to_tensor(x), attack.settings()
+        inputs, settings = ops.convert_to_tensor(x), attack._settings(1.0)
         state = attack._begin(inputs, settings)
         for index in range(min(steps, 30)):  # later ones meet ties of rounding
             current = np.asarray(ops.convert_to_numpy(state[0]))
