@@ -11,7 +11,7 @@ from .arguments import check_choice, invalid_argument
 BACKEND = keras.backend.backend()
 
 
-def input_gradient(function: Callable, x):
+def input_gradient(function: Callable, x, *, has_auxiliary: bool = False):
     """Differentiates the scalars that a function gives for the examples of a batch.
 
     If the scalar of an example depends on that example alone, row `i` of the gradient
@@ -25,10 +25,13 @@ def input_gradient(function: Callable, x):
         function: Function of a batch to a float tensor of shape `(batch,)`, of
             `keras.ops`, layers and models.
         x: Float tensor or array of shape `(batch, ...)`.
+        has_auxiliary: Whether `function` returns a pair: the values, and a tensor
+            that is not differentiated, as the logits. Defaults to `False`.
 
     Returns:
         The values, of shape `(batch,)`, and the gradient of their sum, a tensor of the
-        shape and dtype of `x`. It is zero for what `function` does not depend on.
+        shape and dtype of `x`. It is zero for what `function` does not depend on. With
+        `has_auxiliary=True` the auxiliary tensor comes third.
 
     Raises:
         ValueError: If `x` does not hold floats, or `function` does not return a
@@ -53,17 +56,18 @@ def input_gradient(function: Callable, x):
 
     def values_at(inputs):
         with unchanged_state():
-            values = function(inputs[0])
+            result = function(inputs[0])
+        values, auxiliary = result if has_auxiliary else (result, None)
         if len(values.shape) != 1:
             raise invalid_argument(
                 "function",
                 "one that returns a scalar for each example, of shape (batch,)",
                 tuple(values.shape),
             )
-        return values
+        return values, auxiliary
 
-    values, (gradient,) = _differentiate(values_at, [x])
-    return values, gradient
+    values, (gradient,), auxiliary = _differentiate(values_at, [x])
+    return (values, gradient, auxiliary) if has_auxiliary else (values, gradient)
 
 
 def weight_gradients(
@@ -106,8 +110,9 @@ def weight_gradients(
     loss = loss_function(model, x, y, sample_weight=sample_weight, training=training)
     variables = model.trainable_variables
     scale = _loss_scale(model)
-    _, gradients = _differentiate(
-        lambda values: loss(values) * scale, [variable.value for variable in variables]
+    _, gradients, _ = _differentiate(
+        lambda values: (loss(values) * scale, None),
+        [variable.value for variable in variables],
     )
     return [gradient / scale for gradient in gradients]
 
@@ -290,17 +295,18 @@ def _differentiate_tensorflow(function, inputs):
 
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        values = function(inputs)
+        values, auxiliary = function(inputs)
     gradients = tape.gradient(values, inputs, unconnected_gradients="zero")
-    return values, [tf.convert_to_tensor(gradient) for gradient in gradients]
+    gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+    return values, gradients, auxiliary
 
 
 def _differentiate_jax(function, inputs):
     import jax
 
-    values, backward = jax.vjp(function, inputs)
+    values, backward, auxiliary = jax.vjp(function, inputs, has_aux=True)
     (gradients,) = backward(jax.numpy.ones_like(values))
-    return values, gradients
+    return values, gradients, auxiliary
 
 
 def _differentiate_torch(function, inputs):
@@ -311,14 +317,15 @@ def _differentiate_torch(function, inputs):
         for tensor in inputs
     ]
     with torch.enable_grad():  # an attack may run where predictions are made
-        values = function(inputs)
+        values, auxiliary = function(inputs)
         total = values.sum()
+    auxiliary = None if auxiliary is None else auxiliary.detach()
     if not total.requires_grad:
-        return values, [torch.zeros_like(tensor) for tensor in inputs]
+        return values, [torch.zeros_like(tensor) for tensor in inputs], auxiliary
     gradients = torch.autograd.grad(
         total, inputs, allow_unused=True, materialize_grads=True
     )
-    return values.detach(), gradients
+    return values.detach(), gradients, auxiliary
 
 
 _COMPILERS = {

@@ -1,0 +1,361 @@
+"""Adversarial training beside published figures; attacks beside those of peers.
+
+    python benchmarks/adversarial.py choose TASK [...]   # settings, on validation data
+    python benchmarks/adversarial.py run TASK [...]      # fresh seeds, test read once
+    python benchmarks/adversarial.py strength            # against Foolbox, CleverHans
+    python benchmarks/adversarial.py speed               # PGD-40, in turns with them
+    python benchmarks/adversarial.py step                # PGD-7 step over a plain step
+
+`choose` trains every candidate of a task with seed 0 and writes its validation score
+to `results/adversarial_choice.json`; `run` takes the best of them, trains fresh seeds
+on train and validation data together, evaluates each once on the test set in all
+stages, and writes `results/adversarial.json`. What stands in a file is not run again.
+`strength` and `speed` need `pip install foolbox cleverhans torch torchattacks`; what
+is not installed is left out.
+"""
+
+import argparse
+import dataclasses
+import importlib.util
+import itertools
+import statistics
+import time
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import results
+
+from callbacks import ScheduleLearningRate
+from callbacks.schedules import Cosine
+from zoo import datasets, mlp, res_mlp
+from zoo.adversarial import PGD, AdversarialTrainer, evaluate_robustness
+
+FIRST_FRESH_SEED = 100
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Settings of one adversarial training."""
+
+    epochs: int = 40
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    objective: str = "standard"
+    steps: int = 10
+    scale: float = 1.0  # epsilon in training over that of the evaluation
+    beta: float = 6.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a row of the table trains."""
+
+    dataset: str
+    norm: str
+    epsilon: float
+    residual: bool = False
+    seeds: int = 3
+
+
+TASKS = {
+    "mnist, linf 0.1": Task("mnist", "linf", 0.1),
+    "fashion_mnist, linf 0.1": Task("fashion_mnist", "linf", 0.1),
+    "mnist, l2 0.3": Task("mnist", "l2", 0.3),
+    "mnist, linf 0.1, residual": Task("mnist", "linf", 0.1, residual=True),
+    "fashion_mnist, linf 0.1, residual": Task(
+        "fashion_mnist", "linf", 0.1, residual=True
+    ),
+}
+CANDIDATES = {
+    "standard": Candidate(),
+    "standard, weight decay": Candidate(weight_decay=0.02),
+    "trades": Candidate(objective="trades"),
+}
+
+
+def build(task: Task, data) -> keras.Model:
+    if task.residual:  # about as many parameters as one hidden layer of 1,024
+        return res_mlp(data.input_shape, data.num_outputs, units=512, num_blocks=1)
+    return mlp(data.input_shape, data.num_outputs, units=(1024,))
+
+
+def train(task: Task, candidate: Candidate, seed: int, validation: float):
+    """Trains one model; returns it, its data and the seconds of `fit`."""
+    keras.utils.set_random_seed(seed)
+    data = datasets.load(
+        task.dataset,
+        batch_size=candidate.batch_size,
+        validation=validation,
+        seed=seed,
+    )
+    model = build(task, data)
+    epsilon = candidate.scale * task.epsilon
+    attack = PGD(epsilon, norm=task.norm, steps=candidate.steps, seed=seed)
+    trainer = AdversarialTrainer(
+        model,
+        attack,
+        candidate.objective,
+        beta=candidate.beta,
+        clean_metrics=False,
+        validation_attack=PGD(task.epsilon, norm=task.norm, steps=40),
+    )
+    optimizer = keras.optimizers.AdamW(
+        candidate.learning_rate, weight_decay=candidate.weight_decay
+    )
+    trainer.compile(optimizer, data.loss, metrics=data.metrics)
+    schedule = Cosine(candidate.epochs, warmup=min(1, candidate.epochs / 4))
+    start = time.perf_counter()
+    trainer.fit(
+        data.train,
+        epochs=candidate.epochs,
+        shuffle=False,
+        verbose=2,
+        callbacks=[ScheduleLearningRate(schedule)],
+    )
+    return trainer, data, time.perf_counter() - start
+
+
+def choose(name: str, task: Task) -> None:
+    rows = results.load("adversarial_choice").get(name, [])
+    done = {row["candidate"] for row in rows}
+    for label in [label for label in CANDIDATES if label not in done]:
+        trainer, data, seconds = train(task, CANDIDATES[label], 0, validation=0.1)
+        scores = trainer.evaluate(data.validation, verbose=0, return_dict=True)
+        row = {"candidate": label, "seed": 0, "seconds": round(seconds, 1)}
+        row |= {key: scores[key] for key in ("accuracy", "robust_accuracy")}
+        print(name, row, flush=True)
+        rows = [*rows, row | results.machine()]
+        results.save("adversarial_choice", name, rows)
+
+
+def best_candidate(name: str) -> str:
+    rows = results.load("adversarial_choice").get(name, [])
+    if {row["candidate"] for row in rows} != CANDIDATES.keys():
+        raise SystemExit(f"error: first: benchmarks/adversarial.py choose '{name}'")
+    return max(rows, key=lambda row: row["robust_accuracy"])["candidate"]
+
+
+def run(name: str, task: Task) -> None:
+    label = best_candidate(name)
+    rows = results.load("adversarial").get(name, [])
+    seeds = range(FIRST_FRESH_SEED, FIRST_FRESH_SEED + task.seeds)
+    for seed in sorted(set(seeds) - {row["seed"] for row in rows}):
+        candidate = CANDIDATES[label]
+        trainer, data, seconds = train(task, candidate, seed, validation=0)
+        row = {"candidate": label, "seed": seed, "seconds": round(seconds, 1)}
+        row |= evaluate(trainer.model, task, data)
+        print(name, row, flush=True)
+        row["settings"] = dataclasses.asdict(candidate)
+        rows = [*rows, row | results.machine()]
+        results.save("adversarial", name, rows)
+
+
+def evaluate(model, task: Task, data, count: int | None = None) -> dict:
+    """Returns the figures on all test points, and those on the first 1,000."""
+    x, y = (np.concatenate(parts)[:count] for parts in zip(*data.test, strict=True))
+    found = {}
+    for key, size in (("first_1000", 1000), ("all", None)):
+        report = evaluate_robustness(
+            model,
+            (x[:size], y[:size]),
+            task.epsilon,
+            norm=task.norm,
+            batch_size=1000,
+            verbose=0,
+        )
+        found[key] = {
+            "clean": report.clean_accuracy,
+            "robust": report.robust_accuracy[task.epsilon],
+            "warnings": report.warnings,
+            "stages": report.to_frame().to_dict("records"),
+        }
+    return found
+
+
+def peers(model, epsilon: float, steps: int) -> dict:
+    """Returns by name what makes adversarial examples with PGD, of equal budget."""
+    step = 2.5 * epsilon / steps
+
+    def ours(x, y):
+        return PGD(epsilon, steps=steps)(model, x, y, batch_size=len(x))
+
+    attacks = {"kerascope": ours}
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    if on_tensorflow and importlib.util.find_spec("foolbox"):
+        import foolbox
+        import tensorflow as tf
+
+        wrapped = foolbox.TensorFlowModel(model, bounds=(0, 1))
+        pgd = foolbox.attacks.LinfPGD(abs_stepsize=step, steps=steps)
+
+        def of_foolbox(x, y):
+            labels = tf.convert_to_tensor(y, tf.int64)
+            _, clipped, _ = pgd(
+                wrapped, tf.convert_to_tensor(x), labels, epsilons=epsilon
+            )
+            return clipped.numpy()
+
+        attacks["foolbox"] = of_foolbox
+    if on_tensorflow and importlib.util.find_spec("cleverhans"):
+        from cleverhans.tf2.attacks.projected_gradient_descent import (
+            projected_gradient_descent,
+        )
+
+        def of_cleverhans(x, y):
+            return projected_gradient_descent(
+                model, x, epsilon, step, steps, np.inf, clip_min=0, clip_max=1, y=y
+            ).numpy()
+
+        attacks["cleverhans"] = of_cleverhans
+    if importlib.util.find_spec("torchattacks"):
+        attacks["torchattacks"] = of_torchattacks(model, epsilon, step, steps)
+    return attacks
+
+
+def of_torchattacks(model, epsilon, step, steps):
+    """The same weights of one hidden layer, as a model of PyTorch."""
+    import torch
+    import torchattacks
+
+    kernels = model.get_weights()
+    network = torch.nn.Sequential(
+        torch.nn.Flatten(),
+        torch.nn.Linear(*kernels[0].shape),
+        torch.nn.ReLU(),
+        torch.nn.Linear(*kernels[2].shape),
+    )
+    with torch.no_grad():
+        for layer, (kernel, bias) in zip(
+            (network[1], network[3]), (kernels[:2], kernels[2:]), strict=True
+        ):
+            layer.weight.copy_(torch.tensor(kernel.T))
+            layer.bias.copy_(torch.tensor(bias))
+    pgd = torchattacks.PGD(network.eval(), eps=epsilon, alpha=step, steps=steps)
+
+    def attack(x, y):
+        images = torch.tensor(x)[:, None, ..., 0]
+        return pgd(images, torch.tensor(y).long()).numpy()[:, 0, ..., None]
+
+    return attack
+
+
+def attacked_model(options):
+    """Returns a normally trained model of one hidden layer, and test examples."""
+    keras.utils.set_random_seed(0)
+    data = datasets.load(options.dataset, batch_size=128)
+    model = mlp(data.input_shape, data.num_outputs, units=(1024,))
+    model.compile("adam", data.loss, metrics=data.metrics)
+    model.fit(data.train, epochs=options.epochs, shuffle=False, verbose=0)
+    x, y = (np.concatenate(parts) for parts in zip(*data.test, strict=True))
+    return model, x[: options.examples], y[: options.examples]
+
+
+def strength(options) -> dict:
+    """Returns the robust accuracy that every library's PGD-40 leaves."""
+    model, x, y = attacked_model(options)
+    found = {}
+    for name, attack in peers(model, options.epsilon, 40).items():
+        predicted = model.predict(attack(x, y), verbose=0).argmax(axis=1)
+        found[name] = float((predicted == y).mean())
+    return {"robust_accuracy": found, "epsilon": options.epsilon, "examples": len(x)}
+
+
+def speed(options) -> dict:
+    """Returns the seconds of PGD-40 on one batch, in turns, after a warm-up."""
+    model, x, y = attacked_model(options)
+    attacks = peers(model, options.epsilon, 40)
+    seconds = {name: [] for name in attacks}
+    for attack in attacks.values():
+        attack(x, y)
+    for turn in range(options.rounds):
+        names = list(attacks)
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            start = time.perf_counter()
+            attacks[name](x, y)
+            seconds[name].append(time.perf_counter() - start)
+    return {
+        "median": {name: statistics.median(times) for name, times in seconds.items()},
+        "seconds": seconds,
+        "examples": len(x),
+    }
+
+
+def operations(sizes: tuple[int, ...], steps: int) -> float:
+    """Returns the ratio of multiplications in a step with PGD and in a plain one.
+
+    Each layer costs one unit forward, one for the gradient of its weights, one for
+    that of its inputs. A plain step does not need the last of the first layer.
+    """
+    layers = [a * b for a, b in itertools.pairwise(sizes)]
+    plain = 3 * sum(layers) - layers[0]
+    return (plain + 2 * sum(layers) * steps) / plain
+
+
+def step(options) -> dict:
+    """Returns the time of a training step with PGD-7 over that of a plain one."""
+    rng = np.random.default_rng(0)
+    x = rng.random((128 * options.batches, 784), dtype="float32")
+    y = rng.integers(0, 10, len(x))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    models = {}
+    for name in ("plain", "pgd"):
+        model = mlp((784,), 10, units=(1024,))
+        if name == "pgd":
+            model = AdversarialTrainer(model, PGD(0.1, steps=7), clean_metrics=False)
+        model.compile(keras.optimizers.SGD(0.01), loss)
+        model.fit(x, y, batch_size=128, verbose=0)
+        models[name] = model
+    seconds = {name: [] for name in models}
+    for turn in range(options.rounds):
+        for name in sorted(models, reverse=bool(turn % 2)):
+            start = time.perf_counter()
+            models[name].fit(x, y, batch_size=128, verbose=0)
+            seconds[name].append(time.perf_counter() - start)
+    ratios = [a / b for a, b in zip(seconds["pgd"], seconds["plain"], strict=True)]
+    counted = operations((784, 1024, 10), 7)
+    return {
+        "ratio": statistics.median(ratios),
+        "operations": counted,
+        "over_operations": statistics.median(ratios) / counted,
+        "seconds": seconds,
+    }
+
+
+def parse_arguments(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    actions = ("choose", "run", "strength", "speed", "step")
+    parser.add_argument("action", choices=actions)
+    parser.add_argument("tasks", nargs="*", metavar="TASK", help="default: all")
+    parser.add_argument("--dataset", default="mnist")
+    parser.add_argument("--epsilon", type=float, default=0.1)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--examples", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--batches", type=int, default=100)
+    parser.add_argument("--dry", action="store_true", help="save nothing")
+    options = parser.parse_args(arguments)
+    for name in options.tasks:
+        if name not in TASKS:
+            parser.error(f"argument TASK: expected one of {list(TASKS)}: {name}")
+    return options
+
+
+def main(arguments=None):
+    options = parse_arguments(arguments)
+    if options.action in ("choose", "run"):
+        for name in options.tasks or TASKS:
+            {"choose": choose, "run": run}[options.action](name, TASKS[name])
+        return
+    measure = {"strength": strength, "speed": speed, "step": step}[options.action]
+    entry = measure(options)
+    print(keras.backend.backend(), entry)
+    if not options.dry:
+        key = keras.backend.backend()
+        entry = entry | {"machine": results.machine()}
+        results.save(f"adversarial_{options.action}", key, entry)
+
+
+if __name__ == "__main__":
+    main()

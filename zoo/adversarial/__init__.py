@@ -1,0 +1,19 @@
+"""Adversarial training, and evaluations of robustness that check themselves."""
+
+from .adversarial_trainer import AdversarialTrainer
+from .apgd import APGD
+from .attack import Attack
+from .evaluate_robustness import evaluate_robustness
+from .fgsm import FGSM
+from .pgd import PGD
+from .robustness_report import RobustnessReport
+
+__all__ = [
+    "APGD",
+    "FGSM",
+    "PGD",
+    "AdversarialTrainer",
+    "Attack",
+    "RobustnessReport",
+    "evaluate_robustness",
+]

@@ -1,0 +1,335 @@
+"""What all attacks have in common."""
+
+import abc
+
+import keras
+import numpy as np
+from keras import ops
+
+from ..arguments import (
+    check_choice,
+    check_integer,
+    check_not_negative,
+    invalid_argument,
+    is_number,
+)
+from ..differentiation import input_gradient
+from . import norms, objectives
+
+# The objective is multiplied by it, against underflow in float16; a power of two
+# changes no direction and no bit of another.
+SCALE = 1024.0
+
+
+class Attack(abc.ABC):
+    """Searches for small perturbations that change what a classifier predicts.
+
+    An attack has two modes. *Evaluation*, which is calling it, keeps for every example
+    the best it has met, over all steps and restarts: what is misclassified first,
+    then what has the larger objective; what is misclassified is stepped no more.
+    *Training*, which is `perturb`, takes a fixed number of steps and their last
+    point, as the inner maximisation of Madry et al. (2018) does.
+
+    The model runs in inference mode, and stays as it is, its random state included. A
+    final softmax or sigmoid is left out: logits are attacked.
+
+    Subclasses say where a search starts (`_begin`) and how it steps (`_step`), and name
+    that as their `algorithm`: those of one name share compiled searches.
+    """
+
+    algorithm: str
+    loss = "cross_entropy"
+
+    def __init__(
+        self,
+        epsilon: float,
+        *,
+        norm: str,
+        steps: int,
+        random_start: bool,
+        restarts: int,
+        bounds: tuple[float, float],
+        mask,
+        targeted: bool,
+        seed: int,
+    ):
+        self.bounds = check_bounds(bounds)
+        self.norm = check_choice("norm", norm, norms.NORMS)
+        self.epsilon = check_epsilon(epsilon, norm, bounds)
+        self.steps = check_integer("steps", steps, minimum=1)
+        self.random_start = check_choice("random_start", random_start, (True, False))
+        self.restarts = check_integer("restarts", restarts, minimum=1)
+        self.mask = _check_mask(mask)
+        self.targeted = check_choice("targeted", targeted, (True, False))
+        self.seed = check_integer("seed", seed, minimum=0)
+        self._attacked = None
+
+    def __call__(self, model: keras.Model, x, y, *, batch_size: int = 256):
+        """Returns the best adversarial examples found: the evaluation mode.
+
+        Args:
+            model: Classifier of one input; a compiled function is made once for every
+                model and kept while the model stays the same.
+            x: Array of shape `(examples, ...)`, within the bounds.
+            y: True classes, or with `targeted=True` the classes to reach: integers of
+                shape `(examples,)`, or one-hot of shape `(examples, classes)`.
+            batch_size: Integer >= 1: examples that are attacked at a time. It changes
+                the time that is needed, and nothing else. Defaults to `256`.
+
+        Returns:
+            A float32 NumPy array of the shape of `x`.
+
+        Raises:
+            ValueError: If the data or the model are not what an attack can take.
+        """
+        from .attacked_model import AttackedModel
+
+        check_integer("batch_size", batch_size, minimum=1)
+        if self._attacked is None or self._attacked.model is not model:
+            self._attacked = AttackedModel(model)
+        x, y = self._attacked.check_data(x, y, self.bounds)
+        check_epsilon(self.epsilon, self.norm, self.bounds, x.shape[1:])
+        return self._attacked.attack(self, x, y, batch_size=batch_size).adversarial
+
+    def perturb(self, logits_of, x, objective, *, noise=None, scale=1.0):
+        """Returns the last point of a fixed number of steps: the training mode.
+
+        It consists of operations of Keras, and is called inside a training step.
+
+        Args:
+            logits_of: Function of inputs to logits.
+            x: Float tensor of shape `(batch, ...)`.
+            objective: Function of logits to what is maximised, of shape `(batch,)`.
+            noise: What `noise_for_batch` returned; `None` starts at `x`. Defaults to
+                `None`.
+            scale: Factor on epsilon and steps, as for a warm-up. Defaults to `1.0`.
+
+        Returns:
+            A tensor of the shape and dtype of `x`.
+        """
+        inputs = ops.cast(x, "float32")
+        settings = self.settings(scale)
+        start = self._start(inputs, noise, settings)
+
+        def body(index, state):
+            loss, gradient, _ = self._ascent(logits_of, objective, state[0])
+            return self._step(index, state, loss, gradient, inputs, settings)
+
+        state = ops.fori_loop(0, self.steps, body, self._begin(start, settings))
+        return ops.cast(ops.stop_gradient(state[0]), x.dtype)
+
+    def search(self, logits_of, x, y, active, rank, noise, settings):
+        """Returns the best points of one restart: the evaluation mode, for a batch.
+
+        Args:
+            logits_of: Function of inputs to logits.
+            x: Float32 tensor of shape `(batch, ...)`.
+            y: Integer tensor of shape `(batch,)`.
+            active: Bool tensor of shape `(batch,)`: the examples to attack.
+            rank: Integer scalar, the number of the restart: which wrong class a
+                targeted loss goes for.
+            noise: What `noise` or `noise_for_batch` returned.
+            settings: What `settings` returned, as tensors.
+
+        Returns:
+            A tuple: the points, whether they are successful, their objective, and
+            whether something on the way was not finite.
+        """
+        objective = self.objective(logits_of, x, y, rank)
+        start = self._start(x, noise, settings)
+        best = (x, ops.full(ops.shape(y), -float("inf"), dtype="float32"))
+        broken = ops.zeros_like(active)
+
+        def keep(best, found, current, loss, logits):
+            wins = active & ~found & self.is_successful(logits, y)
+            better = active & ~found & (wins | (loss > best[1]))
+            points = ops.where(_expand(better, x), current, best[0])
+            return (points, ops.where(better, loss, best[1])), found | wins
+
+        def proceed(index, found, broken, best, state):
+            return (index < settings["steps"]) & ops.any(active & ~found)
+
+        def body(index, found, broken, best, state):
+            loss, gradient, logits = self._ascent(logits_of, objective, state[0])
+            best, found = keep(best, found, state[0], loss, logits)
+            broken = broken | (active & ~_are_finite(loss, gradient))
+            moved = self._step(index, state, loss, gradient, x, settings)
+            going = _expand(active & ~found, x)
+            current = ops.where(going, moved[0], state[0])
+            return index + 1, found, broken, best, (current, *moved[1:])
+
+        _, found, broken, best, state = ops.while_loop(
+            proceed,
+            body,
+            (
+                ops.convert_to_tensor(0, "int32"),
+                ops.zeros_like(active),
+                broken,
+                best,
+                self._begin(start, settings),
+            ),
+        )
+        logits = logits_of(state[0])
+        best, found = keep(best, found, state[0], objective(logits), logits)
+        return best[0], found, best[1], broken
+
+    def is_successful(self, logits, y):
+        """Whether each example is misclassified, or with a target classified so."""
+        predicted = ops.cast(ops.argmax(logits, axis=1), y.dtype)
+        return (predicted == y) if self.targeted else (predicted != y)
+
+    def noise(self, shape, restart: int, examples: np.ndarray) -> np.ndarray:
+        """Returns the noise of random starts; without them, that of the center."""
+        if self.random_start:
+            return norms.draw_for_examples(
+                self.norm, shape, self.seed, restart, examples
+            )
+        return norms.center(self.norm, shape, len(examples))
+
+    def noise_for_batch(self, x, seed):
+        """Draws noise inside a compiled step; `None` without random starts."""
+        return norms.draw_for_batch(self.norm, x, seed) if self.random_start else None
+
+    def settings(self, scale=1.0) -> dict:
+        """Returns the tensors that a compiled search takes as arguments."""
+        settings = self._settings(scale)
+        return {key: ops.convert_to_tensor(value) for key, value in settings.items()}
+
+    def _settings(self, scale) -> dict:
+        settings = {
+            "steps": self.steps,
+            "epsilon": self.epsilon * scale,
+            "low": self.bounds[0],
+            "high": self.bounds[1],
+        }
+        if self.mask is not None:
+            settings["mask"] = self.mask.astype("float32")
+        return settings
+
+    def kind(self) -> tuple:
+        """Returns what a compiled search was made for; the rest are its arguments."""
+        return self.algorithm, self.norm, self.loss, self.targeted
+
+    def get_config(self) -> dict:
+        """Returns the arguments, of which `from_config` makes the same attack."""
+        return {
+            "epsilon": self.epsilon,
+            "norm": self.norm,
+            "steps": self.steps,
+            "random_start": self.random_start,
+            "restarts": self.restarts,
+            "bounds": self.bounds,
+            "mask": None if self.mask is None else self.mask.tolist(),
+            "targeted": self.targeted,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Attack":
+        """Returns the attack of a config."""
+        return cls(**config)
+
+    def with_epsilon(self, epsilon: float) -> "Attack":
+        """Returns the same attack of another size."""
+        return self.from_config({**self.get_config(), "epsilon": epsilon})
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
+        return f"{type(self).__name__}({given})"
+
+    @abc.abstractmethod
+    def _begin(self, start, settings: dict) -> tuple:
+        """Returns the state of a search: a tuple, of which the points come first."""
+
+    @abc.abstractmethod
+    def _step(self, index, state, loss, gradient, x, settings) -> tuple:
+        """Returns the next state, given objective and gradient at its points."""
+
+    def objective(self, logits_of, x, y, rank=0):
+        """Returns the function of logits that this attack maximises.
+
+        Args:
+            logits_of: Function of inputs to logits.
+            x: Float tensor of shape `(batch, ...)`.
+            y: Integer tensor of shape `(batch,)`.
+            rank: Integer scalar: which wrong class a targeted loss goes for. Defaults
+                to `0`, the most likely.
+        """
+        if self.loss == "targeted_dlr":
+            logits = logits_of(x)
+            rank = rank % (logits.shape[1] - 1)
+            targets = objectives.likely_others(logits, y, rank)
+            return lambda logits: objectives.targeted_dlr(logits, y, targets)
+        function = getattr(objectives, self.loss)
+        if self.targeted:
+            return lambda logits: -function(logits, y)
+        return lambda logits: function(logits, y)
+
+    def _start(self, x, noise, settings):
+        if noise is None:
+            return x
+        point = norms.unit_ball(self.norm, noise, x, settings.get("mask"))
+        return self._project(x + settings["epsilon"] * point, x, settings)
+
+    def _project(self, points, x, settings):
+        bounds = settings["low"], settings["high"]
+        return norms.project(self.norm, points, x, settings["epsilon"], *bounds)
+
+    def _ascent(self, logits_of, objective, points):
+        def function(points):
+            logits = logits_of(points)
+            return objective(logits) * SCALE, logits
+
+        loss, gradient, logits = input_gradient(function, points, has_auxiliary=True)
+        return loss / SCALE, gradient, logits
+
+
+def check_bounds(bounds) -> tuple[float, float]:
+    """Returns the bounds as two floats, or raises if they are not in order."""
+    is_pair = isinstance(bounds, tuple | list) and len(bounds) == 2
+    if not is_pair or not all(map(is_number, bounds)) or bounds[0] >= bounds[1]:
+        expected = "two finite numbers, the lowest and the highest value of an input"
+        raise invalid_argument("bounds", expected, bounds)
+    return float(bounds[0]), float(bounds[1])
+
+
+def check_epsilon(epsilon, norm: str, bounds, shape=(), name="epsilon") -> float:
+    """Returns epsilon as a float, or raises if no perturbation can be that large.
+
+    Without the shape of an example that can be said for linf alone.
+    """
+    epsilon = check_not_negative(name, epsilon)
+    if norm == "l2" and not shape:
+        return epsilon
+    widest = norms.widest(norm, shape, bounds)
+    if epsilon > widest * (1 + 1e-6):
+        raise invalid_argument(
+            name,
+            f"at most {widest:.6g}, the largest {norm} perturbation within "
+            f"bounds={tuple(bounds)}",
+            epsilon,
+            "Are the inputs in other units than epsilon? Say so with `bounds=`.",
+        )
+    return epsilon
+
+
+def _check_mask(mask) -> np.ndarray | None:
+    if mask is None:
+        return None
+    mask = np.asarray(mask)
+    if not np.isin(mask, (0, 1)).all() or not mask.any():
+        raise invalid_argument(
+            "mask",
+            "booleans of the shape of an example, True where it may change",
+            f"{mask.dtype} of shape {mask.shape}",
+        )
+    return mask.astype(bool)
+
+
+def _expand(chosen, like):
+    return ops.reshape(chosen, (-1,) + (1,) * (len(like.shape) - 1))
+
+
+def _are_finite(loss, gradient):
+    axes = tuple(range(1, len(gradient.shape)))
+    return ops.isfinite(loss) & ops.all(ops.isfinite(gradient), axis=axes)

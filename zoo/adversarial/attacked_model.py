@@ -1,0 +1,185 @@
+"""A model as attacks see it: logits, and searches that are compiled once."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from ..arguments import invalid_argument
+from ..differentiation import compile_function, unchanged_state
+from .attack import Attack
+from .checks import check_inputs, check_labels, check_model
+from .logits import as_classes, find_logits, log_probabilities
+
+
+@dataclass
+class Found:
+    """What an attack has found, an entry for every example.
+
+    Args:
+        adversarial: Float32 array of the shape of the inputs.
+        broken: Bool array: whether the prediction is as the attack wants it.
+        objective: Float32 array: what the attack maximises, minus infinity where it
+            did not begin.
+        non_finite: Bool array: whether an objective or a gradient was not finite.
+    """
+
+    adversarial: np.ndarray
+    broken: np.ndarray
+    objective: np.ndarray
+    non_finite: np.ndarray
+
+    def merge(self, rows: np.ndarray, points, broken, objective, non_finite) -> None:
+        """Takes over what is better in the results of one search."""
+        better = broken | (objective > self.objective[rows])
+        self.adversarial[rows[better]] = points[better]
+        self.objective[rows[better]] = objective[better]
+        self.broken[rows] |= broken
+        self.non_finite[rows] |= non_finite
+
+
+class AttackedModel:
+    """Compiles a model's predictions and searches, once for every kind and shape.
+
+    Args:
+        model: Built classifier of one input of floats.
+
+    Attributes:
+        activation: The final activation that is left out, or `None`.
+
+    Raises:
+        ValueError: If the model cannot be attacked along gradients.
+    """
+
+    def __init__(self, model: keras.Model):
+        check_model(model)
+        self.model = model
+        self._logits, self.activation = find_logits(model)
+        self._compiled = {}
+
+    def logits(self, x):
+        """Returns float32 logits of two classes at least, in inference mode."""
+        return as_classes(self._logits(x))
+
+    def outputs(self, x):
+        """Returns what the model returns in inference mode."""
+        return self.model(x, training=False)
+
+    def take_for_probabilities(self, activation: str) -> None:
+        """Reads the outputs as probabilities, which no layer at the end has made."""
+        self._logits = lambda x: log_probabilities(self.outputs(x), activation)
+        self._compiled.clear()
+
+    def check_data(self, x, y, bounds) -> tuple[np.ndarray, np.ndarray]:
+        """Returns float32 inputs and int32 labels, or raises if they do not fit."""
+        inputs = getattr(self.model, "inputs", None)
+        x = check_inputs(x, bounds, inputs[0].shape[1:] if inputs else None)
+        with unchanged_state():
+            num_outputs = self.outputs(x[:1]).shape[-1]
+        num_classes = max(num_outputs, 2)
+        if self.activation == "sigmoid" and num_outputs > 1:
+            raise invalid_argument(
+                "model",
+                "a model of classes that exclude each other",
+                f"{num_classes} sigmoid outputs",
+                "Attacks on several labels at once are not there.",
+            )
+        return x, check_labels(y, len(x), num_classes)
+
+    def compute(self, function: Callable, x: np.ndarray, batch_size: int):
+        """Returns a method's tensor over all of `x`, compiled and batch by batch."""
+        compiled = self._compile(function.__name__, function)
+        results = [
+            _to_numpy(compiled(_fill(x[rows], size)))[: len(rows)]
+            for rows, size in _batches(np.arange(len(x)), len(x), batch_size)
+        ]
+        return np.concatenate(results)
+
+    def compute_once(self, function: Callable, *arguments) -> np.ndarray:
+        """Returns any function's tensor, compiled for this call alone."""
+        return _to_numpy(compile_function(function, self.model.variables)(*arguments))
+
+    def predict(self, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
+        """Returns the predicted classes."""
+        return self.compute(self.logits, x, batch_size).argmax(axis=1)
+
+    def attack(
+        self,
+        attack: Attack,
+        x: np.ndarray,
+        y: np.ndarray,
+        *,
+        rows: np.ndarray | None = None,
+        batch_size: int = 256,
+        on_progress: Callable[[float], None] = lambda share: None,
+    ) -> Found:
+        """Searches for adversarial examples, in the evaluation mode of an attack.
+
+        Args:
+            attack: The attack.
+            x: Float32 array, within the bounds.
+            y: Int32 array.
+            rows: Rows of the examples to attack, all of which are classified
+                correctly. Defaults to `None`: all that are.
+            batch_size: Integer >= 1. Defaults to `256`.
+            on_progress: Function that is told what share of the attack was done
+                since it was last told. Defaults to one that does nothing.
+
+        Returns:
+            What was `Found`. What is not attacked is left as it is, and is broken.
+        """
+        found = Found(
+            adversarial=x.copy(),
+            broken=np.ones(len(x), bool),
+            objective=np.full(len(x), -np.inf, "float32"),
+            non_finite=np.zeros(len(x), bool),
+        )
+        if rows is None:
+            is_target = self.predict(x, batch_size) == y
+            rows = np.flatnonzero(~is_target if attack.targeted else is_target)
+        found.broken[rows] = False
+        search = self._compile(attack.kind(), lambda *a: attack.search(self.logits, *a))
+        settings = attack.settings()
+        for restart in range(attack.restarts):
+            left = rows[~found.broken[rows]]
+            on_progress((1 - len(left) / max(1, len(rows))) / attack.restarts)
+            for batch, size in _batches(left, len(x), batch_size):
+                noise = attack.noise(x.shape[1:], restart, batch)
+                results = search(
+                    _fill(x[batch], size),
+                    _fill(y[batch], size),
+                    np.arange(size) < len(batch),
+                    np.int32(restart),
+                    _fill(noise, size),
+                    settings,
+                )
+                results = [_to_numpy(part)[: len(batch)] for part in results]
+                found.merge(batch, *results)
+                on_progress(len(batch) / len(rows) / attack.restarts)
+        return found
+
+    def _compile(self, key, function: Callable) -> Callable:
+        if key not in self._compiled:
+            self._compiled[key] = compile_function(function, self.model.variables)
+        return self._compiled[key]
+
+
+def _batches(
+    rows: np.ndarray, total: int, batch_size: int
+) -> Iterator[tuple[np.ndarray, int]]:
+    """Yields rows batch by batch, and the one size that all are filled up to."""
+    size = min(total, batch_size)
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size], size
+
+
+def _fill(values: np.ndarray, size: int) -> np.ndarray:
+    """Repeats the first row until there are `size`: one shape, one compilation."""
+    if len(values) == size:
+        return values
+    return np.concatenate([values, np.repeat(values[:1], size - len(values), axis=0)])
+
+
+def _to_numpy(tensor) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(tensor))

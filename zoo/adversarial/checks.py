@@ -1,0 +1,95 @@
+"""Checks of models and data, before anything is computed."""
+
+import keras
+import numpy as np
+
+from ..arguments import invalid_argument
+
+
+def check_model(model) -> None:
+    """Raises if no gradient can lead from the model's output to its input."""
+    if not isinstance(model, keras.Model) or not model.built:
+        fix = "Give its input shape with `keras.Input`, or call it on a batch."
+        raise invalid_argument("model", "a keras.Model that is built", model, fix)
+    try:
+        inputs, outputs = model.inputs, model.outputs
+    except AttributeError:  # of subclassed models
+        return
+    if len(inputs) != 1 or len(outputs) != 1:
+        expected = "a model of one input and one output"
+        raise invalid_argument("model", expected, (len(inputs), len(outputs)))
+    dtype = keras.backend.standardize_dtype(inputs[0].dtype)
+    if not keras.backend.is_float_dtype(dtype):
+        raise invalid_argument(
+            "model",
+            "a model of float inputs",
+            f"{model.name} with inputs of dtype {dtype}",
+            "Integers, as tokens, have no gradient and no small perturbations: these "
+            "attacks are for images, tables and other numbers.",
+        )
+    if len(model.output_shape) != 2:
+        expected = "a classifier, with outputs of shape (batch, classes)"
+        raise invalid_argument("model", expected, model.output_shape)
+
+
+def check_inputs(x, bounds: tuple[float, float], shape=None) -> np.ndarray:
+    """Returns the inputs in float32, or raises if they are not finite and in bounds.
+
+    Args:
+        x: Array of shape `(examples, ...)`.
+        bounds: The lowest and the highest value.
+        shape: Shape of an example, with `None` where any size will do. Defaults to
+            `None`: any.
+    """
+    x = np.asarray(keras.ops.convert_to_numpy(x))
+    if x.ndim < 2 or not len(x) or not np.issubdtype(x.dtype, np.number):
+        expected = "numbers of shape (examples, ...), one example at least"
+        raise invalid_argument("x", expected, f"{x.dtype} of shape {x.shape}")
+    if shape is not None and not _fits(x.shape[1:], shape):
+        expected = f"examples of shape {tuple(shape)}, which the model takes"
+        raise invalid_argument("x", expected, x.shape)
+    finite = np.isfinite(x).reshape(len(x), -1).all(axis=1)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        raise invalid_argument("x", "finite numbers", f"NaN or infinity in row {row}")
+    low, high = float(x.min()), float(x.max())
+    slack = 1e-6 * (bounds[1] - bounds[0])
+    if low < bounds[0] - slack or high > bounds[1] + slack:
+        raise invalid_argument(
+            "x",
+            f"values within bounds={tuple(bounds)}",
+            f"values from {low:.6g} to {high:.6g}",
+            "Pass the range of your inputs as `bounds=`, and epsilon in their units.",
+        )
+    return np.clip(x.astype("float32"), *np.float32(bounds))
+
+
+def check_labels(y, size: int, num_classes: int) -> np.ndarray:
+    """Returns int32 classes of shape `(examples,)`, or raises if they are none."""
+    y = np.asarray(keras.ops.convert_to_numpy(y))
+    expected = (
+        f"{size} classes from 0 to {num_classes - 1}, of shape ({size},), or one-hot "
+        f"of shape ({size}, {num_classes})"
+    )
+    labels = y
+    if y.shape == (size, num_classes) and num_classes > 1:
+        labels = y.argmax(axis=1)
+        if not np.array_equal(np.eye(num_classes)[labels], y):
+            fix = "Every row of one-hot labels has one 1, and else 0."
+            raise invalid_argument("y", expected, "rows that are not one-hot", fix)
+    elif y.shape == (size, 1):
+        labels = y[:, 0]
+    if labels.shape != (size,) or not np.issubdtype(labels.dtype, np.number):
+        raise invalid_argument("y", expected, f"{y.dtype} of shape {y.shape}")
+    if not np.array_equal(labels, np.rint(labels)):
+        raise invalid_argument("y", expected, "numbers that are not whole")
+    if labels.min() < 0 or labels.max() >= num_classes:
+        received = f"labels from {labels.min():.6g} to {labels.max():.6g}"
+        raise invalid_argument("y", expected, received)
+    return labels.astype("int32")
+
+
+def _fits(shape, expected) -> bool:
+    return len(shape) == len(expected) and all(
+        b is None or a == b for a, b in zip(shape, expected, strict=True)
+    )

@@ -1,0 +1,313 @@
+"""The accuracy of a classifier under attack, with checks that attacks work."""
+
+import time
+from collections.abc import Sequence
+from numbers import Real
+
+import keras
+import numpy as np
+
+from ..arguments import check_choice, check_integer, invalid_argument
+from . import norms
+from .adversarial_trainer import AdversarialTrainer
+from .apgd import APGD
+from .attack import Attack, check_bounds, check_epsilon
+from .attacked_model import AttackedModel
+from .fgsm import FGSM
+from .pgd import PGD
+from .robustness_report import MAX_SHOWN, RobustnessReport, wilson_interval
+from .self_checks import check_attacks, check_head, check_transfer
+
+SAMPLE = 200  # examples of the self-checks
+TARGETS = 9  # classes that the targeted stage tries
+TOLERANCE = 1e-5  # of the bounds: the rounding of float32
+
+
+def evaluate_robustness(
+    model: keras.Model,
+    data,
+    epsilons: float | Sequence[float],
+    *,
+    norm: str = "linf",
+    bounds: tuple[float, float] = (0.0, 1.0),
+    mask=None,
+    steps: int = 100,
+    restarts: int = 5,
+    batch_size: int = 256,
+    seed: int = 0,
+    verbose: int = 1,
+) -> RobustnessReport:
+    """Attacks a classifier in stages, and checks that the attacks can work on it.
+
+    The stages are "clean"; "fgsm", a single step; "pgd", with restarts; "apgd_ce",
+    "apgd_dlr" and "apgd_targeted", as in AutoAttack (Croce & Hein, 2020). Each attacks
+    only what withstood all before it, and what is broken at one epsilon counts as
+    broken at all larger ones. Logits are attacked, also where the model ends in a
+    softmax or sigmoid, with objectives whose gradients no scale of the logits makes
+    vanish.
+
+    NOTE[DIFF] AutoAttack also runs FAB and the Square attack, which takes no
+    gradients. Here the self-checks look for what makes gradients useless, and say so.
+
+    On a sample of the examples it is checked that gradients do not vanish, that many
+    steps find what one does, that attacks move inputs, that nothing is robust with
+    epsilon as wide as the bounds, that inference is not random; and that the compiled
+    loss fits the head. What fails is in `report.warnings`.
+
+    The model stays as it is: weights, batch statistics, random state.
+
+    Args:
+        model: Built classifier of one input of floats, ending in logits, softmax or
+            sigmoid; of an `AdversarialTrainer`, its model.
+        data: Arrays `(x, y)`, or batches of them, as `data.test`. Labels are integers
+            or one-hot.
+        epsilons: The largest norms of a perturbation, numbers >= 0 in the units of
+            the inputs.
+        norm: "linf" or "l2". Defaults to `"linf"`.
+        bounds: The lowest and the highest value of an input. Defaults to
+            `(0.0, 1.0)`.
+        mask: Booleans that broadcast to the shape of an example: the features that
+            may change. Defaults to `None`: all.
+        steps: Integer >= 1: steps of each search after the first stage. Defaults to
+            `100`.
+        restarts: Integer >= 1: restarts of "pgd". Defaults to `5`.
+        batch_size: Integer >= 1: examples that are attacked at a time; the results
+            do not depend on it, up to rounding. Defaults to `256`.
+        seed: Integer >= 0 of the random starts. Defaults to `0`.
+        verbose: 0 is silent, 1 shows a progress bar. Defaults to `1`.
+
+    Returns:
+        A `RobustnessReport`, with `robust_accuracy`, `warnings`, `to_frame()` and
+        `plot()`; `print` shows it as a table.
+
+    Raises:
+        ValueError: If an argument is invalid, or model and data do not fit.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    >>> model.set_weights([np.array([[1.0, -1.0], [0.0, 0.0]]), np.array([-0.5, 0.5])])
+    >>> x = np.array([[0.625, 0.5], [0.125, 0.5], [0.75, 0.0], [0.25, 0.75]])
+    >>> report = evaluate_robustness(
+    ...     model, (x, np.array([0, 1, 0, 1])), epsilons=(0.0, 0.2, 0.3), verbose=0
+    ... )
+    >>> report.robust_accuracy
+    {0.0: 1.0, 0.2: 0.75, 0.3: 0.25}
+    >>> report.warnings
+    []
+    """
+    bounds = check_bounds(bounds)
+    check_choice("norm", norm, norms.NORMS)
+    epsilons = _check_epsilons(epsilons)
+    for name, value, least in (
+        ("steps", steps, 1),
+        ("restarts", restarts, 1),
+        ("batch_size", batch_size, 1),
+        ("seed", seed, 0),
+    ):
+        check_integer(name, value, minimum=least)
+    check_choice("verbose", verbose, (0, 1))
+    if isinstance(model, AdversarialTrainer):
+        model = model.model
+    target = AttackedModel(model)
+    x, y = target.check_data(*_arrays(data), bounds)
+    for epsilon in epsilons:
+        check_epsilon(epsilon, norm, bounds, x.shape[1:], name="epsilons")
+    settings = {"norm": norm, "bounds": bounds, "mask": mask, "seed": seed}
+    warnings = list(check_head(target, x[:SAMPLE]))
+    evaluation = _Evaluation(target, x, y, settings, batch_size)
+    num_classes = target.compute(target.logits, x[:1], 1).shape[1]
+    stages = _stages(epsilons[-1], settings, steps, restarts, num_classes)
+    evaluation.run(epsilons, stages, verbose)
+    correct = np.flatnonzero(evaluation.clean == y)[:SAMPLE]
+    if not len(correct):
+        warnings.append("No example is classified correctly, without any attack.")
+    elif epsilons[-1] > 0:
+        options = {"steps": steps, "batch_size": batch_size, **settings}
+        warnings += check_attacks(target, x, y, correct, epsilons[-1], **options)
+        warnings += evaluation.verify(epsilons[-1])
+    return RobustnessReport(
+        tuple(evaluation.rows), warnings, norm, evaluation.examples(epsilons[-1])
+    )
+
+
+def _stages(epsilon, settings, steps, restarts, num_classes) -> dict[str, Attack]:
+    stages = {
+        "fgsm": FGSM(epsilon, **settings),
+        "pgd": PGD(epsilon, steps=steps, restarts=restarts, **settings),
+        "apgd_ce": APGD(epsilon, steps=steps, **settings),
+        "apgd_dlr": APGD(epsilon, loss="dlr", steps=steps, **settings),
+    }
+    if num_classes > 2:
+        targets = min(TARGETS, num_classes - 1)
+        options = {"loss": "targeted_dlr", "steps": steps, "restarts": targets}
+        stages["apgd_targeted"] = APGD(epsilon, **options, **settings)
+    return stages
+
+
+class _Evaluation:
+    """Runs the stages, and keeps what broke."""
+
+    def __init__(self, target, x, y, settings, batch_size):
+        self.target, self.x, self.y = target, x, y
+        self.settings, self.batch_size = settings, batch_size
+        self.rows = []
+        self.adversarial = x.copy()
+        start = time.perf_counter()
+        self.clean = target.predict(x, batch_size)
+        self.clean_seconds = time.perf_counter() - start
+        self.left = self.clean == y
+
+    def run(self, epsilons, stages, verbose) -> None:
+        bar = _Bar(len(epsilons) * len(stages), verbose)
+        for epsilon in epsilons:
+            clean = int((self.clean == self.y).sum())
+            self._add_row(epsilon, "clean", len(self.x), clean, self.clean_seconds)
+            self.clean_seconds = 0.0  # of the later epsilons: it was computed once
+            for stage, attack in stages.items():
+                bar.begin(stage, epsilon)
+                self._attack(stage, attack.with_epsilon(epsilon), bar)
+        bar.finish()
+
+    def verify(self, epsilon) -> list[str]:
+        """Looks again at what broke, as the model itself sees it."""
+        broken = (self.clean == self.y) & ~self.left
+        warnings = []
+        if broken.any():
+            outputs = self.target.compute(
+                self.target.outputs, self.adversarial[broken], self.batch_size
+            )
+            if outputs.shape[1] == 1:
+                threshold = 0.5 if self.target.activation == "sigmoid" else 0.0
+                predicted = (outputs[:, 0] > threshold).astype(int)
+            else:
+                predicted = outputs.argmax(axis=1)
+            warnings += check_transfer(predicted, self.y[broken])
+        low, high = self.settings["bounds"]
+        slack = TOLERANCE * (high - low)
+        largest = max(row["largest_perturbation"] for row in self.rows)
+        inside = (self.adversarial >= low) & (self.adversarial <= high)
+        if largest > epsilon + slack or not inside.all():
+            warnings.append("A perturbation left its ball or the bounds: do report it.")
+        return warnings
+
+    def examples(self, epsilon) -> dict:
+        """Returns what the panel shows: the first examples that broke."""
+        shown = np.flatnonzero((self.clean == self.y) & ~self.left)[:MAX_SHOWN]
+        adversarial = self.adversarial[shown]
+        fooled = self.target.predict(adversarial) if len(shown) else self.y[:0]
+        return {
+            "epsilon": epsilon,
+            "x": self.x[shown],
+            "adversarial": adversarial,
+            "label": self.y[shown],
+            "predicted": self.clean[shown],
+            "fooled": fooled,
+        }
+
+    def _attack(self, stage, attack, bar):
+        start = time.perf_counter()
+        rows = np.flatnonzero(self.left) if attack.epsilon > 0 else np.arange(0)
+        found = self.target.attack(
+            attack,
+            self.x,
+            self.y,
+            rows=rows,
+            batch_size=self.batch_size,
+            on_progress=bar.advance,
+        )
+        self.left[rows] = ~found.broken[rows]
+        self.adversarial[rows] = found.adversarial[rows]
+        self._add_row(
+            attack.epsilon,
+            stage,
+            len(rows),
+            int(self.left.sum()),
+            time.perf_counter() - start,
+            broken=int(found.broken[rows].sum()),
+            largest=self._largest(rows),
+            non_finite=int(found.non_finite.sum()),
+        )
+
+    def _largest(self, rows) -> float:
+        if not len(rows):
+            return 0.0
+        delta = self.adversarial[rows].astype("float64") - self.x[rows]
+        order = np.inf if self.settings["norm"] == "linf" else 2
+        sizes = np.linalg.norm(delta.reshape(len(delta), -1), order, axis=1)
+        return float(sizes.max())
+
+    def _add_row(
+        self,
+        epsilon,
+        stage,
+        attacked,
+        correct,
+        seconds,
+        broken=0,
+        largest=0.0,
+        non_finite=0,
+    ):
+        low, high = wilson_interval(correct, len(self.x))
+        self.rows.append(
+            {
+                "epsilon": epsilon,
+                "stage": stage,
+                "accuracy": correct / len(self.x),
+                "low": low,
+                "high": high,
+                "attacked": attacked,
+                "broken": broken,
+                "largest_perturbation": largest,
+                "non_finite": non_finite,
+                "seconds": seconds,
+                "seed": self.settings["seed"],
+            }
+        )
+
+
+class _Bar:
+    """A progress bar of stages, which shows a share of the stage that runs."""
+
+    def __init__(self, stages: int, verbose: int):
+        self._bar = keras.utils.Progbar(100 * stages, verbose=verbose)
+        self._done, self._begun = 0.0, -100
+
+    def begin(self, stage: str, epsilon: float) -> None:
+        self._begun += 100
+        self._done = float(self._begun)
+
+    def advance(self, share: float) -> None:
+        self._done += 100 * share
+        self._bar.update(int(min(self._done, self._bar.target - 1)), finalize=False)
+
+    def finish(self) -> None:
+        self._bar.update(self._bar.target, finalize=True)
+
+
+def _check_epsilons(epsilons) -> list[float]:
+    if isinstance(epsilons, Real):
+        epsilons = [epsilons]
+    if isinstance(epsilons, str) or not len(np.shape(epsilons)) == 1:
+        raise invalid_argument("epsilons", "a number or several", epsilons)
+    if not len(epsilons):
+        raise invalid_argument("epsilons", "one number at least", epsilons)
+    return sorted(
+        {check_epsilon(value, "l2", (0, 1), name="epsilons") for value in epsilons}
+    )
+
+
+def _arrays(data) -> tuple[np.ndarray, np.ndarray]:
+    """Returns inputs and labels of a pair of arrays, or of batches of pairs."""
+    if isinstance(data, tuple) and len(data) == 2:
+        return tuple(keras.ops.convert_to_numpy(part) for part in data)
+    try:
+        pairs = [batch[:2] for batch in data]
+        x, y = (
+            np.concatenate([keras.ops.convert_to_numpy(part) for part in parts])
+            for parts in zip(*pairs, strict=True)
+        )
+    except (TypeError, ValueError) as error:
+        expected = "arrays (x, y), or batches of them"
+        raise invalid_argument("data", expected, data, f"{error}") from None
+    return x, y

@@ -1,0 +1,80 @@
+"""The fast gradient sign method."""
+
+import keras
+
+from .pgd import PGD
+
+
+@keras.saving.register_keras_serializable(package="kerascope")
+class FGSM(PGD):
+    """Takes a single step along the sign of the gradient.
+
+    Goodfellow, Shlens & Szegedy, "Explaining and Harnessing Adversarial Examples"
+    (2015), section 4; with l2, a step along the gradient. With a random start it is
+    the attack of fast adversarial training (Wong, Rice & Kolter, "Fast Is Better than
+    Free", 2020, algorithm 3): a step of 1.25 epsilon, and back into the ball.
+
+    It is quick and weak: what withstands it is not robust yet.
+
+    Args:
+        epsilon: Number >= 0: the largest norm of a perturbation, in the units of the
+            inputs.
+        norm: "linf" or "l2". Defaults to `"linf"`.
+        step_size: Norm of the step, a number > 0; `None` is epsilon, or 1.25 epsilon
+            from a random start. Defaults to `None`.
+        random_start: Whether to start at a random point, uniform in the ball, or at
+            the input. Defaults to `False`.
+        restarts: Integer >= 1: steps from different starts, in evaluation. Defaults
+            to `1`.
+        bounds: The lowest and the highest value of an input. Defaults to
+            `(0.0, 1.0)`.
+        mask: Booleans that broadcast to the shape of an example: the features that
+            may change. Defaults to `None`: all.
+        targeted: Whether labels name the class to reach, not the one to leave.
+            Defaults to `False`.
+        seed: Integer >= 0, as in `PGD`. Defaults to `0`.
+
+    Raises:
+        ValueError: If an argument is invalid.
+
+    Example:
+
+    >>> FGSM(0.1).steps, PGD(0.1).steps
+    (1, 40)
+    """
+
+    def __init__(
+        self,
+        epsilon: float,
+        *,
+        norm: str = "linf",
+        step_size: float | None = None,
+        random_start: bool = False,
+        restarts: int = 1,
+        bounds: tuple[float, float] = (0.0, 1.0),
+        mask=None,
+        targeted: bool = False,
+        seed: int = 0,
+    ):
+        super().__init__(
+            epsilon,
+            norm=norm,
+            steps=1,
+            step_size=step_size,
+            random_start=random_start,
+            restarts=restarts,
+            bounds=bounds,
+            mask=mask,
+            targeted=targeted,
+            seed=seed,
+        )
+
+    def get_config(self) -> dict:
+        config = super().get_config()
+        del config["steps"]
+        return config
+
+    def _step_size(self) -> float:
+        if self.step_size is not None:
+            return self.step_size
+        return self.epsilon * (1.25 if self.random_start else 1.0)

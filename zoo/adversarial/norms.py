@@ -1,0 +1,124 @@
+"""Balls of the two norms: where perturbations live, and how they move.
+
+All functions take batches, and treat every example by itself. A direction is zero
+where `mask` is, and a perturbation that starts at zero there stays so to the last bit.
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+NORMS = ("linf", "l2")
+TINY = 1e-30  # below any gradient that float32 can square
+
+
+def norm_of(norm: str, delta):
+    """Returns the norm of every perturbation, of shape `(batch, 1, ...)`."""
+    axes = _axes(delta)
+    if norm == "linf":
+        return ops.max(ops.abs(delta), axis=axes, keepdims=True)
+    return ops.sqrt(ops.sum(ops.square(delta), axis=axes, keepdims=True))
+
+
+def direction(norm: str, gradient, mask=None):
+    """Returns the perturbation of norm 1 that a linear function grows most along.
+
+    It is zero where the gradient is zero, or is not finite.
+    """
+    gradient = ops.where(ops.isnan(gradient), ops.zeros_like(gradient), gradient)
+    if mask is not None:
+        gradient = gradient * mask
+    if norm == "linf":
+        return ops.sign(gradient)
+    gradient = ops.clip(gradient, -1e30, 1e30)
+    # To a largest entry of 1 first, since squares of small gradients underflow.
+    gradient = gradient / ops.maximum(norm_of("linf", gradient), TINY)
+    return gradient / ops.maximum(norm_of("l2", gradient), TINY)
+
+
+def project(norm: str, x, center, epsilon, low, high):
+    """Returns the inputs, moved into the ball around `center` and into the bounds."""
+    if norm == "linf":
+        lowest = ops.maximum(center - epsilon, low)
+        return ops.minimum(ops.maximum(x, lowest), ops.minimum(center + epsilon, high))
+    delta = x - center
+    size = norm_of("l2", delta)
+    delta = delta * ops.minimum(1.0, epsilon / ops.maximum(size, TINY))
+    # Clipping moves every entry towards the center, and so not out of the ball.
+    return ops.clip(center + delta, low, high)
+
+
+def noise_size(norm: str, shape: tuple[int, ...]) -> int:
+    """Returns how many numbers are drawn for a random point of the unit ball."""
+    return math.prod(shape) + (2 if norm == "l2" else 0)
+
+
+def draw_for_examples(
+    norm: str, shape: tuple[int, ...], seed: int, restart: int, examples: np.ndarray
+) -> np.ndarray:
+    """Draws noise for examples: a stateless function of (seed, restart, example).
+
+    Args:
+        norm: "linf" or "l2".
+        shape: Shape of an example.
+        seed: Integer >= 0.
+        restart: Integer >= 0.
+        examples: Integer array of the examples' places in the data.
+
+    Returns:
+        A float32 array of shape `(examples, noise_size)`, for `unit_ball`.
+    """
+    size = noise_size(norm, shape)
+    noise = np.empty((len(examples), size), "float32")
+    for row, example in zip(noise, examples, strict=True):
+        generator = np.random.default_rng((seed, restart, int(example)))
+        if norm == "linf":
+            row[:] = generator.uniform(-1, 1, size)
+        else:
+            row[:] = generator.standard_normal(size)
+    return noise
+
+
+def center(norm: str, shape: tuple[int, ...], size: int) -> np.ndarray:
+    """Returns what `unit_ball` makes the center of the ball of."""
+    noise = np.zeros((size, noise_size(norm, shape)), "float32")
+    noise[:, math.prod(shape) :] = 1
+    return noise
+
+
+def draw_for_batch(norm: str, x, seed):
+    """Draws noise for a batch of a training step, inside the compiled function."""
+    shape = (ops.shape(x)[0], noise_size(norm, x.shape[1:]))
+    if norm == "linf":
+        return keras.random.uniform(shape, -1, 1, dtype="float32", seed=seed)
+    return keras.random.normal(shape, dtype="float32", seed=seed)
+
+
+def unit_ball(norm: str, noise, like, mask=None):
+    """Returns points that are uniform in the unit ball, in the dimensions of a mask.
+
+    The first n entries of a point that is uniform on the sphere in n + 2 dimensions
+    are uniform in the ball in n dimensions (Voelker, Gosmann & Stewart, "Efficiently
+    sampling vectors and coordinates from the n-sphere and n-ball", 2017).
+    """
+    rest = noise[:, math.prod(like.shape[1:]) :]
+    point = ops.reshape(noise[:, : math.prod(like.shape[1:])], ops.shape(like))
+    if mask is not None:
+        point = point * mask
+    if norm == "linf":
+        return point
+    outside = ops.sum(ops.square(rest), axis=1)
+    outside = ops.reshape(outside, (-1,) + (1,) * (len(like.shape) - 1))
+    return point / ops.sqrt(ops.square(norm_of("l2", point)) + outside)
+
+
+def widest(norm: str, shape: tuple[int, ...], bounds: tuple[float, float]) -> float:
+    """Returns the norm of the largest perturbation that the bounds admit."""
+    width = bounds[1] - bounds[0]
+    return width if norm == "linf" else width * math.sqrt(math.prod(shape))
+
+
+def _axes(x) -> tuple[int, ...]:
+    return tuple(range(1, len(x.shape)))

@@ -1,0 +1,106 @@
+"""Projected gradient descent."""
+
+import keras
+
+from ..arguments import check_positive, invalid_argument
+from . import norms
+from .attack import Attack
+
+
+@keras.saving.register_keras_serializable(package="kerascope")
+class PGD(Attack):
+    """Steps uphill on cross-entropy, and back into the ball after every step.
+
+    Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks"
+    (2018), section 2.1. Steps follow the sign of the gradient for linf, the normalized
+    gradient for l2. Gradients are those of the log-odds, which have the direction of
+    those of cross-entropy, and do not vanish where a model is sure of itself.
+
+    Args:
+        epsilon: Number >= 0: the largest norm of a perturbation, in the units of the
+            inputs.
+        norm: "linf", the largest change of a feature, or "l2", the root of the sum of
+            squared changes. Defaults to `"linf"`.
+        steps: Integer >= 1. Defaults to `40`.
+        step_size: Norm of a step, a number > 0; `None` is 2.5 * epsilon / steps.
+            Defaults to `None`.
+        random_start: Whether to start at a random point, uniform in the ball, or at
+            the input. Defaults to `True`.
+        restarts: Integer >= 1: searches from different starts, in evaluation.
+            Defaults to `1`.
+        bounds: The lowest and the highest value of an input. Defaults to
+            `(0.0, 1.0)`.
+        mask: Booleans that broadcast to the shape of an example: the features that
+            may change. Defaults to `None`: all.
+        targeted: Whether labels name the class to reach, not the one to leave.
+            Defaults to `False`.
+        seed: Integer >= 0. In evaluation the random start is a function of it, the
+            number of the restart and the place of the example in the data: it does
+            not depend on the batch size, and more restarts contain fewer. Defaults
+            to `0`.
+
+    Raises:
+        ValueError: If an argument is invalid.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    >>> model.set_weights([np.array([[1.0, -1.0], [0.0, 0.0]]), np.zeros(2)])
+    >>> x, y = np.array([[0.625, 0.5]]), np.array([0])
+    >>> attack = PGD(epsilon=0.25, random_start=False)
+    >>> attack(model, x, y).tolist()  # the second feature has no influence
+    [[0.375, 0.5]]
+    """
+
+    algorithm = "pgd"
+
+    def __init__(
+        self,
+        epsilon: float,
+        *,
+        norm: str = "linf",
+        steps: int = 40,
+        step_size: float | None = None,
+        random_start: bool = True,
+        restarts: int = 1,
+        bounds: tuple[float, float] = (0.0, 1.0),
+        mask=None,
+        targeted: bool = False,
+        seed: int = 0,
+    ):
+        super().__init__(
+            epsilon,
+            norm=norm,
+            steps=steps,
+            random_start=random_start,
+            restarts=restarts,
+            bounds=bounds,
+            mask=mask,
+            targeted=targeted,
+            seed=seed,
+        )
+        if self.restarts > 1 and not random_start:
+            fix = "Without a random start all restarts are the same."
+            raise invalid_argument("restarts", "1", restarts, fix)
+        self.step_size = step_size
+        if step_size is not None:
+            self.step_size = check_positive("step_size", step_size)
+
+    def _settings(self, scale) -> dict:
+        return {**super()._settings(scale), "step_size": self._step_size() * scale}
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "step_size": self.step_size}
+
+    def _step_size(self) -> float:
+        if self.step_size is not None:
+            return self.step_size
+        return 2.5 * self.epsilon / self.steps
+
+    def _begin(self, start, settings):
+        return (start,)
+
+    def _step(self, index, state, loss, gradient, x, settings):
+        uphill = norms.direction(self.norm, gradient, settings.get("mask"))
+        points = state[0] + settings["step_size"] * uphill
+        return (self._project(points, x, settings),)

@@ -1,0 +1,123 @@
+"""What watches an adversarial training from outside of its steps."""
+
+import warnings
+
+import keras
+import numpy as np
+
+from ..arguments import invalid_argument
+
+COLLAPSE = 0.5  # of the best robust accuracy so far
+CHANCE = 0.02  # above 1 / classes
+PATIENCE = 5  # epochs in which a training may get away from chance
+ACCURACIES = (
+    "accuracy",
+    "acc",
+    "sparse_categorical_accuracy",
+    "categorical_accuracy",
+    "binary_accuracy",
+)
+
+
+class TrainingGuard(keras.callbacks.Callback):
+    """Warms epsilon up, and names what goes wrong in an adversarial training.
+
+    Args:
+        warmup_epochs: Integer >= 0: epochs with a smaller epsilon.
+        bounds: The lowest and the highest value that inputs may have.
+        num_classes: Number of classes.
+        single_step: Whether the training attack takes one step.
+    """
+
+    def __init__(
+        self,
+        warmup_epochs: int,
+        bounds: tuple[float, float],
+        num_classes: int,
+        single_step: bool,
+    ):
+        super().__init__()
+        self.warmup_epochs = warmup_epochs
+        self.bounds = bounds
+        self.num_classes = num_classes
+        self.single_step = single_step
+
+    def on_train_begin(self, logs=None):
+        self._best = self._best_accuracy = 0.0
+        self._epochs = 0
+        self._warned = set()
+        self._looked = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        share = min(1.0, (epoch + 1) / (self.warmup_epochs + 1))
+        self.model.epsilon_scale.assign(share)
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not self._looked:
+            self._looked = True
+            self._check_range()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._check_range()
+        self._epochs += 1
+        self._check_chance(epoch, logs or {})
+        if self.single_step:
+            self._check_multi_step(epoch, logs or {})
+
+    def _check_range(self):
+        low, high = (
+            float(keras.ops.convert_to_numpy(value)) for value in self.model.input_range
+        )
+        slack = 1e-6 * (self.bounds[1] - self.bounds[0])
+        if np.isnan(low) or np.isnan(high):
+            raise invalid_argument("x", "finite numbers", "NaN")
+        if low < self.bounds[0] - slack or high > self.bounds[1] + slack:
+            raise invalid_argument(
+                "x",
+                f"values within the attack's bounds={self.bounds}",
+                f"values from {low:.6g} to {high:.6g}",
+                "Give the attack the range of your inputs as `bounds=`.",
+            )
+
+    def _check_chance(self, epoch, logs):
+        value = _accuracy(logs, "")
+        if value is None:
+            value = _accuracy(logs, "robust_")
+        limit = 1 / self.num_classes + CHANCE
+        if value is None:
+            return
+        fell = self._best_accuracy > 2 * limit
+        self._best_accuracy = max(self._best_accuracy, value)
+        if value <= limit and (fell or self._epochs >= PATIENCE):
+            self._warn(
+                "chance",
+                f"Epoch {epoch + 1}: the accuracy is {value:.3f}, that of guessing one "
+                f"of {self.num_classes} classes. Adversarial training has collapsed: "
+                "use a smaller epsilon, or let it grow with `warmup_epochs`.",
+            )
+
+    def _check_multi_step(self, epoch, logs):
+        value = _accuracy(logs, "val_robust_")
+        if value is None:
+            return
+        if value < COLLAPSE * self._best:
+            self._warn(
+                "single step",
+                f"Epoch {epoch + 1}: the robust accuracy in validation fell from "
+                f"{self._best:.3f} to {value:.3f}: catastrophic overfitting of "
+                "single-step training. Keep the weights of an earlier epoch, take "
+                "more steps or a smaller step size.",
+            )
+        self._best = max(self._best, value)
+
+    def _warn(self, kind, sentence):
+        if kind not in self._warned:
+            self._warned.add(kind)
+            warnings.warn(sentence, stacklevel=2)
+
+
+def _accuracy(logs: dict, prefix: str) -> float | None:
+    for name in ACCURACIES:
+        if prefix + name in logs:
+            return float(logs[prefix + name])
+    return None
