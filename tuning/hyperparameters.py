@@ -1,4 +1,4 @@
-"""KerasTuner's hyperparameters, with ranges that are checked and values that are drawn."""
+"""KerasTuner's hyperparameters, with checked ranges and drawn values."""
 
 from collections.abc import Callable
 
@@ -52,10 +52,11 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
 
     def _register(self, hyperparameter, overwrite=False):
         name = hyperparameter.name
-        is_new = name not in self.values and self.is_active(hyperparameter)
-        if self.draw is not None and is_new:
+        if self.draw is None:
+            return super()._register(hyperparameter, overwrite)
+        if name not in self.values and self.is_active(hyperparameter):
             self.values[name] = self.draw(hyperparameter)
-        return super()._register(hyperparameter, overwrite)
+        return super()._register(hyperparameter)
 
 
 def check_range(name: str, low, high, sampling: str = "linear") -> None:

@@ -73,6 +73,7 @@ def narrow_range(
     >>> [round(edge, 3) for edge in decision.new], decision.reason
     ([0.25, 0.55], 'narrowed')
     """
+    positions = np.asarray(positions, float)
     if len(positions) < FEWEST_TRIALS:
         return Decision(tuple(current), _too_few(len(positions)))
     best = tuple(np.argsort(ranks, kind="stable")[:num_best].tolist())

@@ -12,7 +12,9 @@ def is_ordered(hp: kt.HyperParameter) -> bool:
 
 def is_constant(hp: kt.HyperParameter) -> bool:
     """Whether a hyperparameter has but one value."""
-    return isinstance(hp, kt.Fixed) or choices(hp) is not None and len(choices(hp)) < 2
+    return isinstance(hp, kt.Fixed) or (
+        choices(hp) is not None and len(choices(hp)) < 2
+    )
 
 
 def choices(hp: kt.HyperParameter) -> list | None:
@@ -65,3 +67,9 @@ def to_probability(hp: kt.HyperParameter, value) -> float:
         ):
             return (index + 0.5) / len(values)
     raise ValueError(f"Expected one of {values}. Received: {hp.name}={value!r}")
+
+
+def key_of(hp: kt.HyperParameter) -> str:
+    """Returns what tells a hyperparameter from all others: its name and conditions."""
+    conditions = [f"{each.name} in {each.values}" for each in hp.conditions]
+    return " where ".join([hp.name, *conditions])

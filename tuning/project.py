@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,15 +55,18 @@ class Project:
                 ) from None
             yield  # closing the file releases the lock
 
-    def open(self, settings: dict, overwrite: bool) -> dict:
+    def seed(self, overwrite: bool) -> int:
+        """Returns the seed that the search was begun with, else a random one."""
+        if overwrite or not self.settings_path.exists():
+            return secrets.randbelow(2**31)
+        return self.read()["settings"]["seed"]
+
+    def open(self, settings: dict, overwrite: bool) -> None:
         """Begins the search, or finds that it was begun alike.
 
         Args:
             settings: What makes a search the one that it is.
             overwrite: Whether to remove what is there.
-
-        Returns:
-            The settings of the folder.
 
         Raises:
             ValueError: If they differ from those that the search was begun with.
@@ -76,9 +80,7 @@ class Project:
             with self.locked():
                 self._clear()
                 self.write({"settings": settings})
-        there = self.read()["settings"]
-        self.check_same(there, settings)
-        return there
+        self.check_same(self.read()["settings"], settings)
 
     def read(self) -> dict:
         return json.loads(self.settings_path.read_text())
@@ -92,11 +94,9 @@ class Project:
 
         Args:
             there: Settings that the search was begun with.
-            here: Settings now; `None` as a seed fits any.
+            here: Settings now.
         """
         there, here = (_flat(json.loads(json.dumps(each))) for each in (there, here))
-        if here.get("seed") is None and "seed" in there:
-            here["seed"] = there["seed"]
         missing = "nothing"
         differences = [
             f"  {name}: {there.get(name, missing)!r} there, "

@@ -25,10 +25,13 @@ class SearchTrial(kt.Trial):
     Attributes:
         number: Number of the trial, from 0.
         round: Number of its round, from 1.
+        attempt: Number of draws that were thrown away, as earlier trials had them.
         sources: Where each value comes from, by name: "initial", "default", "full"
             (drawn from the full range) or "narrowed".
-        executions: A dict for each execution or fold: `score`, `best_epoch`,
-            `history` (a list of an entry per epoch for each metric) and `seconds`.
+        executions: A dict for each execution or fold: `score`, `None` if it did not
+            come to its end; `best`, the best value of the objective so far, and
+            `best_epoch`; `history`, a list of an entry per epoch for each metric; and
+            `seconds`.
         seconds: Duration of the trial.
         error: Why it failed or diverged, or was pruned, in a line; `None` otherwise.
             `message` holds the whole traceback.
@@ -37,12 +40,13 @@ class SearchTrial(kt.Trial):
     def __init__(self, hyperparameters, trial_id=None, status=RUNNING, message=None):
         super().__init__(hyperparameters, trial_id, status, message)
         self.round = 1
+        self.attempt = 0
         self.sources = {}
-        self.begin()
+        self.begin(status)
 
-    def begin(self) -> None:
+    def begin(self, status: str = RUNNING) -> None:
         """Forgets what an interrupted run has left."""
-        self.status = RUNNING
+        self.status = status
         self.score = self.error = self.message = None
         self.seconds = 0.0
         self.executions = []
@@ -79,6 +83,7 @@ class SearchTrial(kt.Trial):
         return {
             **super().get_state(),
             "round": self.round,
+            "attempt": self.attempt,
             "sources": self.sources,
             "executions": self.executions,
             "seconds": self.seconds,
@@ -88,6 +93,7 @@ class SearchTrial(kt.Trial):
     def set_state(self, state: dict) -> None:
         super().set_state(state)
         self.round = state["round"]
+        self.attempt = state["attempt"]
         self.sources = state["sources"]
         self.executions = state["executions"]
         self.seconds = state["seconds"]
