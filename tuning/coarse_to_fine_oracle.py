@@ -8,7 +8,14 @@ from keras_tuner.engine import hyperparameters as kt
 from zoo.files import replacing
 
 from .narrowing import Decision, narrow_choices, narrow_range
-from .probability import choices, is_constant, is_ordered, key_of, to_probability
+from .probability import (
+    choices,
+    is_constant,
+    is_ordered,
+    key_of,
+    to_probability,
+    to_values,
+)
 from .search_oracle import SearchOracle
 from .search_trial import SearchTrial
 from .streams import seed as seed_of
@@ -122,5 +129,4 @@ class CoarseToFineOracle(SearchOracle):
 def _in_values(hp: kt.HyperParameter, bounds: tuple) -> list:
     if not is_ordered(hp):
         return list(bounds)
-    low, high = bounds
-    return [hp.prob_to_value(low), hp.prob_to_value(min(high, 1 - 2.0**-53))]
+    return list(to_values(hp, bounds))

@@ -132,7 +132,8 @@ def narrow_choices(
     champion = values[best[0]]
     if champion not in current:
         reason += f"; {champion!r} is back, as the best trial has it"
-    new = tuple(sorted(new | {champion}, key=str))
+    new |= {champion}
+    new = tuple(c for c in dict.fromkeys([*current, *values]) if c in new)
     return Decision(new, reason, p_value, best)
 
 

@@ -12,9 +12,8 @@ def is_ordered(hp: kt.HyperParameter) -> bool:
 
 def is_constant(hp: kt.HyperParameter) -> bool:
     """Whether a hyperparameter has but one value."""
-    return isinstance(hp, kt.Fixed) or (
-        choices(hp) is not None and len(choices(hp)) < 2
-    )
+    values = choices(hp)
+    return values is not None and len(values) < 2
 
 
 def choices(hp: kt.HyperParameter) -> list | None:
@@ -67,6 +66,21 @@ def to_probability(hp: kt.HyperParameter, value) -> float:
         ):
             return (index + 0.5) / len(values)
     raise ValueError(f"Expected one of {values}. Received: {hp.name}={value!r}")
+
+
+def bounds_of(hp: kt.HyperParameter) -> tuple:
+    """Returns the lowest and the highest value of a hyperparameter with an order."""
+    values = choices(hp)
+    return (hp.min_value, hp.max_value) if values is None else (values[0], values[-1])
+
+
+def to_values(hp: kt.HyperParameter, range_: tuple[float, float]) -> tuple:
+    """Returns the values at the two ends of a range of probabilities."""
+    low, high = bounds_of(hp)
+    return (
+        hp.prob_to_value(range_[0]) if range_[0] > 0 else low,
+        hp.prob_to_value(range_[1]) if range_[1] < 1 else high,
+    )
 
 
 def key_of(hp: kt.HyperParameter) -> str:

@@ -118,9 +118,9 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
     >>> search.results()[["trial", "status", "learning_rate"]].round(4)
        trial     status  learning_rate
     0      0  completed         0.0100
-    1      1  completed         0.0005
-    2      2  completed         0.0027
-    3      3  completed         0.0001
+    1      1  completed         0.0237
+    2      2  completed         0.0065
+    3      3  completed         0.0034
     >>> model = search.best_model()
     """
 
@@ -331,7 +331,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         }
 
     def _check_initial(self, trials: Sequence[dict]) -> list[dict]:
-        """Returns the first trials, after building each, with the defaults at the end."""
+        """Returns the first trials, each of them built, and the defaults at the end."""
         for given in trials:
             if not isinstance(given, dict):
                 expected = "dicts of values by the names of hyperparameters"

@@ -1,7 +1,5 @@
 """What a search has found: tables, and what its pictures show."""
 
-from collections.abc import Sequence
-
 import keras
 import numpy as np
 import pandas as pd
@@ -9,7 +7,14 @@ import pandas as pd
 from zoo.arguments import check_integer, invalid_argument
 
 from . import plots
-from .probability import choices, is_constant, is_ordered, to_probability
+from .probability import (
+    bounds_of,
+    choices,
+    is_constant,
+    is_ordered,
+    to_probability,
+    to_values,
+)
 from .search_trial import COMPLETED, SearchTrial
 
 COLUMNS = (
@@ -176,7 +181,7 @@ class SearchResults:
             values = choices(hp)
             near = NEAR_EDGE if values is None else 0.5 / len(values) + 1e-9
             value = best[0].hyperparameters.values[hp.name]
-            low, high = _bounds(hp)
+            low, high = bounds_of(hp)
             for bound, name, distance, mean in (
                 (low, "lower", positions[0], np.mean(positions)),
                 (high, "upper", 1 - positions[0], 1 - np.mean(positions)),
@@ -327,25 +332,10 @@ class SearchResults:
     def _ranges(self, hp) -> list[tuple]:
         """The range of each round, in values."""
         rounds = sorted({trial.round for trial in self.oracle.trials.values()})
-        bounds = _bounds(hp)
-        ranges = []
-        for number in rounds:
-            low, high = self.oracle.range_of(hp, number)
-            ranges.append(
-                tuple(
-                    bound if edge in (0, 1) else hp.prob_to_value(min(edge, 1 - 1e-9))
-                    for edge, bound in zip((low, high), bounds, strict=True)
-                )
-            )
-        return ranges
+        return [to_values(hp, self.oracle.range_of(hp, number)) for number in rounds]
 
 
 NO_EDGE = ("lower", 0)
-
-
-def _bounds(hp) -> Sequence:
-    values = choices(hp)
-    return (hp.min_value, hp.max_value) if values is None else (values[0], values[-1])
 
 
 def _scale(hp) -> str:

@@ -1,5 +1,7 @@
 """What the search spaces have in common: training, and its hyperparameters."""
 
+import functools
+
 import keras
 import keras_tuner
 
@@ -7,6 +9,7 @@ from callbacks import ScheduleLearningRate
 from callbacks.schedules import Cosine, Linear
 from zoo.arguments import invalid_argument
 from zoo.datasets import ArrayDataset, Data
+from zoo.parts import copy_layer
 
 from ..folds import is_tf_dataset
 from .zero_or_log_uniform import zero_or_log_uniform
@@ -42,6 +45,7 @@ class Space(keras_tuner.HyperModel):
             expected = "a dataset of zoo.datasets: `load(...)` or `from_arrays(...)`"
             raise invalid_argument("data", expected, data)
         self.data = data
+        self._counted = None
         super().__init__()
 
     @property
@@ -61,6 +65,14 @@ class Space(keras_tuner.HyperModel):
 
     def data_layers(self) -> dict:
         """Returns the layers of a model of numbers that depend on the data."""
+        return {
+            argument: copy_layer(layer, layer.name)
+            for argument, layer in self._adapted.items()
+        }
+
+    @functools.cached_property
+    def _adapted(self) -> dict:
+        """These layers, once for all models, since each reads all data."""
         layers = {"preprocessing": self.data.normalization()}
         if self.data.task == "regression":
             layers["postprocessing"] = self.data.denormalization()
@@ -79,9 +91,9 @@ class Space(keras_tuner.HyperModel):
     def fit(self, hp, model, x=None, y=None, *, callbacks=(), **kwargs):
         """Trains the model, on batches of its own size, with its schedule."""
         batch_size = hp.get("batch_size")
-        size = kwargs.get("steps_per_epoch")
+        steps = kwargs.get("steps_per_epoch")
         if y is None:
-            x, size = self._rebatched(x, batch_size)
+            x, steps = self._rebatched(x, batch_size)
             kwargs = {"shuffle": False, **kwargs}  # they shuffle themselves
         else:
             kwargs = {**kwargs, "batch_size": batch_size}
@@ -89,14 +101,13 @@ class Space(keras_tuner.HyperModel):
         schedules = []
         if shape is not None:
             schedule = shape(kwargs.get("epochs", 1))
-            schedules = [ScheduleLearningRate(schedule, steps_per_epoch=size)]
+            schedules = [ScheduleLearningRate(schedule, steps_per_epoch=steps)]
         # Every trial sees the same orders.
         self.data.order.counter = 0
         return model.fit(x, y, callbacks=[*schedules, *callbacks], **kwargs)
 
     def _rebatched(self, dataset, batch_size: int):
-        """The dataset in batches of this size, and their number, if that is known."""
-        is_train = dataset is self.data.train
+        """The dataset in batches of this size, and their number."""
         if isinstance(dataset, ArrayDataset):
             dataset = dataset.rebatch(batch_size)
             return dataset, len(dataset)
@@ -107,9 +118,22 @@ class Space(keras_tuner.HyperModel):
                 "`zoo.datasets` or `tf.data`",
                 type(dataset).__name__,
             )
-        dataset = dataset.rebatch(batch_size)
-        steps = -(-self.data.sizes["train"] // batch_size) if is_train else None
-        return dataset, steps
+        import tensorflow as tf
+
+        # TensorFlow forgets the number of batches, and `fit` then warns that it has
+        # run out of data.
+        steps = -(-self._size(dataset) // batch_size)
+        known = tf.data.experimental.assert_cardinality(steps)
+        return dataset.rebatch(batch_size).apply(known), steps
+
+    def _size(self, dataset) -> int:
+        """Number of examples of a `tf.data.Dataset`, counted once."""
+        if dataset is self.data.train:
+            return self.data.sizes["train"]
+        if self._counted is None or self._counted[0] is not dataset:
+            batches = dataset.as_numpy_iterator()
+            self._counted = (dataset, sum(len(batch[1]) for batch in batches))
+        return self._counted[1]
 
 
 def _optimizer(hp: keras_tuner.HyperParameters) -> keras.optimizers.Optimizer:
