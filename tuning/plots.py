@@ -1,6 +1,7 @@
 """The pictures of a search, drawn from what `..._info()` returns."""
 
 import numpy as np
+from matplotlib.ticker import NullFormatter
 
 COLUMNS = 3
 
@@ -34,12 +35,13 @@ def hyperparameters(infos: list[dict], objective: str, figure=None):
     rows = -(-max(len(infos), 1) // COLUMNS)
     if figure is None:
         figure = plt.figure(figsize=(4 * COLUMNS, 3 * rows), layout="constrained")
-    axes = figure.subplots(rows, COLUMNS, squeeze=False, sharey=True).flat
+    axes = figure.subplots(rows, COLUMNS, squeeze=False, sharey=True)
+    axes = list(axes.flat)
     for ax, info in zip(axes, infos, strict=False):
         _hyperparameter(ax, info)
-    for ax in list(axes)[len(infos) :]:
+    for ax in axes[len(infos) :]:
         ax.remove()
-    for ax in figure.axes[::COLUMNS]:
+    for ax in axes[: len(infos) : COLUMNS]:
         ax.set_ylabel(objective)
     return figure
 
@@ -70,6 +72,7 @@ def _hyperparameter(ax, info: dict) -> None:
         ax.set_xticks(range(len(names)), names)
     else:
         ax.set_xscale(info["scale"])
+        ax.xaxis.set_minor_formatter(NullFormatter())
     points = ax.scatter(values, info["scores"], c=info["rounds"], s=14, cmap="viridis")
     for number, bounds in enumerate(info["ranges"] or (), start=1):
         # Below the points, one bar for each round.
