@@ -71,9 +71,9 @@ def test_the_range_narrows_around_the_best_by_their_mean_distance():
 
 def test_a_range_that_does_not_matter_stays_and_says_so():
     generator = np.random.default_rng(4)
-    decision = narrow_range(
-        generator.random(20), generator.random(20), [0] * 20, (0.2, 0.9), num_best=5
-    )
+    positions, ranks = generator.random(20), generator.random(20)
+    positions[ranks.argmin()] = 0.5  # away from the edges
+    decision = narrow_range(positions, ranks, [0] * 20, (0.2, 0.9), num_best=5)
     assert decision.new == (0.2, 0.9)
     assert decision.reason.startswith("not narrowed: no evidence (p = ")
 

@@ -46,8 +46,8 @@ def test_a_log_scale_is_logarithmic():
 
 def test_steps_of_a_tenth_are_told_apart():
     # KerasTuner's own counting takes 0.3 for two steps: 0.3 // 0.1 is 2.
-    probabilities = [to_probability(SPACE["steps"], step / 10) for step in range(11)]
-    assert probabilities == pytest.approx((np.arange(11) + 0.5) / 11)
+    probabilities = [to_probability(SPACE["steps"], step / 10) for step in range(10)]
+    assert probabilities == pytest.approx((np.arange(10) + 0.5) / 10)
 
 
 @pytest.mark.parametrize(
