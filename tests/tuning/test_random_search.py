@@ -104,7 +104,9 @@ def test_what_is_drawn_does_not_depend_on_what_is_known(tmp_path):
     deep = runs[0][runs[0].layers == 3]
     assert len(deep) >= 2
     columns = ["layers", "units_0", "units_1", "units_2"]
-    pd.testing.assert_frame_equal(deep[columns], runs[1].loc[deep.index, columns], check_dtype=False)
+    pd.testing.assert_frame_equal(
+        deep[columns], runs[1].loc[deep.index, columns], check_dtype=False
+    )
     assert deep.units_2.nunique() == len(deep)
 
 
