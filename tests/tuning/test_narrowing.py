@@ -50,12 +50,33 @@ def test_rounds_that_differ_in_range_and_score_are_no_evidence():
 
 
 @pytest.mark.parametrize(
-    "shape", [lambda x: x, lambda x: abs(x - 0.5), lambda x: (x > 0.6) + x / 10]
+    "shape",
+    [
+        lambda x: x,
+        lambda x: -x,
+        lambda x: 2 * abs(x - 0.6),
+        lambda x: x > 0.6,
+        lambda x: abs(x - 0.55) > 0.25,
+    ],
 )
-def test_an_effect_of_any_shape_is_found(shape):
+def test_an_effect_is_found_among_noise(shape):
     generator = np.random.default_rng(3)
-    positions = generator.random(20)
-    assert range_p_value(positions, shape(positions), [0] * 20) <= LEVEL
+    found = 0
+    for seed in range(20):
+        positions = generator.random(20)
+        ranks = shape(positions) + 0.3 * generator.standard_normal(20)
+        found += range_p_value(positions, ranks, [0] * 20, seed) <= LEVEL
+    assert found >= 15
+
+
+def test_few_trials_of_each_round_add_up():
+    # Six strata of four, in each of which the middle is best.
+    positions = np.tile([0.1, 0.4, 0.6, 0.9], 6)
+    ranks = np.repeat(np.arange(6.0), 4) + 0.1 * np.abs(positions - 0.5)
+    strata = np.repeat(np.arange(6), 4)
+    assert range_p_value(positions, ranks, strata) <= LEVEL
+    assert range_p_value(positions[:4], ranks[:4], strata[:4]) > LEVEL
+    assert range_p_value(np.full(20, 0.5), np.arange(20.0), [0] * 20) == 1.0
 
 
 def test_the_range_narrows_around_the_best_by_their_mean_distance():
