@@ -64,17 +64,20 @@ class SearchResults:
             A DataFrame with the columns `trial`, `execution` (or fold) and `epoch`,
             all counted from 0, and one for each metric.
         """
-        frames = []
+        columns: dict[str, list] = {"trial": [], "execution": [], "epoch": []}
+        count = 0
         for trial in self.oracle.trials.values():
             for number, execution in enumerate(trial.executions):
-                frame = pd.DataFrame(execution["history"])
-                frame.insert(0, "epoch", range(len(frame)))
-                frame.insert(0, "execution", number)
-                frame.insert(0, "trial", trial.number)
-                frames.append(frame)
-        if not frames:
-            return pd.DataFrame(columns=["trial", "execution", "epoch"])
-        return pd.concat(frames, ignore_index=True)
+                curves = execution["history"]
+                epochs = max(map(len, curves.values()), default=0)
+                columns["trial"] += [trial.number] * epochs
+                columns["execution"] += [number] * epochs
+                columns["epoch"] += range(epochs)
+                for name in {**dict.fromkeys([*columns][3:]), **curves}:
+                    curve = columns.setdefault(name, [np.nan] * count)
+                    curve += curves.get(name, [np.nan] * epochs)
+                count += epochs
+        return pd.DataFrame(columns)
 
     def best_model(self) -> keras.Model:
         """Returns the model of the best trial, with the weights of its best epoch.

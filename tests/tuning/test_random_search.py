@@ -463,11 +463,11 @@ def test_the_time_budget_ends_the_search_and_counts_all_calls(curves, capsys):
     search.search()
     assert time.monotonic() - began < 3
     assert "the time budget of 0.7 s is used up" in capsys.readouterr().out
-    completed = status_of(search).count("completed")
-    assert 1 <= completed <= 4
+    assert 1 <= status_of(search).count("completed") <= 4
     again = curves(slow, max_trials=50, time_budget=0.7)
     again.search(verbose=0)
-    assert again.hypermodel.calls <= 1
+    completed = status_of(again).count("completed")
+    assert completed <= 4  # each has taken a fifth of a second at least
     more = curves(falling, max_trials=completed + 1, time_budget=60)
     more.search(verbose=0)
     assert status_of(more) == ["completed"] * (completed + 1)
