@@ -10,7 +10,17 @@ from keras_tuner import errors
 
 from zoo.arguments import invalid_argument
 
+from .search_trial import DIVERGED
+
 LOSSES = ("loss", "val_loss")
+
+
+class TrialEnd(Exception):
+    """A trial has come to an end that is no failure; `None` if it is to be repeated."""
+
+    def __init__(self, status: str | None, reason: str):
+        super().__init__(reason)
+        self.status = status
 
 
 class Execution(keras.callbacks.Callback):
@@ -140,3 +150,29 @@ def missing_objective(name: str, logs) -> errors.FatalValueError:
     return errors.FatalValueError(
         str(invalid_argument("objective", expected, name, fix))
     )
+
+
+def objective_value(result, objective) -> float:
+    """The objective in what KerasTuner allows to be returned."""
+    if isinstance(result, keras.callbacks.History):
+        # Without our callback among those of `fit`, there is only this.
+        epochs = zip(*result.history.values(), strict=True)
+        logs = [dict(zip(result.history, values, strict=True)) for values in epochs]
+        if not logs or not objective.has_value(logs[0]):
+            raise missing_objective(objective.name, result.history)
+        values = [objective.get_value(each) for each in logs]
+        value = max(values) if objective.direction == "max" else min(values)
+    elif isinstance(result, dict):
+        if not objective.has_value(result):
+            raise missing_objective(objective.name, result)
+        value = objective.get_value(result)
+    elif isinstance(result, int | float | np.floating):
+        value = result
+    else:
+        raise errors.FatalTypeError(
+            "Expected a number, a dict of metrics or a History from `fit` of the "
+            f"hypermodel, or a list of these from `run_trial`. Received: {result!r}"
+        )
+    if not math.isfinite(value):
+        raise TrialEnd(DIVERGED, f"{objective.name} is {value}")
+    return float(value)

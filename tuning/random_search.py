@@ -1,13 +1,12 @@
 """Random search on the engine of KerasTuner."""
 
 import contextlib
-import gc
 import json
 import math
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -23,8 +22,10 @@ from zoo.arguments import (
 )
 from zoo.files import replacing
 
-from .execution import Execution, median_rule, missing_objective
+from .execution import Execution, TrialEnd, median_rule, objective_value
 from .folds import make_folds
+from .garbage_collection import fast_garbage_collection
+from .hooks import HOOKS, Hooks
 from .hyperparameters import DrawnHyperParameters
 from .probability import key_of, to_probability
 from .project import Project
@@ -32,8 +33,6 @@ from .results import SearchResults
 from .search_oracle import SearchOracle
 from .search_trial import COMPLETED, DIVERGED, FAILED, PRUNED, SearchTrial
 from .streams import seed as seed_of
-
-HOOKS = ("on_batch_begin", "on_batch_end", "on_epoch_begin", "on_epoch_end")
 
 
 class RandomSearch(SearchResults, keras_tuner.Tuner):
@@ -227,7 +226,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             self.oracle.on_search_begin()
             self.oracle._display.on_search_begin(self._project.folder)
             stack.callback(self._write_tables)
-            stack.enter_context(_fast_garbage_collection())
+            stack.enter_context(fast_garbage_collection())
             super().search(*fit_args, **fit_kwargs)
             if self._is_out_of_time() and self.oracle.remaining_trials():
                 self.oracle._display.on_out_of_time(self.time_budget)
@@ -409,7 +408,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             for hook in HOOKS
             if getattr(type(self), hook) is not getattr(keras_tuner.Tuner, hook)
         ]
-        return [*callbacks, _Hooks(self, trial)] if overridden else callbacks
+        return [*callbacks, Hooks(self, trial)] if overridden else callbacks
 
     def _must_be_logged(self, fit_kwargs: dict) -> bool:
         """Whether the first epoch already shows that the objective is missing."""
@@ -435,40 +434,14 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
     def _score(self, result, execution: Execution) -> float:
         """The score of an execution, or the end of the trial that has none."""
         if execution.diverged:
-            raise _Ended(DIVERGED, execution.diverged)
+            raise TrialEnd(DIVERGED, execution.diverged)
         if execution.was_pruned:
-            raise _Ended(PRUNED, execution.was_pruned)
+            raise TrialEnd(PRUNED, execution.was_pruned)
         if execution.was_interrupted:
-            raise _Ended(None, "the time budget is used up")
+            raise TrialEnd(None, "the time budget is used up")
         if isinstance(result, keras.callbacks.History) and execution.best is not None:
             return execution.best
-        return self._value(result)
-
-    def _value(self, result) -> float:
-        """The objective in what KerasTuner allows to be returned."""
-        objective = self.oracle.objective
-        if isinstance(result, keras.callbacks.History):
-            # Without our callback among those of `fit`, there is only this.
-            epochs = zip(*result.history.values(), strict=True)
-            logs = [dict(zip(result.history, values, strict=True)) for values in epochs]
-            if not logs or not objective.has_value(logs[0]):
-                raise missing_objective(objective.name, result.history)
-            values = [objective.get_value(each) for each in logs]
-            value = max(values) if objective.direction == "max" else min(values)
-        elif isinstance(result, dict):
-            if not objective.has_value(result):
-                raise missing_objective(objective.name, result)
-            value = objective.get_value(result)
-        elif isinstance(result, int | float | np.floating):
-            value = result
-        else:
-            raise errors.FatalTypeError(
-                "Expected a number, a dict of metrics or a History from `fit` of the "
-                f"hypermodel, or a list of these from `run_trial`. Received: {result!r}"
-            )
-        if not math.isfinite(value):
-            raise _Ended(DIVERGED, f"{objective.name} is {value}")
-        return float(value)
+        return objective_value(result, self.oracle.objective)
 
     def _try_run_and_update_trial(self, trial, *fit_args, **fit_kwargs) -> None:
         began = time.monotonic()
@@ -477,7 +450,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             self._complete(trial, results)
         except errors.FatalError:
             raise
-        except _Ended as end:
+        except TrialEnd as end:
             if end.status is not None:
                 trial.status, trial.error = end.status, str(end)
             if end.status == PRUNED:
@@ -494,7 +467,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             for result in results:
                 history = result if isinstance(result, dict) else {}
                 curves = {name: [float(value)] for name, value in history.items()}
-                score = self._value(result)
+                score = objective_value(result, self.oracle.objective)
                 record = {"score": score, "best": score, "best_epoch": 0}
                 trial.executions.append({**record, "history": curves, "seconds": 0.0})
         trial.score = float(np.mean(trial.scores))
@@ -529,52 +502,6 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         for name, table in tables.items():
             with replacing(self._project.folder / f"{name}.csv") as partial:
                 table.to_csv(partial, index=False)
-
-
-class _Ended(Exception):
-    """A trial has come to an end that is no failure; `None` if it is to be repeated."""
-
-    def __init__(self, status: str | None, reason: str):
-        super().__init__(reason)
-        self.status = status
-
-
-class _Hooks(keras.callbacks.Callback):
-    """Calls the methods of a tuner that KerasTuner calls during `fit`."""
-
-    def __init__(self, tuner, trial):
-        super().__init__()
-        self.tuner, self.trial = tuner, trial
-
-    def on_batch_begin(self, batch, logs=None):
-        self.tuner.on_batch_begin(self.trial, self.model, batch, logs)
-
-    def on_batch_end(self, batch, logs=None):
-        self.tuner.on_batch_end(self.trial, self.model, batch, logs)
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.tuner.on_epoch_begin(self.trial, self.model, epoch, logs=logs)
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.tuner.on_epoch_end(self.trial, self.model, epoch, logs=logs)
-
-
-@contextlib.contextmanager
-def _fast_garbage_collection() -> Iterator[None]:
-    """Leaves what is there now out of garbage collection, which each trial needs.
-
-    A process with TensorFlow has a million objects to look through, a quarter of a
-    second each time; the ones of a trial are few.
-    """
-    if gc.get_freeze_count():  # someone else has done so
-        yield
-        return
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def _initial_value(hp, given: dict):
