@@ -166,6 +166,7 @@ def test_invalid_arguments_are_named(tmp_path, options):
         search_of(rate_matters, tmp_path, **options)
 
 
+@pytest.mark.slow
 def test_it_is_better_than_random_on_a_smooth_function(tmp_path):
     """At equal budget, with the same first trial: 7 seeds."""
 
