@@ -1,0 +1,322 @@
+"""What the searches of `tuning` find, and what a trial costs.
+
+    python benchmarks/search.py grid            # random against grid, 2 of 5 matter
+    python benchmarks/search.py synthetic       # coarse to fine against random
+    python benchmarks/search.py fashion_mnist   # the same, of real networks
+    python benchmarks/search.py scale           # a log scale against a linear one
+    python benchmarks/search.py overhead        # seconds of an empty trial
+
+Every entry of `results/search.json` has a row for each seed. Searches that are compared
+have the same number of trials and the same first trial, the defaults. No test split is
+read: all scores are those of validation data, as a search sees them.
+"""
+
+import argparse
+import itertools
+import os
+import statistics
+import tempfile
+import time
+import warnings
+
+import keras
+import keras_tuner
+import numpy as np
+from results import machine, save
+
+from tuning import CoarseToFineSearch, MLPSpace, RandomSearch
+from zoo import datasets
+
+NAMES = "abcde"
+ROUNDS, PER_ROUND = 3, 20
+
+
+def low_dimension(x: dict) -> float:
+    """A bowl in 2 of 5 dimensions."""
+    return (x["a"] - 0.31) ** 2 + (x["b"] - 0.77) ** 2
+
+
+def cliff(x: dict) -> float:
+    """Better and better up to a cliff, as a learning rate; two others matter less."""
+    value = 1.5 * (0.62 - x["a"]) if x["a"] < 0.62 else 10.0
+    return value + 0.3 * (x["b"] - 0.4) ** 2 + 0.05 * x["c"]
+
+
+def branin(x: dict) -> float:
+    """The function of Branin (1972), of three equal minima, less its minimum."""
+    a, b = 15 * x["a"] - 5, 15 * x["b"]
+    bowl = (b - 5.1 / (4 * np.pi**2) * a**2 + 5 / np.pi * a - 6) ** 2
+    return bowl + 10 * (1 - 1 / (8 * np.pi)) * np.cos(a) + 10 - 0.397887
+
+
+def bowl(x: dict) -> float:
+    """A bowl in all dimensions."""
+    return sum((x[name] - 0.2 - 0.15 * i) ** 2 for i, name in enumerate(NAMES))
+
+
+def noisy_bowl(x: dict) -> float:
+    """The bowl as a search sees it, each reading with a noise of its own."""
+    noise = np.random.default_rng([int(1e9 * x[name]) for name in NAMES])
+    return bowl(x) + 0.04 * noise.standard_normal()
+
+
+# What a search sees, and what its best trial is judged by.
+FUNCTIONS = {
+    "low_dimension": (low_dimension, low_dimension),
+    "cliff": (cliff, cliff),
+    "branin": (branin, branin),
+    "noisy_bowl": (noisy_bowl, bowl),
+}
+
+
+def unit_cube() -> keras_tuner.HyperParameters:
+    hp = keras_tuner.HyperParameters()
+    for name in NAMES:
+        hp.Float(name, 0.0, 1.0, default=0.5)
+    return hp
+
+
+def search_function(cls, function, seed: int, **options) -> list[dict]:
+    """Returns the values of the best trial after each trial of a search."""
+
+    class Search(cls):
+        def run_trial(self, trial, *args, **kwargs):
+            return float(function(trial.hyperparameters.values))
+
+    with tempfile.TemporaryDirectory() as folder:
+        search = Search(
+            seed=seed, hyperparameters=unit_cube(), directory=folder, **options
+        )
+        search.search(verbose=0)
+        best, values = np.inf, []
+        for trial in search.oracle.trials.values():
+            if trial.score < best:
+                best, found = trial.score, trial.hyperparameters.values
+            values.append(found)
+        return values
+
+
+def grid(seeds: int) -> dict:
+    """Random against grid: 3 values of each of 5 are 243 trials."""
+    values = (np.arange(3) + 0.5) / 3
+    best = min(
+        low_dimension(dict(zip(NAMES, point, strict=True)))
+        for point in itertools.product(values, repeat=5)
+    )
+    runs = []
+    for seed in range(seeds):
+        found = search_function(RandomSearch, low_dimension, seed, max_trials=243)
+        scores = {"random": found[-1], "random_after_60": found[59]}
+        runs.append(
+            {"seed": seed, **{key: low_dimension(x) for key, x in scores.items()}}
+        )
+    return {"grid": best, "trials": 243, "runs": runs}
+
+
+def synthetic(seeds: int) -> dict:
+    """Coarse to fine against random, 60 trials each."""
+    runs = []
+    for name, (function, truth) in FUNCTIONS.items():
+        for seed in range(seeds):
+            fine = search_function(
+                CoarseToFineSearch,
+                function,
+                seed,
+                rounds=ROUNDS,
+                trials_per_round=PER_ROUND,
+            )
+            random = search_function(
+                RandomSearch, function, seed, max_trials=ROUNDS * PER_ROUND
+            )
+            scores = {"coarse_to_fine": truth(fine[-1]), "random": truth(random[-1])}
+            runs.append({"function": name, "seed": seed, **scores})
+        _print_comparison(name, [run for run in runs if run["function"] == name])
+    return {"trials": ROUNDS * PER_ROUND, "runs": runs}
+
+
+def fashion_mnist(seeds: int, examples: int = 10_000, epochs: int = 2) -> dict:
+    """The same of an MLP: a small budget for each trial, and the best validation."""
+    data = datasets.load("fashion_mnist", seed=0)
+    x, y = (np.concatenate(part)[:examples] for part in zip(*data.train, strict=True))
+    validation = tuple(
+        np.concatenate(part) for part in zip(*data.validation, strict=True)
+    )
+    small = datasets.from_arrays((x, y), validation=validation, name="fashion_mnist")
+    runs = []
+    for seed in range(seeds):
+        row = {"seed": seed}
+        for key, make in (
+            (
+                "coarse_to_fine",
+                lambda **options: CoarseToFineSearch(
+                    rounds=ROUNDS, trials_per_round=PER_ROUND, **options
+                ),
+            ),
+            (
+                "random",
+                lambda **options: RandomSearch(
+                    max_trials=ROUNDS * PER_ROUND, **options
+                ),
+            ),
+        ):
+            with tempfile.TemporaryDirectory() as folder:
+                search = make(
+                    hypermodel=MLPSpace(small),
+                    objective="val_accuracy",
+                    seed=seed,
+                    checkpoints=0,
+                    directory=folder,
+                )
+                start = time.perf_counter()
+                search.search(
+                    small.train,
+                    validation_data=small.validation,
+                    epochs=epochs,
+                    verbose=0,
+                )
+                best = search.best_so_far_info()["best"]
+                row[key] = float(best[-1])
+                row[f"{key}_seconds"] = round(time.perf_counter() - start, 1)
+        runs.append(row)
+        print(row, flush=True)
+    _print_comparison("fashion_mnist", runs)
+    settings = {"examples": examples, "epochs": epochs}
+    return {**settings, "trials": ROUNDS * PER_ROUND, "runs": runs}
+
+
+def scale(seeds: int, trials: int = 15) -> dict:
+    """A learning rate on [1e-6, 10], drawn on a log scale and on a linear one."""
+    data = datasets.load("digits", seed=0)
+    runs = []
+    for seed in range(seeds):
+        row = {"seed": seed}
+        for sampling in ("log", "linear"):
+
+            def build(hp, sampling=sampling):
+                rate = hp.Float("rate", 1e-6, 10.0, sampling=sampling, default=1e-6)
+                model = keras.Sequential(
+                    [
+                        keras.Input(data.input_shape),
+                        keras.layers.Flatten(),
+                        keras.layers.Dense(64, activation="relu"),
+                        keras.layers.Dense(data.num_outputs),
+                    ]
+                )
+                optimizer = keras.optimizers.SGD(rate, momentum=0.9)
+                model.compile(optimizer, data.loss, metrics=data.metrics)
+                return model
+
+            with tempfile.TemporaryDirectory() as folder:
+                search = RandomSearch(
+                    build,
+                    "val_accuracy",
+                    trials,
+                    seed=seed,
+                    checkpoints=0,
+                    directory=folder,
+                )
+                search.search(
+                    data.train,
+                    validation_data=data.validation,
+                    epochs=3,
+                    shuffle=False,
+                    verbose=0,
+                )
+                row[sampling] = float(search.best_so_far_info()["best"][-1])
+        runs.append(row)
+        print(row, flush=True)
+    return {"trials": trials, "runs": runs}
+
+
+def overhead(trials: int = 100) -> dict:
+    """Seconds of a trial whose objective is empty, in several tools."""
+
+    def ours(folder):
+        search = _empty(RandomSearch, folder, trials)
+        search.search(verbose=0)
+
+    def stock(folder):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _empty(keras_tuner.RandomSearch, folder, trials).search(verbose=0)
+
+    def optuna_study(folder):
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        study = optuna.create_study(
+            storage=f"sqlite:///{folder}/study.db",
+            sampler=optuna.samplers.RandomSampler(0),
+        )
+        study.optimize(
+            lambda trial: sum(trial.suggest_float(name, 0, 1) for name in NAMES),
+            n_trials=trials,
+        )
+
+    seconds = {}
+    tools = {"kerascope": ours, "keras_tuner": stock, "optuna, SQLite": optuna_study}
+    for name, run in tools.items():
+        times = []
+        try:
+            for _ in range(3):
+                with tempfile.TemporaryDirectory() as folder:
+                    start = time.perf_counter()
+                    run(folder)
+                    times.append((time.perf_counter() - start) / trials)
+        except ImportError:
+            print(f"{name} is not installed")
+            continue
+        seconds[name] = times
+        print(f"{name}: {1000 * statistics.median(times):.1f} ms a trial")
+    return {"trials": trials, "seconds_per_trial": seconds}
+
+
+def _empty(cls, folder: str, trials: int):
+    class Empty(cls):
+        def run_trial(self, trial, *args, **kwargs):
+            return sum(trial.hyperparameters.values.values())
+
+    return Empty(
+        objective=keras_tuner.Objective("loss", "min"),
+        max_trials=trials,
+        seed=1,
+        hyperparameters=unit_cube(),
+        directory=folder,
+    )
+
+
+def _print_comparison(name: str, runs: list[dict]) -> None:
+    """Means, and the mean difference with an interval of 95 % from the bootstrap."""
+    fine, random = (
+        np.array([run[key] for run in runs]) for key in ("coarse_to_fine", "random")
+    )
+    generator = np.random.default_rng(0)
+    rows = generator.integers(len(runs), size=(10_000, len(runs)))
+    low, high = np.quantile((fine - random)[rows].mean(axis=1), [0.025, 0.975])
+    print(
+        f"{name}: coarse to fine {fine.mean():.5f}, random {random.mean():.5f}, "
+        f"difference {np.mean(fine - random):.5f} [{low:.5f}, {high:.5f}]",
+        flush=True,
+    )
+
+
+MEASUREMENTS = {f.__name__: f for f in (grid, synthetic, fashion_mnist, scale)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("what", choices=[*MEASUREMENTS, "overhead"])
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--no-save", action="store_true", help="prints alone")
+    options = parser.parse_args()
+    if options.what == "overhead":
+        entry = overhead()
+    else:
+        entry = MEASUREMENTS[options.what](options.seeds)
+    if not options.no_save:
+        save("search", options.what, {"machine": machine(), **entry})
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    main()

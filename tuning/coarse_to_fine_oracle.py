@@ -1,0 +1,132 @@
+"""Rounds of random draws, from ranges that narrow around the best."""
+
+import json
+from pathlib import Path
+
+from keras_tuner.engine import hyperparameters as kt
+
+from zoo.files import replacing
+
+from .narrowing import Decision, narrow_choices, narrow_range
+from .probability import (
+    choices,
+    is_constant,
+    is_ordered,
+    key_of,
+    to_probability,
+    to_values,
+)
+from .search_oracle import SearchOracle
+from .search_trial import SearchTrial
+from .streams import seed as seed_of
+from .streams import uniform
+
+
+class CoarseToFineOracle(SearchOracle):
+    """Draws from ranges that narrow after each round, where there is evidence.
+
+    The ranges of a round are a function of the seed and of the trials of the rounds
+    before it. Nothing of them is kept, so that nothing of them can be lost; the audit
+    files are for people.
+
+    Args:
+        explore: Probability that a value is drawn from the full range.
+        **settings: Those of `SearchOracle`.
+    """
+
+    def __init__(self, *, explore: float, **settings):
+        super().__init__(**settings)
+        self.explore = explore
+        self._decisions: dict[int, dict[str, Decision]] = {}
+
+    def draw_value(self, hp: kt.HyperParameter, trial: SearchTrial) -> tuple:
+        """Returns a value from the range of its round or, to explore, the full one."""
+        key = (self.seed, trial.number, trial.attempt, hp.name)
+        if trial.round == 1 or uniform(*key, "explore") < self.explore:
+            return super().draw_value(hp, trial)
+        bounds = self.range_of(hp, trial.round)
+        if not is_ordered(hp):
+            return bounds[int(uniform(*key) * len(bounds))], "narrowed"
+        low, high = bounds
+        probability = low + uniform(*key) * (high - low)
+        return hp.prob_to_value(min(probability, 1 - 2.0**-53)), "narrowed"
+
+    def range_of(self, hp: kt.HyperParameter, round: int) -> tuple:
+        """Returns the range of a round: two probabilities, or the values."""
+        decision = self.decisions(round - 1).get(key_of(hp)) if round > 1 else None
+        return super().range_of(hp, round) if decision is None else decision.new
+
+    def decisions(self, round: int) -> dict[str, Decision]:
+        """Returns what becomes of each range after a round."""
+        if round not in self._decisions:
+            trials = [t for t in self.trials.values() if t.round <= round]
+            self._decisions[round] = {
+                key_of(hp): self._decide(hp, round, trials)
+                for hp in self.hyperparameters.space
+                if not is_constant(hp)
+            }
+        return self._decisions[round]
+
+    def end_trial(self, trial: SearchTrial) -> None:
+        super().end_trial(trial)
+        last = trial.round * self.trials_per_round
+        finished = [t.is_finished for t in self.trials.values()][:last]
+        if len(finished) == last and all(finished):
+            self._write_audit(trial.round)
+
+    def reload(self) -> None:
+        self._decisions = {}
+        super().reload()
+
+    def _decide(self, hp: kt.HyperParameter, round: int, trials: list) -> Decision:
+        trials = [t for t in trials if hp.name in t.sources and self._is_active(hp, t)]
+        values = [trial.hyperparameters.values[hp.name] for trial in trials]
+        common = {
+            "ranks": self.ranks(trials),
+            "strata": [self._stratum(hp, trial) for trial in trials],
+            "current": self.range_of(hp, round),
+            "num_best": max(self.trials_per_round // 4, 3),
+            "seed": seed_of(self.seed, round, key_of(hp), "narrow"),
+        }
+        if not is_ordered(hp):
+            decision = narrow_choices(values, **common)
+        else:
+            positions = [to_probability(hp, value) for value in values]
+            few = choices(hp)
+            resolution = {} if few is None else {"resolution": 1 / len(few)}
+            decision = narrow_range(positions, **common, **resolution)
+        numbers = tuple(trials[index].number for index in decision.best)
+        return Decision(decision.new, decision.reason, decision.p_value, numbers)
+
+    def _is_active(self, hp: kt.HyperParameter, trial: SearchTrial) -> bool:
+        return trial.hyperparameters.is_active(hp)
+
+    def _stratum(self, hp: kt.HyperParameter, trial: SearchTrial) -> tuple:
+        """What was drawn alike: given values were not drawn, and stand alone."""
+        source = trial.sources[hp.name]
+        alone = trial.number if source in ("initial", "default") else None
+        return (trial.round, source, alone)
+
+    def _write_audit(self, round: int) -> None:
+        entries = []
+        space = {key_of(hp): hp for hp in self.hyperparameters.space}
+        for key, decision in self.decisions(round).items():
+            hp = space[key]
+            entries.append(
+                {
+                    "hyperparameter": key,
+                    "decision": decision.reason,
+                    "p_value": decision.p_value,
+                    "old_range": _in_values(hp, self.range_of(hp, round)),
+                    "new_range": _in_values(hp, decision.new),
+                    "trials_that_decided": decision.best,
+                }
+            )
+        with replacing(Path(self._project_dir) / f"round_{round}.json") as partial:
+            partial.write_text(json.dumps(entries, indent=1))
+
+
+def _in_values(hp: kt.HyperParameter, bounds: tuple) -> list:
+    if not is_ordered(hp):
+        return list(bounds)
+    return list(to_values(hp, bounds))

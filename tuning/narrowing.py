@@ -1,0 +1,237 @@
+"""How a range narrows around the best trials, where there is evidence for it.
+
+All positions are probabilities, as `probability.to_probability` gives them, so that a
+log scale stays logarithmic. The functions are pure: the same trials and the same seed
+give the same decision.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+LEVEL = 0.05  # p-value from which on there is no evidence
+PERMUTATIONS = 999
+FEWEST_TRIALS = 8  # with fewer, hardly any difference could be evidence
+NEAR_EDGE = 0.1  # of the width of a range
+RESOLUTION = 0.01  # a continuous range becomes no narrower than twice this
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of the range of one hyperparameter, and why.
+
+    Args:
+        new: The range of the next round: `(low, high)` as probabilities, or the
+            values that are left of a hyperparameter without an order.
+        reason: Why, in words.
+        p_value: How probable scores that depend as much on the hyperparameter are,
+            if they do not depend on it; `None` if there were too few trials.
+        best: Indices of the trials that decided.
+    """
+
+    new: tuple
+    reason: str
+    p_value: float | None = None
+    best: tuple[int, ...] = ()
+
+
+def narrow_range(
+    positions: np.ndarray,
+    ranks: np.ndarray,
+    strata: Sequence[Hashable],
+    current: tuple[float, float],
+    *,
+    num_best: int,
+    resolution: float = RESOLUTION,
+    seed: int = 0,
+) -> Decision:
+    """Decides on the range of a hyperparameter whose values have an order.
+
+    With evidence the new range reaches from the lowest to the highest of the best
+    trials, of all rounds, and on each side as far beyond as two of them lie apart on
+    average. Where the best of all lies on an edge of the current range, or outside,
+    the new range reaches beyond that edge, with or without evidence.
+
+    Args:
+        positions: Positions of all trials so far, in [0, 1].
+        ranks: Their ranks, the lowest the best.
+        strata: What was drawn from one distribution has one label; trials are
+            permuted only among those.
+        current: The range now.
+        num_best: Number of the best trials that decide, >= 2.
+        resolution: Share of one value; half of it is the least margin. Defaults to
+            `0.01`.
+        seed: Integer >= 0, of the permutations. Defaults to `0`.
+
+    Example:
+
+    >>> from tuning.narrowing import narrow_range
+    >>> positions = np.linspace(0, 1, 21)
+    >>> ranks = np.abs(positions - 0.4)
+    >>> decision = narrow_range(positions, ranks, [0] * 21, (0, 1), num_best=5)
+    >>> [round(edge, 3) for edge in decision.new], decision.reason
+    ([0.25, 0.55], 'narrowed')
+    """
+    positions = np.asarray(positions, float)
+    if len(positions) < FEWEST_TRIALS:
+        return Decision(tuple(current), _too_few(len(positions)))
+    best = tuple(np.argsort(ranks, kind="stable")[:num_best].tolist())
+    p_value = range_p_value(positions, ranks, strata, seed)
+    low, high = current
+    width = high - low
+    reason = f"not narrowed: no evidence (p = {p_value:.2g})"
+    if p_value <= LEVEL:
+        chosen = positions[list(best)]
+        margin = max(np.ptp(chosen) / (len(best) - 1), resolution / 2)
+        low, high = chosen.min() - margin, chosen.max() + margin
+        reason = "narrowed"
+    champion = positions[best[0]]
+    if current[0] > 0 and champion <= current[0] + NEAR_EDGE * width:
+        low = min(low, champion - width / 4)
+        reason += "; the best lies on the lower edge: grown beyond it"
+    if current[1] < 1 and champion >= current[1] - NEAR_EDGE * width:
+        high = max(high, champion + width / 4)
+        reason += "; the best lies on the upper edge: grown beyond it"
+    new = (float(max(low, 0.0)), float(min(high, 1.0)))
+    return Decision(new, reason, p_value, best)
+
+
+def narrow_choices(
+    values: Sequence,
+    ranks: np.ndarray,
+    strata: Sequence[Hashable],
+    current: Sequence,
+    *,
+    num_best: int,
+    seed: int = 0,
+) -> Decision:
+    """Decides on the values of a hyperparameter without an order.
+
+    With evidence those stay that the best trials have, and those that fewer than
+    three trials have tried. The value of the best of all is always there.
+
+    Args:
+        values: The value of each trial so far.
+        ranks: Their ranks, the lowest the best.
+        strata: As in `narrow_range`.
+        current: The values that are left now.
+        num_best: Number of the best trials that decide, >= 2.
+        seed: Integer >= 0, of the permutations. Defaults to `0`.
+    """
+    if len(values) < FEWEST_TRIALS:
+        return Decision(tuple(current), _too_few(len(values)))
+    order = np.argsort(ranks, kind="stable")
+    best = tuple(order[:num_best].tolist())
+    p_value = choices_p_value(values, ranks, strata, seed)
+    new, reason = set(current), f"not narrowed: no evidence (p = {p_value:.2g})"
+    if p_value <= LEVEL:
+        good = {values[index] for index in best}
+        new = {c for c in new if c in good or list(values).count(c) < 3} | good
+        reason = "narrowed" if new < set(current) else "all values stay"
+    champion = values[best[0]]
+    if champion not in current:
+        reason += f"; {champion!r} is back, as the best trial has it"
+    new |= {champion}
+    new = tuple(c for c in dict.fromkeys([*current, *values]) if c in new)
+    return Decision(new, reason, p_value, best)
+
+
+def range_p_value(
+    positions: np.ndarray, ranks: np.ndarray, strata: Sequence[Hashable], seed: int = 0
+) -> float:
+    """Tests whether scores rise, fall or bend with a position.
+
+    A permutation test of a regression on ranks (Conover & Iman, "Rank Transformations
+    as a Bridge Between Parametric and Nonparametric Statistics", 1981): of how much of
+    the ranks the position and its square explain. A learning rate is best in the
+    middle, and 20 trials then suffice, where tests for dependence of any shape do not.
+    Ranks and positions are centred in each stratum, so that neither differences
+    between rounds nor those of their ranges count as dependence.
+
+    Returns:
+        The p-value, in (0, 1].
+    """
+    groups = _groups(strata, smallest=2)
+    if not groups:
+        return 1.0
+    parts = [np.stack([positions[group], positions[group] ** 2], 1) for group in groups]
+    design = np.concatenate([part - part.mean(axis=0) for part in parts])
+    basis, sizes, _ = np.linalg.svd(design, full_matrices=False)
+    basis = basis[:, sizes > 1e-9 * max(sizes[0], 1e-9)]
+    scores = [_ranks(ranks[group]) / len(group) for group in groups]
+    ends = np.cumsum([len(group) for group in groups])
+
+    def statistic(orders: list[np.ndarray]) -> np.ndarray:
+        explained = 0.0
+        for score, order, end in zip(scores, orders, ends, strict=True):
+            own = basis[end - len(score) : end]
+            explained = explained + (score - score.mean())[order] @ own
+        return (explained**2).sum(axis=1)
+
+    return _p_value(statistic, groups, seed)
+
+
+def choices_p_value(
+    values: Sequence, ranks: np.ndarray, strata: Sequence[Hashable], seed: int = 0
+) -> float:
+    """Tests whether scores differ between values without an order.
+
+    A permutation test of the statistic of Kruskal & Wallis, "Use of Ranks in
+    One-Criterion Variance Analysis" (1952): the variance of the values' mean ranks,
+    summed over the strata.
+
+    Returns:
+        The p-value, in (0, 1].
+    """
+    groups = _groups(strata, smallest=2)
+    if not groups:
+        return 1.0
+    names = sorted(set(values), key=str)
+    has = np.array([[value == name for name in names] for value in values], float)
+    scores = [_ranks(ranks[group]) / len(group) for group in groups]
+
+    def statistic(orders: list[np.ndarray]) -> np.ndarray:
+        total = 0.0
+        for group, score, order in zip(groups, scores, orders, strict=True):
+            own = has[group]
+            sums = (score - score.mean())[order] @ own
+            total = total + (sums**2 / np.maximum(own.sum(axis=0), 1)).sum(axis=1)
+        return total
+
+    return _p_value(statistic, groups, seed)
+
+
+def _p_value(
+    statistic: Callable[[list[np.ndarray]], np.ndarray],
+    groups: list[np.ndarray],
+    seed: int,
+) -> float:
+    """The share of permutations, the identity one of them, that give no less."""
+    generator = np.random.default_rng(seed)
+    orders = []
+    for group in groups:
+        shape = (PERMUTATIONS + 1, len(group))
+        orders.append(np.argsort(generator.random(shape), axis=1))
+        orders[-1][0] = np.arange(len(group))
+    values = statistic(orders)
+    return float((values >= values[0] * (1 - 1e-9)).mean())
+
+
+def _groups(strata: Sequence[Hashable], smallest: int) -> list[np.ndarray]:
+    """Indices of the trials of each stratum that can be permuted."""
+    members: dict = {}
+    for index, stratum in enumerate(strata):
+        members.setdefault(stratum, []).append(index)
+    return [np.array(group) for group in members.values() if len(group) >= smallest]
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 0; equal values share their mean rank."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return (ends - (counts + 1) / 2)[inverse]
+
+
+def _too_few(count: int) -> str:
+    return f"not narrowed: {count} trials of the {FEWEST_TRIALS} that are needed"

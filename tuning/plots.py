@@ -1,0 +1,94 @@
+"""The pictures of a search, drawn from what `..._info()` returns."""
+
+import numpy as np
+from matplotlib.ticker import NullFormatter
+
+COLUMNS = 3
+
+
+def best_so_far(info: dict, objective: str, ax=None):
+    """Draws the score of each trial, and the best so far."""
+    ax = _axes(ax)
+    ax.plot(info["trial"], info["score"], ".", color="tab:gray", label="trial")
+    ax.step(info["trial"], info["best"], where="post", label="best so far")
+    ax.set(xlabel="trial", ylabel=objective)
+    ax.legend()
+    return ax
+
+
+def expected_best(info: dict, objective: str, ax=None):
+    """Draws the expected best of n random trials, with a band from 10 % to 90 %."""
+    ax = _axes(ax)
+    ax.plot(info["trials"], info["mean"], label="expected best")
+    ax.fill_between(
+        info["trials"], info["low"], info["high"], alpha=0.25, label="10 % to 90 %"
+    )
+    ax.set(xlabel="random trials", ylabel=f"best {objective}")
+    ax.legend()
+    return ax
+
+
+def hyperparameters(infos: list[dict], objective: str, figure=None):
+    """Draws the scores against each hyperparameter on its own scale."""
+    import matplotlib.pyplot as plt
+
+    rows = -(-max(len(infos), 1) // COLUMNS)
+    if figure is None:
+        figure = plt.figure(figsize=(4 * COLUMNS, 3 * rows), layout="constrained")
+    axes = figure.subplots(rows, COLUMNS, squeeze=False, sharey=True)
+    axes = list(axes.flat)
+    for ax, info in zip(axes, infos, strict=False):
+        _hyperparameter(ax, info)
+    for ax in axes[len(infos) :]:
+        ax.remove()
+    for ax in axes[: len(infos) : COLUMNS]:
+        ax.set_ylabel(objective)
+    return figure
+
+
+def overview(search):
+    """Draws the best so far, the expected best and all hyperparameters."""
+    import matplotlib.pyplot as plt
+
+    infos = search.hyperparameters_info()
+    rows = -(-max(len(infos), 1) // COLUMNS)
+    figure = plt.figure(figsize=(4 * COLUMNS, 3 * (rows + 1.2)), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1.2, rows))
+    left, right = top.subplots(1, 2)
+    search.plot_best_so_far(left)
+    search.plot_expected_best(right)
+    hyperparameters(infos, search.oracle.objective.name, bottom)
+    return figure
+
+
+def _hyperparameter(ax, info: dict) -> None:
+    ax.set_xlabel(info["name"])
+    values = info["values"]
+    if info["scale"] == "category":
+        names = sorted({str(value) for value in values})
+        # A little apart, so that equal values can be told.
+        shift = np.linspace(-0.15, 0.15, max(len(values), 1))
+        values = [names.index(str(v)) + s for v, s in zip(values, shift, strict=False)]
+        ax.set_xticks(range(len(names)), names)
+    else:
+        ax.set_xscale(info["scale"])
+        ax.xaxis.set_minor_formatter(NullFormatter())
+    points = ax.scatter(values, info["scores"], c=info["rounds"], s=14, cmap="viridis")
+    for number, bounds in enumerate(info["ranges"] or (), start=1):
+        # Below the points, one bar for each round.
+        height = -0.03 * number
+        ax.plot(
+            bounds,
+            (height, height),
+            transform=ax.get_xaxis_transform(),
+            color=points.cmap(points.norm(number)),
+            linewidth=3,
+            clip_on=False,
+        )
+    ax.tick_params(axis="x", pad=4 + 8 * len(info["ranges"] or ()))
+
+
+def _axes(ax):
+    import matplotlib.pyplot as plt
+
+    return plt.subplots()[1] if ax is None else ax

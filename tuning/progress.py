@@ -1,0 +1,81 @@
+"""What a search prints: a line for each trial."""
+
+import statistics
+import time
+
+
+class Progress:
+    """Prints a line for each trial: what came of it, the best so far, the time left.
+
+    Args:
+        oracle: The oracle of the search.
+    """
+
+    def __init__(self, oracle):
+        self.oracle = oracle
+        self.verbose = 1
+
+    def on_search_begin(self, folder) -> None:
+        """Says how many trials there are, and where they go."""
+        done = sum(trial.is_finished for trial in self.oracle.trials.values())
+        went = f", {done} of them done" if done else ""
+        self._print(f"{self.oracle.max_trials} trials{went}, in '{folder}'")
+        self._began = time.monotonic()
+        self._durations = []
+
+    def on_trial_begin(self, trial) -> None:
+        self._trial_began = time.monotonic()
+
+    def on_trial_end(self, trial) -> None:
+        """Prints the line of a trial."""
+        self._durations.append(time.monotonic() - self._trial_began)
+        self._print(", ".join(filter(None, self._parts(trial))))
+
+    def on_exhausted(self) -> None:
+        self._print("the space is exhausted: every combination of values was tried")
+
+    def on_out_of_time(self, budget: float) -> None:
+        self._print(f"the time budget of {duration(budget)} is used up")
+
+    def _parts(self, trial):
+        oracle = self.oracle
+        where = f"trial {trial.number + 1}/{oracle.max_trials}"
+        rounds = -(-oracle.max_trials // oracle.trials_per_round)
+        if rounds > 1:
+            where += f" (round {trial.round}/{rounds})"
+        name = oracle.objective.name
+        result = trial.status.lower()
+        if trial.score is not None:
+            result = f"{name} {trial.score:.4g}"
+            result += (
+                "" if trial.status == "COMPLETED" else f" ({trial.status.lower()})"
+            )
+        elif trial.error:
+            result += f": {trial.error}"
+        yield f"{where}: {result}"
+        best = oracle.get_best_trials()
+        if best:
+            yield f"best {best[0].score:.4g} (trial {best[0].number + 1})"
+        yield duration(trial.seconds)
+        left = oracle.remaining_trials() * statistics.fmean(self._durations)
+        yield f"about {duration(left)} left" if left else None
+
+    def _print(self, line: str) -> None:
+        if self.verbose:
+            print(line, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Returns a duration as people say it.
+
+    Example:
+
+    >>> from tuning.progress import duration
+    >>> duration(3.14), duration(200), duration(8000)
+    ('3.1 s', '3 min 20 s', '2 h 13 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"

@@ -1,0 +1,355 @@
+"""What a search has found: tables, and what its pictures show."""
+
+import keras
+import numpy as np
+import pandas as pd
+
+from zoo.arguments import check_integer, invalid_argument
+
+from . import plots
+from .probability import (
+    bounds_of,
+    choices,
+    is_constant,
+    is_ordered,
+    to_probability,
+    to_values,
+)
+from .search_trial import COMPLETED, SearchTrial
+
+COLUMNS = (
+    *("trial", "round", "status", "score", "score_std"),
+    *("epochs", "seconds", "error"),
+)
+NEAR_EDGE = 0.05  # of the full range
+FEWEST_FOR_IMPORTANCE = 10
+
+
+class SearchResults:
+    """What can be asked of a search, at any time, also of one that is read from disk.
+
+    The class that inherits it has an `oracle`.
+    """
+
+    def results(self) -> pd.DataFrame:
+        """Returns a row for each trial.
+
+        Returns:
+            A DataFrame with the columns `trial`, `round`, `status` ("completed",
+            "pruned", "diverged", "failed" or "running"), `score`, `score_std` (over
+            executions or folds), `epochs` (of all executions), `seconds`, `error`, and
+            one for each hyperparameter, under its own name, with NaN where it is not
+            active. One that is called as another column gets " (hyperparameter)"
+            behind its name.
+        """
+        names = dict.fromkeys(hp.name for hp in self.oracle.hyperparameters.space)
+        rows = [
+            (
+                *(trial.number, trial.round, trial.status.lower()),
+                *(np.nan if trial.score is None else trial.score, trial.score_std),
+                *(trial.epochs, trial.seconds, trial.error),
+                *(trial.hyperparameters.values.get(name) for name in names),
+            )
+            for trial in self.oracle.trials.values()
+        ]
+        hyperparameters = [
+            f"{name} (hyperparameter)" if name in COLUMNS else name for name in names
+        ]
+        return pd.DataFrame(rows, columns=[*COLUMNS, *hyperparameters])
+
+    def history(self) -> pd.DataFrame:
+        """Returns a row for each epoch of each execution.
+
+        Returns:
+            A DataFrame with the columns `trial`, `execution` (or fold) and `epoch`,
+            all counted from 0, and one for each metric.
+        """
+        columns: dict[str, list] = {"trial": [], "execution": [], "epoch": []}
+        count = 0
+        for trial in self.oracle.trials.values():
+            for number, execution in enumerate(trial.executions):
+                curves = execution["history"]
+                epochs = max(map(len, curves.values()), default=0)
+                columns["trial"] += [trial.number] * epochs
+                columns["execution"] += [number] * epochs
+                columns["epoch"] += range(epochs)
+                for name in {**dict.fromkeys([*columns][3:]), **curves}:
+                    curve = columns.setdefault(name, [np.nan] * count)
+                    curve += curves.get(name, [np.nan] * epochs)
+                count += epochs
+        return pd.DataFrame(columns)
+
+    def best_model(self) -> keras.Model:
+        """Returns the model of the best trial, with the weights of its best epoch.
+
+        With several executions or folds it is that of the best of them.
+
+        Raises:
+            ValueError: If no trial is completed.
+        """
+        return self.best_models(1)[0]
+
+    def best_models(self, num_models: int) -> list[keras.Model]:
+        """Returns the models of the best trials, the best first.
+
+        They are ready for `zoo.ensemble.average`.
+
+        Args:
+            num_models: Integer >= 1, at most `checkpoints`.
+
+        Raises:
+            ValueError: If fewer trials are completed, or fewer weights were kept.
+        """
+        check_integer("num_models", num_models, minimum=1)
+        completed = sum(t.status == COMPLETED for t in self.oracle.trials.values())
+        if completed < num_models:
+            expected = f"at most {completed}, the number of completed trials"
+            raise invalid_argument("num_models", expected, num_models)
+        return self.get_best_models(num_models)
+
+    def importance(self, seed: int = 0) -> pd.DataFrame:
+        """Estimates how much each hyperparameter matters for the score.
+
+        The permutation importance (Breiman, "Random Forests", 2001, section 10) of a
+        random forest that predicts the rank of a trial: what its R^2 loses on trials
+        that it has not seen (5-fold cross-validation) when the values of one
+        hyperparameter are permuted. Near zero, or below, is no importance. What
+        narrowed ranges hold is judged within these.
+
+        Args:
+            seed: Integer >= 0. Defaults to `0`.
+
+        Returns:
+            A DataFrame of `hyperparameter`, `importance` and `std`, over the folds;
+            the most important first.
+
+        Raises:
+            ValueError: If fewer than 10 trials are finished.
+        """
+        from sklearn.ensemble import RandomForestRegressor
+        from sklearn.inspection import permutation_importance
+        from sklearn.model_selection import KFold
+
+        check_integer("seed", seed, minimum=0)
+        trials = self._finished()
+        if len(trials) < FEWEST_FOR_IMPORTANCE:
+            raise ValueError(
+                f"Too few trials to tell what matters. Expected at least "
+                f"{FEWEST_FOR_IMPORTANCE} that are finished. Received: {len(trials)}"
+            )
+        tuned = self._tuned()
+        names = list(dict.fromkeys(hp.name for hp in tuned))
+        x = np.full((len(trials), len(names)), -1.0)  # of what is not active
+        for row, trial in enumerate(trials):
+            for hp in tuned:
+                if trial.hyperparameters.is_active(hp):
+                    x[row, names.index(hp.name)] = self._position(hp, trial)
+        y = self.oracle.ranks(trials)
+        folds = []
+        for train, test in KFold(5, shuffle=True, random_state=seed).split(x):
+            forest = RandomForestRegressor(random_state=seed).fit(x[train], y[train])
+            folds.append(
+                permutation_importance(
+                    forest, x[test], y[test], n_repeats=10, random_state=seed
+                ).importances_mean
+            )
+        table = pd.DataFrame(
+            {
+                "hyperparameter": names,
+                "importance": np.mean(folds, axis=0),
+                "std": np.std(folds, axis=0, ddof=1),
+            }
+        )
+        return table.sort_values("importance", ascending=False, ignore_index=True)
+
+    def edge_warnings(self) -> list[str]:
+        """Returns a sentence for each range that should be wider.
+
+        That is where the best value lies within 5 % of a bound, or at the end of a
+        list, and the best quarter of the trials on average in the outer quarter of the
+        range: a hyperparameter that does not matter ends there only by chance. A lower
+        bound of zero is none.
+        """
+        trials = self._finished()
+        sentences = []
+        for hp in self._tuned():
+            active = [t for t in trials if t.hyperparameters.is_active(hp)]
+            if not is_ordered(hp) or len(active) < 4:
+                continue
+            order = np.argsort(self.oracle.ranks(active), kind="stable")
+            best = [active[index] for index in order[: max(len(active) // 4, 2)]]
+            if best[0].status != COMPLETED:
+                continue
+            positions = [self._position(hp, trial) for trial in best]
+            values = choices(hp)
+            near = NEAR_EDGE if values is None else 0.5 / len(values) + 1e-9
+            value = best[0].hyperparameters.values[hp.name]
+            low, high = bounds_of(hp)
+            for bound, name, distance, mean in (
+                (low, "lower", positions[0], np.mean(positions)),
+                (high, "upper", 1 - positions[0], 1 - np.mean(positions)),
+            ):
+                if distance <= near and mean < 0.25 + near and (name, bound) != NO_EDGE:
+                    sentences.append(
+                        f"The best {hp.name}, {_short(value)}, lies "
+                        + ("within 5 % of" if values is None else "at")
+                        + f" the {name} bound {_short(bound)} of its range: widen it."
+                    )
+        return sentences
+
+    def best_so_far_info(self) -> dict:
+        """Returns what `plot_best_so_far` draws.
+
+        Returns:
+            `trial`, the numbers of the completed trials; `score`, their scores;
+            `best`, the best up to each.
+        """
+        trials = self._completed()
+        scores = np.array([trial.score for trial in trials])
+        best = np.maximum if self._is_maximized() else np.minimum
+        return {
+            "trial": np.array([trial.number for trial in trials], int),
+            "score": scores,
+            "best": best.accumulate(scores) if len(scores) else scores,
+        }
+
+    def expected_best_info(self) -> dict:
+        """Returns what `plot_expected_best` draws: what n trials would have found.
+
+        The expected best score of n trials that are drawn at random from those of the
+        first round, after the ones that were given (Dodge et al., "Show Your Work",
+        2019, section 3.1), with the quantiles 0.1 and 0.9 of the best. A trial without
+        a score is worse than all others, and counts as the worst score.
+
+        Returns:
+            `trials`, n; `mean`, `low` and `high`, for each n.
+        """
+        drawn = [
+            trial
+            for trial in self._finished()
+            if trial.round == 1 and set(trial.sources.values()) <= {"full"}
+        ]
+        scores = [t.score for t in drawn if t.status == COMPLETED]
+        if not scores:
+            return {name: np.array([]) for name in ("trials", "mean", "low", "high")}
+        worst = min(scores) if self._is_maximized() else max(scores)
+        scores = sorted(
+            [*scores, *[worst] * (len(drawn) - len(scores))],
+            reverse=not self._is_maximized(),
+        )
+        count = len(scores)
+        n = np.arange(1, count + 1)
+        below = np.arange(count + 1) / count  # that one draw is no better
+        mean = [float(np.diff(below**k) @ scores) for k in n]
+        low, high = (
+            np.array([scores[min(int(count * q ** (1 / k)), count - 1)] for k in n])
+            for q in (0.1, 0.9)
+        )
+        return {"trials": n, "mean": np.array(mean), "low": low, "high": high}
+
+    def hyperparameters_info(self) -> list[dict]:
+        """Returns what `plot_hyperparameters` draws.
+
+        Returns:
+            For each hyperparameter: `name`; `values`, `scores` and `rounds` of the
+            completed trials in which it is active; `scale`, "linear", "log" or
+            "category"; and `ranges`, a tuple `(low, high)` for each round, `None`
+            without an order.
+        """
+        infos = []
+        for hp in self._tuned():
+            trials = [t for t in self._completed() if t.hyperparameters.is_active(hp)]
+            infos.append(
+                {
+                    "name": hp.name,
+                    "values": [t.hyperparameters.values[hp.name] for t in trials],
+                    "scores": [trial.score for trial in trials],
+                    "rounds": [trial.round for trial in trials],
+                    "scale": _scale(hp),
+                    "ranges": self._ranges(hp) if is_ordered(hp) else None,
+                }
+            )
+        return infos
+
+    def plot(self):
+        """Draws the whole search: the best so far, and each hyperparameter.
+
+        Returns:
+            The Matplotlib figure.
+        """
+        return plots.overview(self)
+
+    def plot_best_so_far(self, ax=None):
+        """Draws the score of each trial, and the best so far.
+
+        Args:
+            ax: Matplotlib axes to draw into. Defaults to `None`: those of a new figure.
+
+        Returns:
+            The Matplotlib axes.
+        """
+        return plots.best_so_far(
+            self.best_so_far_info(), self.oracle.objective.name, ax
+        )
+
+    def plot_expected_best(self, ax=None):
+        """Draws the expected best score of n random trials; see `expected_best_info`.
+
+        Args:
+            ax: Matplotlib axes to draw into. Defaults to `None`: those of a new figure.
+
+        Returns:
+            The Matplotlib axes.
+        """
+        info = self.expected_best_info()
+        return plots.expected_best(info, self.oracle.objective.name, ax)
+
+    def plot_hyperparameters(self, figure=None):
+        """Draws the scores against each hyperparameter, with the ranges of each round.
+
+        Args:
+            figure: Matplotlib figure to draw into. Defaults to `None`: a new one.
+
+        Returns:
+            The Matplotlib figure.
+        """
+        infos = self.hyperparameters_info()
+        return plots.hyperparameters(infos, self.oracle.objective.name, figure)
+
+    def _finished(self) -> list[SearchTrial]:
+        return [trial for trial in self.oracle.trials.values() if trial.is_finished]
+
+    def _completed(self) -> list[SearchTrial]:
+        return [t for t in self.oracle.trials.values() if t.status == COMPLETED]
+
+    def _tuned(self) -> list:
+        return [hp for hp in self.oracle.hyperparameters.space if not is_constant(hp)]
+
+    def _is_maximized(self) -> bool:
+        return self.oracle.objective.direction == "max"
+
+    def _position(self, hp, trial: SearchTrial) -> float:
+        value = trial.hyperparameters.values[hp.name]
+        return to_probability(hp, value)
+
+    def _ranges(self, hp) -> list[tuple]:
+        """The range of each round, in values."""
+        rounds = sorted({trial.round for trial in self.oracle.trials.values()})
+        return [to_values(hp, self.oracle.range_of(hp, number)) for number in rounds]
+
+
+NO_EDGE = ("lower", 0)
+
+
+def _scale(hp) -> str:
+    if not is_ordered(hp):
+        return "category"
+    values = choices(hp)
+    if values is None or hasattr(hp, "sampling"):
+        return "log" if hp.sampling == "log" else "linear"
+    ratios = np.divide(values[1:], values[:-1]) if values[0] > 0 else [1, 2]
+    return "log" if len(values) > 2 and np.ptp(ratios) < 1e-6 else "linear"
+
+
+def _short(value) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,252 @@
+"""Which values are tried next, and what came of those that were."""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import keras_tuner
+import numpy as np
+from keras_tuner.engine import hyperparameters as kt
+
+from .hyperparameters import DrawnHyperParameters
+from .probability import choices, is_ordered
+from .progress import Progress
+from .search_trial import (
+    COMPLETED,
+    DIVERGED,
+    FAILED,
+    PRUNED,
+    RUNNING,
+    STOPPED,
+    SearchTrial,
+)
+from .streams import uniform
+
+MAX_ATTEMPTS = 1000  # draws for a trial before the space counts as exhausted
+
+
+class SearchOracle(keras_tuner.Oracle):
+    """Draws random values, each from a stream of its own.
+
+    A value is a function of the seed, the number of the trial and the name of the
+    hyperparameter alone. What was drawn before, which hyperparameters were known and
+    how often the search was interrupted do not enter.
+
+    Args:
+        objective: As in KerasTuner.
+        max_trials: Integer >= 1.
+        trials_per_round: Integer >= 1.
+        seed: Integer >= 0.
+        hyperparameters: Ranges that override those of the hypermodel, or `None`.
+        max_consecutive_failed_trials: Integer >= 1.
+
+    Attributes:
+        initial: Values of the first trials, a dict for each; the hyperparameters that
+            one lacks have their defaults.
+        is_out_of_time: Function that says whether no trial may begin any more.
+    """
+
+    def __init__(
+        self,
+        objective,
+        *,
+        max_trials: int,
+        trials_per_round: int,
+        seed: int | None,
+        hyperparameters: keras_tuner.HyperParameters | None,
+        max_consecutive_failed_trials: int,
+    ):
+        super().__init__(
+            objective=objective,
+            max_trials=max_trials,
+            hyperparameters=hyperparameters,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
+        )
+        self.seed = seed  # KerasTuner takes 0 for none
+        self.trials_per_round = trials_per_round
+        self.initial: Sequence[dict] = ({},)
+        self.is_out_of_time: Callable[[], bool] = lambda: False
+        # KerasTuner's own lock is not released after an exception.
+        self._guard = threading.RLock()
+        self._display = Progress(self)
+        self._failures_in_a_row = 0
+
+    def create_trial(self, tuner_id: str) -> SearchTrial:
+        """Returns the next trial, an interrupted one first, or one that is STOPPED."""
+        with self._guard:
+            if tuner_id in self.ongoing_trials:
+                return self.ongoing_trials[tuner_id]
+            trial = None
+            if not self.is_out_of_time():
+                trial = self._interrupted_trial() or self._new_trial()
+            if trial is None:
+                return SearchTrial(self.get_space(), status=STOPPED)
+            self.ongoing_trials[tuner_id] = trial
+            self._display.on_trial_begin(trial)
+            return trial
+
+    def populate_space(self, trial_id: str) -> dict:
+        """Returns the values of a new trial, as KerasTuner's oracles do."""
+        trial = self._draw_trial(int(trial_id))
+        if trial is None:
+            return {"status": STOPPED, "values": None}
+        return {"status": RUNNING, "values": trial.hyperparameters.values}
+
+    def draw_value(self, hp: kt.HyperParameter, trial: SearchTrial) -> tuple:
+        """Returns a random value, and what it was drawn from."""
+        probability = uniform(self.seed, trial.number, trial.attempt, hp.name)
+        return hp.prob_to_value(probability), "full"
+
+    def range_of(self, hp: kt.HyperParameter, round: int) -> tuple:
+        """Returns the range of a round: two probabilities, or the values."""
+        return (0.0, 1.0) if is_ordered(hp) else tuple(choices(hp))
+
+    def update_trial(self, trial_id: str, metrics: dict, step: int = 0) -> SearchTrial:
+        """Notes metrics of a trial where KerasTuner looks for them."""
+        trial = self.trials[trial_id]
+        for name, value in metrics.items():
+            if not trial.metrics.exists(name):
+                is_objective = name == self.objective.name
+                direction = self.objective.direction if is_objective else None
+                trial.metrics.register(name, direction)
+            trial.metrics.update(name, value, step=step)
+        return trial
+
+    def end_trial(self, trial: SearchTrial) -> None:
+        """Records a finished trial.
+
+        Raises:
+            RuntimeError: After the record is safe, if too many trials in a row failed.
+        """
+        with self._guard:
+            self.update_space(trial.hyperparameters)
+            self._save_trial(trial)
+            self.end_order.append(trial.trial_id)
+            self.release(trial)
+            self._display.on_trial_end(trial)
+            self._count_failures(trial)
+
+    def release(self, trial: SearchTrial) -> None:
+        """Leaves a trial to whoever asks next, as it is."""
+        self.ongoing_trials = {
+            tuner_id: other
+            for tuner_id, other in self.ongoing_trials.items()
+            if other is not trial
+        }
+
+    def on_search_begin(self) -> None:
+        self._failures_in_a_row = 0
+        self.ongoing_trials = {}  # those of a search that an exception ended
+
+    def get_best_trials(self, num_trials: int = 1) -> list[SearchTrial]:
+        """Returns the best completed trials, fewer if there are not as many."""
+        completed = [t for t in self.trials.values() if t.status == COMPLETED]
+        return sorted(completed, key=self.loss)[:num_trials]
+
+    def loss(self, trial: SearchTrial) -> float:
+        """Returns the score so that less is better."""
+        return -trial.score if self.objective.direction == "max" else trial.score
+
+    def ranks(self, trials: Sequence[SearchTrial]) -> np.ndarray:
+        """Returns ranks, the lowest the best.
+
+        Pruned trials come after completed ones, and those that diverged or failed
+        share the last place: so bad values count as bad, whatever became of them.
+        """
+        places = {COMPLETED: 0, PRUNED: 1, DIVERGED: 2, FAILED: 2}
+        keys = []
+        for trial in trials:
+            place = places[trial.status]
+            keys.append((place, self.loss(trial) if place < 2 else 0.0))
+        order = {key: rank for rank, key in enumerate(sorted(set(keys)))}
+        return np.array([order[key] for key in keys], float)
+
+    def remaining_trials(self) -> int:
+        finished = sum(trial.is_finished for trial in self.trials.values())
+        return max(self.max_trials - finished, 0)
+
+    def get_space(self) -> DrawnHyperParameters:
+        return DrawnHyperParameters.from_config(self.hyperparameters.get_config())
+
+    def save(self) -> None:
+        """Does nothing, since a file for each trial is all there is to save."""
+
+    def reload(self) -> None:
+        """Reads all trials, and learns of the hyperparameters that they found."""
+        with self._guard:
+            self.trials = {}
+            for path in sorted(Path(self._project_dir).glob("trial_*/trial.json")):
+                trial = SearchTrial.load(path)
+                self.trials[trial.trial_id] = trial
+                self.update_space(trial.hyperparameters)
+            self.start_order = list(self.trials)
+            self.end_order = [id for id, t in self.trials.items() if t.is_finished]
+
+    def _interrupted_trial(self) -> SearchTrial | None:
+        for trial in self.trials.values():
+            is_ongoing = any(trial is other for other in self.ongoing_trials.values())
+            if not trial.is_finished and not is_ongoing:
+                trial.begin()
+                trial.hyperparameters = DrawnHyperParameters.from_config(
+                    trial.hyperparameters.get_config()
+                )
+                trial.hyperparameters.draw = self._drawer(trial)
+                return trial
+        return None
+
+    def _new_trial(self) -> SearchTrial | None:
+        number = len(self.trials)
+        if number >= self.max_trials:
+            return None
+        trial = self._draw_trial(number)
+        if trial is None:
+            self._display.on_exhausted()
+            return None
+        self.trials[trial.trial_id] = trial
+        self.start_order.append(trial.trial_id)
+        self._save_trial(trial)
+        return trial
+
+    def _draw_trial(self, number: int) -> SearchTrial | None:
+        """Returns a trial whose values are new, or `None` if there is none."""
+        tried = [trial.hyperparameters.values for trial in self.trials.values()]
+        for attempt in range(MAX_ATTEMPTS):
+            values = DrawnHyperParameters()
+            trial = SearchTrial(values, f"{number:04d}")
+            trial.round = number // self.trials_per_round + 1
+            trial.attempt = attempt
+            values.draw = self._drawer(trial)
+            values.merge(self.hyperparameters.space)
+            if values.values not in tried:
+                return trial
+        return None
+
+    def _drawer(self, trial: SearchTrial) -> Callable:
+        """What gives a trial its values, also those that its build asks for later."""
+        is_initial = trial.attempt == 0 and trial.number < len(self.initial)
+
+        def draw(hp: kt.HyperParameter):
+            if is_initial:
+                given = self.initial[trial.number]
+                source = "initial" if hp.name in given else "default"
+                value = given.get(hp.name, hp.default)
+            else:
+                value, source = self.draw_value(hp, trial)
+            trial.sources[hp.name] = source
+            return value
+
+        return draw
+
+    def _count_failures(self, trial: SearchTrial) -> None:
+        # A divergence says something about the values, and nothing about the program.
+        if trial.status == FAILED:
+            self._failures_in_a_row += 1
+        elif trial.status != DIVERGED:
+            self._failures_in_a_row = 0
+        limit = self.max_consecutive_failed_trials
+        if self._failures_in_a_row >= limit:
+            raise RuntimeError(
+                f"The search has ended, as {limit} trials in a row have failed. All "
+                f"trials are recorded; the last error was:\n{trial.error}\nMend what "
+                "it names and search again, to go on with the next trial."
+            )

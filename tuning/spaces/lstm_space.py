@@ -1,0 +1,63 @@
+"""LSTM networks to search among."""
+
+import keras
+import keras_tuner
+
+from zoo import lstm
+
+from .space import Space
+
+
+class LSTMSpace(Space):
+    """LSTM networks, and all that their training needs to be told.
+
+    They read texts, classify or continue them, or read sequences of vectors and rows
+    of images. The hyperparameters of the model; in brackets what the first trial has:
+
+    - `layers`: 1 to 3 (1);
+    - `units`: of each of them, log-uniform from 32 to 512 (128);
+    - `embedding_size`: of tokens, log-uniform from 32 to 256 (128);
+    - `bidirectional`: unless the model continues texts (false);
+    - `pooling`: "last", "mean" or "max", unless it does ("last");
+    - `dropout`: uniform on [0, 0.6], after each layer (0).
+
+    Those of the training are `optimizer`, `learning_rate`, `schedule`, `weight_decay`
+    (decoupled) and `batch_size`; see `Space`.
+
+    Args:
+        data: What `zoo.datasets` gives: `load(...)` or `from_arrays(...)`.
+
+    Raises:
+        ValueError: If `data` is something else; in a search, if its inputs are no
+            sequences.
+
+    Example:
+
+    >>> import keras_tuner
+    >>> from tuning import LSTMSpace
+    >>> from zoo import datasets
+    >>> x, y = np.random.rand(100, 5, 3), np.arange(100) % 2
+    >>> space = LSTMSpace(datasets.from_arrays((x, y)))
+    >>> space.build(keras_tuner.HyperParameters()).get_layer("hidden_1").units
+    128
+    """
+
+    def build_model(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        data = self.data
+        layers = hp.Int("layers", 1, 3, default=1)
+        units = hp.Int("units", 32, 512, sampling="log", default=128)
+        options = {"units": (units,) * layers}
+        if data.vocabulary is None:
+            options |= self.data_layers()
+        else:
+            options["vocabulary_size"] = len(data.vocabulary)
+            options["embedding_size"] = hp.Int(
+                "embedding_size", 32, 256, sampling="log", default=128
+            )
+        if data.task == "language_model":
+            options["return_sequences"] = True
+        else:
+            options["bidirectional"] = hp.Boolean("bidirectional")
+            options["pooling"] = hp.Choice("pooling", ["last", "mean", "max"])
+        dropout = hp.Float("dropout", 0.0, 0.6, default=0.0)
+        return lstm(data.input_shape, data.num_outputs, dropout=dropout, **options)

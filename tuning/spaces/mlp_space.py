@@ -1,0 +1,54 @@
+"""Multilayer perceptrons to search among."""
+
+import keras
+import keras_tuner
+
+from zoo import mlp
+
+from .space import Space
+
+
+class MLPSpace(Space):
+    """Multilayer perceptrons, and all that their training needs to be told.
+
+    The hyperparameters of the model; in brackets what the first trial has:
+
+    - `layers`: 1 to 4 hidden layers (2);
+    - `units`: of each of them, log-uniform from 32 to 1024 (256);
+    - `activation`: "relu", "gelu", "selu" or "tanh" ("relu");
+    - `dropout`: uniform on [0, 0.6], after each hidden layer (0).
+
+    Those of the training are `optimizer`, `learning_rate`, `schedule`, `weight_decay`
+    (decoupled) and `batch_size`; see `Space`. To search a range of your own, declare it
+    in `hyperparameters` of the search.
+
+    Args:
+        data: What `zoo.datasets` gives: `load(...)` or `from_arrays(...)`.
+
+    Raises:
+        ValueError: If `data` is something else; in a search, if its inputs are token
+            ids.
+
+    Example:
+
+    >>> import keras_tuner
+    >>> from tuning import MLPSpace
+    >>> from zoo import datasets
+    >>> x, y = np.random.rand(100, 3), np.arange(100) % 2
+    >>> space = MLPSpace(datasets.from_arrays((x, y)))
+    >>> space.build(keras_tuner.HyperParameters()).get_layer("hidden_2").units
+    256
+    """
+
+    def build_model(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        data = self.data
+        layers = hp.Int("layers", 1, 4, default=2)
+        units = hp.Int("units", 32, 1024, sampling="log", default=256)
+        return mlp(
+            data.input_shape,
+            data.num_outputs,
+            units=(units,) * layers,
+            activation=hp.Choice("activation", ["relu", "gelu", "selu", "tanh"]),
+            dropout=hp.Float("dropout", 0.0, 0.6, default=0.0),
+            **self.data_layers(),
+        )

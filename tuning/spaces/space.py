@@ -1,0 +1,149 @@
+"""What the search spaces have in common: training, and its hyperparameters."""
+
+import functools
+
+import keras
+import keras_tuner
+
+from callbacks import ScheduleLearningRate
+from callbacks.schedules import Cosine, Linear
+from zoo.arguments import invalid_argument
+from zoo.datasets import ArrayDataset, Data
+from zoo.parts import copy_layer
+
+from ..folds import is_tf_dataset
+from .zero_or_log_uniform import zero_or_log_uniform
+
+SCHEDULES = {"constant": None, "cosine": Cosine, "linear": Linear}
+NOT_DECAYED = ("bias", "gamma", "beta")
+
+
+class Space(keras_tuner.HyperModel):
+    """A model of the zoo, with all that its training needs to be told.
+
+    A subclass gives `build_model(hp)`, the uncompiled model. Its training has these
+    hyperparameters; in brackets what the first trial has:
+
+    - `optimizer`: "adam" or "sgd", with a momentum of 0.9 ("adam");
+    - `learning_rate`: log-uniform on [1e-6, 10], as 10 ** uniform(-6, 1) (1e-3);
+    - `schedule`: "constant", "cosine" or "linear", which end at 0 ("cosine");
+    - `weight_decay`: zero, or log-uniform on [1e-4, 1] (zero). It is decoupled from the
+      gradient (Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019):
+      with each step a weight loses the learning rate times the decay of itself. L2
+      regularization it is not. Biases and normalizations do not decay;
+    - `batch_size`: 32, 64, 128, 256 or 512 (128). The training data are batched anew,
+      the validation data are not touched.
+
+    Args:
+        data: What `zoo.datasets` gives: `load(...)` or `from_arrays(...)`.
+    """
+
+    returns_history = True
+
+    def __init__(self, data: Data):
+        if not isinstance(data, Data):
+            expected = "a dataset of zoo.datasets: `load(...)` or `from_arrays(...)`"
+            raise invalid_argument("data", expected, data)
+        self.data = data
+        self._counted = None
+        super().__init__()
+
+    @property
+    def settings(self) -> dict:
+        """What a search must not change between two of its parts."""
+        return {
+            "space": type(self).__name__,
+            "data": self.data.name,
+            "train_examples": self.data.sizes["train"],
+            "input_shape": list(self.data.input_shape),
+            "num_outputs": self.data.num_outputs,
+        }
+
+    def build_model(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Returns the model, not yet compiled."""
+        raise NotImplementedError
+
+    def data_layers(self) -> dict:
+        """Returns the layers of a model of numbers that depend on the data."""
+        return {
+            argument: copy_layer(layer, layer.name)
+            for argument, layer in self._adapted.items()
+        }
+
+    @functools.cached_property
+    def _adapted(self) -> dict:
+        """These layers, once for all models, since each reads all data."""
+        layers = {"preprocessing": self.data.normalization()}
+        if self.data.task == "regression":
+            layers["postprocessing"] = self.data.denormalization()
+        return layers
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Returns the model, compiled."""
+        model = self.build_model(hp)
+        hp.Choice("batch_size", [32, 64, 128, 256, 512], default=128)
+        hp.Choice("schedule", list(SCHEDULES), default="cosine")
+        model.compile(
+            _optimizer(hp), loss=self.data.loss, metrics=list(self.data.metrics)
+        )
+        return model
+
+    def fit(self, hp, model, x=None, y=None, *, callbacks=(), **kwargs):
+        """Trains the model, on batches of its own size, with its schedule."""
+        batch_size = hp.get("batch_size")
+        steps = kwargs.get("steps_per_epoch")
+        if y is None:
+            x, steps = self._rebatched(x, batch_size)
+            kwargs = {"shuffle": False, **kwargs}  # they shuffle themselves
+        else:
+            kwargs = {**kwargs, "batch_size": batch_size}
+        shape = SCHEDULES[hp.get("schedule")]
+        schedules = []
+        if shape is not None:
+            schedule = shape(kwargs.get("epochs", 1))
+            schedules = [ScheduleLearningRate(schedule, steps_per_epoch=steps)]
+        # Every trial sees the same orders.
+        self.data.order.counter = 0
+        return model.fit(x, y, callbacks=[*schedules, *callbacks], **kwargs)
+
+    def _rebatched(self, dataset, batch_size: int):
+        """The dataset in batches of this size, and their number."""
+        if isinstance(dataset, ArrayDataset):
+            dataset = dataset.rebatch(batch_size)
+            return dataset, len(dataset)
+        if not is_tf_dataset(dataset):
+            raise invalid_argument(
+                "x",
+                "arrays `x` and `y`, or a dataset whose batch size can be changed: of "
+                "`zoo.datasets` or `tf.data`",
+                type(dataset).__name__,
+            )
+        import tensorflow as tf
+
+        # TensorFlow forgets the number of batches, and `fit` then warns that it has
+        # run out of data.
+        steps = -(-self._size(dataset) // batch_size)
+        known = tf.data.experimental.assert_cardinality(steps)
+        return dataset.rebatch(batch_size).apply(known), steps
+
+    def _size(self, dataset) -> int:
+        """Number of examples of a `tf.data.Dataset`, counted once."""
+        if dataset is self.data.train:
+            return self.data.sizes["train"]
+        if self._counted is None or self._counted[0] is not dataset:
+            batches = dataset.as_numpy_iterator()
+            self._counted = (dataset, sum(len(batch[1]) for batch in batches))
+        return self._counted[1]
+
+
+def _optimizer(hp: keras_tuner.HyperParameters) -> keras.optimizers.Optimizer:
+    kind = hp.Choice("optimizer", ["adam", "sgd"])
+    rate = hp.Float("learning_rate", 1e-6, 10.0, sampling="log", default=1e-3)
+    decay = zero_or_log_uniform(hp, "weight_decay", 1e-4, 1.0)
+    if kind == "sgd":
+        optimizer = keras.optimizers.SGD(rate, momentum=0.9, weight_decay=decay or None)
+    else:
+        optimizer = keras.optimizers.Adam(rate, weight_decay=decay or None)
+    if decay:
+        optimizer.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
+    return optimizer

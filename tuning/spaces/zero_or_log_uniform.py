@@ -1,0 +1,62 @@
+"""A log scale, and zero."""
+
+import keras_tuner
+
+from zoo.arguments import invalid_argument, is_number
+
+from ..hyperparameters import check_range
+
+
+def zero_or_log_uniform(
+    hp: keras_tuner.HyperParameters,
+    name: str,
+    low: float,
+    high: float,
+    *,
+    default: float = 0.0,
+) -> float:
+    """Returns zero in half of the trials, else a value that is log-uniform.
+
+    A log scale has no zero, and without one a search never tries to do without. It
+    declares two hyperparameters: `use_{name}`, and `name`, which is active if that is
+    true.
+
+    Args:
+        hp: The hyperparameters of a `build`.
+        name: Name of the hyperparameter.
+        low: Number > 0, the lower bound of what is not zero.
+        high: Number > `low`.
+        default: 0, or a number from `low` to `high`. Defaults to `0.0`.
+
+    Returns:
+        A float.
+
+    Raises:
+        ValueError: If the range is none, or lacks the default.
+
+    Example:
+
+    >>> import keras_tuner
+    >>> from tuning import zero_or_log_uniform
+    >>> hp = keras_tuner.HyperParameters()
+    >>> zero_or_log_uniform(hp, "weight_decay", 1e-4, 1.0)
+    0.0
+    >>> hp.values["use_weight_decay"], hp.values["weight_decay"] = True, 0.1
+    >>> zero_or_log_uniform(hp, "weight_decay", 1e-4, 1.0)
+    0.1
+    """
+    for bound, value in (("low", low), ("high", high)):
+        if not is_number(value) or value <= 0:
+            fix = "Zero is tried without being in the range."
+            raise invalid_argument(bound, f"a number > 0 for '{name}'", value, fix)
+    check_range(name, low, high, "log")
+    if not is_number(default) or (default != 0 and not low <= default <= high):
+        expected = f"0, or a number from {low:g} to {high:g}, for '{name}'"
+        raise invalid_argument("default", expected, default)
+    flag = f"use_{name}"
+    is_used = hp.Boolean(flag, default=default != 0)
+    with hp.conditional_scope(flag, [True]):
+        value = hp.Float(
+            name, float(low), float(high), sampling="log", default=default or float(low)
+        )
+    return value if is_used else 0.0
