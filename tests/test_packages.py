@@ -49,6 +49,7 @@ print("works")
     "package",
     [
         "zoo",
+        "zoo.adversarial",
         "zoo.datasets",
         "zoo.layers",
         "zoo.losses",

@@ -45,6 +45,8 @@ TESTED = (
     "next_tokens(",
     "UpdateRatio(",
     "check_gradients(model",
+    "AdversarialTrainer(",
+    "CoarseToFineSearch(",
 )
 
 
@@ -80,6 +82,19 @@ def test_see_inside_the_step(run_block, capsys):
 def test_are_the_gradients_right(run_block, capsys):
     run_block("check_gradients(model")
     assert capsys.readouterr().out.startswith("Gradients: right.")
+
+
+@pytest.mark.slow
+def test_train_against_attacks(run_block, capsys):
+    run_block("AdversarialTrainer(")
+    assert "Robustness in linf" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_search_that_narrows_itself(run_block, capsys, tmp_path):
+    run_block("CoarseToFineSearch(")
+    assert "learning_rate" in capsys.readouterr().out
+    assert (tmp_path / "runs" / "mlp" / "round_1.json").is_file()
 
 
 def test_learning_rate_and_early_stopping(run_block, capsys):
