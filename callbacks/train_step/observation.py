@@ -16,8 +16,8 @@ class Observation:
 
     Args:
         model: Model whose optimizer is observed.
-        backend: Module of the backend, with `norms`, `largest`, `count_exponents`
-            and `make_clock`.
+        backend: Module of the backend, with `norms`, `largest`, `count_exponents`,
+            `make_clock` and `set_clock`.
     """
 
     def __init__(self, model: keras.Model, backend):
@@ -86,6 +86,10 @@ class Observation:
         self.records = [
             make_variable(self._model, value, value.dtype.name) for value in values
         ]
+
+    def set_clock(self, step: int, row: int) -> None:
+        """Says which step is the next, where each of them updates the weights."""
+        self.backend.set_clock(self.clock, [step, step, row])
 
     def is_due(self, number, *, counts: bool = False):
         """Whether the update of this number is sampled, or with counts so.

@@ -14,7 +14,8 @@ def make_function(model, callbacks: list, observation):
     Args:
         model: Compiled model.
         callbacks: List of callbacks, which may be filled until the first call.
-        observation: `Observation` of the steps, which may be asked for until then.
+        observation: `Observation` of the steps, which may be asked for until then, or
+            `None`.
     """
     own_step = model.train_step
 
@@ -27,7 +28,7 @@ def make_function(model, callbacks: list, observation):
     function = model.train_function
 
     def train_function(iterator):
-        if not observation.active:
+        if observation is None:
             return function(iterator)
         if model.built:  # replicas cannot make variables
             observation.step_variables()
@@ -96,6 +97,11 @@ def _assign(variables, values):
 def make_clock(model):
     """Returns a variable that counts steps, updates and rows."""
     return make_variable(model, np.zeros(3, "int32"), "int32")
+
+
+def set_clock(clock, numbers: list) -> None:
+    """Makes a clock say these numbers."""
+    clock.assign(np.array(numbers, "int32"))
 
 
 def dense(gradient):

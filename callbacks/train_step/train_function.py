@@ -6,6 +6,7 @@ import keras
 
 from zoo.arguments import invalid_argument
 
+from .clock import Clock
 from .common import patched, updating_optimizer
 from .observation import Observation
 
@@ -34,8 +35,12 @@ class TrainFunction:
         self._own = model.train_function
         self._announced = False
         self.observation = Observation(model, backend)
+        self._clock = Clock(model, self.observation)
         # Traced at the first call, when the callbacks are complete.
-        self._function = backend.make_function(model, self._callbacks, self.observation)
+        self._plain, self._observed = (
+            backend.make_function(model, self._callbacks, observation)
+            for observation in (None, self.observation)
+        )
         model.train_function = self
 
     @classmethod
@@ -74,6 +79,7 @@ class TrainFunction:
             return self._own(*args)
         self._announced = False
         with patched(updating_optimizer(self._model), **self._attributes):
-            result = self._function(*args)
+            observe = self._clock.next_may_be_due()
+            result = (self._observed if observe else self._plain)(*args)
         self.observation.after_call()
         return result
