@@ -64,10 +64,13 @@ def parse_arguments(arguments=None):
 def main(arguments=None):
     options = parse_arguments(arguments)
     if options.arrays:
-        data = datasets.from_arrays(options.arrays, test=0.2, seed=options.seed)
+        name = Path(options.arrays).stem
+        data = datasets.from_arrays(
+            options.arrays, name=name, test=0.2, seed=options.seed
+        )
     else:
         data = datasets.load(options.dataset, seed=options.seed)
-    name = f"search-{data.name}-{options.model}"
+    name = f"search-{data.name.replace('/', '-')}-{options.model}"
 
     search = CoarseToFineSearch(
         SPACES[options.model](data),

@@ -1,7 +1,9 @@
 import numpy as np
 import pandas as pd
+import pytest
 
 
+@pytest.mark.slow
 def test_it_searches_and_goes_on(root, tmp_path, run_python):
     generator = np.random.default_rng(0)
     x = generator.normal(size=(200, 3)).astype("float32")
