@@ -52,7 +52,7 @@ class Turns:
     def __init__(self, names):
         self.names = list(names)
         self.seconds = {name: [] for name in self.names}
-        self._gates = {name: threading.Semaphore(0) for name in names}
+        self._gates = {name: threading.Semaphore(0) for name in self.names}
         self._started = 0.0
         self._gates[self.names[0]].release()
 
