@@ -17,7 +17,7 @@ from ..arguments import (
     check_positive,
     invalid_argument,
 )
-from . import objectives
+from . import norms, objectives
 from .attack import Attack
 from .checks import check_inputs, check_labels, check_model
 from .logits import as_classes, find_logits, log_probabilities
@@ -352,8 +352,7 @@ class AdversarialTrainer(keras.Model):
                 self._logits, inputs, labels, active, restart, noise, settings
             )
             better = active if objective is None else found | (values > objective)
-            shape = (-1,) + (1,) * (len(x.shape) - 1)
-            best = ops.where(ops.reshape(better, shape), points, best)
+            best = ops.where(norms.expand(better, x), points, best)
             objective = values if objective is None else ops.maximum(objective, values)
             active = active & ~found
         return ops.cast(best, x.dtype)

@@ -91,9 +91,6 @@ class APGD(Attack):
         if loss == "targeted_dlr" and targeted:
             fix = 'Use `loss="dlr"` for a class of your own.'
             raise invalid_argument("targeted", 'False with "targeted_dlr"', True, fix)
-        if self.restarts > 1 and not random_start and loss != "targeted_dlr":
-            fix = "Without a random start all restarts are the same."
-            raise invalid_argument("restarts", "1", restarts, fix)
 
     def _settings(self, scale) -> dict:
         return {**super()._settings(scale), "windows": _windows(self.steps)}
@@ -130,7 +127,7 @@ class APGD(Attack):
         )
         rises = rises + ops.cast((index > 0) & (loss > loss_before), rises.dtype)
         uphill = norms.direction(self.norm, gradient, settings.get("mask"))
-        target = self._project(current + _over(step, x) * uphill, x, settings)
+        target = self._project(current + norms.expand(step, x) * uphill, x, settings)
         momentum = ops.where(index > 0, MOMENTUM, 1.0)
         points = (
             current
@@ -164,13 +161,9 @@ def _check(window, point, best, step, rises, checked, halved):
 def _choose(chosen, first, second) -> list:
     """Takes (points, objective, gradient) of the first where `chosen`."""
     return [
-        ops.where(_over(chosen, a), a, b) for a, b in zip(first, second, strict=True)
+        ops.where(norms.expand(chosen, a), a, b)
+        for a, b in zip(first, second, strict=True)
     ]
-
-
-def _over(values, like):
-    """Values of the examples, in a shape that broadcasts to that of `like`."""
-    return ops.reshape(values, (-1,) + (1,) * (len(like.shape) - 1))
 
 
 def _windows(steps: int) -> np.ndarray:

@@ -59,6 +59,9 @@ class Attack(abc.ABC):
         self.steps = check_integer("steps", steps, minimum=1)
         self.random_start = check_choice("random_start", random_start, (True, False))
         self.restarts = check_integer("restarts", restarts, minimum=1)
+        if restarts > 1 and not random_start and self.loss != "targeted_dlr":
+            fix = "Without a random start all restarts are the same."
+            raise invalid_argument("restarts", "1", restarts, fix)
         self.mask = _check_mask(mask)
         self.targeted = check_choice("targeted", targeted, (True, False))
         self.seed = check_integer("seed", seed, minimum=0)
@@ -143,7 +146,7 @@ class Attack(abc.ABC):
         def keep(best, found, current, loss, logits):
             wins = active & ~found & self.is_successful(logits, y)
             better = active & ~found & (wins | (loss > best[1]))
-            points = ops.where(_expand(better, x), current, best[0])
+            points = ops.where(norms.expand(better, x), current, best[0])
             return (points, ops.where(better, loss, best[1])), found | wins
 
         def proceed(index, found, broken, best, state):
@@ -154,7 +157,7 @@ class Attack(abc.ABC):
             best, found = keep(best, found, state[0], loss, logits)
             broken = broken | (active & ~_are_finite(loss, gradient))
             moved = self._step(index, state, loss, gradient, x, settings)
-            going = _expand(active & ~found, x)
+            going = norms.expand(active & ~found, x)
             current = ops.where(going, moved[0], state[0])
             return index + 1, found, broken, best, (current, *moved[1:])
 
@@ -324,10 +327,6 @@ def _check_mask(mask) -> np.ndarray | None:
             f"{mask.dtype} of shape {mask.shape}",
         )
     return mask.astype(bool)
-
-
-def _expand(chosen, like):
-    return ops.reshape(chosen, (-1,) + (1,) * (len(like.shape) - 1))
 
 
 def _are_finite(loss, gradient):

@@ -109,8 +109,7 @@ def unit_ball(norm: str, noise, like, mask=None):
         point = point * mask
     if norm == "linf":
         return point
-    outside = ops.sum(ops.square(rest), axis=1)
-    outside = ops.reshape(outside, (-1,) + (1,) * (len(like.shape) - 1))
+    outside = expand(ops.sum(ops.square(rest), axis=1), like)
     return point / ops.sqrt(ops.square(norm_of("l2", point)) + outside)
 
 
@@ -118,6 +117,16 @@ def widest(norm: str, shape: tuple[int, ...], bounds: tuple[float, float]) -> fl
     """Returns the norm of the largest perturbation that the bounds admit."""
     width = bounds[1] - bounds[0]
     return width if norm == "linf" else width * math.sqrt(math.prod(shape))
+
+
+def expand(values, like):
+    """Returns a value for every example in a shape that broadcasts to that of `like`.
+
+    Args:
+        values: Tensor of shape `(batch,)`.
+        like: Tensor of shape `(batch, ...)`.
+    """
+    return ops.reshape(values, (-1,) + (1,) * (len(like.shape) - 1))
 
 
 def _axes(x) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 import keras
 
-from ..arguments import check_positive, invalid_argument
+from ..arguments import check_positive
 from . import norms
 from .attack import Attack
 
@@ -79,9 +79,6 @@ class PGD(Attack):
             targeted=targeted,
             seed=seed,
         )
-        if self.restarts > 1 and not random_start:
-            fix = "Without a random start all restarts are the same."
-            raise invalid_argument("restarts", "1", restarts, fix)
         self.step_size = step_size
         if step_size is not None:
             self.step_size = check_positive("step_size", step_size)
