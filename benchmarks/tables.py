@@ -10,6 +10,7 @@ import statistics
 from pathlib import Path
 
 from results import load
+from scipy import stats
 
 from zoo.files import replacing
 
@@ -65,6 +66,29 @@ def models_table() -> str:
             PUBLISHED.get(task, "-"),
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def paired_table() -> str:
+    """The residual MLP minus the plain one, seed by seed, with its 95 % interval."""
+    lines = [
+        "| dataset | residual MLP minus MLP | 95 % interval | seeds |",
+        "|---|---|---|---|",
+    ]
+    tasks = load("models")
+    for dataset in ("mnist", "fashion_mnist"):
+        plain, residual = (
+            {row["seed"]: row["test"] for row in of_the_choice(tasks[f"{dataset}, {m}"])}
+            for m in ("mlp", "res_mlp")
+        )
+        seeds = sorted(plain.keys() & residual.keys())
+        differences = [100 * (residual[seed] - plain[seed]) for seed in seeds]
+        mean, error = statistics.mean(differences), stats.sem(differences)
+        low, high = stats.t.interval(0.95, len(seeds) - 1, mean, error)
+        lines.append(
+            f"| {dataset} | {mean:+.2f} points | {low:+.2f} to {high:+.2f} "
+            f"| {len(seeds)} |"
+        )
     return "\n".join(lines)
 
 
@@ -141,6 +165,7 @@ PUBLISHED = {
 TABLES = {
     "train": train_table,
     "models": models_table,
+    "paired": paired_table,
     "input_pipeline": pipeline_table,
     "monitor_overhead": overhead_table,
 }
