@@ -6,14 +6,15 @@ In one process: `fit` of an MLP 784-512-512-512-10 with Adam on batches of 128, 
 and with monitors, on the backend that `KERAS_BACKEND` names. All of these trainings
 are under way at once, and take turns of some steps each, so that what else happens on
 the machine slows all of them alike. Two models without monitors can differ by 7 %,
-by where they lie in memory: so there are as many rounds as kinds, each with new models,
-which are made, and take turns, in another order.
+by where they lie in memory: so there are many rounds, each with new models, which are
+made, and take turns, in another order. Rounds are added to those that are stored.
 
 An epoch has as many steps as one of MNIST; the first, which compiles the step, is
 counted apart. The time of an epoch is that of its whole turns, by their median, since
 some take long for reasons that are not ours; and that of its end, with what the
-monitors do there. A cost is the median of that time over the rounds, over the one of
-the plain `fit`. All turns are kept in `results/monitor_overhead.json`.
+monitors do there. A cost is that time over the one of the plain `fit` of the same
+round, by the median of all rounds. All turns are kept in
+`results/monitor_overhead.json`.
 """
 
 import argparse
@@ -23,7 +24,7 @@ import time
 
 import keras
 import numpy as np
-from results import machine, save
+from results import load, machine, save
 
 from callbacks import ActivationHistograms, GradientHistograms, UpdateRatio
 from zoo import mlp
@@ -125,27 +126,48 @@ def train(turns, name, callbacks, x, y, options):
     turns.pass_on(name)
 
 
-def measure(options) -> dict:
+def measure(options) -> list[dict]:
+    """Returns the seconds of all turns of some rounds."""
     rng = np.random.default_rng(0)
     x = rng.random((BATCH_SIZE * options.steps, 784), dtype="float32")
     y = rng.integers(0, 10, len(x))
-    kinds = list(monitors(x).items())
+    kinds = [
+        (name, make)
+        for name, make in monitors(x).items()
+        if name in {"plain", *(options.kinds or monitors(x))}
+    ]
     rounds = []
-    for index in range(len(kinds)):
-        rounds.append(run_round(kinds[index:] + kinds[:index], x, y, options))
-        print(f"round {index + 1} of {len(kinds)}", flush=True)
-    typical = {
-        name: statistics.median(typical_epoch(each[name][1:]) for each in rounds)
-        for name, _ in kinds
+    for index in range(options.rounds):
+        first = index % len(kinds)
+        rounds.append(run_round(kinds[first:] + kinds[:first], x, y, options))
+        print(f"round {index + 1} of {options.rounds}", flush=True)
+    return rounds
+
+
+def summarize(rounds: list[dict], steps: int) -> dict:
+    typical = [
+        {name: typical_epoch(epochs[1:]) for name, epochs in each.items()}
+        for each in rounds
+    ]
+    costs = {
+        name: [each[name] / each["plain"] for each in typical if name in each]
+        for name in typical[0]
     }
-    plain, everything = typical["plain"], typical["all, defaults"]
-    compiling = statistics.median(sum(each["all, defaults"][0]) for each in rounds)
+    compiling = {
+        name: statistics.median(
+            sum(raw[name][0]) - each[name]
+            for raw, each in zip(rounds, typical, strict=True)
+            if name in raw
+        )
+        for name in costs
+    }
+    plain = statistics.median(each["plain"] for each in typical)
     return {
-        "costs": {name: time / plain for name, time in typical.items()},
-        "milliseconds_a_plain_step": 1000 * plain / options.steps,
+        "costs": {name: statistics.median(ratios) for name, ratios in costs.items()},
+        "milliseconds_a_plain_step": 1000 * plain / steps,
         "rounds": rounds,
-        "seconds_to_compile": compiling - everything,
-        "steps": options.steps,
+        "seconds_to_compile": compiling,
+        "steps": steps,
     }
 
 
@@ -175,6 +197,10 @@ def parse_arguments(arguments=None):
         description=__doc__.split("\n")[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--kinds", nargs="+", metavar="KIND", help=f"of {list(monitors([]))}"
+    )
     parser.add_argument("--steps", type=int, default=469, help="of an epoch")
     parser.add_argument("--epochs", type=int, default=2, help="that are measured")
     parser.add_argument("--turn", type=int, default=50, help="steps of a turn")
@@ -185,12 +211,13 @@ def parse_arguments(arguments=None):
 def main():
     options = parse_arguments()
     keras.utils.set_random_seed(0)
-    entry = measure(options)
-    print(keras.backend.backend(), entry["costs"])
+    backend = keras.backend.backend()
+    stored = {} if options.dry else load("monitor_overhead").get(backend, {})
+    rounds = [*stored.get("rounds", ()), *measure(options)]
+    entry = summarize(rounds, options.steps)
+    print(backend, entry["costs"], f"{len(rounds)} rounds")
     if not options.dry:
-        save(
-            "monitor_overhead", keras.backend.backend(), entry | {"machine": machine()}
-        )
+        save("monitor_overhead", backend, entry | {"machine": machine()})
 
 
 if __name__ == "__main__":

@@ -78,10 +78,15 @@ def paired_table() -> str:
     tasks = load("models")
     for dataset in ("mnist", "fashion_mnist"):
         plain, residual = (
-            {row["seed"]: row["test"] for row in of_the_choice(tasks[f"{dataset}, {m}"])}
+            {
+                row["seed"]: row["test"]
+                for row in of_the_choice(tasks[f"{dataset}, {m}"])
+            }
             for m in ("mlp", "res_mlp")
         )
         seeds = sorted(plain.keys() & residual.keys())
+        if len(seeds) < 2:
+            continue
         differences = [100 * (residual[seed] - plain[seed]) for seed in seeds]
         mean, error = statistics.mean(differences), stats.sem(differences)
         low, high = stats.t.interval(0.95, len(seeds) - 1, mean, error)
