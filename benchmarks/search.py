@@ -6,12 +6,14 @@
     python benchmarks/search.py scale           # a log scale against a linear one
     python benchmarks/search.py overhead        # seconds of an empty trial
 
-Every entry of `results/search.json` has a row for each seed. Searches that are compared
-have the same number of trials and the same first trial, the defaults. No test split is
-read: all scores are those of validation data, as a search sees them.
+Every entry of `results/search.json` has a row for each seed, written as soon as it is
+there; what stands in it is not run again. Searches that are compared have the same
+number of trials and the same first trial, the defaults. No test split is read: all
+scores are those of validation data, as a search sees them.
 """
 
 import argparse
+import functools
 import itertools
 import os
 import statistics
@@ -22,10 +24,10 @@ import warnings
 import keras
 import keras_tuner
 import numpy as np
-from results import machine, save
+from results import load, machine, save
 
 from tuning import CoarseToFineSearch, MLPSpace, RandomSearch
-from zoo import datasets
+from zoo import datasets, mlp
 
 NAMES = "abcde"
 ROUNDS, PER_ROUND = 3, 20
@@ -96,136 +98,88 @@ def search_function(cls, function, seed: int, **options) -> list[dict]:
         return values
 
 
-def grid(seeds: int) -> dict:
-    """Random against grid: 3 values of each of 5 are 243 trials."""
+def grid(seed: int) -> dict:
+    """Random search of 243 trials, of which a grid has 3 values of each of 5."""
+    found = search_function(RandomSearch, low_dimension, seed, max_trials=243)
+    scores = {"random": found[-1], "random_after_60": found[59]}
+    return {"grid": grid_best(), **{key: low_dimension(x) for key, x in scores.items()}}
+
+
+def grid_best() -> float:
     values = (np.arange(3) + 0.5) / 3
-    best = min(
+    return min(
         low_dimension(dict(zip(NAMES, point, strict=True)))
-        for point in itertools.product(values, repeat=5)
+        for point in itertools.product(values, repeat=len(NAMES))
     )
-    runs = []
-    for seed in range(seeds):
-        found = search_function(RandomSearch, low_dimension, seed, max_trials=243)
-        scores = {"random": found[-1], "random_after_60": found[59]}
-        runs.append(
-            {"seed": seed, **{key: low_dimension(x) for key, x in scores.items()}}
-        )
-    return {"grid": best, "trials": 243, "runs": runs}
 
 
-def synthetic(seeds: int) -> dict:
-    """Coarse to fine against random, 60 trials each."""
-    runs = []
+def synthetic(seed: int) -> dict:
+    """Coarse to fine against random, 60 trials each, on four functions."""
+    row = {}
     for name, (function, truth) in FUNCTIONS.items():
-        for seed in range(seeds):
-            fine = search_function(
-                CoarseToFineSearch,
-                function,
-                seed,
-                rounds=ROUNDS,
-                trials_per_round=PER_ROUND,
-            )
-            random = search_function(
-                RandomSearch, function, seed, max_trials=ROUNDS * PER_ROUND
-            )
-            scores = {"coarse_to_fine": truth(fine[-1]), "random": truth(random[-1])}
-            runs.append({"function": name, "seed": seed, **scores})
-        _print_comparison(name, [run for run in runs if run["function"] == name])
-    return {"trials": ROUNDS * PER_ROUND, "runs": runs}
+        for key, (cls, options) in SEARCHES.items():
+            found = search_function(cls, function, seed, **options)
+            row[f"{name}, {key}"] = truth(found[-1])
+    return row
 
 
-def fashion_mnist(seeds: int, examples: int = 10_000, epochs: int = 2) -> dict:
-    """The same of an MLP: a small budget for each trial, and the best validation."""
+@functools.cache
+def small_fashion_mnist(examples: int = 5_000):
+    """Fashion-MNIST with few examples to train on, and all of its validation data."""
     data = datasets.load("fashion_mnist", seed=0)
     x, y = (np.concatenate(part)[:examples] for part in zip(*data.train, strict=True))
     validation = tuple(
         np.concatenate(part) for part in zip(*data.validation, strict=True)
     )
-    small = datasets.from_arrays((x, y), validation=validation, name="fashion_mnist")
-    runs = []
-    for seed in range(seeds):
-        row = {"seed": seed}
-        for key, make in (
-            (
-                "coarse_to_fine",
-                lambda **options: CoarseToFineSearch(
-                    rounds=ROUNDS, trials_per_round=PER_ROUND, **options
-                ),
-            ),
-            (
-                "random",
-                lambda **options: RandomSearch(
-                    max_trials=ROUNDS * PER_ROUND, **options
-                ),
-            ),
-        ):
-            with tempfile.TemporaryDirectory() as folder:
-                search = make(
-                    hypermodel=MLPSpace(small),
-                    objective="val_accuracy",
-                    seed=seed,
-                    checkpoints=0,
-                    directory=folder,
-                )
-                start = time.perf_counter()
-                search.search(
-                    small.train,
-                    validation_data=small.validation,
-                    epochs=epochs,
-                    verbose=0,
-                )
-                best = search.best_so_far_info()["best"]
-                row[key] = float(best[-1])
-                row[f"{key}_seconds"] = round(time.perf_counter() - start, 1)
-        runs.append(row)
-        print(row, flush=True)
-    _print_comparison("fashion_mnist", runs)
-    settings = {"examples": examples, "epochs": epochs}
-    return {**settings, "trials": ROUNDS * PER_ROUND, "runs": runs}
+    return datasets.from_arrays((x, y), validation=validation, name="fashion_mnist")
 
 
-def scale(seeds: int, trials: int = 15) -> dict:
+def fashion_mnist(seed: int) -> dict:
+    """The same of an MLP: a small budget for each trial, and the best validation."""
+    data = small_fashion_mnist()
+    row = {}
+    for key, (cls, options) in SEARCHES.items():
+        start = time.perf_counter()
+        row[key] = best_validation(
+            cls, MLPSpace(data), data, seed=seed, epochs=2, **options
+        )
+        row[f"{key}, seconds"] = round(time.perf_counter() - start, 1)
+    return row
+
+
+def scale(seed: int) -> dict:
     """A learning rate on [1e-6, 10], drawn on a log scale and on a linear one."""
     data = datasets.load("digits", seed=0)
-    runs = []
-    for seed in range(seeds):
-        row = {"seed": seed}
-        for sampling in ("log", "linear"):
+    row = {}
+    for sampling in ("log", "linear"):
 
-            def build(hp, sampling=sampling):
-                rate = hp.Float("rate", 1e-6, 10.0, sampling=sampling, default=1e-6)
-                model = keras.Sequential(
-                    [
-                        keras.Input(data.input_shape),
-                        keras.layers.Flatten(),
-                        keras.layers.Dense(64, activation="relu"),
-                        keras.layers.Dense(data.num_outputs),
-                    ]
-                )
-                optimizer = keras.optimizers.SGD(rate, momentum=0.9)
-                model.compile(optimizer, data.loss, metrics=data.metrics)
-                return model
+        def build(hp, sampling=sampling):
+            rate = hp.Float("rate", 1e-6, 10.0, sampling=sampling, default=1e-6)
+            model = mlp(data.input_shape, data.num_outputs, units=(64,))
+            optimizer = keras.optimizers.SGD(rate, momentum=0.9)
+            model.compile(optimizer, data.loss, metrics=data.metrics)
+            return model
 
-            with tempfile.TemporaryDirectory() as folder:
-                search = RandomSearch(
-                    build,
-                    "val_accuracy",
-                    trials,
-                    seed=seed,
-                    checkpoints=0,
-                    directory=folder,
-                )
-                search.search(
-                    data.train,
-                    validation_data=data.validation,
-                    epochs=3,
-                    shuffle=False,
-                    verbose=0,
-                )
-                row[sampling] = float(search.best_so_far_info()["best"][-1])
-        runs.append(row)
-        print(row, flush=True)
-    return {"trials": trials, "runs": runs}
+        row[sampling] = best_validation(
+            RandomSearch, build, data, seed=seed, epochs=3, max_trials=15
+        )
+    return row
+
+
+def best_validation(cls, hypermodel, data, *, epochs: int, **options) -> float:
+    """Returns the best validation accuracy that a search has found."""
+    with tempfile.TemporaryDirectory() as folder:
+        search = cls(
+            hypermodel, "val_accuracy", checkpoints=0, directory=folder, **options
+        )
+        search.search(
+            data.train,
+            validation_data=data.validation,
+            epochs=epochs,
+            shuffle=False,
+            verbose=0,
+        )
+        return float(search.best_so_far_info()["best"][-1])
 
 
 def overhead(trials: int = 100) -> dict:
@@ -285,22 +239,24 @@ def _empty(cls, folder: str, trials: int):
     )
 
 
-def _print_comparison(name: str, runs: list[dict]) -> None:
-    """Means, and the mean difference with an interval of 95 % from the bootstrap."""
-    fine, random = (
-        np.array([run[key] for run in runs]) for key in ("coarse_to_fine", "random")
-    )
-    generator = np.random.default_rng(0)
-    rows = generator.integers(len(runs), size=(10_000, len(runs)))
-    low, high = np.quantile((fine - random)[rows].mean(axis=1), [0.025, 0.975])
-    print(
-        f"{name}: coarse to fine {fine.mean():.5f}, random {random.mean():.5f}, "
-        f"difference {np.mean(fine - random):.5f} [{low:.5f}, {high:.5f}]",
-        flush=True,
-    )
-
-
+SEARCHES = {
+    "coarse to fine": (
+        CoarseToFineSearch,
+        {"rounds": ROUNDS, "trials_per_round": PER_ROUND},
+    ),
+    "random": (RandomSearch, {"max_trials": ROUNDS * PER_ROUND}),
+}
 MEASUREMENTS = {f.__name__: f for f in (grid, synthetic, fashion_mnist, scale)}
+
+
+def measure(name: str, seeds: int, *, is_saved: bool) -> None:
+    """Measures what is missing, seed by seed."""
+    runs = load("search").get(name, {}).get("runs", []) if is_saved else []
+    for seed in range(len(runs), seeds):
+        runs.append({"seed": seed, **MEASUREMENTS[name](seed)})
+        print(name, runs[-1], flush=True)
+        if is_saved:
+            save("search", name, {"machine": machine(), "runs": runs})
 
 
 def main():
@@ -309,10 +265,10 @@ def main():
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--no-save", action="store_true", help="prints alone")
     options = parser.parse_args()
-    if options.what == "overhead":
-        entry = overhead()
-    else:
-        entry = MEASUREMENTS[options.what](options.seeds)
+    if options.what != "overhead":
+        measure(options.what, options.seeds, is_saved=not options.no_save)
+        return
+    entry = overhead()
     if not options.no_save:
         save("search", options.what, {"machine": machine(), **entry})
 

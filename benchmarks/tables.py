@@ -87,9 +87,9 @@ def paired_table() -> str:
         seeds = sorted(plain.keys() & residual.keys())
         if len(seeds) < 2:
             continue
-        differences = [100 * (residual[seed] - plain[seed]) for seed in seeds]
-        mean, error = statistics.mean(differences), stats.sem(differences)
-        low, high = stats.t.interval(0.95, len(seeds) - 1, mean, error)
+        mean, low, high = paired_difference(
+            *([100 * scores[seed] for seed in seeds] for scores in (residual, plain))
+        )
         lines.append(
             f"| {dataset} | {mean:+.2f} points | {low:+.2f} to {high:+.2f} "
             f"| {len(seeds)} |"
@@ -111,6 +111,64 @@ def overhead_table() -> str:
             f"| {backend} | {costs} | {entry['milliseconds_a_plain_step']:.1f} |"
         )
     return "\n".join(lines)
+
+
+def adversarial_table() -> str:
+    """Clean and robust accuracy after adversarial training, beside published ones."""
+    lines = [
+        "| task | clean, first 1,000 | robust, first 1,000 | clean, all | robust, all "
+        "| published, clean / robust |",
+        "|---" * 6 + "|",
+    ]
+    for task, rows in load("adversarial").items():
+        cells = [
+            _mean_and_deviation([100 * row[part][kind] for row in rows], ".2f", " %")
+            for part in ("first_1000", "all")
+            for kind in ("clean", "robust")
+        ]
+        lines.append(f"| {task} | {' | '.join(cells)} | {ROBUST.get(task, '-')} |")
+    return "\n".join(lines)
+
+
+def search_table() -> str:
+    """Searches beside each other, seed by seed, with 95 % intervals."""
+    entries = load("search")
+    lines = [
+        "| score of the best trial | mean | beside | mean | difference "
+        "| 95 % interval | seeds |",
+        "|---" * 7 + "|",
+    ]
+    for title, name, own, other in COMPARISONS:
+        if name not in entries:
+            continue
+        runs = entries[name]["runs"]
+        pair = [[run[key] for run in runs] for key in (own, other)]
+        first, second = (
+            f"{key.split(', ')[-1]} | {statistics.mean(values):.4f}"
+            for key, values in zip((own, other), pair, strict=True)
+        )
+        mean, low, high = paired_difference(*pair)
+        lines.append(
+            f"| {title}: {first} | {second} | {mean:+.4f} | {low:+.4f} to {high:+.4f} "
+            f"| {len(runs)} |"
+        )
+    return "\n".join(lines)
+
+
+def trial_table() -> str:
+    """What a trial costs whose objective is empty."""
+    entry = load("search")["overhead"]
+    lines = ["| search | milliseconds a trial |", "|---|---|"]
+    for name, seconds in entry["seconds_per_trial"].items():
+        lines.append(f"| {name} | {1000 * statistics.median(seconds):.1f} |")
+    return "\n".join(lines)
+
+
+def paired_difference(own: list[float], other: list[float]) -> tuple:
+    """Returns the mean of own less other, and its interval of 95 % (Student's t)."""
+    differences = [a - b for a, b in zip(own, other, strict=True)]
+    mean, error = statistics.mean(differences), stats.sem(differences)
+    return mean, *stats.t.interval(0.95, len(differences) - 1, mean, error)
 
 
 def of_the_choice(rows: list[dict]) -> list[dict]:
@@ -153,6 +211,7 @@ def _mean_and_deviation(values: list[float], digits: str, unit: str = "") -> str
     return f"{mean} ± {statistics.stdev(values):{digits}}"
 
 
+NARROWING = ("coarse to fine", "random")
 COLUMNS = ("load", "from_arrays")
 SPLITS = ("validation", "test")
 FASHION = "https://github.com/zalandoresearch/fashion-mnist"
@@ -167,12 +226,26 @@ PUBLISHED = {
     "tiny_shakespeare, lstm": "1.4697, validation + test ([nanoGPT]"
     "(https://github.com/karpathy/nanoGPT), a transformer of 10.7 million parameters)",
 }
+COMPARISONS = [
+    (title, name, f"{of}{own}", f"{of}{other}")
+    for title, name, of, own, other in (
+        ("2 of 5 matter, loss", "grid", "", "random", "grid"),
+        *(
+            (f"{function}, loss", "synthetic", f"{function}, ", *NARROWING)
+            for function in ("low_dimension", "cliff", "branin", "noisy_bowl")
+        ),
+        ("Fashion-MNIST, accuracy", "fashion_mnist", "", *NARROWING),
+        ("rate of SGD on digits, accuracy", "scale", "", "log", "linear"),
+    )
+]
 TABLES = {
     "train": train_table,
     "models": models_table,
     "paired": paired_table,
     "input_pipeline": pipeline_table,
     "monitor_overhead": overhead_table,
+    "search": search_table,
+    "trial": trial_table,
 }
 
 
