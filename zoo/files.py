@@ -20,8 +20,16 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
     Yields:
         The temporary path.
+
+    Raises:
+        FileNotFoundError: If the folder does not exist.
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"Cannot write '{path}'. Expected a file in a folder that exists. "
+            f"Received: folder '{path.parent}'"
+        )
     ending = "".join(path.suffixes)
     handle, name = tempfile.mkstemp(
         prefix=f".{path.name.removesuffix(ending)}-", suffix=ending, dir=path.parent

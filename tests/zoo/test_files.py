@@ -49,3 +49,14 @@ def test_a_folder_that_cannot_be_written(tmp_path, folder):
     (tmp_path / "file").write_text("a file, where even root can make no folder")
     with pytest.raises(OSError, match=r"Cannot write to folder '.*file.*'. Expected"):
         writable_folder(tmp_path / folder)
+
+
+def test_a_file_in_a_folder_that_does_not_exist(tmp_path):
+    path = tmp_path / "missing" / "a.txt"
+
+    def write():
+        with replacing(path) as partial:
+            partial.write_text("new")
+
+    with pytest.raises(FileNotFoundError, match=r"Cannot write '.*a\.txt'.*missing"):
+        write()
