@@ -85,7 +85,9 @@ def narrow_range(
         chosen = positions[list(best)]
         margin = max(np.ptp(chosen) / (len(best) - 1), resolution / 2)
         low, high = chosen.min() - margin, chosen.max() + margin
-        reason = "narrowed"
+        is_narrower = low > current[0] or high < current[1]
+        spanned = "not narrowed: the best trials span the range"
+        reason = "narrowed" if is_narrower else spanned
     champion = positions[best[0]]
     if current[0] > 0 and champion <= current[0] + NEAR_EDGE * width:
         low = min(low, champion - width / 4)

@@ -1,9 +1,11 @@
 """The pictures of a search, drawn from what `..._info()` returns."""
 
 import numpy as np
+from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 COLUMNS = 3
+FEW_VALUES = 6  # up to so many have each a tick of its own
 
 
 def best_so_far(info: dict, objective: str, ax=None):
@@ -43,6 +45,8 @@ def hyperparameters(infos: list[dict], objective: str, figure=None):
         ax.remove()
     for ax in axes[: len(infos) : COLUMNS]:
         ax.set_ylabel(objective)
+    if infos:
+        _name_rounds(axes[0])
     return figure
 
 
@@ -73,6 +77,9 @@ def _hyperparameter(ax, info: dict) -> None:
     else:
         ax.set_xscale(info["scale"])
         ax.xaxis.set_minor_formatter(NullFormatter())
+        different = sorted(set(values))
+        if len(different) <= FEW_VALUES:
+            ax.set_xticks(different, [f"{value:g}" for value in different])
     points = ax.scatter(values, info["scores"], c=info["rounds"], s=14, cmap="viridis")
     for number, bounds in enumerate(info["ranges"] or (), start=1):
         # Below the points, one bar for each round.
@@ -86,6 +93,20 @@ def _hyperparameter(ax, info: dict) -> None:
             clip_on=False,
         )
     ax.tick_params(axis="x", pad=4 + 8 * len(info["ranges"] or ()))
+
+
+def _name_rounds(ax) -> None:
+    """Says above the first panel which color is which round, if there are several."""
+    points = ax.collections[0]
+    rounds = sorted(set(points.get_array()))
+    if len(rounds) > 1:
+        handles = [
+            Line2D([], [], color=points.cmap(points.norm(number)), marker=".")
+            for number in rounds
+        ]
+        labels = [f"round {number:g}" for number in rounds]
+        place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "frameon": False}
+        ax.legend(handles, labels, ncols=len(rounds), **place)
 
 
 def _axes(ax):

@@ -49,6 +49,15 @@ def test_rounds_that_differ_in_range_and_score_are_no_evidence():
     assert sum(p <= LEVEL for p in naive) > 50
 
 
+def test_best_trials_that_span_the_range_do_not_narrow_it():
+    positions = np.linspace(0.05, 0.95, 20)
+    ranks = -np.abs(positions - 0.5)  # the best at both ends
+    decision = narrow_range(positions, ranks, [0] * 20, (0.0, 1.0), num_best=5)
+    assert decision.p_value <= LEVEL
+    assert decision.new == (0.0, 1.0)
+    assert decision.reason == "not narrowed: the best trials span the range"
+
+
 @pytest.mark.parametrize(
     "shape",
     [
