@@ -178,10 +178,8 @@ def peers(model, epsilon: float, steps: int) -> dict:
     """Returns by name what makes adversarial examples with PGD, of equal budget."""
     step = 2.5 * epsilon / steps
 
-    def ours(x, y):
-        return PGD(epsilon, steps=steps)(model, x, y, batch_size=len(x))
-
-    attacks = {"kerascope": ours}
+    own = PGD(epsilon, steps=steps)
+    attacks = {"kerascope": lambda x, y: own(model, x, y, batch_size=len(x))}
     on_tensorflow = keras.backend.backend() == "tensorflow"
     if on_tensorflow and importlib.util.find_spec("foolbox"):
         import foolbox

@@ -100,13 +100,17 @@ def paired_table() -> str:
 def overhead_table() -> str:
     """The time of a training with monitors over that of one without, by backend."""
     entries = load("monitor_overhead")
-    names = [name for name in next(iter(entries.values()))["costs"] if name != "plain"]
+    names = dict.fromkeys(name for entry in entries.values() for name in entry["costs"])
+    del names["plain"]
     lines = [
         f"| backend | {' | '.join(names)} | milliseconds a plain step |",
         "|---" * (len(names) + 2) + "|",
     ]
     for backend, entry in sorted(entries.items()):
-        costs = " | ".join(f"{entry['costs'][name]:.2f}" for name in names)
+        costs = " | ".join(
+            f"{entry['costs'][name]:.2f}" if name in entry["costs"] else "-"
+            for name in names
+        )
         lines.append(
             f"| {backend} | {costs} | {entry['milliseconds_a_plain_step']:.1f} |"
         )

@@ -1,7 +1,6 @@
 """Random search on the engine of KerasTuner."""
 
 import contextlib
-import json
 import math
 import os
 import time
@@ -22,12 +21,13 @@ from zoo.arguments import (
 )
 from zoo.files import replacing
 
+from .checkpoints import Checkpoints
 from .execution import Execution, TrialEnd, median_rule, objective_value
 from .folds import make_folds
-from .garbage_collection import fast_garbage_collection
+from .garbage_collection import GarbageCollection
 from .hooks import HOOKS, Hooks
-from .hyperparameters import DrawnHyperParameters
-from .probability import key_of, to_probability
+from .initial_trials import check_initial_trials
+from .probability import key_of
 from .project import Project
 from .results import SearchResults
 from .search_oracle import SearchOracle
@@ -187,8 +187,12 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             project_name=project_name,
             executions_per_trial=executions_per_trial,
         )
-        self.oracle.initial = self._check_initial(initial_trials)
+        self.oracle.initial = check_initial_trials(
+            initial_trials, self.hypermodel, self.oracle
+        )
         self._project = Project(Path(self.project_dir))
+        self._checkpoints = Checkpoints(self._project.folder)
+        self._garbage = GarbageCollection()
         if seed is None:
             self.oracle.seed = self._project.seed(overwrite)
         self._project.open(self._settings(), overwrite)
@@ -226,7 +230,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             self.oracle.on_search_begin()
             self.oracle._display.on_search_begin(self._project.folder)
             stack.callback(self._write_tables)
-            stack.enter_context(fast_garbage_collection())
+            stack.enter_context(self._garbage)
             super().search(*fit_args, **fit_kwargs)
             if self._is_out_of_time() and self.oracle.remaining_trials():
                 self.oracle._display.on_out_of_time(self.time_budget)
@@ -268,7 +272,10 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             if best is None or self.oracle.objective.better_than(score, best[0]):
                 best = (score, execution.best_weights)
         if self._is_among_best(float(np.mean(results))):
-            self._save_checkpoint(trial, model, best[1])
+            # Before the trial is recorded, which promises them.
+            if best[1] is not None:
+                model.set_weights(best[1])
+            self._checkpoints.save(trial, model)
         return results
 
     def on_trial_end(self, trial: SearchTrial) -> None:
@@ -279,25 +286,12 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         try:
             self.oracle.end_trial(trial)
         finally:
-            best = {t.trial_id for t in self.oracle.get_best_trials(self.checkpoints)}
-            for path in self._project.folder.glob("trial_*/checkpoint.weights.h5"):
-                if path.parent.name.removeprefix("trial_") not in best:
-                    path.unlink()
+            best = self.oracle.get_best_trials(self.checkpoints)
+            self._checkpoints.keep_only(best)
 
     def load_model(self, trial: SearchTrial) -> keras.Model:
         """Returns the model of a trial, with the weights of its best epoch."""
-        path = Path(self._get_checkpoint_fname(trial.trial_id))
-        if not path.exists():
-            raise ValueError(
-                f"The weights of trial {trial.number} were not kept. Expected one of "
-                f"the {self.checkpoints} best.\nPass `checkpoints` to keep more."
-            )
-        model = self._build_hypermodel(trial.hyperparameters)
-        if not model.built:
-            config = Path(self._get_build_config_fname(trial.trial_id)).read_text()
-            model.build_from_config(json.loads(config))
-        model.load_weights(path, objects_to_skip=[model.optimizer])
-        return model
+        return self._checkpoints.load(trial, self._build_hypermodel)
 
     def get_state(self) -> dict:
         return {}
@@ -311,7 +305,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
 
     def _try_build(self, hp) -> keras.Model:
         """Returns the model of a trial, after the last one's memory is free."""
-        keras.backend.clear_session()  # collects garbage, too
+        self._garbage.collect()
         model = self._build_hypermodel(hp)
         if not isinstance(model, keras.Model):
             raise errors.FatalTypeError(
@@ -347,29 +341,6 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             },
             "hypermodel": getattr(self.hypermodel, "settings", {}),
         }
-
-    def _check_initial(self, trials: Sequence[dict]) -> list[dict]:
-        """Returns the first trials, each of them built, and the defaults at the end."""
-        for given in trials:
-            if not isinstance(given, dict):
-                expected = "dicts of values by the names of hyperparameters"
-                raise invalid_argument("initial_trials", expected, trials)
-            if self.hypermodel is None:
-                continue
-            space = DrawnHyperParameters()
-            space.draw = lambda hp, given=given: _initial_value(hp, given)
-            space.merge(self.oracle.hyperparameters.space)
-            self.hypermodel.build(space)
-            self.oracle.update_space(space)
-            unknown = sorted(set(given) - set(space.values))
-            if unknown:
-                active = ", ".join(repr(name) for name in space.values)
-                raise invalid_argument(
-                    "initial_trials",
-                    f"names of hyperparameters that these values have: {active}",
-                    unknown,
-                )
-        return [*trials, {}]
 
     def _check_fit_settings(self, fit_kwargs: dict) -> None:
         """Raises if `fit` was given something else when the search was begun."""
@@ -487,33 +458,11 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         better_than = self.oracle.objective.better_than
         return bool(best) and better_than(score, best[-1].score)
 
-    def _save_checkpoint(self, trial, model, weights: list | None) -> None:
-        """Writes weights before the trial is recorded, which promises them."""
-        if weights is not None:
-            model.set_weights(weights)
-        config = json.dumps(model.get_build_config())
-        with replacing(self._get_build_config_fname(trial.trial_id)) as partial:
-            partial.write_text(config)
-        with replacing(self._get_checkpoint_fname(trial.trial_id)) as partial:
-            model.save_weights(partial)
-
     def _write_tables(self) -> None:
         tables = {"results": self.results(), "history": self.history()}
         for name, table in tables.items():
             with replacing(self._project.folder / f"{name}.csv") as partial:
                 table.to_csv(partial, index=False)
-
-
-def _initial_value(hp, given: dict):
-    if hp.name not in given:
-        return hp.default
-    try:
-        to_probability(hp, given[hp.name])
-    except (ValueError, TypeError) as error:
-        fix = str(error)
-        expected = f"values of hyperparameter '{hp.name}' that its range has"
-        raise invalid_argument("initial_trials", expected, given, fix) from None
-    return given[hp.name]
 
 
 def _at_best(record: dict, name: str) -> float:

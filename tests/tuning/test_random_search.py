@@ -1,6 +1,7 @@
 import gc
 import json
 import math
+import sys
 from types import SimpleNamespace
 
 import keras
@@ -483,7 +484,7 @@ def test_only_the_best_checkpoints_are_kept(curves):
     assert [int(path.parent.name[6:]) for path in kept] == sorted(best)
     models = search.best_models(2)
     assert [model.get_weights()[0][0, 0] for model in models] == [2, 2]  # last epochs
-    with pytest.raises(ValueError, match="Pass `checkpoints` to keep more"):
+    with pytest.raises(ValueError, match="Pass a larger `checkpoints`"):
         search.best_models(3)
 
 
@@ -510,6 +511,26 @@ def test_no_model_outlives_its_trial(curves):
     gc.collect()
     models = sum(isinstance(each, keras.Sequential) for each in gc.get_objects())
     assert models <= 2
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_over_100_trials(tmp_path):
+    resource = pytest.importorskip("resource")  # not on Windows
+    unit = 1 if sys.platform == "darwin" else 1024
+    peaks = []
+
+    def build(hp):
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+        rate = hp.Float("rate", 1e-4, 1e-2, sampling="log")
+        layers = [keras.layers.Dense(1000), keras.layers.Dense(1)]
+        model = keras.Sequential([keras.Input((500,)), *layers])
+        model.compile(keras.optimizers.Adam(rate), "mse")
+        return model
+
+    search = RandomSearch(build, "loss", 110, seed=0, directory=tmp_path)
+    search.search(np.ones((32, 500)), np.ones((32, 1)), epochs=1, verbose=0)
+    # A model and its Adam are 6 MB: 100 that stay would be 600.
+    assert peaks[109] - peaks[9] < 100e6
 
 
 def test_hooks_of_a_tuner_are_called(curves):

@@ -1,0 +1,66 @@
+"""The weights of the best trials, beside their records."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import keras
+
+from zoo.files import replacing
+
+from .search_trial import SearchTrial
+
+WEIGHTS, BUILD_CONFIG = "checkpoint.weights.h5", "build_config.json"
+
+
+class Checkpoints:
+    """Keeps weights in the folders of their trials.
+
+    Args:
+        folder: Folder of the search.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def save(self, trial: SearchTrial, model: keras.Model) -> None:
+        """Writes the weights of a model, and what it takes to build it."""
+        folder = self._folder_of(trial)
+        folder.mkdir(exist_ok=True)
+        with replacing(folder / BUILD_CONFIG) as partial:
+            partial.write_text(json.dumps(model.get_build_config()))
+        with replacing(folder / WEIGHTS) as partial:
+            model.save_weights(partial)
+
+    def load(self, trial: SearchTrial, build: Callable) -> keras.Model:
+        """Returns a model of a trial with its weights.
+
+        Args:
+            trial: The trial.
+            build: Function of hyperparameters that builds its model.
+
+        Raises:
+            ValueError: If the weights were not kept.
+        """
+        folder = self._folder_of(trial)
+        if not (folder / WEIGHTS).exists():
+            raise ValueError(
+                f"The weights of trial {trial.number} were not kept. Expected one of "
+                "the best.\nPass a larger `checkpoints` to keep more."
+            )
+        model = build(trial.hyperparameters)
+        if not model.built:
+            config = json.loads((folder / BUILD_CONFIG).read_text())
+            model.build_from_config(config)
+        model.load_weights(folder / WEIGHTS, objects_to_skip=[model.optimizer])
+        return model
+
+    def keep_only(self, trials: Iterable[SearchTrial]) -> None:
+        """Removes the weights of all other trials."""
+        kept = {self._folder_of(trial) / WEIGHTS for trial in trials}
+        for path in self.folder.glob(f"trial_*/{WEIGHTS}"):
+            if path not in kept:
+                path.unlink()
+
+    def _folder_of(self, trial: SearchTrial) -> Path:
+        return self.folder / f"trial_{trial.trial_id}"
