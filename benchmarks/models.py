@@ -158,15 +158,15 @@ for pooling in ("mean", "max"):
         f"{label}, 5,000 words": replace(regularized, epochs=8, load=fewer),
     }
 CHARACTER_LSTMS = {
-    "512, dropout .3": Candidate(
+    "512, dropout .2, batches of 16": Candidate(
         {
             "units": (512,),
             "embedding_size": 64,
-            "dropout": 0.3,
+            "dropout": 0.2,
             "return_sequences": True,
         },
         epochs=10,
-        batch_size=32,
+        batch_size=16,
         learning_rate=4e-3,
         clipnorm=1.0,
         load={"sequence_length": 128},
