@@ -18,10 +18,12 @@ class Checkpoints:
 
     Args:
         folder: Folder of the search.
+        number: Number of best trials whose weights are kept, for the error.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, number: int):
         self.folder = folder
+        self.number = number
 
     def save(self, trial: SearchTrial, model: keras.Model) -> None:
         """Writes the weights of a model, and what it takes to build it."""
@@ -46,7 +48,7 @@ class Checkpoints:
         if not (folder / WEIGHTS).exists():
             raise ValueError(
                 f"The weights of trial {trial.number} were not kept. Expected one of "
-                "the best.\nPass a larger `checkpoints` to keep more."
+                f"the {self.number} best.\nPass `checkpoints` to keep more."
             )
         model = build(trial.hyperparameters)
         if not model.built:

@@ -191,7 +191,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             initial_trials, self.hypermodel, self.oracle
         )
         self._project = Project(Path(self.project_dir))
-        self._checkpoints = Checkpoints(self._project.folder)
+        self._checkpoints = Checkpoints(self._project.folder, checkpoints)
         self._garbage = GarbageCollection()
         if seed is None:
             self.oracle.seed = self._project.seed(overwrite)

@@ -484,7 +484,7 @@ def test_only_the_best_checkpoints_are_kept(curves):
     assert [int(path.parent.name[6:]) for path in kept] == sorted(best)
     models = search.best_models(2)
     assert [model.get_weights()[0][0, 0] for model in models] == [2, 2]  # last epochs
-    with pytest.raises(ValueError, match="Pass a larger `checkpoints`"):
+    with pytest.raises(ValueError, match="Pass `checkpoints` to keep more"):
         search.best_models(3)
 
 
