@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import keras_tuner
 
-from zoo.arguments import check_fraction, check_integer
+from zoo.arguments import check_fraction, check_integer, invalid_argument
 
 from .coarse_to_fine_oracle import CoarseToFineOracle
 from .random_search import RandomSearch
@@ -77,6 +77,12 @@ class CoarseToFineSearch(RandomSearch):
             "trials_per_round", trials_per_round, minimum=1
         )
         self.explore = check_fraction("explore", explore)
+        if "max_trials" in options:
+            raise invalid_argument(
+                "max_trials",
+                "`rounds` and `trials_per_round` in its place",
+                options["max_trials"],
+            )
         super().__init__(hypermodel, objective, rounds * trials_per_round, **options)
 
     def _make_oracle(self, **settings) -> CoarseToFineOracle:

@@ -144,9 +144,9 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         project_name: str | None = None,
         overwrite: bool = False,
     ):
-        if hypermodel is None and type(self).run_trial is RandomSearch.run_trial:
-            expected = "a keras_tuner.HyperModel or a function that builds a model"
-            raise invalid_argument("hypermodel", expected, hypermodel)
+        _check_hypermodel(
+            hypermodel, is_needed=type(self).run_trial is RandomSearch.run_trial
+        )
         check_integer("max_trials", max_trials, minimum=1)
         check_integer("executions_per_trial", executions_per_trial, minimum=1)
         check_integer("checkpoints", checkpoints, minimum=0)
@@ -155,6 +155,14 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         )
         check_choice("prune", prune, (False, True))
         check_choice("overwrite", overwrite, (False, True))
+        if hyperparameters is not None and not isinstance(
+            hyperparameters, keras_tuner.HyperParameters
+        ):
+            expected = "a keras_tuner.HyperParameters"
+            raise invalid_argument("hyperparameters", expected, hyperparameters)
+        for name, path in (("directory", directory), ("project_name", project_name)):
+            if path is not None and not isinstance(path, str | os.PathLike):
+                raise invalid_argument(name, "a path", path)
         if seed is not None:
             check_integer("seed", seed, minimum=0)
         if time_budget is not None:
@@ -343,14 +351,15 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         }
 
     def _check_fit_settings(self, fit_kwargs: dict) -> None:
-        """Raises if `fit` was given something else when the search was begun."""
+        """Raises if trials were trained with other arguments of `fit`."""
         here = {
             name: value
             for name, value in fit_kwargs.items()
             if isinstance(value, str | int | float | bool)
         }
         contents = self._project.read()
-        if "fit" not in contents:
+        has_trained = any(trial.status != FAILED for trial in self._finished())
+        if "fit" not in contents or not has_trained:
             self._project.write({**contents, "fit": here})
         else:
             self._project.check_same({"fit": contents["fit"]}, {"fit": here})
@@ -463,6 +472,15 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         for name, table in tables.items():
             with replacing(self._project.folder / f"{name}.csv") as partial:
                 table.to_csv(partial, index=False)
+
+
+def _check_hypermodel(hypermodel, *, is_needed: bool) -> None:
+    if hypermodel is None and not is_needed:
+        return
+    is_function = callable(hypermodel) and not isinstance(hypermodel, type)
+    if not isinstance(hypermodel, keras_tuner.HyperModel) and not is_function:
+        expected = "a keras_tuner.HyperModel or a function that builds a model"
+        raise invalid_argument("hypermodel", expected, hypermodel)
 
 
 def _at_best(record: dict, name: str) -> float:

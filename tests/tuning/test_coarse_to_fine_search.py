@@ -159,7 +159,8 @@ def test_an_exhausted_range_falls_back_to_others(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [{"rounds": 0}, {"trials_per_round": 0}, {"explore": 1.0}]
+    "options",
+    [{"rounds": 0}, {"trials_per_round": 0}, {"explore": 1.0}, {"max_trials": 9}],
 )
 def test_invalid_arguments_are_named(tmp_path, options):
     with pytest.raises(ValueError, match=f"`{next(iter(options))}`"):

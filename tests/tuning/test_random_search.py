@@ -258,6 +258,16 @@ def test_changed_arguments_of_fit_are_named(curves):
         curves(falling, max_trials=9).search(epochs=5, verbose=0)
 
 
+def test_arguments_of_fit_may_be_mended_after_failures(curves):
+    def failing(hp, call):
+        raise OSError("epochs")
+
+    curves(failing, max_trials=1).search(epochs="many", verbose=0)
+    again = curves(falling, max_trials=2)
+    again.search(epochs=3, verbose=0)
+    assert status_of(again) == ["failed", "completed"]
+
+
 def test_overwriting_removes_the_search_and_nothing_else(curves):
     search = curves(falling)
     search.search(verbose=0)
@@ -583,6 +593,9 @@ def test_the_line_of_a_trial_says_what_came_of_it(curves, capsys):
         {"max_model_size": 0},
         {"overwrite": "yes"},
         {"folds": 2, "executions_per_trial": 2},
+        {"hyperparameters": {"x": 0.5}},
+        {"directory": 3},
+        {"project_name": 3},
     ],
 )
 def test_invalid_arguments_are_named(curves, options):
@@ -590,6 +603,7 @@ def test_invalid_arguments_are_named(curves, options):
         curves(falling, **options)
 
 
-def test_a_missing_hypermodel_is_named(tmp_path):
-    with pytest.raises(ValueError, match="`hypermodel`"):
-        RandomSearch(None, "loss", directory=tmp_path)
+@pytest.mark.parametrize("hypermodel", [None, 5, keras.Sequential])
+def test_what_is_no_hypermodel_is_named(tmp_path, hypermodel):
+    with pytest.raises(ValueError, match="`hypermodel`.*Received: hypermodel="):
+        RandomSearch(hypermodel, "loss", directory=tmp_path)

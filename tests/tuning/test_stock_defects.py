@@ -9,7 +9,8 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from tuning import RandomSearch
+from tuning import MLPSpace, RandomSearch
+from zoo import datasets
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # KerasTuner's own
 
@@ -136,6 +137,48 @@ def test_failed_trials_are_not_among_the_best(tuner, tmp_path):
 @TUNERS
 def test_the_defaults_are_tried_first(tuner, tmp_path):
     assert values_of(tuner, 1, tmp_path)[0] == [0.5, 0.5, 0.5]
+
+
+class TunedAsInItsGuides(keras_tuner.HyperModel):
+    """A tuned batch size as KerasTuner's guides have it: an argument of `fit`."""
+
+    def __init__(self, data):
+        super().__init__()
+
+    def build(self, hp):
+        return small(hp)
+
+    def fit(self, hp, model, *args, **kwargs):
+        size = hp.Choice("batch_size", [8, 32], default=32)
+        return model.fit(*args, batch_size=size, **kwargs)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        MLPSpace,
+        pytest.param(
+            TunedAsInItsGuides,
+            marks=pytest.mark.xfail(strict=True, raises=AssertionError),
+        ),
+    ],
+)
+def test_a_tuned_batch_size_reaches_a_dataset(space):
+    steps = []
+    count = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: steps.append(batch)
+    )
+    x = np.ones((64, 1), "float32")
+    data = datasets.from_arrays((x, x[:, 0]), batch_size=64)
+    hp = keras_tuner.HyperParameters()
+    hp.Choice("batch_size", [8, 32], default=32)
+    hypermodel = space(data)
+    model = hypermodel.build(hp)
+    try:
+        hypermodel.fit(hp, model, data.train, callbacks=[count], verbose=0)
+    except ValueError:  # Keras refuses the argument for some datasets
+        steps = []
+    assert len(steps) == 64 // 32
 
 
 @TUNERS

@@ -4,6 +4,7 @@ import functools
 
 import keras
 import keras_tuner
+from keras_tuner import errors
 
 from callbacks import ScheduleLearningRate
 from callbacks.schedules import Cosine, Linear
@@ -112,12 +113,13 @@ class Space(keras_tuner.HyperModel):
             dataset = dataset.rebatch(batch_size)
             return dataset, len(dataset)
         if not is_tf_dataset(dataset):
-            raise invalid_argument(
+            error = invalid_argument(
                 "x",
                 "arrays `x` and `y`, or a dataset whose batch size can be changed: of "
                 "`zoo.datasets` or `tf.data`",
-                type(dataset).__name__,
+                dataset,
             )
+            raise errors.FatalValueError(str(error))  # no other trial would do better
         import tensorflow as tf
 
         # TensorFlow forgets the number of batches, and `fit` then warns that it has

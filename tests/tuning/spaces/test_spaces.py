@@ -156,15 +156,6 @@ def test_the_batch_size_of_a_trial_is_that_of_its_training(form):
     assert counted.rates[-1] < 0.1 * counted.rates[0]  # a cosine
 
 
-def test_a_batch_size_is_lost_on_plain_fit():
-    """What stock KerasTuner does with a dataset."""
-    data = data_of()
-    _, model = defaults(MLPSpace(data), units=4)
-    counted = Batches()
-    model.fit(data.train, batch_size=32, shuffle=False, verbose=0, callbacks=[counted])
-    assert counted.train == 4
-
-
 def test_every_trial_sees_the_same_orders():
     data = data_of()
     space = MLPSpace(data)
@@ -199,3 +190,12 @@ def test_something_else_than_data_is_named():
     hp, model = defaults(space, units=4)
     with pytest.raises(ValueError, match="`x`. Expected arrays"):
         space.fit(hp, model, iter([(X, Y)]))
+
+
+def test_data_that_cannot_be_batched_anew_end_the_search(tmp_path):
+    search = RandomSearch(
+        MLPSpace(data_of()), "loss", max_trials=9, seed=0, directory=tmp_path
+    )
+    with pytest.raises(ValueError, match="batch size can be changed"):
+        search.search(verbose=0)
+    assert search.results().status.tolist() == ["running"]  # to be repeated
