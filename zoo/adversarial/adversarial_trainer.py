@@ -106,10 +106,10 @@ class AdversarialTrainer(keras.Model):
         self.beta = check_positive("beta", beta)
         self.warmup_epochs = check_integer("warmup_epochs", warmup_epochs, minimum=0)
         self.clean_metrics = check_choice("clean_metrics", clean_metrics, (True, False))
-        self.attack = _check_attack("attack", attack)
+        self.attack = _check_attack("attack", attack, model)
         self.validation_attack = validation_attack
         if validation_attack is not None:
-            _check_attack("validation_attack", validation_attack)
+            _check_attack("validation_attack", validation_attack, model)
         if objective == "trades" and not attack.random_start:
             raise invalid_argument(
                 "attack",
@@ -458,10 +458,13 @@ def _copies(metrics):
     )
 
 
-def _check_attack(name: str, attack) -> Attack:
+def _check_attack(name: str, attack, model: keras.Model) -> Attack:
     if not isinstance(attack, Attack) or attack.targeted:
         expected = "an attack that is not targeted, as PGD(epsilon=0.1, steps=7)"
         raise invalid_argument(name, expected, attack)
+    shape = model.inputs[0].shape[1:] if getattr(model, "inputs", None) else (None,)
+    if None not in shape:
+        attack.check_shape(shape)
     return attack
 
 

@@ -91,8 +91,19 @@ class Attack(abc.ABC):
         if self._attacked is None or self._attacked.model is not model:
             self._attacked = AttackedModel(model)
         x, y = self._attacked.check_data(x, y, self.bounds)
-        check_epsilon(self.epsilon, self.norm, self.bounds, x.shape[1:])
+        self.check_shape(x.shape[1:])
         return self._attacked.attack(self, x, y, batch_size=batch_size).adversarial
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raises if epsilon or the mask do not fit examples of a shape."""
+        check_epsilon(self.epsilon, self.norm, self.bounds, shape)
+        if self.mask is None:
+            return
+        own = self.mask.shape
+        pairs = zip(reversed(own), reversed(shape), strict=False)
+        if len(own) > len(shape) or any(mask not in (1, size) for mask, size in pairs):
+            expected = f"booleans that broadcast to the shape of an example, {shape}"
+            raise invalid_argument("mask", expected, f"booleans of shape {own}")
 
     def perturb(self, logits_of, x, objective, *, noise=None, scale=1.0):
         """Returns the last point of a fixed number of steps: the training mode.

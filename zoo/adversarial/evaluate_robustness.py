@@ -114,6 +114,7 @@ def evaluate_robustness(
     for epsilon in epsilons:
         check_epsilon(epsilon, norm, bounds, x.shape[1:], name="epsilons")
     settings = {"norm": norm, "bounds": bounds, "mask": mask, "seed": seed}
+    FGSM(epsilons[-1], **settings).check_shape(x.shape[1:])
     warnings = list(check_head(target, x[:SAMPLE]))
     evaluation = _Evaluation(target, x, y, settings, batch_size)
     num_classes = target.compute(target.logits, x[:1], 1).shape[1]
@@ -302,6 +303,8 @@ def _arrays(data) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(data, tuple) and len(data) == 2:
         return tuple(keras.ops.convert_to_numpy(part) for part in data)
     try:
+        if hasattr(data, "shape"):
+            raise TypeError("The labels are missing.")
         pairs = [batch[:2] for batch in data]
         x, y = (
             np.concatenate([keras.ops.convert_to_numpy(part) for part in parts])

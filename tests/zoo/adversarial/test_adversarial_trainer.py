@@ -357,6 +357,7 @@ def test_a_single_step_is_validated_by_many():
             {"attack": PGD(0.1, targeted=True)},
             "`attack`. Expected an attack that",
         ),
+        ({"attack": PGD(0.1, mask=[True] * 3)}, "`mask`.*the shape of an example"),
         ({"validation_attack": "pgd"}, "`validation_attack`. Expected an attack"),
         ({"objective": "madry"}, "`objective`. Expected one of 'standard', 'trades'"),
         (

@@ -336,6 +336,12 @@ def test_wrong_data(x, y, message):
         PGD(0.1)(mlp((3,), 3, units=()), x, y)
 
 
+@pytest.mark.parametrize("mask", [[True] * 2, [[True] * 3]])
+def test_a_mask_of_another_shape(mask):
+    with pytest.raises(ValueError, match=r"`mask`.*the shape of an example, \(3,\)"):
+        PGD(0.1, mask=mask)(mlp((3,), 3, units=()), *GOOD)
+
+
 def tokens_model():
     layers = [keras.Input((3,), dtype="int32"), keras.layers.Embedding(5, 2)]
     return keras.Sequential(

@@ -264,6 +264,7 @@ def test_the_interval_of_wilson():
         (0.1, {"bounds": (0, 0)}, "`bounds`. Expected two finite numbers"),
         (0.1, {"bounds": (0, 0.5)}, "`x`. Expected values within.*from 0 to 1"),
         (0.1, {"mask": 2}, "`mask`. Expected booleans"),
+        (0.1, {"mask": [True] * 3}, "`mask`.*the shape of an example, .*64.*3,"),
         (0.1, {"steps": 0}, "`steps`. Expected an integer >= 1"),
         (0.1, {"restarts": 0}, "`restarts`. Expected an integer >= 1"),
         (0.1, {"batch_size": 0}, "`batch_size`. Expected an integer >= 1"),
@@ -276,7 +277,7 @@ def test_wrong_arguments(epsilons, options, message, trained, digits):
         evaluate_robustness(trained, sample(digits), epsilons, **options)
 
 
-@pytest.mark.parametrize("data", [3, [], [1, 2, 3]])
+@pytest.mark.parametrize("data", [3, [], [1, 2, 3], np.ones((4, 64))])
 def test_wrong_data(data, trained):
     with pytest.raises(ValueError, match="`data`. Expected arrays"):
         evaluate_robustness(trained, data, 0.1)
