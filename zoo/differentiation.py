@@ -45,6 +45,8 @@ def input_gradient(function: Callable, x, *, has_auxiliary: bool = False):
     >>> keras.ops.convert_to_numpy(gradient).tolist()
     [[2.0, 4.0], [6.0, 8.0]]
     """
+    if not callable(function):
+        raise invalid_argument("function", "a function of a batch", function)
     x = keras.ops.convert_to_tensor(x)
     if not keras.backend.is_float_dtype(x.dtype):
         raise invalid_argument(
@@ -58,11 +60,12 @@ def input_gradient(function: Callable, x, *, has_auxiliary: bool = False):
         with unchanged_state():
             result = function(inputs[0])
         values, auxiliary = result if has_auxiliary else (result, None)
-        if len(values.shape) != 1:
+        shape = getattr(values, "shape", ())
+        if len(shape) != 1:
             raise invalid_argument(
                 "function",
                 "one that returns a scalar for each example, of shape (batch,)",
-                tuple(values.shape),
+                tuple(shape),
             )
         return values, auxiliary
 
@@ -137,11 +140,12 @@ def loss_function(
         ValueError: If the model is not compiled, or not built.
     """
     check_choice("training", training, (True, False))
-    if not model.compiled or not model.built:
+    is_model = isinstance(model, keras.Model)
+    if not is_model or not model.compiled or not model.built:
         raise invalid_argument(
             "model",
-            "a model that is compiled and built",
-            model.name,
+            "a keras.Model that is compiled and built",
+            model.name if is_model else model,
             "Call `model.compile(...)`, and give its input shape with `keras.Input`.",
         )
     if y is None and model._compile_loss is not None:
@@ -150,6 +154,11 @@ def loss_function(
         None if data is None else keras.tree.map_structure(_to_tensor, data)
         for data in (x, y, sample_weight)
     )
+    for name, data in (("y", y), ("sample_weight", sample_weight)):
+        parts = [] if data is None else keras.tree.flatten((x, data))
+        if len({part.shape[0] for part in parts if len(part.shape)}) > 1:
+            received = keras.tree.map_structure(lambda part: tuple(part.shape), data)
+            raise invalid_argument(name, "as many examples as `x` has", received)
 
     def loss(values):
         pairs = zip(model.trainable_variables, values, strict=True)

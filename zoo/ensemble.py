@@ -280,6 +280,8 @@ def _check_functional(model: keras.Model) -> None:
 
 def _check_classes(argument: str, model: keras.Model) -> None:
     """Raises if there is one class alone, whose probability is always 1."""
+    if not isinstance(model, keras.Model):
+        raise invalid_argument(argument, "a keras.Model", model)
     if model.output_shape[-1] == 1:
         raise invalid_argument(
             argument,

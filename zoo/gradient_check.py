@@ -81,7 +81,8 @@ def check_gradients(
     check_integer("samples", samples, minimum=1)
     check_integer("seed", seed, minimum=0)
     settings = {"sample_weight": sample_weight, "training": training}
-    loss_function(model, x, y, **settings)  # checks the model and its settings
+    loss = loss_function(model, x, y, **settings)
+    loss([variable.value for variable in model.trainable_variables])  # if it can
     if not model.trainable_variables:
         raise invalid_argument("model", "one with trainable weights", model.name)
     generator = np.random.default_rng(seed)

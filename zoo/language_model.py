@@ -190,7 +190,7 @@ class LanguageModel:
         Raises:
             ValueError: If the windows are no text in its order.
         """
-        if windows is None:
+        if not hasattr(windows, "__iter__") and not hasattr(windows, "__getitem__"):
             raise invalid_argument(
                 "windows",
                 "batches (x, y) of token ids",

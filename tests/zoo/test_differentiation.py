@@ -85,6 +85,8 @@ def test_the_gradient_has_the_dtype_of_the_input(dtype):
         (ops.mean, np.array([[1, 2]]), "`x`. Expected a float tensor.*Received: x='in"),
         (ops.mean, np.ones((2, 2)), r"`function`. Expected.*shape \(batch,\)"),
         (ops.sin, np.ones((2, 2)), r"Received: function=\(2, 2\)"),
+        (lambda x: 3.0, np.ones((2, 2)), r"Received: function=\(\)"),
+        (3, np.ones((2, 2)), "`function`. Expected a function of a batch"),
     ],
 )
 def test_wrong_arguments_of_input_gradient(function, x, message):
@@ -286,7 +288,7 @@ def test_small_gradients_survive_float16_since_the_loss_is_scaled():
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (mlp((2,), 2), "`model`. Expected a model that is compiled and built"),
+        (mlp((2,), 2), "`model`. Expected a keras.Model that is compiled"),
         (keras.Sequential([keras.layers.Dense(1)]), "`model`.*\nCall `model.compile"),
     ],
 )

@@ -262,6 +262,11 @@ def test_weights_of_other_shapes():
         ensemble.average_weights(models)
 
 
+def test_a_teacher_that_is_no_model():
+    with pytest.raises(ValueError, match="`teacher`. Expected a keras.Model"):
+        ensemble.distiller(3, mlp((2,), 2))
+
+
 @pytest.mark.parametrize(
     ("function", "arguments", "message"),
     [

@@ -258,7 +258,11 @@ class Opaque(keras.layers.Layer):
         ("samples", 0, "`samples`. Expected an integer >= 1"),
         ("seed", -1, "`seed`. Expected an integer >= 0"),
         ("training", None, "`training`. Expected one of True, False"),
-        ("model", mlp((2,), 2), "`model`. Expected a model that is compiled"),
+        ("model", mlp((2,), 2), "`model`. Expected a keras.Model that is compiled"),
+        ("model", None, "`model`. Expected a keras.Model that is compiled"),
+        ("x", np.ones((1, 3)), "incompatible with the layer"),
+        ("y", np.zeros(2), r"`y`. Expected as many examples as `x`.*y=\(2,\)"),
+        ("sample_weight", np.ones(2), "`sample_weight`. Expected as many examples"),
     ],
 )
 def test_bad_arguments(argument, value, message):

@@ -249,9 +249,10 @@ def test_ids_that_are_none_of_the_vocabulary(language_model, index):
         language_model.nats_per_token([(x[:, :1], x[:, 1:2])])
 
 
-def test_no_windows(language_model):
+@pytest.mark.parametrize("windows", [None, 3])
+def test_no_windows(language_model, windows):
     with pytest.raises(ValueError, match="`windows`. Expected batches.*\n.*validation"):
-        language_model.nats_per_token(None)
+        language_model.nats_per_token(windows)
 
 
 def test_windows_out_of_order(language_model, text):

@@ -1,6 +1,7 @@
 """The loss of a multi-class support vector machine."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from ..arguments import check_positive
@@ -26,7 +27,7 @@ class MulticlassHinge(keras.losses.Loss):
 
     Call arguments:
         y_true: Class labels, integers of shape `(batch, ...)` or `(batch, ..., 1)`.
-            They are not checked: a label outside the classes has no right score.
+            The loss of a label outside the classes is NaN.
         y_pred: Scores (logits) of shape `(batch, ..., classes)`.
 
     Raises:
@@ -61,12 +62,13 @@ class MulticlassHinge(keras.losses.Loss):
                 f"{tuple(y_pred.shape)}. Received: {tuple(y_true.shape)}\n"
                 "One-hot labels become such with `y.argmax(axis=-1)`."
             )
-        right = ops.one_hot(
-            ops.cast(y_true, "int32"), y_pred.shape[-1], dtype=y_pred.dtype
-        )
+        classes = ops.arange(y_pred.shape[-1], dtype="int32")
+        is_right = ops.expand_dims(ops.cast(y_true, "int32"), axis=-1) == classes
+        right = ops.cast(is_right, y_pred.dtype)
         score = ops.sum(right * y_pred, axis=-1, keepdims=True)
         violations = ops.relu(y_pred - score + self.margin)
-        return ops.sum((1 - right) * violations, axis=-1)
+        loss = ops.sum((1 - right) * violations, axis=-1)
+        return ops.where(ops.any(is_right, axis=-1), loss, np.nan)
 
     def get_config(self):
         return {**super().get_config(), "margin": self.margin}

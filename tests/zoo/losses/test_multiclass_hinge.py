@@ -102,6 +102,12 @@ def test_one_hot_labels():
         MulticlassHinge()(np.eye(3), np.ones((3, 3)))
 
 
+def test_a_label_outside_the_classes_gives_nan():
+    loss = MulticlassHinge(reduction=None)(np.array([-1, 2, 3]), np.ones((3, 3)))
+    is_nan = np.isnan(keras.ops.convert_to_numpy(loss))
+    np.testing.assert_array_equal(is_nan, [True, False, True])
+
+
 @pytest.mark.parametrize("margin", [0, -1.0, "1"])
 def test_a_bad_margin(margin):
     with pytest.raises(ValueError, match="`margin`. Expected a number > 0"):
