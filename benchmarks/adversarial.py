@@ -10,13 +10,12 @@
 to `results/adversarial_choice.json`; `run` takes the best of them (residual networks
 that of the plain one, for an equal budget), trains fresh seeds on train and validation
 data together, evaluates each once on the test set in all stages, and writes
-`results/adversarial.json`. What stands in a file is not run again.
+`results/adversarial.json` (see `protocol.py`).
 `strength` and `speed` need `pip install foolbox cleverhans torch torchattacks`; what
 is not installed is left out.
 """
 
 import argparse
-import dataclasses
 import importlib.util
 import itertools
 import statistics
@@ -25,14 +24,11 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
+import protocol
 import results
 
-from callbacks import ScheduleLearningRate
-from callbacks.schedules import Cosine
 from zoo import datasets, mlp, res_mlp
 from zoo.adversarial import PGD, AdversarialTrainer, evaluate_robustness
-
-FIRST_FRESH_SEED = 100
 
 
 @dataclass(frozen=True)
@@ -102,59 +98,38 @@ def train(task: Task, candidate: Candidate, seed: int, validation: float):
     )
     optimizer = keras.optimizers.Adam(candidate.learning_rate)
     trainer.compile(optimizer, data.loss, metrics=data.metrics)
-    schedule = Cosine(candidate.epochs, warmup=min(1, candidate.epochs / 4))
-    start = time.perf_counter()
-    trainer.fit(
-        data.train,
-        epochs=candidate.epochs,
-        shuffle=False,
-        verbose=2,
-        callbacks=[ScheduleLearningRate(schedule)],
-    )
-    return trainer, data, time.perf_counter() - start
+    return trainer, data, protocol.fit(trainer, data.train, candidate.epochs)
 
 
 def choose(name: str, task: Task) -> None:
     if task.residual:
         return
-    rows = results.load("adversarial_choice").get(name, [])
-    done = {row["candidate"] for row in rows}
-    for label in [label for label in CANDIDATES if label not in done]:
-        trainer, data, seconds = train(task, CANDIDATES[label], 0, validation=0.1)
+
+    def measure(candidate):
+        trainer, data, seconds = train(task, candidate, 0, validation=0.1)
         scores = trainer.evaluate(data.validation, verbose=0, return_dict=True)
-        row = {"candidate": label, "seed": 0, "seconds": round(seconds, 1)}
-        row |= {key: scores[key] for key in ("accuracy", "robust_accuracy")}
-        print(name, row, flush=True)
-        rows = [*rows, row | results.machine()]
-        results.save("adversarial_choice", name, rows)
+        kept = {key: scores[key] for key in ("accuracy", "robust_accuracy")}
+        return {"seconds": seconds, **kept}
 
-
-def best_candidate(name: str) -> str:
-    name = name.removesuffix(", residual")
-    rows = results.load("adversarial_choice").get(name, [])
-    if {row["candidate"] for row in rows} != CANDIDATES.keys():
-        raise SystemExit(f"error: first: benchmarks/adversarial.py choose '{name}'")
-    return max(rows, key=lambda row: row["robust_accuracy"])["candidate"]
+    protocol.choose("adversarial", name, CANDIDATES, measure)
 
 
 def run(name: str, task: Task) -> None:
-    label = best_candidate(name)
-    rows = results.load("adversarial").get(name, [])
-    seeds = range(FIRST_FRESH_SEED, FIRST_FRESH_SEED + task.seeds)
-    for seed in sorted(set(seeds) - {row["seed"] for row in rows}):
-        candidate = CANDIDATES[label]
+    def measure(candidate, seed):
         trainer, data, seconds = train(task, candidate, seed, validation=0)
-        row = {"candidate": label, "seed": seed, "seconds": round(seconds, 1)}
-        row |= evaluate(trainer.model, task, data)
-        print(name, row, flush=True)
-        row["settings"] = dataclasses.asdict(candidate)
-        rows = [*rows, row | results.machine()]
-        results.save("adversarial", name, rows)
+        return {"seconds": seconds, **evaluate(trainer.model, task, data)}
+
+    chosen = name.removesuffix(", residual")
+    label = protocol.best_candidate(
+        "adversarial", chosen, CANDIDATES, "robust_accuracy"
+    )
+    candidate = CANDIDATES[label]
+    protocol.run("adversarial", name, label, candidate, task.seeds, measure)
 
 
-def evaluate(model, task: Task, data, count: int | None = None) -> dict:
+def evaluate(model, task: Task, data) -> dict:
     """Returns the figures on all test points, and those on the first 1,000."""
-    x, y = (np.concatenate(parts)[:count] for parts in zip(*data.test, strict=True))
+    x, y = (np.concatenate(parts) for parts in zip(*data.test, strict=True))
     found = {}
     for key, size in (("first_1000", 1000), ("all", None)):
         report = evaluate_robustness(

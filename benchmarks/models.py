@@ -9,10 +9,7 @@
 to `results/models_choice.json`; the best of them is what `run` takes. `run` trains
 with fresh seeds on train and validation data together, for the epochs that were
 chosen, and reads the test set once, at the end; each such reading is a row of
-`results/models.json`. What stands in either file is not run again, so a run that was
-interrupted goes on, and the raw results are the log of every reading of a test set:
-where candidates came later and one of them was better on validation data, the rows of
-the former choice stay, and the new one has seeds of its own.
+`results/models.json` (see `protocol.py`).
 Only the text has validation data apart in `run` too, as the dataset has, since the
 published figure is one of validation data.
 
@@ -24,21 +21,19 @@ import itertools
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 import keras
 import numpy as np
+import protocol
 import results
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from callbacks import ScheduleLearningRate
-from callbacks.schedules import Cosine
 from zoo import LanguageModel, datasets, lstm, mlp, res_mlp
 
-FIRST_FRESH_SEED = 100
 LOWER_IS_BETTER = ("loss", "rmse")
 
 
@@ -255,16 +250,7 @@ def train(task: Task, candidate: Candidate, seed: int, validation: float):
         data.loss,
         metrics=data.metrics,
     )
-    schedule = Cosine(candidate.epochs, warmup=min(1, candidate.epochs / 4))
-    start = time.perf_counter()
-    model.fit(
-        data.train,
-        epochs=candidate.epochs,
-        shuffle=False,
-        verbose=2,
-        callbacks=[ScheduleLearningRate(schedule)],
-    )
-    return model, data, time.perf_counter() - start
+    return model, data, protocol.fit(model, data.train, candidate.epochs)
 
 
 def score(task: Task, model, data, split: str) -> dict:
@@ -279,54 +265,36 @@ def score(task: Task, model, data, split: str) -> dict:
     return row
 
 
-def stored(benchmark: str, name: str) -> list[dict]:
-    """Returns the rows of a task that an earlier run has written."""
-    return results.load(benchmark).get(name, [])
-
-
 def choose(name: str, task: Task) -> None:
     if task.chosen_by:
         return
-    rows = stored("models_choice", name)
-    done = {row["candidate"] for row in rows}
-    for label in [label for label in task.candidates if label not in done]:
-        model, data, seconds = train(task, task.candidates[label], 0, validation=0.1)
-        row = {"candidate": label, "seed": 0, "seconds": round(seconds, 1)}
-        row |= score(task, model, data, "validation")
-        print(name, row, flush=True)
-        rows = [*rows, row | results.machine()]
-        results.save("models_choice", name, rows)
+
+    def measure(candidate):
+        model, data, seconds = train(task, candidate, 0, validation=0.1)
+        return {"seconds": seconds, **score(task, model, data, "validation")}
+
+    protocol.choose("models", name, task.candidates, measure)
 
 
 def best_candidate(name: str, task: Task) -> str:
-    """Returns the candidate of the best validation score, or the only one."""
-    if len(task.candidates) == 1:
-        return next(iter(task.candidates))
     name = task.chosen_by or name
-    rows = stored("models_choice", name)
-    if {row["candidate"] for row in rows} != task.candidates.keys():
-        raise SystemExit(f"error: choose first: benchmarks/models.py choose '{name}'")
     pick = min if task.metric in LOWER_IS_BETTER else max
-    return pick(rows, key=lambda row: row["validation"])["candidate"]
+    return protocol.best_candidate("models", name, task.candidates, "validation", pick)
 
 
 def run(name: str, task: Task) -> None:
-    label = best_candidate(name, task)
-    rows = stored("models", name)
-    first = FIRST_FRESH_SEED + sum(row["candidate"] != label for row in rows)
-    seeds = range(first, first + task.seeds)
-    for seed in sorted(set(seeds) - {row["seed"] for row in rows}):
-        candidate = task.candidates[label]
+    def measure(candidate, seed):
         model, data, seconds = train(task, candidate, seed, task.validation)
-        row = {"candidate": label, "seed": seed, "seconds": round(seconds, 1)}
-        row |= {"metric": task.metric, "parameters": model.count_params()}
+        row = {"seconds": seconds, "metric": task.metric}
+        row["parameters"] = model.count_params()
         for split in ("validation", "test"):
             if getattr(data, split) is not None:
                 row |= score(task, model, data, split)
-        print(name, row, flush=True)
-        row["settings"] = asdict(candidate)
-        rows = [*rows, row | results.machine()]
-        results.save("models", name, rows)
+        return row
+
+    label = best_candidate(name, task)
+    candidate = task.candidates[label]
+    protocol.run("models", name, label, candidate, task.seeds, measure)
 
 
 def baselines(name: str) -> None:
@@ -350,7 +318,7 @@ def baselines(name: str) -> None:
         ],
     }
     for model, estimators in candidates.items():
-        if stored("models", f"{name}, {model}"):
+        if protocol.stored("models", f"{name}, {model}"):
             continue
         errors = [rmse(e.fit(x, y), *validation) for e in estimators]
         best = estimators[int(np.argmin(errors))]
