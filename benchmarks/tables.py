@@ -19,63 +19,50 @@ README = Path(__file__).parent.parent / "README.md"
 
 def train_table() -> str:
     """Test accuracy of `examples/train.py` and, where measured, of a linear model."""
-    lines = [
-        "| dataset | model | seeds | test accuracy | seconds a run |",
-        "|---|---|---|---|---|",
-    ]
+    rows = []
     for dataset, entry in sorted(load("train").items()):
         models = dict.fromkeys(run["model"] for run in entry["runs"])
         for model in models:
             runs = [run for run in entry["runs"] if run["model"] == model]
-            scores = [100 * run["test"] for run in runs]
-            accuracy = f"{statistics.mean(scores):.2f} %"
-            if len(scores) > 1:
-                accuracy += f" ± {statistics.stdev(scores):.2f}"
-            seconds = statistics.median(run["seconds"] for run in runs)
-            lines.append(
-                f"| {dataset} | {model} | {len(runs)} | {accuracy} | {seconds:.0f} |"
+            accuracy = _mean_and_deviation(
+                [100 * run["test"] for run in runs], ".2f", " %"
             )
-    return "\n".join(lines)
+            seconds = statistics.median(run["seconds"] for run in runs)
+            rows.append((dataset, model, len(runs), accuracy, f"{seconds:.0f}"))
+    columns = ["dataset", "model", "seeds", "test accuracy", "seconds a run"]
+    return markdown(columns, rows)
 
 
 def pipeline_table() -> str:
     """The part of a training epoch that the pipeline takes, by backend."""
-    lines = ["| backend | `load` | `from_arrays` |", "|---|---|---|"]
-    for backend, entry in sorted(load("input_pipeline").items()):
-        shares = [f"{100 * entry[key]['ratio']:.1f} %" for key in COLUMNS]
-        lines.append(f"| {backend} | {' | '.join(shares)} |")
-    return "\n".join(lines)
+    return markdown(
+        ["backend", "`load`", "`from_arrays`"],
+        [
+            (backend, *(f"{100 * entry[key]['ratio']:.1f} %" for key in COLUMNS))
+            for backend, entry in sorted(load("input_pipeline").items())
+        ],
+    )
 
 
 def models_table() -> str:
     """What the builders reach on test data, beside published figures."""
     speed = load("models_speed")
-    lines = [
-        "| task | model | reached | seeds | parameters | time of an epoch, MLP = 1 "
-        "| published |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    table = []
     for task, rows in load("models").items():
         rows = of_the_choice(rows)
         dataset, model = task.split(", ", 1)
         ratio = speed.get(task, {}).get("ratio")
-        cells = [
-            *(dataset, model, _reached(rows), str(len(rows))),
-            f"{rows[0]['parameters']:,}" if "parameters" in rows[0] else "-",
-            "-" if ratio is None else f"{ratio:.2f}",
-            PUBLISHED.get(task, "-"),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        size = f"{rows[0]['parameters']:,}" if "parameters" in rows[0] else "-"
+        cost = "-" if ratio is None else f"{ratio:.2f}"
+        published = PUBLISHED.get(task, "-")
+        table.append((dataset, model, _reached(rows), len(rows), size, cost, published))
+    columns = ["task", "model", "reached", "seeds", "parameters"]
+    return markdown([*columns, "time of an epoch, MLP = 1", "published"], table)
 
 
 def paired_table() -> str:
     """The residual MLP minus the plain one, seed by seed, with its 95 % interval."""
-    lines = [
-        "| dataset | residual MLP minus MLP | 95 % interval | seeds |",
-        "|---|---|---|---|",
-    ]
-    tasks = load("models")
+    rows, tasks = [], load("models")
     for dataset in ("mnist", "fashion_mnist"):
         plain, residual = (
             {
@@ -90,11 +77,10 @@ def paired_table() -> str:
         mean, low, high = paired_difference(
             *([100 * scores[seed] for seed in seeds] for scores in (residual, plain))
         )
-        lines.append(
-            f"| {dataset} | {mean:+.2f} points | {low:+.2f} to {high:+.2f} "
-            f"| {len(seeds)} |"
-        )
-    return "\n".join(lines)
+        interval = f"{low:+.2f} to {high:+.2f}"
+        rows.append((dataset, f"{mean:+.2f} points", interval, len(seeds)))
+    columns = ["dataset", "residual MLP minus MLP", "95 % interval", "seeds"]
+    return markdown(columns, rows)
 
 
 def overhead_table() -> str:
@@ -102,77 +88,78 @@ def overhead_table() -> str:
     entries = load("monitor_overhead")
     names = dict.fromkeys(name for entry in entries.values() for name in entry["costs"])
     del names["plain"]
-    lines = [
-        f"| backend | {' | '.join(names)} | milliseconds a plain step |",
-        "|---" * (len(names) + 2) + "|",
-    ]
+    rows = []
     for backend, entry in sorted(entries.items()):
-        costs = " | ".join(
+        costs = (
             f"{entry['costs'][name]:.2f}" if name in entry["costs"] else "-"
             for name in names
         )
-        lines.append(
-            f"| {backend} | {costs} | {entry['milliseconds_a_plain_step']:.1f} |"
-        )
-    return "\n".join(lines)
+        rows.append((backend, *costs, f"{entry['milliseconds_a_plain_step']:.1f}"))
+    return markdown(["backend", *names, "milliseconds a plain step"], rows)
 
 
 def attack_table() -> str:
     """What PGD of 40 steps leaves, and takes, in several libraries."""
-    strength = load("adversarial_strength")["tensorflow"]
-    speed = load("adversarial_speed")["tensorflow"]
-    lines = [
-        "| PGD-40 of | robust accuracy left | seconds for a batch of 1,000 |",
-        "|---|---|---|",
-    ]
-    for name, accuracy in strength["robust_accuracy"].items():
-        lines.append(
-            f"| {name} | {100 * accuracy:.2f} % | {speed['median'][name]:.2f} |"
-        )
-    return "\n".join(lines)
+    left = load("adversarial_strength")["tensorflow"]["robust_accuracy"]
+    seconds = load("adversarial_speed")["tensorflow"]["median"]
+    return markdown(
+        ["PGD-40 of", "robust accuracy left", "seconds for a batch of 1,000"],
+        [
+            (name, f"{100 * accuracy:.2f} %", f"{seconds[name]:.2f}")
+            for name, accuracy in left.items()
+        ],
+    )
 
 
 def adversarial_step_table() -> str:
     """The time of a training step with PGD-7 over that of a plain one."""
-    lines = ["| backend | time, plain step = 1 | operations counted |", "|---|---|---|"]
-    for backend, entry in sorted(load("adversarial_step").items()):
-        cells = f"{entry['ratio']:.2f} | {entry['operations']:.2f}"
-        lines.append(f"| {backend} | {cells} |")
-    return "\n".join(lines)
+    return markdown(
+        ["backend", "time, plain step = 1", "operations counted"],
+        [
+            (backend, f"{entry['ratio']:.2f}", f"{entry['operations']:.2f}")
+            for backend, entry in sorted(load("adversarial_step").items())
+        ],
+    )
 
 
 def search_table() -> str:
     """Searches beside each other, seed by seed, with 95 % intervals."""
-    entries = load("search")
-    lines = [
-        "| score of the best trial | mean | beside | mean | difference "
-        "| 95 % interval | seeds |",
-        "|---" * 7 + "|",
-    ]
+    entries, rows = load("search"), []
     for title, name, own, other in COMPARISONS:
         if name not in entries:
             continue
         runs = entries[name]["runs"]
         pair = [[run[key] for run in runs] for key in (own, other)]
-        first, second = (
-            f"{key.split(', ')[-1]} | {statistics.mean(values):.4f}"
+        (label, score), (beside, score_beside) = (
+            (key.split(", ")[-1], f"{statistics.mean(values):.4f}")
             for key, values in zip((own, other), pair, strict=True)
         )
         mean, low, high = paired_difference(*pair)
-        lines.append(
-            f"| {title}: {first} | {second} | {mean:+.4f} | {low:+.4f} to {high:+.4f} "
-            f"| {len(runs)} |"
-        )
-    return "\n".join(lines)
+        interval = f"{low:+.4f} to {high:+.4f}"
+        scores = (f"{title}: {label}", score, beside, score_beside)
+        rows.append((*scores, f"{mean:+.4f}", interval, len(runs)))
+    columns = ["score of the best trial", "mean", "beside", "mean"]
+    return markdown([*columns, "difference", "95 % interval", "seeds"], rows)
 
 
 def trial_table() -> str:
     """What a trial costs whose objective is empty."""
-    entry = load("search")["overhead"]
-    lines = ["| search | milliseconds a trial |", "|---|---|"]
-    for name, seconds in entry["seconds_per_trial"].items():
-        lines.append(f"| {name} | {1000 * statistics.median(seconds):.1f} |")
-    return "\n".join(lines)
+    seconds = load("search")["overhead"]["seconds_per_trial"]
+    return markdown(
+        ["search", "milliseconds a trial"],
+        [
+            (name, f"{1000 * statistics.median(times):.1f}")
+            for name, times in seconds.items()
+        ],
+    )
+
+
+def markdown(columns: list[str], rows: list[tuple]) -> str:
+    """Returns a table in Markdown."""
+    head, *body = (
+        f"| {' | '.join(str(cell) for cell in cells)} |" for cells in (columns, *rows)
+    )
+    return "\n".join([head, "|" + "---|" * len(columns), *body])
 
 
 def paired_difference(own: list[float], other: list[float]) -> tuple:
