@@ -48,6 +48,8 @@ class Candidate:
     weight_decay: float = 0.02
     clipnorm: float | None = None
     load: dict = field(default_factory=dict)  # options of `datasets.load`
+    flip: bool = False  # augmentation: mirror half of the images
+    shift: float = 0.0  # augmentation: by this share of the size at most
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,6 @@ class Task:
     candidates: dict[str, Candidate]
     metric: str = "accuracy"
     validation: float = 0.0  # held out in the final trainings
-    augment: bool = False
-    chosen_by: str | None = None  # another task, whose choice is taken
     seeds: int = 5
 
 
@@ -101,6 +101,18 @@ RES_MLPS = {
             "stochastic_depth": 0.2,
         }
     ),
+}
+# Augmentation is a regularizer of its own, and with it less is learnt in an epoch: with
+# the dropout above and 20 epochs, training ended at 87 % and the test at 88.3 %.
+AUGMENTED = {
+    f"384, 4 blocks, dropout .2, {label}": Candidate(
+        {"units": 384, "num_blocks": 4, "dropout": 0.2}, epochs=30, **augmentation
+    )
+    for label, augmentation in {
+        "shifts": {"shift": 1.5 / 28},
+        "flips": {"flip": True},
+        "flips and shifts": {"flip": True, "shift": 1.5 / 28},
+    }.items()
 }
 ROW_LSTMS = {
     "128, dropout .2": Candidate(
@@ -189,13 +201,7 @@ TASKS = {
     "mnist, res_mlp": Task("mnist", res_mlp, RES_MLPS),
     "fashion_mnist, mlp": Task("fashion_mnist", mlp, MLPS),
     "fashion_mnist, res_mlp": Task("fashion_mnist", res_mlp, RES_MLPS),
-    "fashion_mnist, res_mlp, augmented": Task(
-        "fashion_mnist",
-        res_mlp,
-        RES_MLPS,
-        augment=True,
-        chosen_by="fashion_mnist, res_mlp",
-    ),
+    "fashion_mnist, res_mlp, augmented": Task("fashion_mnist", res_mlp, AUGMENTED),
     "mnist, lstm": Task("mnist", lstm, ROW_LSTMS),
     "imdb_reviews, lstm": Task("imdb_reviews", lstm, REVIEW_LSTMS),
     "tiny_shakespeare, lstm": Task(
@@ -211,19 +217,19 @@ TASKS = {
 }
 
 
-def augmentation() -> keras.Sequential:
-    """Flips and small translations.
+def augmentation(candidate: Candidate) -> keras.Sequential:
+    """Returns random flips and translations.
 
     Translations of Keras 3.15 cost 0.25 s a batch on JAX, six times the rest of the
     step: the row with augmentation was measured on TensorFlow, all others on JAX.
     """
-    return keras.Sequential(
-        [
-            keras.layers.RandomFlip("horizontal"),
-            keras.layers.RandomTranslation(0.08, 0.08, fill_mode="constant"),
-        ],
-        name="augmentation",
-    )
+    layers = []
+    if candidate.flip:
+        layers.append(keras.layers.RandomFlip("horizontal"))
+    if candidate.shift:
+        sizes = (candidate.shift, candidate.shift)
+        layers.append(keras.layers.RandomTranslation(*sizes, fill_mode="constant"))
+    return keras.Sequential(layers, name="augmentation")
 
 
 def train(task: Task, candidate: Candidate, seed: int, validation: float):
@@ -241,8 +247,8 @@ def train(task: Task, candidate: Candidate, seed: int, validation: float):
         options["preprocessing"] = data.normalization()
     else:
         options["vocabulary_size"] = len(data.vocabulary)
-    if task.augment:
-        options["augmentation"] = augmentation()
+    if candidate.flip or candidate.shift:
+        options["augmentation"] = augmentation(candidate)
     if data.task == "regression":
         options["postprocessing"] = data.denormalization()
     model = task.build(data.input_shape, data.num_outputs, **options)
@@ -271,9 +277,6 @@ def score(task: Task, model, data, split: str) -> dict:
 
 
 def choose(name: str, task: Task) -> None:
-    if task.chosen_by:
-        return
-
     def measure(candidate):
         model, data, seconds = train(task, candidate, 0, validation=0.1)
         return {"seconds": seconds, **score(task, model, data, "validation")}
@@ -282,7 +285,6 @@ def choose(name: str, task: Task) -> None:
 
 
 def best_candidate(name: str, task: Task) -> str:
-    name = task.chosen_by or name
     pick = min if task.metric in LOWER_IS_BETTER else max
     return protocol.best_candidate("models", name, task.candidates, "validation", pick)
 
