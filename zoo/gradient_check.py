@@ -82,7 +82,8 @@ def check_gradients(
     check_integer("seed", seed, minimum=0)
     settings = {"sample_weight": sample_weight, "training": training}
     loss = loss_function(model, x, y, **settings)
-    loss([variable.value for variable in model.trainable_variables])  # if it can
+    # What does not fit is an error of Keras here, not one inside of compiled code.
+    loss([variable.value for variable in model.trainable_variables])
     if not model.trainable_variables:
         raise invalid_argument("model", "one with trainable weights", model.name)
     generator = np.random.default_rng(seed)
