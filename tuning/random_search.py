@@ -65,8 +65,9 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             builds a compiled model from `hp`. May be `None` where a subclass has a
             `run_trial` of its own. Defaults to `None`.
         objective: Name of a metric in the logs, or a `keras_tuner.Objective`, which
-            says whether to minimize it. Defaults to `None`: `run_trial` or the
-            hypermodel's `fit` returns a number to minimize.
+            says whether to minimize it, or a list of these, whose sum is minimized,
+            with a minus before those to maximize. Defaults to `None`: `run_trial` or
+            the hypermodel's `fit` returns a number to minimize.
         max_trials: Integer >= 1. A search can be gone on with by a greater number.
             Defaults to `20`.
         seed: Integer >= 0. Defaults to `None`: a random one, kept with the search.
@@ -144,9 +145,12 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         project_name: str | None = None,
         overwrite: bool = False,
     ):
-        _check_hypermodel(
-            hypermodel, is_needed=type(self).run_trial is RandomSearch.run_trial
-        )
+        is_needed = type(self).run_trial is RandomSearch.run_trial
+        _check_hypermodel(hypermodel, is_needed=is_needed)
+        if objective is None and is_needed and _returns_history(hypermodel):
+            raise invalid_argument(
+                "objective", "a name in the logs, as 'val_accuracy'", objective
+            )
         check_integer("max_trials", max_trials, minimum=1)
         check_integer("executions_per_trial", executions_per_trial, minimum=1)
         check_integer("checkpoints", checkpoints, minimum=0)
@@ -338,6 +342,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             "search": type(self).__name__,
             "objective": oracle.objective.name,
             "direction": oracle.objective.direction,
+            "objectives": getattr(oracle.objective, "name_to_direction", {}),
             "seed": oracle.seed,
             "executions_per_trial": self.executions_per_trial,
             "folds": self.folds,
@@ -392,10 +397,8 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
 
     def _must_be_logged(self, fit_kwargs: dict) -> bool:
         """Whether the first epoch already shows that the objective is missing."""
-        fit = getattr(self.hypermodel.fit, "__func__", None)
-        is_plain = fit is keras_tuner.HyperModel.fit
-        returns_history = is_plain or getattr(self.hypermodel, "returns_history", False)
-        return returns_history and fit_kwargs.get("validation_freq", 1) == 1
+        is_every_epoch = fit_kwargs.get("validation_freq", 1) == 1
+        return is_every_epoch and _returns_history(self.hypermodel)
 
     def _is_hopeless(self, index: int) -> Callable:
         objective = self.oracle.objective
@@ -481,6 +484,15 @@ def _check_hypermodel(hypermodel, *, is_needed: bool) -> None:
     if not isinstance(hypermodel, keras_tuner.HyperModel) and not is_function:
         expected = "a keras_tuner.HyperModel or a function that builds a model"
         raise invalid_argument("hypermodel", expected, hypermodel)
+
+
+def _returns_history(hypermodel) -> bool:
+    """Whether `fit` of a hypermodel, or of a function, is `model.fit`."""
+    if not isinstance(hypermodel, keras_tuner.HyperModel):
+        return True
+    fit = getattr(hypermodel.fit, "__func__", None)
+    is_plain = fit is keras_tuner.HyperModel.fit
+    return is_plain or getattr(hypermodel, "returns_history", False)
 
 
 def _at_best(record: dict, name: str) -> float:

@@ -571,6 +571,29 @@ def test_a_run_trial_of_ones_own_may_return_what_kerastuner_allows(
     assert search.results().score.tolist() == [score]
 
 
+def test_a_list_of_objectives_is_their_sum(tmp_path):
+    class Own(RandomSearch):
+        def run_trial(self, trial, *args, **kwargs):
+            x = trial.hyperparameters.Float("x", 0.0, 1.0)
+            return {"val_loss": x, "val_accuracy": 0.25}
+
+    def search(*objective):
+        return Own(objective=list(objective), max_trials=2, seed=0, directory=tmp_path)
+
+    first = search("val_loss", "val_accuracy")
+    first.search(verbose=0)
+    results = first.results()
+    assert results.score.tolist() == (results.x - 0.25).tolist()
+    with pytest.raises(ValueError, match="objectives.val_precision"):
+        search("val_loss", "val_precision")
+
+
+def test_a_plain_training_needs_an_objective(tmp_path):
+    with pytest.raises(ValueError, match="Expected a name in the logs"):
+        RandomSearch(lambda hp: None, max_trials=2, directory=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_line_of_a_trial_says_what_came_of_it(curves, capsys):
     curves(falling, max_trials=2).search()
     lines = capsys.readouterr().out.splitlines()
