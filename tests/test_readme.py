@@ -158,4 +158,4 @@ def test_tables_are_those_of_the_raw_results(readme, root, monkeypatch):
     from tables import insert_tables
 
     there, recomputed = readme.splitlines(), insert_tables(readme).splitlines()
-    assert list(unified_diff(there, recomputed, n=0)) == []
+    assert "\n".join(unified_diff(there, recomputed, n=0, lineterm="")) == ""
