@@ -285,8 +285,11 @@ def choose(name: str, task: Task) -> None:
 
 
 def best_candidate(name: str, task: Task) -> str:
-    pick = min if task.metric in LOWER_IS_BETTER else max
-    return protocol.best_candidate("models", name, task.candidates, "validation", pick)
+    """Returns the name of the best candidate on validation data."""
+    sign = -1 if task.metric in LOWER_IS_BETTER else 1
+    return protocol.best_candidate(
+        "models", name, task.candidates, lambda row: sign * row["validation"]
+    )
 
 
 def run(name: str, task: Task) -> None:

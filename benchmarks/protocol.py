@@ -38,17 +38,15 @@ def choose(benchmark: str, name: str, candidates: dict, measure: Callable) -> No
         _append(file, name, row)
 
 
-def best_candidate(
-    benchmark: str, name: str, candidates: dict, metric: str, pick: Callable = max
-) -> str:
-    """Returns the name of the best candidate on validation data, or of the only one."""
+def best_candidate(benchmark: str, name: str, candidates: dict, score: Callable) -> str:
+    """Returns the name of the candidate whose row has the highest score."""
     if len(candidates) == 1:
         return next(iter(candidates))
     rows = stored(f"{benchmark}_choice", name)
     if not candidates.keys() <= {row["candidate"] for row in rows}:
         raise SystemExit(f"error: first: benchmarks/{benchmark}.py choose '{name}'")
     rows = [row for row in rows if row["candidate"] in candidates]
-    return pick(rows, key=lambda row: row[metric])["candidate"]
+    return max(rows, key=score)["candidate"]
 
 
 def run(
