@@ -67,7 +67,7 @@ TASKS = {
         "linf",
         0.1,
         published=(0.883, 0.705),
-        candidates=("standard", "half clean"),
+        candidates=("standard", "half clean", "quarter clean, longer"),
     ),
     "mnist, l2 0.3": Task("mnist", "l2", 0.3, chosen_by="mnist, linf 0.1"),
     "mnist, linf 0.1, residual": Task(
@@ -84,6 +84,7 @@ TASKS = {
 CANDIDATES = {
     "standard": Candidate(),
     "half clean": Candidate(clean_weight=0.5),
+    "quarter clean, longer": Candidate(epochs=60, steps=3, clean_weight=0.25),
     "TRADES": Candidate(objective="trades"),
 }
 
