@@ -87,8 +87,6 @@ CANDIDATES = {
     "quarter clean, longer": Candidate(epochs=60, steps=3, clean_weight=0.25),
     "TRADES": Candidate(objective="trades"),
 }
-
-
 ACCURACIES = ("accuracy", "robust_accuracy")
 
 

@@ -157,5 +157,5 @@ def test_tables_are_those_of_the_raw_results(readme, root, monkeypatch):
     monkeypatch.syspath_prepend(str(root / "benchmarks"))
     from tables import insert_tables
 
-    there, recomputed = readme.splitlines(), insert_tables(readme).splitlines()
-    assert "\n".join(unified_diff(there, recomputed, n=0, lineterm="")) == ""
+    texts = (text.splitlines(keepends=True) for text in (readme, insert_tables(readme)))
+    assert "".join(unified_diff(*texts, n=0)) == ""
