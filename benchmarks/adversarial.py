@@ -54,7 +54,12 @@ class Task:
     norm: str
     epsilon: float
     published: tuple[float, float] = (0.0, 0.0)  # accuracy, clean and robust
-    candidates: tuple[str, ...] = ("standard", "half clean", "TRADES")
+    candidates: tuple[str, ...] = (
+        "standard",
+        "half clean",
+        "half clean, longer",
+        "TRADES",
+    )
     residual: bool = False
     chosen_by: str | None = None  # another task, whose choice is taken
     seeds: int = 1
@@ -67,7 +72,12 @@ TASKS = {
         "linf",
         0.1,
         published=(0.883, 0.705),
-        candidates=("standard", "half clean", "quarter clean, longer"),
+        candidates=(
+            "standard",
+            "half clean",
+            "quarter clean, longer",
+            "tenth clean, longer",
+        ),
     ),
     "mnist, l2 0.3": Task("mnist", "l2", 0.3, chosen_by="mnist, linf 0.1"),
     "mnist, linf 0.1, residual": Task(
@@ -84,7 +94,9 @@ TASKS = {
 CANDIDATES = {
     "standard": Candidate(),
     "half clean": Candidate(clean_weight=0.5),
+    "half clean, longer": Candidate(epochs=60, steps=5, clean_weight=0.5),
     "quarter clean, longer": Candidate(epochs=60, steps=3, clean_weight=0.25),
+    "tenth clean, longer": Candidate(epochs=60, steps=4, clean_weight=0.1),
     "TRADES": Candidate(objective="trades"),
 }
 ACCURACIES = ("accuracy", "robust_accuracy")

@@ -348,7 +348,7 @@ class AdversarialTrainer(keras.Model):
         active = ops.logical_not(attack.is_successful(self._logits(inputs), labels))
         for restart in range(attack.restarts):
             noise = attack.noise_for_batch(inputs, attack.seed + restart)
-            points, found, values, _ = attack.search(
+            points, found, values = attack.search(
                 self._logits, inputs, labels, active, restart, noise, settings
             )
             better = active if objective is None else found | (values > objective)

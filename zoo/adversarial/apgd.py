@@ -117,7 +117,7 @@ class APGD(Attack):
     def _step(self, index, state, loss, gradient, x, settings):
         current, previous, loss_before, *best, step, rises, checked, halved = state
         current, loss, gradient, best, step, rises, checked, halved = _check(
-            ops.take(settings["windows"], index),
+            ops.take(settings["windows"], ops.minimum(index, settings["steps"] - 1)),
             (current, loss, gradient),
             best,
             step,
@@ -128,7 +128,9 @@ class APGD(Attack):
         rises = rises + ops.cast((index > 0) & (loss > loss_before), rises.dtype)
         uphill = norms.direction(self.norm, gradient, settings.get("mask"))
         target = self._project(current + norms.expand(step, x) * uphill, x, settings)
-        momentum = ops.where(index > 0, MOMENTUM, 1.0)
+        # The number of the step is one for all, or one for each example.
+        index = ops.broadcast_to(index, ops.shape(loss))
+        momentum = norms.expand(ops.where(index > 0, MOMENTUM, 1.0), x)
         points = (
             current
             + momentum * (target - current)

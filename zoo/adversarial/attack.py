@@ -140,63 +140,89 @@ class Attack(abc.ABC):
             x: Float32 tensor of shape `(batch, ...)`.
             y: Integer tensor of shape `(batch,)`.
             active: Bool tensor of shape `(batch,)`: the examples to attack.
-            rank: Integer scalar, the number of the restart: which wrong class a
-                targeted loss goes for.
+            rank: Integer scalar or tensor of shape `(batch,)`, the number of the
+                restart: which wrong class a targeted loss goes for.
             noise: What `noise` or `noise_for_batch` returned.
             settings: What `settings` returned, as tensors.
 
         Returns:
-            A tuple: the points, whether they are successful, their objective, and
-            whether something on the way was not finite.
+            A tuple: the points, whether they are successful, and their objective.
+        """
+        found = self.begin_search(x, active, noise, settings)
+        found = self.continue_search(logits_of, x, y, rank, found, 0, settings)
+        return found["points"], found["is_successful"], found["objective"]
+
+    def begin_search(self, x, active, noise, settings) -> dict:
+        """Returns what a search knows of every example before its first step.
+
+        All entries are tensors of shape `(batch, ...)`: `points`, the best so far, and
+        their `objective`; `is_going`, `is_successful`, `is_finite`; `index`, the number
+        of steps taken; and the `state` of the algorithm.
+        """
+        lowest = ops.full(ops.shape(active), -float("inf"), dtype="float32")
+        return {
+            "points": x,
+            "objective": lowest,
+            "is_going": active,
+            "is_successful": ops.zeros_like(active),
+            "is_finite": ops.ones_like(active),
+            "index": ops.zeros_like(active, dtype="int32"),
+            "state": self._begin(self._start(x, noise, settings), settings),
+        }
+
+    def continue_search(self, logits_of, x, y, rank, found, waiting, settings) -> dict:
+        """Steps until all examples are done, or a quarter, while others are waiting.
+
+        Args:
+            logits_of: Function of inputs to logits.
+            x: Float32 tensor of shape `(batch, ...)`.
+            y: Integer tensor of shape `(batch,)`.
+            rank: As in `search`.
+            found: What `begin_search` or this method returned.
+            waiting: Integer scalar: whether there are examples to take the places of
+                those that are done, 0 or 1.
+            settings: What `settings` returned, as tensors.
+
+        Returns:
+            A dict as that of `begin_search`.
         """
         objective = self.objective(logits_of, x, y, rank)
-        start = self._start(x, noise, settings)
-        best = (x, ops.full(ops.shape(y), -float("inf"), dtype="float32"))
-        broken = ops.zeros_like(active)
+        fewest = waiting * (3 * ops.shape(y)[0] // 4)
 
-        def keep(best, found, current, loss, logits):
-            wins = active & ~found & self.is_successful(logits, y)
-            better = active & ~found & (wins | (loss > best[1]))
-            points = ops.where(norms.expand(better, x), current, best[0])
-            return (points, ops.where(better, loss, best[1])), found | wins
+        def proceed(found):
+            return ops.sum(ops.cast(found["is_going"], "int32")) > fewest
 
-        def proceed(index, found, broken, best, state):
-            return (index < settings["steps"]) & ops.any(active & ~found)
-
-        def body(index, found, broken, best, state):
+        def body(found):
+            going, index, state = found["is_going"], found["index"], found["state"]
             loss, gradient, logits = self._ascent(logits_of, objective, state[0])
-            best, found = keep(best, found, state[0], loss, logits)
-            broken = broken | (active & ~_are_finite(loss, gradient))
-            moved = self._step(index, state, loss, gradient, x, settings)
-            going = norms.expand(active & ~found, x)
-            current = ops.where(going, moved[0], state[0])
-            return index + 1, found, broken, best, (current, *moved[1:])
+            wins = going & self.is_successful(logits, y)
+            better = going & (wins | (loss > found["objective"]))
+            best = ops.where(norms.expand(better, x), state[0], found["points"])
+            is_finite = ~going | _are_finite(loss, gradient)
+            found = {
+                "points": best,
+                "objective": ops.where(better, loss, found["objective"]),
+                "is_going": going & ~wins & (index < settings["steps"]),
+                "is_successful": found["is_successful"] | wins,
+                "is_finite": found["is_finite"] & is_finite,
+                "index": ops.where(going, index + 1, index),
+                "state": self._step(index, state, loss, gradient, x, settings),
+            }
+            return (found,)
 
-        _, found, broken, best, state = ops.while_loop(
-            proceed,
-            body,
-            (
-                ops.convert_to_tensor(0, "int32"),
-                ops.zeros_like(active),
-                broken,
-                best,
-                self._begin(start, settings),
-            ),
-        )
-        logits = logits_of(state[0])
-        best, found = keep(best, found, state[0], objective(logits), logits)
-        return best[0], found, best[1], broken
+        (found,) = ops.while_loop(proceed, body, (found,))
+        return found
 
     def is_successful(self, logits, y):
         """Whether each example is misclassified, or with a target classified so."""
         predicted = ops.cast(ops.argmax(logits, axis=1), y.dtype)
         return (predicted == y) if self.targeted else (predicted != y)
 
-    def noise(self, shape, restart: int, examples: np.ndarray) -> np.ndarray:
+    def noise(self, shape, restarts: np.ndarray, examples: np.ndarray) -> np.ndarray:
         """Returns the noise of random starts; without them, that of the center."""
         if self.random_start:
             return norms.draw_for_examples(
-                self.norm, shape, self.seed, restart, examples
+                self.norm, shape, self.seed, restarts, examples
             )
         return norms.center(self.norm, shape, len(examples))
 
@@ -266,8 +292,8 @@ class Attack(abc.ABC):
             logits_of: Function of inputs to logits.
             x: Float tensor of shape `(batch, ...)`.
             y: Integer tensor of shape `(batch,)`.
-            rank: Integer scalar: which wrong class a targeted loss goes for. Defaults
-                to `0`, the most likely.
+            rank: Integer scalar or tensor of shape `(batch,)`: which wrong class a
+                targeted loss goes for. Defaults to `0`, the most likely.
         """
         if self.loss == "targeted_dlr":
             logits = logits_of(x)

@@ -1,16 +1,19 @@
 """A model as attacks see it: logits, and searches that are compiled once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
 import numpy as np
+from keras import ops
 
 from ..arguments import invalid_argument
 from ..differentiation import compile_function, unchanged_state
+from . import norms
 from .attack import Attack
 from .checks import check_inputs, check_labels, check_model
 from .logits import as_classes, find_logits, log_probabilities
+from .places import Places
 
 
 @dataclass
@@ -30,13 +33,13 @@ class Found:
     objective: np.ndarray
     non_finite: np.ndarray
 
-    def merge(self, rows: np.ndarray, points, broken, objective, non_finite) -> None:
+    def merge(self, rows: np.ndarray, broken, points, objective, is_finite) -> None:
         """Takes over what is better in the results of one search."""
         better = broken | (objective > self.objective[rows])
         self.adversarial[rows[better]] = points[better]
         self.objective[rows[better]] = objective[better]
         self.broken[rows] |= broken
-        self.non_finite[rows] |= non_finite
+        self.non_finite[rows] |= ~is_finite
 
 
 class AttackedModel:
@@ -90,11 +93,11 @@ class AttackedModel:
     def compute(self, function: Callable, x: np.ndarray, batch_size: int):
         """Returns a method's tensor over all of `x`, compiled and batch by batch."""
         compiled = self._compile(function.__name__, function)
-        results = [
-            _to_numpy(compiled(_fill(x[rows], size)))[: len(rows)]
-            for rows, size in _batches(np.arange(len(x)), len(x), batch_size)
-        ]
-        return np.concatenate(results)
+        size = min(len(x), batch_size)
+        batches = [x[start : start + size] for start in range(0, len(x), size)]
+        return np.concatenate(
+            [_to_numpy(compiled(_fill(some, size)))[: len(some)] for some in batches]
+        )
 
     def compute_once(self, function: Callable, *arguments) -> np.ndarray:
         """Returns any function's tensor, compiled for this call alone."""
@@ -139,39 +142,44 @@ class AttackedModel:
             is_target = self.predict(x, batch_size) == y
             rows = np.flatnonzero(~is_target if attack.targeted else is_target)
         found.broken[rows] = False
-        search = self._compile(attack.kind(), lambda *a: attack.search(self.logits, *a))
+        if not len(rows):
+            return found
+        places = Places(attack, x, y, rows, min(len(x), batch_size))
+        resume = self._compile(attack.kind(), self._resumption(attack))
         settings = attack.settings()
-        for restart in range(attack.restarts):
-            left = rows[~found.broken[rows]]
-            on_progress((1 - len(left) / max(1, len(rows))) / attack.restarts)
-            for batch, size in _batches(left, len(x), batch_size):
-                noise = attack.noise(x.shape[1:], restart, batch)
-                results = search(
-                    _fill(x[batch], size),
-                    _fill(y[batch], size),
-                    np.arange(size) < len(batch),
-                    np.int32(restart),
-                    _fill(noise, size),
-                    settings,
-                )
-                results = [_to_numpy(part)[: len(batch)] for part in results]
-                found.merge(batch, *results)
-                on_progress(len(batch) / len(rows) / attack.restarts)
+        state = places.empty_state(settings)
+        while places.fill():
+            state = resume(*places.arguments(), state, settings)
+            results = [
+                _to_numpy(state[key])
+                for key in ("is_going", "is_successful", "points", "objective")
+            ]
+            done, examples, restarts = places.leave(*results[:2])
+            is_finite = _to_numpy(state["is_finite"])
+            found.merge(examples, *(part[done] for part in (*results[1:], is_finite)))
+            on_progress(restarts.sum() / len(rows) / attack.restarts)
         return found
+
+    def _resumption(self, attack: Attack) -> Callable:
+        """Returns what begins the searches that are fresh, and continues all."""
+
+        def resume(x, y, rank, noise, active, is_fresh, waiting, state, settings):
+            begun = attack.begin_search(x, active, noise, settings)
+            state = keras.tree.map_structure(
+                lambda new, old: ops.where(norms.expand(is_fresh, new), new, old),
+                begun,
+                state,
+            )
+            return attack.continue_search(
+                self.logits, x, y, rank, state, waiting, settings
+            )
+
+        return resume
 
     def _compile(self, key, function: Callable) -> Callable:
         if key not in self._compiled:
             self._compiled[key] = compile_function(function, self.model.variables)
         return self._compiled[key]
-
-
-def _batches(
-    rows: np.ndarray, total: int, batch_size: int
-) -> Iterator[tuple[np.ndarray, int]]:
-    """Yields rows batch by batch, and the one size that all are filled up to."""
-    size = min(total, batch_size)
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size], size
 
 
 def _fill(values: np.ndarray, size: int) -> np.ndarray:

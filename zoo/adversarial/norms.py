@@ -56,7 +56,11 @@ def noise_size(norm: str, shape: tuple[int, ...]) -> int:
 
 
 def draw_for_examples(
-    norm: str, shape: tuple[int, ...], seed: int, restart: int, examples: np.ndarray
+    norm: str,
+    shape: tuple[int, ...],
+    seed: int,
+    restarts: np.ndarray,
+    examples: np.ndarray,
 ) -> np.ndarray:
     """Draws noise for examples: a stateless function of (seed, restart, example).
 
@@ -64,16 +68,16 @@ def draw_for_examples(
         norm: "linf" or "l2".
         shape: Shape of an example.
         seed: Integer >= 0.
-        restart: Integer >= 0.
-        examples: Integer array of the examples' places in the data.
+        restarts: Integer array: the number of the restart of each example.
+        examples: Integer array: the place of each example in the data.
 
     Returns:
         A float32 array of shape `(examples, noise_size)`, for `unit_ball`.
     """
     size = noise_size(norm, shape)
     noise = np.empty((len(examples), size), "float32")
-    for row, example in zip(noise, examples, strict=True):
-        generator = np.random.default_rng((seed, restart, int(example)))
+    for row, restart, example in zip(noise, restarts, examples, strict=True):
+        generator = np.random.default_rng((seed, int(restart), int(example)))
         if norm == "linf":
             row[:] = generator.uniform(-1, 1, size)
         else:

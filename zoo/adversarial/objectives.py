@@ -61,9 +61,12 @@ def divergence(logits, clean_logits):
 
 
 def likely_others(logits, labels, rank):
-    """Returns the classes that come at `rank`, 0 the first, among the wrong ones."""
+    """Returns the classes that come at `rank`, 0 the first, among the wrong ones.
+
+    `rank` is one for all, or one for each example.
+    """
     order = ops.argsort(-_others(logits, labels), axis=1)
-    return ops.take(order, rank, axis=1)
+    return _of(order, ops.broadcast_to(rank, ops.shape(labels)))
 
 
 def _others(logits, labels):

@@ -186,9 +186,14 @@ def test_a_search_sees_the_weights_of_its_time(linear):
     np.testing.assert_allclose(first, second, atol=1e-7)
 
 
+def restarts_of(size):
+    """The first restart of many examples."""
+    return np.zeros(size, int), np.arange(size)
+
+
 @pytest.mark.parametrize("norm", norms.NORMS)
 def test_random_starts_are_uniform_in_the_ball(norm):
-    noise = norms.draw_for_examples(norm, (2, 2), 0, 0, np.arange(4000))
+    noise = norms.draw_for_examples(norm, (2, 2), 0, *restarts_of(4000))
     points = to_numpy(norms.unit_ball(norm, noise, np.zeros((4000, 2, 2), "float32")))
     # The share of the volume within a radius is the radius to the power of 4.
     share = np.sort(size(norm, points)) ** 4
@@ -198,7 +203,7 @@ def test_random_starts_are_uniform_in_the_ball(norm):
 
 def test_random_starts_are_uniform_in_the_dimensions_of_a_mask():
     mask = np.array([1, 0, 1, 1], "float32")
-    noise = norms.draw_for_examples("l2", (4,), 0, 0, np.arange(4000))
+    noise = norms.draw_for_examples("l2", (4,), 0, *restarts_of(4000))
     like = np.zeros((4000, 4), "float32")
     points = norms.unit_ball("l2", noise, like, ops.convert_to_tensor(mask))
     points = to_numpy(points)

@@ -1,0 +1,89 @@
+"""The places of a batch, which examples take and leave while an attack runs."""
+
+from collections import deque
+
+import numpy as np
+from keras import ops
+
+from .attack import Attack
+
+
+class Places:
+    """Keeps the batches of an attack full.
+
+    Examples that are broken early make room for others at once, so that an attack takes
+    the time of the steps that are needed, not that of the example that withstands
+    longest. An example that withstood waits for its next restart. All batches have one
+    shape.
+
+    Args:
+        attack: The attack.
+        x: Float32 array of all inputs.
+        y: Int32 array of their labels.
+        rows: Rows of the examples to attack.
+        size: Number of places.
+
+    Attributes:
+        rows: Integer array: the example in each place, or -1.
+        is_fresh: Bool array: whether a place begins a search.
+    """
+
+    def __init__(
+        self, attack: Attack, x: np.ndarray, y: np.ndarray, rows: np.ndarray, size: int
+    ):
+        self._attack, self._x, self._y = attack, x, y
+        self._waiting = deque((row, 0) for row in rows)
+        self.rows = np.full(size, -1)
+        self.is_fresh = np.ones(size, bool)
+        self._restarts = np.zeros(size, "int32")
+        self._noise = attack.noise(x.shape[1:], self._restarts, np.zeros(size, int))
+
+    def fill(self) -> bool:
+        """Gives the free places to those who wait; returns whether any is taken."""
+        free = np.flatnonzero(self.rows < 0)[: len(self._waiting)]
+        if len(free):
+            examples = [self._waiting.popleft() for _ in free]
+            self.rows[free], self._restarts[free] = np.transpose(examples)
+            self.is_fresh[free] = True
+            self._noise[free] = self._attack.noise(
+                self._x.shape[1:], self._restarts[free], self.rows[free]
+            )
+        return bool((self.rows >= 0).any())
+
+    def empty_state(self, settings: dict) -> dict:
+        """Returns the state of a search in which no place is taken."""
+        x, noise = (ops.convert_to_tensor(a) for a in (self._x[self.rows], self._noise))
+        active = ops.convert_to_tensor(self.rows >= 0)
+        return self._attack.begin_search(x, active, noise, settings)
+
+    def arguments(self) -> tuple:
+        """Returns the arrays of `begin_search` and `continue_search`.
+
+        They are inputs, labels, restarts, noise, and which places are taken, which
+        begin a search, and whether examples are waiting.
+        """
+        return (
+            self._x[self.rows],
+            self._y[self.rows],
+            self._restarts,
+            self._noise,
+            self.rows >= 0,
+            self.is_fresh,
+            np.int32(len(self._waiting) > 0),
+        )
+
+    def leave(self, is_going: np.ndarray, is_successful: np.ndarray) -> tuple:
+        """Frees the places of searches that are done.
+
+        Returns:
+            The places, the examples that were there, and the number of restarts that
+            each of them is done with: all of them, if it is broken.
+        """
+        done = np.flatnonzero((self.rows >= 0) & ~is_going)
+        rows, restarts = self.rows[done], self._restarts[done]
+        last = self._attack.restarts - 1
+        again = ~is_successful[done] & (restarts < last)
+        self._waiting.extend(zip(rows[again], restarts[again] + 1, strict=True))
+        self.rows[done] = -1
+        self.is_fresh[:] = False
+        return done, rows, np.where(again, 1, last + 1 - restarts)
