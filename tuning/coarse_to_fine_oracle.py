@@ -1,5 +1,6 @@
 """Rounds of random draws, from ranges that narrow around the best."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,7 +8,13 @@ from keras_tuner.engine import hyperparameters as kt
 
 from zoo.files import replacing
 
-from .narrowing import Decision, narrow_choices, narrow_range
+from .narrowing import (
+    FEWEST_TRIALS,
+    LEVEL,
+    Decision,
+    narrow_choices,
+    narrow_range,
+)
 from .probability import (
     choices,
     is_constant,
@@ -30,7 +37,7 @@ class CoarseToFineOracle(SearchOracle):
     files are for people.
 
     Args:
-        explore: Probability that a value is drawn from the full range.
+        explore: Probability that a trial draws one value from the full range.
         **settings: Those of `SearchOracle`.
     """
 
@@ -41,9 +48,9 @@ class CoarseToFineOracle(SearchOracle):
 
     def draw_value(self, hp: kt.HyperParameter, trial: SearchTrial) -> tuple:
         """Returns a value from the range of its round or, to explore, the full one."""
-        key = (self.seed, trial.number, trial.attempt, hp.name)
-        if trial.round == 1 or uniform(*key, "explore") < self.explore:
+        if trial.round == 1 or key_of(hp) == self._explored(trial):
             return super().draw_value(hp, trial)
+        key = (self.seed, trial.number, trial.attempt, hp.name)
         bounds = self.range_of(hp, trial.round)
         if not is_ordered(hp):
             return bounds[int(uniform(*key) * len(bounds))], "narrowed"
@@ -59,12 +66,7 @@ class CoarseToFineOracle(SearchOracle):
     def decisions(self, round: int) -> dict[str, Decision]:
         """Returns what becomes of each range after a round."""
         if round not in self._decisions:
-            trials = [t for t in self.trials.values() if t.round <= round]
-            self._decisions[round] = {
-                key_of(hp): self._decide(hp, round, trials)
-                for hp in self.hyperparameters.space
-                if not is_constant(hp)
-            }
+            self._decisions[round] = self._decide_all(round)
         return self._decisions[round]
 
     def end_trial(self, trial: SearchTrial) -> None:
@@ -78,14 +80,65 @@ class CoarseToFineOracle(SearchOracle):
         self._decisions = {}
         super().reload()
 
-    def _decide(self, hp: kt.HyperParameter, round: int, trials: list) -> Decision:
-        trials = [t for t in trials if hp.name in t.sources and self._is_active(hp, t)]
+    def _explored(self, trial: SearchTrial) -> str | None:
+        """The one hyperparameter that a trial draws from its full range, if any.
+
+        With the others where they are good, its score tells what that one does.
+        """
+        key = (self.seed, trial.number, trial.attempt)
+        if uniform(*key, "explore") >= self.explore:
+            return None
+        narrowed = [
+            key_of(hp)
+            for hp in self.hyperparameters.space
+            if self.range_of(hp, trial.round) != self.range_of(hp, 1)
+        ]
+        index = int(uniform(*key, "explored") * len(narrowed))
+        return narrowed[index] if narrowed else None
+
+    def _decide_all(self, round: int) -> dict[str, Decision]:
+        """What matters most narrows first; the rest is judged by the trials inside.
+
+        Where a rate is bad, nothing else shows.
+        """
+        space = {
+            key_of(hp): hp for hp in self.hyperparameters.space if not is_constant(hp)
+        }
+        trials = [t for t in self.trials.values() if t.round <= round]
+        inside, left, decisions = trials, dict(space), {}
+        while left:
+            found = {
+                key: self._decide(hp, round, inside, trials) for key, hp in left.items()
+            }
+            first = min(found, key=lambda key: found[key].doubt)
+            if found[first].doubt > LEVEL:
+                decisions |= found
+                break
+            decisions[first] = found[first]
+            hp, new = left.pop(first), found[first].new
+            inside = [t for t in inside if self._is_inside(hp, t, new)]
+        return {key: decisions[key] for key in space}
+
+    def _is_inside(self, hp: kt.HyperParameter, trial: SearchTrial, new) -> bool:
+        if not self._has(hp, trial):
+            return True
+        value = trial.hyperparameters.values[hp.name]
+        if not is_ordered(hp):
+            return value in new
+        return new[0] <= to_probability(hp, value) <= new[1]
+
+    def _decide(self, hp: kt.HyperParameter, round: int, inside, trials) -> Decision:
+        """Decides by the trials that are inside, by all if those are too few."""
+        some = [t for t in inside if self._has(hp, t)]
+        if len(some) < FEWEST_TRIALS:
+            some = [t for t in trials if self._has(hp, t)]
+        trials = some
         values = [trial.hyperparameters.values[hp.name] for trial in trials]
         common = {
             "ranks": self.ranks(trials),
             "strata": [self._stratum(hp, trial) for trial in trials],
             "current": self.range_of(hp, round),
-            "num_best": max(self.trials_per_round // 4, 3),
+            "num_best": max(self.trials_per_round // 5, 3),
             "seed": seed_of(self.seed, round, key_of(hp), "narrow"),
         }
         if not is_ordered(hp):
@@ -96,10 +149,10 @@ class CoarseToFineOracle(SearchOracle):
             resolution = {} if few is None else {"resolution": 1 / len(few)}
             decision = narrow_range(positions, **common, **resolution)
         numbers = tuple(trials[index].number for index in decision.best)
-        return Decision(decision.new, decision.reason, decision.p_value, numbers)
+        return dataclasses.replace(decision, best=numbers)
 
-    def _is_active(self, hp: kt.HyperParameter, trial: SearchTrial) -> bool:
-        return trial.hyperparameters.is_active(hp)
+    def _has(self, hp: kt.HyperParameter, trial: SearchTrial) -> bool:
+        return hp.name in trial.sources and trial.hyperparameters.is_active(hp)
 
     def _stratum(self, hp: kt.HyperParameter, trial: SearchTrial) -> tuple:
         """What was drawn alike: given values were not drawn, and stand alone."""
@@ -117,6 +170,7 @@ class CoarseToFineOracle(SearchOracle):
                     "hyperparameter": key,
                     "decision": decision.reason,
                     "p_value": decision.p_value,
+                    "trials_tested": decision.num_trials,
                     "old_range": _in_values(hp, self.range_of(hp, round)),
                     "new_range": _in_values(hp, decision.new),
                     "trials_that_decided": decision.best,

@@ -13,24 +13,29 @@ from .random_search import RandomSearch
 class CoarseToFineSearch(RandomSearch):
     """Searches at random in rounds, each in narrower ranges than the one before.
 
-    After a round, the range of each hyperparameter narrows around the best trials of
-    all rounds, a quarter as many as a round has; but only where there is evidence that
-    the scores depend on it: a permutation test with p <= 0.05 (see
-    `tuning.narrowing`). Among 20 trials the best quarter spans two thirds of a range
-    that does not matter, by chance. Ranges narrow as probabilities, so that a log
-    scale stays logarithmic.
+    After a round, the range of a hyperparameter narrows around the best trials of all
+    rounds, a fifth as many as a round has; but only where there is evidence that the
+    scores depend on it: a permutation test with p <= 0.1 (see `tuning.narrowing`).
+    Among 20 trials the best few span most of a range that does not matter, by chance.
+    Where a learning rate is bad, nothing else shows: so what has the strongest evidence
+    narrows first, and the others are then tested among the trials inside its new range,
+    one after the other; among all trials where fewer than eight are inside. One
+    dimension at a time is how Friedman & Fisher shrink a box, "Bump Hunting in
+    High-Dimensional Data" (1999). Ranges narrow as probabilities, so that a log scale
+    stays logarithmic.
 
     - A hyperparameter with unordered values loses those that the best trials lack.
     - Where the best trial lies on the edge of a narrowed range, the range grows beyond
       it, never beyond the bounds of the space; see `edge_warnings` for those.
-    - A share of all values, `explore`, is drawn from the full ranges in every round, so
-      that a bad first round can be undone.
+    - A share of the trials, `explore`, draws one value from its full range, so that a
+      bad first round can be undone.
     - Of a conditional hyperparameter only the trials count in which it is active.
     - Pruned trials count as worse than completed ones, those that failed or diverged
       as worst.
 
     A file `round_1.json` and so on in the folder of the search says for each
-    hyperparameter the old range, the new one, which trials decided, and why.
+    hyperparameter the old range, the new one, which trials decided, how many were
+    tested, and why.
 
     Args:
         hypermodel: As in `RandomSearch`.
@@ -39,8 +44,8 @@ class CoarseToFineSearch(RandomSearch):
             Defaults to `3`.
         trials_per_round: Integer >= 1; with fewer than 8 there can be no evidence after
             the first round. Defaults to `20`.
-        explore: Probability, in [0, 1), that a value is drawn from the full range.
-            Defaults to `0.2`.
+        explore: Probability, in [0, 1), that a trial after the first round draws one
+            of its narrowed values from the full range. Defaults to `0.2`.
         **options: The other options of `RandomSearch`.
 
     Raises:
@@ -59,7 +64,7 @@ class CoarseToFineSearch(RandomSearch):
     >>> search.search(verbose=0)
     >>> results = search.results()
     >>> results.groupby("round").score.median().round(4).tolist()
-    [0.0525, 0.0142, 0.0028]
+    [0.0525, 0.0176, 0.0033]
     """
 
     def __init__(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LEVEL = 0.05  # p-value from which on there is no evidence
+LEVEL = 0.1  # the largest p-value that is evidence
 PERMUTATIONS = 999
 FEWEST_TRIALS = 8  # with fewer, hardly any difference could be evidence
 NEAR_EDGE = 0.1  # of the width of a range
@@ -28,12 +28,19 @@ class Decision:
         p_value: How probable scores that depend as much on the hyperparameter are,
             if they do not depend on it; `None` if there were too few trials.
         best: Indices of the trials that decided.
+        num_trials: Number of the trials that were tested.
     """
 
     new: tuple
     reason: str
     p_value: float | None = None
     best: tuple[int, ...] = ()
+    num_trials: int = 0
+
+    @property
+    def doubt(self) -> float:
+        """The p-value, 1 where nothing was tested."""
+        return 1.0 if self.p_value is None else self.p_value
 
 
 def narrow_range(
@@ -96,7 +103,7 @@ def narrow_range(
         high = max(high, champion + width / 4)
         reason += "; the best lies on the upper edge: grown beyond it"
     new = (float(max(low, 0.0)), float(min(high, 1.0)))
-    return Decision(new, reason, p_value, best)
+    return Decision(new, reason, p_value, best, len(positions))
 
 
 def narrow_choices(
@@ -136,7 +143,7 @@ def narrow_choices(
         reason += f"; {champion!r} is back, as the best trial has it"
     new |= {champion}
     new = tuple(c for c in dict.fromkeys([*current, *values]) if c in new)
-    return Decision(new, reason, p_value, best)
+    return Decision(new, reason, p_value, best, len(values))
 
 
 def range_p_value(

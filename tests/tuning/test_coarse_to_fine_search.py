@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tuning import CoarseToFineSearch
+from tuning.narrowing import LEVEL, range_p_value
 from tuning.search_trial import DIVERGED
 
 
@@ -44,16 +45,54 @@ def test_what_matters_narrows_on_its_scale_and_the_audit_says_why(tmp_path):
     assert low < -2.5 < high
     assert high - low < 4
     results = search.results()
-    deciding = results[results["round"] == 1].score.nsmallest(5).index
+    deciding = results[results["round"] == 1].score.nsmallest(4).index
     assert rate["trials_that_decided"] == deciding.tolist()
     assert second["rate"]["old_range"] == rate["new_range"]
-    # Log-uniform inside the range, but for what explores.
+    # Log-uniform inside the range, but for what explores (tested below).
     drawn = np.log10(results[results["round"] == 2].rate)
     inside = drawn[(low <= drawn) & (drawn <= high)]
-    assert 12 <= len(inside) < 20
+    assert len(inside) >= 12
     assert abs(inside.mean() - (low + high) / 2) < 0.3 * (high - low)
     medians = results.groupby("round").score.median()
     assert medians[1] > 2 * medians[2] > 2 * medians[3]
+
+
+def test_what_shows_only_at_a_good_rate_is_found_there(tmp_path):
+    def function(hp):
+        distance = abs(np.log10(hp.Float("rate", 1e-6, 10.0, sampling="log")) + 2.5)
+        other = abs(hp.Float("other", 0.0, 1.0) - 0.3)
+        return 10 + distance if distance > 1 else other
+
+    found, found_among_all = 0, 0
+    for seed in range(10):
+        search = search_of(function, tmp_path, f"{seed}", seed=seed, rounds=2)
+        other = audit(search, 2)["other"]
+        low, high = other["new_range"]
+        found += other["decision"] == "narrowed" and low < 0.5 and high < 0.6
+        assert 8 <= other["trials_tested"] < 40
+        trials = search.results()
+        p_value = range_p_value(
+            trials.other.to_numpy(), trials.score.to_numpy(), list(trials["round"])
+        )
+        found_among_all += p_value <= LEVEL
+    assert found >= 7 > found_among_all + 2
+
+
+def test_a_trial_explores_one_narrowed_value_at_most(tmp_path):
+    def function(hp):
+        x, y, z = (hp.Float(name, 0.0, 1.0) for name in "xyz")
+        return max(abs(x - 0.4), abs(y - 0.6)) + 0 * z
+
+    search = search_of(function, tmp_path, trials_per_round=60, explore=0.5)
+    trials = [t for t in search.oracle.trials.values() if t.round == 2]
+    decisions = audit(search, 1)
+    narrowed = [k for k in "xyz" if decisions[k]["new_range"] != [0.0, 1.0]]
+    assert {"x", "y"} <= set(narrowed)
+    explored = [[n for n in narrowed if t.sources[n] == "full"] for t in trials]
+    assert max(map(len, explored)) == 1
+    # Binomial(60, 1/2): outside of these bounds with probability 0.002.
+    assert 18 <= sum(map(len, explored)) <= 42
+    assert {name for names in explored for name in names} == set(narrowed)
 
 
 def test_what_does_not_matter_is_left_alone_and_says_so(tmp_path):

@@ -21,7 +21,7 @@ def test_an_example_that_is_done_makes_room_for_the_next():
     assert places.fill()
     np.testing.assert_array_equal(places.rows, [2, 8, 7])
     np.testing.assert_array_equal(places.is_fresh, [False, True, False])
-    x, y, *_, taken, is_fresh, waiting = places.arguments()
+    x, y, *_, taken, _, waiting = places.arguments()
     np.testing.assert_array_equal(x, [[4, 5], [16, 17], [14, 15]])
     np.testing.assert_array_equal(y, [2, 8, 7])
     assert taken.all()
