@@ -129,14 +129,13 @@ class CoarseToFineOracle(SearchOracle):
 
     def _decide(self, hp: kt.HyperParameter, round: int, inside, trials) -> Decision:
         """Decides by the trials that are inside, by all if those are too few."""
-        some = [t for t in inside if self._has(hp, t)]
-        if len(some) < FEWEST_TRIALS:
-            some = [t for t in trials if self._has(hp, t)]
-        trials = some
-        values = [trial.hyperparameters.values[hp.name] for trial in trials]
+        tested = [t for t in inside if self._has(hp, t)]
+        if len(tested) < FEWEST_TRIALS:
+            tested = [t for t in trials if self._has(hp, t)]
+        values = [trial.hyperparameters.values[hp.name] for trial in tested]
         common = {
-            "ranks": self.ranks(trials),
-            "strata": [self._stratum(hp, trial) for trial in trials],
+            "ranks": self.ranks(tested),
+            "strata": [self._stratum(hp, trial) for trial in tested],
             "current": self.range_of(hp, round),
             "num_best": max(self.trials_per_round // 5, 3),
             "seed": seed_of(self.seed, round, key_of(hp), "narrow"),
@@ -148,7 +147,7 @@ class CoarseToFineOracle(SearchOracle):
             few = choices(hp)
             resolution = {} if few is None else {"resolution": 1 / len(few)}
             decision = narrow_range(positions, **common, **resolution)
-        numbers = tuple(trials[index].number for index in decision.best)
+        numbers = tuple(tested[index].number for index in decision.best)
         return dataclasses.replace(decision, best=numbers)
 
     def _has(self, hp: kt.HyperParameter, trial: SearchTrial) -> bool:
