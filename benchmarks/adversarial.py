@@ -198,7 +198,7 @@ def peers(model, epsilon: float, steps: int) -> dict:
     step = 2.5 * epsilon / steps
 
     own = PGD(epsilon, steps=steps)
-    attacks = {"kerascope": lambda x, y: own(model, x, y, batch_size=len(x))}
+    attacks = {"kerascope": lambda x, y: own(model, x, y)}
     on_tensorflow = keras.backend.backend() == "tensorflow"
     if on_tensorflow and importlib.util.find_spec("foolbox"):
         import foolbox
