@@ -13,8 +13,6 @@ _cache = tempfile.TemporaryDirectory(prefix="kerascope-tests-")
 os.environ["KERASCOPE_DATA_DIR"] = _cache.name
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "Agg")
-# On JAX most of the time of the tests is LLVM's, for code that runs but once.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import keras
 
