@@ -55,14 +55,15 @@ def test_a_search_rests_when_a_quarter_is_done_and_others_wait(linear):
     distance = 0.002 * np.arange(8) + 0.0005
     x += (distance * np.sign(difference)[:, None]).T.astype("float32")
     x -= ((0.5 * difference.sum()) / (difference @ difference)) * difference
-    y = np.ones(8, "int32")
+    inputs, labels = (ops.convert_to_tensor(a) for a in (x, np.ones(8, "int32")))
     target, settings = AttackedModel(model), attack.settings()
 
     def rest(waiting):
-        arrays = (x, np.ones(8, bool), np.zeros((8, 5), "float32"))
-        found = attack.begin_search(*map(ops.convert_to_tensor, arrays), settings)
+        active, noise = np.ones(8, bool), np.zeros((8, 5), "float32")
+        active, noise = ops.convert_to_tensor(active), ops.convert_to_tensor(noise)
+        found = attack.begin_search(inputs, active, noise, settings)
         found = attack.continue_search(
-            target.logits, ops.convert_to_tensor(x), y, 0, found, waiting, settings
+            target.logits, inputs, labels, 0, found, waiting, settings
         )
         return [np.asarray(ops.convert_to_numpy(found[k])) for k in ("index", "points")]
 
