@@ -44,6 +44,7 @@ class Candidate:
     clean_weight: float = 0.0
     scale: float = 1.0  # epsilon in training over that of the evaluation
     beta: float = 6.0
+    first_kernel: float | None = None  # standard deviation at the start; None: He
 
 
 @dataclass(frozen=True)
@@ -102,10 +103,18 @@ CANDIDATES = {
 ACCURACIES = ("accuracy", "robust_accuracy")
 
 
-def build(task: Task, data) -> keras.Model:
+def build(task: Task, candidate: Candidate, data) -> keras.Model:
     if task.residual:  # about as many parameters as one hidden layer of 1,024
         return res_mlp(data.input_shape, data.num_outputs, units=512, num_blocks=1)
-    return mlp(data.input_shape, data.num_outputs, units=(1024,))
+    initializer = "auto"
+    if candidate.first_kernel is not None:
+        initializer = keras.initializers.RandomNormal(stddev=candidate.first_kernel)
+    return mlp(
+        data.input_shape,
+        data.num_outputs,
+        units=(1024,),
+        kernel_initializer=initializer,
+    )
 
 
 def train(task: Task, candidate: Candidate, seed: int, validation: float):
@@ -117,7 +126,7 @@ def train(task: Task, candidate: Candidate, seed: int, validation: float):
         validation=validation,
         seed=seed,
     )
-    model = build(task, data)
+    model = build(task, candidate, data)
     epsilon = candidate.scale * task.epsilon
     attack = PGD(epsilon, norm=task.norm, steps=candidate.steps, seed=seed)
     trainer = AdversarialTrainer(

@@ -5,6 +5,7 @@ from collections import deque
 import numpy as np
 from keras import ops
 
+from . import norms
 from .attack import Attack
 
 
@@ -36,7 +37,7 @@ class Places:
         self.rows = np.full(size, -1)
         self.is_fresh = np.ones(size, bool)
         self._restarts = np.zeros(size, "int32")
-        self._noise = attack.noise(x.shape[1:], self._restarts, np.zeros(size, int))
+        self._noise = norms.center(attack.norm, x.shape[1:], size)
 
     def fill(self) -> bool:
         """Gives the free places to those who wait; returns whether any is taken."""
