@@ -44,6 +44,7 @@ class Candidate:
     clean_weight: float = 0.0
     scale: float = 1.0  # epsilon in training over that of the evaluation
     beta: float = 6.0
+    weight_decay: float = 0.0
     first_kernel: float | None = None  # standard deviation at the start; None: He
 
 
@@ -59,6 +60,7 @@ class Task:
         "standard",
         "half clean",
         "half clean, longer",
+        "half clean, small start",
         "TRADES",
     )
     residual: bool = False
@@ -78,6 +80,8 @@ TASKS = {
             "half clean",
             "quarter clean, longer",
             "tenth clean, longer",
+            "tenth clean, small start",
+            "tenth clean, small start, decay",
         ),
     ),
     "mnist, l2 0.3": Task("mnist", "l2", 0.3, chosen_by="mnist, linf 0.1"),
@@ -96,8 +100,17 @@ CANDIDATES = {
     "standard": Candidate(),
     "half clean": Candidate(clean_weight=0.5),
     "half clean, longer": Candidate(epochs=60, steps=5, clean_weight=0.5),
+    "half clean, small start": Candidate(
+        epochs=60, steps=5, clean_weight=0.5, first_kernel=0.005
+    ),
     "quarter clean, longer": Candidate(epochs=60, steps=3, clean_weight=0.25),
     "tenth clean, longer": Candidate(epochs=60, steps=4, clean_weight=0.1),
+    "tenth clean, small start": Candidate(
+        epochs=60, steps=4, clean_weight=0.1, first_kernel=0.005
+    ),
+    "tenth clean, small start, decay": Candidate(
+        epochs=60, steps=4, clean_weight=0.1, first_kernel=0.005, weight_decay=0.1
+    ),
     "TRADES": Candidate(objective="trades"),
 }
 ACCURACIES = ("accuracy", "robust_accuracy")
@@ -138,7 +151,9 @@ def train(task: Task, candidate: Candidate, seed: int, validation: float):
         clean_metrics=False,
         validation_attack=PGD(task.epsilon, norm=task.norm, steps=40),
     )
-    optimizer = keras.optimizers.Adam(candidate.learning_rate)
+    optimizer = keras.optimizers.AdamW(
+        candidate.learning_rate, weight_decay=candidate.weight_decay
+    )
     trainer.compile(optimizer, data.loss, metrics=data.metrics)
     return trainer, data, protocol.fit(trainer, data.train, candidate.epochs)
 
