@@ -27,6 +27,7 @@ import keras
 import numpy as np
 import protocol
 import results
+from keras import ops
 
 from zoo import datasets, mlp, res_mlp
 from zoo.adversarial import PGD, AdversarialTrainer, evaluate_robustness
@@ -46,6 +47,7 @@ class Candidate:
     beta: float = 6.0
     weight_decay: float = 0.0
     first_kernel: float | None = None  # standard deviation at the start; None: He
+    loss_power: float = 0.0  # q of `generalized_cross_entropy`; 0: cross-entropy
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ TASKS = {
             "tenth clean, longer",
             "tenth clean, small start",
             "tenth clean, small start, decay",
+            "quarter clean, small start, bounded loss",
         ),
     ),
     "mnist, l2 0.3": Task("mnist", "l2", 0.3, chosen_by="mnist, linf 0.1"),
@@ -111,6 +114,9 @@ CANDIDATES = {
     "tenth clean, small start, decay": Candidate(
         epochs=60, steps=4, clean_weight=0.1, first_kernel=0.005, weight_decay=0.1
     ),
+    "quarter clean, small start, bounded loss": Candidate(
+        epochs=60, steps=4, clean_weight=0.25, first_kernel=0.005, loss_power=0.5
+    ),
     "TRADES": Candidate(objective="trades"),
 }
 ACCURACIES = ("accuracy", "robust_accuracy")
@@ -128,6 +134,22 @@ def build(task: Task, candidate: Candidate, data) -> keras.Model:
         units=(1024,),
         kernel_initializer=initializer,
     )
+
+
+def generalized_cross_entropy(power: float):
+    """Returns a bounded loss, which gives up on examples that cannot be learned.
+
+    Where the true class has the probability p, it is (1 - p ** power) / power: the
+    L_q loss of Zhang & Sabuncu, "Generalized Cross Entropy Loss for Training Deep
+    Neural Networks with Noisy Labels" (2018).
+    """
+
+    def loss(y_true, logits):
+        one_hot = ops.one_hot(ops.reshape(y_true, (-1,)), logits.shape[-1])
+        logarithm = ops.sum(one_hot * ops.log_softmax(logits, axis=-1), axis=-1)
+        return (1 - ops.exp(power * logarithm)) / power
+
+    return loss
 
 
 def train(task: Task, candidate: Candidate, seed: int, validation: float):
@@ -154,7 +176,10 @@ def train(task: Task, candidate: Candidate, seed: int, validation: float):
     optimizer = keras.optimizers.AdamW(
         candidate.learning_rate, weight_decay=candidate.weight_decay
     )
-    trainer.compile(optimizer, data.loss, metrics=data.metrics)
+    loss = data.loss
+    if candidate.loss_power:
+        loss = generalized_cross_entropy(candidate.loss_power)
+    trainer.compile(optimizer, loss, metrics=data.metrics)
     return trainer, data, protocol.fit(trainer, data.train, candidate.epochs)
 
 
