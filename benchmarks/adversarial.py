@@ -62,7 +62,6 @@ class Task:
         "standard",
         "half clean",
         "half clean, longer",
-        "half clean, small start",
         "TRADES",
     )
     residual: bool = False
@@ -103,9 +102,6 @@ CANDIDATES = {
     "standard": Candidate(),
     "half clean": Candidate(clean_weight=0.5),
     "half clean, longer": Candidate(epochs=60, steps=5, clean_weight=0.5),
-    "half clean, small start": Candidate(
-        epochs=60, steps=5, clean_weight=0.5, first_kernel=0.005
-    ),
     "quarter clean, longer": Candidate(epochs=60, steps=3, clean_weight=0.25),
     "tenth clean, longer": Candidate(epochs=60, steps=4, clean_weight=0.1),
     "tenth clean, small start": Candidate(
