@@ -46,7 +46,8 @@ class Candidate:
     scale: float = 1.0  # epsilon in training over that of the evaluation
     beta: float = 6.0
     weight_decay: float = 0.0
-    first_kernel: float | None = None  # standard deviation at the start; None: He
+    # Standard deviation of the plain network's first kernel at the start; None: He.
+    first_kernel: float | None = None
     loss_power: float = 0.0  # q of `generalized_cross_entropy`; 0: cross-entropy
 
 
