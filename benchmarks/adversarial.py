@@ -142,9 +142,10 @@ def generalized_cross_entropy(power: float):
     """
 
     def loss(y_true, logits):
-        one_hot = ops.one_hot(ops.reshape(y_true, (-1,)), logits.shape[-1])
-        logarithm = ops.sum(one_hot * ops.log_softmax(logits, axis=-1), axis=-1)
-        return (1 - ops.exp(power * logarithm)) / power
+        cross_entropy = keras.losses.sparse_categorical_crossentropy(
+            y_true, logits, from_logits=True
+        )
+        return (1 - ops.exp(-power * cross_entropy)) / power
 
     return loss
 

@@ -59,8 +59,7 @@ def test_a_search_rests_when_a_quarter_is_done_and_others_wait(linear):
     target, settings = AttackedModel(model), attack.settings()
 
     def rest(waiting):
-        active, noise = np.ones(8, bool), np.zeros((8, 5), "float32")
-        active, noise = ops.convert_to_tensor(active), ops.convert_to_tensor(noise)
+        active, noise = ops.ones(8, dtype="bool"), ops.zeros((8, 5))
         found = attack.begin_search(inputs, active, noise, settings)
         found = attack.continue_search(
             target.logits, inputs, labels, 0, found, waiting, settings
