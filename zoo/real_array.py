@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-KINDS = (np.integer, np.floating, np.bool_)
+KINDS = "biuf"  # of `dtype.kind`: booleans, integers and floats
 NAMES = (
     "Names of classes become labels with `class_names, y = np.unique(y, "
     "return_inverse=True)`. In a pandas DataFrame or Series, strings are categories."
@@ -51,7 +51,7 @@ def real_array(values, where: str) -> np.ndarray:
             fix = "Convert it to a NumPy array first."
         received = f"{type(values).__name__}, of which NumPy makes none: {error}"
         raise _invalid(where, "an array of numbers", received, fix) from None
-    if not any(np.issubdtype(array.dtype, kind) for kind in KINDS):
+    if array.dtype.kind not in KINDS:
         received = f"dtype {array.dtype}"
         raise _invalid(where, "real numbers", received, HINTS.get(array.dtype.kind, ""))
     return array

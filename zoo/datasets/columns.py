@@ -15,13 +15,16 @@ NO_NUMBERS = {  # what `infer_dtype` calls it: the fix
 NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "boolean")
 
 
-def category_codes(column: pd.Series, categories: list, place: str) -> np.ndarray:
+def category_codes(
+    column: pd.Series, categories: list, place: str, known: str = "values of train"
+) -> np.ndarray:
     """Returns the index in `categories` of every value, or raises if it is none.
 
     Args:
         column: A `pandas.Series` without missing values.
         categories: The values that may occur.
         place: Where the column stands, for messages.
+        known: What the categories are, for messages.
     """
     check_complete(column, place)
     values = column.astype(object)
@@ -29,10 +32,10 @@ def category_codes(column: pd.Series, categories: list, place: str) -> np.ndarra
     if (codes < 0).any():
         row = int(np.argmax(codes < 0))
         raise ValueError(
-            f"Invalid {place}. Expected one of the {len(categories)} values of train. "
-            f"Received: {values.iloc[row]!r} in row {row}\nDrop such rows, or let "
-            "train know the value: `.astype(pd.CategoricalDtype(values))` of a column "
-            "or of labels of train lists all that may occur."
+            f"Invalid {place}. Expected one of the {len(categories)} {known}. "
+            f"Received: {values.iloc[row]!r} in row {row}\nDrop such rows, or list all "
+            "values that may occur: `.astype(pd.CategoricalDtype(values))` in train, "
+            "or `class_names` of labels."
         )
     return codes
 

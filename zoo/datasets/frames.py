@@ -136,6 +136,7 @@ class TargetEncoder:
             # A bad `class_names` is refused later, where all of them are.
             named = isinstance(class_names, list | tuple | np.ndarray)
             self._categories = list(class_names) if named else categories
+            self._known = "names in `class_names`" if named else "values of train"
             self.names = list(map(str, self._categories))
         elif task in (None, "classification") and is_boolean(column):
             self.names = ["False", "True"]
@@ -154,7 +155,7 @@ class TargetEncoder:
             targets = pd.Series(np.asarray(targets).ravel())
         column = _only_column(targets)
         if self._categories is not None:
-            return category_codes(column, self._categories, where)
+            return category_codes(column, self._categories, where, self._known)
         return numeric_values(column, where)
 
 

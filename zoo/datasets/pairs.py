@@ -10,6 +10,7 @@ import pandas as pd
 from ..arguments import check_fraction, invalid_argument
 from ..real_array import real_array
 from .arrays import check_finite, check_not_empty
+from .columns import numeric_values
 from .frames import FrameEncoder, TargetEncoder
 from .splits import PARTS
 
@@ -81,6 +82,8 @@ def encode_targets(
     for part, y in targets.items():
         if encoder is not None:
             encoded[part] = encoder(y, f"y of {part}")
+        elif isinstance(y, pd.Series):
+            encoded[part] = numeric_values(y, f"y of {part}")
         else:
             encoded[part] = real_array(y, f"y of {part}")
     return encoded, encoder and encoder.names
@@ -95,6 +98,7 @@ def check_pairs(pairs: Pairs) -> None:
                 f"Invalid arrays for `{part}`. Expected x of shape (examples, ...) and "
                 "y of the same length, no axis empty. Received: x of shape "
                 f"{x.shape}, y of shape {y.shape}"
+                + ("\nOne column is `x.reshape(-1, 1)`." if x.ndim == 1 else "")
             )
         check_not_empty(len(x), part, "Give it examples, or leave it out.")
         for key, values in (("x", x), ("y", y)):
@@ -138,7 +142,9 @@ def _read_npz(path: Path) -> dict[str, tuple]:
 
 def _pair(part: str, value) -> tuple:
     if isinstance(value, tuple | list) and len(value) == 2:
-        return tuple(value)
+        x, y = value
+        is_series = isinstance(y, pd.Index | pd.api.extensions.ExtensionArray)
+        return x, pd.Series(y) if is_series else y
     received, fix = type(value).__name__, ""
     if isinstance(value, tuple | list):
         received = f"{received} of {len(value)}"
