@@ -129,7 +129,7 @@ def test_names_of_equal_paths_are_numbered_and_free():
     layer = keras.layers.Layer(name="layer")
     for name in ("w", "w_2", "w", "w"):
         layer.add_weight(shape=(), name=name)
-    names = [name.rsplit(".")[-1] for name, _ in layer.named_parameters()]
+    names = [name.rsplit("/")[-1] for name, _ in layer.named_parameters()]
     assert names == ["w", "w_2", "w_3", "w_4"]
 
 

@@ -257,12 +257,12 @@ def _flatten(tree, prefix=""):
 
 
 def _is_numeric(feature) -> bool:
-    """True for a tensor of numbers or booleans of known shape."""
+    """True for a tensor of real numbers or booleans of known shape."""
     import tensorflow_datasets as tfds
 
     if not isinstance(feature, tfds.features.Tensor):
         return False
-    is_number = any(np.issubdtype(feature.np_dtype, t) for t in (np.number, np.bool_))
+    is_number = np.dtype(feature.np_dtype).kind in "biuf"
     return is_number and None not in feature.shape
 
 
