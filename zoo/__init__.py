@@ -6,6 +6,9 @@ from .language_model import LanguageModel
 from .lstm import lstm
 from .mlp import mlp
 from .res_mlp import res_mlp
+from .torch_parameters import register_all_variables
+
+register_all_variables()
 
 __all__ = [
     "LanguageModel",

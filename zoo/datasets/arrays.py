@@ -1,10 +1,14 @@
 """Arrays that hold the examples of one split, and the checks that they pass."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+logger = logging.getLogger(__name__)
+
+IMAGE_DTYPES = (np.dtype("bool"), np.dtype("uint8"), np.dtype("uint16"))
 CHUNK = 4096  # examples looked at at a time, so that no copy of all is made
 
 
@@ -42,12 +46,40 @@ class Arrays:
             yield self.batch(slice(start, start + CHUNK))
 
 
+def is_image(dtype, ndim: int) -> bool:
+    """Whether an example of this type and number of dimensions is an image.
+
+    Other types hold anything in arrays of these shapes: sequences, spectra, counts.
+    """
+    return np.dtype(dtype) in IMAGE_DTYPES and ndim in (2, 3)
+
+
 def image_scale(dtype) -> float | None:
     """Returns the factor that brings images of this type into [0, 1]."""
     dtype = np.dtype(dtype)
+    if np.issubdtype(dtype, np.bool_):
+        return 1.0
     if np.issubdtype(dtype, np.integer):
         return 1.0 / np.iinfo(dtype).max
     return None
+
+
+def say_unscaled(x: np.ndarray, where: str) -> None:
+    """Says so where inputs look like images in 0 to 255 that are not scaled."""
+    is_integer = np.issubdtype(x.dtype, np.integer)
+    has_channels = x.ndim == 4 and x.shape[-1] in (1, 3, 4)
+    if x.dtype in IMAGE_DTYPES or not (has_channels or (is_integer and x.ndim == 3)):
+        return
+    seen = x[:CHUNK]
+    if seen.min() >= 0 and seen.max() > 1:
+        logger.warning(
+            "The %s go up to %g and are taken as they are, since their type is %s. If "
+            "they are images, divide them by their largest possible value, or pass "
+            "them as uint8 or uint16, which are scaled to [0, 1].",
+            where,
+            seen.max(),
+            x.dtype,
+        )
 
 
 def check_finite(values: np.ndarray, where: str) -> None:

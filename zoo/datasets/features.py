@@ -2,11 +2,14 @@
 
 The kinds of datasets that are mapped:
 
-- image: an image and a label;
-- table: a dict of scalars and short vectors, and a label or numeric target;
-- tensor: one numeric tensor of known shape, and a label or numeric target;
-- text: one text and a label;
-- language_model: text alone.
+- image: an image and a label or labels. A tensor of bool, uint8 or uint16 of shape
+  (height, width) or (height, width, channels) is an image, too, as in `from_arrays`;
+- table: a dict of scalars and short vectors, and a label, labels or a numeric target;
+- tensor: one numeric tensor of known shape, and a label, labels or a numeric target;
+- text: one text and a label or labels;
+- language_model: text only.
+
+A label is a `ClassLabel` or a boolean; labels are a vector of booleans.
 """
 
 from collections.abc import Callable
@@ -14,10 +17,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .arrays import is_image
+from .text import as_utf8
+
 MAPPED = (
     "Mapped are: image + label; a tensor of known shape, or a dict of scalars and "
     "vectors (numbers, booleans, categories) + label or numeric target; text + "
-    "label; text alone."
+    "label; text alone. A vector of booleans is several labels."
 )
 FIX = (
     "Load it with `tfds.load`, make arrays of it, and pass them to "
@@ -31,10 +37,11 @@ class Mapping:
 
     Args:
         kind: "image", "table", "tensor", "text" or "language_model".
-        task: "classification", "regression" or "language_model".
+        task: "classification", "multi_label", "regression" or "language_model".
         function: Maps a TFDS example to `(x, y)` in TensorFlow. A language model has
             no `y` yet: both are the text.
-        class_names: List of strings, or `None` unless the task is classification.
+        class_names: List of strings, or `None` unless the task is classification or
+            multi_label.
         num_targets: Number of target values of a regression, else `None`.
         feature_names: Names of the columns of a table, else `None`.
     """
@@ -71,14 +78,16 @@ def read_features(info, image_size: tuple[int, int] | None = None) -> Mapping:
     if target_key is None or target_key == inputs_key:
         if isinstance(inputs, tfds.features.Text):
             return Mapping(
-                "language_model", "language_model", lambda e: (e[inputs_key],) * 2
+                "language_model",
+                "language_model",
+                lambda e: (as_utf8(e[inputs_key]),) * 2,
             )
         raise _unmapped(info, "it has no label and no numeric target")
 
     target = _select(features, target_key)
     task, facts, read_target = _read_target(info, target_key, target)
     kind, names, read_inputs = _read_inputs(info, inputs_key, inputs, image_size)
-    if kind in ("image", "text") and task != "classification":
+    if kind in ("image", "text") and task == "regression":
         raise _unmapped(info, f"{kind} with a numeric target")
 
     def function(example):
@@ -136,10 +145,13 @@ def _read_target(info, key, feature):
         return "classification", facts, lambda y: tf.cast(y, tf.int32)
     if not _is_numeric(feature) or len(feature.shape) > 1:
         raise _unmapped(info, f"its target {key!r} is {_describe(feature)}")
-    if np.issubdtype(feature.np_dtype, np.bool_):
-        facts = {"class_names": ["False", "True"]}
-        return "classification", facts, lambda y: tf.cast(y, tf.int32)
     size = feature.shape[0] if feature.shape else 1
+    if np.issubdtype(feature.np_dtype, np.bool_):
+        if size > 1:
+            facts = {"class_names": [str(i) for i in range(size)]}
+            return "multi_label", facts, lambda y: tf.cast(y, tf.int32)
+        facts = {"class_names": ["False", "True"]}
+        return "classification", facts, lambda y: tf.reshape(tf.cast(y, tf.int32), ())
     return (
         "regression",
         {"num_targets": size},
@@ -152,7 +164,9 @@ def _read_inputs(info, key, feature, image_size):
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
-    if isinstance(feature, tfds.features.Image):
+    if isinstance(feature, tfds.features.Image) or (
+        _is_numeric(feature) and is_image(feature.np_dtype, len(feature.shape))
+    ):
         return "image", None, _image_reader(info, key, feature, image_size)
     if image_size is not None:
         raise ValueError(
@@ -161,7 +175,7 @@ def _read_inputs(info, key, feature, image_size):
             f"image_size={image_size!r}"
         )
     if isinstance(feature, tfds.features.Text):
-        return "text", None, lambda text: text
+        return "text", None, as_utf8
     if hasattr(feature, "items"):
         names, function = _table_reader(info, feature)
         return "table", names, function
@@ -176,6 +190,9 @@ def _read_inputs(info, key, feature, image_size):
 def _image_reader(info, key, feature, image_size):
     import tensorflow as tf
 
+    def with_channel(image):
+        return image if len(feature.shape) == 3 else image[..., None]
+
     if image_size is None:
         if None in feature.shape:
             raise ValueError(
@@ -183,10 +200,13 @@ def _image_reader(info, key, feature, image_size):
                 f"Expected one size for all. Received: shape={feature.shape}\n"
                 "Pass `image_size=(height, width)` to resize them."
             )
-        return lambda image: image
+        return with_channel
     dtype = tf.as_dtype(feature.np_dtype)
 
     def resize(image):
+        image = with_channel(image)
+        if dtype.is_bool:
+            image = tf.cast(image, tf.float32)
         resized = tf.image.resize(image, image_size, antialias=True)
         if not dtype.is_integer:
             return resized
@@ -237,12 +257,12 @@ def _flatten(tree, prefix=""):
 
 
 def _is_numeric(feature) -> bool:
-    """True for a tensor of numbers or booleans of known shape."""
+    """True for a tensor of real numbers or booleans of known shape."""
     import tensorflow_datasets as tfds
 
     if not isinstance(feature, tfds.features.Tensor):
         return False
-    is_number = any(np.issubdtype(feature.np_dtype, t) for t in (np.number, np.bool_))
+    is_number = np.dtype(feature.np_dtype).kind in "biuf"
     return is_number and None not in feature.shape
 
 

@@ -1,24 +1,21 @@
 """Your own arrays, ready for `fit`."""
 
 import logging
-import os
-from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
-from ..arguments import check_choice, check_fraction, check_integer, invalid_argument
+from ..arguments import check_choice, check_integer, invalid_argument
 from .array_dataset import ArrayDataset
-from .arrays import (
-    Arrays,
-    check_finite,
-    check_labels,
-    check_not_empty,
-    image_scale,
-)
+from .arrays import Arrays, check_labels, image_scale, is_image, say_unscaled
 from .data import TASKS, Data
 from .order import Order
-from .splits import PARTS
+from .pairs import (
+    check_pairs,
+    cut_fractions,
+    encode_inputs,
+    encode_targets,
+    read_pairs,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -39,17 +36,30 @@ def from_arrays(
 
     It needs neither TensorFlow nor TFDS, and works on every backend.
 
-    - Images of type uint8 are divided by 255; where they have no channel axis, they
-      get one. Every other `x` becomes float32 as it is (int32 with `vocabulary`).
+    - Images, which are arrays of type uint8, uint16 or bool of shape
+      `(n, height, width)` or `(n, height, width, channels)`, are scaled to [0, 1] by
+      the largest value of their type; where they have no channel axis, they get one.
+    - A pandas `DataFrame` as `x` becomes a float32 table, and `data.feature_names`
+      names its columns. Numbers and booleans, nullable or not, stay one column each.
+      A column of strings or categories becomes one column of zeros and ones for each
+      category, named "column=category": of a categorical column the categories of its
+      type, in their order; of strings those that occur in train as it is passed,
+      sorted. Dates and missing values are refused. The frames of other splits may
+      have their columns in another order; another column or category is an error.
+    - Every other `x` becomes float32 as it is (int32 with `vocabulary`).
+    - Strings or categories in a pandas `Series` as `y` are classes by name, in the
+      order of `class_names` or of the categories, as above. The columns of a
+      `DataFrame` are labels or targets. As in scikit-learn, rows of `x` and `y`
+      belong together by their position, whatever their indices say.
     - Integer `y` of shape `(n,)` are class labels; of shape `(n, k)`, zeros and ones,
       they say which of `k >= 2` labels hold for each example; and of the shape of
       `x`, with `vocabulary`, they are the next tokens of a language model. Float `y`
       are the targets of a regression.
 
     Args:
-        train: `(x, y)`, arrays of equal length; or the path of a `.npz` file with
-            `x_train`, `y_train` and, where there are such splits, `x_validation`,
-            `y_validation`, `x_test` and `y_test`.
+        train: `(x, y)`, arrays or frames of equal length; or the path of a `.npz` file
+            with `x_train`, `y_train` and, where there are such splits,
+            `x_validation`, `y_validation`, `x_test` and `y_test`.
         validation: `(x, y)`, or the fraction of train, in [0, 1), that is cut off its
             end; 0 gives none. A file's own validation split is used instead of a
             fraction. Defaults to `0.1`.
@@ -60,8 +70,9 @@ def from_arrays(
         task: "classification", "multi_label", "regression" or "language_model".
             Defaults to `None`: read from the arrays, as above.
         class_names: Names of the classes in the order of their labels, or of the `k`
-            labels in the order of their columns. Defaults to `None`: "0" to the
-            highest label of train, or the last column.
+            labels in the order of their columns. Defaults to `None`: what a `Series`
+            or `DataFrame` names, else "0" to the highest label of train, or the last
+            column.
         vocabulary: Tokens whose index is their id, where `x` are token ids: padding
             at 0, which `zoo.lstm` leaves out, and unknown at 1, then all others.
             Defaults to `None`: they are not.
@@ -72,7 +83,7 @@ def from_arrays(
 
     Raises:
         ValueError: If an argument is invalid, lengths differ, a split is empty, a
-            value is NaN, or a label is not one of the classes.
+            value is NaN, missing or masked, or a label is not one of the classes.
 
     Example:
 
@@ -86,12 +97,19 @@ def from_arrays(
     check_integer("batch_size", batch_size, minimum=1)
     check_choice("task", task, (None, *TASKS))
     order = Order(seed)
-    pairs = _split(train, validation, test)
-    for part, (x, _) in pairs.items():
-        _check_alike(pairs["train"][0], x, part)
+    given = read_pairs(train, validation, test)
+    inputs, feature_names = encode_inputs(given, vocabulary)
+    targets, names = encode_targets(given, class_names, task)
+    pairs = {part: (inputs[part], targets[part]) for part in given}
+    check_pairs(pairs)
+    for part, x in inputs.items():
+        _check_alike(inputs["train"], x, part)
+    pairs = cut_fractions(pairs, validation, test)
 
     task = task or _infer_task(*pairs["train"], vocabulary)
     _check_class_names(class_names, task)
+    if class_names is None and task in ("classification", "multi_label"):
+        class_names = names
     x, scale = {}, None
     for part, (inputs, _) in pairs.items():
         x[part], scale = _inputs(inputs, part, vocabulary)
@@ -130,83 +148,10 @@ def from_arrays(
         num_outputs=num_outputs,
         task=task,
         class_names=class_names,
+        feature_names=feature_names,
         vocabulary=None if vocabulary is None else list(vocabulary),
         train_batches=arrays["train"].batches,
     )
-
-
-def _split(train, validation, test) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Returns `(x, y)` of each split, in the order of `PARTS`."""
-    if isinstance(train, str | os.PathLike):
-        pairs = _read_npz(Path(train))
-    else:
-        pairs = {"train": _pair("train", train)}
-    for part, value in (("test", test), ("validation", validation)):
-        if isinstance(value, tuple | list):
-            pairs[part] = _pair(part, value)
-        elif value is not None and part not in pairs:
-            fraction = check_fraction(part, value)
-            if fraction:
-                pairs["train"], pairs[part] = _cut(pairs["train"], part, fraction)
-    return {part: pairs[part] for part in PARTS if part in pairs}
-
-
-def _read_npz(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    if not path.is_file():
-        raise invalid_argument("train", "(x, y), or the path of a .npz file", str(path))
-    try:
-        with np.load(path) as file:
-            arrays = {name: file[name] for name in sorted(file.files)}
-    except (AttributeError, EOFError, OSError, ValueError, BadZipFile) as error:
-        raise ValueError(
-            f"Cannot read '{path}'. Expected a .npz file of numbers, as `np.savez` "
-            f"writes it. Received: {error}"
-        ) from None
-    pairs = {
-        part: _pair(part, (arrays[f"x_{part}"], arrays[f"y_{part}"]))
-        for part in PARTS
-        if f"x_{part}" in arrays and f"y_{part}" in arrays
-    }
-    if "train" not in pairs:
-        raise ValueError(
-            f"'{path}' holds no training examples. Expected arrays named x_train and "
-            f"y_train. Received: {list(arrays)}"
-        )
-    return pairs
-
-
-def _pair(part: str, value) -> tuple[np.ndarray, np.ndarray]:
-    if not isinstance(value, tuple | list) or len(value) != 2:
-        raise invalid_argument(
-            part, "(x, y), a tuple of two arrays", type(value).__name__
-        )
-    x, y = np.asarray(value[0]), np.asarray(value[1])
-    if x.ndim < 2 or y.ndim < 1 or len(x) != len(y) or 0 in x.shape[1:] + y.shape[1:]:
-        raise ValueError(
-            f"Invalid arrays for `{part}`. Expected x of shape (examples, ...) and y "
-            "of the same length, no axis empty. Received: x of shape "
-            f"{x.shape}, y of shape {y.shape}"
-        )
-    check_not_empty(len(x), part, "Give it examples, or leave it out.")
-    for key, values in (("x", x), ("y", y)):
-        kinds = (np.integer, np.floating, np.bool_)
-        if not any(np.issubdtype(values.dtype, kind) for kind in kinds):
-            hint = "Names of classes become labels with "
-            hint += "`class_names, y = np.unique(y, return_inverse=True)`."
-            raise ValueError(
-                f"Invalid {key} of {part}. Expected real numbers. Received: dtype "
-                f"{values.dtype}" + (f"\n{hint}" if key == "y" else "")
-            )
-        check_finite(_as_float32(values), f"{key} of {part}")
-    return x, y
-
-
-def _as_float32(values) -> np.ndarray:
-    """Floats in the type in which they are stored, where large ones are infinite."""
-    if not np.issubdtype(values.dtype, np.floating):
-        return values
-    with np.errstate(over="ignore"):
-        return values.astype("float32", copy=False)
 
 
 def _check_class_names(class_names, task: str) -> None:
@@ -221,23 +166,18 @@ def _check_class_names(class_names, task: str) -> None:
         )
 
 
-def _cut(pair, part: str, fraction: float):
-    """Cuts the last part off a split; returns what remains, and that part."""
-    x, y = pair
-    size = round(len(x) * fraction)
-    reason = f"It is cut from {len(x)} examples with {part}={fraction}."
-    check_not_empty(size, part, reason)
-    check_not_empty(len(x) - size, "train", reason)
-    return (x[:-size], y[:-size]), (x[-size:], y[-size:])
-
-
 def _check_alike(train, x, part: str) -> None:
     """Raises if examples of a split have another shape, or other units, than train."""
-    is_uint8 = [array.dtype == np.uint8 for array in (train, x)]
-    if train.shape[1:] != x.shape[1:] or is_uint8[0] != is_uint8[1]:
+    units = [
+        array.dtype
+        if array.dtype == np.uint8 or is_image(array.dtype, array.ndim - 1)
+        else None
+        for array in (train, x)
+    ]
+    if train.shape[1:] != x.shape[1:] or units[0] != units[1]:
         raise ValueError(
-            "Splits differ. Expected one shape of an example, and uint8 in all splits "
-            f"or in none. Received: {train.shape[1:]}, {train.dtype} in train; "
+            "Splits differ. Expected one shape of an example, and one type of images "
+            f"in all splits. Received: {train.shape[1:]}, {train.dtype} in train; "
             f"{x.shape[1:]}, {x.dtype} in {part}"
         )
 
@@ -260,6 +200,7 @@ def _are_indicators(y) -> bool:
 def _inputs(x, part: str, vocabulary) -> tuple[np.ndarray, float | None]:
     """Returns the inputs as they are stored, and their scale."""
     if vocabulary is not None:
+        _check_vocabulary(vocabulary)
         if x.ndim != 2 or not np.issubdtype(x.dtype, np.integer):
             raise ValueError(
                 f"Invalid x of {part}. Expected token ids, integers of shape "
@@ -268,8 +209,10 @@ def _inputs(x, part: str, vocabulary) -> tuple[np.ndarray, float | None]:
             )
         _check_tokens(x, f"x of {part}", vocabulary)
         return x.astype("int32"), None
-    if x.dtype == np.uint8 and x.ndim in (3, 4):
+    if is_image(x.dtype, x.ndim - 1):
         return (x[..., None] if x.ndim == 3 else x), image_scale(x.dtype)
+    if part == "train":
+        say_unscaled(x, "inputs")
     return x.astype("float32", copy=False), None
 
 
@@ -329,6 +272,16 @@ def _next_tokens(x, y, part: str, vocabulary) -> np.ndarray:
         )
     _check_tokens(y, f"y of {part}", vocabulary)
     return y.astype("int32")
+
+
+def _check_vocabulary(vocabulary) -> None:
+    listed = isinstance(vocabulary, list | tuple | np.ndarray)
+    if not listed or len(set(vocabulary)) < len(vocabulary):
+        raise invalid_argument(
+            "vocabulary",
+            "a list of distinct tokens, whose index is their id",
+            vocabulary,
+        )
 
 
 def _check_tokens(ids, where: str, vocabulary) -> None:

@@ -19,13 +19,19 @@ from .arrays import (
     check_labels,
     check_not_empty,
     image_scale,
+    say_unscaled,
 )
 from .data import Data
 from .features import read_features
 from .order import Order
 from .prepare import prepared_builder
 from .source import Source
-from .text import learn_vocabulary, text_vectorization, windows
+from .text import (
+    learn_vocabulary,
+    naming_bad_texts,
+    text_vectorization,
+    windows,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +57,9 @@ def load(
     What the examples are is read from the features of the dataset. Mapped are: an
     image and a label; a table (a numeric tensor, or a dict of scalars and vectors:
     columns in the order of their names, categories one-hot) and a label or numeric
-    target; a text and a label; and text alone, which makes a language model.
+    target; a text and a label; and text alone, which makes a language model. A vector
+    of booleans in the place of a label is several labels. A tensor of bool, uint8 or
+    uint16 of shape `(height, width)` or `(height, width, channels)` is an image.
 
     The splits are those of the dataset. Where "test" is missing, it is the last fifth
     of train; where "validation" is missing, the last part of train. Neither depends
@@ -91,7 +99,8 @@ def load(
 
     Raises:
         ValueError: If an argument is invalid, the dataset unknown, its features not
-            of a kind that is mapped, a split empty, or a value NaN.
+            of a kind that is mapped, a split empty, a value NaN, or a text without
+            tokens or not in UTF-8.
         RuntimeError: If the dataset is not prepared and cannot be downloaded.
         ImportError: If TensorFlow or TFDS are not installed.
 
@@ -132,7 +141,7 @@ def load(
     if mapping.kind == "text":
         tokens = tokens or "word"
         texts = examples["train"].map(lambda text, label: text).batch(READ_BATCH)
-        vocabulary = learn_vocabulary(texts, tokens, vocabulary_size)
+        vocabulary = learn_vocabulary(texts, tokens, vocabulary_size, name)
         facts["vocabulary"] = vocabulary
         facts["text_vectorization"] = lambda: text_vectorization(
             vocabulary, tokens, sequence_length
@@ -162,9 +171,8 @@ def _language_model(source, facts, batch_size, tokens, vocabulary_size, length) 
     import tensorflow as tf
 
     texts = {part: source.read_text(part) for part in source.parts}
-    vocabulary = learn_vocabulary(
-        tf.data.Dataset.from_tensors([texts["train"]]), tokens, vocabulary_size
-    )
+    train = tf.data.Dataset.from_tensors([texts["train"]])
+    vocabulary = learn_vocabulary(train, tokens, vocabulary_size, source.name)
     encode = text_vectorization(vocabulary, tokens, sequence_length=None)
     arrays = {}
     for part, text in texts.items():
@@ -200,16 +208,18 @@ def _tokenize(examples, layer):
 
 def _hold(source, examples, facts, batch_size, scale) -> Data:
     """Reads all examples into memory, and checks them."""
-    arrays = {
-        part: Arrays(*_to_arrays(ds, source.size(part)), scale)
-        for part, ds in examples.items()
-    }
+    with naming_bad_texts(source.name):
+        arrays = {
+            part: Arrays(*_to_arrays(ds, source.size(part)), scale)
+            for part, ds in examples.items()
+        }
     for part, held in arrays.items():
         where = f"{part} of '{source.name}'"
         check_finite(held.x, f"x of {where}")
         check_finite(held.y, f"y of {where}")
         if source.mapping.task == "classification":
             check_labels(held.y, facts["num_outputs"], where)
+    say_unscaled(arrays["train"].x, f"inputs of '{source.name}'")
     return _in_memory(arrays, batch_size, **facts)
 
 

@@ -2,6 +2,7 @@
 
 from .features import Mapping
 from .splits import Part, choose_splits
+from .text import naming_bad_texts
 
 
 class Source:
@@ -48,7 +49,8 @@ class Source:
         return self._join(split, first, last)
 
     def _join(self, *part) -> str:
-        texts = (text for text, _ in self._read(part).as_numpy_iterator())
+        with naming_bad_texts(self.name):
+            texts = [text for text, _ in self._read(part).as_numpy_iterator()]
         return "\n".join(text.decode() for text in texts)
 
     def _read(self, part: Part):

@@ -1,5 +1,8 @@
 """Texts as token ids."""
 
+import contextlib
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 
@@ -26,21 +29,65 @@ def text_vectorization(
     )
 
 
-def learn_vocabulary(texts, tokens: str, size: int) -> list[str]:
+def learn_vocabulary(texts, tokens: str, size: int, name: str) -> list[str]:
     """Returns the most frequent tokens of texts.
 
+    A token that ends in a NUL character, which Keras cannot tell from the token
+    without it, is left out: it becomes unknown.
+
     Args:
-        texts: `tf.data.Dataset` of batches of texts.
+        texts: `tf.data.Dataset` of batches of texts, in UTF-8.
         tokens: "word" or "character", as in `text_vectorization`.
         size: Largest number of tokens, padding and unknown included.
+        name: Name of the dataset, for messages.
 
     Returns:
         A list of strings: padding, unknown, then tokens from frequent to rare; equal
         counts in reverse alphabetical order.
+
+    Raises:
+        ValueError: If the texts hold no token.
     """
     layer = keras.layers.TextVectorization(**_splitting(tokens), max_tokens=size)
-    layer.adapt(texts)
-    return [str(token) for token in layer.get_vocabulary()]
+    with naming_bad_texts(name):
+        layer.adapt(texts)
+    # Keras reads the tokens through NumPy, which drops NUL characters at their end.
+    learnt = map(str, layer.get_vocabulary()[2:])
+    vocabulary = list(dict.fromkeys(token for token in learnt if token))
+    if not vocabulary:
+        raise ValueError(
+            f"The texts of the train split of dataset '{name}' hold no {tokens}s. "
+            "Expected texts to learn a vocabulary of. Received: empty texts, or white "
+            "space and punctuation only.\n"
+            "Is the right feature read as text? `tokens='character'` also counts white "
+            "space and punctuation."
+        )
+    return [PADDING, UNKNOWN, *vocabulary]
+
+
+@contextlib.contextmanager
+def naming_bad_texts(name: str) -> Iterator[None]:
+    """Names the dataset and the cure where `as_utf8` meets other texts."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        if "UnicodeTranscode" not in str(error):
+            raise
+        raise ValueError(
+            f"A text of dataset '{name}' is not in UTF-8. Expected UTF-8, of which "
+            "tokens are made. Received: bytes of another encoding, such as Latin-1.\n"
+            "Prepare the dataset with decoded texts: `data.decode('latin-1')` in its "
+            "builder."
+        ) from None
+
+
+def as_utf8(text):
+    """Returns a string tensor as it is; running it raises if it is not in UTF-8."""
+    import tensorflow as tf
+
+    return tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="strict")
 
 
 def windows(ids: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:

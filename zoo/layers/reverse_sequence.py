@@ -30,10 +30,15 @@ class ReverseSequence(keras.layers.Layer):
     def call(self, inputs, mask=None):
         if mask is None:
             return keras.ops.flip(inputs, axis=1)
-        steps = keras.ops.arange(keras.ops.shape(mask)[1], dtype="int32")
+        batch, time, size = keras.ops.shape(inputs)
+        steps = keras.ops.arange(time, dtype="int32")
         mirrored = sequence_lengths(mask) - 1 - steps
         order = keras.ops.where(mirrored >= 0, mirrored, steps)
-        return keras.ops.take_along_axis(inputs, order[:, :, None], axis=1)
+        # Rows of all sequences at once: PyTorch exports no `take_along_axis` to ONNX.
+        first = time * keras.ops.arange(batch, dtype="int32")
+        rows = keras.ops.reshape(order + first[:, None], (-1,))
+        flat = keras.ops.reshape(inputs, (-1, size))
+        return keras.ops.reshape(keras.ops.take(flat, rows, axis=0), (-1, time, size))
 
     def compute_mask(self, inputs, previous_mask=None):
         return None

@@ -51,8 +51,10 @@ class SequencePooling(keras.layers.Layer):
         counts = steps < lengths
         if self.mode == "mean":
             return _sum_where(counts, inputs) / keras.ops.cast(lengths, inputs.dtype)
-        lowest = keras.ops.full_like(inputs, float("-inf"))
-        return keras.ops.max(keras.ops.where(counts[:, :, None], inputs, lowest), 1)
+        # The first step counts in every sequence, so that it changes no maximum. With
+        # -inf, exported to ONNX as 0 * -inf, all would be NaN.
+        first = inputs[:, :1]
+        return keras.ops.max(keras.ops.where(counts[:, :, None], inputs, first), axis=1)
 
     def compute_mask(self, inputs, previous_mask=None):
         return None

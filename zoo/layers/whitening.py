@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from ..arguments import check_choice, check_not_negative, invalid_argument
+from ..real_array import real_array
 
 
 @keras.saving.register_keras_serializable(package="kerascope")
@@ -149,7 +150,7 @@ def _tables(data) -> Iterator[np.ndarray]:
         raise invalid_argument("data", expected, data)
     for batch in [data] if is_array else data:
         x = batch[0] if isinstance(batch, tuple | list) else batch
-        rows = ops.convert_to_numpy(x) if ops.is_tensor(x) else np.asarray(x)
+        rows = real_array(x, "data")
         _check_table(rows.shape)
         rows = rows.astype("float64")
         if not np.isfinite(rows).all():

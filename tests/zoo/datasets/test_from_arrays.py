@@ -55,6 +55,41 @@ def test_images_are_scaled_and_get_a_channel():
     assert (x.dtype, x.min(), x.max()) == (np.float32, 0.0, 1.0)
 
 
+@pytest.mark.parametrize(("dtype", "scale"), [("uint8", 255), ("uint16", 65535)])
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 3)])
+def test_images_of_every_type_lie_in_zero_to_one(dtype, scale, shape):
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, scale + 1, (20, *shape)).astype(dtype)
+    data = from_arrays((images, np.arange(20) % 2), validation=0)
+    assert data.input_shape == (*shape, 1)[:3]
+    x = data.train.arrays.batch(slice(None))[0]
+    assert x.dtype == np.float32
+    np.testing.assert_allclose(x.reshape(images.shape), images / scale, rtol=1e-6)
+
+
+def test_images_of_booleans_are_zeros_and_ones():
+    images = np.random.default_rng(0).random((20, 8, 8)) > 0.5
+    data = from_arrays((images, np.arange(20) % 2), validation=0)
+    x = data.train.arrays.batch(slice(None))[0]
+    assert (data.input_shape, x.dtype) == ((8, 8, 1), np.float32)
+    np.testing.assert_array_equal(x[..., 0], images)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape"), [("int64", (8, 8)), ("float32", (8, 8, 1))]
+)
+def test_images_that_are_not_scaled_are_said(dtype, shape, caplog):
+    images = np.random.default_rng(0).integers(0, 256, (20, *shape))
+    with caplog.at_level(logging.WARNING):
+        data = from_arrays((images.astype(dtype), np.arange(20) % 2), validation=0)
+    assert data.input_shape == shape
+    assert "go up to 255 and are taken as they are" in caplog.text
+    caplog.clear()
+    from_arrays((images / 255.0, np.arange(20) % 2))
+    from_arrays((images / 128.0 - 1, np.arange(20) % 2))
+    assert not caplog.text
+
+
 def test_float_targets_are_a_regression():
     x, _ = table()
     data = from_arrays((x, x.sum(axis=1)))
@@ -243,6 +278,20 @@ NAN = np.where(np.arange(400).reshape(100, 4) == 22, np.nan, X)
         (
             {"test": (X[:, :3], Y)},
             r"differ.*\(4,\), float64 in train; \(3,\), float64 in",
+        ),
+        (
+            {
+                "train": (np.ones((9, 4, 4), "uint16"), Y[:9]),
+                "test": (np.ones((9, 4, 4), "uint8"), Y[:9]),
+            },
+            r"differ.*one type of images.*uint16 in train; .*uint8 in test",
+        ),
+        ({"train": (np.ma.masked_less(X, 0), Y)}, "x of train.*masked array"),
+        ({"train": (X, np.ma.masked_less(Y, 1))}, "y of train.*masked.*first in row 0"),
+        ({"test": (np.ma.masked_less(X, 0), Y)}, "x of test.*masked array"),
+        (
+            {"train": (np.ones((9, 2), int), Y[:9]), "vocabulary": ["", "a", "a"]},
+            "`vocabulary`. Expected a list of distinct tokens",
         ),
         (
             {"test": (X.astype("uint8"), Y)},

@@ -210,6 +210,66 @@ class TestTables:
         assert arrays(data.train)[1].shape == (7, 3)
 
 
+class TestLabels:
+    """A vector of booleans is several labels, whatever the inputs are."""
+
+    INPUTS = {
+        "vector": (tfds.features.Tensor(shape=(2,), dtype=np.float32), [0.5, 1.0]),
+        "image": (tfds.features.Image(shape=(2, 2, 1)), np.ones((2, 2, 1), "uint8")),
+        "text": (tfds.features.Text(), "a b"),
+    }
+
+    @pytest.mark.parametrize("kind", INPUTS)
+    @pytest.mark.parametrize("memory_limit", [2**30, 0])
+    def test_several_labels(self, make_builder, kind, memory_limit):
+        feature, x = self.INPUTS[kind]
+        labels = np.arange(60).reshape(20, 3) % 2 == 0
+        folder = make_builder(
+            {"x": feature, "y": tfds.features.Tensor(shape=(3,), dtype=np.bool_)},
+            {"train": [{"x": x, "y": y} for y in labels]},
+            ("x", "y"),
+        )
+        data = load("made_up", data_dir=folder, memory_limit=memory_limit)
+        assert (data.task, data.num_outputs) == ("multi_label", 3)
+        assert data.class_names == ["0", "1", "2"]
+        y = arrays(data.test)[1]
+        assert y.dtype == np.int32
+        np.testing.assert_array_equal(y, labels[-4:])
+
+    def test_a_vector_of_one_boolean_is_one_label(self, make_builder):
+        folder = make_builder(
+            {"x": np.float32, "y": tfds.features.Tensor(shape=(1,), dtype=np.bool_)},
+            {"train": [{"x": i, "y": [i % 2 == 0]} for i in range(20)]},
+            ("x", "y"),
+        )
+        data = load("made_up", data_dir=folder)
+        assert (data.task, data.class_names) == ("classification", ["False", "True"])
+        np.testing.assert_array_equal(arrays(data.test)[1], [1, 0, 1, 0])
+
+
+class TestTensorsOfPixels:
+    """What `from_arrays` takes for an image, `load` does."""
+
+    @pytest.mark.parametrize("dtype", ["uint8", "uint16", "bool", "int64", "float32"])
+    @pytest.mark.parametrize("shape", [(4, 4), (4, 4, 3)])
+    @pytest.mark.parametrize("memory_limit", [2**30, 0])
+    def test_they_are_scaled_as_in_from_arrays(
+        self, make_builder, dtype, shape, memory_limit
+    ):
+        generator = np.random.default_rng(0)
+        x = generator.integers(0, 256, (20, *shape)).astype(dtype)
+        features = {
+            "x": tfds.features.Tensor(shape=shape, dtype=np.dtype(dtype).type),
+            "y": tfds.features.ClassLabel(num_classes=2),
+        }
+        rows = [{"x": image, "y": i % 2} for i, image in enumerate(x)]
+        folder = make_builder(features, {"train": rows}, ("x", "y"))
+        loaded = load("made_up", data_dir=folder, memory_limit=memory_limit)
+        passed = datasets.from_arrays((x, np.arange(20) % 2), test=0.2)
+        assert loaded.input_shape == passed.input_shape
+        np.testing.assert_allclose(arrays(loaded.test)[0], passed.test[0][0], rtol=1e-6)
+
+
 class TestTexts:
     FEATURES = {
         "text": tfds.features.Text(),
@@ -262,6 +322,66 @@ class TestTexts:
     def test_token_ids_are_not_normalized(self, folder):
         with pytest.raises(ValueError, match="token ids, which cannot be normalized"):
             load("made_up", data_dir=folder).normalization()
+
+
+class TestStrangeTexts:
+    """Bytes that are no text in UTF-8, and texts of which no token can be made."""
+
+    def folder(self, make_builder, *texts):
+        features = {
+            "text": tfds.features.Text(),
+            "label": tfds.features.ClassLabel(num_classes=2),
+        }
+        rows = [{"text": t, "label": i % 2} for i, t in enumerate(texts)]
+        return make_builder(features, {"train": rows * 10}, ("text", "label"))
+
+    @pytest.mark.parametrize("tokens", ["word", "character"])
+    @pytest.mark.parametrize("text", ["caf\xe9".encode("latin-1"), b"\xff\xfea\x00"])
+    def test_other_encodings(self, make_builder, tokens, text):
+        folder = self.folder(make_builder, "a", text)
+        with pytest.raises(
+            ValueError, match=r"'made_up' is not in UTF-8.*\n.*data.decode"
+        ):
+            load("made_up", data_dir=folder, tokens=tokens)
+
+    def test_another_encoding_in_the_test_split(self, make_builder):
+        features = {"text": tfds.features.Text()}
+        splits = {"train": [{"text": "ab" * 99}], "test": [{"text": b"\xe9" * 99}]}
+        folder = make_builder(features, splits)
+        with pytest.raises(ValueError, match="'made_up' is not in UTF-8"):
+            load("made_up", data_dir=folder, sequence_length=4)
+
+    @pytest.mark.parametrize(
+        ("text", "tokens"),
+        [("", "word"), (" \t\n", "word"), ("?!...", "word"), ("", "character")],
+    )
+    def test_no_tokens(self, make_builder, text, tokens):
+        folder = self.folder(make_builder, text, text)
+        with pytest.raises(ValueError, match=f"'made_up' hold no {tokens}s"):
+            load("made_up", data_dir=folder, tokens=tokens)
+
+    @pytest.mark.parametrize("tokens", ["word", "character"])
+    def test_tokens_with_nul_are_unknown(self, make_builder, tokens):
+        text = "a\0 b" if tokens == "word" else "a\0b"
+        folder = self.folder(make_builder, text, "a b")
+        data = load(
+            "made_up", data_dir=folder, tokens=tokens, sequence_length=3, validation=0
+        )
+        assert len(set(data.vocabulary)) == len(data.vocabulary)
+        row = [data.vocabulary[i] for i in arrays(data.test)[0][0]]
+        right = {"word": ["[UNK]", "b", ""], "character": ["a", "[UNK]", "b"]}
+        assert row == right[tokens]
+
+    def test_a_byte_order_mark_mixed_new_lines_and_emoji_are_characters(
+        self, make_builder
+    ):
+        text = "\ufeffa\r\nb\n\U0001f600"
+        folder = self.folder(make_builder, text, text)
+        data = load(
+            "made_up", data_dir=folder, tokens="character", sequence_length=len(text)
+        )
+        x = arrays(data.test)[0][0]
+        assert "".join(data.vocabulary[i] for i in x) == text
 
 
 class TestLanguageModels:
@@ -345,6 +465,12 @@ class TestUnmappedFeatures:
                 {"x": "a", "y": 1.0},
                 ("x", "y"),
                 "text with a numeric target",
+            ),
+            (
+                {"x": np.complex64, "y": np.float32},
+                {"x": 1j, "y": 0.0},
+                ("x", "y"),
+                "its input 'x' is ",
             ),
             (
                 {"x": np.float32, "y": tfds.features.Text()},

@@ -80,3 +80,11 @@ def test_it_is_saved_with_its_settings():
 def test_bad_mode():
     with pytest.raises(ValueError, match="`mode`. Expected one of 'last', 'mean', 'ma"):
         SequencePooling("sum")
+
+
+def test_the_maximum_of_steps_that_are_all_infinite():
+    x = np.full((1, 3, 1), -np.inf, "float32")
+    x[0, 2] = 1.0  # padding
+    mask = np.array([[True, True, False]])
+    pooled = keras.ops.convert_to_numpy(SequencePooling("max")(x, mask=mask))
+    assert pooled.tolist() == [[-np.inf]]

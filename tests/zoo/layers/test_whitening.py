@@ -196,3 +196,9 @@ def test_another_width_than_before():
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         Whitening(**arguments)
+
+
+def test_masked_entries_are_no_data():
+    masked = np.ma.masked_less(np.arange(12.0).reshape(6, 2), 1)
+    with pytest.raises(ValueError, match="masked entries first in row 0"):
+        Whitening().adapt(masked)

@@ -1,0 +1,107 @@
+"""The values of a column of a pandas table."""
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+NO_NUMBERS = {  # what `infer_dtype` calls it: the fix
+    "datetime": "Make a number of it, such as the days since a first date.",
+    "timedelta": "Make a number of it: `.dt.total_seconds()`.",
+    "period": "Make a number of it, such as `.dt.year`.",
+    "interval": "Make numbers of its ends, or a category: `.astype(str)`.",
+    "complex": "Make columns of its real and imaginary parts.",
+    "bytes": "Decode it to strings, which are categories: `.str.decode('utf-8')`.",
+}
+NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "boolean")
+
+
+def category_codes(
+    column: pd.Series, categories: list, place: str, known: str = "values of train"
+) -> np.ndarray:
+    """Returns the index in `categories` of every value, or raises if it is none.
+
+    Args:
+        column: A `pandas.Series` without missing values.
+        categories: The values that may occur.
+        place: Where the column stands, for messages.
+        known: What the categories are, for messages.
+    """
+    check_complete(column, place)
+    values = column.astype(object)
+    codes = pd.Index(categories, dtype=object).get_indexer(values)
+    if (codes < 0).any():
+        row = int(np.argmax(codes < 0))
+        raise ValueError(
+            f"Invalid {place}. Expected one of the {len(categories)} {known}. "
+            f"Received: {values.iloc[row]!r} in row {row}\nDrop such rows, or list all "
+            "values that may occur: `.astype(pd.CategoricalDtype(values))` in train, "
+            "or `class_names` of labels."
+        )
+    return codes
+
+
+def is_categorical(column: pd.Series) -> bool:
+    """Whether values are names: strings or a categorical type."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return True
+    return types.infer_dtype(column, skipna=True) in ("string", "empty") and not (
+        types.is_numeric_dtype(column.dtype)
+    )
+
+
+def is_boolean(column: pd.Series) -> bool:
+    """Whether values are booleans, nullable or not."""
+    return types.infer_dtype(column, skipna=True) == "boolean"
+
+
+def distinct_values(column: pd.Series) -> list:
+    """Returns the categories of a column: those of its type, else sorted values."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.categories.tolist()
+    return sorted(column.dropna().unique())
+
+
+def numeric_values(column: pd.Series, place: str) -> np.ndarray:
+    """Returns the values of a column of numbers or booleans in a type of NumPy.
+
+    Args:
+        column: A `pandas.Series`.
+        place: Where the column stands, for messages.
+
+    Raises:
+        ValueError: If a value is missing or no real number.
+    """
+    check_complete(column, place)
+    dtype = column.dtype
+    kind = types.infer_dtype(column)
+    if types.is_object_dtype(dtype) and kind in NUMBERS:
+        return column.to_numpy("bool" if kind == "boolean" else "float64")
+    if types.is_bool_dtype(dtype):
+        return column.to_numpy("bool")
+    if types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype):
+        if isinstance(dtype, np.dtype):
+            return column.to_numpy()
+        return column.to_numpy("int64" if types.is_integer_dtype(dtype) else "float64")
+    fixes = [fix for name, fix in NO_NUMBERS.items() if kind.startswith(name)]
+    fixes += [NO_NUMBERS["datetime"]] if kind == "date" else []
+    fixes += ["Convert it with `.astype`, or drop it."]
+    expected = "numbers or booleans"
+    if not is_categorical(
+        column
+    ):  # which a column that is not asked for numbers may be
+        expected = "numbers, booleans, strings or categories"
+    raise ValueError(
+        f"Invalid {place}. Expected {expected}. Received: {kind} values of dtype "
+        f"{dtype}\n{fixes[0]}"
+    )
+
+
+def check_complete(column: pd.Series, place: str) -> None:
+    missing = column.isna().to_numpy()
+    if missing.any():
+        raise ValueError(
+            f"Invalid {place}. Expected a value in every row. Received: "
+            f"{int(missing.sum())} missing of {len(column)}, first in row "
+            f"{int(np.argmax(missing))}\nDrop such rows with `dropna`, or fill them "
+            "in with `fillna`, before training."
+        )

@@ -1,0 +1,218 @@
+"""Tables of pandas as arrays of numbers."""
+
+import numpy as np
+import pandas as pd
+
+from .columns import (
+    category_codes,
+    check_complete,
+    distinct_values,
+    is_boolean,
+    is_categorical,
+    numeric_values,
+)
+
+MAX_CATEGORIES = 1000  # of a column: as many columns would become of it
+
+
+class FrameEncoder:
+    """Makes float32 columns of a `DataFrame`, as it learnt from the one of train.
+
+    - Numbers and booleans, nullable or not, are columns as they are; booleans are 0
+      and 1.
+    - Strings and categories become one column of zeros and ones for each category,
+      named "column=category": of a categorical column those of its type, in their
+      order; of strings those that occur in the frame of train, sorted.
+    - Everything else, such as dates, is refused.
+
+    Columns are found by their names, in whatever order they come; rows count by their
+    position, whatever the index says.
+
+    Args:
+        frame: The `pandas.DataFrame` of train.
+        where: What it is, for messages, such as "x of train".
+
+    Raises:
+        ValueError: If a column cannot be encoded.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from zoo.datasets.frames import FrameEncoder
+    >>> frame = pd.DataFrame({"age": [30, 40], "town": ["York", "Bath"]})
+    >>> encoder = FrameEncoder(frame, "x of train")
+    >>> encoder.names
+    ['age', 'town=Bath', 'town=York']
+    >>> encoder(frame, "x of train").tolist()
+    [[30.0, 0.0, 1.0], [40.0, 1.0, 0.0]]
+    """
+
+    def __init__(self, frame: pd.DataFrame, where: str):
+        names = [_name(column) for column in frame.columns]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(
+                f"Invalid {where}. Expected columns of different names. Received: "
+                f"'{twice}' {names.count(twice)} times"
+            )
+        self._categories = {}
+        for name, (_, column) in zip(names, frame.items(), strict=True):
+            self._categories[name] = _categories(column, _place(name, where))
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns of the array, in order."""
+        names = []
+        for name, categories in self._categories.items():
+            if categories is None:
+                names.append(name)
+            else:
+                names += [f"{name}={category}" for category in categories]
+        return names
+
+    def __call__(self, frame: pd.DataFrame, where: str) -> np.ndarray:
+        """Returns the float32 array of a frame, of shape `(rows, len(names))`."""
+        columns = self._columns(frame, where)
+        encoded = np.empty((len(frame), len(self.names)), "float32")
+        start = 0
+        for name, categories in self._categories.items():
+            column, place = columns[name], _place(name, where)
+            if categories is None:
+                encoded[:, start] = _numbers(column, place)
+                start += 1
+            else:
+                stop = start + len(categories)
+                codes = category_codes(column, categories, place)
+                encoded[:, start:stop] = codes[:, None] == np.arange(stop - start)
+                start = stop
+        return encoded
+
+    def _columns(self, frame, where: str) -> dict[str, pd.Series]:
+        columns = {_name(label): column for label, column in frame.items()}
+        expected = list(self._categories)
+        if set(columns) != set(expected) or len(columns) != frame.shape[1]:
+            received = list(map(_name, frame.columns))
+            missing = [name for name in expected if name not in columns]
+            other = [name for name in received if name not in self._categories]
+            raise ValueError(
+                f"Invalid {where}. Expected the columns of train, in any order. "
+                f"Received: missing columns {missing}, other columns {other}, of "
+                f"{received}"
+            )
+        return columns
+
+
+class TargetEncoder:
+    """Makes an array of the targets in a `Series` or `DataFrame`, as of train.
+
+    Strings and categories become labels: the index of `class_names` where those are
+    given, else of the categories, as in `FrameEncoder`. Numbers and booleans are what
+    they are. Rows count by their position, and columns by their names.
+
+    Args:
+        targets: The `pandas.Series` or `pandas.DataFrame` of train.
+        class_names: Names of the classes in the order of their labels, or `None`.
+        task: The task that was asked for, or `None`.
+
+    Raises:
+        ValueError: If the targets cannot be encoded.
+    """
+
+    def __init__(self, targets, class_names, task: str | None):
+        self._columns = self._categories = self.names = None
+        if isinstance(targets, pd.DataFrame) and targets.shape[1] != 1:
+            self._columns = list(targets.columns)
+            self.names = [_name(column) for column in self._columns]
+            return
+        column = _only_column(targets)
+        if is_categorical(column):
+            if task not in (None, "classification"):
+                raise ValueError(
+                    f"Invalid y of train. Expected numbers for task {task!r}. "
+                    f"Received: names of classes, such as {column.iloc[0]!r}"
+                )
+            check_complete(column, "y of train")
+            categories = distinct_values(column)
+            # A bad `class_names` is refused later, where all of them are.
+            named = isinstance(class_names, list | tuple | np.ndarray)
+            self._categories = list(class_names) if named else categories
+            self._known = "names in `class_names`" if named else "values of train"
+            self.names = list(map(str, self._categories))
+        elif task in (None, "classification") and is_boolean(column):
+            self.names = ["False", "True"]
+
+    def __call__(self, targets, where: str) -> np.ndarray:
+        """Returns the array of the targets of a split.
+
+        Args:
+            targets: `pandas.Series` or `pandas.DataFrame` of the same columns; labels
+                by name may come as an array, too.
+            where: What they are, for messages, such as "y of test".
+        """
+        if self._columns is not None:
+            return _matrix(targets, self._columns, where)
+        if not isinstance(targets, pd.Series | pd.DataFrame):
+            targets = pd.Series(np.asarray(targets).ravel())
+        column = _only_column(targets)
+        if self._categories is not None:
+            return category_codes(column, self._categories, where, self._known)
+        return numeric_values(column, where)
+
+
+def _only_column(targets) -> pd.Series:
+    return targets.iloc[:, 0] if isinstance(targets, pd.DataFrame) else targets
+
+
+def _matrix(targets, columns: list, where: str) -> np.ndarray:
+    is_frame = isinstance(targets, pd.DataFrame)
+    received = list(targets.columns) if is_frame else type(targets).__name__
+    if not is_frame or sorted(map(_name, received)) != sorted(map(_name, columns)):
+        raise ValueError(
+            f"Invalid {where}. Expected a DataFrame of the columns of train, "
+            f"{list(map(_name, columns))}. Received: {received}"
+        )
+    return np.stack(
+        [
+            numeric_values(targets[column], _place(_name(column), where))
+            for column in columns
+        ],
+        axis=1,
+    )
+
+
+def _categories(column: pd.Series, place: str) -> list | None:
+    """The categories of a column, or `None` if it holds numbers."""
+    check_complete(column, place)
+    if not is_categorical(column):
+        return None
+    categories = distinct_values(column)
+    if len(categories) > MAX_CATEGORIES:
+        raise ValueError(
+            f"Invalid {place}. Expected at most {MAX_CATEGORIES} categories. Received: "
+            f"{len(categories)} different values in {len(column)} rows\nDrop the "
+            "column if it identifies rows, or make numbers of it."
+        )
+    return categories
+
+
+def _numbers(column: pd.Series, place: str) -> np.ndarray:
+    """The float32 values of a column of numbers or booleans."""
+    values = numeric_values(column, place)
+    with np.errstate(over="ignore"):
+        values = values.astype("float32")
+    if not np.isfinite(values).all():
+        row = int(np.argmin(np.isfinite(values)))
+        raise ValueError(
+            f"Invalid {place}. Expected finite numbers in the range of float32. "
+            f"Received: {column.iloc[row]!r} in row {row}"
+        )
+    return values
+
+
+def _name(label) -> str:
+    """The name of a column; the levels of several are joined by a slash."""
+    return "/".join(map(str, label)) if isinstance(label, tuple) else str(label)
+
+
+def _place(name: str, where: str) -> str:
+    return f"column '{name}' in {where}"
