@@ -23,6 +23,7 @@ from zoo.files import replacing
 
 from .checkpoints import Checkpoints
 from .execution import Execution, TrialEnd, median_rule, objective_value
+from .exploration import explore
 from .folds import make_folds
 from .garbage_collection import GarbageCollection
 from .hooks import HOOKS, Hooks
@@ -233,6 +234,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         self._verbose = self.oracle.verbose = verbose
         with self._project.locked(), contextlib.ExitStack() as stack:
             self._project.remove_partial_files()
+            self._checkpoints.look()
             self.oracle.reload()
             self._check_fit_settings(fit_kwargs)
             self._cut = self._make_folds(fit_args, fit_kwargs)
@@ -332,6 +334,10 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             )
         return model
 
+    def _populate_initial_space(self) -> None:
+        if self.hypermodel is not None:
+            explore(self.hypermodel, self.oracle)
+
     def _make_oracle(self, **settings) -> SearchOracle:
         return SearchOracle(trials_per_round=settings["max_trials"], **settings)
 
@@ -387,7 +393,8 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
     def _callbacks(self, original: list, trial: SearchTrial, index: int) -> list:
         callbacks = self._deepcopy_callbacks(original)
         if any(type(each).__name__ == "TensorBoard" for each in callbacks):
-            self._configure_tensorboard_dir(callbacks, trial, index)
+            with trial.hyperparameters.values.unrecorded_reads():
+                self._configure_tensorboard_dir(callbacks, trial, index)
         overridden = [
             hook
             for hook in HOOKS
@@ -430,6 +437,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         began = time.monotonic()
         try:
             results = self.run_trial(trial, *fit_args, **fit_kwargs)
+            self.oracle.check_given(trial)
             self._complete(trial, results)
         except errors.FatalError:
             raise
