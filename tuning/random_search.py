@@ -24,7 +24,7 @@ from zoo.files import replacing
 from .checkpoints import Checkpoints
 from .execution import Execution, TrialEnd, median_rule, objective_value
 from .exploration import explore
-from .folds import make_folds
+from .folds import Folds
 from .garbage_collection import GarbageCollection
 from .hooks import HOOKS, Hooks
 from .initial_trials import check_initial_trials
@@ -237,7 +237,9 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             self._checkpoints.look()
             self.oracle.reload()
             self._check_fit_settings(fit_kwargs)
-            self._cut = self._make_folds(fit_args, fit_kwargs)
+            self._folds = None
+            if self.folds is not None:
+                self._folds = Folds(self.folds, self.oracle.seed, fit_args, fit_kwargs)
             self._used = sum(trial.seconds for trial in self._finished())
             self._began = time.monotonic()
             self.oracle.is_out_of_time = self._is_out_of_time
@@ -375,20 +377,11 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         else:
             self._project.check_same({"fit": contents["fit"]}, {"fit": here})
 
-    def _make_folds(self, fit_args: tuple, fit_kwargs: dict) -> list | None:
-        if self.folds is None:
-            return None
-        named = {name: fit_kwargs.get(name) for name in ("x", "y", "validation_data")}
-        named.update(zip(("x", "y"), fit_args, strict=False))
-        return make_folds(self.folds, self.oracle.seed, **named)
-
     def _fit_arguments(self, index: int, args: tuple, kwargs: dict) -> tuple:
         """The arguments of `fit` of an execution: those given, or those of a fold."""
-        if self._cut is None:
+        if self._folds is None:
             return args, kwargs
-        train, validation = self._cut[index]
-        kept = {name: value for name, value in kwargs.items() if name not in ("x", "y")}
-        return train, {**kept, "validation_data": validation}
+        return self._folds.arguments(index, kwargs)
 
     def _callbacks(self, original: list, trial: SearchTrial, index: int) -> list:
         callbacks = self._deepcopy_callbacks(original)
