@@ -22,12 +22,13 @@ from zoo.arguments import (
 from zoo.files import replacing
 
 from .checkpoints import Checkpoints
-from .execution import Execution, TrialEnd, median_rule, objective_value
+from .execution import Execution, TrialEnd, objective_value
 from .exploration import explore
 from .folds import Folds
 from .garbage_collection import GarbageCollection
 from .hooks import HOOKS, Hooks
 from .initial_trials import check_initial_trials
+from .median_rule import MedianRule
 from .probability import key_of
 from .project import Project
 from .results import SearchResults
@@ -81,7 +82,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             data in turn, and trained on the rest. Classes are spread evenly.
             Defaults to `None`.
         prune: Whether to end a trial whose best value is worse than the median of the
-            completed ones at the same epoch (see `median_rule`). Defaults to `False`.
+            completed ones at the same epoch (see `tuning.median_rule`). Defaults to `False`.
         time_budget: Seconds after which the search ends, of all calls of `search`
             together. A trial that is cut off is repeated by a search with a greater
             budget. Defaults to `None`.
@@ -240,6 +241,9 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             self._folds = None
             if self.folds is not None:
                 self._folds = Folds(self.folds, self.oracle.seed, fit_args, fit_kwargs)
+            self._rules = {}
+            for trial in self._completed():
+                self._learn_curves(trial)
             self._used = sum(trial.seconds for trial in self._finished())
             self._began = time.monotonic()
             self.oracle.is_out_of_time = self._is_out_of_time
@@ -265,7 +269,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             )
             execution = Execution(
                 self.oracle.objective,
-                self._is_hopeless(index) if self.prune else None,
+                self._rule(index).reason if self.prune else None,
                 self._is_out_of_time,
                 must_be_logged=self._must_be_logged(fit_kwargs),
             )
@@ -300,6 +304,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             self.oracle.release(trial)
             return
         try:
+            self._learn_curves(trial)
             self.oracle.end_trial(trial)
         finally:
             best = self.oracle.get_best_trials(self.checkpoints)
@@ -400,14 +405,15 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         is_every_epoch = fit_kwargs.get("validation_freq", 1) == 1
         return is_every_epoch and _returns_history(self.hypermodel)
 
-    def _is_hopeless(self, index: int) -> Callable:
-        objective = self.oracle.objective
-        peers = [
-            trial.executions[index]["history"].get(objective.name, [])
-            for trial in self.oracle.trials.values()
-            if trial.status == COMPLETED
-        ]
-        return lambda epoch, best: median_rule(peers, epoch, best, objective)
+    def _learn_curves(self, trial: SearchTrial) -> None:
+        """Adds the curves of a completed trial to those that prune others."""
+        name = self.oracle.objective.name
+        if self.prune and trial.status == COMPLETED:
+            for index, execution in enumerate(trial.executions):
+                self._rule(index).add(execution["history"].get(name, []))
+
+    def _rule(self, index: int) -> MedianRule:
+        return self._rules.setdefault(index, MedianRule(self.oracle.objective))
 
     def _is_out_of_time(self) -> bool:
         if self.time_budget is None:
