@@ -4,7 +4,7 @@
     python benchmarks/search.py synthetic       # coarse to fine against random
     python benchmarks/search.py fashion_mnist   # the same, of real networks
     python benchmarks/search.py scale           # a log scale against a linear one
-    python benchmarks/search.py overhead        # seconds of an empty trial
+    python benchmarks/search.py overhead        # seconds of an empty trial, 5 minutes
 
 Every entry of `results/search.json` has a row for each seed, written as soon as it is
 there; what stands in it is not run again. Searches that are compared have the same
@@ -31,6 +31,8 @@ from zoo import datasets, mlp
 
 NAMES = "abcde"
 ROUNDS, PER_ROUND = 3, 20
+FEW_TRIALS = 100
+OVERHEADS = {"overhead": (FEW_TRIALS, 3), "overhead_5000": (5_000, 1)}
 
 
 def low_dimension(x: dict) -> float:
@@ -194,47 +196,56 @@ def run(search, data, epochs: int) -> None:
     )
 
 
-def overhead(trials: int = 100) -> dict:
-    """Seconds of a trial whose objective is empty, in several tools."""
+def overhead(trials: int, repeats: int) -> dict:
+    """Seconds of a trial whose objective is empty, in several tools by turns.
 
-    def ours(folder):
-        search = _empty(RandomSearch, folder, trials)
-        search.search(verbose=0)
-
-    def stock(folder):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            _empty(keras_tuner.RandomSearch, folder, trials).search(verbose=0)
-
-    def optuna_study(folder):
-        import optuna
-
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        study = optuna.create_study(
-            storage=f"sqlite:///{folder}/study.db",
-            sampler=optuna.samplers.RandomSampler(0),
-        )
-        study.optimize(
-            lambda trial: sum(trial.suggest_float(name, 0, 1) for name in NAMES),
-            n_trials=trials,
-        )
-
-    seconds = {}
-    tools = {"kerascope": ours, "keras_tuner": stock, "optuna, SQLite": optuna_study}
-    for name, run in tools.items():
-        times = []
-        try:
-            for _ in range(3):
-                with tempfile.TemporaryDirectory() as folder:
-                    start = time.perf_counter()
-                    run(folder)
-                    times.append((time.perf_counter() - start) / trials)
-        except ImportError:
-            print(f"{name} is not installed")
-            continue
-        seconds[name] = times
-        print(f"{name}: {1000 * statistics.median(times):.1f} ms a trial")
+    Args:
+        trials: Integer >= 1, trials of a search.
+        repeats: Integer >= 1, searches of each tool.
+    """
+    tools = {"kerascope": _search, "keras_tuner": _stock_search}
+    if trials <= FEW_TRIALS:  # else SQLite alone would take minutes
+        tools["optuna, SQLite"] = _optuna_study
+    seconds = {name: [] for name in tools}
+    for _ in range(repeats):
+        for name, run_trials in tools.items():
+            with tempfile.TemporaryDirectory() as folder:
+                start = time.perf_counter()
+                try:
+                    run_trials(folder, trials)
+                except ImportError:
+                    print(f"{name} is not installed")
+                    seconds.pop(name, None)
+                    continue
+                seconds[name].append((time.perf_counter() - start) / trials)
+    for name, times in seconds.items():
+        milliseconds = 1000 * statistics.median(times)
+        print(f"{trials} trials, {name}: {milliseconds:.1f} ms a trial", flush=True)
     return {"trials": trials, "seconds_per_trial": seconds}
+
+
+def _search(folder: str, trials: int) -> None:
+    _empty(RandomSearch, folder, trials).search(verbose=0)
+
+
+def _stock_search(folder: str, trials: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _empty(keras_tuner.RandomSearch, folder, trials).search(verbose=0)
+
+
+def _optuna_study(folder: str, trials: int) -> None:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(
+        storage=f"sqlite:///{folder}/study.db",
+        sampler=optuna.samplers.RandomSampler(0),
+    )
+    study.optimize(
+        lambda trial: sum(trial.suggest_float(name, 0, 1) for name in NAMES),
+        n_trials=trials,
+    )
 
 
 def _empty(cls, folder: str, trials: int):
@@ -275,14 +286,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("what", choices=[*MEASUREMENTS, "overhead"])
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--no-save", action="store_true", help="prints alone")
+    parser.add_argument("--no-save", action="store_true", help="only prints")
     options = parser.parse_args()
     if options.what != "overhead":
         measure(options.what, options.seeds, is_saved=not options.no_save)
         return
-    entry = overhead()
-    if not options.no_save:
-        save("search", options.what, {"machine": machine(), **entry})
+    for key, (trials, repeats) in OVERHEADS.items():
+        entry = overhead(trials, repeats)
+        if not options.no_save:
+            save("search", key, {"machine": machine(), **entry})
 
 
 if __name__ == "__main__":

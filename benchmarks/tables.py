@@ -165,15 +165,17 @@ def search_table() -> str:
 
 
 def trial_table() -> str:
-    """What a trial costs whose objective is empty."""
-    seconds = load("search")["overhead"]["seconds_per_trial"]
-    return markdown(
-        ["search", "milliseconds a trial"],
-        [
-            (name, f"{1000 * statistics.median(times):.1f}")
-            for name, times in seconds.items()
-        ],
-    )
+    """What a trial costs whose objective is empty, by the size of the search."""
+    results = load("search")
+    entries = [results[key] for key in ("overhead", "overhead_5000") if key in results]
+    columns = ["search", "milliseconds a trial"]
+    columns += [f"in a search of {entry['trials']:,}" for entry in entries[1:]]
+    rows = []
+    for name in entries[0]["seconds_per_trial"]:
+        times = [entry["seconds_per_trial"].get(name) for entry in entries]
+        cells = (f"{1000 * statistics.median(t):.1f}" if t else "-" for t in times)
+        rows.append((name, *cells))
+    return markdown(columns, rows)
 
 
 def markdown(columns: list[str], rows: list[tuple]) -> str:

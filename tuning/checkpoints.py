@@ -1,6 +1,7 @@
 """The weights of the best trials, beside their records."""
 
 import json
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -24,6 +25,16 @@ class Checkpoints:
     def __init__(self, folder: Path, number: int):
         self.folder = folder
         self.number = number
+        self._kept: set[str] = set()
+
+    def look(self) -> None:
+        """Looks which weights there are, also those that a killed search has left."""
+        self._kept = {
+            entry.name
+            for entry in os.scandir(self.folder)
+            if entry.name.startswith("trial_")
+            and (self.folder / entry.name / WEIGHTS).exists()
+        }
 
     def save(self, trial: SearchTrial, model: keras.Model) -> None:
         """Writes the weights of a model, and what it takes to build it."""
@@ -31,6 +42,7 @@ class Checkpoints:
         folder.mkdir(exist_ok=True)
         with replacing(folder / BUILD_CONFIG) as partial:
             partial.write_text(json.dumps(model.get_build_config()))
+        self._kept.add(folder.name)
         with replacing(folder / WEIGHTS) as partial:
             model.save_weights(partial)
 
@@ -59,10 +71,10 @@ class Checkpoints:
 
     def keep_only(self, trials: Iterable[SearchTrial]) -> None:
         """Removes the weights of all other trials."""
-        kept = {self._folder_of(trial) / WEIGHTS for trial in trials}
-        for path in self.folder.glob(f"trial_*/{WEIGHTS}"):
-            if path not in kept:
-                path.unlink()
+        best = {self._folder_of(trial).name for trial in trials}
+        for name in self._kept - best:
+            (self.folder / name / WEIGHTS).unlink(missing_ok=True)
+        self._kept &= best
 
     def _folder_of(self, trial: SearchTrial) -> Path:
         return self.folder / f"trial_{trial.trial_id}"

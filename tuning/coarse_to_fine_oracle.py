@@ -2,12 +2,15 @@
 
 import dataclasses
 import json
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
 from keras_tuner.engine import hyperparameters as kt
 
 from zoo.files import replacing
 
+from .column import Column
 from .narrowing import (
     FEWEST_TRIALS,
     LEVEL,
@@ -45,10 +48,16 @@ class CoarseToFineOracle(SearchOracle):
         super().__init__(**settings)
         self.explore = explore
         self._decisions: dict[int, dict[str, Decision]] = {}
+        self._columns: dict[str, Column] = {}
+        self._last_explored: tuple = (None, None)
 
     def draw_value(self, hp: kt.HyperParameter, trial: SearchTrial) -> tuple:
         """Returns a value from the range of its round or, to explore, the full one."""
-        if trial.round == 1 or key_of(hp) == self._explored(trial):
+        if trial.round == 1:
+            return super().draw_value(hp, trial)
+        if self._last_explored[0] is not trial:
+            self._last_explored = trial, self._explored(trial)
+        if key_of(hp) == self._last_explored[1]:
             return super().draw_value(hp, trial)
         key = (self.seed, trial.number, trial.attempt, hp.name)
         bounds = self.range_of(hp, trial.round)
@@ -72,12 +81,11 @@ class CoarseToFineOracle(SearchOracle):
     def end_trial(self, trial: SearchTrial) -> None:
         super().end_trial(trial)
         last = trial.round * self.trials_per_round
-        finished = [t.is_finished for t in self.trials.values()][:last]
-        if len(finished) == last and all(finished):
+        if self.book.num_finished == min(last, len(self.trials)) == last:
             self._write_audit(trial.round)
 
     def reload(self) -> None:
-        self._decisions = {}
+        self._decisions, self._columns = {}, {}
         super().reload()
 
     def _explored(self, trial: SearchTrial) -> str | None:
@@ -104,54 +112,62 @@ class CoarseToFineOracle(SearchOracle):
         space = {
             key_of(hp): hp for hp in self.hyperparameters.space if not is_constant(hp)
         }
-        trials = [t for t in self.trials.values() if t.round <= round]
-        inside, left, decisions = trials, dict(space), {}
+        trials = list(islice(self.trials.values(), round * self.trials_per_round))
+        ranks = self.ranks(trials)
+        columns = {key: self._column(hp, trials) for key, hp in space.items()}
+        inside, left, decisions = np.full(len(trials), True), dict(space), {}
         while left:
             found = {
-                key: self._decide(hp, round, inside, trials) for key, hp in left.items()
+                key: self._decide(hp, round, columns[key], ranks, inside)
+                for key, hp in left.items()
             }
             first = min(found, key=lambda key: found[key].doubt)
             if found[first].doubt > LEVEL:
                 decisions |= found
                 break
             decisions[first] = found[first]
-            hp, new = left.pop(first), found[first].new
-            inside = [t for t in inside if self._is_inside(hp, t, new)]
+            hp = left.pop(first)
+            inside &= ~columns[first].outside(hp, found[first].new, len(trials))
         return {key: decisions[key] for key in space}
 
-    def _is_inside(self, hp: kt.HyperParameter, trial: SearchTrial, new) -> bool:
-        if not self._has(hp, trial):
-            return True
-        value = trial.hyperparameters.values[hp.name]
-        if not is_ordered(hp):
-            return value in new
-        return new[0] <= to_probability(hp, value) <= new[1]
+    def _column(self, hp: kt.HyperParameter, trials: list[SearchTrial]) -> Column:
+        """What the trials have of a hyperparameter; each is looked at once."""
+        column = self._columns.setdefault(key_of(hp), Column())
+        for trial in trials[column.num_trials :]:
+            if hp.name in trial.sources and trial.has(hp):
+                value = trial.hyperparameters.values[hp.name]
+                position = to_probability(hp, value) if is_ordered(hp) else value
+                column.append(trial.number, position, self._stratum(hp, trial))
+        column.num_trials = len(trials)
+        return column.up_to(len(trials))
 
-    def _decide(self, hp: kt.HyperParameter, round: int, inside, trials) -> Decision:
+    def _decide(
+        self,
+        hp: kt.HyperParameter,
+        round: int,
+        column: Column,
+        ranks: np.ndarray,
+        inside: np.ndarray,
+    ) -> Decision:
         """Decides by the trials that are inside, by all if those are too few."""
-        tested = [t for t in inside if self._has(hp, t)]
-        if len(tested) < FEWEST_TRIALS:
-            tested = [t for t in trials if self._has(hp, t)]
-        values = [trial.hyperparameters.values[hp.name] for trial in tested]
+        tested = column.of(inside)
+        if len(tested.numbers) < FEWEST_TRIALS:
+            tested = column
         common = {
-            "ranks": self.ranks(tested),
-            "strata": [self._stratum(hp, trial) for trial in tested],
+            "ranks": ranks[tested.numbers],
+            "strata": tested.strata,
             "current": self.range_of(hp, round),
             "num_best": max(self.trials_per_round // 5, 3),
             "seed": seed_of(self.seed, round, key_of(hp), "narrow"),
         }
         if not is_ordered(hp):
-            decision = narrow_choices(values, **common)
+            decision = narrow_choices(tested.positions, **common)
         else:
-            positions = [to_probability(hp, value) for value in values]
             few = choices(hp)
             resolution = {} if few is None else {"resolution": 1 / len(few)}
-            decision = narrow_range(positions, **common, **resolution)
-        numbers = tuple(tested[index].number for index in decision.best)
+            decision = narrow_range(tested.positions, **common, **resolution)
+        numbers = tuple(tested.numbers[index] for index in decision.best)
         return dataclasses.replace(decision, best=numbers)
-
-    def _has(self, hp: kt.HyperParameter, trial: SearchTrial) -> bool:
-        return hp.name in trial.sources and trial.hyperparameters.is_active(hp)
 
     def _stratum(self, hp: kt.HyperParameter, trial: SearchTrial) -> tuple:
         """What was drawn alike: given values were not drawn, and stand alone."""

@@ -110,37 +110,6 @@ class Execution(keras.callbacks.Callback):
         return self.best is None or self.objective.better_than(value, self.best)
 
 
-def median_rule(
-    peers: list[list[float]], epoch: int, best: float, objective, fewest: int = 5
-) -> str | None:
-    """Says why a training is hopeless, if it is.
-
-    The median stopping rule (Golovin et al., "Google Vizier: A Service for Black-Box
-    Optimization", 2017, section 3.2.2): its best value so far is worse than the median
-    of what the completed ones had reached by the same epoch.
-
-    Args:
-        peers: The objective in every epoch, for each completed training.
-        epoch: The epoch, counted from 0; the first is never the last.
-        best: Best value so far.
-        objective: `keras_tuner.Objective`.
-        fewest: Number of peers from which on the rule holds. Defaults to `5`.
-    """
-    peers = [curve for curve in peers if len(curve) > epoch]
-    if epoch < 1 or len(peers) < fewest:
-        return None
-    # NOTE[DIFF] The paper takes the running average of each peer; here its best, as of
-    # the training itself, so that an ordinary one is as good as the median.
-    reduce = np.nanmax if objective.direction == "max" else np.nanmin
-    median = float(np.median([reduce(curve[: epoch + 1]) for curve in peers]))
-    if not objective.better_than(median, best):
-        return None
-    return (
-        f"{objective.name} is {best:.4g} after {epoch + 1} epochs, "
-        f"and the median {median:.4g}"
-    )
-
-
 def missing_objective(name: str, logs) -> errors.FatalValueError:
     """Builds the error for an objective that is not in the logs."""
     listed = ", ".join(repr(each) for each in logs)

@@ -1,52 +1,100 @@
 """The parts of cross-validation."""
 
 import hashlib
+import inspect
+from dataclasses import dataclass
 
+import keras
 import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from zoo.arguments import invalid_argument
 from zoo.datasets import ArrayDataset, Arrays, Order
 
+DATA = ("x", "y", "sample_weight")
+FIT = tuple(inspect.signature(keras.Model.fit).parameters)[1:]
 
-def make_folds(folds: int, seed: int, x, y=None, validation_data=None) -> list[tuple]:
-    """Cuts the training data into folds, each of which is validated on once.
 
-    Classes are spread evenly. The folds are a function of the examples and the seed:
-    the order in which a shuffled dataset gives them does not enter.
+@dataclass(frozen=True)
+class Examples:
+    """Examples of any structure, which `ArrayDataset` takes like `Arrays`.
+
+    Args:
+        data: `(x, y)` or `(x, y, sample_weight)`, each an array or a structure of
+            arrays, such as a dict.
+    """
+
+    data: tuple
+
+    @property
+    def y(self):
+        """The targets."""
+        return self.data[1]
+
+    def __len__(self) -> int:
+        return len(keras.tree.flatten(self.data)[0])
+
+    def batch(self, rows) -> tuple:
+        """Returns the examples of these rows (a slice or an array of indices)."""
+        return keras.tree.map_structure(lambda array: array[rows], self.data)
+
+
+class Folds:
+    """Cuts the data of a `fit` into folds, each of which is validated on once.
+
+    Classes are spread evenly where there is one integer label for each example. The
+    folds are a function of the examples and the seed: the order in which a shuffled
+    dataset gives them does not enter.
 
     Args:
         folds: Integer >= 2.
         seed: Integer >= 0.
-        x: Array of inputs, or a dataset of batches `(x, y)`: of `zoo.datasets`, or a
-            `tf.data.Dataset`, whose examples are then held in memory.
-        y: Array of targets, where `x` is an array. Defaults to `None`.
-        validation_data: `None`, since each fold has its own. Defaults to `None`.
-
-    Returns:
-        For each fold `(train, validation)`: arguments of `fit`, where `train` is a
-        tuple, `(x, y)` or `(dataset,)`, and `validation` its `validation_data`.
+        args: Positional arguments of `fit`. Its `x` is an array, a list or dict of
+            arrays, or a dataset of batches `(x, y)` or `(x, y, sample_weight)`: of
+            `zoo.datasets`, or a `tf.data.Dataset`, whose examples are then held in
+            memory. `y` and `sample_weight` are arrays, or lists or dicts of arrays.
+        kwargs: Its keyword arguments.
 
     Raises:
         ValueError: If the data cannot be cut.
     """
-    if validation_data is not None:
-        expected = "None with `folds`, which cut validation data from the training data"
-        raise invalid_argument("validation_data", expected, validation_data)
-    if y is not None:
-        x, y = np.asarray(x), np.asarray(y)
-        return [
-            ((x[train], y[train]), (x[validation], y[validation]))
-            for train, validation in _split(folds, seed, y)
-        ]
-    arrays, batch_size = _arrays(x)
-    return [
-        (
-            (ArrayDataset(_take(arrays, train), batch_size, Order(seed)),),
-            ArrayDataset(_take(arrays, validation), batch_size),
-        )
-        for train, validation in _split(folds, seed, arrays.y)
-    ]
+
+    def __init__(self, folds: int, seed: int, args: tuple, kwargs: dict):
+        self._positional = dict(zip(FIT, args, strict=False))
+        given = {**self._positional, **kwargs}
+        for name in ("validation_data", "validation_split"):
+            value = given.get(name)
+            if value is not None and not (name == "validation_split" and value == 0):
+                expected = (
+                    "None with `folds`, which cut validation data from the training "
+                    "data"
+                )
+                raise invalid_argument(name, expected, value)
+        x, y, weight = (given.get(name) for name in DATA)
+        if y is None and weight is not None:
+            expected = "None with a dataset, whose batches are `(x, y, sample_weight)`"
+            raise invalid_argument("sample_weight", expected, type(weight).__name__)
+        if y is None:
+            self._parts = _cut_dataset(folds, seed, x, given.get("steps_per_epoch"))
+        else:
+            self._parts = _cut_arrays(folds, seed, x, y, weight)
+
+    def arguments(self, index: int, kwargs: dict) -> tuple[tuple, dict]:
+        """Returns the arguments of `fit` of a fold.
+
+        Args:
+            index: Number of the fold, from 0.
+            kwargs: Keyword arguments of `fit`, of which all but the data are kept.
+
+        Returns:
+            Positional arguments, `(x, y)` or `(dataset,)`, and the others by name.
+        """
+        train, validation = self._parts[index]
+        given = {**self._positional, **kwargs, "validation_data": validation}
+        kept = {name: value for name, value in given.items() if name not in DATA}
+        if len(train) == 3:
+            *train, kept["sample_weight"] = train
+        return tuple(train), kept
 
 
 def is_tf_dataset(x) -> bool:
@@ -57,21 +105,88 @@ def is_tf_dataset(x) -> bool:
     )
 
 
-def _split(folds: int, seed: int, y: np.ndarray):
+def is_endless(dataset) -> bool:
+    """Whether a `tf.data.Dataset` is known to repeat itself for ever."""
+    return int(dataset.cardinality()) == -1  # tf.data.INFINITE_CARDINALITY
+
+
+def is_of_unknown_length(dataset) -> bool:
+    """Whether only reading a `tf.data.Dataset` tells how long it is, if it ends."""
+    return int(dataset.cardinality()) == -2  # tf.data.UNKNOWN_CARDINALITY
+
+
+def _cut_arrays(folds: int, seed: int, x, y, weight) -> list[tuple]:
+    """The parts of arrays, or of structures of arrays, as tuples like `(x, y)`."""
+    named = {"x": x, "y": y, "sample_weight": weight}
+    data = {name: _arrays(each) for name, each in named.items() if each is not None}
+    _check_sizes(data)
+    examples = Examples(tuple(data.values()))
+    return [
+        (examples.batch(train), examples.batch(validation))
+        for train, validation in _split(folds, seed, data["y"], len(examples))
+    ]
+
+
+def _cut_dataset(folds: int, seed: int, dataset, steps_per_epoch) -> list[tuple]:
+    """The parts of a dataset, as datasets with batches of its size."""
+    if isinstance(dataset, ArrayDataset):
+        examples, batch_size = dataset.arrays, dataset.batch_size
+    else:
+        examples, batch_size = _read(dataset, steps_per_epoch)
+    return [
+        (
+            (ArrayDataset(_take(examples, train), batch_size, Order(seed)),),
+            ArrayDataset(_take(examples, validation), batch_size),
+        )
+        for train, validation in _split(folds, seed, examples.y, len(examples))
+    ]
+
+
+def _split(folds: int, seed: int, y, size: int):
     settings = {"n_splits": folds, "shuffle": True, "random_state": seed % 2**32}
-    if len(y) < folds:
-        raise invalid_argument("folds", f"at most {len(y)}, one per example", folds)
-    if y.ndim == 1 and np.issubdtype(y.dtype, np.integer):
+    if size < folds:
+        raise invalid_argument("folds", f"at most {size}, one per example", folds)
+    rows = np.zeros(size)
+    if isinstance(y, np.ndarray) and y.ndim == 1 and np.issubdtype(y.dtype, np.integer):
         _, counts = np.unique(y, return_counts=True)
         if counts.min() >= folds:
-            return StratifiedKFold(**settings).split(np.zeros(len(y)), y)
-    return KFold(**settings).split(y)
+            return StratifiedKFold(**settings).split(rows, y)
+    return KFold(**settings).split(rows)
 
 
-def _arrays(dataset) -> tuple[Arrays, int]:
-    """All examples of a dataset, and the size of its batches."""
-    if isinstance(dataset, ArrayDataset):
-        return dataset.arrays, dataset.batch_size
+def _arrays(given):
+    """Arrays of what may be a list or dict of them, or a list of numbers."""
+    if isinstance(given, dict):
+        return {name: _arrays(each) for name, each in given.items()}
+    is_list = isinstance(given, list | tuple)
+    if is_list and given and all(len(getattr(a, "shape", ())) for a in given):
+        return [_arrays(each) for each in given]
+    return np.asarray(given)
+
+
+def _check_sizes(data: dict) -> None:
+    """Raises if `x`, `y` and `sample_weight` are not arrays of one length."""
+    leaves = [
+        (name, np.shape(array))
+        for name, each in data.items()
+        for array in keras.tree.flatten(each)
+    ]
+    for name, shape in leaves:
+        if not shape:
+            expected = "arrays, or lists or dicts of arrays, with `y` and `folds`"
+            raise invalid_argument(name, expected, type(data[name]).__name__)
+    sizes = {shape[0] for _, shape in leaves}
+    if len(sizes) > 1:
+        raise invalid_argument(
+            "x",
+            "as many examples in each array of `x`, `y` and `sample_weight`, with "
+            "`folds`",
+            [f"{name}: {shape[0]}" for name, shape in leaves],
+        )
+
+
+def _read(dataset, steps_per_epoch) -> tuple[Examples, int]:
+    """All examples of a `tf.data.Dataset`, and the size of its batches."""
     if not is_tf_dataset(dataset):
         raise invalid_argument(
             "x",
@@ -79,16 +194,43 @@ def _arrays(dataset) -> tuple[Arrays, int]:
             "`folds`",
             type(dataset).__name__,
         )
+    is_unknown = is_of_unknown_length(dataset) and steps_per_epoch is not None
+    if is_endless(dataset) or is_unknown:
+        raise invalid_argument(
+            "x",
+            "a dataset that ends, with `folds`, which hold all examples in memory",
+            "a dataset of unknown length with `steps_per_epoch`"
+            if is_unknown
+            else "a dataset that repeats itself for ever",
+            "Pass it without `repeat()`; say its length by `dataset.apply("
+            "tf.data.experimental.assert_cardinality(n))` where TensorFlow does not "
+            "know it.",
+        )
     batches = list(dataset.as_numpy_iterator())
-    x, y = (np.concatenate(part) for part in zip(*batches, strict=True))
-    # Such a dataset may be shuffled anew every time: this order is always the same.
-    order = sorted(range(len(x)), key=lambda row: _digest(x[row], y[row]))
-    return Arrays(x[order], y[order]), len(batches[0][1])
+    if (
+        not batches
+        or not isinstance(batches[0], tuple)
+        or len(batches[0]) not in (2, 3)
+    ):
+        raise invalid_argument(
+            "x",
+            "a dataset of batches `(x, y)` or `(x, y, sample_weight)`, with `folds`",
+            dataset.element_spec,
+        )
+    data = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *batches)
+    examples = Examples(data)
+    # Such a dataset may be shuffled again every time: this order is always the same.
+    leaves = keras.tree.flatten(data)
+    order = sorted(range(len(examples)), key=lambda row: _digest(leaves, row))
+    batch_size = len(keras.tree.flatten(batches[0])[0])
+    return Examples(examples.batch(order)), batch_size
 
 
-def _digest(x: np.ndarray, y: np.ndarray) -> bytes:
-    return hashlib.sha256(x.tobytes() + np.asarray(y).tobytes()).digest()
+def _digest(leaves: list[np.ndarray], row: int) -> bytes:
+    return hashlib.sha256(b"".join(leaf[row].tobytes() for leaf in leaves)).digest()
 
 
-def _take(arrays: Arrays, rows: np.ndarray) -> Arrays:
-    return Arrays(arrays.x[rows], arrays.y[rows], arrays.scale)
+def _take(examples, rows: np.ndarray):
+    if isinstance(examples, Arrays):
+        return Arrays(examples.x[rows], examples.y[rows], examples.scale)
+    return Examples(examples.batch(rows))

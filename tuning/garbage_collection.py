@@ -10,7 +10,8 @@ class GarbageCollection:
 
     A process with TensorFlow has a million objects to look through, a quarter of a
     second each time; the ones of a trial are few. As a context it leaves what is there
-    when it begins out of garbage collection.
+    before the first model out of garbage collection. Where no model is built, it does
+    nothing.
 
     TensorFlow 2.21 also keeps every graph in which a custom gradient was made, as
     Keras' optimizers make them, with the weights that it read: in a registry that
@@ -19,14 +20,12 @@ class GarbageCollection:
 
     def __init__(self):
         self._known = _custom_gradients(_registry())
-        self._has_frozen = False
+        self._is_due = self._has_frozen = False
 
     def __enter__(self) -> "GarbageCollection":
         self._known = _custom_gradients(_registry())
-        self._has_frozen = not gc.get_freeze_count()  # else someone else has done so
-        if self._has_frozen:
-            gc.collect()
-            gc.freeze()
+        self._is_due = not gc.get_freeze_count()  # else someone else has done so
+        self._has_frozen = False
         return self
 
     def __exit__(self, *exception) -> None:
@@ -35,6 +34,10 @@ class GarbageCollection:
 
     def collect(self) -> None:
         """Removes what no model needs that is still there."""
+        if self._is_due:
+            self._is_due, self._has_frozen = False, True
+            gc.collect()
+            gc.freeze()
         registry = _registry()
         for name in _custom_gradients(registry) - self._known:
             del registry[name]

@@ -1,24 +1,50 @@
 """KerasTuner's hyperparameters, with checked ranges and drawn values."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable
 
 import keras_tuner
+from keras_tuner import errors
+from keras_tuner.engine import hyperparameters as kt
 
-from zoo.arguments import invalid_argument
+from zoo.arguments import invalid_argument, is_number
+
+from .numerical import exact
+from .probability import to_probability
+from .values import Values
 
 
 class DrawnHyperParameters(keras_tuner.HyperParameters):
     """Gives a `build` its values, also those that nobody knew it would ask for.
 
-    KerasTuner gives a hyperparameter that a build declares for the first time, as
-    `units_3` of a first model of three layers, its default. Here it is drawn, as all
-    others of the trial are. Ranges without values are refused, with the reason.
+    KerasTuner gives a hyperparameter that a build declares for the first time, such as
+    `units_3` of a first model of three layers, its default. Here it is drawn, like all
+    others of the trial. It records which values a build asks for, since the others
+    make no difference to its model. Ranges without values are refused, with the
+    reason, and so are those that differ from one build to the next.
 
     Attributes:
-        draw: What returns the value of a new hyperparameter; `None` for its default.
+        draw: Function that returns the value of a new hyperparameter; `None` for its
+            default.
+        given: Names of hyperparameters whose ranges override those of the build.
+        asked: Names of the values that were asked for, as keys.
     """
 
     draw: Callable | None = None
+    given: frozenset[str] = frozenset()
+
+    def __init__(self):
+        self.asked: dict[str, None] = {}
+        super().__init__()
+
+    @property
+    def values(self) -> Values:
+        """The values by name, each of which counts as asked for once it is read."""
+        return self._values
+
+    @values.setter
+    def values(self, values: dict):
+        self._values = Values(values, self.asked)
 
     def Float(
         self,
@@ -50,13 +76,112 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
             name, min_value, max_value, step, sampling, default, **parent
         )
 
+    def is_active(self, hyperparameter) -> bool:
+        """Whether the conditions of a hyperparameter are met, or of one of a name."""
+        if not isinstance(hyperparameter, kt.HyperParameter):
+            named = self._hps.get(str(hyperparameter), ())
+            return any(self.is_active(hp) for hp in named)
+        if not hyperparameter.conditions:
+            return True
+        return self.are_met(hyperparameter.conditions)
+
+    def are_met(self, scope: Iterable) -> bool:
+        """Whether all conditions of a scope hold for the values."""
+        values = self.values.unrecorded()
+        return all(condition.is_active(values) for condition in scope)
+
+    def ensure_active_values(self) -> None:
+        """Gives what is active its default, and what is not no value."""
+        for hp in self.space:
+            if self.is_active(hp):
+                self.values.setdefault(hp.name, hp.default)
+            else:
+                self.values.pop(hp.name, None)
+
+    def forget_unasked(self) -> None:
+        """Removes the values that nobody asked for, if any was asked for."""
+        if self.asked:
+            for name in self.values.unrecorded():
+                if name not in self.asked:
+                    del self.values[name]
+
+    def get_config(self) -> dict:
+        return {
+            # A copy, since KerasTuner changes what it makes a hyperparameter of.
+            "space": [
+                {"class_name": type(hp).__name__, "config": dict(_config(hp))}
+                for hp in self.space
+            ],
+            "values": self.values.unrecorded(),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict) -> "DrawnHyperParameters":
+        parsed = keras_tuner.HyperParameters.from_config(config)
+        return cls.of(parsed.space, parsed.values)
+
+    @classmethod
+    def of(cls, space: list[kt.HyperParameter], values: dict, given=frozenset()):
+        """Returns hyperparameters of a space, which is not copied, with values."""
+        hyperparameters = cls()
+        for hp in map(exact, space):
+            hyperparameters._hps[hp.name].append(hp)
+            hyperparameters._space.append(hp)
+        hyperparameters.values = values
+        hyperparameters.given = given
+        return hyperparameters
+
+    def copy(self) -> "DrawnHyperParameters":
+        return type(self).of(self.space, self.values.unrecorded(), self.given)
+
+    def _exists(self, name, conditions=None) -> bool:
+        # A scope may name whatever is declared, also outside of the scope around it.
+        if conditions is None:
+            return bool(self._hps.get(name))
+        return super()._exists(name, conditions)
+
+    def _retrieve(self, hp):
+        """Returns the value of a hyperparameter that a build declares."""
+        if hp.name not in self.given:
+            self._check_same_range(hp)
+        if not self._exists(hp.name, hp.conditions):
+            _check_values(hp)
+            # A copy, since the conditions are the list of open scopes.
+            self._register(type(hp).from_config(hp.get_config()))
+        if not self.is_active(hp):
+            return None
+        if hp.name not in self.values:
+            self.values[hp.name] = self._first_value(hp)
+        return self.values[hp.name]
+
     def _register(self, hyperparameter, overwrite=False):
-        name = hyperparameter.name
-        if self.draw is None:
-            return super()._register(hyperparameter, overwrite)
-        if name not in self.values and self.is_active(hyperparameter):
-            self.values[name] = self.draw(hyperparameter)
-        return super()._register(hyperparameter)
+        hp = exact(hyperparameter)
+        self._validate_name(hp.name)
+        self._hps[hp.name].append(hp)
+        self._space.append(hp)
+        is_due = hp.name not in self.values or (overwrite and self.draw is None)
+        if is_due and self.is_active(hp):
+            self.values[hp.name] = self._first_value(hp)
+
+    def _first_value(self, hp: kt.HyperParameter):
+        return hp.default if self.draw is None else self.draw(exact(hp))
+
+    def _check_same_range(self, hp: kt.HyperParameter) -> None:
+        """Raises if the value that a hyperparameter has is from another range."""
+        range_ = _range(hp)
+        for other in self._hps.get(hp.name, ()):
+            if _range(other) == range_:
+                continue
+            is_same = other.conditions == hp.conditions
+            if is_same or (self.is_active(other) and self.is_active(hp)):
+                raise errors.FatalValueError(
+                    f"Hyperparameter '{hp.name}' was declared with two ranges. "
+                    f"Expected the same in every build: {_words(other)}. Received: "
+                    f"{_words(hp)}\nA range that depends on another value cannot be "
+                    "searched: declare what does not, such as a share or a factor, "
+                    "and compute the value from both. Different hyperparameters "
+                    "need different names."
+                )
 
 
 def check_range(name: str, low, high, sampling: str = "linear") -> None:
@@ -69,8 +194,12 @@ def check_range(name: str, low, high, sampling: str = "linear") -> None:
         sampling: "linear", "log" or "reverse_log". Defaults to `"linear"`.
 
     Raises:
-        ValueError: If the range is none.
+        ValueError: If the range has no values.
     """
+    for bound, value in (("min_value", low), ("max_value", high)):
+        if not is_number(value):
+            expected = f"a finite number for hyperparameter '{name}'"
+            raise invalid_argument(bound, expected, value)
     if low >= high:
         raise invalid_argument(
             "max_value",
@@ -86,3 +215,45 @@ def check_range(name: str, low, high, sampling: str = "linear") -> None:
             f"With zero as a value of its own: `tuning.zero_or_log_uniform(hp, "
             f"{name!r}, low, high)`.",
         )
+
+
+def check_space(space: list[kt.HyperParameter]) -> None:
+    """Raises if a hyperparameter has a step or a default that its range lacks.
+
+    Raises:
+        ValueError: If one has.
+    """
+    for hp in space:
+        _check_values(hp)
+
+
+def _check_values(hp: kt.HyperParameter) -> None:
+    step = getattr(hp, "step", None)
+    if step is not None and (not is_number(step) or step <= 0):
+        expected = f"a number > 0 for hyperparameter '{hp.name}'"
+        raise invalid_argument("step", expected, step)
+    try:
+        to_probability(exact(hp), hp.default)
+    except (ValueError, TypeError) as error:
+        expected = f"a value of hyperparameter '{hp.name}'"
+        raise invalid_argument("default", expected, hp.default, str(error)) from None
+
+
+@functools.lru_cache(maxsize=4096)
+def _config(hp: kt.HyperParameter) -> dict:
+    """The configuration of a hyperparameter, which is the same in every trial."""
+    return hp.get_config()
+
+
+def _range(hp: kt.HyperParameter) -> tuple:
+    """What tells which values a hyperparameter has, and how they are drawn."""
+    if isinstance(hp, kt.Float | kt.Int):
+        return (type(hp).__name__, hp.min_value, hp.max_value, hp.step, hp.sampling)
+    return (type(hp).__name__, *hp.values)
+
+
+def _words(hp: kt.HyperParameter) -> str:
+    if not isinstance(hp, kt.Float | kt.Int):
+        return f"{type(hp).__name__} of {list(hp.values)}"
+    step = "" if hp.step is None else f" in steps of {hp.step}"
+    return f"{type(hp).__name__} from {hp.min_value} to {hp.max_value}{step}"

@@ -2,9 +2,11 @@
 
 All positions are probabilities, as `probability.to_probability` gives them, so that a
 log scale stays logarithmic. The functions are pure: the same trials and the same seed
-give the same decision.
+give the same decision. The best trials are those of all rounds; evidence is looked for
+in the latest 300.
 """
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +15,7 @@ import numpy as np
 LEVEL = 0.1  # the largest p-value that is evidence
 PERMUTATIONS = 999
 FEWEST_TRIALS = 8  # with fewer, hardly any difference could be evidence
+MOST_TRIALS = 300  # the latest, so that a test takes as long in a late round
 NEAR_EDGE = 0.1  # of the width of a range
 RESOLUTION = 0.01  # a continuous range becomes no narrower than twice this
 
@@ -84,7 +87,8 @@ def narrow_range(
     if len(positions) < FEWEST_TRIALS:
         return Decision(tuple(current), _too_few(len(positions)))
     best = tuple(np.argsort(ranks, kind="stable")[:num_best].tolist())
-    p_value = range_p_value(positions, ranks, strata, seed)
+    latest = slice(-MOST_TRIALS, None)
+    p_value = range_p_value(positions[latest], ranks[latest], strata[latest], seed)
     low, high = current
     width = high - low
     reason = f"not narrowed: no evidence (p = {p_value:.2g})"
@@ -132,11 +136,13 @@ def narrow_choices(
         return Decision(tuple(current), _too_few(len(values)))
     order = np.argsort(ranks, kind="stable")
     best = tuple(order[:num_best].tolist())
-    p_value = choices_p_value(values, ranks, strata, seed)
+    latest = slice(-MOST_TRIALS, None)
+    p_value = choices_p_value(values[latest], ranks[latest], strata[latest], seed)
     new, reason = set(current), f"not narrowed: no evidence (p = {p_value:.2g})"
     if p_value <= LEVEL:
         good = {values[index] for index in best}
-        new = {c for c in new if c in good or list(values).count(c) < 3} | good
+        counts = Counter(values)
+        new = {c for c in new if c in good or counts[c] < 3} | good
         reason = "narrowed" if new < set(current) else "all values stay"
     champion = values[best[0]]
     if champion not in current:

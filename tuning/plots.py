@@ -1,11 +1,13 @@
 """The pictures of a search, drawn from what `..._info()` returns."""
 
 import numpy as np
+from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 COLUMNS = 3
 FEW_VALUES = 6  # up to so many have each a tick of its own
+FEW_ROUNDS = 8  # up to so many are each named and have a thick bar
 
 
 def best_so_far(info: dict, objective: str, ax=None):
@@ -70,9 +72,10 @@ def _hyperparameter(ax, info: dict) -> None:
     values = info["values"]
     if info["scale"] == "category":
         names = sorted({str(value) for value in values})
+        places = {name: place for place, name in enumerate(names)}
         # A little apart, so that equal values can be told.
         shift = np.linspace(-0.15, 0.15, max(len(values), 1))
-        values = [names.index(str(v)) + s for v, s in zip(values, shift, strict=False)]
+        values = [places[str(v)] + s for v, s in zip(values, shift, strict=False)]
         ax.set_xticks(range(len(names)), names)
     else:
         ax.set_xscale(info["scale"])
@@ -81,24 +84,38 @@ def _hyperparameter(ax, info: dict) -> None:
         if len(different) <= FEW_VALUES:
             ax.set_xticks(different, [f"{value:g}" for value in different])
     points = ax.scatter(values, info["scores"], c=info["rounds"], s=14, cmap="viridis")
-    for number, bounds in enumerate(info["ranges"] or (), start=1):
-        # Below the points, one bar for each round.
-        height = -0.03 * number
-        ax.plot(
-            bounds,
-            (height, height),
-            transform=ax.get_xaxis_transform(),
-            color=points.cmap(points.norm(number)),
-            linewidth=3,
-            clip_on=False,
-        )
-    ax.tick_params(axis="x", pad=4 + 8 * len(info["ranges"] or ()))
+    _draw_ranges(ax, info["ranges"] or [], points)
+
+
+def _draw_ranges(ax, ranges: list[tuple], points) -> None:
+    """Draws a bar for each round below the points, closer together if they are many."""
+    step = min(1, FEW_ROUNDS / max(len(ranges), 1))
+    ax.tick_params(axis="x", pad=4 + 8 * step * len(ranges))
+    if not ranges:
+        return
+    numbers = np.arange(1, len(ranges) + 1)
+    bars = LineCollection(
+        [
+            [(low, -0.03 * step * number), (high, -0.03 * step * number)]
+            for number, (low, high) in zip(numbers, ranges, strict=True)
+        ],
+        transform=ax.get_xaxis_transform(),
+        colors=points.cmap(points.norm(numbers)),
+        linewidths=3 * step,
+        clip_on=False,
+    )
+    ax.add_collection(bars, autolim=False)
+    ends = [end for bounds in ranges for end in bounds]
+    ax.update_datalim([(end, 0) for end in ends], updatey=False)
+    ax.autoscale_view()
 
 
 def _name_rounds(ax) -> None:
     """Says above the first panel which color is which round, if there are several."""
     points = ax.collections[0]
     rounds = sorted(set(points.get_array()))
+    if len(rounds) > FEW_ROUNDS:
+        rounds = [rounds[0], rounds[len(rounds) // 2], rounds[-1]]
     if len(rounds) > 1:
         handles = [
             Line2D([], [], color=points.cmap(points.norm(number)), marker=".")

@@ -1,6 +1,5 @@
 """What a search prints: a line for each trial."""
 
-import statistics
 import time
 
 
@@ -17,22 +16,31 @@ class Progress:
 
     def on_search_begin(self, folder) -> None:
         """Says how many trials there are, and where they go."""
-        done = sum(trial.is_finished for trial in self.oracle.trials.values())
+        done = self.oracle.book.num_finished
         went = f", {done} of them done" if done else ""
         self._print(f"{self.oracle.max_trials} trials{went}, in '{folder}'")
         self._began = time.monotonic()
-        self._durations = []
+        self._seconds, self._num_trials = 0.0, 0
 
     def on_trial_begin(self, trial) -> None:
         self._trial_began = time.monotonic()
 
     def on_trial_end(self, trial) -> None:
         """Prints the line of a trial."""
-        self._durations.append(time.monotonic() - self._trial_began)
-        self._print(", ".join(filter(None, self._parts(trial))))
+        self._seconds += time.monotonic() - self._trial_began
+        self._num_trials += 1
+        if self.verbose:
+            self._print(", ".join(filter(None, self._parts(trial))))
 
-    def on_exhausted(self) -> None:
-        self._print("the space is exhausted: every combination of values was tried")
+    def on_exhausted(self, attempts: int | None) -> None:
+        """Says that no values are left, or that none were found in so many draws."""
+        if attempts is None:
+            self._print("the space is exhausted: every combination of values was tried")
+        else:
+            self._print(
+                f"the search ends: {attempts:,} draws gave only combinations of values "
+                "that were tried, and the space is too large to list the others"
+            )
 
     def on_out_of_time(self, budget: float) -> None:
         self._print(f"the time budget of {duration(budget)} is used up")
@@ -57,7 +65,7 @@ class Progress:
         if best:
             yield f"best {best[0].score:.4g} (trial {best[0].number + 1})"
         yield duration(trial.seconds)
-        left = oracle.remaining_trials() * statistics.fmean(self._durations)
+        left = oracle.remaining_trials() * self._seconds / self._num_trials
         yield f"about {duration(left)} left" if left else None
 
     def _print(self, line: str) -> None:

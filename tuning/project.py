@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -114,8 +115,10 @@ class Project:
 
     def remove_partial_files(self) -> None:
         """Removes what a killed process was about to write."""
-        for path in self.folder.glob("**/.*-*"):
-            path.unlink(missing_ok=True)
+        for folder, _, names in os.walk(self.folder):
+            for name in names:
+                if name.startswith(".") and "-" in name:
+                    os.unlink(os.path.join(folder, name))
 
     def _clear(self) -> None:
         # The settings first: what is left without them is removed the next time.

@@ -22,11 +22,13 @@ from zoo.arguments import (
 from zoo.files import replacing
 
 from .checkpoints import Checkpoints
-from .execution import Execution, TrialEnd, median_rule, objective_value
-from .folds import make_folds
+from .execution import Execution, TrialEnd, objective_value
+from .exploration import explore
+from .folds import Folds
 from .garbage_collection import GarbageCollection
 from .hooks import HOOKS, Hooks
 from .initial_trials import check_initial_trials
+from .median_rule import MedianRule
 from .probability import key_of
 from .project import Project
 from .results import SearchResults
@@ -80,7 +82,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             data in turn, and trained on the rest. Classes are spread evenly.
             Defaults to `None`.
         prune: Whether to end a trial whose best value is worse than the median of the
-            completed ones at the same epoch (see `median_rule`). Defaults to `False`.
+            completed ones at the same epoch (see `tuning.median_rule`). Defaults to `False`.
         time_budget: Seconds after which the search ends, of all calls of `search`
             together. A trial that is cut off is repeated by a search with a greater
             budget. Defaults to `None`.
@@ -233,9 +235,15 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         self._verbose = self.oracle.verbose = verbose
         with self._project.locked(), contextlib.ExitStack() as stack:
             self._project.remove_partial_files()
+            self._checkpoints.look()
             self.oracle.reload()
             self._check_fit_settings(fit_kwargs)
-            self._cut = self._make_folds(fit_args, fit_kwargs)
+            self._folds = None
+            if self.folds is not None:
+                self._folds = Folds(self.folds, self.oracle.seed, fit_args, fit_kwargs)
+            self._rules = {}
+            for trial in self._completed():
+                self._learn_curves(trial)
             self._used = sum(trial.seconds for trial in self._finished())
             self._began = time.monotonic()
             self.oracle.is_out_of_time = self._is_out_of_time
@@ -261,7 +269,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             )
             execution = Execution(
                 self.oracle.objective,
-                self._is_hopeless(index) if self.prune else None,
+                self._rule(index).reason if self.prune else None,
                 self._is_out_of_time,
                 must_be_logged=self._must_be_logged(fit_kwargs),
             )
@@ -296,6 +304,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             self.oracle.release(trial)
             return
         try:
+            self._learn_curves(trial)
             self.oracle.end_trial(trial)
         finally:
             best = self.oracle.get_best_trials(self.checkpoints)
@@ -331,6 +340,10 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
                 f"{self.max_model_size}"
             )
         return model
+
+    def _populate_initial_space(self) -> None:
+        if self.hypermodel is not None:
+            explore(self.hypermodel, self.oracle)
 
     def _make_oracle(self, **settings) -> SearchOracle:
         return SearchOracle(trials_per_round=settings["max_trials"], **settings)
@@ -369,25 +382,17 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         else:
             self._project.check_same({"fit": contents["fit"]}, {"fit": here})
 
-    def _make_folds(self, fit_args: tuple, fit_kwargs: dict) -> list | None:
-        if self.folds is None:
-            return None
-        named = {name: fit_kwargs.get(name) for name in ("x", "y", "validation_data")}
-        named.update(zip(("x", "y"), fit_args, strict=False))
-        return make_folds(self.folds, self.oracle.seed, **named)
-
     def _fit_arguments(self, index: int, args: tuple, kwargs: dict) -> tuple:
         """The arguments of `fit` of an execution: those given, or those of a fold."""
-        if self._cut is None:
+        if self._folds is None:
             return args, kwargs
-        train, validation = self._cut[index]
-        kept = {name: value for name, value in kwargs.items() if name not in ("x", "y")}
-        return train, {**kept, "validation_data": validation}
+        return self._folds.arguments(index, kwargs)
 
     def _callbacks(self, original: list, trial: SearchTrial, index: int) -> list:
         callbacks = self._deepcopy_callbacks(original)
         if any(type(each).__name__ == "TensorBoard" for each in callbacks):
-            self._configure_tensorboard_dir(callbacks, trial, index)
+            with trial.hyperparameters.values.unrecorded_reads():
+                self._configure_tensorboard_dir(callbacks, trial, index)
         overridden = [
             hook
             for hook in HOOKS
@@ -400,14 +405,15 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         is_every_epoch = fit_kwargs.get("validation_freq", 1) == 1
         return is_every_epoch and _returns_history(self.hypermodel)
 
-    def _is_hopeless(self, index: int) -> Callable:
-        objective = self.oracle.objective
-        peers = [
-            trial.executions[index]["history"].get(objective.name, [])
-            for trial in self.oracle.trials.values()
-            if trial.status == COMPLETED
-        ]
-        return lambda epoch, best: median_rule(peers, epoch, best, objective)
+    def _learn_curves(self, trial: SearchTrial) -> None:
+        """Adds the curves of a completed trial to those that prune others."""
+        name = self.oracle.objective.name
+        if self.prune and trial.status == COMPLETED:
+            for index, execution in enumerate(trial.executions):
+                self._rule(index).add(execution["history"].get(name, []))
+
+    def _rule(self, index: int) -> MedianRule:
+        return self._rules.setdefault(index, MedianRule(self.oracle.objective))
 
     def _is_out_of_time(self) -> bool:
         if self.time_budget is None:
@@ -430,6 +436,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         began = time.monotonic()
         try:
             results = self.run_trial(trial, *fit_args, **fit_kwargs)
+            self.oracle.check_given(trial)
             self._complete(trial, results)
         except errors.FatalError:
             raise

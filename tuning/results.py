@@ -7,6 +7,7 @@ import pandas as pd
 from zoo.arguments import check_integer, invalid_argument
 
 from . import plots
+from .importances import permutation_importances
 from .probability import (
     bounds_of,
     choices,
@@ -39,7 +40,8 @@ class SearchResults:
             "pruned", "diverged", "failed" or "running"), `score`, `score_std` (over
             executions or folds), `epochs` (of all executions), `seconds`, `error`, and
             one for each hyperparameter, under its own name, with NaN where it is not
-            active. One that is called as another column gets " (hyperparameter)"
+            active, or the build did not ask for it, such as `units_3` of a model of two
+            layers. One that is called like another column gets " (hyperparameter)"
             behind its name.
         """
         names = dict.fromkeys(hp.name for hp in self.oracle.hyperparameters.space)
@@ -48,7 +50,7 @@ class SearchResults:
                 *(trial.number, trial.round, trial.status.lower()),
                 *(np.nan if trial.score is None else trial.score, trial.score_std),
                 *(trial.epochs, trial.seconds, trial.error),
-                *(trial.hyperparameters.values.get(name) for name in names),
+                *map(trial.hyperparameters.values.unrecorded().get, names),
             )
             for trial in self.oracle.trials.values()
         ]
@@ -126,10 +128,6 @@ class SearchResults:
         Raises:
             ValueError: If fewer than 10 trials are finished.
         """
-        from sklearn.ensemble import RandomForestRegressor
-        from sklearn.inspection import permutation_importance
-        from sklearn.model_selection import KFold
-
         check_integer("seed", seed, minimum=0)
         trials = self._finished()
         if len(trials) < FEWEST_FOR_IMPORTANCE:
@@ -138,24 +136,15 @@ class SearchResults:
                 f"{FEWEST_FOR_IMPORTANCE} that are finished. Received: {len(trials)}"
             )
         tuned = self._tuned()
-        names = list(dict.fromkeys(hp.name for hp in tuned))
-        x = np.full((len(trials), len(names)), -1.0)  # of what is not active
+        columns = {name: i for i, name in enumerate({hp.name: None for hp in tuned})}
+        x = np.full((len(trials), len(columns)), -1.0)  # of what is not active
         for row, trial in enumerate(trials):
-            for hp in tuned:
-                if trial.hyperparameters.is_active(hp):
-                    x[row, names.index(hp.name)] = self._position(hp, trial)
-        y = self.oracle.ranks(trials)
-        folds = []
-        for train, test in KFold(5, shuffle=True, random_state=seed).split(x):
-            forest = RandomForestRegressor(random_state=seed).fit(x[train], y[train])
-            folds.append(
-                permutation_importance(
-                    forest, x[test], y[test], n_repeats=10, random_state=seed
-                ).importances_mean
-            )
+            for hp in filter(trial.has, tuned):
+                x[row, columns[hp.name]] = self._position(hp, trial)
+        folds = permutation_importances(x, self.oracle.ranks(trials), seed)
         table = pd.DataFrame(
             {
-                "hyperparameter": names,
+                "hyperparameter": list(columns),
                 "importance": np.mean(folds, axis=0),
                 "std": np.std(folds, axis=0, ddof=1),
             }
@@ -173,7 +162,7 @@ class SearchResults:
         trials = self._finished()
         sentences = []
         for hp in self._tuned():
-            active = [t for t in trials if t.hyperparameters.is_active(hp)]
+            active = [t for t in trials if t.has(hp)]
             if not is_ordered(hp) or len(active) < 4:
                 continue
             order = np.argsort(self.oracle.ranks(active), kind="stable")
@@ -258,7 +247,7 @@ class SearchResults:
         """
         infos = []
         for hp in self._tuned():
-            trials = [t for t in self._completed() if t.hyperparameters.is_active(hp)]
+            trials = [t for t in self._completed() if t.has(hp)]
             infos.append(
                 {
                     "name": hp.name,
@@ -334,8 +323,11 @@ class SearchResults:
 
     def _ranges(self, hp) -> list[tuple]:
         """The range of each round, in values."""
-        rounds = sorted({trial.round for trial in self.oracle.trials.values()})
-        return [to_values(hp, self.oracle.range_of(hp, number)) for number in rounds]
+        last = max((trial.round for trial in self.oracle.trials.values()), default=0)
+        return [
+            to_values(hp, self.oracle.range_of(hp, number))
+            for number in range(1, last + 1)
+        ]
 
 
 NO_EDGE = ("lower", 0)

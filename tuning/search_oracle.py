@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from itertools import islice
 
 import keras_tuner
 import numpy as np
 from keras_tuner.engine import hyperparameters as kt
 
-from .hyperparameters import DrawnHyperParameters
+from .hyperparameters import DrawnHyperParameters, check_space
+from .initial_trials import check_names, given_value
 from .probability import choices, is_ordered
 from .progress import Progress
 from .search_trial import (
@@ -21,8 +22,12 @@ from .search_trial import (
     SearchTrial,
 )
 from .streams import uniform
+from .trial_book import TrialBook
+from .trial_files import TrialFiles
+from .tried import combinations
 
-MAX_ATTEMPTS = 1000  # draws for a trial before the space counts as exhausted
+MAX_ATTEMPTS = 1000  # draws for a trial before what is left of the space is counted
+MAX_COMBINATIONS = 100_000  # that are looked at then
 
 
 class SearchOracle(keras_tuner.Oracle):
@@ -62,6 +67,14 @@ class SearchOracle(keras_tuner.Oracle):
             hyperparameters=hyperparameters,
             max_consecutive_failed_trials=max_consecutive_failed_trials,
         )
+        if hyperparameters is None:
+            self.hyperparameters = DrawnHyperParameters()
+        else:  # a copy, since those that a build declares are added
+            check_space(hyperparameters.space)
+            names = frozenset(hp.name for hp in hyperparameters.space)
+            self.hyperparameters = DrawnHyperParameters.of(
+                hyperparameters.space, hyperparameters.values, names
+            )
         self.seed = seed  # KerasTuner takes 0 for none
         self.trials_per_round = trials_per_round
         self.initial: Sequence[dict] = ({},)
@@ -70,6 +83,10 @@ class SearchOracle(keras_tuner.Oracle):
         self._guard = threading.RLock()
         self._display = Progress(self)
         self._failures_in_a_row = 0
+        self._files: TrialFiles | None = None
+        self._seen_spaces: set[tuple] = set()
+        self.book = TrialBook(self.loss)
+        self.trials = self.book.trials
 
     def create_trial(self, tuner_id: str) -> SearchTrial:
         """Returns the next trial, an interrupted one first, or one that is STOPPED."""
@@ -119,12 +136,20 @@ class SearchOracle(keras_tuner.Oracle):
             RuntimeError: After the record is safe, if too many trials in a row failed.
         """
         with self._guard:
+            if trial.status != FAILED:
+                trial.forget_unasked()
             self.update_space(trial.hyperparameters)
             self._save_trial(trial)
+            self.book.end(trial)
             self.end_order.append(trial.trial_id)
             self.release(trial)
             self._display.on_trial_end(trial)
             self._count_failures(trial)
+
+    def check_given(self, trial: SearchTrial) -> None:
+        """Raises if a first trial was given values that it did not ask for."""
+        if self._is_given(trial) and trial.hyperparameters.asked:
+            check_names(self.initial[trial.number], trial.hyperparameters)
 
     def release(self, trial: SearchTrial) -> None:
         """Leaves a trial to whoever asks next, as it is."""
@@ -140,8 +165,7 @@ class SearchOracle(keras_tuner.Oracle):
 
     def get_best_trials(self, num_trials: int = 1) -> list[SearchTrial]:
         """Returns the best completed trials, fewer if there are not as many."""
-        completed = [t for t in self.trials.values() if t.status == COMPLETED]
-        return sorted(completed, key=self.loss)[:num_trials]
+        return self.book.best(num_trials)
 
     def loss(self, trial: SearchTrial) -> float:
         """Returns the score so that less is better."""
@@ -162,11 +186,10 @@ class SearchOracle(keras_tuner.Oracle):
         return np.array([order[key] for key in keys], float)
 
     def remaining_trials(self) -> int:
-        finished = sum(trial.is_finished for trial in self.trials.values())
-        return max(self.max_trials - finished, 0)
+        return max(self.max_trials - self.book.num_finished, 0)
 
     def get_space(self) -> DrawnHyperParameters:
-        return DrawnHyperParameters.from_config(self.hyperparameters.get_config())
+        return self.hyperparameters.copy()
 
     def save(self) -> None:
         """Does nothing, since a file for each trial is all there is to save."""
@@ -174,22 +197,32 @@ class SearchOracle(keras_tuner.Oracle):
     def reload(self) -> None:
         """Reads all trials, and learns of the hyperparameters that they found."""
         with self._guard:
-            self.trials = {}
-            for path in sorted(Path(self._project_dir).glob("trial_*/trial.json")):
-                trial = SearchTrial.load(path)
-                self.trials[trial.trial_id] = trial
+            if self._files is None:
+                self._files = TrialFiles(self._project_dir)
+            self.book = TrialBook(self.loss)
+            self.trials = self.book.trials
+            for trial in self._files.read():
+                trial.hyperparameters.given = self.hyperparameters.given
+                self.book.add(trial)
                 self.update_space(trial.hyperparameters)
             self.start_order = list(self.trials)
             self.end_order = [id for id, t in self.trials.items() if t.is_finished]
 
+    def update_space(self, hyperparameters: keras_tuner.HyperParameters) -> None:
+        """Learns of the hyperparameters that are new."""
+        space = tuple(hyperparameters.space)
+        if space not in self._seen_spaces:
+            self._seen_spaces.add(space)
+            super().update_space(hyperparameters)
+
+    def _save_trial(self, trial: SearchTrial) -> None:
+        self._files.write(trial)
+
     def _interrupted_trial(self) -> SearchTrial | None:
-        for trial in self.trials.values():
-            is_ongoing = any(trial is other for other in self.ongoing_trials.values())
-            if not trial.is_finished and not is_ongoing:
+        for trial in self.book.unfinished.values():
+            if not any(trial is other for other in self.ongoing_trials.values()):
                 trial.begin()
-                trial.hyperparameters = DrawnHyperParameters.from_config(
-                    trial.hyperparameters.get_config()
-                )
+                trial.hyperparameters = trial.hyperparameters.copy()
                 trial.hyperparameters.draw = self._drawer(trial)
                 return trial
         return None
@@ -200,42 +233,70 @@ class SearchOracle(keras_tuner.Oracle):
             return None
         trial = self._draw_trial(number)
         if trial is None:
-            self._display.on_exhausted()
             return None
-        self.trials[trial.trial_id] = trial
+        self.book.add(trial)
         self.start_order.append(trial.trial_id)
         self._save_trial(trial)
         return trial
 
     def _draw_trial(self, number: int) -> SearchTrial | None:
         """Returns a trial whose values are new, or `None` if there is none."""
-        tried = [trial.hyperparameters.values for trial in self.trials.values()]
         for attempt in range(MAX_ATTEMPTS):
-            values = DrawnHyperParameters()
-            trial = SearchTrial(values, f"{number:04d}")
-            trial.round = number // self.trials_per_round + 1
-            trial.attempt = attempt
-            values.draw = self._drawer(trial)
-            values.merge(self.hyperparameters.space)
-            if values.values not in tried:
+            trial = self._make_trial(number, attempt)
+            self._draw_values(trial, self._drawer(trial))
+            if trial.hyperparameters.values.unrecorded() not in self.book.tried:
                 return trial
-        return None
+        trial = self._make_trial(number, MAX_ATTEMPTS)
+        every, left = self._untried(trial)
+        if not left:
+            self._display.on_exhausted(None if every else MAX_ATTEMPTS)
+            return None
+        chosen = left[int(uniform(self.seed, number, "left") * len(left))]
+        self._draw_values(trial, lambda hp: chosen[hp.name])
+        trial.sources = dict.fromkeys(chosen, "full")
+        trial.hyperparameters.draw = self._drawer(trial)
+        return trial
+
+    def _make_trial(self, number: int, attempt: int) -> SearchTrial:
+        hyperparameters = DrawnHyperParameters()
+        hyperparameters.given = self.hyperparameters.given
+        trial = SearchTrial(hyperparameters, f"{number:04d}")
+        trial.round = number // self.trials_per_round + 1
+        trial.attempt = attempt
+        return trial
+
+    def _draw_values(self, trial: SearchTrial, draw: Callable) -> None:
+        trial.hyperparameters.draw = draw
+        trial.hyperparameters.merge(self.hyperparameters.space)
+
+    def _untried(self, trial: SearchTrial) -> tuple[bool, list[dict]]:
+        """Whether all combinations were looked at, and those that are new."""
+        space = self.hyperparameters.space
+        every = combinations(
+            space, lambda hp: SearchOracle.draw_value(self, hp, trial)[0]
+        )
+        left = [
+            values
+            for values in islice(every, MAX_COMBINATIONS)
+            if values not in self.book.tried
+        ]
+        return next(every, None) is None, left
 
     def _drawer(self, trial: SearchTrial) -> Callable:
         """What gives a trial its values, also those that its build asks for later."""
-        is_initial = trial.attempt == 0 and trial.number < len(self.initial)
 
         def draw(hp: kt.HyperParameter):
-            if is_initial:
-                given = self.initial[trial.number]
-                source = "initial" if hp.name in given else "default"
-                value = given.get(hp.name, hp.default)
+            if self._is_given(trial):
+                value, source = given_value(hp, self.initial[trial.number])
             else:
                 value, source = self.draw_value(hp, trial)
             trial.sources[hp.name] = source
             return value
 
         return draw
+
+    def _is_given(self, trial: SearchTrial) -> bool:
+        return trial.attempt == 0 and trial.number < len(self.initial)
 
     def _count_failures(self, trial: SearchTrial) -> None:
         # A divergence says something about the values, and nothing about the program.

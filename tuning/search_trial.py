@@ -1,13 +1,17 @@
 """A trial, and all that is known of it."""
 
+import functools
 import json
 import math
 import os
 
 import numpy as np
 from keras_tuner.engine import trial as kt
+from keras_tuner.engine.hyperparameters import HyperParameter
 
 from zoo.files import replacing
+
+from .hyperparameters import DrawnHyperParameters
 
 RUNNING = kt.TrialStatus.RUNNING
 STOPPED = kt.TrialStatus.STOPPED
@@ -59,6 +63,17 @@ class SearchTrial(kt.Trial):
     def is_finished(self) -> bool:
         return self.status not in (RUNNING, STOPPED)
 
+    def has(self, hp: HyperParameter) -> bool:
+        """Whether the model of this trial has a hyperparameter."""
+        values = self.hyperparameters.values.unrecorded()
+        return hp.name in values and self.hyperparameters.is_active(hp)
+
+    def forget_unasked(self) -> None:
+        """Removes the values that nobody asked for: of layers that are not there."""
+        self.hyperparameters.forget_unasked()
+        kept = self.hyperparameters.values
+        self.sources = {n: s for n, s in self.sources.items() if n in kept}
+
     @property
     def scores(self) -> list[float]:
         """Scores of the executions that have one."""
@@ -91,7 +106,10 @@ class SearchTrial(kt.Trial):
         }
 
     def set_state(self, state: dict) -> None:
-        super().set_state(state)
+        hyperparameters = state["hyperparameters"]
+        super().set_state({**state, "hyperparameters": {"space": [], "values": {}}})
+        space = _parsed(json.dumps(hyperparameters["space"]))
+        self.hyperparameters = DrawnHyperParameters.of(space, hyperparameters["values"])
         self.round = state["round"]
         self.attempt = state["attempt"]
         self.sources = state["sources"]
@@ -102,3 +120,10 @@ class SearchTrial(kt.Trial):
     def save(self, fname: str | os.PathLike) -> None:
         with replacing(fname) as partial:
             partial.write_text(json.dumps(self.get_state()))
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(space: str) -> tuple[HyperParameter, ...]:
+    """The hyperparameters of a configuration; most trials have the same."""
+    config = {"space": json.loads(space), "values": {}}
+    return tuple(DrawnHyperParameters.from_config(config).space)

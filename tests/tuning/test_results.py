@@ -5,8 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.inspection import permutation_importance
+from sklearn.model_selection import KFold
 
 from tuning import RandomSearch
+from tuning.importances import permutation_importances
 
 
 @pytest.fixture
@@ -171,3 +175,20 @@ def test_a_search_without_trials_has_empty_tables_and_pictures(tmp_path):
     assert search.edge_warnings() == []
     search.plot()
     plt.close("all")
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(10, 3), (40, 2)])
+def test_importances_are_those_of_scikit_learn(rows, columns):
+    generator = np.random.default_rng(rows)
+    x = generator.random((rows, columns))
+    y = np.round(4 * x[:, 0]) + np.round(generator.random(rows))
+    expected = []
+    for train, test in KFold(5, shuffle=True, random_state=1).split(x):
+        forest = RandomForestRegressor(random_state=1).fit(x[train], y[train])
+        found = permutation_importance(
+            forest, x[test], y[test], n_repeats=10, random_state=1
+        )
+        expected.append(found.importances_mean)
+    np.testing.assert_allclose(
+        permutation_importances(x, y, 1), expected, rtol=1e-9, atol=1e-12
+    )

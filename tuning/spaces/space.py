@@ -12,7 +12,7 @@ from zoo.arguments import invalid_argument
 from zoo.datasets import ArrayDataset, Data
 from zoo.parts import copy_layer
 
-from ..folds import is_tf_dataset
+from ..folds import is_endless, is_tf_dataset
 from .zero_or_log_uniform import zero_or_log_uniform
 
 SCHEDULES = {"constant": None, "cosine": Cosine, "linear": Linear}
@@ -94,7 +94,7 @@ class Space(keras_tuner.HyperModel):
         batch_size = hp.get("batch_size")
         steps = kwargs.get("steps_per_epoch")
         if y is None:
-            x, steps = self._rebatched(x, batch_size)
+            x, steps = self._rebatched(x, batch_size, steps)
             kwargs = {"shuffle": False, **kwargs}  # they shuffle themselves
         else:
             kwargs = {**kwargs, "batch_size": batch_size}
@@ -107,19 +107,33 @@ class Space(keras_tuner.HyperModel):
         self.data.order.counter = 0
         return model.fit(x, y, callbacks=[*schedules, *callbacks], **kwargs)
 
-    def _rebatched(self, dataset, batch_size: int):
-        """The dataset in batches of this size, and their number."""
+    def _rebatched(self, dataset, batch_size: int, steps: int | None):
+        """The dataset in batches of this size, and the steps of an epoch.
+
+        Args:
+            dataset: Dataset of batches.
+            batch_size: Integer >= 1.
+            steps: `steps_per_epoch` of `fit`, or `None`: all examples.
+        """
         if isinstance(dataset, ArrayDataset):
             dataset = dataset.rebatch(batch_size)
-            return dataset, len(dataset)
+            return dataset, steps or len(dataset)
         if not is_tf_dataset(dataset):
-            error = invalid_argument(
+            # No other trial would do better.
+            raise _fatal(
                 "x",
                 "arrays `x` and `y`, or a dataset whose batch size can be changed: of "
                 "`zoo.datasets` or `tf.data`",
                 dataset,
             )
-            raise errors.FatalValueError(str(error))  # no other trial would do better
+        if steps is not None:  # it need not end, so it cannot be counted
+            return dataset.rebatch(batch_size), steps
+        if is_endless(dataset):
+            raise _fatal(
+                "steps_per_epoch",
+                "an integer >= 1 for a dataset that repeats itself for ever",
+                None,
+            )
         import tensorflow as tf
 
         # TensorFlow forgets the number of batches, and `fit` then warns that it has
@@ -133,9 +147,13 @@ class Space(keras_tuner.HyperModel):
         if dataset is self.data.train:
             return self.data.sizes["train"]
         if self._counted is None or self._counted[0] is not dataset:
-            batches = dataset.as_numpy_iterator()
-            self._counted = (dataset, sum(len(batch[1]) for batch in batches))
+            sizes = (len(keras.tree.flatten(batch)[0]) for batch in dataset)
+            self._counted = (dataset, sum(sizes))
         return self._counted[1]
+
+
+def _fatal(*error) -> errors.FatalValueError:
+    return errors.FatalValueError(str(invalid_argument(*error)))
 
 
 def _optimizer(hp: keras_tuner.HyperParameters) -> keras.optimizers.Optimizer:

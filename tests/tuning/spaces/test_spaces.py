@@ -199,3 +199,60 @@ def test_data_that_cannot_be_batched_anew_end_the_search(tmp_path):
     with pytest.raises(ValueError, match="batch size can be changed"):
         search.search(verbose=0)
     assert search.results().status.tolist() == ["running"]  # to be repeated
+
+
+def endless(kind):
+    import tensorflow as tf
+
+    dataset = tf.data.Dataset.from_tensor_slices((X[:160], Y[:160])).batch(50)
+    if kind == "repeat":
+        return dataset.repeat()
+
+    def generate():
+        while True:
+            yield X[:50], Y[:50]
+
+    signature = (tf.TensorSpec((50, 6, 4)), tf.TensorSpec((50,), tf.int32))
+    return tf.data.Dataset.from_generator(generate, output_signature=signature)
+
+
+@pytest.mark.tensorflow_only(reason="makes batches by tf.data")
+@pytest.mark.parametrize("cls", SPACES)
+@pytest.mark.parametrize("kind", ["repeat", "generator"])
+def test_a_dataset_without_an_end_is_trained_on_for_steps_per_epoch(cls, kind):
+    space = cls(data_of())
+    hp, model = defaults(space, batch_size=32, units=4)
+    counted, repeated = Batches(), endless("repeat")
+    space.fit(
+        hp,
+        model,
+        endless(kind),
+        steps_per_epoch=3,
+        validation_data=repeated,
+        validation_steps=2,
+        epochs=2,
+        verbose=0,
+        callbacks=[counted],
+    )
+    assert (counted.train, counted.validation) == (6, 4)
+    assert counted.rates[-1] < 0.1 * counted.rates[0]  # a cosine over both epochs
+
+
+@pytest.mark.tensorflow_only(reason="makes batches by tf.data")
+def test_without_steps_per_epoch_it_is_refused():
+    space = MLPSpace(data_of())
+    hp, model = defaults(space, units=4)
+    with pytest.raises(ValueError, match="`steps_per_epoch`. Expected an integer"):
+        space.fit(hp, model, endless("repeat"), verbose=0)
+
+
+@pytest.mark.tensorflow_only(reason="makes batches by tf.data")
+def test_batches_with_weights_are_counted_and_trained_on():
+    import tensorflow as tf
+
+    space = MLPSpace(data_of())
+    hp, model = defaults(space, batch_size=32, units=4)
+    counted = Batches()
+    weighted = tf.data.Dataset.from_tensor_slices((X[:160], Y[:160], np.ones(160)))
+    space.fit(hp, model, weighted.batch(50), verbose=0, callbacks=[counted])
+    assert counted.train == 5

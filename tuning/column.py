@@ -1,0 +1,52 @@
+"""What the trials of a search have of one hyperparameter."""
+
+from dataclasses import dataclass, field
+from itertools import compress
+
+import numpy as np
+
+from .probability import is_ordered
+
+
+@dataclass
+class Column:
+    """The trials in which a hyperparameter is active, in the order of their numbers.
+
+    Attributes:
+        numbers: Numbers of the trials.
+        positions: Probabilities of their values, or the values if they have no order.
+        strata: What was drawn from one distribution has one label.
+        num_trials: Number of the trials that were looked at.
+    """
+
+    numbers: list[int] = field(default_factory=list)
+    positions: list = field(default_factory=list)
+    strata: list = field(default_factory=list)
+    num_trials: int = 0
+
+    def append(self, number: int, position, stratum) -> None:
+        self.numbers.append(number)
+        self.positions.append(position)
+        self.strata.append(stratum)
+
+    def up_to(self, number: int) -> "Column":
+        """Returns the part of the trials with lower numbers."""
+        return self._where([each < number for each in self.numbers])
+
+    def of(self, inside: np.ndarray) -> "Column":
+        """Returns the part of the trials that are inside, one entry for each trial."""
+        return self._where(inside[self.numbers].tolist())
+
+    def outside(self, hp, new: tuple, num_trials: int) -> np.ndarray:
+        """Returns for each trial whether its value lies outside of a range."""
+        outside = np.full(num_trials, False)
+        if is_ordered(hp):
+            positions = np.array(self.positions)
+            outside[self.numbers] = (positions < new[0]) | (positions > new[1])
+        else:
+            outside[self.numbers] = [value not in new for value in self.positions]
+        return outside
+
+    def _where(self, mask: list[bool]) -> "Column":
+        parts = (self.numbers, self.positions, self.strata)
+        return Column(*(list(compress(part, mask)) for part in parts))

@@ -1,0 +1,50 @@
+"""The files of the trials, of which each holds all that is known of one."""
+
+import os
+from pathlib import Path
+
+from .search_trial import SearchTrial
+
+TRIAL = "trial.json"
+
+
+class TrialFiles:
+    """Reads and writes the trials of a folder.
+
+    Args:
+        folder: Folder of the search.
+    """
+
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = Path(folder)
+        self._read: dict[str, tuple] = {}
+
+    def write(self, trial: SearchTrial) -> None:
+        """Writes a trial to its folder, whole or not at all."""
+        folder = self.folder / f"trial_{trial.trial_id}"
+        folder.mkdir(exist_ok=True)
+        trial.save(folder / TRIAL)
+
+    def names(self) -> list[str]:
+        """Returns the folders of the trials, in the order of their numbers."""
+        names = (name.removeprefix("trial_") for name in os.listdir(self.folder))
+        numbers = sorted((name for name in names if name.isdigit()), key=int)
+        return [f"trial_{number}" for number in numbers]
+
+    def read(self) -> list[SearchTrial]:
+        """Returns all trials; a file is read again only if it is another one."""
+        read = {}
+        for name in self.names():
+            path = os.path.join(self.folder, name, TRIAL)
+            try:
+                stat = os.stat(path)
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # killed before it was there
+            # A file is replaced as a whole, and never written to.
+            version = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+            known, trial = self._read.get(name, (None, None))
+            if known != version or not trial.is_finished:
+                trial = SearchTrial.load(path)
+            read[name] = version, trial
+        self._read = read
+        return [trial for _, trial in read.values()]
