@@ -285,7 +285,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         if not record or not self._comparable().items() <= record.items():
             return
         self._value_in_file = record["value"]
-        if 0 < self._first_epoch and record["epoch"] <= self._first_epoch:
+        if self._first_epoch > 0 and record["epoch"] <= self._first_epoch:
             self.best, self.best_epoch = record["value"], record["epoch"]
             since = max(0, self._first_epoch - self.best_epoch - 1)
             self.wait = record["wait"] + since
