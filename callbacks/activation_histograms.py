@@ -1,48 +1,18 @@
 """What the units of a network answer to a fixed sample."""
 
-import contextlib
-import functools
+import dataclasses
 import os
-from dataclasses import dataclass
+import warnings
 
 import keras
 import numpy as np
-from keras.src.backend import get_keras_mask
 
 from zoo.arguments import check_integer, invalid_argument
-from zoo.differentiation import compile_function
-from zoo.initializers import activation_name
 
 from .event_log import EventLog, check_log_dir
+from .forward_pass import ForwardPass
+from .layer_statistics import Answers
 from .recorded import check_recorded, panels, save_record, spread
-from .step_monitor import unique
-from .train_step.common import patched
-
-NUM_BINS = 50
-RANGES = {
-    "hard_sigmoid": (0.0, 1.0),
-    "hard_tanh": (-1.0, 1.0),
-    "sigmoid": (0.0, 1.0),
-    "softmax": (0.0, 1.0),
-    "softsign": (-1.0, 1.0),
-    "tanh": (-1.0, 1.0),
-}
-MARGIN = 0.025  # of the range, at either end, within which a unit is saturated
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """What one layer answered at one time; a unit is an index of the last axis."""
-
-    name: str
-    is_activation: bool
-    edges: np.ndarray  # of the bins
-    counts: np.ndarray  # entries by bin
-    mean: float
-    deviation: float
-    non_finite: int
-    unit_zeros: np.ndarray  # fractions of the sample, by unit
-    unit_saturated: np.ndarray  # the same; NaN for a range without ends
 
 
 class ActivationHistograms(keras.callbacks.Callback):
@@ -51,10 +21,18 @@ class ActivationHistograms(keras.callbacks.Callback):
     The sample passes forward through the model, as at inference, before the first
     epoch and after every `every_epochs`. Bins are linear: over the activation's own
     range where it has ends, which shows whether tanh fills [-1, 1] or piles up at the
-    ends, else over the values that came. Recorded are all layers with a float output,
-    those inside of other models and layers too, once for every place where a layer is
-    used; but not what runs inside of a recurrent layer. Steps that are masked are left
-    out.
+    ends, else over the values that came. Masked steps are left out.
+
+    All layers with a float output are recorded, also those inside other models and
+    layers, once for every place where a layer is used. Layers that run inside a loop,
+    a condition, a map or another compiled function cannot be seen, nor can those
+    inside the cells of a recurrent layer or inside the layer of a `TimeDistributed`:
+    one warning names them, and those with weights that do not run at all. On PyTorch
+    loops and conditions are plain Python: each call counts as a place of its own.
+
+    Outputs are reduced to these numbers on the device, one layer after the other. If
+    a layer gives more than 4 million numbers for the sample, the sample passes in
+    parts, each as a batch of its own.
 
     A unit is an index of the last axis (of the channels, for images whose channels
     come first). It is dead if it is zero on the whole sample; saturated if it is within
@@ -62,14 +40,16 @@ class ActivationHistograms(keras.callbacks.Callback):
 
     Args:
         sample: Inputs of the model, as `model(sample)` takes them: an array with a
-            batch dimension, or a list or dict of them; some hundred examples do.
+            batch dimension, or a list or dict of them; a few hundred examples are
+            enough.
         every_epochs: Integer >= 1: pass the sample after every so many epochs.
             Defaults to `1`.
         log_dir: Folder of event files for TensorBoard: histograms `activation/...`,
             scalars `dead_units/...` and `saturated_units/...`. Defaults to `None`.
 
     Raises:
-        ValueError: If an argument is invalid.
+        ValueError: If an argument is invalid; in `fit`, if the model has no `call`,
+            or takes other inputs than the sample.
 
     Example:
 
@@ -101,6 +81,12 @@ class ActivationHistograms(keras.callbacks.Callback):
         self._passes: list[tuple[int, int, list[Answers]]] = []
 
     def on_train_begin(self, logs=None):
+        if type(self.model).call is keras.Model.call:
+            raise invalid_argument(
+                "model",
+                "a model with a `call` method, to pass the sample through",
+                self.model.name,
+            )
         self._passes = []
         self._log = None if self.log_dir is None else EventLog(self.log_dir)
         self._step = 0
@@ -120,7 +106,7 @@ class ActivationHistograms(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if self._batch is not None:
             steps = self._batch + self.model.steps_per_execution
-            self._step += min(steps, self.params["steps"] or steps)
+            self._step += min(steps, (self.params or {}).get("steps") or steps)
         if self._epochs % self.every_epochs == 0:
             self._record(self._epochs)
 
@@ -145,7 +131,7 @@ class ActivationHistograms(keras.callbacks.Callback):
             `(passes, units)`: the fraction of the sample on which a unit is so.
         """
         names = self._layers()
-        rows = [answers for _, _, answers in self._passes]
+        rows = self._rows()
         info = {
             "step": np.array([step for step, _, _ in self._passes], dtype="int64"),
             "epoch": np.array([epoch for _, epoch, _ in self._passes], dtype="int64"),
@@ -166,7 +152,7 @@ class ActivationHistograms(keras.callbacks.Callback):
         for place, name in enumerate(names):
             for figure in ("unit_zeros", "unit_saturated"):
                 units = [getattr(row[place], figure) for row in rows]
-                info[f"{figure}/{name}"] = np.array(units)
+                info[f"{figure}/{name}"] = _padded(units)
         return info
 
     def to_frame(self):
@@ -211,7 +197,7 @@ class ActivationHistograms(keras.callbacks.Callback):
             ValueError: If nothing has been recorded.
         """
         check_recorded(self, len(self._passes))
-        last = self._passes[-1][2]
+        last = self._rows()[-1]
         every = range(len(last))
         places = [place for place in every if last[place].is_activation] or every
         places = spread(places)
@@ -225,8 +211,9 @@ class ActivationHistograms(keras.callbacks.Callback):
         return figure
 
     def _draw(self, ax, place: int):
-        for _, epoch, answers in self._passes:
-            one = answers[place]
+        epochs = [epoch for _, epoch, _ in self._passes]
+        for epoch, row in zip(epochs, self._rows(), strict=True):
+            one = row[place]
             share = one.counts / max(one.counts.sum(), 1)
             drawn = np.ma.masked_equal(share[:, None], 0)
             half = self.every_epochs / 2
@@ -241,12 +228,26 @@ class ActivationHistograms(keras.callbacks.Callback):
         return mesh
 
     def _layers(self) -> list[str]:
-        return [one.name for one in self._passes[-1][2]] if self._passes else []
+        """Names of the layers, of which those of the last pass come first."""
+        names = [one.name for *_, row in reversed(self._passes) for one in row]
+        return list(dict.fromkeys(names))
+
+    def _rows(self) -> list[list[Answers]]:
+        """The answers of each pass, one for every layer, empty if it did not run."""
+        names = self._layers()
+        rows = [{one.name: one for one in row} for *_, row in self._passes]
+        any_row = {name: one for row in rows for name, one in row.items()}
+        return [
+            [row.get(name, _no_answers(any_row[name])) for name in names]
+            for row in rows
+        ]
 
     def _record(self, epoch: int):
         if self._forward is None:
-            self._forward = _forward_pass(self.model)
-        answers = [_measure(*found) for found in self._forward(self.sample)]
+            self._forward = ForwardPass(self.model)
+        answers = self._forward(self.sample)
+        if not self._passes and self._forward.unseen:
+            _warn_of_unseen(self._forward.unseen)
         self._passes.append((self._step, epoch, answers))
         if self._log is not None:
             self._log_pass(answers)
@@ -266,114 +267,37 @@ class ActivationHistograms(keras.callbacks.Callback):
         self._log.flush()
 
 
-def _forward_pass(model):
-    """Returns a function of a sample to what every layer gives for it.
-
-    It is compiled once, and then gives tuples of name, layer, output and mask, in the
-    order in which the layers work, the last two as NumPy arrays.
-    """
-    layers = []
-
-    def forward(sample):
-        found = []
-        with contextlib.ExitStack() as stack:
-            for name, layer in _layers_within(model):
-                call = _recording(name, layer, found)
-                stack.enter_context(patched(layer, call=call))
-            model(sample, training=False)
-        names = unique(name for name, *_ in found)
-        layers[:] = zip(names, [layer for _, layer, _ in found], strict=True)
-        return [
-            (keras.ops.cast(tensor, "float32"), get_keras_mask(tensor))
-            for *_, tensor in found
-        ]
-
-    compiled = compile_function(forward, model.variables)
-
-    def outputs(sample) -> list:
-        tensors = compiled(sample)
-        return [
-            (name, layer, *map(_to_array, pair))
-            for (name, layer), pair in zip(layers, tensors, strict=True)
-        ]
-
-    return outputs
-
-
-def _to_array(tensor):
-    return None if tensor is None else keras.ops.convert_to_numpy(tensor)
-
-
-def _recording(name, layer, found):
-    own = layer.call
-
-    @functools.wraps(own)
-    def call(*args, **kwargs):
-        output = own(*args, **kwargs)
-        for tensor in keras.tree.flatten(output):
-            if tensor is not None and keras.backend.is_float_dtype(tensor.dtype):
-                found.append((name, layer, tensor))
-        return output
-
-    return call
-
-
-def _layers_within(layer, path: str = "") -> list:
-    """Layers inside of others, with their paths; a shared one comes once."""
-    found = {}
-    for inner in layer._flatten_layers(include_self=False, recursive=False):
-        name = f"{path}{inner.name}"
-        if not isinstance(inner, keras.layers.InputLayer):
-            found.setdefault(id(inner), (name, inner))
-        # What is inside of these runs in loops, step by step.
-        if not isinstance(inner, keras.layers.RNN | keras.layers.TimeDistributed):
-            for deeper in _layers_within(inner, f"{name}/"):
-                found.setdefault(id(deeper[1]), deeper)
-    return list(found.values())
-
-
-def _measure(name, layer, output, mask) -> Answers:
-    if getattr(layer, "data_format", None) == "channels_first" and output.ndim > 2:
-        output = np.moveaxis(output, 1, -1)
-    if mask is not None:
-        output = output[np.broadcast_to(mask.astype(bool), output.shape[: mask.ndim])]
-    units = output.reshape(-1, output.shape[-1] if output.ndim > 1 else 1)
-    activation = _activation_of(layer)
-    finite = units[np.isfinite(units)]
-    low, high = RANGES.get(activation, (None, None))
-    saturated = np.full(units.shape[1], np.nan)
-    if low is not None and len(units):
-        margin = MARGIN * (high - low)
-        at_an_end = (units <= low + margin) | (units >= high - margin)
-        saturated = at_an_end.mean(axis=0)
-    counts, edges = np.histogram(
-        finite, NUM_BINS, (low, high) if low is not None else _range_of(finite)
-    )
-    return Answers(
-        name=name,
-        is_activation=activation not in ("", "linear"),
-        edges=edges,
-        counts=counts,
-        mean=float(finite.mean()) if len(finite) else np.nan,
-        deviation=float(finite.std()) if len(finite) else np.nan,
-        non_finite=units.size - finite.size,
-        unit_zeros=(units == 0).mean(axis=0) if len(units) else np.zeros(1),
-        unit_saturated=saturated,
+def _no_answers(other: Answers) -> Answers:
+    """What is recorded of a layer in a pass in which it did not run."""
+    nothing = np.full_like(other.unit_zeros, np.nan)
+    return dataclasses.replace(
+        other,
+        counts=np.zeros_like(other.counts),
+        mean=np.nan,
+        deviation=np.nan,
+        non_finite=0,
+        unit_zeros=nothing,
+        unit_saturated=np.full_like(other.unit_saturated, np.nan),
     )
 
 
-def _activation_of(layer) -> str:
-    """The name of what the layer applies; "" where it has no activation."""
-    function = getattr(layer, "activation", None)
-    return getattr(function, "__name__", "") or activation_name(layer)
+def _padded(rows: list[np.ndarray]) -> np.ndarray:
+    """Stacks what is of one length, but where a pass had another number of units."""
+    size = max(map(len, rows))
+    return np.array(
+        [np.pad(row, (0, size - len(row)), constant_values=np.nan) for row in rows]
+    )
 
 
-def _range_of(values) -> tuple[float, float]:
-    """Ends that hold all values, and are not the same."""
-    if not len(values):
-        return 0.0, 1.0
-    low, high = float(values.min()), float(values.max())
-    return (low, high) if low < high else (low - 0.5, high + 0.5)
+def _warn_of_unseen(names: list[str]) -> None:
+    listed = ", ".join(repr(name) for name in names[:10])
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    warnings.warn(
+        f"ActivationHistograms does not record the layers {listed}{more}: when the "
+        "model is called, they run inside a loop, a condition, a map, the step of a "
+        "recurrent layer or another compiled function, or not at all.",
+        stacklevel=2,
+    )
 
 
 def _saturated(fractions) -> float:

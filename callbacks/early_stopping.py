@@ -1,16 +1,15 @@
-"""Early stopping that survives a NaN, and keeps the best weights on disk."""
+"""Early stopping that survives a NaN and a restart, with best weights on disk."""
 
 import math
 import os
-import shutil
-import tempfile
-import weakref
+import warnings
 from pathlib import Path
 
 import keras
 
 from zoo.arguments import check_choice, check_integer, invalid_argument, is_number
-from zoo.files import replacing, writable_folder
+
+from .best_weights import BestWeights
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):
@@ -21,9 +20,13 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
 
     - A value that is NaN or infinite is never the best; it counts as an epoch
       without improvement. In Keras a first NaN stays the best for good.
-    - The best weights are kept on disk, not in memory. With `restore_best_weights`
-      they are loaded when `fit` ends, early or at its last epoch, and leave the
-      optimizer as it is. After an exception or an interrupt, `restore_best()` does.
+    - The best weights are kept on disk, not in memory: all variables of the model as
+      they are, LoRA adapters, quantized kernels and seeds included. With
+      `restore_best_weights` they are loaded when `fit` ends, early or at its last
+      epoch, and the optimizer stays as it is. After an exception or an interrupt,
+      `restore_best()` loads them.
+    - With a `filepath`, a training that goes on after a restart knows the best value
+      and its epoch from the file.
     - Training can also stop at once: at a value that is not finite, that is good
       enough, or that is beyond hope.
 
@@ -47,7 +50,8 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         start_from_epoch: First epoch, counted from 0, that is monitored. Defaults to
             `0`.
         min_delta_mode: "absolute", or "relative": then `min_delta` is a fraction of
-            the best value so far, as 0.01 for one percent. Defaults to `"absolute"`.
+            the best value so far, such as 0.01 for one percent. Defaults to
+            `"absolute"`.
         check_finite: Whether to stop at once when the metric is NaN or infinite.
             Defaults to `False`.
         stopping_threshold: Stop at once when the metric reaches this value. Defaults
@@ -55,9 +59,17 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         divergence_threshold: Stop at once when the metric is worse than this value.
             Defaults to `None`.
         filepath: File ending in ".weights.h5" that gets the best weights, for
-            `model.load_weights`; it stays after training. Defaults to `None`: with
-            `restore_best_weights` they go to a temporary folder, which is removed
-            with this callback or when Python exits, and without to no file.
+            `model.load_weights`; it stays after training. A file that has better
+            weights of the same monitor, mode and model is never replaced. If `fit`
+            begins after epoch 0, as with `BackupAndRestore` or `initial_epoch`, and
+            the file's epoch is not a later one, training goes on from the file's
+            best value. If not, a new training has begun: it has its own best value
+            and weights, and warns at its end if the file still has better ones. Any
+            other file is replaced. `load_weights` gives LoRA adapters merged into
+            their kernels, as Keras saves them; `restore_best()` gives them as they
+            were. Defaults to `None`: with `restore_best_weights` the weights go to a
+            temporary folder, which is removed with this callback or when Python
+            exits; without it, they go nowhere.
 
     Attributes:
         best: Best value of the metric, or `None` if there was no finite one.
@@ -69,7 +81,9 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
 
     Raises:
         ValueError: If an argument is invalid; at the end of the first epoch, if the
-            logs do not have the metric.
+            logs do not have the metric; with a `filepath`, if Keras' file could not
+            hold the model: with LoRA adapters on quantized layers, which Keras
+            rounds, and without `call` and `build`.
 
     Example:
 
@@ -141,16 +155,24 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         self.filepath = filepath
         self.best_epoch = None
         self.reason = None
-        self._remove_folder = None
+        self._weights = None
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         self.best_epoch = None
         self.reason = None
         self._was_in_logs = False
-        self._weights_path = self._find_place()
+        self._first_epoch = None
+        self._record = self._value_in_file = None
+        self._weights = None
+        if self.filepath is not None or self.restore_best_weights:
+            self._weights = BestWeights(self.filepath and Path(self.filepath))
+            self._weights.check(self.model)
 
     def on_epoch_end(self, epoch, logs=None):
+        if self._first_epoch is None:
+            self._first_epoch = epoch
+            self._read_file()
         if epoch < self.start_from_epoch:
             return
         value = self.get_monitor_value(logs)
@@ -158,14 +180,15 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             return
         if self.monitor_op is None:
             self._set_monitor_op()
+        self._take_over_record()
 
         self.wait += 1
         improved = math.isfinite(value) and self._is_improvement(value, self.best)
         if improved:
-            self._keep(value, epoch)
             # Until the baseline is passed, patience runs on, as in Keras.
             if self.baseline is None or self._is_improvement(value, self.baseline):
                 self.wait = 0
+            self._keep(value, epoch)
         # At the end of the first epoch Keras never stops for lack of patience.
         patient = improved or self.wait < self.patience or epoch == 0
         self.reason = self._stop_at_once(value) or (None if patient else self._stall())
@@ -182,6 +205,13 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             self.restore_best()
             if self.verbose:
                 print(f"Restored the weights of the best epoch: {self.best_epoch + 1}.")
+        if self._file_is_better(self.best):
+            warnings.warn(
+                f"'{self.filepath}' still has the weights of an earlier training, with "
+                f"{self.monitor} = {self._value_in_file:g}; the best of this one is "
+                f"{self.best}. Remove the file, or give each training its own.",
+                stacklevel=2,
+            )
 
     def restore_best(self) -> None:
         """Loads the weights of the best epoch of the last `fit`.
@@ -191,7 +221,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         Raises:
             ValueError: If none were kept.
         """
-        if self.best_epoch is None or self._weights_path is None:
+        if self._weights is None or not self._weights.are_kept:
             raise ValueError(
                 "There are no best weights to restore. Expected "
                 "`restore_best_weights=True` or a `filepath`, and an epoch with a "
@@ -199,9 +229,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
                 f"restore_best_weights={self.restore_best_weights!r}, "
                 f"filepath={self.filepath!r}, best_epoch={self.best_epoch!r}"
             )
-        self.model.load_weights(
-            self._weights_path, objects_to_skip=[self.model.optimizer]
-        )
+        self._weights.restore(self.model)
 
     def get_monitor_value(self, logs) -> float | None:
         """Returns the metric, or `None` where it was there earlier and now is not."""
@@ -232,10 +260,47 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
 
     def _keep(self, value: float, epoch: int) -> None:
         """Makes this epoch the best, after its weights are safe."""
-        if self._weights_path is not None:
-            with replacing(self._weights_path) as partial:
-                self.model.save_weights(partial)
+        if self._weights is not None:
+            in_file = self.filepath is not None and not self._file_is_better(value)
+            record = self._comparable() | {
+                "value": value,
+                "epoch": epoch,
+                "wait": self.wait,
+            }
+            self._weights.keep(self.model, record, in_file=in_file)
+            if in_file:
+                self._value_in_file = value
         self.best, self.best_epoch = value, epoch
+
+    def _read_file(self) -> None:
+        """Learns what the file says of its epoch, if it is one of this model."""
+        record = self._weights and self._weights.record_in_file(self.model)
+        if record and record["monitor"] == self.monitor:
+            self._record = record
+            self._was_in_logs = self._first_epoch > 0
+
+    def _take_over_record(self) -> None:
+        """Learns how good the file is, and goes on from there after a restart."""
+        record, self._record = self._record, None
+        if not record or not self._comparable().items() <= record.items():
+            return
+        self._value_in_file = record["value"]
+        if self._first_epoch > 0 and record["epoch"] <= self._first_epoch:
+            self.best, self.best_epoch = record["value"], record["epoch"]
+            since = max(0, self._first_epoch - self.best_epoch - 1)
+            self.wait = record["wait"] + since
+            self._weights.take_over_file()
+
+    def _comparable(self) -> dict:
+        """What makes the values of two trainings comparable."""
+        mode = "max" if self.monitor_op(1, 0) else "min"
+        return {"monitor": self.monitor, "mode": mode}
+
+    def _file_is_better(self, value: float | None) -> bool:
+        """Whether the file has a value that this one does not improve on."""
+        if self._value_in_file is None or value == self._value_in_file:
+            return False
+        return value is None or bool(self.monitor_op(self._value_in_file, value))
 
     def _stop_at_once(self, value: float) -> str | None:
         """Says why a value ends training, patience or not, if it does."""
@@ -261,19 +326,3 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         ):
             on = f"the baseline {self.baseline:g}"
         return f"{self.monitor} has not improved on {on} for {epochs}"
-
-    def _find_place(self) -> Path | None:
-        """Returns where the best weights of this `fit` go, if anywhere."""
-        if self.filepath is not None:
-            path = Path(self.filepath)
-            writable_folder(path.parent)
-            return path
-        if not self.restore_best_weights:
-            return None
-        if self._remove_folder is not None:  # that of an earlier `fit`
-            self._remove_folder()
-        folder = tempfile.mkdtemp(prefix="kerascope-early-stopping-")
-        self._remove_folder = weakref.finalize(
-            self, shutil.rmtree, folder, ignore_errors=True
-        )
-        return Path(folder) / "best.weights.h5"

@@ -168,7 +168,15 @@ def _batches(dataset) -> Iterator[tuple]:
 
 def _build(model: keras.Model, x) -> None:
     """Creates the variables that the first step would create, to know their start."""
-    if not model.built:
+    if type(model).call is keras.Model.call:  # its `train_step` calls its layers
+        unbuilt = [
+            layer.name for layer in model._flatten_layers(False) if not layer.built
+        ]
+        if unbuilt:
+            raise invalid_argument(
+                "model", "a `call` method, or layers that are all built", unbuilt
+            )
+    elif not model.built:
         model(x)
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)

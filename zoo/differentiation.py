@@ -220,6 +220,16 @@ def unchanged_state(values: Iterable[tuple] = ()) -> Iterator[None]:
         yield
 
 
+def same_trace() -> Callable:
+    """Returns a function that says whether a tensor belongs to the present trace.
+
+    What runs in the body of a loop, in a branch, under a map or in another compiled
+    function belongs to a trace of its own, from which no tensor may come out by other
+    means than being returned. Ask where the tensor is made.
+    """
+    return _SAME_TRACE[BACKEND]()
+
+
 @contextlib.contextmanager
 def float64_scope() -> Iterator[None]:
     """Makes float64 what Keras computes in by default, and lets every backend do so."""
@@ -299,6 +309,35 @@ def _compile_torch(function, variables):
     return call
 
 
+def _same_trace_tensorflow():
+    import tensorflow as tf
+
+    graph = tf.compat.v1.get_default_graph()
+    return lambda tensor: tf.compat.v1.get_default_graph() is graph
+
+
+def _same_trace_jax():
+    import jax
+    import jax.extend
+
+    where = jax.extend.core
+    if not hasattr(where, "get_opaque_trace_state"):  # before it moved there
+        where = jax.core
+    state = where.get_opaque_trace_state()
+    return lambda tensor: where.get_opaque_trace_state() == state
+
+
+def _same_trace_torch():
+    def has_storage(tensor):
+        try:
+            tensor.data_ptr()
+        except RuntimeError:  # as under `torch.vmap`
+            return False
+        return True
+
+    return has_storage
+
+
 def _differentiate_tensorflow(function, inputs):
     import tensorflow as tf
 
@@ -341,6 +380,11 @@ _COMPILERS = {
     "tensorflow": _compile_tensorflow,
     "jax": _compile_jax,
     "torch": _compile_torch,
+}
+_SAME_TRACE = {
+    "tensorflow": _same_trace_tensorflow,
+    "jax": _same_trace_jax,
+    "torch": _same_trace_torch,
 }
 _differentiate = {
     "tensorflow": _differentiate_tensorflow,

@@ -1,0 +1,144 @@
+"""What the layers of a model give in one forward pass."""
+
+import contextlib
+import functools
+import math
+
+import keras
+from keras.src.backend import get_keras_mask
+
+from zoo.differentiation import same_trace
+
+from .step_monitor import unique
+from .train_step.common import patched
+
+MAX_ENTRIES = 2**24  # of all outputs together, 64 MiB
+# What is inside of these runs step by step, in a loop or in calls that Keras unrolls.
+STEPWISE = (keras.layers.RNN, keras.layers.TimeDistributed)
+
+
+class TooManyOutputs(BaseException):
+    """The outputs take too much memory; not an `Exception`, which AutoGraph wraps."""
+
+
+class LayerOutputs:
+    """Watches the layers of a model while it is called.
+
+    Args:
+        model: Model.
+
+    Attributes:
+        layers: The layers by the names of their outputs, in the order of these. An
+            output that is not the first of its layer has its number in the name.
+        unseen: Names of layers whose output cannot be had: those that run inside a
+            loop, a branch or another compiled function, and those with weights that
+            were not called.
+        entries: Number of entries of all outputs.
+    """
+
+    def __init__(self, model: keras.Model):
+        self.layers: dict[str, keras.layers.Layer] = {}
+        self.unseen: list[str] = []
+        self.entries = 0
+        self._found: list = []
+        self._is_here = same_trace()
+        self._model = model
+
+    def of(self, inputs) -> dict:
+        """Returns what the layers give for inputs, as at inference.
+
+        Returns:
+            Pairs of a float tensor and its mask, or `None`, by name. If they are too
+            many, they are counted, but not kept.
+        """
+        layers, hidden = _layers_within(self._model)
+        called = set()
+        with contextlib.ExitStack() as stack:
+            for name, layer in layers:
+                attributes = self._attributes(name, layer, called)
+                stack.enter_context(patched(layer, **attributes))
+            self._model(inputs, training=False)
+        idle = [
+            name
+            for name, layer in layers
+            if id(layer) not in called and _has_own_weights(layer)
+        ]
+        self.unseen = [*dict.fromkeys(self.unseen), *idle, *hidden]
+        names = unique(name for name, *_ in self._found)
+        self.layers = {
+            name: layer for name, (_, layer, _) in zip(names, self._found, strict=True)
+        }
+        return {
+            name: (_at_least_float32(tensor), get_keras_mask(tensor))
+            for name, (*_, tensor) in zip(names, self._found, strict=True)
+        }
+
+    def _attributes(self, name, layer, called) -> dict:
+        """The methods that are watched, as Keras chooses between them."""
+        is_quantized = getattr(layer, "quantization_mode", None) is not None
+        method = "quantized_call" if is_quantized else "call"
+        own = getattr(layer, method)
+
+        @functools.wraps(own)
+        def call(*args, **kwargs):
+            called.add(id(layer))
+            output = own(*args, **kwargs)
+            self._see(name, layer, output)
+            return output
+
+        # There is nothing to rematerialize without a backward pass.
+        return {method: call, "rematerialized_call": lambda call, *args, **kwargs: call}
+
+    def _see(self, name, layer, output):
+        tensors = [
+            tensor
+            for tensor in keras.tree.flatten(output)
+            if keras.ops.is_tensor(tensor)
+            and keras.backend.is_float_dtype(tensor.dtype)
+        ]
+        if not all(map(self._is_here, tensors)):
+            self.unseen.append(name)
+            return
+        for tensor in tensors:
+            self.entries += math.prod(size for size in tensor.shape if size is not None)
+            self._found.append((name, layer, tensor))
+        if self.entries > MAX_ENTRIES:
+            self._found.clear()
+
+
+def _layers_within(layer, path: str = "") -> tuple[list, list[str]]:
+    """Layers inside of others, with their paths, and names of those that are hidden.
+
+    A shared layer comes once.
+    """
+    found, hidden = {}, []
+    for inner in layer._flatten_layers(include_self=False, recursive=False):
+        name = f"{path}{inner.name}"
+        if not isinstance(inner, keras.layers.InputLayer):
+            found.setdefault(id(inner), (name, inner))
+        deeper, deeper_hidden = _layers_within(inner, f"{name}/")
+        hidden += deeper_hidden
+        if isinstance(inner, STEPWISE):
+            # Its own output is that of the layer or cell inside; what is deeper is not.
+            hidden += [
+                name_within
+                for name_within, one in deeper
+                if name_within.count("/") > name.count("/") + 1
+                and _has_own_weights(one)
+            ]
+        else:
+            for one in deeper:
+                found.setdefault(id(one[1]), one)
+    return list(found.values()), hidden
+
+
+def _has_own_weights(layer) -> bool:
+    """Whether a layer has weights that belong to no layer inside of it."""
+    inner = layer._flatten_layers(include_self=False)
+    of_inner = {id(weight) for one in inner for weight in one.weights}
+    return any(id(weight) not in of_inner for weight in layer.weights)
+
+
+def _at_least_float32(tensor):
+    is_double = keras.backend.standardize_dtype(tensor.dtype) == "float64"
+    return tensor if is_double else keras.ops.cast(tensor, "float32")

@@ -1,0 +1,163 @@
+"""What one layer gives for a sample, reduced to a few numbers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from zoo.initializers import activation_name
+
+NUM_BINS = 50
+RANGES = {
+    "hard_sigmoid": (0.0, 1.0),
+    "hard_tanh": (-1.0, 1.0),
+    "sigmoid": (0.0, 1.0),
+    "softmax": (0.0, 1.0),
+    "softsign": (-1.0, 1.0),
+    "tanh": (-1.0, 1.0),
+}
+MARGIN = 0.025  # of the range, at either end, within which a unit is saturated
+NARROWEST = 2.0**-15  # width of a histogram, relative to the largest magnitude
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What one layer answered at one time; a unit is an index of the last axis."""
+
+    name: str
+    is_activation: bool
+    edges: np.ndarray  # of the bins
+    counts: np.ndarray  # entries by bin
+    mean: float
+    deviation: float
+    non_finite: int
+    unit_zeros: np.ndarray  # fractions of the sample, by unit
+    unit_saturated: np.ndarray  # the same; NaN for a range without ends
+
+
+@dataclass(frozen=True, eq=False)
+class Figures:
+    """What one layer gives for a part of the sample; arrays as in `Answers`."""
+
+    edges: np.ndarray
+    counts: np.ndarray
+    rows: int
+    number: int  # of finite entries
+    mean: float
+    deviation: float
+    zeros: np.ndarray  # numbers of rows, by unit
+    saturated: np.ndarray | None
+
+
+def units_of(layer, output: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """Returns the entries that count: a column for each unit."""
+    if getattr(layer, "data_format", None) == "channels_first" and output.ndim > 2:
+        output = np.moveaxis(output, 1, -1)
+    if mask is not None:
+        output = output[np.broadcast_to(mask.astype(bool), output.shape[: mask.ndim])]
+    return output.reshape(-1, output.shape[-1] if output.ndim > 1 else 1)
+
+
+def ends_of(units: np.ndarray) -> tuple[float, float]:
+    """Returns the smallest and the largest finite entry; infinities without one."""
+    finite = units[np.isfinite(units)]
+    return float(finite.min(initial=np.inf)), float(finite.max(initial=-np.inf))
+
+
+def measure(layer, units: np.ndarray, ends: list | None = None) -> Figures:
+    """Measures what a layer gives.
+
+    Args:
+        layer: Layer.
+        units: What `units_of` returned.
+        ends: What `ends_of` returned of each part of the sample. Defaults to `None`:
+            this is the whole.
+    """
+    finite = units[np.isfinite(units)]
+    span = RANGES.get(_activation_of(layer))
+    saturated = None
+    if span is not None:
+        low, high = span
+        margin = MARGIN * (high - low)
+        at_an_end = (units <= low + margin) | (units >= high - margin)
+        saturated = at_an_end.sum(axis=0)
+    else:
+        span = _span_between([ends_of(finite)] if ends is None else ends)
+    counts, edges = _histogram(finite, span)
+    return Figures(
+        edges=edges,
+        counts=counts,
+        rows=len(units),
+        number=finite.size,
+        mean=float(finite.mean()) if finite.size else 0.0,
+        deviation=float(finite.std()) if finite.size else 0.0,
+        zeros=(units == 0).sum(axis=0),
+        saturated=saturated,
+    )
+
+
+def answers_of(name: str, layer, parts: list[Figures]) -> Answers:
+    """Returns the answers of a layer for the whole sample.
+
+    Args:
+        name: Name of the layer at its place.
+        layer: Layer.
+        parts: What `measure` returned for each part of the sample.
+    """
+    rows = sum(part.rows for part in parts)
+    number = np.array([part.number for part in parts])
+    means = np.array([part.mean for part in parts])
+    deviations = np.array([part.deviation for part in parts])
+    count = number.sum()
+    mean = (number * means).sum() / count if count else np.nan
+    # A sum of squares around the mean is that around a part's own, plus their distance.
+    squares = number * (deviations**2 + (means - mean) ** 2)
+    zeros = _sum([part.zeros for part in parts])
+    saturated = np.full(len(zeros), np.nan)
+    if rows and parts[0].saturated is not None:
+        saturated = _sum([part.saturated for part in parts]) / rows
+    return Answers(
+        name=name,
+        is_activation=_activation_of(layer) not in ("", "linear"),
+        edges=parts[0].edges,
+        counts=sum(part.counts for part in parts),
+        mean=float(mean),
+        deviation=float(np.sqrt(squares.sum() / count)) if count else np.nan,
+        non_finite=int(rows * len(zeros) - count),
+        unit_zeros=zeros / rows if rows else np.zeros(1),
+        unit_saturated=saturated,
+    )
+
+
+def _span_between(ends: list) -> tuple[float, float]:
+    """Returns ends that hold all values, with bins between them that have a width."""
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    if low > high:  # nothing is finite
+        return 0.0, 1.0
+    narrowest = NARROWEST * max(abs(low), abs(high))
+    if low == high:
+        half = max(0.5, narrowest)
+        return low - half, high + half
+    if high - low < narrowest:
+        return low - narrowest, high + narrowest
+    return low, high
+
+
+def _histogram(finite: np.ndarray, span: tuple) -> tuple[np.ndarray, np.ndarray]:
+    # The difference of two ends can be more than their type holds.
+    is_wide = span[1] - span[0] > np.finfo(finite.dtype).max / NUM_BINS
+    scale = 2.0**-10 if is_wide else 1
+    scaled = finite * finite.dtype.type(scale) if is_wide else finite
+    counts, edges = np.histogram(scaled, NUM_BINS, [end * scale for end in span])
+    return counts, edges / edges.dtype.type(scale) if is_wide else edges
+
+
+def _sum(rows: list[np.ndarray]) -> np.ndarray:
+    """Sums figures of units over the parts, of which one can have fewer units."""
+    size = max(map(len, rows))
+    return sum(np.pad(row, (0, size - len(row))) for row in rows)
+
+
+def _activation_of(layer) -> str:
+    """The name of what the layer applies; "" where it has no activation."""
+    function = getattr(layer, "activation", None)
+    return getattr(function, "__name__", "") or activation_name(layer)
