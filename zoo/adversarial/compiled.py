@@ -112,12 +112,12 @@ def accuracies(
             continue
         if isinstance(metric, keras.metrics.CategoricalAccuracy):
             labels = np.eye(max(num_outputs, 2))[classes]
-        elif isinstance(metric, keras.metrics.SparseCategoricalAccuracy):
+        elif isinstance(metric, keras.metrics.SparseCategoricalAccuracy) or (
+            num_outputs == 1 and y.shape[1:] == (2,)
+        ):
             labels = classes[:, None]
         else:
-            labels = y if y.ndim > 1 else y[:, None]
-        if num_outputs == 1 and labels.shape[1] == 2:
-            labels = classes[:, None]
+            labels = y
         metric.update_state(labels, outputs)
         found[metric.name] = float(keras.ops.convert_to_numpy(metric.result()))
     return found
