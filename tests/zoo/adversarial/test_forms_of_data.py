@@ -228,28 +228,32 @@ LABELS = {
 }
 
 
-@pytest.mark.parametrize("name", LABELS)
-@pytest.mark.parametrize("place", ["evaluate", "fit", "validation"])
-def test_labels_of_datasets(name, place):
-    """After the first batch of `fit`, and before a number of `evaluate` is told."""
-    if place != "evaluate" and name not in ("several at once", "targets"):
-        pytest.skip("the same check")
+def wrong_labels(name):
+    """A trainer, batches with wrong labels, batches with right ones, and the error."""
     outputs, y, message = LABELS[name]
     y = np.tile(y, (16, 1)) if y.ndim == 2 else np.tile(y, 16)
     x = columns("float32")[0]
     trainer = make_trainer(linear(outputs), loss="mse", metrics=())
-    wrong, right = Batches(x, y), Batches(x, np.zeros(48, int))
-    with pytest.raises(ValueError, match=f"`y`. Expected classes.*{message}"):
-        if place == "evaluate":
-            trainer.evaluate(wrong, verbose=0)
-        elif place == "fit":
-            trainer.fit(wrong, verbose=0)
-        else:
-            trainer.fit(right, validation_data=wrong, verbose=0)
-    assert (
-        trainer.optimizer.iterations
-        == {"evaluate": 0, "fit": 1, "validation": 3}[place]
-    )
+    right = np.eye(3)[np.zeros(48, int)] if outputs == 3 else np.zeros(48, int)
+    error = f"`y`. Expected classes.*{message}"
+    return trainer, Batches(x, y), Batches(x, right), error
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_labels_of_datasets_in_evaluate(name):
+    trainer, wrong, _, error = wrong_labels(name)
+    with pytest.raises(ValueError, match=error):
+        trainer.evaluate(wrong, verbose=0)
+
+
+@pytest.mark.parametrize("name", ["several at once", "targets"])
+def test_labels_of_datasets_in_training(name):
+    trainer, wrong, right, error = wrong_labels(name)
+    with pytest.raises(ValueError, match=error):
+        trainer.fit(wrong, verbose=0)
+    assert trainer.optimizer.iterations == 1  # after the first batch
+    with pytest.raises(ValueError, match=error):
+        trainer.fit(right, validation_data=wrong, verbose=0)
 
 
 def test_inputs_of_evaluate_and_validation_outside_of_the_bounds():
