@@ -1,14 +1,13 @@
 """Adversarial training as an ordinary `fit`."""
 
 import contextlib
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import keras
 import numpy as np
 from keras import ops
 from keras.src.losses.loss import unscale_loss_for_distribution
-from keras.src.trainers.compile_utils import CompileMetrics
 
 from ..arguments import (
     check_choice,
@@ -17,13 +16,15 @@ from ..arguments import (
     check_positive,
     invalid_argument,
 )
-from . import norms, objectives
-from .attack import Attack
-from .checks import check_inputs, check_labels, check_model
-from .logits import as_classes, find_logits, log_probabilities
+from . import compiled, norms, objectives
+from .attack import Attack, as_floats
+from .checks import are_signed, check_inputs, check_labels, check_model
+from .head import contradiction, probe, read_head
+from .model_call import graph_inputs, on_floats, only
 from .pgd import PGD
-from .self_checks import expects_logits
-from .training_guard import TrainingGuard
+from .robust_metrics import RobustMetrics
+from .seen_labels import LabelGuard
+from .training_guard import TrainingGuard, check_range
 
 VALIDATION_STEPS = 10  # where a single-step attack trains
 
@@ -121,7 +122,8 @@ class AdversarialTrainer(keras.Model):
             fix = "TRADES weighs clean examples against `beta`."
             raise invalid_argument("clean_weight", "0 with TRADES", clean_weight, fix)
         self.model = model
-        self._logits_of, self._activation = find_logits(model)
+        self._call_on_floats = on_floats(model)
+        self._head = self._logits = None
         self._noise_seed = keras.random.SeedGenerator(attack.seed)
         self.epsilon_scale = self._add_state("epsilon_scale", "ones")
         self.input_range = [
@@ -134,8 +136,13 @@ class AdversarialTrainer(keras.Model):
 
     def call(self, inputs, training=None):
         """Returns the model's outputs, for each entry where there are several."""
-        if isinstance(inputs, dict):
-            return {k: self.model(x, training=training) for k, x in inputs.items()}
+        if _is_pair(inputs):
+            return {
+                key: self._call_on_floats(x, training=training)
+                if key == "adversarial"
+                else only(self.model(x, training=training))
+                for key, x in inputs.items()
+            }
         return self.model(inputs, training=training)
 
     def compute_output_shape(self, input_shape):
@@ -151,15 +158,6 @@ class AdversarialTrainer(keras.Model):
         **options,
     ):
         """Configures training as `keras.Model.compile` does."""
-        from_logits = expects_logits(loss)
-        if from_logits is not None and from_logits == bool(self._activation):
-            head = f"a {self._activation}" if self._activation else "logits"
-            raise invalid_argument(
-                "loss",
-                f"a loss with from_logits={not from_logits}, since the model ends in "
-                f"{head}",
-                loss,
-            )
         super().compile(
             optimizer,
             loss,
@@ -168,7 +166,32 @@ class AdversarialTrainer(keras.Model):
             weighted_metrics=weighted_metrics,
             **options,
         )
-        self._robust = _RobustMetrics(metrics, weighted_metrics)
+        self._robust = RobustMetrics(metrics, weighted_metrics)
+        self._read_head(loss)
+
+    def _read_head(self, loss) -> None:
+        """Reads how outputs are meant, and raises if the loss means them otherwise."""
+        num_outputs, outputs = probe(self.model, self.attack.bounds)
+        metrics = compiled.user_metrics(self)
+        head = read_head(self.model, num_outputs, outputs, loss=loss, metrics=metrics)
+        if contradiction(head, self.model, outputs):
+            ending = f"a {head.activation}" if head.activation else "logits"
+            raise invalid_argument(
+                "loss",
+                f"a loss with from_logits={not head.activation}, since the model ends "
+                f"in {ending}",
+                loss,
+            )
+        others = [t for t in compiled.thresholds(metrics) if t != head.threshold]
+        if num_outputs == 1 and others:
+            warnings.warn(
+                f"The compiled accuracy has a threshold of {others[0]:g}, but after "
+                f"this loss the model predicts class 1 above {head.threshold:g}: "
+                "the accuracy measures other predictions than are attacked. Pass "
+                f"`keras.metrics.BinaryAccuracy(threshold={head.threshold:g})`.",
+                stacklevel=3,
+            )
+        self._head, self._logits = head, head.logits_of(self.model)
 
     def compile_from_config(self, config):
         """Compiles as the config of a saved trainer says."""
@@ -191,18 +214,19 @@ class AdversarialTrainer(keras.Model):
             ValueError: If inputs or labels are not what the attack can take: before
                 training if they are arrays, else after the first batch.
         """
+        self._assert_is_compiled("fit")
         self._check_arrays(x, y)
         if isinstance(options.get("validation_data"), tuple):
             self._check_arrays(*options["validation_data"][:2])
-        for value, start in zip(self.input_range, (np.inf, -np.inf), strict=True):
-            value.assign(start)
+        self._forget_seen()
         guard = TrainingGuard(
             self.warmup_epochs,
             self.attack.bounds,
-            max(2, self.model.output_shape[-1]),
+            max(2, self._head.num_outputs),
             self.attack.steps == 1,
         )
-        callbacks = [guard, *(keras.tree.flatten(callbacks) if callbacks else ())]
+        others = keras.tree.flatten(callbacks) if callbacks else ()
+        callbacks = [guard, LabelGuard(), *others]
         return super().fit(
             x,
             y,
@@ -213,6 +237,26 @@ class AdversarialTrainer(keras.Model):
             **options,
         )
 
+    def evaluate(self, x=None, y=None, *arguments, callbacks=None, **options):
+        """Evaluates as `keras.Model.evaluate` does, clean and under attack.
+
+        Raises:
+            ValueError: If inputs or labels are not what the attack can take.
+        """
+        self._assert_is_compiled("evaluate")
+        is_validation = isinstance(callbacks, keras.callbacks.CallbackList)
+        if not is_validation:
+            self._check_arrays(x, y)
+            self._forget_seen()
+        results = super().evaluate(x, y, *arguments, callbacks=callbacks, **options)
+        self.check_seen()
+        return results
+
+    def check_seen(self) -> None:
+        """Raises if inputs or labels since `fit` or `evaluate` began were wrong."""
+        check_range(self.input_range, self.attack.bounds)
+        self._robust.labels.check(self._head)
+
     def train_step(self, *arguments):
         return self._step(super().train_step, self._attack_in_training, arguments)
 
@@ -221,7 +265,7 @@ class AdversarialTrainer(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **options):
         """Returns the loss of a training step, or the compiled one in evaluation."""
-        if not isinstance(y_pred, dict):
+        if not _is_pair(y_pred):
             return super().compute_loss(x, y, y_pred, sample_weight, **options)
         robust, clean = y_pred["adversarial"], y_pred.get("clean")
         if clean is None:
@@ -229,7 +273,7 @@ class AdversarialTrainer(keras.Model):
         # With the clean predictions it has what layers and regularizers add.
         loss = super().compute_loss(x, y, clean, sample_weight, **options)
         if self.objective == "trades":
-            logits = [self._to_logits(outputs) for outputs in (clean, robust)]
+            logits = [self._head.to_logits(only(part)) for part in (clean, robust)]
             return loss + self.beta * self._divergence(*logits, sample_weight)
         difference = self._compile_loss(y, robust, sample_weight) - self._compile_loss(
             y, clean, sample_weight
@@ -239,14 +283,14 @@ class AdversarialTrainer(keras.Model):
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Updates the metrics of clean, or in training of adversarial predictions."""
         clean = y_pred
-        if isinstance(y_pred, dict):
+        if _is_pair(y_pred):
             self._update_robust(y, y_pred["adversarial"], sample_weight)
             clean = y_pred.get("clean")
         some = y_pred["adversarial"] if clean is None else clean
         for metrics in (self._compile_metrics, self._robust.compiled):
             if metrics is not None and not metrics.built:
                 metrics.build(y, some)
-        in_training = isinstance(y_pred, dict)
+        in_training = _is_pair(y_pred)
         if clean is not None and (self.clean_metrics or not in_training):
             self._update_clean(y, clean, sample_weight)
         results = self.get_metrics_result()
@@ -306,23 +350,20 @@ class AdversarialTrainer(keras.Model):
 
     def _attack_in_training(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        lowest, highest = self.input_range
-        lowest.assign(ops.minimum(lowest, ops.cast(ops.min(x), "float32")))
-        highest.assign(ops.maximum(highest, ops.cast(ops.max(x), "float32")))
-        labels = self._labels(x, y)
+        floats, labels = self._see(x, y)
         if self.objective == "trades":
-            clean_logits = ops.stop_gradient(self._logits(x))
+            clean_logits = ops.stop_gradient(self._logits(floats))
 
             def objective(logits):
                 return objectives.divergence(logits, clean_logits)
 
         else:
-            objective = self.attack.objective(self._logits, x, labels)
+            objective = self.attack.objective(self._logits, floats, labels)
         adversarial = self.attack.perturb(
             self._logits,
-            x,
+            floats,
             objective,
-            noise=self.attack.noise_for_batch(x, self._noise_seed),
+            noise=self.attack.noise_for_batch(floats, self._noise_seed),
             scale=ops.convert_to_tensor(self.epsilon_scale),
         )
         inputs = {"adversarial": adversarial}
@@ -334,8 +375,8 @@ class AdversarialTrainer(keras.Model):
 
     def _attack_in_evaluation(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        adversarial = self._best_adversarial(x, self._labels(x, y))
-        outputs = self.model(adversarial, training=False)
+        adversarial = self._best_adversarial(*self._see(x, y))
+        outputs = self._call_on_floats(adversarial, training=False)
         self._update_robust(y, outputs, sample_weight)
         return x, y, sample_weight
 
@@ -355,7 +396,7 @@ class AdversarialTrainer(keras.Model):
             best = ops.where(norms.expand(better, x), points, best)
             objective = values if objective is None else ops.maximum(objective, values)
             active = active & ~found
-        return ops.cast(best, x.dtype)
+        return as_floats(best, x)
 
     def _attack_of_validation(self) -> Attack:
         if self.validation_attack is not None:
@@ -365,26 +406,34 @@ class AdversarialTrainer(keras.Model):
         config = {**self.attack.get_config(), "step_size": None, "random_start": True}
         return PGD(**config, steps=VALIDATION_STEPS)
 
-    def _logits(self, x):
-        return as_classes(self._logits_of(x))
+    def _see(self, x, y):
+        """Returns a batch as floats and classes, and keeps the extremes of both.
 
-    def _to_logits(self, outputs):
-        if self._activation is None:
-            return as_classes(outputs)
-        return as_classes(log_probabilities(outputs, self._activation))
-
-    def _labels(self, x, y):
-        """Integer labels of shape `(batch,)`, of one-hot ones too."""
-        num_outputs = self.model.compute_output_shape(x.shape)[-1]
-        shape = tuple(y.shape)
-        if len(shape) == 2 and shape[1] == num_outputs and num_outputs > 1:
-            return ops.argmax(y, axis=1)
+        Inside a compiled step nothing can be refused: `check_seen` does it.
+        """
+        x, y = only(x), only(y)
+        x = as_floats(x, x)
+        lowest, highest = self.input_range
+        lowest.assign(ops.minimum(lowest, ops.cast(ops.min(x), "float32")))
+        highest.assign(ops.maximum(highest, ops.cast(ops.max(x), "float32")))
+        num_outputs, shape = self._head.num_outputs, tuple(y.shape)
+        is_one_hot = len(shape) == 2 and shape[1] == num_outputs and num_outputs > 1
         if len(shape) == 2 and shape[1] == 1:
             y = ops.squeeze(y, axis=1)
-        elif len(shape) != 1:
+        elif len(shape) != 1 and not is_one_hot:
             expected = f"classes of shape (batch,) or (batch, {num_outputs})"
             raise invalid_argument("y", expected, shape)
-        return ops.cast(y, "int32")
+        self._robust.labels.update_state(y)
+        if is_one_hot:
+            return x, ops.argmax(ops.cast(y, "float32"), axis=1)
+        if num_outputs == 1:
+            return x, ops.cast(y > 0, "int32")
+        return x, ops.cast(y, "int32")
+
+    def _forget_seen(self) -> None:
+        for value, start in zip(self.input_range, (np.inf, -np.inf), strict=True):
+            value.assign(start)
+        self._robust.labels.clear()
 
     def _update_clean(self, y, outputs, sample_weight):
         if self._compile_metrics is not None:
@@ -396,11 +445,21 @@ class AdversarialTrainer(keras.Model):
         )
         self._robust.update(loss, y, outputs, sample_weight)
 
+    def _assert_is_compiled(self, method: str) -> None:
+        if self._head is None:
+            fix = f"Call `compile()` before `{method}()`."
+            raise invalid_argument("self", "a trainer that is compiled", self.name, fix)
+
     def _check_arrays(self, x, y):
+        x, y = only(x), only(y)
         if not isinstance(x, np.ndarray) or y is None:
             return
         x = check_inputs(x, self.attack.bounds)
-        check_labels(y, len(x), max(2, self.model.output_shape[-1]))
+        y = np.asarray(ops.convert_to_numpy(y))
+        if are_signed(y) and self._head.expected != compiled.MARGINS:
+            expected = "labels 0 and 1, with a loss that is no hinge loss"
+            raise invalid_argument("y", expected, "-1 and 1", "Pass `(y + 1) / 2`.")
+        check_labels(y, len(x), self._head)
 
     def _add_state(self, name, initializer):
         return self.add_weight(
@@ -413,56 +472,22 @@ class AdversarialTrainer(keras.Model):
         )
 
 
-@dataclass
-class _RobustMetrics:
-    """Copies of the compiled metrics, for adversarial inputs."""
-
-    compiled: CompileMetrics | None
-    loss: keras.metrics.Mean
-
-    def __init__(self, metrics, weighted_metrics):
-        self.loss = keras.metrics.Mean(name="robust_loss")
-        self.compiled = None
-        if metrics is not None or weighted_metrics is not None:
-            self.compiled = _Prefixed(_copies(metrics), _copies(weighted_metrics))
-
-    def list(self) -> list:
-        return [m for m in (self.loss, self.compiled) if m is not None]
-
-    def update(self, loss, y, outputs, sample_weight):
-        self.loss.update_state(loss, sample_weight=ops.shape(outputs)[0])
-        if self.compiled is not None:
-            self.compiled.update_state(y, outputs, sample_weight)
-
-
-class _Prefixed(CompileMetrics):
-    def result(self):
-        return {f"robust_{key}": value for key, value in super().result().items()}
-
-
 class _Divergence(keras.losses.Loss):
     def call(self, y_true, y_pred):
         return objectives.divergence(y_pred, y_true)
 
 
-def _copies(metrics):
-    if metrics is None:
-        return None
-    return keras.tree.map_structure(
-        lambda metric: (
-            type(metric).from_config(metric.get_config())
-            if isinstance(metric, keras.metrics.Metric)
-            else metric
-        ),
-        metrics,
-    )
+def _is_pair(values) -> bool:
+    """Whether there is an entry for adversarial inputs, and perhaps for clean ones."""
+    return isinstance(values, dict) and "adversarial" in values
 
 
 def _check_attack(name: str, attack, model: keras.Model) -> Attack:
     if not isinstance(attack, Attack) or attack.targeted:
         expected = "an attack that is not targeted, as PGD(epsilon=0.1, steps=7)"
         raise invalid_argument(name, expected, attack)
-    shape = model.inputs[0].shape[1:] if getattr(model, "inputs", None) else (None,)
+    inputs = graph_inputs(model)
+    shape = inputs[0].shape[1:] if inputs else (None,)
     if None not in shape:
         attack.check_shape(shape)
     return attack

@@ -112,14 +112,14 @@ class Attack(abc.ABC):
 
         Args:
             logits_of: Function of inputs to logits.
-            x: Float tensor of shape `(batch, ...)`.
+            x: Tensor of numbers of shape `(batch, ...)`.
             objective: Function of logits to what is maximised, of shape `(batch,)`.
             noise: What `noise_for_batch` returned; `None` starts at `x`. Defaults to
                 `None`.
             scale: Factor on epsilon and steps, as for a warm-up. Defaults to `1.0`.
 
         Returns:
-            A tensor of the shape and dtype of `x`.
+            A tensor of the shape of `x`, in float32, or in float64 if `x` is.
         """
         inputs = ops.cast(x, "float32")
         settings = self.settings(scale)
@@ -130,7 +130,7 @@ class Attack(abc.ABC):
             return self._step(index, state, loss, gradient, inputs, settings)
 
         state = ops.fori_loop(0, self.steps, body, self._begin(start, settings))
-        return ops.cast(ops.stop_gradient(state[0]), x.dtype)
+        return as_floats(ops.stop_gradient(state[0]), x)
 
     def search(self, logits_of, x, y, active, rank, noise, settings):
         """Returns the best points of one restart: the evaluation mode, for a batch.
@@ -322,6 +322,15 @@ class Attack(abc.ABC):
 
         loss, gradient, logits = input_gradient(function, points, has_auxiliary=True)
         return loss / SCALE, gradient, logits
+
+
+def as_floats(points, x):
+    """Returns points in float32, or in float64 if `x` is.
+
+    In the dtype of integers, or of floats of 16 bits, they would leave the ball.
+    """
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    return ops.cast(points, "float64" if dtype == "float64" else "float32")
 
 
 def check_bounds(bounds) -> tuple[float, float]:

@@ -7,13 +7,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..arguments import invalid_argument
 from ..differentiation import compile_function, unchanged_state
 from . import norms
 from .attack import Attack
-from .checks import check_inputs, check_labels, check_model
-from .logits import as_classes, find_logits, log_probabilities
+from .checks import are_signed, check_inputs, check_labels, check_model, check_outputs
+from .compiled import user_metrics
+from .head import read_head
+from .model_call import graph_inputs, on_floats, only
 from .places import Places
+
+SAMPLE = 200  # inputs at which the head is read
 
 
 @dataclass
@@ -45,11 +48,14 @@ class Found:
 class AttackedModel:
     """Compiles a model's predictions and searches, once for every kind and shape.
 
+    `check_data` comes first: the data, the compiled loss and the compiled metrics say
+    how outputs are read.
+
     Args:
-        model: Built classifier of one input of floats.
+        model: Built classifier of one input.
 
     Attributes:
-        activation: The final activation that is left out, or `None`.
+        head: How outputs are read as logits and as predictions.
 
     Raises:
         ValueError: If the model cannot be attacked along gradients.
@@ -58,37 +64,44 @@ class AttackedModel:
     def __init__(self, model: keras.Model):
         check_model(model)
         self.model = model
-        self._logits, self.activation = find_logits(model)
+        self.head = None
+        self._call = on_floats(model)
+        self._logits = None
         self._compiled = {}
 
     def logits(self, x):
         """Returns float32 logits of two classes at least, in inference mode."""
-        return as_classes(self._logits(x))
+        return self._logits(x)
 
     def outputs(self, x):
         """Returns what the model returns in inference mode."""
-        return self.model(x, training=False)
-
-    def take_for_probabilities(self, activation: str) -> None:
-        """Reads the outputs as probabilities, which no layer at the end has made."""
-        self._logits = lambda x: log_probabilities(self.outputs(x), activation)
-        self._compiled.clear()
+        return self._call(x, training=False)
 
     def check_data(self, x, y, bounds) -> tuple[np.ndarray, np.ndarray]:
         """Returns float32 inputs and int32 labels, or raises if they do not fit."""
-        inputs = getattr(self.model, "inputs", None)
-        x = check_inputs(x, bounds, inputs[0].shape[1:] if inputs else None)
+        inputs = graph_inputs(self.model)
+        x = check_inputs(only(x), bounds, inputs[0].shape[1:] if inputs else None)
+        y = _to_numpy(only(y))
         with unchanged_state():
-            num_outputs = self.outputs(x[:1]).shape[-1]
-        num_classes = max(num_outputs, 2)
-        if self.activation == "sigmoid" and num_outputs > 1:
-            raise invalid_argument(
-                "model",
-                "a model of classes that exclude each other",
-                f"{num_classes} sigmoid outputs",
-                "Attacks on several labels at once are not there.",
-            )
-        return x, check_labels(y, len(x), num_classes)
+            outputs = _to_numpy(self.outputs(x[:SAMPLE]))
+        check_outputs(outputs.shape, min(len(x), SAMPLE))
+        self._read_head(outputs, are_signed(y))
+        return x, check_labels(y, len(x), self.head)
+
+    def _read_head(self, outputs: np.ndarray, signed: bool) -> None:
+        compiled = getattr(self.model, "compiled", False)
+        head = read_head(
+            self.model,
+            outputs.shape[1],
+            outputs.astype("float32"),
+            loss=self.model.loss if compiled else None,
+            metrics=user_metrics(self.model) if compiled else (),
+            signed=signed,
+        )
+        if head != self.head:
+            self.head = head
+            self._logits = head.logits_of(self.model)
+            self._compiled.clear()
 
     def compute(self, function: Callable, x: np.ndarray, batch_size: int):
         """Returns a method's tensor over all of `x`, compiled and batch by batch."""
@@ -104,8 +117,8 @@ class AttackedModel:
         return _to_numpy(compile_function(function, self.model.variables)(*arguments))
 
     def predict(self, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
-        """Returns the predicted classes."""
-        return self.compute(self.logits, x, batch_size).argmax(axis=1)
+        """Returns the classes that the model's own outputs predict."""
+        return self.head.classes(self.compute(self.outputs, x, batch_size))
 
     def attack(
         self,

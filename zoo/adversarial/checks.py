@@ -4,6 +4,17 @@ import keras
 import numpy as np
 
 from ..arguments import invalid_argument
+from .head import Head
+from .model_call import graph_inputs, is_float
+
+TOKENS = (
+    keras.layers.Embedding,
+    keras.layers.CategoryEncoding,
+    keras.layers.Discretization,
+    keras.layers.Hashing,
+    keras.layers.IntegerLookup,
+    keras.layers.StringLookup,
+)
 
 
 def check_model(model) -> None:
@@ -11,15 +22,15 @@ def check_model(model) -> None:
     if not isinstance(model, keras.Model) or not model.built:
         fix = "Give its input shape with `keras.Input`, or call it on a batch."
         raise invalid_argument("model", "a keras.Model that is built", model, fix)
-    try:
-        inputs, outputs = model.inputs, model.outputs
-    except AttributeError:  # of subclassed models
+    inputs = graph_inputs(model)
+    if inputs is None:
         return
+    outputs = model.outputs
     if len(inputs) != 1 or len(outputs) != 1:
         expected = "a model of one input and one output"
         raise invalid_argument("model", expected, (len(inputs), len(outputs)))
     dtype = keras.backend.standardize_dtype(inputs[0].dtype)
-    if not keras.backend.is_float_dtype(dtype):
+    if not is_float(inputs[0]) and (dtype == "string" or _takes_tokens(model)):
         raise invalid_argument(
             "model",
             "a model of float inputs",
@@ -27,9 +38,22 @@ def check_model(model) -> None:
             "Integers, as tokens, have no gradient and no small perturbations: these "
             "attacks are for images, tables and other numbers.",
         )
-    if len(model.output_shape) != 2:
+    if any(_takes_integers(layer) for layer in model.layers):
+        raise invalid_argument(
+            "model",
+            "a model in which no inner model has inputs of integers",
+            model.name,
+            "The inner model would round the perturbed inputs: give it a "
+            "`keras.Input` of floats.",
+        )
+    check_outputs(tuple(outputs[0].shape))
+
+
+def check_outputs(shape: tuple, size: int | None = None) -> None:
+    """Raises if outputs are not those of a classifier, for `size` examples."""
+    if len(shape) != 2 or (size is not None and shape[0] != size):
         expected = "a classifier, with outputs of shape (batch, classes)"
-        raise invalid_argument("model", expected, model.output_shape)
+        raise invalid_argument("model", expected, shape)
 
 
 def check_inputs(x, bounds: tuple[float, float], shape=None) -> np.ndarray:
@@ -42,6 +66,8 @@ def check_inputs(x, bounds: tuple[float, float], shape=None) -> np.ndarray:
             `None`: any.
     """
     x = np.asarray(keras.ops.convert_to_numpy(x))
+    if x.dtype == bool:
+        x = x.astype("float32")
     if x.ndim < 2 or not len(x) or not np.issubdtype(x.dtype, np.number):
         expected = "numbers of shape (examples, ...), one example at least"
         raise invalid_argument("x", expected, f"{x.dtype} of shape {x.shape}")
@@ -64,9 +90,25 @@ def check_inputs(x, bounds: tuple[float, float], shape=None) -> np.ndarray:
     return np.clip(x.astype("float32"), *np.float32(bounds))
 
 
-def check_labels(y, size: int, num_classes: int) -> np.ndarray:
-    """Returns int32 classes of shape `(examples,)`, or raises if they are none."""
+def are_signed(y: np.ndarray) -> bool:
+    """Returns whether labels are -1 and 1, as a hinge loss takes them."""
+    if not len(y) or not np.issubdtype(y.dtype, np.number):
+        return False
+    return bool(np.isin(y, (-1, 1)).all() and (y == -1).any())
+
+
+def check_labels(y, size: int, head: Head) -> np.ndarray:
+    """Returns int32 classes of shape `(examples,)`, or raises if they are none.
+
+    Args:
+        y: Labels: integers, booleans or whole floats of shape `(examples,)` or
+            `(examples, 1)`, or one-hot. With a single output they may be -1 and 1,
+            unless the loss is a cross-entropy.
+        size: Number of examples.
+        head: The head of the model.
+    """
     y = np.asarray(keras.ops.convert_to_numpy(y))
+    num_classes = max(2, head.num_outputs)
     expected = (
         f"{size} classes from 0 to {num_classes - 1}, of shape ({size},), or one-hot "
         f"of shape ({size}, {num_classes})"
@@ -75,18 +117,42 @@ def check_labels(y, size: int, num_classes: int) -> np.ndarray:
     if y.shape == (size, num_classes) and num_classes > 1:
         labels = y.argmax(axis=1)
         if not np.array_equal(np.eye(num_classes)[labels], y):
-            fix = "Every row of one-hot labels has one 1, and else 0."
+            fix = (
+                "Every row of one-hot labels has one 1, and else 0: several labels "
+                "at once, and shares of classes, cannot be attacked."
+            )
             raise invalid_argument("y", expected, "rows that are not one-hot", fix)
     elif y.shape == (size, 1):
         labels = y[:, 0]
+    if labels.dtype == bool:
+        labels = labels.astype("int32")
     if labels.shape != (size,) or not np.issubdtype(labels.dtype, np.number):
         raise invalid_argument("y", expected, f"{y.dtype} of shape {y.shape}")
     if not np.array_equal(labels, np.rint(labels)):
         raise invalid_argument("y", expected, "numbers that are not whole")
+    if head.takes_signed_labels and are_signed(labels):
+        labels = (labels > 0).astype("int32")
     if labels.min() < 0 or labels.max() >= num_classes:
         received = f"labels from {labels.min():.6g} to {labels.max():.6g}"
         raise invalid_argument("y", expected, received)
     return labels.astype("int32")
+
+
+def _takes_integers(layer) -> bool:
+    if not isinstance(layer, keras.Model):
+        return False
+    inputs = graph_inputs(layer) or ()
+    return not all(map(is_float, inputs)) or any(map(_takes_integers, layer.layers))
+
+
+def _takes_tokens(model) -> bool:
+    """Whether a layer reads integers as names of things."""
+    return any(
+        _takes_tokens(layer)
+        if isinstance(layer, keras.Model)
+        else type(layer) in TOKENS
+        for layer in model.layers
+    )
 
 
 def _fits(shape, expected) -> bool:

@@ -14,9 +14,11 @@ from .apgd import APGD
 from .attack import Attack, check_bounds, check_epsilon
 from .attacked_model import AttackedModel
 from .fgsm import FGSM
+from .head_checks import check_accuracy, check_head
+from .model_call import only
 from .pgd import PGD
 from .robustness_report import MAX_SHOWN, RobustnessReport, wilson_interval
-from .self_checks import check_attacks, check_head, check_transfer
+from .self_checks import check_attacks, check_transfer
 
 SAMPLE = 200  # examples of the self-checks
 TARGETS = 9  # classes that the targeted stage tries
@@ -51,16 +53,24 @@ def evaluate_robustness(
 
     On a sample of the examples it is checked that gradients do not vanish, that many
     steps find what one does, that attacks move inputs, that nothing is robust with
-    epsilon as wide as the bounds, that inference is not random; and that the compiled
-    loss fits the head. What fails is in `report.warnings`.
+    epsilon as wide as the bounds, that inference is not random; that the compiled loss
+    fits the head, and that the clean accuracy is that of the compiled metrics. What
+    fails is in `report.warnings`.
+
+    Of several outputs the largest is the prediction. A single one predicts class 1
+    above a threshold: 0.5 for a sigmoid, and for a squared error or another loss that
+    drives outputs to 0 and 1; 0 for logits, for hinge losses, and for a model that is
+    not compiled; that of a compiled `BinaryAccuracy` where it is not 0.5.
 
     The model stays as it is: weights, batch statistics, random state.
 
     Args:
-        model: Built classifier of one input of floats, ending in logits, softmax or
-            sigmoid; of an `AdversarialTrainer`, its model.
-        data: Arrays `(x, y)`, or batches of them, as `data.test`. Labels are integers
-            or one-hot.
+        model: Built classifier of one input and one output, ending in logits, softmax
+            or sigmoid; of an `AdversarialTrainer`, its model. Images may come in as
+            integers, `keras.Input(..., dtype="uint8")`: they are perturbed as floats.
+        data: Arrays `(x, y)`, or batches of them, as `data.test`. Labels are integers,
+            booleans or one-hot; for a single output trained with a hinge or a squared
+            error they may be -1 and 1.
         epsilons: The largest norms of a perturbation, numbers >= 0 in the units of
             the inputs.
         norm: "linf" or "l2". Defaults to `"linf"`.
@@ -110,14 +120,16 @@ def evaluate_robustness(
     if isinstance(model, AdversarialTrainer):
         model = model.model
     target = AttackedModel(model)
-    x, y = target.check_data(*_arrays(data), bounds)
+    x, given = _arrays(data)
+    x, y = target.check_data(x, given, bounds)
     for epsilon in epsilons:
         check_epsilon(epsilon, norm, bounds, x.shape[1:], name="epsilons")
     settings = {"norm": norm, "bounds": bounds, "mask": mask, "seed": seed}
     FGSM(epsilons[-1], **settings).check_shape(x.shape[1:])
     warnings = list(check_head(target, x[:SAMPLE]))
     evaluation = _Evaluation(target, x, y, settings, batch_size)
-    num_classes = target.compute(target.logits, x[:1], 1).shape[1]
+    warnings += check_accuracy(model, target.head, given, y, evaluation.outputs)
+    num_classes = max(2, target.head.num_outputs)
     stages = _stages(epsilons[-1], settings, steps, restarts, num_classes)
     evaluation.run(epsilons, stages, verbose)
     correct = np.flatnonzero(evaluation.clean == y)[:SAMPLE]
@@ -155,7 +167,8 @@ class _Evaluation:
         self.rows = []
         self.adversarial = x.copy()
         start = time.perf_counter()
-        self.clean = target.predict(x, batch_size)
+        self.outputs = target.compute(target.outputs, x, batch_size)
+        self.clean = target.head.classes(self.outputs)
         self.clean_seconds = time.perf_counter() - start
         self.left = self.clean == y
 
@@ -175,14 +188,7 @@ class _Evaluation:
         broken = (self.clean == self.y) & ~self.left
         warnings = []
         if broken.any():
-            outputs = self.target.compute(
-                self.target.outputs, self.adversarial[broken], self.batch_size
-            )
-            if outputs.shape[1] == 1:
-                threshold = 0.5 if self.target.activation == "sigmoid" else 0.0
-                predicted = (outputs[:, 0] > threshold).astype(int)
-            else:
-                predicted = outputs.argmax(axis=1)
+            predicted = self.target.predict(self.adversarial[broken], self.batch_size)
             warnings += check_transfer(predicted, self.y[broken])
         low, high = self.settings["bounds"]
         slack = TOLERANCE * (high - low)
@@ -301,13 +307,13 @@ def _check_epsilons(epsilons) -> list[float]:
 def _arrays(data) -> tuple[np.ndarray, np.ndarray]:
     """Returns inputs and labels of a pair of arrays, or of batches of pairs."""
     if isinstance(data, tuple) and len(data) == 2:
-        return tuple(keras.ops.convert_to_numpy(part) for part in data)
+        return tuple(keras.ops.convert_to_numpy(only(part)) for part in data)
     try:
         if hasattr(data, "shape"):
             raise TypeError("The labels are missing.")
         pairs = [batch[:2] for batch in data]
         x, y = (
-            np.concatenate([keras.ops.convert_to_numpy(part) for part in parts])
+            np.concatenate([keras.ops.convert_to_numpy(only(part)) for part in parts])
             for parts in zip(*pairs, strict=True)
         )
     except (TypeError, ValueError) as error:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 import keras
 from keras import ops
 
+from .model_call import on_floats
+
 PROBABILITIES = ("softmax", "sigmoid")
 
 
@@ -25,18 +27,18 @@ def find_logits(model: keras.Model) -> tuple[Callable, str | None]:
     """
     last = _last_operation(model)
     if last is None:
-        return _call(model), None
+        return on_floats(model), None
     operation, before = last
     if isinstance(operation, keras.Model):
         inner, activation = find_logits(operation)
         if activation is None:
-            return _call(model), None
-        features = _call(keras.Model(model.inputs[0], before))
+            return on_floats(model), None
+        features = on_floats(keras.Model(model.inputs[0], before))
         return lambda x: inner(features(x)), activation
     activation = _activation_of(operation)
     if activation is None:
-        return _call(model), None
-    features = _call(keras.Model(model.inputs[0], before))
+        return on_floats(model), None
+    features = on_floats(keras.Model(model.inputs[0], before))
     if not _computes_more(operation):
         return features, activation
 
@@ -46,6 +48,17 @@ def find_logits(model: keras.Model) -> tuple[Callable, str | None]:
             return operation(x)
 
     return logits, activation
+
+
+def ends_linear(model: keras.Model) -> bool:
+    """Returns whether a model visibly ends in an affine layer: in no probabilities."""
+    last = _last_operation(model)
+    if last is None:
+        return False
+    if isinstance(last[0], keras.Model):
+        return ends_linear(last[0])
+    is_affine = type(last[0]) in (keras.layers.Dense, keras.layers.EinsumDense)
+    return is_affine and last[0].activation is keras.activations.linear
 
 
 def as_classes(outputs):
@@ -67,19 +80,27 @@ def log_probabilities(outputs, activation: str):
     return ops.log(ops.maximum(outputs, tiny))
 
 
-def _call(model) -> Callable:
-    return lambda x: model(x, training=False)
-
-
 def _last_operation(model):
-    """The operation that makes the output of a functional model, and its input."""
+    """The operation that makes the output of a functional model, and its input.
+
+    Layers that change nothing in inference mode are passed over.
+    """
     try:
-        history = model.outputs[0]._keras_history
-        node = history.operation._inbound_nodes[history.node_index]
-        (before,) = node.input_tensors
+        output = model.outputs[0]
+        while True:
+            history = output._keras_history
+            node = history.operation._inbound_nodes[history.node_index]
+            (output,) = node.input_tensors
+            if not _changes_nothing(history.operation):
+                return history.operation, output
     except (AttributeError, ValueError, TypeError):  # subclassed, or several inputs
         return None
-    return history.operation, before
+
+
+def _changes_nothing(operation) -> bool:
+    if type(operation) is keras.layers.Activation:
+        return operation.activation is keras.activations.linear
+    return type(operation) in (keras.layers.Identity, keras.layers.Dropout)
 
 
 def _activation_of(operation) -> str | None:
@@ -90,7 +111,7 @@ def _activation_of(operation) -> str | None:
         return name if name in PROBABILITIES else None
     activation = getattr(operation, "activation", None)
     for name in PROBABILITIES:
-        if activation is getattr(keras.activations, name):
+        if activation in (getattr(keras.activations, name), getattr(ops, name)):
             return name
     return None
 

@@ -17,33 +17,6 @@ FEW = 0.05  # of the examples: what may be so by chance
 UPPER_BOUND = "The robust accuracy is an upper bound."
 
 
-def check_head(target: AttackedModel, x: np.ndarray) -> Iterator[str]:
-    """Finds probabilities that no visible layer made, and a loss that contradicts.
-
-    Args:
-        target: The model; probabilities are read as what they are from here on.
-        x: Float32 array of a few inputs.
-    """
-    with unchanged_state():
-        outputs = np.asarray(ops.convert_to_numpy(target.outputs(x)), "float64")
-    activation = target.activation or _looks_like(outputs)
-    if activation and not target.activation:
-        target.take_for_probabilities(activation)
-        yield (
-            f"The outputs look like {activation} probabilities, and no final "
-            f"{activation} layer was found to attack the logits before it: gradients "
-            f"may vanish in it. End the model in logits. {UPPER_BOUND}"
-        )
-    compiled = getattr(target.model, "compiled", False)
-    from_logits = expects_logits(target.model.loss) if compiled else None
-    if from_logits is not None and from_logits == bool(activation):
-        head = f"a {activation}" if activation else "logits"
-        yield (
-            f"The model ends in {head}, but was compiled with a loss that has "
-            f"from_logits={from_logits}: it was not trained on what it predicts."
-        )
-
-
 def check_attacks(
     target: AttackedModel,
     x: np.ndarray,
@@ -164,18 +137,3 @@ def _is_random(target, x) -> bool:
         )
     spread = np.abs(first - first.mean(axis=1, keepdims=True)).max()
     return bool(np.abs(first - second).max() > 1e-3 * spread)
-
-
-def _looks_like(outputs: np.ndarray) -> str | None:
-    if not ((outputs >= 0) & (outputs <= 1)).all():
-        return None
-    if outputs.shape[1] == 1:
-        return "sigmoid"
-    return "softmax" if np.allclose(outputs.sum(axis=1), 1, atol=1e-2) else None
-
-
-def expects_logits(loss) -> bool | None:
-    """Whether a loss takes outputs for logits, or `None` if it does not say."""
-    if isinstance(loss, str):
-        return False if "crossentropy" in loss else None
-    return getattr(loss, "from_logits", None)

@@ -65,19 +65,7 @@ class TrainingGuard(keras.callbacks.Callback):
             self._check_multi_step(epoch, logs or {})
 
     def _check_range(self):
-        low, high = (
-            float(keras.ops.convert_to_numpy(value)) for value in self.model.input_range
-        )
-        slack = 1e-6 * (self.bounds[1] - self.bounds[0])
-        if np.isnan(low) or np.isnan(high):
-            raise invalid_argument("x", "finite numbers", "NaN")
-        if low < self.bounds[0] - slack or high > self.bounds[1] + slack:
-            raise invalid_argument(
-                "x",
-                f"values within the attack's bounds={self.bounds}",
-                f"values from {low:.6g} to {high:.6g}",
-                "Give the attack the range of your inputs as `bounds=`.",
-            )
+        check_range(self.model.input_range, self.bounds)
 
     def _check_chance(self, epoch, logs):
         value = _accuracy(logs, "")
@@ -121,3 +109,23 @@ def _accuracy(logs: dict, prefix: str) -> float | None:
         if prefix + name in logs:
             return float(logs[prefix + name])
     return None
+
+
+def check_range(input_range: list, bounds: tuple[float, float]) -> None:
+    """Raises if inputs were not finite, or not within the bounds.
+
+    Args:
+        input_range: Variables of the lowest and the highest value of the inputs.
+        bounds: The lowest and the highest value that inputs may have.
+    """
+    low, high = (float(keras.ops.convert_to_numpy(value)) for value in input_range)
+    slack = 1e-6 * (bounds[1] - bounds[0])
+    if np.isnan(low) or np.isnan(high):
+        raise invalid_argument("x", "finite numbers", "NaN")
+    if low < bounds[0] - slack or high > bounds[1] + slack:
+        raise invalid_argument(
+            "x",
+            f"values within the attack's bounds={bounds}",
+            f"values from {low:.6g} to {high:.6g}",
+            "Give the attack the range of your inputs as `bounds=`.",
+        )

@@ -375,9 +375,21 @@ def two_inputs():
         ),
         (
             lambda: keras.Sequential(
-                [keras.Input((3,)), keras.layers.Dense(3, activation="sigmoid")]
+                [keras.Input((3,), dtype="uint8"), tokens_model()]
             ),
-            "`model`. Expected a model of classes that exclude each other",
+            "`model`. Expected a model of float inputs",
+        ),
+        (
+            lambda: keras.Sequential(
+                [
+                    keras.Input((3,), dtype="uint8"),
+                    keras.layers.Rescaling(1 / 255),
+                    keras.Sequential(
+                        [keras.Input((3,), dtype="int32"), keras.layers.Dense(3)]
+                    ),
+                ]
+            ),
+            "`model`. Expected.*no inner model has inputs of integers.*\nThe inner",
         ),
     ],
 )

@@ -1,0 +1,194 @@
+"""How the outputs of a classifier are read as logits and as predictions."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import ops
+
+from ..arguments import invalid_argument
+from ..differentiation import unchanged_state
+from . import compiled
+from .compiled import LOGITS, MARGINS, PROBABILITIES, RATES, VALUES
+from .logits import as_classes, ends_linear, find_logits, log_probabilities
+from .model_call import graph_inputs, on_floats
+
+PROBES = 16  # random inputs
+TINY = 1e-37  # below it a probability has no logarithm in float32
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the outputs of a classifier mean.
+
+    Args:
+        num_outputs: Outputs for an example. A single one is that of class 1.
+        activation: "softmax" or "sigmoid" if the outputs are probabilities, or `None`.
+        is_hidden: Whether no visible layer makes the probabilities, so that they are
+            taken back to logits.
+        threshold: Output above which a single one predicts class 1.
+        expected: What the compiled loss takes the outputs for, or `None`.
+    """
+
+    num_outputs: int
+    activation: str | None = None
+    is_hidden: bool = False
+    threshold: float = 0.0
+    expected: str | None = None
+
+    @property
+    def takes_signed_labels(self) -> bool:
+        """Whether labels may be -1 and 1."""
+        return self.num_outputs == 1 and self.expected in (None, VALUES, MARGINS)
+
+    def classes(self, outputs: np.ndarray) -> np.ndarray:
+        """Returns the classes that outputs of the model predict."""
+        if self.num_outputs == 1:
+            return (outputs[:, 0] > self.threshold).astype("int64")
+        return outputs.argmax(axis=1)
+
+    def to_logits(self, outputs):
+        """Returns float32 logits of two classes at least, of outputs of the model."""
+        if self.activation is not None:
+            outputs = log_probabilities(outputs, self.activation)
+        return self._center(outputs)
+
+    def logits_of(self, model: keras.Model) -> Callable:
+        """Returns the function of inputs to logits, whose sign predicts the class."""
+        if self.is_hidden:
+            call = on_floats(model)
+            return lambda x: self.to_logits(call(x))
+        before, _ = find_logits(model)
+        return lambda x: self._center(before(x))
+
+    def _center(self, logits):
+        logits = as_classes(logits)
+        if self.num_outputs > 1 or not self._offset:
+            return logits
+        return logits - np.float32([0.0, self._offset])
+
+    @property
+    def _offset(self) -> float:
+        """The logit at the threshold."""
+        if self.activation != "sigmoid":
+            return self.threshold
+        return math.log(self.threshold) - math.log1p(-self.threshold)
+
+
+def read_head(
+    model: keras.Model,
+    num_outputs: int,
+    outputs: np.ndarray | None,
+    *,
+    loss=None,
+    metrics: list = (),
+    signed: bool = False,
+) -> Head:
+    """Reads what the outputs of a classifier mean, of its layers, loss and metrics.
+
+    Args:
+        model: Built classifier.
+        num_outputs: Outputs for an example.
+        outputs: Array of shape `(examples, num_outputs)`: outputs for a few examples.
+            `None` is unknown: then the loss is believed.
+        loss: Compiled loss. Defaults to `None`: the model is not compiled.
+        metrics: Compiled metrics. Defaults to `()`.
+        signed: Whether labels are -1 and 1. Defaults to `False`.
+
+    Returns:
+        A `Head`.
+    """
+    expected = None if loss is None else compiled.expected_outputs(loss, num_outputs)
+    activation = find_logits(model)[1]
+    is_hidden = False
+    if activation is None and not ends_linear(model):
+        activation = _hidden_activation(num_outputs, outputs, expected)
+        is_hidden = activation is not None
+    threshold = 0.0
+    if num_outputs == 1:
+        given = compiled.thresholds(metrics)
+        threshold = _threshold(activation, expected, given, signed)
+    return Head(num_outputs, activation, is_hidden, threshold, expected)
+
+
+def probe(model: keras.Model, bounds: tuple[float, float]) -> tuple:
+    """Returns the number of outputs, and outputs at random inputs within the bounds.
+
+    The outputs are `None` where the last layer says what they are, or where inputs may
+    have any size.
+    """
+    inputs = graph_inputs(model)
+    if inputs is not None:
+        shape, outputs = inputs[0].shape, model.outputs[0].shape[-1]
+        if find_logits(model)[1] or ends_linear(model) or None in shape[1:]:
+            return outputs, None
+    else:
+        shape = model.get_build_config().get("input_shape")
+    if shape is None or None in shape[1:]:
+        fix = "Call the model on a batch of its inputs."
+        raise invalid_argument("model", "a model of known input shape", shape, fix)
+    x = np.random.default_rng(0).uniform(*bounds, (PROBES, *shape[1:]))
+    with unchanged_state():
+        outputs = on_floats(model)(ops.convert_to_tensor(x.astype("float32")))
+    outputs = np.asarray(ops.convert_to_numpy(outputs), "float32")
+    return outputs.shape[-1], outputs
+
+
+def contradiction(
+    head: Head, model: keras.Model, outputs: np.ndarray | None
+) -> str | None:
+    """Returns how the compiled loss contradicts the head, or `None`."""
+    if head.expected == LOGITS and head.activation:
+        return f"the model ends in a {head.activation}, and the loss takes logits"
+    if head.activation or head.expected not in (PROBABILITIES, RATES):
+        return None
+    highest = np.inf if head.expected == RATES else 1.0
+    may_be = head.expected == RATES or not ends_linear(model)
+    if outputs is not None:
+        may_be &= bool(((outputs >= 0) & (outputs <= highest + 1e-3)).all())
+    if may_be:
+        return None
+    return f"the model ends in logits, and the loss takes {head.expected}"
+
+
+def vanishes(head: Head, outputs: np.ndarray) -> bool:
+    """Whether probabilities are so sure that no logits can be told of them."""
+    sure = outputs <= TINY
+    if head.activation == "sigmoid":
+        sure |= outputs >= 1
+    return head.is_hidden and bool(sure.any())
+
+
+def _hidden_activation(num_outputs, outputs, expected) -> str | None:
+    """The activation whose outputs these are, which no visible layer makes."""
+    if outputs is None:
+        if expected != PROBABILITIES:
+            return None
+        return "sigmoid" if num_outputs == 1 else "softmax"
+    if not ((outputs >= 0) & (outputs <= 1)).all():
+        return None
+    if num_outputs == 1:
+        return "sigmoid" if expected in (None, PROBABILITIES) else None
+    if np.allclose(outputs.sum(axis=1), 1, atol=1e-2):
+        return "softmax"
+    return "sigmoid" if expected == PROBABILITIES else None
+
+
+def _threshold(activation, expected, given: list[float], signed: bool) -> float:
+    """The output above which class 1 is predicted.
+
+    A threshold of a compiled `BinaryAccuracy` counts if it is not Keras' default of
+    0.5, which nobody chose; else what the loss drives the outputs to decides.
+    """
+    chosen = [one for one in given if one != 0.5]
+    if activation == "sigmoid":
+        return next((one for one in chosen if 0 < one < 1), 0.5)
+    if chosen:
+        return chosen[0]
+    if signed or expected in (LOGITS, MARGINS):
+        return 0.0
+    if expected in (VALUES, RATES, PROBABILITIES) or given:
+        return 0.5
+    return 0.0

@@ -1,0 +1,59 @@
+"""Models called on one float tensor, whatever structure and dtype they declare."""
+
+from collections.abc import Callable
+
+import keras
+
+
+def on_floats(model: keras.Model) -> Callable:
+    """Returns a function of a float tensor and `training` to the one output.
+
+    A dict or list of one entry is packed and unpacked. A model with integer inputs,
+    such as `keras.Input(..., dtype="uint8")`, would round what it is called on: its
+    layers are called instead, on floats.
+    """
+    inputs = graph_inputs(model)
+    is_plain = inputs is None or isinstance(model, keras.Sequential)
+    if is_plain and (inputs is None or is_float(inputs[0])):
+        return lambda x, training=False: only(model(x, training=training))
+    if not is_float(inputs[0]):
+        model = _OnFloats(model)
+        return lambda x, training=False: model(x, training=training)
+
+    def call(x, training=False):
+        packed = keras.tree.pack_sequence_as(model.input, [x])
+        return only(model(packed, training=training))
+
+    return call
+
+
+def only(values):
+    """Returns the one entry of a dict, list or tuple, or what is none of them."""
+    if isinstance(values, dict | list | tuple) and len(values) == 1:
+        (values,) = values.values() if isinstance(values, dict) else values
+    return values
+
+
+def graph_inputs(model: keras.Model) -> list | None:
+    """Returns the symbolic inputs of a functional model; `None` of a subclassed one."""
+    try:
+        return model.inputs or None
+    except AttributeError:
+        return None
+
+
+def is_float(tensor) -> bool:
+    dtype = keras.backend.standardize_dtype(tensor.dtype)
+    return keras.backend.is_float_dtype(dtype)
+
+
+class _OnFloats(keras.layers.Layer):
+    """Calls the layers of a functional model, without its conversion of inputs."""
+
+    def __init__(self, model):
+        super().__init__(dtype=model.dtype_policy, autocast=False)
+        self._graph = keras.Function(model.inputs[0], model.outputs[0])
+
+    def call(self, x, training=None):
+        # Layers take `training` from the call that they are part of.
+        return self._graph(x)

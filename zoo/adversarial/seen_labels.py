@@ -1,0 +1,86 @@
+"""Which labels were met inside compiled steps, where none can be refused."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from ..arguments import invalid_argument
+from .compiled import MARGINS
+from .head import Head
+
+NONE = -1e30  # below what any label gives
+
+
+class SeenLabels(keras.metrics.Metric):
+    """Keeps the extremes of labels on the device, and judges them when asked.
+
+    As a metric it is part of the state of a step on every backend, and of no saved
+    file. It shows nothing in the logs, and is reset by `clear` only: Keras resets
+    metrics before a callback could look at them.
+    """
+
+    def __init__(self, name: str = "seen_labels"):
+        super().__init__(name=name)
+        self._extremes = self.add_variable(
+            shape=(5,),
+            initializer=keras.initializers.Constant(NONE),
+            dtype="float32",
+            aggregation="only_first_replica",
+            name="extremes",
+        )
+
+    def update_state(self, y):
+        """Adds labels of shape `(batch,)`, or one-hot of shape `(batch, classes)`."""
+        y = ops.cast(y, "float32")
+        is_whole = ops.isfinite(y) & (y == ops.round(y))
+        sums = ops.sum(y, axis=1) - 1 if len(y.shape) == 2 else ops.zeros_like(y)
+        parts = (-y, y, 1 - ops.cast(is_whole, "float32"), sums, -sums)
+        found = ops.stack([ops.max(part) for part in parts])
+        self._extremes.assign(ops.maximum(self._extremes, found))
+
+    def result(self) -> dict:
+        return {}
+
+    def reset_state(self) -> None:
+        """Does nothing: see `clear`."""
+
+    def clear(self) -> None:
+        """Forgets all labels."""
+        self._extremes.assign(ops.full((5,), NONE))
+
+    def check(self, head: Head) -> None:
+        """Raises if a label is none of the classes of a head."""
+        lowest, highest, broken, *sums = (
+            float(value) for value in ops.convert_to_numpy(self._extremes)
+        )
+        if broken == NONE:  # no batch
+            return
+        classes = max(2, head.num_outputs)
+        expected = f"classes from 0 to {classes - 1}, or one-hot ones"
+        if broken > 0:
+            raise invalid_argument("y", expected, "numbers that are not whole")
+        least = -1 if head.expected == MARGINS else 0
+        if -lowest < least or highest >= classes:
+            received = f"labels from {-lowest:.6g} to {highest:.6g}"
+            raise invalid_argument("y", expected, received)
+        if np.max(sums) > 0:
+            fix = (
+                "Every row of one-hot labels has one 1, and else 0: several labels "
+                "at once cannot be attacked."
+            )
+            raise invalid_argument("y", expected, "rows that are not one-hot", fix)
+
+
+class LabelGuard(keras.callbacks.Callback):
+    """Refuses labels after the first batch that was seen, and after every epoch."""
+
+    def on_train_begin(self, logs=None):
+        self._looked = False
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not self._looked:
+            self._looked = True
+            self.model.check_seen()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.check_seen()
