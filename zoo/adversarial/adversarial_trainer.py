@@ -21,11 +21,9 @@ from . import norms, objectives
 from .attack import Attack
 from .checks import check_inputs, check_labels, check_model
 from .logits import as_classes, find_logits, log_probabilities
-from .pgd import PGD
+from .multi_step_probe import MultiStepProbe, with_many_steps
 from .self_checks import expects_logits
 from .training_guard import TrainingGuard
-
-VALIDATION_STEPS = 10  # where a single-step attack trains
 
 
 @keras.saving.register_keras_serializable(package="kerascope")
@@ -44,9 +42,11 @@ class AdversarialTrainer(keras.Model):
     `trainer.model` is the model as it was passed, trained, which saves and loads
     without kerascope. The trainer saves as any Keras model, with its optimizer.
 
-    A warning tells when single-step training overfits catastrophically (Wong, Rice &
-    Kolter, 2020), which only the multi-step attack in validation shows, and when
-    training has collapsed to chance.
+    Single-step training can overfit catastrophically (Wong, Rice & Kolter, 2020): its
+    own robust accuracy rises, while that under more steps falls to zero. A warning
+    says so, from the multi-step attack in validation; without validation data, from
+    PGD of ten steps on the last 64 training examples of each epoch. Another warning
+    says when training has collapsed to chance.
 
     Args:
         model: Built classifier of one input of floats.
@@ -129,6 +129,10 @@ class AdversarialTrainer(keras.Model):
             for name, value in (("lowest", np.inf), ("highest", -np.inf))
         ]
         self._robust = None
+        inputs = getattr(model, "inputs", None)
+        self._probe = None
+        if attack.steps == 1 and inputs and None not in inputs[0].shape[1:]:
+            self._probe = MultiStepProbe(model, attack)
         self._divergence = _Divergence(name="divergence")
         self.built = True
 
@@ -201,6 +205,7 @@ class AdversarialTrainer(keras.Model):
             self.attack.bounds,
             max(2, self.model.output_shape[-1]),
             self.attack.steps == 1,
+            self._probe,
         )
         callbacks = [guard, *(keras.tree.flatten(callbacks) if callbacks else ())]
         return super().fit(
@@ -258,7 +263,12 @@ class AdversarialTrainer(keras.Model):
     @property
     def metrics(self):
         robust = getattr(self, "_robust", None)
-        return super().metrics + (robust.list() if robust else [])
+        probe = getattr(self, "_probe", None)
+        return (
+            super().metrics
+            + (robust.list() if robust else [])
+            + ([probe.metric] if probe else [])
+        )
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
@@ -310,6 +320,8 @@ class AdversarialTrainer(keras.Model):
         lowest.assign(ops.minimum(lowest, ops.cast(ops.min(x), "float32")))
         highest.assign(ops.maximum(highest, ops.cast(ops.max(x), "float32")))
         labels = self._labels(x, y)
+        if self._probe is not None:
+            self._probe.metric.update_state(x, labels)
         if self.objective == "trades":
             clean_logits = ops.stop_gradient(self._logits(x))
 
@@ -357,13 +369,17 @@ class AdversarialTrainer(keras.Model):
             active = active & ~found
         return ops.cast(best, x.dtype)
 
+    @property
+    def validates_with_one_step(self) -> bool:
+        """Whether validation, too, runs an attack of a single step."""
+        return self._attack_of_validation().steps == 1
+
     def _attack_of_validation(self) -> Attack:
         if self.validation_attack is not None:
             return self.validation_attack
         if self.attack.steps > 1:
             return self.attack
-        config = {**self.attack.get_config(), "step_size": None, "random_start": True}
-        return PGD(**config, steps=VALIDATION_STEPS)
+        return with_many_steps(self.attack)
 
     def _logits(self, x):
         return as_classes(self._logits_of(x))

@@ -165,7 +165,9 @@ def bump(rows: int, columns: int) -> np.ndarray:
     The pattern of the search under l2: Andriushchenko et al. (2020), section 3.3.
     """
     above = rows // 2
-    result = np.concatenate([_pyramid(above, columns), -_pyramid(rows - above, columns)])
+    result = np.concatenate(
+        [_pyramid(above, columns), -_pyramid(rows - above, columns)]
+    )
     return result / np.linalg.norm(result)
 
 
