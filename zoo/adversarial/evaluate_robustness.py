@@ -20,6 +20,7 @@ from .self_checks import (
     FEW,
     SQUARE_STEPS,
     UPPER_BOUND,
+    are_finite,
     check_attacks,
     check_head,
     check_outputs,
@@ -130,7 +131,7 @@ def evaluate_robustness(
     settings = {"norm": norm, "bounds": bounds, "mask": mask, "seed": seed}
     FGSM(epsilons[-1], **settings).check_shape(x.shape[1:])
     warnings = list(check_head(target, x[:SAMPLE]))
-    warnings += check_outputs(target.compute(target.outputs, x[:SAMPLE], batch_size))
+    warnings += check_outputs(target.compute(target.logits, x[:SAMPLE], batch_size))
     evaluation = _Evaluation(target, x, y, settings, batch_size)
     num_classes = target.compute(target.logits, x[:1], 1).shape[1]
     stages = _stages(epsilons[-1], settings, steps, restarts, num_classes)
@@ -138,7 +139,10 @@ def evaluate_robustness(
     correct = np.flatnonzero(evaluation.clean == y)[:SAMPLE]
     if not len(correct):
         warnings.append("No example is classified correctly, without any attack.")
-    elif epsilons[-1] > 0:
+    else:
+        logits = target.compute(target.logits, x[correct], batch_size)
+        correct = correct[are_finite(logits)]
+    if len(correct) and epsilons[-1] > 0:
         options = {"steps": steps, "batch_size": batch_size, **settings}
         warnings += check_attacks(target, x, y, correct, epsilons[-1], **options)
         warnings += evaluation.run_square(correct, epsilons)

@@ -141,13 +141,15 @@ class Subsets:
         count = ops.take(ops.convert_to_tensor(self._counts), step)[:, None]
         first = self._shuffled(order, numbers[:, 0], numbers[:, 1])
         second = self._shuffled(order, numbers[:, 0], numbers[:, 2])
-        signs = self._shuffled(order, numbers[:, 3], numbers[:, 4])
-        signs = ops.where(2 * signs < size, 1.0, -1.0)
-        inside, other, signs = (
+        # Evenly spread over -1 to 1: under l2 features differ in size, too.
+        places = self._shuffled(order, numbers[:, 3], numbers[:, 4])
+        values = (2 * ops.cast(places, "float32") + 1) / size - 1
+        inside, other, values = (
             ops.reshape(part, (-1, *self.shape))
-            for part in (first < count, second < count, signs)
+            for part in (first < count, second < count, values)
         )
-        return inside, other, signs, ops.where(inside, signs, 0.0)
+        signs = ops.where(values < 0, 1.0, -1.0)
+        return inside, other, signs, ops.where(inside, values, 0.0)
 
     def _shuffled(self, order, factor, shift):
         """Returns another place for every feature, given two numbers in [0, 1)."""

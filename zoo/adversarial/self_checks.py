@@ -142,10 +142,15 @@ def _tried(x: np.ndarray, settings: dict) -> np.ndarray:
     return np.concatenate([x, np.where(mask, noise, x)])
 
 
+def are_finite(outputs: np.ndarray) -> np.ndarray:
+    """Whether the outputs of each example say what it is classified as."""
+    # Minus infinity rules a class out, which leaves the others as they are.
+    return (outputs < np.inf).all(axis=1)
+
+
 def check_outputs(outputs: np.ndarray) -> Iterator[str]:
     """Finds outputs that are not finite, with which nothing can be classified."""
-    # Minus infinity rules a class out, which leaves the others as they are.
-    finite = (outputs < np.inf).all(axis=1)
+    finite = are_finite(outputs)
     if not finite.all():
         yield (
             f"The outputs are not finite (NaN or infinity) at {(~finite).sum()} of "
