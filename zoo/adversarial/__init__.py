@@ -7,6 +7,7 @@ from .evaluate_robustness import evaluate_robustness
 from .fgsm import FGSM
 from .pgd import PGD
 from .robustness_report import RobustnessReport
+from .square import Square
 
 __all__ = [
     "APGD",
@@ -15,5 +16,6 @@ __all__ = [
     "AdversarialTrainer",
     "Attack",
     "RobustnessReport",
+    "Square",
     "evaluate_robustness",
 ]

@@ -19,14 +19,12 @@ from ..arguments import (
 from . import compiled, norms, objectives
 from .attack import Attack, as_floats
 from .checks import are_signed, check_inputs, check_labels, check_model
-from .head import contradiction, probe, read_head
+from .head import Head, contradiction, probe, read_head
 from .model_call import graph_inputs, on_floats, only
-from .pgd import PGD
+from .multi_step_probe import MultiStepProbe, with_many_steps
 from .robust_metrics import RobustMetrics
 from .seen_labels import LabelGuard
 from .training_guard import TrainingGuard, check_range
-
-VALIDATION_STEPS = 10  # where a single-step attack trains
 
 
 @keras.saving.register_keras_serializable(package="kerascope")
@@ -45,9 +43,11 @@ class AdversarialTrainer(keras.Model):
     `trainer.model` is the model as it was passed, trained, which saves and loads
     without kerascope. The trainer saves as any Keras model, with its optimizer.
 
-    A warning tells when single-step training overfits catastrophically (Wong, Rice &
-    Kolter, 2020), which only the multi-step attack in validation shows, and when
-    training has collapsed to chance.
+    Single-step training can overfit catastrophically (Wong, Rice & Kolter, 2020): its
+    own robust accuracy rises, while that under more steps falls to zero. A warning
+    says so, from the multi-step attack in validation; without validation data, from
+    PGD of ten steps on the last 64 training examples of each epoch. Another warning
+    says when training has collapsed to chance.
 
     Args:
         model: Built classifier of one input of floats.
@@ -131,6 +131,10 @@ class AdversarialTrainer(keras.Model):
             for name, value in (("lowest", np.inf), ("highest", -np.inf))
         ]
         self._robust = None
+        inputs = getattr(model, "inputs", None)
+        self._probe = None
+        if attack.steps == 1 and inputs and None not in inputs[0].shape[1:]:
+            self._probe = MultiStepProbe(model, attack)
         self._divergence = _Divergence(name="divergence")
         self.built = True
 
@@ -224,6 +228,7 @@ class AdversarialTrainer(keras.Model):
             self.attack.bounds,
             max(2, self._head.num_outputs),
             self.attack.steps == 1,
+            self._probe,
         )
         others = keras.tree.flatten(callbacks) if callbacks else ()
         callbacks = [guard, LabelGuard(), *others]
@@ -302,7 +307,12 @@ class AdversarialTrainer(keras.Model):
     @property
     def metrics(self):
         robust = getattr(self, "_robust", None)
-        return super().metrics + (robust.list() if robust else [])
+        probe = getattr(self, "_probe", None)
+        return (
+            super().metrics
+            + (robust.list() if robust else [])
+            + ([probe.metric] if probe else [])
+        )
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
@@ -351,6 +361,8 @@ class AdversarialTrainer(keras.Model):
     def _attack_in_training(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         floats, labels = self._see(x, y)
+        if self._probe is not None:
+            self._probe.metric.update_state(floats, labels)
         if self.objective == "trades":
             clean_logits = ops.stop_gradient(self._logits(floats))
 
@@ -398,13 +410,22 @@ class AdversarialTrainer(keras.Model):
             active = active & ~found
         return as_floats(best, x)
 
+    @property
+    def head(self) -> Head | None:
+        """How outputs of the model are read; `None` before `compile`."""
+        return self._head
+
+    @property
+    def validates_with_one_step(self) -> bool:
+        """Whether validation, too, runs an attack of a single step."""
+        return self._attack_of_validation().steps == 1
+
     def _attack_of_validation(self) -> Attack:
         if self.validation_attack is not None:
             return self.validation_attack
         if self.attack.steps > 1:
             return self.attack
-        config = {**self.attack.get_config(), "step_size": None, "random_start": True}
-        return PGD(**config, steps=VALIDATION_STEPS)
+        return with_many_steps(self.attack)
 
     def _see(self, x, y):
         """Returns a batch as floats and classes, and keeps the extremes of both.

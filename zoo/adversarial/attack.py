@@ -17,8 +17,10 @@ from ..differentiation import input_gradient
 from . import norms, objectives
 
 # The objective is multiplied by it, against underflow in float16; a power of two
-# changes no direction and no bit of another.
+# changes no direction and no bit of another. Where the gradient overflows, it is
+# computed again with smaller scales.
 SCALE = 1024.0
+SMALLEST_SCALE = 2.0**-20
 
 
 class Attack(abc.ABC):
@@ -125,12 +127,25 @@ class Attack(abc.ABC):
         settings = self.settings(scale)
         start = self._start(inputs, noise, settings)
 
-        def body(index, state):
-            loss, gradient, _ = self._ascent(logits_of, objective, state[0])
-            return self._step(index, state, loss, gradient, inputs, settings)
+        def proceed(index, scale, state):
+            return index < self.steps
 
-        state = ops.fori_loop(0, self.steps, body, self._begin(start, settings))
-        return as_floats(ops.stop_gradient(state[0]), x)
+        def body(index, scale, state):
+            loss, gradient, _ = self._ascent(logits_of, objective, state[0], scale)
+            smaller = _smaller_scale(scale, loss, gradient)
+            overflows = ops.any(smaller < scale)
+            state = ops.cond(
+                overflows,
+                lambda: state,
+                lambda: self._step(index, state, loss, gradient, inputs, settings),
+            )
+            return index + ops.cast(~overflows, "int32"), smaller, state
+
+        index = ops.convert_to_tensor(np.int32(0))
+        scale = _first_scale(inputs)
+        state = self._begin(start, settings)
+        *_, state = ops.while_loop(proceed, body, (index, scale, state))
+        return as_floats(ops.stop_gradient(self._last(state)), x)
 
     def search(self, logits_of, x, y, active, rank, noise, settings):
         """Returns the best points of one restart: the evaluation mode, for a batch.
@@ -157,7 +172,7 @@ class Attack(abc.ABC):
 
         All entries are tensors of shape `(batch, ...)`: `points`, the best so far, and
         their `objective`; `is_going`, `is_successful`, `is_finite`; `index`, the number
-        of steps taken; and the `state` of the algorithm.
+        of steps taken; the `scale` of the objective; and the `state` of the algorithm.
         """
         lowest = ops.full(ops.shape(active), -float("inf"), dtype="float32")
         return {
@@ -167,6 +182,7 @@ class Attack(abc.ABC):
             "is_successful": ops.zeros_like(active),
             "is_finite": ops.ones_like(active),
             "index": ops.zeros_like(active, dtype="int32"),
+            "scale": _first_scale(x),
             "state": self._begin(self._start(x, noise, settings), settings),
         }
 
@@ -194,19 +210,33 @@ class Attack(abc.ABC):
 
         def body(found):
             going, index, state = found["is_going"], found["index"], found["state"]
-            loss, gradient, logits = self._ascent(logits_of, objective, state[0])
+            loss, gradient, logits = self._ascent(
+                logits_of, objective, state[0], found["scale"]
+            )
             wins = going & self.is_successful(logits, y)
             better = going & (wins | (loss > found["objective"]))
             best = ops.where(norms.expand(better, x), state[0], found["points"])
-            is_finite = ~going | _are_finite(loss, gradient)
+            # An example that is done needs no gradient.
+            scale = ops.where(
+                going & ~wins,
+                _smaller_scale(found["scale"], loss, gradient),
+                found["scale"],
+            )
+            overflows = ops.any(scale < found["scale"])
+            is_finite = ~going | _are_finite(loss, gradient) | overflows
             found = {
                 "points": best,
                 "objective": ops.where(better, loss, found["objective"]),
-                "is_going": going & ~wins & (index < settings["steps"]),
+                "is_going": going & ~wins & (overflows | (index < settings["steps"])),
                 "is_successful": found["is_successful"] | wins,
                 "is_finite": found["is_finite"] & is_finite,
-                "index": ops.where(going, index + 1, index),
-                "state": self._step(index, state, loss, gradient, x, settings),
+                "index": ops.where(going & ~overflows, index + 1, index),
+                "scale": scale,
+                "state": ops.cond(
+                    overflows,
+                    lambda: state,
+                    lambda: self._step(index, state, loss, gradient, x, settings),
+                ),
             }
             return (found,)
 
@@ -315,13 +345,19 @@ class Attack(abc.ABC):
         bounds = settings["low"], settings["high"]
         return norms.project(self.norm, points, x, settings["epsilon"], *bounds)
 
-    def _ascent(self, logits_of, objective, points):
+    def _last(self, state):
+        """Returns the points that `perturb` returns, given the last state."""
+        return state[0]
+
+    def _ascent(self, logits_of, objective, points, scale):
+        """Returns the objective, its gradient times `scale`, and the logits."""
+
         def function(points):
             logits = logits_of(points)
-            return objective(logits) * SCALE, logits
+            return objective(logits) * scale, logits
 
         loss, gradient, logits = input_gradient(function, points, has_auxiliary=True)
-        return loss / SCALE, gradient, logits
+        return loss / scale, gradient, logits
 
 
 def as_floats(points, x):
@@ -373,6 +409,16 @@ def _check_mask(mask) -> np.ndarray | None:
             f"{mask.dtype} of shape {mask.shape}",
         )
     return mask.astype(bool)
+
+
+def _first_scale(x):
+    return ops.full(ops.shape(x)[:1], SCALE, dtype="float32")
+
+
+def _smaller_scale(scale, loss, gradient):
+    """Returns the scale of each example to try next, where the gradient overflows."""
+    overflows = ops.isfinite(loss) & ~_are_finite(loss, gradient)
+    return ops.where(overflows & (scale > SMALLEST_SCALE), scale / SCALE, scale)
 
 
 def _are_finite(loss, gradient):

@@ -12,7 +12,7 @@ from . import norms
 from .attack import Attack
 from .checks import are_signed, check_inputs, check_labels, check_model, check_outputs
 from .compiled import user_metrics
-from .head import read_head
+from .head import Head, read_head
 from .model_call import graph_inputs, on_floats, only
 from .places import Places
 
@@ -53,6 +53,7 @@ class AttackedModel:
 
     Args:
         model: Built classifier of one input.
+        head: How outputs are read, where it is known. Defaults to `None`.
 
     Attributes:
         head: How outputs are read as logits and as predictions.
@@ -61,12 +62,13 @@ class AttackedModel:
         ValueError: If the model cannot be attacked along gradients.
     """
 
-    def __init__(self, model: keras.Model):
+    def __init__(self, model: keras.Model, head: Head | None = None):
         check_model(model)
         self.model = model
-        self.head = None
+        self.head = head
+        self._is_head_given = head is not None
         self._call = on_floats(model)
-        self._logits = None
+        self._logits = head.logits_of(model) if head else None
         self._compiled = {}
 
     def logits(self, x):
@@ -85,7 +87,8 @@ class AttackedModel:
         with unchanged_state():
             outputs = _to_numpy(self.outputs(x[:SAMPLE]))
         check_outputs(outputs.shape, min(len(x), SAMPLE))
-        self._read_head(outputs, are_signed(y))
+        if not self._is_head_given:
+            self._read_head(outputs, are_signed(y))
         return x, check_labels(y, len(x), self.head)
 
     def _read_head(self, outputs: np.ndarray, signed: bool) -> None:

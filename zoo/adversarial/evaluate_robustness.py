@@ -18,9 +18,20 @@ from .head_checks import check_accuracy, check_head
 from .model_call import only
 from .pgd import PGD
 from .robustness_report import MAX_SHOWN, RobustnessReport, wilson_interval
-from .self_checks import check_attacks, check_transfer
+from .self_checks import (
+    FEW,
+    SQUARE_STEPS,
+    UPPER_BOUND,
+    are_finite,
+    check_attacks,
+    check_finite,
+    check_square,
+    check_transfer,
+)
+from .square import Square
 
 SAMPLE = 200  # examples of the self-checks
+STAGE_STEPS = 1000  # of the Square attack, where it breaks more than others do
 TARGETS = 9  # classes that the targeted stage tries
 TOLERANCE = 1e-5  # of the bounds: the rounding of float32
 
@@ -48,14 +59,16 @@ def evaluate_robustness(
     softmax or sigmoid, with objectives whose gradients no scale of the logits makes
     vanish.
 
-    NOTE[DIFF] AutoAttack also runs FAB and the Square attack, which takes no
-    gradients. Here the self-checks look for what makes gradients useless, and say so.
+    NOTE[DIFF] AutoAttack also runs FAB, and always the Square attack, which takes no
+    gradients. Here 300 steps of it run on what withstood in a sample of 200 examples,
+    at the largest epsilon. If they break any, 1,000 steps become the stage "square",
+    for all examples and epsilons: it costs more only where gradients are not enough.
 
-    On a sample of the examples it is checked that gradients do not vanish, that many
-    steps find what one does, that attacks move inputs, that nothing is robust with
-    epsilon as wide as the bounds, that inference is not random; that the compiled loss
-    fits the head, and that the clean accuracy is that of the compiled metrics. What
-    fails is in `report.warnings`.
+    On a sample of the examples it is checked that gradients do not vanish and say how
+    the outputs change, that many steps find what one does, that attacks move inputs,
+    that nothing is robust with epsilon as wide as the bounds, that outputs are finite
+    and inference is not random; that the compiled loss fits the head, and that the
+    clean accuracy is that of the compiled metrics. What fails is in `report.warnings`.
 
     Of several outputs the largest is the prediction. A single one predicts class 1
     above a threshold: 0.5 for a sigmoid, and for a squared error or another loss that
@@ -127,6 +140,7 @@ def evaluate_robustness(
     settings = {"norm": norm, "bounds": bounds, "mask": mask, "seed": seed}
     FGSM(epsilons[-1], **settings).check_shape(x.shape[1:])
     warnings = list(check_head(target, x[:SAMPLE]))
+    warnings += check_finite(target.compute(target.logits, x[:SAMPLE], batch_size))
     evaluation = _Evaluation(target, x, y, settings, batch_size)
     warnings += check_accuracy(model, target.head, given, y, evaluation.outputs)
     num_classes = max(2, target.head.num_outputs)
@@ -135,9 +149,13 @@ def evaluate_robustness(
     correct = np.flatnonzero(evaluation.clean == y)[:SAMPLE]
     if not len(correct):
         warnings.append("No example is classified correctly, without any attack.")
-    elif epsilons[-1] > 0:
+    else:
+        logits = target.compute(target.logits, x[correct], batch_size)
+        correct = correct[are_finite(logits)]
+    if len(correct) and epsilons[-1] > 0:
         options = {"steps": steps, "batch_size": batch_size, **settings}
         warnings += check_attacks(target, x, y, correct, epsilons[-1], **options)
+        warnings += evaluation.run_square(correct, epsilons)
         warnings += evaluation.verify(epsilons[-1])
     return RobustnessReport(
         tuple(evaluation.rows), warnings, norm, evaluation.examples(epsilons[-1])
@@ -171,6 +189,7 @@ class _Evaluation:
         self.clean = target.head.classes(self.outputs)
         self.clean_seconds = time.perf_counter() - start
         self.left = self.clean == y
+        self.left_at = {}  # every epsilon
 
     def run(self, epsilons, stages, verbose) -> None:
         bar = _Bar(len(epsilons) * len(stages), verbose)
@@ -180,8 +199,26 @@ class _Evaluation:
             self.clean_seconds = 0.0  # of the later epsilons: it was computed once
             for stage, attack in stages.items():
                 bar.begin(stage, epsilon)
-                self._attack(stage, attack.with_epsilon(epsilon), bar)
+                self._attack(stage, attack.with_epsilon(epsilon), bar.advance)
+            self.left_at[epsilon] = self.left
         bar.finish()
+
+    def run_square(self, sample, epsilons) -> list[str]:
+        """Attacks without gradients: a sample, and if that breaks any, everything."""
+        attack = Square(epsilons[-1], steps=SQUARE_STEPS, **self.settings)
+        rows = sample[self.left[sample]]
+        found = self._find(attack, rows)
+        broken = int(found.broken[rows].sum())
+        if not broken:
+            return []
+        attack = Square(epsilons[-1], steps=STAGE_STEPS, **self.settings)
+        before = np.ones(len(self.x), bool)
+        for epsilon in epsilons:
+            self.left = before & self.left_at[epsilon]
+            self._attack("square", attack.with_epsilon(epsilon))
+            before = self.left
+        self.rows.sort(key=lambda row: row["epsilon"])
+        return list(check_square(broken, len(sample)))
 
     def verify(self, epsilon) -> list[str]:
         """Looks again at what broke, as the model itself sees it."""
@@ -190,12 +227,25 @@ class _Evaluation:
         if broken.any():
             predicted = self.target.predict(self.adversarial[broken], self.batch_size)
             warnings += check_transfer(predicted, self.y[broken])
+        attacked = [row for row in self.rows if row["attacked"]]
+        lost = [row for row in attacked if row["non_finite"] > FEW * row["attacked"]]
+        if lost:
+            worst = max(lost, key=lambda row: row["non_finite"])
+            warnings.append(
+                f"In the stage {worst['stage']} at epsilon {worst['epsilon']:g}, an "
+                "objective or a gradient was not finite (NaN or infinity) at "
+                f"{worst['non_finite']} of {worst['attacked']} examples: the attack "
+                f"could not follow it. {UPPER_BOUND}"
+            )
         low, high = self.settings["bounds"]
         slack = TOLERANCE * (high - low)
         largest = max(row["largest_perturbation"] for row in self.rows)
         inside = (self.adversarial >= low) & (self.adversarial <= high)
         if largest > epsilon + slack or not inside.all():
-            warnings.append("A perturbation left its ball or the bounds: do report it.")
+            warnings.append(
+                "A perturbation is larger than epsilon or leaves the bounds. This is "
+                "an error of the evaluation, not of the model: please report it."
+            )
         return warnings
 
     def examples(self, epsilon) -> dict:
@@ -212,17 +262,15 @@ class _Evaluation:
             "fooled": fooled,
         }
 
-    def _attack(self, stage, attack, bar):
+    def _find(self, attack, rows, **options):
+        options = {"rows": rows, "batch_size": self.batch_size, **options}
+        return self.target.attack(attack, self.x, self.y, **options)
+
+    def _attack(self, stage, attack, on_progress=lambda share: None):
         start = time.perf_counter()
         rows = np.flatnonzero(self.left) if attack.epsilon > 0 else np.arange(0)
-        found = self.target.attack(
-            attack,
-            self.x,
-            self.y,
-            rows=rows,
-            batch_size=self.batch_size,
-            on_progress=bar.advance,
-        )
+        found = self._find(attack, rows, on_progress=on_progress)
+        self.left = self.left.copy()
         self.left[rows] = ~found.broken[rows]
         self.adversarial[rows] = found.adversarial[rows]
         self._add_row(

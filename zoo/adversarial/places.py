@@ -5,7 +5,6 @@ from collections import deque
 import numpy as np
 from keras import ops
 
-from . import norms
 from .attack import Attack
 
 
@@ -37,7 +36,8 @@ class Places:
         self.rows = np.full(size, -1)
         self.is_fresh = np.ones(size, bool)
         self._restarts = np.zeros(size, "int32")
-        self._noise = norms.center(attack.norm, x.shape[1:], size)
+        first = np.zeros(1, "int64")
+        self._noise = np.repeat(attack.noise(x.shape[1:], first, first), size, axis=0)
 
     def fill(self) -> bool:
         """Gives the free places to those who wait; returns whether any is taken."""

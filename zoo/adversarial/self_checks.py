@@ -5,16 +5,17 @@ from collections.abc import Iterator
 import numpy as np
 from keras import ops
 
-from ..differentiation import input_gradient, unchanged_state
-from . import norms, objectives
+from ..differentiation import unchanged_state
+from . import norms
 from .apgd import APGD
-from .attack import SCALE
 from .attacked_model import AttackedModel
 from .fgsm import FGSM
+from .gradient_checks import FEW, UPPER_BOUND, check_gradients, is_random
 from .pgd import PGD
+from .square import Square
 
-FEW = 0.05  # of the examples: what may be so by chance
-UPPER_BOUND = "The robust accuracy is an upper bound."
+SQUARE_STEPS = 300  # on the sample, for each example that withstood all else
+FEW_BY_SQUARE = 0.02  # of the examples: what more steps along gradients might break
 
 
 def check_attacks(
@@ -45,54 +46,105 @@ def check_attacks(
         return target.attack(attack, x, y, rows=rows, batch_size=batch_size)
 
     size, few = len(rows), FEW * len(rows)
-    if _is_random(target, x[rows]):
+    widest = norms.widest(settings["norm"], x.shape[1:], settings["bounds"])
+    searches = (
+        PGD(widest, steps=steps, **settings),
+        APGD(widest, loss="dlr", steps=steps, **settings),
+    )
+    one_class = len(np.unique(y[rows])) == 1
+    tried = _tried(x, settings) if one_class else x
+    if one_class and len(np.unique(target.predict(tried, batch_size))) == 1:
+        left = rows
+        for search in (*searches, Square(widest, steps=SQUARE_STEPS, **settings)):
+            left = left[~attack(search, left).broken[left]]
+        if len(left) == size:
+            yield (
+                f"The model predicts class {y[rows[0]]} at all {len(tried)} inputs "
+                f"that were tried, {len(tried) - len(x)} random ones among them. With "
+                f"epsilon {widest:.4g}, the largest that the bounds admit, no attack "
+                "finds another class either: there seems to be nothing to break, and "
+                "the robust accuracy is that of a constant prediction."
+            )
+            return
+    random = is_random(target, x[rows])
+    if random:
         yield (
             "Two calls in inference mode on the same inputs differ: the model is "
             "random, and the attack saw one draw of it. Average over draws, or switch "
             f"the randomness off. {UPPER_BOUND}"
         )
-    zero, vanishing = _count_flat(target, x[rows], y[rows], settings)
-    if zero > few:
-        yield (
-            f"The gradient with respect to the input is exactly zero at {zero} of "
-            f"{size} examples: something in the model rounds, clips, casts or "
-            f"saturates, and attacks along gradients cannot work. {UPPER_BOUND}"
-        )
-    elif zero + vanishing > few:
-        yield (
-            f"The gradient with respect to the input nearly vanishes at "
-            f"{zero + vanishing} of {size} examples: followed through the whole "
-            f"range of the inputs, it would not change a prediction. {UPPER_BOUND}"
+    else:
+        yield from check_gradients(
+            target, x[rows], y[rows], epsilon, batch_size=batch_size, **settings
         )
     single = attack(FGSM(epsilon, **settings))
     many = attack(PGD(epsilon, steps=steps, random_start=False, **settings))
     better = int((single.broken & ~many.broken)[rows].sum())
     if better > few:
         yield (
-            f"A single step finds {better} of {size} examples that {steps} steps of "
-            f"the same reach do not: gradients point the wrong way. {UPPER_BOUND}"
+            f"A single step breaks {better} of {size} examples that {steps} steps "
+            "within the same epsilon do not: the gradient points in directions that do "
+            f"not last. {UPPER_BOUND}"
         )
     is_still = (many.adversarial == x).all(axis=tuple(range(1, x.ndim)))
     still = int((is_still & ~many.broken)[rows].sum())
     if still > few:
         yield (
-            f"The attack moved {still} of {size} examples nowhere, since nothing it "
-            f"met was worse than the input itself. {UPPER_BOUND}"
+            f"The attack left {still} of {size} examples where they were: no point "
+            f"that it tried was worse for the model. {UPPER_BOUND}"
         )
     if settings["mask"] is not None:
         return
-    widest = norms.widest(settings["norm"], x.shape[1:], settings["bounds"])
     left = rows
-    for search in (
-        PGD(widest, steps=steps, **settings),
-        APGD(widest, loss="dlr", steps=steps, **settings),
-    ):
+    for search in searches:
         left = left[~attack(search, left).broken[left]]
     if len(left) > few:
         yield (
             f"With epsilon {widest:.4g}, at which every input can become any other, "
-            f"{len(left)} of {size} examples are still classified correctly: the "
-            f"attack fails, whatever epsilon. {UPPER_BOUND}"
+            f"{len(left)} of {size} examples are still classified correctly, although "
+            "the model predicts other classes at other inputs: the attacks along "
+            f"gradients fail, whatever epsilon. {UPPER_BOUND}"
+        )
+
+
+def _tried(x: np.ndarray, settings: dict) -> np.ndarray:
+    """Returns all inputs, and as many that are random where they may change."""
+    generator = np.random.default_rng(settings["seed"])
+    noise = generator.uniform(*settings["bounds"], x.shape).astype("float32")
+    mask = True if settings["mask"] is None else np.asarray(settings["mask"], bool)
+    return np.concatenate([x, np.where(mask, noise, x)])
+
+
+def are_finite(outputs: np.ndarray) -> np.ndarray:
+    """Whether the outputs of each example say what it is classified as."""
+    # Minus infinity rules a class out, which leaves the others as they are.
+    return (outputs < np.inf).all(axis=1)
+
+
+def check_finite(outputs: np.ndarray) -> Iterator[str]:
+    """Finds outputs that are not finite, with which nothing can be classified."""
+    finite = are_finite(outputs)
+    if not finite.all():
+        yield (
+            f"The outputs are not finite (NaN or infinity) at {(~finite).sum()} of "
+            f"{len(finite)} inputs without any attack: what is predicted there means "
+            "nothing. Look for weights that diverged, an overflow, or a division by "
+            "zero in the model."
+        )
+
+
+def check_square(broken: int, size: int) -> Iterator[str]:
+    """Compares the search without gradients with the attacks along them.
+
+    Args:
+        broken: How many examples it broke that withstood all other stages.
+        size: How many examples the sample has, all classified correctly.
+    """
+    if broken > FEW_BY_SQUARE * size:
+        yield (
+            f"A search that takes no gradients broke {broken} of {size} examples that "
+            "withstood all attacks along gradients: the model hides its gradients. "
+            f'The stage "square" counts what this search breaks. {UPPER_BOUND}'
         )
 
 
@@ -104,36 +156,3 @@ def check_transfer(predicted: np.ndarray, y: np.ndarray) -> Iterator[str]:
             f"{right} of {len(y)} adversarial examples are classified correctly when "
             "the model sees them again: its predictions are not reproducible."
         )
-
-
-def _count_flat(target, x, y, settings) -> tuple[int, int]:
-    """Counts examples with a gradient of zero, and those with one that is tiny.
-
-    Tiny is relative: that of a linear function that does not change by a tenth of the
-    log-odds against the label while the input crosses all of its bounds.
-    """
-    norm, mask = settings["norm"], settings["mask"]
-    mask = None if mask is None else ops.convert_to_tensor(np.float32(mask))
-
-    def reach_and_odds(x, y):
-        odds, gradient = input_gradient(
-            lambda x: objectives.cross_entropy(target.logits(x), y) * SCALE, x
-        )
-        uphill = norms.direction(norm, gradient, mask)
-        reach = ops.sum(uphill * gradient, axis=tuple(range(1, len(x.shape))))
-        return ops.stack([reach, odds]) / SCALE
-
-    reach, odds = target.compute_once(reach_and_odds, x, y)
-    widest = norms.widest(norm, x.shape[1:], settings["bounds"])
-    reach = np.nan_to_num(reach) * widest
-    zero = reach == 0
-    return int(zero.sum()), int((~zero & (reach < 0.1 * np.abs(odds))).sum())
-
-
-def _is_random(target, x) -> bool:
-    with unchanged_state():
-        first, second = (
-            np.asarray(ops.convert_to_numpy(target.logits(x))) for _ in range(2)
-        )
-    spread = np.abs(first - first.mean(axis=1, keepdims=True)).max()
-    return bool(np.abs(first - second).max() > 1e-3 * spread)

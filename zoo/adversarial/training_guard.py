@@ -6,10 +6,13 @@ import keras
 import numpy as np
 
 from ..arguments import invalid_argument
+from .multi_step_probe import MultiStepProbe
 
-COLLAPSE = 0.5  # of the best robust accuracy so far
+COLLAPSE = 0.5  # of the best robust accuracy so far, or of that under one step
+CLEAR = 0.2  # difference of two accuracies on few examples that is not by chance
 CHANCE = 0.02  # above 1 / classes
 PATIENCE = 5  # epochs in which a training may get away from chance
+REMEDY = "Keep the weights of an earlier epoch, take more steps or a smaller step size."
 ACCURACIES = (
     "accuracy",
     "acc",
@@ -27,6 +30,8 @@ class TrainingGuard(keras.callbacks.Callback):
         bounds: The lowest and the highest value that inputs may have.
         num_classes: Number of classes.
         single_step: Whether the training attack takes one step.
+        probe: Compares it with an attack of more steps, where validation does not.
+            Defaults to `None`: no comparison.
     """
 
     def __init__(
@@ -35,12 +40,14 @@ class TrainingGuard(keras.callbacks.Callback):
         bounds: tuple[float, float],
         num_classes: int,
         single_step: bool,
+        probe: MultiStepProbe | None = None,
     ):
         super().__init__()
         self.warmup_epochs = warmup_epochs
         self.bounds = bounds
         self.num_classes = num_classes
         self.single_step = single_step
+        self.probe = probe
 
     def on_train_begin(self, logs=None):
         self._best = self._best_accuracy = 0.0
@@ -86,6 +93,8 @@ class TrainingGuard(keras.callbacks.Callback):
 
     def _check_multi_step(self, epoch, logs):
         value = _accuracy(logs, "val_robust_")
+        if value is None or (self.probe and self.model.validates_with_one_step):
+            self._probe_multi_step(epoch)
         if value is None:
             return
         if value < COLLAPSE * self._best:
@@ -93,10 +102,23 @@ class TrainingGuard(keras.callbacks.Callback):
                 "single step",
                 f"Epoch {epoch + 1}: the robust accuracy in validation fell from "
                 f"{self._best:.3f} to {value:.3f}: catastrophic overfitting of "
-                "single-step training. Keep the weights of an earlier epoch, take "
-                "more steps or a smaller step size.",
+                f"single-step training. {REMEDY}",
             )
         self._best = max(self._best, value)
+
+    def _probe_multi_step(self, epoch):
+        if self.probe is None or epoch < self.warmup_epochs:
+            return
+        one, ten = self.probe.accuracies(self.model.head)
+        if ten < COLLAPSE * one and one - ten > CLEAR:
+            self._warn(
+                "single step",
+                f"Epoch {epoch + 1}: of the last training examples, the training "
+                f"attack leaves {one:.3f} classified correctly, and PGD of 10 steps "
+                f"only {ten:.3f}: catastrophic overfitting of single-step training. "
+                "The reported robust accuracy is that under a single step. "
+                f"{REMEDY}",
+            )
 
     def _warn(self, kind, sentence):
         if kind not in self._warned:
