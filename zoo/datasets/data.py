@@ -32,10 +32,11 @@ class Data:
             next tokens).
         class_names: List of strings, or `None` unless the task is classification or
             multi_label.
-        feature_names: Names of the columns of a table, in order, or `None`.
+        feature_names: Names of the columns of a table, in order, or `None`. A category
+            of a column that became one-hot is "column=category".
         vocabulary: List of tokens whose index is their id, with padding at 0 and
             unknown at 1; or `None` unless `x` are token ids (int32). Every other `x`
-            is float32; images lie in [0, 1].
+            is float32; images of type bool, uint8 and uint16 lie in [0, 1].
     """
 
     def __init__(

@@ -220,8 +220,7 @@ class TestLabels:
     }
 
     @pytest.mark.parametrize("kind", INPUTS)
-    @pytest.mark.parametrize("memory_limit", [2**30, 0])
-    def test_several_labels(self, make_builder, kind, memory_limit):
+    def test_several_labels(self, make_builder, kind):
         feature, x = self.INPUTS[kind]
         labels = np.arange(60).reshape(20, 3) % 2 == 0
         folder = make_builder(
@@ -229,12 +228,13 @@ class TestLabels:
             {"train": [{"x": x, "y": y} for y in labels]},
             ("x", "y"),
         )
-        data = load("made_up", data_dir=folder, memory_limit=memory_limit)
-        assert (data.task, data.num_outputs) == ("multi_label", 3)
-        assert data.class_names == ["0", "1", "2"]
-        y = arrays(data.test)[1]
-        assert y.dtype == np.int32
-        np.testing.assert_array_equal(y, labels[-4:])
+        for memory_limit in (2**30, 0):
+            data = load("made_up", data_dir=folder, memory_limit=memory_limit)
+            assert (data.task, data.num_outputs) == ("multi_label", 3)
+            assert data.class_names == ["0", "1", "2"]
+            y = arrays(data.test)[1]
+            assert y.dtype == np.int32
+            np.testing.assert_array_equal(y, labels[-4:])
 
     def test_a_vector_of_one_boolean_is_one_label(self, make_builder):
         folder = make_builder(
@@ -250,12 +250,16 @@ class TestLabels:
 class TestTensorsOfPixels:
     """What `from_arrays` takes for an image, `load` does."""
 
-    @pytest.mark.parametrize("dtype", ["uint8", "uint16", "bool", "int64", "float32"])
-    @pytest.mark.parametrize("shape", [(4, 4), (4, 4, 3)])
-    @pytest.mark.parametrize("memory_limit", [2**30, 0])
-    def test_they_are_scaled_as_in_from_arrays(
-        self, make_builder, dtype, shape, memory_limit
-    ):
+    @pytest.mark.parametrize(
+        ("dtype", "shape"),
+        [
+            ("uint8", (4, 4)),
+            ("uint16", (4, 4, 3)),
+            ("bool", (4, 4)),
+            ("int64", (4, 4)),
+        ],
+    )
+    def test_they_are_scaled_as_in_from_arrays(self, make_builder, dtype, shape):
         generator = np.random.default_rng(0)
         x = generator.integers(0, 256, (20, *shape)).astype(dtype)
         features = {
@@ -264,10 +268,12 @@ class TestTensorsOfPixels:
         }
         rows = [{"x": image, "y": i % 2} for i, image in enumerate(x)]
         folder = make_builder(features, {"train": rows}, ("x", "y"))
-        loaded = load("made_up", data_dir=folder, memory_limit=memory_limit)
         passed = datasets.from_arrays((x, np.arange(20) % 2), test=0.2)
-        assert loaded.input_shape == passed.input_shape
-        np.testing.assert_allclose(arrays(loaded.test)[0], passed.test[0][0], rtol=1e-6)
+        for memory_limit in (2**30, 0):
+            loaded = load("made_up", data_dir=folder, memory_limit=memory_limit)
+            assert loaded.input_shape == passed.input_shape
+            inputs = arrays(loaded.test)[0]
+            np.testing.assert_allclose(inputs, passed.test[0][0], rtol=1e-6)
 
 
 class TestTexts:
@@ -465,12 +471,6 @@ class TestUnmappedFeatures:
                 {"x": "a", "y": 1.0},
                 ("x", "y"),
                 "text with a numeric target",
-            ),
-            (
-                {"x": np.complex64, "y": np.float32},
-                {"x": 1j, "y": 0.0},
-                ("x", "y"),
-                "its input 'x' is ",
             ),
             (
                 {"x": np.float32, "y": tfds.features.Text()},
