@@ -44,8 +44,11 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
     be relied on:
 
     - Every value is drawn from a stream of its own, a function of the seed, the trial
-      and the name of the hyperparameter. No two trials are the same. The first ones
-      are `initial_trials`, then the defaults.
+      and the name of the hyperparameter. No two trials are the same: the values that a
+      model does not ask for, such as the units of layers that it lacks, do not count.
+      The first ones are `initial_trials`, then the defaults.
+    - A range that differs from one build to the next, as its bounds depend on another
+      value, is an error that names both.
     - What is finished is safe, whenever the process is killed: the same program goes
       on where it ended. Settings that differ from those that the search was begun
       with are an error that names them.
@@ -79,10 +82,12 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             out has its default. Defaults to `()`.
         executions_per_trial: Integer >= 1: trainings of each trial. Defaults to `1`.
         folds: Integer >= 2: each trial is validated on so many parts of the training
-            data in turn, and trained on the rest. Classes are spread evenly.
-            Defaults to `None`.
+            data in turn, and trained on the rest; several inputs and
+            `sample_weight` are cut alike. Classes are spread evenly. Defaults to
+            `None`.
         prune: Whether to end a trial whose best value is worse than the median of the
-            completed ones at the same epoch (see `tuning.median_rule`). Defaults to `False`.
+            completed ones at the same epoch (see `tuning.median_rule`). Defaults to
+            `False`.
         time_budget: Seconds after which the search ends, of all calls of `search`
             together. A trial that is cut off is repeated by a search with a greater
             budget. Defaults to `None`.
