@@ -92,6 +92,10 @@ class ActivationHistograms(keras.callbacks.Callback):
         self._step = 0
         self._epochs = self._forward = None
 
+    def __getstate__(self):
+        # After an interrupt they may be there; the next `fit` makes new ones.
+        return vars(self) | {"_log": None, "_forward": None}
+
     def on_epoch_begin(self, epoch, logs=None):
         # A model that is built by its first batch must draw its weights there.
         if self._epochs is None and self.model.built:

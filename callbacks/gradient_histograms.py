@@ -28,6 +28,9 @@ class GradientHistograms(StepMonitor):
     counted apart, and with them what is below 2**-126, the smallest normal float32,
     which TensorFlow and XLA compute with as zero.
 
+    Only bins that are not empty are kept, at 8 bytes: a look takes about 200 bytes of
+    memory for each variable. With a larger `every`, a long training takes less.
+
     Steps are counted from 0 in every `fit`. With gradient accumulation only steps
     that update the weights count for `every`, and their gradients are the
     accumulated ones.

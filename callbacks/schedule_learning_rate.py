@@ -96,6 +96,9 @@ class ScheduleLearningRate(ScheduledValue):
         self._schedule = self._warmed_up(self._steps_per_unit)
         self._logged = None
 
+    def __getstate__(self):
+        return super().__getstate__() | {"_rate": None}  # a tensor of the step
+
     def begin_step(self, optimizer: keras.optimizers.Optimizer) -> None:
         self._rate = optimizer._learning_rate * self._next_factor(self._schedule)
         self._used.assign(self._rate)
@@ -109,7 +112,7 @@ class ScheduleLearningRate(ScheduledValue):
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
-        self._logged = logs[self.log_name]
+        self._logged = (logs or {}).get(self.log_name)
 
     def on_train_end(self, logs=None):
         self._correct_history()
@@ -117,8 +120,10 @@ class ScheduleLearningRate(ScheduledValue):
         super().on_train_end(logs)
 
     def _correct_history(self):
-        if self._logged is not None:
-            self.model.history.history[self.log_name][-1] = self._logged
+        # A History of the user's may stand before this callback, and lack the rate.
+        history = getattr(getattr(self.model, "history", None), "history", {})
+        if self._logged is not None and history.get(self.log_name):
+            history[self.log_name][-1] = self._logged
 
     def _warmed_up(self, steps_per_unit: int) -> Schedule:
         """The schedule with the warm-up that is given in steps."""

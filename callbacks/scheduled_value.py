@@ -33,7 +33,8 @@ class ScheduledValue(StepCallback):
         self.steps_per_epoch = steps_per_epoch
 
     def on_train_begin(self, logs=None):
-        self._steps = self.params["steps"] or self.steps_per_epoch
+        # A `CallbackList` of the user's gives no params.
+        self._steps = (self.params or {}).get("steps") or self.steps_per_epoch
         if self._steps is None and self.unit == "epoch":
             raise self._unknown_length("with unit='epoch'")
         self._steps_per_unit = self._steps if self.unit == "epoch" else 1
@@ -51,6 +52,8 @@ class ScheduledValue(StepCallback):
         self._begun = True
 
     def on_epoch_end(self, epoch, logs=None):
+        if logs is None:  # in a loop of the user's own
+            return
         logs[self.log_name] = float(keras.ops.convert_to_numpy(self._used))
 
     def step_variables(self) -> list[keras.Variable]:

@@ -13,6 +13,7 @@ from zoo.arguments import (
     is_number,
 )
 from zoo.files import replacing, writable_folder
+from zoo.model_state import check_can_be_saved
 
 
 class Snapshots(keras.callbacks.Callback):
@@ -29,7 +30,7 @@ class Snapshots(keras.callbacks.Callback):
     and growth are such that cycles end with an epoch.
 
     A file is written whole or not at all. It is a `.keras` file with optimizer, as
-    `model.save` writes it.
+    `model.save` writes it: LoRA adapters are merged into their kernels.
 
     Args:
         directory: Folder of the files, made where it does not exist. A file is named
@@ -44,7 +45,9 @@ class Snapshots(keras.callbacks.Callback):
             `keras.models.load_model`.
 
     Raises:
-        ValueError: If an argument is invalid.
+        ValueError: If an argument is invalid; in `fit`, if a saved file would hold
+            another model: with LoRA adapters on quantized layers, which Keras
+            rounds, and without `call` and `build`.
 
     Example:
 
@@ -84,6 +87,7 @@ class Snapshots(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         writable_folder(self.directory)
+        check_can_be_saved(self.model, "directory")
         self.paths = []
 
     def on_epoch_end(self, epoch, logs=None):

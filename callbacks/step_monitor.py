@@ -37,6 +37,10 @@ class StepMonitor(StepCallback):
         if self.log_dir is not None:
             self._log = EventLog(self.log_dir)
 
+    def __getstate__(self):
+        self._collect()  # after an interrupt something may be left
+        return super().__getstate__() | {"_observation": None, "_log": None}
+
     def on_epoch_begin(self, epoch, logs=None):
         self._observation.epoch = epoch
 

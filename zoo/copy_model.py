@@ -32,6 +32,7 @@ def copy_model(
             change_config(config), custom_objects=_objects_of(model), safe_mode=False
         )
         load_variables(copy, own_variables(model))
+        _restore_adapters(copy, model)
     except Exception as error:
         raise invalid_argument(
             "model",
@@ -60,6 +61,15 @@ def load_variables(model: keras.Model, stores: list[dict[str, np.ndarray]]) -> N
     """
     for layer, store in zip(model._flatten_layers(), stores, strict=True):
         layer.load_own_variables(store)
+
+
+def _restore_adapters(copy: keras.Model, model: keras.Model) -> None:
+    """Undoes that Keras merges LoRA adapters into what it saves, and rounds it."""
+    layers = zip(copy._flatten_layers(), model._flatten_layers(), strict=True)
+    for target, source in layers:
+        if getattr(source, "lora_enabled", False):
+            for variable, value in zip(target.weights, source.weights, strict=True):
+                variable.assign(value)
 
 
 def _objects_of(model: keras.Model) -> dict:

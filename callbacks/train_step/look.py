@@ -55,7 +55,7 @@ class Look:
     def before(self) -> tuple:
         """Returns what must be taken before the optimizer works."""
         rate = _float32(ops.convert_to_tensor(self._inner.learning_rate))
-        skipped = ops.zeros(())
+        skipped = ops.zeros((), dtype="float32")
         if self._optimizer is not self._inner:
             skipped = 1 - _float32(self._optimizer.check_finite(self._gradients))
         return rate, skipped, self._used_gradients()
@@ -130,7 +130,9 @@ class Look:
 
     def _put(self, records, row):
         place = self._row % records.shape[0]
-        start = (place, *[0] * (len(records.shape) - 1))
+        # Of one type with the place: Python's integers are int64 where JAX has it.
+        zero = 0 if isinstance(place, int) else ops.zeros_like(place)
+        start = (place, *[zero] * (len(records.shape) - 1))
         return ops.slice_update(records, start, row[None])
 
 

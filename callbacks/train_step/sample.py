@@ -23,18 +23,28 @@ class Magnitudes:
 
     Attributes:
         largest: Largest magnitudes; NaN for a variable without a gradient.
-        counts: Entries by sign and log2 of the magnitude, int32 of shape
-            `(variables, 2, 96)`, the positive ones first: bin `i` counts magnitudes
-            in [2**(i - 64), 2**(i - 63)), the first and the last one also those
-            beyond.
+        places: Flat indices of the counts that are not 0, which are few.
+        numbers: Those counts.
         zeros: Numbers of entries that are 0, or below 2**-126 and computed with as 0.
         non_finite: Numbers of entries that are infinite or NaN.
     """
 
     largest: np.ndarray
-    counts: np.ndarray
+    places: np.ndarray
+    numbers: np.ndarray
     zeros: np.ndarray
     non_finite: np.ndarray
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Entries by sign and log2 of the magnitude, the positive ones first.
+
+        Int32 of shape `(variables, 2, 96)`: bin `i` counts magnitudes in
+        [2**(i - 64), 2**(i - 63)), the first and the last one also those beyond.
+        """
+        counts = np.zeros((len(self.largest), 2, HIGHEST - LOWEST), "int32")
+        counts.flat[self.places] = self.numbers
+        return counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +109,11 @@ def _magnitudes(largest, counts) -> Magnitudes:
     bins = finite[:, :, first:last].copy()
     bins[:, :, 0] += finite[:, :, :first].sum(axis=-1)
     bins[:, :, -1] += finite[:, :, last:].sum(axis=-1)
+    places = np.flatnonzero(bins).astype("uint32")
     return Magnitudes(
         largest=largest,
-        counts=bins,
+        places=places,
+        numbers=bins.flat[places],
         zeros=signed[:, :, 0].sum(axis=-1),
         non_finite=signed[:, :, -1].sum(axis=-1),
     )

@@ -50,6 +50,14 @@ class StepCallback(keras.callbacks.Callback):
         """Returns a new scalar variable that `begin_step` may use."""
         return make_variable(self.model, value, dtype)
 
+    def __getstate__(self):
+        # What belongs to one `fit` stays there: a copy makes its own in the next.
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if not isinstance(value, TrainFunction | keras.Variable)
+        }
+
     def on_train_begin(self, logs=None):
         self._train_function = TrainFunction.of(self.model, fit=self.params)
         self._train_function.add(self)

@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -163,6 +165,100 @@ def test_a_model_that_its_first_batch_builds():
     model = keras.Sequential([keras.layers.Dense(2, name="dense")])
     frame = fit(model, ActivationHistograms(X), epochs=2).to_frame()
     assert frame["epoch"].tolist()[-2:] == [1, 2]
+
+
+class Looped(keras.layers.Layer):
+    """Calls a dense layer in what compilers trace apart."""
+
+    def __init__(self, how):
+        super().__init__(name="block")
+        self.how, self.f = how, keras.layers.Dense(4, "tanh", name="f")
+
+    def build(self, shape):
+        self.f.build(shape)
+
+    def call(self, x):
+        ops = keras.ops
+        if self.how == "loop":
+            return ops.fori_loop(0, 2, lambda i, h: self.f(h), x)
+        if self.how == "scan":
+            return ops.scan(lambda h, _: (self.f(h), None), x, xs=None, length=2)[0]
+        if self.how == "condition":
+            return ops.cond(ops.mean(x) < 9, lambda: self.f(x), lambda: x)
+        return ops.vectorized_map(lambda row: self.f(row[None])[0], x)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+@pytest.mark.parametrize("how", ["loop", "scan", "condition", "map"])
+@pytest.mark.filterwarnings("ignore:Using a while_loop for converting")
+def test_what_runs_inside_a_loop_is_named_once(how):
+    layers = [keras.Input((4,)), Looped(how), keras.layers.Dense(1, name="out")]
+    callback = ActivationHistograms(X)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit(keras.Sequential(layers), callback, epochs=2)
+    found = last(callback).index.tolist()
+    assert found[-2:] == ["block", "out"]
+    named = [w for w in caught if "does not record the layers 'block/f'" in str(w)]
+    assert len(named) == ("block/f" not in found)
+
+
+def test_layers_inside_of_cells_are_named():
+    cells = [keras.layers.LSTMCell(3, name="one"), keras.layers.LSTMCell(2, name="two")]
+    layers = [keras.Input((2, 2)), keras.layers.RNN(cells, name="rnn")]
+    callback = ActivationHistograms(X.reshape(16, 2, 2))
+    with pytest.warns(UserWarning, match="'rnn/.*/one', 'rnn/.*/two': when"):
+        fit(keras.Sequential(layers), callback, X.reshape(16, 2, 2))
+    assert last(callback).index.tolist() == ["rnn"]
+
+
+def test_quantized_layers_are_recorded():
+    dense = keras.layers.Dense(3, "relu", name="dense")
+    model = keras.Sequential([keras.Input((4,)), dense])
+    dense.quantize("int8")
+    info = fit(model, ActivationHistograms(X)).activation_info()
+    assert info["layer"].tolist() == ["dense"]
+    values = model.predict(X, verbose=0)
+    np.testing.assert_allclose(info["mean"][-1], [values.mean()], rtol=1e-5)
+
+
+def test_parts_give_what_the_whole_gives(monkeypatch):
+    model = mlp((4,), 2, units=(5, 7), activation="relu")
+    whole = fit(model, ActivationHistograms(X)).activation_info()
+    # The 35 numbers of an example: five parts of 3 or 4 examples.
+    monkeypatch.setattr("callbacks.layer_outputs.MAX_ENTRIES", 130)
+    monkeypatch.setattr("callbacks.forward_pass.MAX_ENTRIES", 130)
+    parts = fit(model, ActivationHistograms(X)).activation_info()
+    assert set(parts) == set(whole)
+    for name, values in whole.items():
+        if values.dtype.kind == "f":
+            np.testing.assert_allclose(parts[name], values, rtol=1e-5, atol=1e-7)
+        else:
+            np.testing.assert_array_equal(parts[name], values)
+
+
+@pytest.mark.parametrize("value", [1e10, -3e38])
+def test_a_large_constant_has_bins(value):
+    dense = keras.layers.Dense(1, name="dense", kernel_initializer="zeros")
+    model = keras.Sequential([keras.Input((4,)), dense])
+    dense.bias.assign([value])
+    info = fit(model, ActivationHistograms(X)).activation_info()
+    assert info["counts"].sum() == 2 * 16
+    assert (np.diff(info["edges"][-1, 0]) > 0).all()
+
+
+def test_a_model_without_call_is_refused():
+    class OnlyTrains(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(1)
+
+    callback = ActivationHistograms(X)
+    callback.set_model(OnlyTrains())
+    with pytest.raises(ValueError, match="a model with a `call` method"):
+        callback.on_train_begin()
 
 
 def test_saving_and_drawing(tmp_path):

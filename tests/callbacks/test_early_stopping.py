@@ -410,6 +410,154 @@ def test_an_instance_can_be_reused(play):
     assert stopping.best_epoch == 1
 
 
+def adapted_model(*, quantized=False):
+    dense = keras.layers.Dense(4, "tanh", name="adapted")
+    model = keras.Sequential([keras.Input((3,)), dense, keras.layers.Dense(1)])
+    if quantized:
+        dense.quantize("int8")
+    dense.enable_lora(2)
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    return model
+
+
+class RecordAll(Record):
+    """Keeps seeds, too."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.weights.append(variables_of(self.model))
+        logs["value"] = self.values[epoch]
+
+
+def variables_of(model):
+    return [np.array(keras.ops.convert_to_numpy(v)) for v in model.variables]
+
+
+@pytest.mark.parametrize(
+    "build", [adapted_model, lambda: adapted_model(quantized=True), small_model]
+)
+def test_all_variables_are_restored_bit_for_bit(build):
+    model, record = build(), RecordAll([3.0, 1.0, 2.0])
+    stopping = EarlyStopping("value", mode="min", patience=9, restore_best_weights=True)
+    model.fit(*examples(), epochs=3, callbacks=[record, stopping], verbose=0)
+    for value, expected in zip(variables_of(model), record.weights[1], strict=True):
+        assert value.dtype == expected.dtype
+        np.testing.assert_array_equal(value, expected)
+
+
+def test_adapters_in_a_file_are_restored_and_loaded_as_the_same_function(tmp_path):
+    path = tmp_path / "best.weights.h5"
+    model, record = adapted_model(), RecordAll([3.0, 1.0, 2.0])
+    stopping = EarlyStopping("value", mode="min", patience=9, filepath=path)
+    model.fit(*examples(), epochs=3, callbacks=[record, stopping], verbose=0)
+    stopping.restore_best()
+    for value, expected in zip(variables_of(model), record.weights[1], strict=True):
+        np.testing.assert_array_equal(value, expected)
+    other = adapted_model()
+    other.load_weights(path)
+    x = examples()[0]
+    np.testing.assert_allclose(
+        other.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_a_file_that_would_hold_another_model_is_refused(tmp_path):
+    stopping = EarlyStopping("loss", filepath=tmp_path / "best.weights.h5")
+    with pytest.raises(ValueError, match="no LoRA adapter on a quantized.*adapted"):
+        adapted_model(quantized=True).fit(*examples(), verbose=0, callbacks=[stopping])
+
+
+# After a restart
+
+
+class Begin(keras.callbacks.Callback):
+    """Begins with the weight that the epochs before would have left."""
+
+    def __init__(self, values):
+        super().__init__()
+        self.values = values
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.set_weights([np.full((1, 1), epoch + 1.0)])
+        logs["value"] = self.values[epoch]
+
+
+def play_from(model, values, stopping, initial_epoch=0, epochs=None):
+    x = np.zeros((1, 1))
+    return model.fit(
+        *(x, x), epochs=epochs or len(values), initial_epoch=initial_epoch, verbose=0,
+        callbacks=[Begin(values), stopping],
+    ).epoch  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("mode", "values"),
+    [("min", [5.0, 1.0, 3.0, 4.0, 0.5, 2.0]), ("max", [0.0, 4.0, 2.0, 1.0, 5.0, 3.0])],
+)
+@pytest.mark.parametrize("killed_at", [1, 2, 3, 5])
+@pytest.mark.parametrize("patience", [2, 3, 9])
+def test_after_a_restart_all_is_as_in_one_go(
+    scalar_model, tmp_path, mode, values, killed_at, patience
+):
+    def make(name):
+        return EarlyStopping(
+            "value", mode=mode, patience=patience, restore_best_weights=True,
+            filepath=tmp_path / f"{name}.weights.h5",
+        )  # fmt: skip
+
+    def result(stopping):
+        facts = stopping.best, stopping.best_epoch, stopping.wait, stopping.reason
+        weight = float(scalar_model.get_weights()[0][0, 0])
+        scalar_model.load_weights(stopping.filepath)
+        return *facts, weight, float(scalar_model.get_weights()[0][0, 0])
+
+    whole = make("whole")
+    play_from(scalar_model, values, whole)
+    expected = result(whole)
+    first = make("resumed")
+    epochs = play_from(scalar_model, values, first, epochs=killed_at)
+    if first.reason is None:
+        first = make("resumed")
+        play_from(scalar_model, values, first, initial_epoch=len(epochs))
+    assert result(first) == expected
+
+
+def test_a_new_training_does_not_replace_a_better_file(scalar_model, tmp_path):
+    path = tmp_path / "best.weights.h5"
+    arguments = {"mode": "min", "patience": 9, "restore_best_weights": True}
+    play_from(
+        scalar_model,
+        [5.0, 1.0, 3.0],
+        EarlyStopping("value", **arguments, filepath=path),
+    )
+    worse = EarlyStopping("value", **arguments, filepath=path)
+    with pytest.warns(UserWarning, match="still has the weights of an earlier.*= 1;"):
+        play_from(scalar_model, [4.0, 3.0, 2.0], worse)
+    assert (worse.best, worse.best_epoch) == (2.0, 2)
+    assert scalar_model.get_weights()[0][0, 0] == 3.0  # its own best
+    scalar_model.load_weights(path)
+    assert scalar_model.get_weights()[0][0, 0] == 2.0  # the better one's
+    play_from(scalar_model, [0.5], EarlyStopping("value", **arguments, filepath=path))
+    scalar_model.load_weights(path)
+    assert scalar_model.get_weights()[0][0, 0] == 1.0
+
+
+@pytest.mark.parametrize("what", ["damaged", "of Keras", "of another monitor"])
+def test_a_file_that_says_nothing_is_replaced(scalar_model, tmp_path, what):
+    path = tmp_path / "best.weights.h5"
+    if what == "damaged":
+        path.write_bytes(b"half a file")
+    elif what == "of Keras":
+        scalar_model.save_weights(path)
+    else:
+        other = EarlyStopping("loss", mode="max", filepath=path)
+        play_from(scalar_model, [1.0], other)
+    stopping = EarlyStopping("value", mode="min", filepath=path, patience=9)
+    play_from(scalar_model, [9.0, 3.0, 2.0, 8.0], stopping, initial_epoch=1)
+    assert stopping.best_epoch == 2
+    scalar_model.load_weights(path)
+    assert scalar_model.get_weights()[0][0, 0] == 3.0
+
+
 # What it says
 
 
