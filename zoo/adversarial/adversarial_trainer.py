@@ -139,7 +139,7 @@ class AdversarialTrainer(keras.Model):
         self.built = True
 
     def call(self, inputs, training=None):
-        """Returns the model's outputs, for each entry where there are several."""
+        """Returns the model's one output, for each entry where there are several."""
         if _is_pair(inputs):
             return {
                 key: self._call_on_floats(x, training=training)
@@ -147,10 +147,10 @@ class AdversarialTrainer(keras.Model):
                 else only(self.model(x, training=training))
                 for key, x in inputs.items()
             }
-        return self.model(inputs, training=training)
+        return only(self.model(inputs, training=training))
 
     def compute_output_shape(self, input_shape):
-        return self.model.compute_output_shape(input_shape)
+        return only(self.model.compute_output_shape(input_shape))
 
     def compile(
         self,
@@ -161,7 +161,15 @@ class AdversarialTrainer(keras.Model):
         weighted_metrics=None,
         **options,
     ):
-        """Configures training as `keras.Model.compile` does."""
+        """Configures training as `keras.Model.compile` does.
+
+        Where the model returns a dict of one output, losses and metrics may be dicts.
+        """
+        loss, loss_weights = only(loss), only(loss_weights)
+        metrics, weighted_metrics = (
+            only(some) if isinstance(some, dict) else some
+            for some in (metrics, weighted_metrics)
+        )
         super().compile(
             optimizer,
             loss,
@@ -278,7 +286,7 @@ class AdversarialTrainer(keras.Model):
         # With the clean predictions it has what layers and regularizers add.
         loss = super().compute_loss(x, y, clean, sample_weight, **options)
         if self.objective == "trades":
-            logits = [self._head.to_logits(only(part)) for part in (clean, robust)]
+            logits = [self._head.to_logits(part) for part in (clean, robust)]
             return loss + self.beta * self._divergence(*logits, sample_weight)
         difference = self._compile_loss(y, robust, sample_weight) - self._compile_loss(
             y, clean, sample_weight
@@ -359,7 +367,7 @@ class AdversarialTrainer(keras.Model):
         return step(state, data)
 
     def _attack_in_training(self, data):
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x, y, sample_weight = _unpack(data)
         floats, labels = self._see(x, y)
         if self._probe is not None:
             self._probe.metric.update_state(floats, labels)
@@ -382,11 +390,11 @@ class AdversarialTrainer(keras.Model):
         if self.objective == "trades" or self.clean_weight:
             inputs = {"clean": x, **inputs}
         elif self.clean_metrics:
-            self._update_clean(y, self.model(x, training=False), sample_weight)
+            self._update_clean(y, only(self.model(x, training=False)), sample_weight)
         return inputs, y, sample_weight
 
     def _attack_in_evaluation(self, data):
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x, y, sample_weight = _unpack(data)
         adversarial = self._best_adversarial(*self._see(x, y))
         outputs = self._call_on_floats(adversarial, training=False)
         self._update_robust(y, outputs, sample_weight)
@@ -432,8 +440,7 @@ class AdversarialTrainer(keras.Model):
 
         Inside a compiled step nothing can be refused: `check_seen` does it.
         """
-        x, y = only(x), only(y)
-        x = as_floats(x, x)
+        x = as_floats(only(x), only(x))
         lowest, highest = self.input_range
         lowest.assign(ops.minimum(lowest, ops.cast(ops.min(x), "float32")))
         highest.assign(ops.maximum(highest, ops.cast(ops.max(x), "float32")))
@@ -496,6 +503,12 @@ class AdversarialTrainer(keras.Model):
 class _Divergence(keras.losses.Loss):
     def call(self, y_true, y_pred):
         return objectives.divergence(y_pred, y_true)
+
+
+def _unpack(data) -> tuple:
+    """Returns inputs, labels and weights, the last two out of a dict of one entry."""
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    return x, only(y), only(sample_weight)
 
 
 def _is_pair(values) -> bool:

@@ -67,7 +67,7 @@ class Head:
         logits = as_classes(logits)
         if self.num_outputs > 1 or not self._offset:
             return logits
-        return logits - np.float32([0.0, self._offset])
+        return ops.subtract(logits, np.float32([0.0, self._offset]))
 
     @property
     def _offset(self) -> float:

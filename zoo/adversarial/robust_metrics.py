@@ -7,7 +7,6 @@ from keras import ops
 from keras.src.trainers.compile_utils import CompileMetrics
 
 from .compiled import copy_metric
-from .model_call import only
 from .seen_labels import SeenLabels
 
 
@@ -39,7 +38,7 @@ class RobustMetrics:
 
     def update(self, loss, y, outputs, sample_weight):
         """Adds a batch."""
-        self.loss.update_state(loss, sample_weight=ops.shape(only(outputs))[0])
+        self.loss.update_state(loss, sample_weight=ops.shape(outputs)[0])
         if self.compiled is not None:
             self.compiled.update_state(y, outputs, sample_weight)
 

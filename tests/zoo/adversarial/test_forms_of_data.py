@@ -228,12 +228,17 @@ LABELS = {
 }
 
 
+def mean_output(y, outputs):
+    """A loss that takes any labels."""
+    return ops.mean(outputs, axis=-1)
+
+
 def wrong_labels(name):
     """A trainer, batches with wrong labels, batches with right ones, and the error."""
     outputs, y, message = LABELS[name]
     y = np.tile(y, (16, 1)) if y.ndim == 2 else np.tile(y, 16)
     x = columns("float32")[0]
-    trainer = make_trainer(linear(outputs), loss="mse", metrics=())
+    trainer = make_trainer(linear(outputs), loss=mean_output, metrics=())
     right = np.eye(3)[np.zeros(48, int)] if outputs == 3 else np.zeros(48, int)
     error = f"`y`. Expected classes.*{message}"
     return trainer, Batches(x, y), Batches(x, right), error
@@ -251,7 +256,7 @@ def test_labels_of_datasets_in_training(name):
     trainer, wrong, right, error = wrong_labels(name)
     with pytest.raises(ValueError, match=error):
         trainer.fit(wrong, verbose=0)
-    assert trainer.optimizer.iterations == 1  # after the first batch
+    assert int(trainer.optimizer.iterations) == 1  # after the first batch
     with pytest.raises(ValueError, match=error):
         trainer.fit(right, validation_data=wrong, verbose=0)
 
