@@ -4,9 +4,9 @@ import keras
 
 from zoo.arguments import check_integer, invalid_argument
 
+from .rate_readers import hide_rates, show_rates
 from .scheduled_value import ScheduledValue
 from .schedules.schedule import Schedule
-from .train_step import updating_optimizer
 
 
 class ScheduleLearningRate(ScheduledValue):
@@ -83,25 +83,29 @@ class ScheduleLearningRate(ScheduledValue):
             self._warmed_up(steps_per_unit=1)
 
     def on_train_begin(self, logs=None):
-        learning_rate = updating_optimizer(self.model)._learning_rate
-        if not isinstance(learning_rate, keras.Variable):
-            raise invalid_argument(
-                "learning_rate",
-                "a float in the optimizer that the model is compiled with",
-                learning_rate,
-                "The optimizer can hold a schedule, or the callback can: give it to "
-                "one of them.",
-            )
+        self._schedule = None
+        self._logged = {}
         super().on_train_begin(logs)
         self._schedule = self._warmed_up(self._steps_per_unit)
-        self._logged = None
+        show_rates(self, self._rates_to_read)
 
     def begin_step(self, optimizer: keras.optimizers.Optimizer) -> None:
-        self._rate = optimizer._learning_rate * self._next_factor(self._schedule)
-        self._used.assign(self._rate)
+        factor = self._next_factor(self._schedule)
+        for one in self._scheduled:
+            one.tensor = one.optimizer._learning_rate * factor
+            one.used.assign(one.tensor)
+
+    def attributes_of(self, optimizer: keras.optimizers.Optimizer) -> dict:
+        (one,) = (one for one in self._scheduled if one.optimizer is optimizer)
+
+        def learning_rate():
+            one.was_read = True
+            return one.tensor
+
+        return {"_get_current_learning_rate": learning_rate}
 
     def optimizer_attributes(self) -> dict:
-        return {"_get_current_learning_rate": lambda: self._rate}
+        return {"_get_current_learning_rate": None}
 
     def on_epoch_begin(self, epoch, logs=None):
         self._correct_history()
@@ -109,16 +113,38 @@ class ScheduleLearningRate(ScheduledValue):
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
-        self._logged = logs[self.log_name]
+        self._logged = self._used_values()
 
     def on_train_end(self, logs=None):
         self._correct_history()
-        self._rate = None  # a tensor of the step
+        hide_rates(self)
+        for one in self._scheduled:
+            one.tensor = None
         super().on_train_end(logs)
 
+    def _compiled_values(self, optimizers: list) -> list[tuple]:
+        for optimizer in optimizers:
+            learning_rate = getattr(optimizer, "_learning_rate", None)
+            if not isinstance(learning_rate, keras.Variable):
+                raise invalid_argument(
+                    "learning_rate",
+                    "a float in the optimizer that the model is compiled with",
+                    learning_rate,
+                    "The optimizer can hold a schedule, or the callback can: give it "
+                    "to one of them.",
+                )
+        return [(optimizer, None) for optimizer in optimizers]
+
+    def _rates_to_read(self) -> list[tuple]:
+        """What loggers read: the rates that were used last."""
+        return [(one.optimizer, one.used) for one in self._scheduled or ()]
+
+    def _used_schedule(self) -> Schedule:
+        return self._schedule
+
     def _correct_history(self):
-        if self._logged is not None:
-            self.model.history.history[self.log_name][-1] = self._logged
+        for name, value in self._logged.items():
+            self.model.history.history[name][-1] = value
 
     def _warmed_up(self, steps_per_unit: int) -> Schedule:
         """The schedule with the warm-up that is given in steps."""
