@@ -96,9 +96,13 @@ class Step:
             return self._own
         if observe not in self._functions:
             recorder = self.recorder if observe else None
-            self._functions[observe] = backend.make_function(
-                self._model, self._own, self.callbacks, recorder
-            )
+            in_place = self._model.train_function
+            try:
+                self._functions[observe] = backend.make_function(
+                    self._model, self._own, self.callbacks, recorder
+                )
+            finally:  # Keras makes a function by putting it into the model
+                self._model.train_function = in_place
         return self._functions[observe]
 
 

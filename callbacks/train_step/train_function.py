@@ -147,14 +147,13 @@ class TrainFunction:
         self._is_checked = False
 
     def _made(self, own, before=None):
-        """Returns the step, while another function stands in the model."""
-        model, function = self._model, self._model.train_function
-        step = take_step(model, own, self._callbacks, self.observation.requests)
+        """Returns the step, which goes on from the one before it."""
+        requests = self.observation.requests
+        step = take_step(self._model, own, self._callbacks, requests)
         if before is not None:
             step.go_on_from(before)
         if step.recorder is not None:
             self.observation.attach(step.recorder)
-        model.train_function = function
         return step
 
 
