@@ -16,8 +16,15 @@ class ScheduleLearningRate(ScheduledValue):
     `steps_per_execution`, and costs no synchronisation. The optimizer keeps the
     float that it was compiled with, during training, after it and in saved files;
     `ReduceLROnPlateau` and whoever else sets `optimizer.learning_rate` changes that
-    float, and by it the whole schedule. A `fit` with this callback compiles its step
-    anew.
+    float, and by it the whole schedule. `TensorBoard` and the callbacks of W&B read
+    the rate that was used; any other callback that reads `optimizer.learning_rate`
+    reads the float. A `fit` with this callback compiles a step of its own, which is
+    used again while model, optimizer and schedule stay the same.
+
+    In a `MultiOptimizer` every optimizer has its rate multiplied. Optimizers that a
+    `train_step` uses besides the compiled one are not scheduled. Steps that are made
+    from outside, such as `train_on_batch` inside a callback, use the compiled rate
+    and take no time.
 
     Time is that of `fit`. In epochs it is epoch + batch / steps, so that a `fit` with
     `initial_epoch=5` goes on at 5, and a second `fit` from epoch 0 begins again. In
@@ -25,7 +32,9 @@ class ScheduleLearningRate(ScheduledValue):
     in full. A batch counts whether or not the weights change with it: with gradient
     accumulation, and where `LossScaleOptimizer` skips a step.
 
-    The logs and History have the rate of an epoch's last step as "learning_rate".
+    The logs and History have the rate of an epoch's last step as "learning_rate", or,
+    with several optimizers, as "learning_rate_" and the name of each; NaN if there is
+    no trainable weight.
     Keras' `ReduceLROnPlateau` and `LearningRateScheduler` log the optimizer's float
     under that name: History is put right, what lies between them in the list of
     callbacks sees the float.
@@ -42,7 +51,8 @@ class ScheduleLearningRate(ScheduledValue):
 
     Raises:
         ValueError: If an argument is invalid; in `fit`, if the optimizer holds a
-            schedule of its own, or the length of an epoch is needed and unknown.
+            schedule of its own, the length of an epoch is needed and unknown, or the
+            first step does not ask the compiled optimizer for its rate.
 
     Example:
 

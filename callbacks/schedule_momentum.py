@@ -22,7 +22,8 @@ class ScheduleMomentum(ScheduledValue):
     It is computed inside the compiled step, as by `ScheduleLearningRate`, where it
     also says what time is. The optimizer keeps the float that it was compiled with,
     during training, after it and in saved files. The logs and History have the
-    momentum of an epoch's last step as "momentum".
+    momentum of an epoch's last step as "momentum". In a `MultiOptimizer` every
+    optimizer with a momentum has it scheduled.
 
     Args:
         schedule: Schedule, from `callbacks.schedules`.

@@ -221,7 +221,7 @@ def test_updates_that_cannot_be_seen_are_said_once():
     ratio, histograms = UpdateRatio(1), GradientHistograms(1)
     with pytest.warns(UserWarning, match="no training step has called `apply`") as said:
         _, history = fit(own_model(), [ratio, histograms])
-    assert len(said) == 1
+    assert sum("called `apply`" in str(one.message) for one in said) == 1
     assert len(ratio.to_frame()) == len(histograms.to_frame()) == 0
     assert np.isnan(history["update_ratio"]).all()
 
