@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+from keras import ops
 
 from .common import make_variable, updating_optimizers
 from .sample import KINDS, LEADING, NUM_BINS
@@ -103,9 +104,11 @@ class Recorder:
         self._add([*other.variables, *mine])
         return True
 
-    def set_clock(self, step: int, row: int) -> None:
+    def set_step(self, step: int) -> None:
         """Says which step is the next, where each of them updates the weights."""
-        self.backend.set_clock(self.clock, [step - 1, step, row, 0])
+        row = ops.convert_to_tensor(self.clock)[2]  # without waiting for its value
+        clock = ops.stack([step - 1, step, row, 0])
+        self.clock.assign(ops.cast(clock, "int32"))
 
     def count_update(self) -> None:
         """Says that the step that is being traced updates weights once more."""

@@ -43,18 +43,14 @@ class Step:
     def restart(self) -> None:
         """Begins again at step 0."""
         self.is_free = False
-        self._steps = self._row = 0
+        self._steps = 0
         self._is_behind = False  # whether the clock of the step has not seen all steps
         if self.recorder is not None:
             self.recorder.restart()
 
     def go_on_from(self, other: "Step") -> None:
         """Begins where another step has ended."""
-        self._steps, self._row, self._is_behind = (
-            other._steps,
-            other._row,
-            other._is_behind,
-        )
+        self._steps, self._is_behind = other._steps, other._is_behind
         if self.recorder is not None and self.recorder.follow(other.recorder):
             self._functions = {}
 
@@ -70,12 +66,11 @@ class Step:
                 stack.enter_context(patched(optimizer, **attributes))
             observe = self._observes_next()
             if observe and self._is_behind:
-                self.recorder.set_clock(self._steps, self._row)
+                self.recorder.set_step(self._steps)
                 self._is_behind = False
             result = self._function(observe)(*args)
         # After the call, which ends without a step where the data has run out.
         self._steps += 1
-        self._row += observe
         self._is_behind |= not observe
         self.has_run = True
         return result

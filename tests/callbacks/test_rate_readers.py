@@ -64,7 +64,7 @@ def test_all_others_read_the_float_that_they_may_set():
     plateau = keras.callbacks.ReduceLROnPlateau(
         "loss", factor=0.5, patience=1, min_delta=1e9
     )
-    model, history = fit([plateau, reader, ScheduleLearningRate(Linear(4))])
+    _, history = fit([plateau, reader, ScheduleLearningRate(Linear(4))])
     assert reader.rates == [0.5, 0.25, 0.125, 0.0625]
     factors = np.array([0.8125, 0.5625, 0.3125, 0.0625])
     np.testing.assert_allclose(history, factors * [0.5, 0.5, 0.25, 0.125])
