@@ -206,7 +206,7 @@ def _counts(model: keras.Model) -> list[float]:
     return [
         float(keras.ops.convert_to_numpy(variable))
         for variable in model.optimizer.variables
-        if not variable.shape and id(variable) != rate
+        if len(variable.shape) == 0 and id(variable) != rate
     ]
 
 
