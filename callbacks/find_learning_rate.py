@@ -16,6 +16,7 @@ from zoo.arguments import (
 )
 
 from .range_test import RangeTest
+from .train_step import updating_optimizers
 
 
 def find_learning_rate(
@@ -36,12 +37,15 @@ def find_learning_rate(
 
     The model is left bit for bit as it came, also after an error or an interrupt:
     weights, the state of the optimizer, its learning rate, metrics and the states of
-    seed generators. What belongs to no model moves on as in `fit`: the dataset is
+    seed generators; also the state of further optimizers that a `train_step` of your
+    own uses, if they are attributes of the model, and whose rates stay as they are.
+    What belongs to no model moves on as in `fit`: the dataset is
     read (`data.order.counter`), and on PyTorch `Dropout` without a seed draws from
     the global generator.
 
     Args:
-        model: A `keras.Model`, compiled with a float as learning rate.
+        model: A `keras.Model`, compiled with a float as learning rate. Its
+            `train_step` returns the loss as "loss".
         dataset: Batches `(x, y)` or `(x, y, sample_weight)`, as `data.train`; it is
             read again where it has fewer than `steps`.
         min_learning_rate: First rate. Defaults to `1e-7`.
@@ -58,7 +62,8 @@ def find_learning_rate(
 
     Raises:
         ValueError: If an argument is invalid, the model is not compiled, its
-            optimizer holds a schedule, or the dataset is empty.
+            optimizer holds a schedule or several optimizers, the dataset is empty, or
+            the first step does not use the compiled optimizer or returns no "loss".
 
     Example:
 
@@ -90,7 +95,11 @@ def find_learning_rate(
         for step, rate in enumerate(rates, start=1):
             batch = first if step == 1 else next(batches)
             model.optimizer.learning_rate = rate
-            loss = model.train_on_batch(*batch, return_dict=True)["loss"]
+            counts = _counts(model) if step == 1 else None
+            logs = model.train_on_batch(*batch, return_dict=True)
+            if step == 1:
+                _check_first_step(model, logs, is_used=_counts(model) != counts)
+            loss = logs["loss"]
             average = smoothing * average + (1 - smoothing) * loss
             smoothed = average / (1 - smoothing**step)
             records.append((rate, loss, smoothed))
@@ -112,6 +121,23 @@ def _check_model(model) -> None:
             "a compiled keras.Model",
             model.name,
             "Call `model.compile(optimizer, loss)` first.",
+        )
+    if len(updating_optimizers(model.optimizer)) != 1 or hasattr(
+        model.optimizer, "optimizers"
+    ):
+        raise invalid_argument(
+            "model",
+            "a model that is compiled with one optimizer, which has one learning rate",
+            model.optimizer and type(model.optimizer).__name__,
+            "Compile with one optimizer for the sweep.",
+        )
+    unbuilt = [one for one in _further_optimizers(model) if not one.built]
+    if unbuilt:
+        raise invalid_argument(
+            "model",
+            "further optimizers that are built, so that they can be put back",
+            [one.name for one in unbuilt],
+            "Call `optimizer.build(variables)` with what each of them updates.",
         )
     # With a float it is a variable, with a schedule the value that it has now.
     if not isinstance(getattr(model.optimizer, "learning_rate", None), keras.Variable):
@@ -182,6 +208,48 @@ def _build(model: keras.Model, x) -> None:
         model.optimizer.build(model.trainable_variables)
 
 
+def _counts(model: keras.Model) -> list[float]:
+    """What every call of the optimizer changes: its counters, and a loss scale."""
+    rate = id(updating_optimizers(model.optimizer)[0]._learning_rate)
+    return [
+        float(keras.ops.convert_to_numpy(variable))
+        for variable in model.optimizer.variables
+        if len(variable.shape) == 0 and id(variable) != rate
+    ]
+
+
+def _check_first_step(model: keras.Model, logs: dict, *, is_used: bool) -> None:
+    """Raises if the sweep would show nothing of the rates that it sets."""
+    if not is_used:
+        raise invalid_argument(
+            "model",
+            "a training step that updates weights with the compiled optimizer, whose "
+            "rate the sweep sets",
+            type(model.optimizer).__name__,
+            "The first step has not called it: no weight is trainable, or `train_step` "
+            "uses optimizers of its own.",
+        )
+    if "loss" not in logs:
+        raise invalid_argument(
+            "model",
+            'a `train_step` that returns the loss to look at as "loss"',
+            sorted(logs),
+        )
+
+
+def _further_optimizers(model: keras.Model) -> list:
+    """Optimizers that are attributes of the model or its layers, but not compiled."""
+    compiled = [model.optimizer, *updating_optimizers(model.optimizer)]
+    found = []
+    for layer in model._flatten_layers():
+        for value in list(vars(layer).values()):
+            values = list(value.values()) if isinstance(value, dict) else value
+            values = values if isinstance(values, list | tuple) else [values]
+            found += [v for v in values if isinstance(v, keras.optimizers.Optimizer)]
+    unique = {id(one): one for one in found}
+    return [one for one in unique.values() if all(one is not c for c in compiled)]
+
+
 @contextlib.contextmanager
 def _unchanged(model: keras.Model) -> Iterator[None]:
     """Puts all variables back as they were, whatever happens inside."""
@@ -190,6 +258,7 @@ def _unchanged(model: keras.Model) -> Iterator[None]:
         for variable in (
             *model.variables,
             *model.optimizer.variables,
+            *(v for one in _further_optimizers(model) for v in one.variables),
             *model.metrics_variables,
         )
     ]

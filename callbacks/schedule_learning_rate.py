@@ -4,9 +4,9 @@ import keras
 
 from zoo.arguments import check_integer, invalid_argument
 
+from .rate_readers import hide_rates, show_rates
 from .scheduled_value import ScheduledValue
 from .schedules.schedule import Schedule
-from .train_step import updating_optimizer
 
 
 class ScheduleLearningRate(ScheduledValue):
@@ -16,8 +16,15 @@ class ScheduleLearningRate(ScheduledValue):
     `steps_per_execution`, and costs no synchronisation. The optimizer keeps the
     float that it was compiled with, during training, after it and in saved files;
     `ReduceLROnPlateau` and whoever else sets `optimizer.learning_rate` changes that
-    float, and by it the whole schedule. A `fit` with this callback compiles its step
-    anew.
+    float, and by it the whole schedule. `TensorBoard` and the callbacks of W&B read
+    the rate that was used; any other callback that reads `optimizer.learning_rate`
+    reads the float. A `fit` with this callback compiles a step of its own, which is
+    used again while model, optimizer and schedule stay the same.
+
+    In a `MultiOptimizer` every optimizer has its rate multiplied. Optimizers that a
+    `train_step` uses besides the compiled one are not scheduled. Steps that are made
+    from outside, such as `train_on_batch` inside a callback, use the compiled rate
+    and take no time.
 
     Time is that of `fit`. In epochs it is epoch + batch / steps, so that a `fit` with
     `initial_epoch=5` goes on at 5, and a second `fit` from epoch 0 begins again. In
@@ -25,7 +32,9 @@ class ScheduleLearningRate(ScheduledValue):
     in full. A batch counts whether or not the weights change with it: with gradient
     accumulation, and where `LossScaleOptimizer` skips a step.
 
-    The logs and History have the rate of an epoch's last step as "learning_rate".
+    The logs and History have the rate of an epoch's last step as "learning_rate", or,
+    with several optimizers, as "learning_rate_" and the name of each; NaN if there is
+    no trainable weight.
     Keras' `ReduceLROnPlateau` and `LearningRateScheduler` log the optimizer's float
     under that name: History is put right, what lies between them in the list of
     callbacks sees the float.
@@ -42,7 +51,8 @@ class ScheduleLearningRate(ScheduledValue):
 
     Raises:
         ValueError: If an argument is invalid; in `fit`, if the optimizer holds a
-            schedule of its own, or the length of an epoch is needed and unknown.
+            schedule of its own, the length of an epoch is needed and unknown, or the
+            first step does not ask the compiled optimizer for its rate.
 
     Example:
 
@@ -83,28 +93,29 @@ class ScheduleLearningRate(ScheduledValue):
             self._warmed_up(steps_per_unit=1)
 
     def on_train_begin(self, logs=None):
-        learning_rate = updating_optimizer(self.model)._learning_rate
-        if not isinstance(learning_rate, keras.Variable):
-            raise invalid_argument(
-                "learning_rate",
-                "a float in the optimizer that the model is compiled with",
-                learning_rate,
-                "The optimizer can hold a schedule, or the callback can: give it to "
-                "one of them.",
-            )
+        self._schedule = None
+        self._logged = {}
         super().on_train_begin(logs)
         self._schedule = self._warmed_up(self._steps_per_unit)
-        self._logged = None
-
-    def __getstate__(self):
-        return super().__getstate__() | {"_rate": None}  # a tensor of the step
+        show_rates(self, self._rates_to_read)
 
     def begin_step(self, optimizer: keras.optimizers.Optimizer) -> None:
-        self._rate = optimizer._learning_rate * self._next_factor(self._schedule)
-        self._used.assign(self._rate)
+        factor = self._next_factor(self._schedule)
+        for one in self._scheduled:
+            one.tensor = one.optimizer._learning_rate * factor
+            one.used.assign(one.tensor)
+
+    def attributes_of(self, optimizer: keras.optimizers.Optimizer) -> dict:
+        (one,) = (one for one in self._scheduled if one.optimizer is optimizer)
+
+        def learning_rate():
+            one.was_read = True
+            return one.tensor
+
+        return {"_get_current_learning_rate": learning_rate}
 
     def optimizer_attributes(self) -> dict:
-        return {"_get_current_learning_rate": lambda: self._rate}
+        return {"_get_current_learning_rate": None}
 
     def on_epoch_begin(self, epoch, logs=None):
         self._correct_history()
@@ -112,18 +123,41 @@ class ScheduleLearningRate(ScheduledValue):
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
-        self._logged = (logs or {}).get(self.log_name)
+        self._logged = self._used_values()
 
     def on_train_end(self, logs=None):
         self._correct_history()
-        self._rate = None  # a tensor of the step
+        hide_rates(self)
+        for one in self._scheduled:
+            one.tensor = None
         super().on_train_end(logs)
+
+    def _compiled_values(self, optimizers: list) -> list[tuple]:
+        for optimizer in optimizers:
+            learning_rate = getattr(optimizer, "_learning_rate", None)
+            if not isinstance(learning_rate, keras.Variable):
+                raise invalid_argument(
+                    "learning_rate",
+                    "a float in the optimizer that the model is compiled with",
+                    learning_rate,
+                    "The optimizer can hold a schedule, or the callback can: give it "
+                    "to one of them.",
+                )
+        return [(optimizer, None) for optimizer in optimizers]
+
+    def _rates_to_read(self) -> list[tuple]:
+        """What loggers read: the rates that were used last."""
+        return [(one.optimizer, one.used) for one in self._scheduled or ()]
+
+    def _used_schedule(self) -> Schedule:
+        return self._schedule
 
     def _correct_history(self):
         # A History of the user's may stand before this callback, and lack the rate.
         history = getattr(getattr(self.model, "history", None), "history", {})
-        if self._logged is not None and history.get(self.log_name):
-            history[self.log_name][-1] = self._logged
+        for name, value in self._logged.items():
+            if history.get(name):
+                history[name][-1] = value
 
     def _warmed_up(self, steps_per_unit: int) -> Schedule:
         """The schedule with the warm-up that is given in steps."""

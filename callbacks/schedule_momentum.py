@@ -6,7 +6,7 @@ from zoo.arguments import check_fraction, invalid_argument
 
 from .scheduled_value import ScheduledValue
 from .schedules.schedule import Schedule
-from .train_step import StepTensor, updating_optimizer
+from .train_step import StepTensor
 
 
 class ScheduleMomentum(ScheduledValue):
@@ -22,7 +22,8 @@ class ScheduleMomentum(ScheduledValue):
     It is computed inside the compiled step, as by `ScheduleLearningRate`, where it
     also says what time is. The optimizer keeps the float that it was compiled with,
     during training, after it and in saved files. The logs and History have the
-    momentum of an epoch's last step as "momentum".
+    momentum of an epoch's last step as "momentum". In a `MultiOptimizer` every
+    optimizer with a momentum has it scheduled.
 
     Args:
         schedule: Schedule, from `callbacks.schedules`.
@@ -65,22 +66,43 @@ class ScheduleMomentum(ScheduledValue):
         super().__init__(schedule, unit, steps_per_epoch)
         self.minimum = check_fraction("minimum", minimum)
 
-    def on_train_begin(self, logs=None):
-        self._compiled = self._compiled_momentum(updating_optimizer(self.model))
-        self._momentum = StepTensor()
-        super().on_train_begin(logs)
-
     def begin_step(self, optimizer: keras.optimizers.Optimizer) -> None:
-        span = self._compiled - self.minimum
-        self._momentum.tensor = self._compiled - span * self._next_factor(self.schedule)
-        self._used.assign(self._momentum.tensor)
+        factor = self._next_factor(self.schedule)
+        for one in self._scheduled:
+            value = one.compiled - (one.compiled - self.minimum) * factor
+            one.tensor.tensor = value
+            one.used.assign(value)
+
+    def attributes_of(self, optimizer: keras.optimizers.Optimizer) -> dict:
+        for one in self._scheduled:
+            if one.optimizer is optimizer:
+                return {"momentum": one.tensor}
+        return {}
 
     def optimizer_attributes(self) -> dict:
-        return {"momentum": self._momentum}
+        return {"momentum": None}
+
+    def prepare_step(self) -> None:
+        super().prepare_step()
+        for one in self._scheduled:
+            one.tensor = one.tensor or StepTensor()
+
+    def step_key(self) -> tuple:
+        return (*super().step_key(), self.minimum)
 
     def on_train_end(self, logs=None):
-        self._momentum = None  # it holds a tensor of the step
+        for one in self._scheduled:
+            one.tensor.tensor = None
         super().on_train_end(logs)
+
+    def _compiled_values(self, optimizers: list) -> list[tuple]:
+        if len(optimizers) > 1:  # some of them can do without a momentum
+            with_momentum = [o for o in optimizers if getattr(o, "momentum", None)]
+            optimizers = with_momentum or optimizers
+        return [(one, self._compiled_momentum(one)) for one in optimizers]
+
+    def _was_read(self, one) -> bool:
+        return one.tensor.was_read
 
     def _compiled_momentum(self, optimizer) -> float:
         momentum = getattr(optimizer, "momentum", None)

@@ -1,18 +1,39 @@
 """What the callbacks with a schedule have in common."""
 
+from dataclasses import dataclass
+
 import keras
 
 from zoo.arguments import check_choice, check_integer, invalid_argument
 
 from .schedules.schedule import Schedule, time_of_step
-from .train_step import StepCallback
+from .train_step import StepCallback, updating_optimizers
+
+
+@dataclass(eq=False)
+class ScheduledOptimizer:
+    """One optimizer of a schedule.
+
+    Attributes:
+        optimizer: Keras optimizer.
+        compiled: Value that it was compiled with, where the step does not read it.
+        used: Variable with the value of the last step.
+        tensor: Value of the step, which the optimizer reads, or what stands for it.
+        was_read: Whether the optimizer has read it.
+    """
+
+    optimizer: keras.optimizers.Optimizer
+    compiled: float | None
+    used: keras.Variable
+    tensor: object = None
+    was_read: bool = False
 
 
 class ScheduledValue(StepCallback):
     """Keeps the time of the schedule, and logs the value that was used.
 
-    A subclass gives `log_name` and `begin_step()`, which takes the factor from
-    `_next_factor()` and assigns what it makes of it to `_used`.
+    A subclass gives `log_name`, `_compiled_values()` and `begin_step()`, which takes
+    the factor from `_next_factor()`, and gives each of `_scheduled` its value.
     """
 
     log_name: str
@@ -39,8 +60,9 @@ class ScheduledValue(StepCallback):
             raise self._unknown_length("with unit='epoch'")
         self._steps_per_unit = self._steps if self.unit == "epoch" else 1
         self._begun = False
+        self._scheduled = []
+        self.prepare_step()
         self._step = self.make_step_variable(0, "int")
-        self._used = self.make_step_variable(float("nan"), "float32")
         super().on_train_begin(logs)
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -52,18 +74,111 @@ class ScheduledValue(StepCallback):
         self._begun = True
 
     def on_epoch_end(self, epoch, logs=None):
-        if logs is None:  # in a loop of the user's own
-            return
-        logs[self.log_name] = float(keras.ops.convert_to_numpy(self._used))
+        super().on_epoch_end(epoch, logs)
+        if logs is not None:  # a loop of the user's own may have none
+            logs.update(self._used_values())
+
+    def on_train_end(self, logs=None):
+        super().on_train_end(logs)
+        self._scheduled = self._step = None  # they hold tensors of the step
+
+    def prepare_step(self) -> None:
+        optimizers = updating_optimizers(self.model.optimizer)
+        if not optimizers and self.model.optimizer is not None and self.model.built:
+            # A `MultiOptimizer` by a function asks it for its optimizers here.
+            self.model.optimizer.build(self.model.trainable_variables)
+            optimizers = updating_optimizers(self.model.optimizer)
+        if not optimizers:
+            raise invalid_argument(
+                "optimizer",
+                f"a built model that is compiled with a Keras optimizer, whose "
+                f"{self.log_name.replace('_', ' ')} is scheduled",
+                self.model.optimizer,
+            )
+        if optimizers != [one.optimizer for one in self._scheduled]:
+            self._scheduled = [
+                ScheduledOptimizer(
+                    optimizer, value, self.make_step_variable(float("nan"), "float32")
+                )
+                for optimizer, value in self._compiled_values(optimizers)
+            ]
+
+    def check_step(self) -> None:
+        if not any(map(self._was_read, self._scheduled)) and self._trains():
+            names = [type(one.optimizer).__name__ for one in self._scheduled]
+            raise invalid_argument(
+                "optimizer",
+                f"a training step that asks the compiled optimizer for its "
+                f"{self.log_name.replace('_', ' ')}",
+                ", ".join(names),
+                "No step has asked it: the schedule has no effect. A `train_step` with "
+                "optimizers of its own is one that this callback cannot schedule; give "
+                "them `schedule.as_keras(...)` as learning rate.",
+            )
+
+    def __getstate__(self):
+        # They hold optimizers and tensors of a `fit` that was interrupted.
+        return super().__getstate__() | {"_scheduled": None, "_step": None}
 
     def step_variables(self) -> list[keras.Variable]:
-        return [self._step, self._used]
+        return [self._step, *(one.used for one in self._scheduled)]
+
+    def step_key(self) -> tuple:
+        schedule = self._used_schedule()
+        # What a schedule of the user's own depends on, its config need not say.
+        package = Schedule.__module__.rpartition(".")[0]
+        is_ours = type(schedule).__module__.startswith(package)
+        return (
+            type(self),
+            type(schedule),
+            repr(schedule.get_config()),
+            None if is_ours else id(self.schedule),
+            self._steps_per_unit,
+            *(one.compiled for one in self._scheduled),
+        )
+
+    def step_part(self) -> "ScheduledValue":
+        part = object.__new__(type(self))  # with the variables, which `copy` leaves out
+        vars(part).update(vars(self), _train_function=None)
+        return part
+
+    def take_over(self, other: "ScheduledValue") -> None:
+        other._step.assign(self._step)
+        self._step, self._scheduled = other._step, other._scheduled
+        for one in self._scheduled:
+            one.used.assign(float("nan"))
+
+    def _compiled_values(self, optimizers: list) -> list[tuple]:
+        """Returns the optimizers to schedule, and what each was compiled with."""
+        raise NotImplementedError
+
+    def _was_read(self, one: ScheduledOptimizer) -> bool:
+        return one.was_read
+
+    def _used_schedule(self) -> Schedule:
+        return self.schedule
 
     def _next_factor(self, schedule: Schedule):
         """The factor of this step, as a tensor; moves the time on."""
         factor = schedule(time_of_step(self._step, self._steps_per_unit))
         self._step.assign_add(1)
         return factor
+
+    def _used_values(self) -> dict[str, float]:
+        """What the last step used, by name; NaN where nothing was read."""
+        values = {}
+        for one in self._scheduled:
+            name, was_read = self.log_name, self._was_read(one)
+            if len(self._scheduled) > 1:
+                name = f"{name}_{one.optimizer.name}"
+                if not was_read:
+                    continue
+            value = float(keras.ops.convert_to_numpy(one.used))
+            values[name] = value if was_read else float("nan")
+        return values
+
+    def _trains(self) -> bool:
+        return bool(self._train_function.model.trainable_variables)
 
     def _unknown_length(self, when: str) -> ValueError:
         return invalid_argument(

@@ -6,7 +6,8 @@ import numpy as np
 from zoo.arguments import check_integer, invalid_argument
 
 from .event_log import EventLog, check_log_dir
-from .train_step import StepCallback, updating_optimizer
+from .train_step import StepCallback, updating_optimizer, updating_optimizers
+from .train_step.sample import padded
 
 
 class StepMonitor(StepCallback):
@@ -45,6 +46,7 @@ class StepMonitor(StepCallback):
         self._observation.epoch = epoch
 
     def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
         self._collect()
         if self._log is not None:
             self._log.flush()
@@ -56,6 +58,9 @@ class StepMonitor(StepCallback):
             self._log.close()
             self._log = None
         super().on_train_end(logs)
+
+    def step_key(self) -> tuple:
+        return ()  # what is recorded, the observation says
 
     def _log_sample(self, sample) -> None:
         raise NotImplementedError
@@ -78,9 +83,13 @@ class StepMonitor(StepCallback):
             variable.path.removeprefix(prefix) for variable in variables
         )
         self._shapes = [tuple(variable.shape) for variable in variables]
+        # Variables that a callback makes trainable come later than others.
+        size = len(variables)
+        self._samples = [padded(sample, size) for sample in self._samples]
         samples = self._observation.samples
         for sample in samples[self._seen :]:
             if sample.number % self.every == 0:
+                sample = padded(sample, size)
                 self._samples.append(sample)
                 if self._log is not None:
                     self._log_sample(sample)
@@ -155,4 +164,12 @@ def _check_optimizer(model) -> None:
             "a model that is compiled with a Keras optimizer",
             optimizer,
             "Updates can be watched where a Keras optimizer makes them.",
+        )
+    steps = {one.gradient_accumulation_steps for one in updating_optimizers(optimizer)}
+    if len(steps) > 1:
+        raise invalid_argument(
+            "optimizer",
+            "optimizers that all accumulate as many gradients, or none, in a "
+            "MultiOptimizer",
+            f"gradient_accumulation_steps of {steps}",
         )

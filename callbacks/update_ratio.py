@@ -31,9 +31,12 @@ class UpdateRatio(StepMonitor):
     as those of a branch that starts at zero; and steps that a `LossScaleOptimizer`
     skipped. The frame has them.
 
-    Steps are counted from 0 in every `fit`. With gradient accumulation only steps
-    that update the weights count for `every`, and their gradients are the
-    accumulated ones.
+    Steps are counted from 0 in every `fit`; those from outside, such as
+    `train_on_batch` inside a callback, do not count. With gradient accumulation only
+    steps that update the weights count for `every`, and their gradients are the
+    accumulated ones. A step that calls the optimizer several times has a look for
+    each update, in which variables that it leaves out are NaN. Updates by another
+    optimizer than the compiled one cannot be seen, which a warning says.
 
     Args:
         every: Integer >= 1: look into one in so many steps, and into the first.
@@ -94,7 +97,8 @@ class UpdateRatio(StepMonitor):
         """Returns all that is recorded, as NumPy arrays.
 
         Returns:
-            Of shape `(looks,)`: "step", "epoch", "learning_rate", "skipped" and
+            Of shape `(looks,)`: "step", "epoch", "learning_rate" (NaN where the
+            optimizers of a `MultiOptimizer` have different ones), "skipped" and
             "median", the ratio of the model. Of shape `(variables,)`: "variable", the
             paths, and "size". Of shape `(looks, variables)`: "ratio", NaN where the
             weights are zero or the step was skipped; "in_median"; "gradient_norm",

@@ -1,7 +1,7 @@
 """The one look into the training step that all callbacks of a `fit` share."""
 
-from .common import updating_optimizer
+from .common import updating_optimizer, updating_optimizers
 from .step_callback import StepCallback
 from .step_tensor import StepTensor
 
-__all__ = ["StepCallback", "StepTensor", "updating_optimizer"]
+__all__ = ["StepCallback", "StepTensor", "updating_optimizer", "updating_optimizers"]

@@ -5,29 +5,29 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from .common import begin_step, choose, make_variable, patched
+from .common import begin_clock, begin_step, choose, make_variable, patched
 from .look import Look
 from .sample import NUM_BINS
 
 
-def make_function(model, callbacks: list, observation):
+def make_function(model, own, callbacks: list, recorder):
     """Returns a train function of the model in which callbacks take part.
 
-    The callbacks' variables, and those of the observation, go through the compiled
-    step as a fifth part of Keras' state, and come back to the variables without
-    waiting for the values.
+    The callbacks' variables, and those of the recorder, go through the compiled step
+    as a fifth part of Keras' state, and come back to the variables without waiting
+    for the values.
 
     Args:
         model: Compiled model.
-        callbacks: List of callbacks, which may be filled until the first call.
-        observation: `Observation` of the steps, which may be asked for until then, or
-            `None`.
+        own: The model's own train function.
+        callbacks: List of callbacks.
+        recorder: `Recorder` of the steps, or `None`.
     """
     own_step = model.train_step
     own_shardings = model._get_state_sharding_spec
 
     def variables():
-        participants = [*callbacks, observation] if observation else callbacks
+        participants = [*callbacks, recorder] if recorder else callbacks
         return [variable for one in participants for variable in one.step_variables()]
 
     def train_step(state, data):
@@ -39,7 +39,11 @@ def make_function(model, callbacks: list, observation):
         ]
         with keras.StatelessScope(state_mapping=mapping) as scope:
             begin_step(model, callbacks)
-        attributes = _observed(observation, model.optimizer, scope)
+            if recorder is not None:
+                recorder.updates = 0
+                clock = begin_clock(recorder.clock.value)
+                recorder.clock.assign(jnp.stack(clock))
+        attributes = _observed(recorder, model.optimizer, scope)
         with patched(model.optimizer, **attributes):
             logs, state = own_step(tuple(state), data)
         values = [scope.get_current_value(variable) for variable in variables()]
@@ -62,32 +66,43 @@ def make_function(model, callbacks: list, observation):
     return train_function
 
 
-def _observed(observation, optimizer, scope) -> dict:
+def is_compiled(model) -> bool:
+    """Whether the first call of the train function has traced all of the step."""
+    return bool(model.jit_compile) and not model.run_eagerly
+
+
+def has_free_condition(model) -> bool:
+    """Whether a condition inside the step costs nothing; XLA copies the weights."""
+    return False
+
+
+def _observed(recorder, optimizer, scope) -> dict:
     """Returns the optimizer's `stateless_apply`, observed, by its name."""
-    if observation is None:
+    if recorder is None:
         return {}
     own = optimizer.stateless_apply
 
     def stateless_apply(optimizer_values, gradients, old):
-        variables = optimizer._trainable_variables
-        clock, *rows = map(scope.get_current_value, observation.step_variables())
+        new, state = own(optimizer_values, gradients, old)
+        recorder.count_update()
+        clock, *rows = map(scope.get_current_value, recorder.step_variables())
+        clock = list(clock)
         mapping = list(zip(optimizer.variables, optimizer_values, strict=True))
         with keras.StatelessScope(mapping):
-            look = Look(observation, optimizer, gradients, variables, clock, rows)
-
-        new, state = own(optimizer_values, gradients, old)
+            variables = optimizer._trainable_variables
+            look = Look(recorder, optimizer, gradients, variables, clock)
 
         def record():
             with keras.StatelessScope(mapping):
                 before = look.before()
-            return look.record(before, look.known(old), look.known(new))
+            return look.record(before, look.known(old), look.known(new), rows, clock)
 
         is_due = look.is_due
         if not isinstance(is_due, jax.core.Tracer):  # as under `run_eagerly`
             is_due = bool(is_due)
         records = choose(is_due, record, lambda: rows)
-        values = [jnp.stack(look.next_clock()), *records]
-        for update in zip(observation.step_variables(), values, strict=True):
+        values = [jnp.stack(look.next_clock(clock)), *records]
+        for update in zip(recorder.step_variables(), values, strict=True):
             scope.add_update(update)
         return new, state
 
@@ -95,13 +110,18 @@ def _observed(observation, optimizer, scope) -> dict:
 
 
 def make_clock(model):
-    """Returns a variable that counts steps, updates and rows."""
-    return make_variable(model, np.zeros(3, "int32"), "int32")
+    """Returns the variable of the clock."""
+    return make_variable(model, np.zeros(4, "int32"), "int32")
 
 
 def set_clock(clock, numbers: list) -> None:
     """Makes a clock say these numbers."""
     clock.assign(np.array(numbers, "int32"))
+
+
+def numbers(clock) -> list:
+    """Returns what a clock says."""
+    return np.asarray(clock.value).tolist()
 
 
 def dense(gradient):

@@ -1,9 +1,11 @@
 """One look into the optimizer's part of a step, in tensors."""
 
+import functools
+
 import numpy as np
 from keras import ops
 
-from .common import choose
+from .common import choose, updating_optimizers
 from .sample import KINDS, NUM_BINS
 
 
@@ -13,28 +15,29 @@ class Look:
     It is made where the step is traced, and holds tensors of the step.
 
     Args:
-        observation: `Observation` that it belongs to.
-        optimizer: Optimizer of the model, which can be a `LossScaleOptimizer`.
+        recorder: `Recorder` that it belongs to.
+        optimizer: Optimizer of the model, which can leave the updates to others.
         gradients: Gradients as the optimizer gets them, or `None` for a variable
             without.
         variables: Variables that they belong to.
-        clock: Numbers of the step, of the update and of the row: integers or tensors.
-        records: Tensors of the rows.
+        clock: Clock of the step, see `begin_clock`.
     """
 
-    def __init__(self, observation, optimizer, gradients, variables, clock, records):
-        self.records = records
-        self._observation = observation
+    def __init__(self, recorder, optimizer, gradients, variables, clock):
+        self._recorder = recorder
         self._optimizer = optimizer
-        self._inner = getattr(optimizer, "inner_optimizer", optimizer)
-        self._step, self._number, self._row = clock
-        known = {id(variable): i for i, variable in enumerate(observation.variables)}
+        self._is_scaled = hasattr(optimizer, "inner_optimizer")
+        self._clock = clock
+        known = {id(variable): i for i, variable in enumerate(recorder.variables)}
         self._places = [known.get(id(variable)) for variable in variables]
-        self._variables = self.known(variables)
+        pairs = zip(variables, self._places, strict=True)
+        recorder.unknown += [variable for variable, place in pairs if place is None]
         self._gradients = self.known(gradients)
-        steps = self._inner.gradient_accumulation_steps
-        self._is_update = not steps or (self._inner._iterations + 1) % steps == 0
-        self.is_due = _both(self._is_update, observation.is_due(self._number))
+        self._owners = _owners(optimizer, self.known(variables))
+        self._variables = self.known(variables)
+        self._is_update = _any(_updates(owner) for owner in self._distinct_owners())
+        is_due = recorder.is_due(clock[1]) if self._variables else False
+        self.is_due = _both(self._is_update, is_due)
 
     def known(self, values) -> list:
         """Returns those of the values, one a variable, that belong to known ones."""
@@ -44,82 +47,99 @@ class Look:
             if place is not None
         ]
 
-    def next_clock(self) -> tuple:
-        """Returns the clock of the next step."""
-        return (
-            self._step + 1,
-            self._number + _integer(self._is_update),
-            self._row + _integer(self.is_due),
-        )
+    def next_clock(self, clock) -> list:
+        """Returns a clock after this update."""
+        step, number, row, updated = clock
+        updated = _maximum(updated, _integer(self._is_update))
+        return [step, number, row + _integer(self.is_due), updated]
 
     def before(self) -> tuple:
         """Returns what must be taken before the optimizer works."""
-        rate = _float32(ops.convert_to_tensor(self._inner.learning_rate))
         skipped = ops.zeros((), dtype="float32")
-        if self._optimizer is not self._inner:
+        if self._is_scaled:
             skipped = 1 - _float32(self._optimizer.check_finite(self._gradients))
-        return rate, skipped, self._used_gradients()
+        return self._rate(), skipped, self._used_gradients()
 
-    def record(self, before: tuple, old: list, new: list) -> list:
+    def record(self, before: tuple, old: list, new: list, records: list, clock) -> list:
         """Returns the tensors of the rows with one more row in them.
 
         Args:
             before: What `before()` returned.
             old: Tensors of the known variables before the optimizer worked.
             new: The same after it.
+            records: Tensors of the rows.
+            clock: Clock of the step, which says where the row is put.
         """
         rate, skipped, gradients = before
-        backend = self._observation.backend
+        step, number, row, _ = clock
+        backend = self._recorder.backend
         updates = [b - a for a, b in zip(old, new, strict=True)]
         kinds = dict(zip(KINDS, (gradients, old, updates), strict=True))
-        counted = [kinds[kind] for kind in self._observation.counted]
+        counted = [kinds[kind] for kind in self._recorder.counted]
         numbers = [ops.stack([rate, skipped])]
         numbers += [self._of_all(backend.norms, kind) for kind in kinds.values()]
         numbers += [self._of_all(backend.largest, kind) for kind in counted]
-        mark = ops.cast(ops.stack([self._step, self._number]), "int32")
-        marks, numbers_so_far, *counts = self.records
+        mark = ops.cast(ops.stack([step, number, row]), "int32")
+        marks, numbers_so_far, *counts = records
         records = [
-            self._put(marks, mark),
-            self._put(numbers_so_far, ops.concatenate(numbers)),
+            _put(marks, row, mark),
+            _put(numbers_so_far, row, ops.concatenate(numbers)),
         ]
 
         def with_counts():
             count = backend.count_exponents
             rows = [self._of_all(count, kind, (NUM_BINS,)) for kind in counted]
-            return [self._put(*counts, ops.stack(rows))]
+            return [_put(*counts, row, ops.stack(rows))]
 
-        counts_are_due = self._observation.is_due(self._number, counts=True)
+        counts_are_due = self._recorder.is_due(self._clock[1], counts=True)
         return records + choose(counts_are_due, with_counts, lambda: counts)
+
+    def _distinct_owners(self) -> list:
+        return list({id(owner): owner for owner in self._owners}.values())
+
+    def _rate(self):
+        """The learning rate; NaN where optimizers with different rates share it."""
+        rates = [
+            _float32(ops.convert_to_tensor(owner.learning_rate))
+            for owner in self._distinct_owners()
+        ]
+        if len(rates) == 1:
+            return rates[0]
+        are_equal = ops.all(ops.equal(ops.stack(rates), rates[0]))
+        return ops.where(are_equal, rates[0], float("nan"))
 
     def _used_gradients(self) -> list:
         """The gradients as the weights would get them before any clipping."""
-        scale = self._inner.loss_scale_factor
-        if self._optimizer is not self._inner:
+        scale = self._optimizer.loss_scale_factor
+        if self._is_scaled:
             scale = self._optimizer.dynamic_scale
-        steps = self._inner.gradient_accumulation_steps
         gradients = []
-        for gradient, variable in zip(self._gradients, self._variables, strict=True):
+        for gradient, variable, owner in zip(
+            self._gradients, self._variables, self._owners, strict=True
+        ):
             if gradient is not None:
-                gradient = self._observation.backend.dense(gradient)
+                gradient = self._recorder.backend.dense(gradient)
                 if scale is not None:
                     gradient = gradient / scale
-                if steps:
-                    index = self._inner._get_variable_index(variable)
-                    sums = self._inner._accumulated_gradients[index]
-                    gradient = (gradient + sums) / steps
+                if owner.gradient_accumulation_steps:
+                    index = owner._get_variable_index(variable)
+                    sums = owner._accumulated_gradients[index]
+                    gradient = (gradient + sums) / owner.gradient_accumulation_steps
             gradients.append(gradient)
         return gradients
 
     def _of_all(self, measure, tensors: list, shape: tuple = ()):
         """Measures tensors; variables without one get NaN, or counts of 0."""
         places = [place for place in self._places if place is not None]
-        size = len(self._observation.variables)
+        size = len(self._recorder.variables)
         source = np.full(size, len(tensors))
         present = []
         for place, tensor in zip(places, tensors, strict=True):
             if tensor is not None:
                 source[place] = len(present)
                 present.append(_float32(tensor))
+        if not present:
+            return ops.zeros((size, *shape), "int32") if shape else _nan(size)
         values = measure(present)
         if len(present) == size and (source == np.arange(size)).all():
             return values
@@ -128,12 +148,39 @@ class Look:
         source[source == len(tensors)] = len(present)
         return ops.take(ops.concatenate([values, missing]), source, axis=0)
 
-    def _put(self, records, row):
-        place = self._row % records.shape[0]
-        # Of one type with the place: Python's integers are int64 where JAX has it.
-        zero = 0 if isinstance(place, int) else ops.zeros_like(place)
-        start = (place, *[zero] * (len(records.shape) - 1))
-        return ops.slice_update(records, start, row[None])
+
+def _owners(optimizer, variables: list) -> list:
+    """The optimizer that updates each variable."""
+    optimizers = updating_optimizers(optimizer)
+    if len(optimizers) == 1:
+        return optimizers * len(variables)
+    owners = {
+        id(variable): one for one in optimizers for variable in one._trainable_variables
+    }
+    return [owners[id(variable)] for variable in variables]
+
+
+def _updates(optimizer):
+    """Whether this call of the optimizer updates weights: a bool or a tensor."""
+    steps = optimizer.gradient_accumulation_steps
+    return not steps or (optimizer._iterations + 1) % steps == 0
+
+
+def _put(records, row, values):
+    place = row % records.shape[0]
+    # Of one type with the place: Python's integers are int64 where JAX has it.
+    zero = 0 if isinstance(place, int) else ops.zeros_like(place)
+    start = (place, *[zero] * (len(records.shape) - 1))
+    return ops.slice_update(records, start, values[None])
+
+
+def _any(conditions):
+    """The disjunction of bools or tensors."""
+    conditions = list(conditions)
+    if any(condition is True for condition in conditions):
+        return True
+    tensors = [condition for condition in conditions if condition is not False]
+    return functools.reduce(ops.logical_or, tensors) if tensors else False
 
 
 def _both(first, second):
@@ -143,6 +190,17 @@ def _both(first, second):
     if isinstance(second, bool):
         return first if second else False
     return ops.logical_and(first, second)
+
+
+def _maximum(first, second):
+    numbers = first, second
+    if all(isinstance(number, int) for number in numbers):
+        return max(numbers)
+    return ops.maximum(*numbers)
+
+
+def _nan(size: int):
+    return ops.full((size,), float("nan"), "float32")
 
 
 def _float32(tensor):

@@ -1,6 +1,6 @@
 """What one look into a step saw."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -49,17 +49,21 @@ class Magnitudes:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One step that was looked into; arrays have an entry for every variable.
+    """One update that was looked into; arrays have an entry for every variable.
+
+    A step can have several updates, each with a sample of its own.
 
     Attributes:
         step: Number of the step in its `fit`, from 0.
-        number: The same, counting only the steps that update the weights.
+        number: How many steps before it updated weights.
         epoch: Epoch of the step.
-        learning_rate: Rate that the step used.
+        learning_rate: Rate of the update; NaN where several optimizers with
+            different rates share it.
         skipped: Whether a `LossScaleOptimizer` skipped it.
-        gradient_norm: Norms of the gradients; NaN for a variable that has none.
-        weight_norm: Norms of the weights before the step.
-        update_norm: Norms of what the step added to the weights.
+        gradient_norm: Norms of the gradients; NaN for a variable that has none, or
+            that this update leaves out.
+        weight_norm: Norms of the weights before the update.
+        update_norm: Norms of what the update added to the weights.
         magnitudes: The `Magnitudes` of those kinds that somebody asked for.
     """
 
@@ -80,7 +84,7 @@ def sample_of(epoch: int, counted: tuple, marks, numbers, counts=None) -> Sample
     Args:
         epoch: Epoch of the step.
         counted: Kinds of which magnitudes are counted.
-        marks: Numbers of the step, and of the update.
+        marks: Numbers of the step, of the steps that update, and of the row.
         numbers: Float array: what leads, then every figure of all variables.
         counts: Array `(counted, variables, NUM_BINS)` by sign and exponent. Defaults
             to `None`.
@@ -98,6 +102,34 @@ def sample_of(epoch: int, counted: tuple, marks, numbers, counts=None) -> Sample
         magnitudes={
             kind: _magnitudes(largest[i], counts[i]) for i, kind in enumerate(counted)
         },
+    )
+
+
+def padded(sample: Sample, size: int) -> Sample:
+    """Returns a sample with entries for more variables, which it does not know."""
+    missing = size - len(sample.weight_norm)
+    if not missing:
+        return sample
+    norms = {
+        name: np.append(getattr(sample, name), np.full(missing, np.nan, "float32"))
+        for name in (f"{kind}_norm" for kind in KINDS)
+    }
+    magnitudes = {
+        kind: _padded(one, missing) for kind, one in sample.magnitudes.items()
+    }
+    return replace(sample, **norms, magnitudes=magnitudes)
+
+
+def _padded(one: Magnitudes, missing: int) -> Magnitudes:
+    def longer(array, value=0):
+        shape = (missing, *array.shape[1:])
+        return np.concatenate([array, np.full(shape, value, array.dtype)])
+
+    return Magnitudes(
+        largest=longer(one.largest, np.nan),
+        counts=longer(one.counts),
+        zeros=longer(one.zeros),
+        non_finite=longer(one.non_finite),
     )
 
 

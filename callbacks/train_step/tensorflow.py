@@ -1,45 +1,80 @@
 """The step on TensorFlow."""
 
+import contextlib
+import threading
+
 import numpy as np
 import tensorflow as tf
 
-from .common import begin_step, choose, make_variable, patched
+from .common import begin_clock, begin_step, choose, make_variable, patched
+from .compiled_state import trainable_as_compiled
 from .look import Look
 from .sample import NUM_BINS
 
 
-def make_function(model, callbacks: list, observation):
+def make_function(model, own, callbacks: list, recorder):
     """Returns a train function of the model in which callbacks take part.
 
     Args:
         model: Compiled model.
-        callbacks: List of callbacks, which may be filled until the first call.
-        observation: `Observation` of the steps, which may be asked for until then, or
-            `None`.
+        own: The model's own train function.
+        callbacks: List of callbacks.
+        recorder: `Recorder` of the steps, or `None`.
     """
     own_step = model.train_step
+    clocks = threading.local()  # replicas are traced in threads
 
     def train_step(data):
-        begin_step(model, callbacks)
-        return own_step(data)
+        # At the end of data of unknown length TensorFlow runs what does not depend on
+        # the data once more. Keras' own part must stay so, ours must not move.
+        tensors = tf.nest.flatten(data, expand_composites=True)
+        has_data = [tensor for tensor in tensors if tf.is_tensor(tensor)]
+        with tf.control_dependencies(has_data):
+            begin_step(model, callbacks)
+        if recorder is None:
+            return own_step(data)
+        recorder.updates = 0
+        clocks.always = begin_clock(tf.unstack(recorder.clock.value))
+        with tf.control_dependencies(has_data):
+            clock = tf.identity(recorder.clock.value)
+        clocks.of_data = begin_clock(tf.unstack(clock))
+        logs = own_step(data)
+        recorder.clock.assign(tf.stack(clocks.of_data))
+        return logs
 
     with patched(model, train_step=train_step):
         model.make_train_function(force=True)
     function = model.train_function
+    as_compiled = trainable_as_compiled(model, own)
 
     def train_function(iterator):
-        if observation is None:
-            return function(iterator)
-        if model.built:  # replicas cannot make variables
-            observation.step_variables()
-        apply = _observed(observation, model.optimizer)
-        with patched(model.optimizer, apply=apply):
+        nonlocal as_compiled
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(as_compiled)
+            as_compiled = contextlib.nullcontext()  # the first call traces
+            if recorder is not None:
+                if model.built:  # replicas cannot make variables
+                    recorder.build()
+                apply = _observed(recorder, model.optimizer, clocks)
+                stack.enter_context(patched(model.optimizer, apply=apply))
             return function(iterator)
 
     return train_function
 
 
-def _observed(observation, optimizer):
+def is_compiled(model) -> bool:
+    """Whether the first call of the train function has traced all of the step."""
+    return not model.run_eagerly
+
+
+def has_free_condition(model) -> bool:
+    """Whether a condition inside the step costs nothing."""
+    # Mirrored variables cannot be assigned under a condition; XLA copies them.
+    is_mirrored = model.distribute_strategy.num_replicas_in_sync > 1
+    return not (is_mirrored or model.jit_compile)
+
+
+def _observed(recorder, optimizer, clocks):
     """Returns the optimizer's `apply`, observed."""
     own = optimizer.apply
 
@@ -49,13 +84,14 @@ def _observed(observation, optimizer):
         if not optimizer.built:
             optimizer.build(variables)
         with tf.init_scope():
-            observation.build(variables)
+            recorder.build(variables)
+        recorder.count_update()
         # Mirrored variables cannot be assigned under a condition.
         is_mirrored = tf.distribute.has_strategy()
         whole = _all_reduced(gradients) if is_mirrored else gradients
-        clock = tf.unstack(tf.identity(observation.clock.value))
-        records = [tf.identity(record.value) for record in observation.records]
-        look = Look(observation, optimizer, whole, variables, clock, records)
+        clock = clocks.of_data
+        look = Look(recorder, optimizer, whole, variables, clocks.always)
+        records = [tf.identity(record.value) for record in recorder.records]
 
         def measured():
             before = look.before()
@@ -64,15 +100,20 @@ def _observed(observation, optimizer):
             return before, old, _values(look.known(variables))
 
         def record():
-            _assign(observation.records, look.record(*measured()))
+            _assign(recorder.records, look.record(*measured(), records, clock))
 
         if is_mirrored:
             seen = measured()
-            records = choose(look.is_due, lambda: look.record(*seen), lambda: records)
-            _assign(observation.records, records)
+            rows = choose(
+                look.is_due,
+                lambda: look.record(*seen, records, clock),
+                lambda: records,
+            )
+            _assign(recorder.records, rows)
         else:  # The optimizer in both branches: what is not seen costs nothing.
             choose(look.is_due, record, lambda: own(gradients, variables))
-        observation.clock.assign(tf.stack(look.next_clock()))
+        clocks.of_data = look.next_clock(clock)
+        clocks.always = look.next_clock(clocks.always)
 
     return apply
 
@@ -95,8 +136,8 @@ def _assign(variables, values):
 
 
 def make_clock(model):
-    """Returns a variable that counts steps, updates and rows."""
-    return make_variable(model, np.zeros(3, "int32"), "int32")
+    """Returns the variable of the clock."""
+    return make_variable(model, np.zeros(4, "int32"), "int32")
 
 
 def set_clock(clock, numbers: list) -> None:
@@ -104,8 +145,13 @@ def set_clock(clock, numbers: list) -> None:
     clock.assign(np.array(numbers, "int32"))
 
 
+def numbers(clock) -> list:
+    """Returns what a clock says."""
+    return clock.numpy().tolist()
+
+
 def dense(gradient):
-    """Returns a gradient as a tensor; that of an embedding has rows alone."""
+    """Returns a gradient as a tensor; that of an embedding has some rows only."""
     return tf.convert_to_tensor(gradient)
 
 

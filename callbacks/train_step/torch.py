@@ -2,52 +2,66 @@
 
 import torch
 
-from .common import begin_step, patched
+from .common import begin_clock, begin_step, patched
 from .look import Look
 from .sample import NUM_BINS
 
 
-def make_function(model, callbacks: list, observation):
+def make_function(model, own, callbacks: list, recorder):
     """Returns a train function of the model in which callbacks take part.
 
     Args:
         model: Compiled model.
-        callbacks: List of callbacks, which may be filled until the first call.
-        observation: `Observation` of the steps, which may be asked for until then, or
-            `None`.
+        own: The model's own train function.
+        callbacks: List of callbacks.
+        recorder: `Recorder` of the steps, or `None`.
     """
     own_step = model.train_step
 
     def train_step(data):
         begin_step(model, callbacks)
-        if observation is None:
+        if recorder is None:
             return own_step(data)
-        apply = _observed(observation, model.optimizer)
-        with patched(model.optimizer, apply=apply):
+        recorder.updates = 0
+        recorder.clock[:] = begin_clock(recorder.clock)
+        with patched(model.optimizer, apply=_observed(recorder, model.optimizer)):
             return own_step(data)
-
-    model.make_train_function(force=True)
-    function = model.train_function
 
     def train_function(data):
         # Keras looks the step up at every call, not when it makes the function.
         with patched(model, train_step=train_step):
-            return function(data)
+            return own(data)
 
     return train_function
 
 
-def _observed(observation, optimizer):
+def is_compiled(model) -> bool:
+    """Whether the first call of the train function has traced all of the step."""
+    return False
+
+
+def has_free_condition(model) -> bool:
+    """Whether a condition inside the step costs nothing."""
+    return True
+
+
+def _observed(recorder, optimizer):
     """Returns the optimizer's `apply`, observed."""
     own = optimizer.apply
 
     def apply(gradients, trainable_variables=None):
         variables = list(trainable_variables or optimizer._trainable_variables)
+        recorder.count_update()
         if not optimizer.built:
             optimizer.build(variables)
-        observation.build(variables)
-        clock, records = observation.clock, [r.value for r in observation.records]
-        look = Look(observation, optimizer, gradients, variables, clock, records)
+        recorder.build(variables)
+        # Plain integers: to read a tensor would wait for the device.
+        clock = recorder.clock
+        if not recorder.accumulates() and not recorder.is_due(clock[1]):
+            own(gradients, variables)
+            clock[3] = 1
+            return
+        look = Look(recorder, optimizer, list(gradients), variables, clock)
         if not look.is_due:
             own(gradients, variables)
         else:
@@ -55,23 +69,28 @@ def _observed(observation, optimizer):
             old = [variable.value.clone() for variable in look.known(variables)]
             own(gradients, variables)
             new = [variable.value for variable in look.known(variables)]
-            records = look.record(before, old, new)
-            for variable, value in zip(observation.records, records, strict=True):
+            records = [record.value for record in recorder.records]
+            rows = look.record(before, old, new, records, clock)
+            for variable, value in zip(recorder.records, rows, strict=True):
                 variable.assign(value)
-        # Plain integers: to read a tensor would wait for the device.
-        observation.clock = [int(number) for number in look.next_clock()]
+        clock[:] = [int(number) for number in look.next_clock(clock)]
 
     return apply
 
 
 def make_clock(model):
-    """Returns the numbers of steps, updates and rows."""
-    return [0, 0, 0]
+    """Returns the numbers of the clock."""
+    return [0, 0, 0, 0]
 
 
 def set_clock(clock, numbers: list) -> None:
     """Makes a clock say these numbers."""
     clock[:] = numbers
+
+
+def numbers(clock) -> list:
+    """Returns what a clock says."""
+    return list(clock)
 
 
 def dense(gradient):

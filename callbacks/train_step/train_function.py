@@ -1,26 +1,28 @@
 """What `fit` calls at every step, while callbacks take part in it."""
 
-import importlib
+import sys
+import warnings
 
 import keras
 
 from zoo.arguments import invalid_argument
 
-from .clock import Clock
-from .common import patched, updating_optimizer
 from .observation import Observation
-
-backend = importlib.import_module(f".{keras.backend.backend()}", package=__package__)
+from .step import backend, take_step
 
 
 class TrainFunction:
     """Stands in for `model.train_function` during one `fit`.
 
+    Callbacks announce the calls of their `fit` in `on_train_batch_begin`. Any other
+    call comes from somewhere else, such as a `train_on_batch` or a `fit` inside a
+    callback, and is passed on to the model's own function: it takes no time of a
+    schedule, and nothing of it is recorded. Where another function has been put into
+    the model meanwhile, by `compile`, `make_train_function` or an inner `fit`, the
+    next announcement takes that as the model's own, and stands in again.
+
     Keras calls no hook of a callback after an exception, so this object may outlive
-    its `fit`. It therefore acts on announced calls alone, which the callbacks make in
-    `on_train_batch_begin`; any other call comes from somewhere else, and puts the
-    model's own function back. (One call is left announced if training stops between
-    the two, as by an exception in another callback's `on_train_batch_begin`.)
+    its `fit`. It then passes all calls on, until the next `fit` replaces it.
 
     Args:
         model: Compiled model, whose `train_function` is made.
@@ -28,58 +30,141 @@ class TrainFunction:
     """
 
     def __init__(self, model: keras.Model, fit: object):
+        self.observation = Observation()
         self._callbacks = []
-        self._attributes = {}
+        self._names = set()
         self._fit = fit
         self._model = model
-        self._own = model.train_function
+        self._own = None
+        self._step = None
         self._announced = False
-        self.observation = Observation(model, backend)
-        self._clock = Clock(model, self.observation)
-        # Traced at the first call, when the callbacks are complete.
-        self._plain, self._observed = (
-            backend.make_function(model, self._callbacks, observation)
-            for observation in (None, self.observation)
-        )
-        model.train_function = self
+        self._is_checked = False
+        self._stand_in()
 
     @classmethod
     def of(cls, model: keras.Model, fit: object) -> "TrainFunction":
         """Returns that of this `fit`, made if it is the first call."""
         function = model.train_function
-        if isinstance(function, cls):
-            if function._fit is fit:
-                return function
-            function.remove()
+        if isinstance(function, cls) and function._fit is fit:
+            return function
         return cls(model, fit)
 
     def add(self, callback):
         """Lets a callback take part; to be called before the first step."""
-        attributes = callback.optimizer_attributes()
-        if attributes.keys() & self._attributes.keys():
+        names = callback.optimizer_attributes().keys()
+        if names & self._names:
             name = type(callback).__name__
             raise invalid_argument(
                 "callbacks", f"at most one {name}", [*self._callbacks, callback]
             )
         self._callbacks.append(callback)
-        self._attributes |= attributes
+        self._names |= names
 
     def announce(self):
         """Says that the next call is one of this `fit`."""
+        if self._model.train_function is not self:
+            self._stand_in()
+        if backend.is_compiled(self._model):  # so that a first step has shown all
+            self.check()
         self._announced = True
 
+    def check(self):
+        """Lets the callbacks see whether the steps so far did what they are for."""
+        if self._step is not None and self._step.has_run and not self._is_checked:
+            self._is_checked = True
+            for callback in self._callbacks:
+                callback.check_step()
+            self._check_observation()
+
     def remove(self):
-        """Puts the model's own function back, if that has not been done."""
+        """Puts the model's own function back, and keeps what was recorded."""
         if self._model.train_function is self:
             self._model.train_function = self._own
+        self.observation.detach()
+        if self._step is not None:
+            self._step.is_free = True
 
     def __call__(self, *args):
-        if not self._announced:
-            self.remove()
+        if not self._announced or _is_foreign(sys._getframe(1), self._fit):
             return self._own(*args)
         self._announced = False
-        with patched(updating_optimizer(self._model), **self._attributes):
-            observe = self._clock.next_may_be_due()
-            result = (self._observed if observe else self._plain)(*args)
-        self.observation.after_call()
+        if self._step is None:
+            self._step = self._made(self._own)
+        result = self._step(*args)
+        if self.observation.active:
+            self._keep_up()
         return result
+
+    @property
+    def model(self) -> keras.Model:
+        """The model, for which JAX need not bring back its state."""
+        return self._model
+
+    def _check_observation(self):
+        recorder = self._step.recorder
+        if (
+            recorder is None
+            or recorder.is_called
+            or not self._model.trainable_variables
+        ):
+            return
+        name = type(self._model.optimizer).__name__
+        warnings.warn(
+            f"Nothing is recorded of the updates: no training step has called `apply` "
+            f"of the optimizer that the model is compiled with, {name}. Updates by "
+            "other optimizers cannot be seen.",
+            stacklevel=2,
+        )
+
+    def _keep_up(self):
+        """Reads rows before they are written over, and makes room for all of them."""
+        steps, recorder = self._model.steps_per_execution, self._step.recorder
+        self.observation.after_call(steps)
+        if recorder.unknown or recorder.rows_of(steps) > recorder.num_rows > 0:
+            self.observation.read()
+            self._step.rebuild()
+
+    def _stand_in(self):
+        """Takes the place of the model's own train function."""
+        own = self._model.train_function
+        if isinstance(own, TrainFunction):  # of a `fit` that was interrupted
+            own = own._own
+        if own is None:
+            self._model.make_train_function()
+            own = self._model.train_function
+        if own is not self._own and self._step is not None:
+            self._begin_step_again(own)
+        self._own = own
+        self._model.train_function = self
+
+    def _begin_step_again(self, own):
+        """Goes on with another train function, where the last one was."""
+        for callback in self._callbacks:
+            callback.prepare_step()
+        before = self._step
+        self.observation.detach()
+        self._step = self._made(own, before)
+        self._is_checked = False
+
+    def _made(self, own, before=None):
+        """Returns the step, which goes on from the one before it."""
+        requests = self.observation.requests
+        step = take_step(self._model, own, self._callbacks, requests)
+        if before is not None:
+            step.go_on_from(before)
+        if step.recorder is not None:
+            self.observation.attach(step.recorder)
+        return step
+
+
+def _is_foreign(frame, fit) -> bool:
+    """Whether a caller is known to be another than this `fit`.
+
+    It tells a call that comes between an announcement and the announced step, from a
+    callback further down the list.
+    """
+    if frame.f_code.co_name == "train_on_batch":
+        return True
+    callbacks = frame.f_locals.get("callbacks")
+    is_list = isinstance(callbacks, keras.callbacks.CallbackList)
+    return is_list and callbacks.params is not fit

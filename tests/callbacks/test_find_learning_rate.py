@@ -374,3 +374,92 @@ def test_an_optimizer_that_holds_a_schedule():
     model = quadratic_model(optimizer=keras.optimizers.Adam(schedule))
     with pytest.raises(ValueError, match="a float as learning rate.*\nCompile with a"):
         find_learning_rate(model, unit_batches())
+
+
+# Models with steps or optimizers of their own
+
+
+class OwnStep(keras.Model):
+    """Has a second optimizer, and logs as it is told."""
+
+    def __init__(self, name_of_loss="loss", uses_compiled=True):
+        super().__init__()
+        self.layer = keras.layers.Dense(1, use_bias=False)
+        self.further = {"second": keras.optimizers.Adam(0.1)}
+        self.name_of_loss, self.uses_compiled = name_of_loss, uses_compiled
+
+    def call(self, x):
+        return self.layer(x)
+
+    def train_step(self, *arguments):
+        logs = {self.name_of_loss: keras.ops.ones(())}
+        if keras.backend.backend() == "jax":
+            (weights, others, optimizer, metrics), _ = arguments
+            if self.uses_compiled:
+                weights, optimizer = self.optimizer.stateless_apply(
+                    optimizer, weights, weights
+                )
+            return logs, (weights, others, optimizer, metrics)
+        weights = self.trainable_variables
+        used = [self.further["second"], *([self.optimizer] * self.uses_compiled)]
+        for optimizer in used:
+            optimizer.apply([keras.ops.ones_like(w) for w in weights], weights)
+        return logs
+
+
+def own_step(*, build=True, **arguments):
+    model = OwnStep(**arguments)
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    model(unit_batches()[0][0])
+    if build:
+        model.further["second"].build(model.trainable_variables)
+    return model
+
+
+def test_a_loss_of_another_name_is_an_error_that_names_what_there_is():
+    with pytest.raises(ValueError, match=r'as "loss". Received: model=\[.total_loss'):
+        find_learning_rate(own_step(name_of_loss="total_loss"), unit_batches(), **SHORT)
+
+
+def test_a_second_optimizer_is_left_as_it_was():
+    model = own_step()
+    model.train_on_batch(*unit_batches()[0])
+    variables = [*model.variables, *model.further["second"].variables]
+    before = [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
+    find_learning_rate(model, unit_batches(), **SHORT)
+    for variable, value in zip(variables, before, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(variable), value)
+
+
+def test_a_second_optimizer_that_cannot_be_put_back_is_an_error():
+    with pytest.raises(ValueError, match="further optimizers that are built"):
+        find_learning_rate(own_step(build=False), unit_batches(), **SHORT)
+
+
+def test_an_optimizer_that_is_not_used_is_an_error():
+    model = own_step(uses_compiled=False)
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="updates weights with the compiled optimizer"):
+        find_learning_rate(model, unit_batches(), **SHORT)
+    np.testing.assert_array_equal(model.get_weights(), before)
+
+
+@pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
+def test_so_is_a_model_that_trains_nothing():
+    model = quadratic_model()
+    model.trainable = False
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="no weight is trainable"):
+        find_learning_rate(model, unit_batches(), **SHORT)
+
+
+def test_a_model_without_one_optimizer():
+    model = quadratic_model()
+    model.compile(optimizer=None, loss="mse")
+    with pytest.raises(ValueError, match="compiled with one optimizer"):
+        find_learning_rate(model, unit_batches())
+    if hasattr(keras.optimizers, "MultiOptimizer"):  # since Keras 3.13
+        several = keras.optimizers.OptimizerMap(keras.optimizers.SGD(0.1))
+        model = quadratic_model(optimizer=keras.optimizers.MultiOptimizer(several))
+        with pytest.raises(ValueError, match="compiled with one optimizer"):
+            find_learning_rate(model, unit_batches())
