@@ -107,7 +107,7 @@ class LayerOutputs:
 
 
 def _plain(call, *args, **kwargs):
-    """Stands for `rematerialized_call`: there is no backward pass to save memory for."""
+    """Stands for `rematerialized_call`, which only a backward pass would need."""
     return call
 
 
