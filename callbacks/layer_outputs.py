@@ -57,6 +57,7 @@ class LayerOutputs:
             for name, layer in layers:
                 attributes = self._attributes(name, layer, called)
                 stack.enter_context(patched(layer, **attributes))
+            stack.enter_context(patched(self._model, rematerialized_call=_plain))
             self._model(inputs, training=False)
         idle = [
             name
@@ -86,8 +87,7 @@ class LayerOutputs:
             self._see(name, layer, output)
             return output
 
-        # There is nothing to rematerialize without a backward pass.
-        return {method: call, "rematerialized_call": lambda call, *args, **kwargs: call}
+        return {method: call, "rematerialized_call": _plain}
 
     def _see(self, name, layer, output):
         tensors = [
@@ -104,6 +104,11 @@ class LayerOutputs:
             self._found.append((name, layer, tensor))
         if self.entries > MAX_ENTRIES:
             self._found.clear()
+
+
+def _plain(call, *args, **kwargs):
+    """Stands for `rematerialized_call`, which only a backward pass would need."""
+    return call
 
 
 def _layers_within(layer, path: str = "") -> tuple[list, list[str]]:

@@ -83,13 +83,16 @@ def measure(layer, units: np.ndarray, ends: list | None = None) -> Figures:
     else:
         span = _span_between([ends_of(finite)] if ends is None else ends)
     counts, edges = _histogram(finite, span)
+    with np.errstate(over="ignore"):  # of float64 close to its largest number
+        mean = float(finite.mean(dtype="float64")) if finite.size else 0.0
+        deviation = float(finite.std(dtype="float64")) if finite.size else 0.0
     return Figures(
         edges=edges,
         counts=counts,
         rows=len(units),
         number=finite.size,
-        mean=float(finite.mean()) if finite.size else 0.0,
-        deviation=float(finite.std()) if finite.size else 0.0,
+        mean=mean,
+        deviation=deviation,
         zeros=(units == 0).sum(axis=0),
         saturated=saturated,
     )
