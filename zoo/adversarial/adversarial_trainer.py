@@ -278,6 +278,7 @@ class AdversarialTrainer(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **options):
         """Returns the loss of a training step, or the compiled one in evaluation."""
+        y, sample_weight = only(y), only(sample_weight)  # Keras builds with raw data
         if not _is_pair(y_pred):
             return super().compute_loss(x, y, y_pred, sample_weight, **options)
         robust, clean = y_pred["adversarial"], y_pred.get("clean")
@@ -295,6 +296,7 @@ class AdversarialTrainer(keras.Model):
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Updates the metrics of clean, or in training of adversarial predictions."""
+        y, sample_weight = only(y), only(sample_weight)
         clean = y_pred
         if _is_pair(y_pred):
             self._update_robust(y, y_pred["adversarial"], sample_weight)
