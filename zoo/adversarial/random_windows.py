@@ -149,7 +149,13 @@ class Subsets:
             for part in (first < count, second < count, values)
         )
         signs = ops.where(values < 0, 1.0, -1.0)
-        return inside, other, signs, ops.where(inside, values, 0.0)
+        # Steps shrink as subsets do: a step of norm 1 would change all features.
+        length = ops.sqrt(ops.sum(ops.square(ops.where(inside, values, 0.0)), axis=1))
+        share = ops.sqrt(ops.cast(count, "float32") / size)
+        factor = ops.reshape(share, (-1, 1, 1, 1)) / ops.maximum(
+            ops.reshape(length, (-1, 1, 1, 1)), 1e-12
+        )
+        return inside, other, signs, ops.where(inside, values * factor, 0.0)
 
     def _shuffled(self, order, factor, shift):
         """Returns another place for every feature, given two numbers in [0, 1)."""

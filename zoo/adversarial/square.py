@@ -24,7 +24,8 @@ class Square(Attack):
     the image data format "channels_first", channels come first.
 
     NOTE[DIFF] Examples of other shapes, such as tables, have no squares. There random
-    subsets of features change, under linf with a random sign for each feature.
+    subsets of features change: under linf to a random side of the ball, under l2 by
+    random steps that shrink on the same schedule.
 
     Args:
         epsilon: Number >= 0: the largest norm of a perturbation, in the units of the
@@ -145,7 +146,11 @@ class Square(Attack):
         first = windows.start_size + step * windows.step_size
         places = first[:, None] + ops.arange(windows.step_size)[None]
         drawn = windows.draw(step, ops.take_along_axis(noise, places, axis=1), noise)
-        move = self._linf_move if self.norm == "linf" else self._l2_move
+        if self.norm == "linf":
+            move = self._linf_move
+        else:
+            is_image = isinstance(windows, Squares)
+            move = self._l2_move if is_image else self._l2_step
         moved = move(_to_grid(best - x, windows), drawn, settings)
         moved = self._allowed(_from_grid(moved, x), settings)
         if self.norm == "l2":
@@ -156,6 +161,10 @@ class Square(Attack):
     def _linf_move(self, moved, drawn, settings):
         inside, _, signs, _ = drawn
         return ops.where(inside, signs * settings["epsilon"], moved)
+
+    def _l2_step(self, moved, drawn, settings):
+        """Adds to a subset of features; the sum is scaled to epsilon again."""
+        return moved + settings["epsilon"] * drawn[3]
 
     def _l2_move(self, moved, drawn, settings):
         """Takes from one window what it gives to another (algorithm 3)."""
