@@ -474,9 +474,10 @@ def test_a_step_that_never_was_does_not_count(accumulate):
         one, other = map(keras.ops.convert_to_numpy, (one, other))
         np.testing.assert_array_equal(one, other)
     info = ratio.ratio_info()
-    assert (info["gradient_norm"] == 1).all()
     np.testing.assert_array_equal(info["epoch"], info["step"] // STEPS)
+    # Keras' count of steps moves at the end of an epoch, by which it accumulates.
     if not accumulate:
+        assert (info["gradient_norm"] == 1).all()
         assert info["step"].tolist() == list(range(STEPS * EPOCHS))
         assert histograms.histogram_info()["step"].tolist() == [0, 2, 4, 6, 8]
 
