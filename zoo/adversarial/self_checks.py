@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
-from keras import ops
 
-from ..differentiation import unchanged_state
 from . import norms
 from .apgd import APGD
 from .attacked_model import AttackedModel
