@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import keras
+from keras_tuner import errors
 
 from zoo.files import replacing
+from zoo.model_state import check_can_be_saved
 
 from .search_trial import SearchTrial
 
@@ -37,7 +39,18 @@ class Checkpoints:
         }
 
     def save(self, trial: SearchTrial, model: keras.Model) -> None:
-        """Writes the weights of a model, and what it takes to build it."""
+        """Writes the weights of a model, and its build config.
+
+        Raises:
+            FatalValueError: If the file would hold another model: with LoRA adapters
+                on quantized layers, which Keras rounds.
+        """
+        try:
+            check_can_be_saved(model, "checkpoints")
+        except ValueError as error:
+            raise errors.FatalValueError(
+                f"{error}\nPass `checkpoints=0` to search without saved weights."
+            ) from None
         folder = self._folder_of(trial)
         folder.mkdir(exist_ok=True)
         with replacing(folder / BUILD_CONFIG) as partial:

@@ -110,8 +110,8 @@ def average_weights(models: Models) -> keras.Model:
         those of the first.
 
     Raises:
-        ValueError: If an argument is invalid, a file cannot be loaded, or the models
-            are not of the same layers.
+        ValueError: If an argument is invalid, a file cannot be loaded, the models are
+            not of the same layers, or a layer is quantized.
 
     Example:
 
@@ -126,6 +126,7 @@ def average_weights(models: Models) -> keras.Model:
     # pass over the training data; here they are averaged, which needs no data.
     mean, result = None, None
     for count, model in enumerate(_load_all(models), start=1):
+        _check_not_quantized(model)
         stores = own_variables(model)
         if result is None:
             result = copy_model(model)
@@ -313,3 +314,19 @@ def _move_mean(mean: list[dict], stores: list[dict], count: int) -> None:
         for key, value in store.items():
             if _is_float(value):
                 means[key] += (value - means[key]) / count
+
+
+def _check_not_quantized(model: keras.Model) -> None:
+    """Raises if kernels are integers, whose mean is not that of the weights."""
+    quantized = [
+        layer.name
+        for layer in model._flatten_layers()
+        if getattr(layer, "quantization_mode", None) is not None
+    ]
+    if quantized:
+        raise invalid_argument(
+            "models",
+            "models whose layers are not quantized",
+            quantized,
+            "Average the weights first, then call `quantize` on the result.",
+        )

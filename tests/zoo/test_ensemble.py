@@ -262,6 +262,14 @@ def test_weights_of_other_shapes():
         ensemble.average_weights(models)
 
 
+def test_quantized_weights_are_not_averaged():
+    models = classifiers(2)
+    for model in models:
+        model.get_layer("head").quantize("int8")
+    with pytest.raises(ValueError, match="`models`. Expected .* not quantized"):
+        ensemble.average_weights(models)
+
+
 def test_a_teacher_that_is_no_model():
     with pytest.raises(ValueError, match="`teacher`. Expected a keras.Model"):
         ensemble.distiller(3, mlp((2,), 2))
