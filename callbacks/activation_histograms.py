@@ -30,9 +30,9 @@ class ActivationHistograms(keras.callbacks.Callback):
     one warning names them, and those with weights that do not run at all. On PyTorch
     loops and conditions are plain Python: each call counts as a place of its own.
 
-    Outputs are reduced to these numbers on the device, one layer after the other. If
-    a layer gives more than 4 million numbers for the sample, the sample passes in
-    parts, each as a batch of its own.
+    Outputs are copied to the host and reduced there, one layer after the other. If the
+    layers together give more than 2**24 (16.8 million) numbers for the sample, it
+    passes in parts, each as a batch of its own, which bounds the memory.
 
     A unit is an index of the last axis (of the channels, for images whose channels
     come first). It is dead if it is zero on the whole sample; saturated if it is within
