@@ -162,9 +162,25 @@ def _is_foreign(frame, fit) -> bool:
 
     It tells a call that comes between an announcement and the announced step, from a
     callback further down the list.
+
+    Args:
+        frame: Frame of the caller.
+        fit: The `params` that the callbacks of this `fit` share; `None` under a
+            `CallbackList` of the user's, whose `fit`, or own loop, sets none.
     """
     if frame.f_code.co_name == "train_on_batch":
-        return True
+        return fit is not None or _is_inside_fit(frame)
     callbacks = frame.f_locals.get("callbacks")
     is_list = isinstance(callbacks, keras.callbacks.CallbackList)
-    return is_list and callbacks.params is not fit
+    return is_list and (callbacks.params or None) is not fit
+
+
+def _is_inside_fit(frame) -> bool:
+    """Whether a call of `fit` is further up, so that the loop is not the user's."""
+    while frame is not None:
+        callbacks = frame.f_locals.get("callbacks")
+        is_list = isinstance(callbacks, keras.callbacks.CallbackList)
+        if is_list and frame.f_code.co_name == "fit":
+            return True
+        frame = frame.f_back
+    return False
