@@ -48,8 +48,8 @@ class Found:
 class AttackedModel:
     """Compiles a model's predictions and searches, once for every kind and shape.
 
-    `check_data` comes first: the data, the compiled loss and the compiled metrics say
-    how outputs are read.
+    The layers say how outputs are read; after `check_data` the data, the compiled loss
+    and the compiled metrics do, too.
 
     Args:
         model: Built classifier of one input.
@@ -68,8 +68,11 @@ class AttackedModel:
         self.head = head
         self._is_head_given = head is not None
         self._call = on_floats(model)
-        self._logits = head.logits_of(model) if head else None
         self._compiled = {}
+        inputs = graph_inputs(model)
+        if head is None and inputs:  # what the layers alone say, until data come
+            self.head = read_head(model, model.outputs[0].shape[-1], None)
+        self._logits = self.head.logits_of(model) if self.head else None
 
     def logits(self, x):
         """Returns float32 logits of two classes at least, in inference mode."""
