@@ -122,12 +122,12 @@ def padded(sample: Sample, size: int) -> Sample:
 
 def _padded(one: Magnitudes, missing: int) -> Magnitudes:
     def longer(array, value=0):
-        shape = (missing, *array.shape[1:])
-        return np.concatenate([array, np.full(shape, value, array.dtype)])
+        return np.append(array, np.full(missing, value, array.dtype))
 
-    return Magnitudes(
+    # The places of the counts stay, since the new variables come last.
+    return replace(
+        one,
         largest=longer(one.largest, np.nan),
-        counts=longer(one.counts),
         zeros=longer(one.zeros),
         non_finite=longer(one.non_finite),
     )
