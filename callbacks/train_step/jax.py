@@ -1,16 +1,22 @@
 """The step where state is passed along: JAX."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
 
-from .common import begin_clock, begin_step, choose, make_variable, patched
+from .common import begin_clock, begin_step, make_variable, patched
 from .look import Look
 from .sample import NUM_BINS
 
+SMALL = 2**12  # entries of a tensor that is measured together with others
 
-def make_function(model, own, callbacks: list, recorder):
+FEW = 2**20  # weights
+
+
+def make_function(model, own, callbacks: list, recorder, args: tuple):
     """Returns a train function of the model in which callbacks take part.
 
     The callbacks' variables, and those of the recorder, go through the compiled step
@@ -22,9 +28,12 @@ def make_function(model, own, callbacks: list, recorder):
         own: The model's own train function.
         callbacks: List of callbacks.
         recorder: `Recorder` of the steps, or `None`.
+        args: Arguments of the first call.
     """
     own_step = model.train_step
-    own_shardings = model._get_state_sharding_spec
+    state, _ = args
+    # Not those of the variables, which Keras has emptied before the call.
+    own_shardings = jax.tree.map(lambda value: value.sharding, state)
 
     def variables():
         participants = [*callbacks, recorder] if recorder else callbacks
@@ -50,7 +59,7 @@ def make_function(model, own, callbacks: list, recorder):
         return logs, (*state, values)
 
     def shardings():
-        return (*own_shardings(), None)  # no constraint on the fifth part
+        return (*own_shardings, None)  # no constraint on the fifth part
 
     with patched(model, train_step=train_step, _get_state_sharding_spec=shardings):
         model.make_train_function(force=True)
@@ -72,8 +81,12 @@ def is_compiled(model) -> bool:
 
 
 def has_free_condition(model) -> bool:
-    """Whether a condition inside the step costs nothing; XLA copies the weights."""
-    return False
+    """Whether a condition inside the step costs nothing.
+
+    For an observed update XLA keeps the weights twice, which costs less than a second
+    compilation where they are few.
+    """
+    return model.count_params() <= FEW
 
 
 def _observed(recorder, optimizer, scope) -> dict:
@@ -92,21 +105,32 @@ def _observed(recorder, optimizer, scope) -> dict:
             variables = optimizer._trainable_variables
             look = Look(recorder, optimizer, gradients, variables, clock)
 
-        def record():
+        def record(rows):
             with keras.StatelessScope(mapping):
                 before = look.before()
             return look.record(before, look.known(old), look.known(new), rows, clock)
 
-        is_due = look.is_due
-        if not isinstance(is_due, jax.core.Tracer):  # as under `run_eagerly`
-            is_due = bool(is_due)
-        records = choose(is_due, record, lambda: rows)
-        values = [jnp.stack(look.next_clock(clock)), *records]
+        values = [jnp.stack(look.next_clock(clock)), *when(look.is_due, record, rows)]
         for update in zip(recorder.step_variables(), values, strict=True):
             scope.add_update(update)
         return new, state
 
     return {"stateless_apply": stateless_apply}
+
+
+def when(predicate, function, values: list) -> list:
+    """Returns `function(values)` if the predicate holds, and else the values.
+
+    A loop that runs once or not at all changes the values in place; a condition would
+    copy them.
+    """
+    if not isinstance(predicate, jax.core.Tracer):  # such as under `run_eagerly`
+        return function(values) if predicate else values
+
+    def body(carry):
+        return jnp.zeros((), bool), function(carry[1])
+
+    return jax.lax.while_loop(lambda carry: carry[0], body, (predicate, values))[1]
 
 
 def make_clock(model):
@@ -129,25 +153,84 @@ def dense(gradient):
     return gradient
 
 
+class _Difference(NamedTuple):
+    """A tensor minus another, which is subtracted together with others."""
+
+    new: jax.Array
+    old: jax.Array
+
+    @property
+    def size(self) -> int:
+        return self.new.size
+
+    @property
+    def dtype(self):
+        return self.new.dtype
+
+
+def operands(tensors: list, minus: list | None = None) -> list:
+    """Returns what `norms`, `largest` and `count_exponents` take.
+
+    Args:
+        tensors: Tensors of any float type.
+        minus: Tensors to subtract from them, in their type. Defaults to `None`.
+    """
+    if minus is None:
+        return tensors
+    return list(map(_Difference, tensors, minus))
+
+
 def norms(tensors: list):
     """Returns the norm of every tensor."""
-    return jnp.sqrt(jnp.stack([_square_sum(tensor.ravel()) for tensor in tensors]))
-
-
-def _square_sum(tensor):
-    return jnp.vdot(tensor, tensor, precision="highest")
+    return jnp.sqrt(_by_size(_square_sums, tensors))
 
 
 def largest(tensors: list):
     """Returns the largest magnitude of every tensor."""
-    return jnp.stack([jnp.max(jnp.abs(tensor)) for tensor in tensors])
+    return _by_size(lambda rows: jnp.max(jnp.abs(rows), axis=1), tensors)
 
 
 def count_exponents(tensors: list):
     """Returns for every tensor how many entries have each sign and exponent."""
-    return jnp.stack([_count_exponents(tensor) for tensor in tensors])
+    return _by_size(_count_exponents, tensors)
 
 
-def _count_exponents(tensor):
-    bits = jax.lax.bitcast_convert_type(tensor.ravel(), jnp.uint32)
-    return jnp.zeros(NUM_BINS, "int32").at[bits >> 23].add(1)
+def _by_size(measure, tensors: list):
+    """Measures all small tensors of one size at once, since each call is compiled.
+
+    Args:
+        measure: Function of a matrix, which returns a figure for every row.
+        tensors: Tensors, or differences of them.
+    """
+    groups = {}
+    for place, tensor in enumerate(tensors):
+        alone = None if tensor.size <= SMALL else place
+        groups.setdefault((tensor.dtype, tensor.size, alone), []).append(place)
+    figures = [
+        measure(_rows([tensors[place] for place in places]).astype("float32"))
+        for places in groups.values()
+    ]
+    order = np.argsort(np.concatenate(list(groups.values())))
+    return jnp.concatenate(figures)[order]
+
+
+def _rows(tensors: list):
+    if isinstance(tensors[0], _Difference):
+        new, old = zip(*tensors, strict=True)
+        return _rows(new) - _rows(old)
+    return jnp.stack([tensor.ravel() for tensor in tensors])
+
+
+def _square_sums(rows):
+    if len(rows) == 1:  # of any length: a dot product is precise
+        return jnp.vdot(rows[0], rows[0], precision="highest")[None]
+    return jnp.sum(rows * rows, axis=1)
+
+
+def _count_exponents(rows):
+    exponents = jax.lax.bitcast_convert_type(rows, jnp.uint32) >> 23
+    places = jnp.arange(len(rows), dtype="int32")[:, None] * NUM_BINS
+    places = (places + exponents.astype("int32")).ravel()
+    counts = jnp.zeros(len(rows) * NUM_BINS, "int32")
+    counts = counts.at[places].add(1, mode="promise_in_bounds")  # which is faster
+    return counts.reshape(len(rows), NUM_BINS)

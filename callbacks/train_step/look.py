@@ -5,7 +5,7 @@ import functools
 import numpy as np
 from keras import ops
 
-from .common import choose, updating_optimizers
+from .common import updating_optimizers
 from .sample import KINDS, NUM_BINS
 
 
@@ -73,12 +73,11 @@ class Look:
         rate, skipped, gradients = before
         step, number, row, _ = clock
         backend = self._recorder.backend
-        updates = [b - a for a, b in zip(old, new, strict=True)]
-        kinds = dict(zip(KINDS, (gradients, old, updates), strict=True))
+        kinds = dict(zip(KINDS, ((gradients,), (old,), (new, old)), strict=True))
         counted = [kinds[kind] for kind in self._recorder.counted]
         numbers = [ops.stack([rate, skipped])]
-        numbers += [self._of_all(backend.norms, kind) for kind in kinds.values()]
-        numbers += [self._of_all(backend.largest, kind) for kind in counted]
+        numbers += [self._of_all(backend.norms, *kind) for kind in kinds.values()]
+        numbers += [self._of_all(backend.largest, *kind) for kind in counted]
         mark = ops.cast(ops.stack([step, number, row]), "int32")
         marks, numbers_so_far, *counts = records
         records = [
@@ -86,13 +85,13 @@ class Look:
             _put(numbers_so_far, row, ops.concatenate(numbers)),
         ]
 
-        def with_counts():
+        def with_counts(counts):
             count = backend.count_exponents
-            rows = [self._of_all(count, kind, (NUM_BINS,)) for kind in counted]
+            rows = [self._of_all(count, *kind, shape=(NUM_BINS,)) for kind in counted]
             return [_put(*counts, row, ops.stack(rows))]
 
         counts_are_due = self._recorder.is_due(self._clock[1], counts=True)
-        return records + choose(counts_are_due, with_counts, lambda: counts)
+        return records + backend.when(counts_are_due, with_counts, counts)
 
     def _distinct_owners(self) -> list:
         return list({id(owner): owner for owner in self._owners}.values())
@@ -128,8 +127,15 @@ class Look:
             gradients.append(gradient)
         return gradients
 
-    def _of_all(self, measure, tensors: list, shape: tuple = ()):
-        """Measures tensors; variables without one get NaN, or counts of 0."""
+    def _of_all(self, measure, tensors: list, minus=None, *, shape: tuple = ()):
+        """Measures tensors; variables without one get NaN, or counts of 0.
+
+        Args:
+            measure: Function of the backend.
+            tensors: Tensors of the known variables, or `None` for one without.
+            minus: Tensors that are subtracted from them. Defaults to `None`.
+            shape: Shape of one figure. Defaults to `()`.
+        """
         places = [place for place in self._places if place is not None]
         size = len(self._recorder.variables)
         source = np.full(size, len(tensors))
@@ -137,10 +143,10 @@ class Look:
         for place, tensor in zip(places, tensors, strict=True):
             if tensor is not None:
                 source[place] = len(present)
-                present.append(_float32(tensor))
+                present.append(tensor)
         if not present:
             return ops.zeros((size, *shape), "int32") if shape else _nan(size)
-        values = measure(present)
+        values = measure(self._recorder.backend.operands(present, minus))
         if len(present) == size and (source == np.arange(size)).all():
             return values
         missing = np.zeros((1, *shape)) if shape else np.full(1, np.nan)

@@ -124,6 +124,7 @@ def _padded(one: Magnitudes, missing: int) -> Magnitudes:
     def longer(array, value=0):
         return np.append(array, np.full(missing, value, array.dtype))
 
+    # The places of the counts stay, since the new variables come last.
     return replace(
         one,
         largest=longer(one.largest, np.nan),

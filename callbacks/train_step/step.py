@@ -68,7 +68,7 @@ class Step:
             if observe and self._is_behind:
                 self.recorder.set_step(self._steps)
                 self._is_behind = False
-            result = self._function(observe)(*args)
+            result = self._function(observe, args)(*args)
         # After the call, which ends without a step where the data has run out.
         self._steps += 1
         self._is_behind |= not observe
@@ -86,7 +86,7 @@ class Step:
         """Whether only the step itself knows which steps update the weights."""
         return self._model.steps_per_execution > 1 or self.recorder.accumulates()
 
-    def _function(self, observe: bool):
+    def _function(self, observe: bool, args: tuple):
         if not observe and not self.callbacks:
             return self._own
         if observe not in self._functions:
@@ -94,7 +94,7 @@ class Step:
             in_place = self._model.train_function
             try:
                 self._functions[observe] = backend.make_function(
-                    self._model, self._own, self.callbacks, recorder
+                    self._model, self._own, self.callbacks, recorder, args
                 )
             finally:  # Keras makes a function by putting it into the model
                 self._model.train_function = in_place

@@ -84,7 +84,7 @@ class StepCallback(keras.callbacks.Callback):
         }
 
     def on_train_begin(self, logs=None):
-        self._train_function = TrainFunction.of(self.model, fit=self.params)
+        self._train_function = TrainFunction.of(self.model, self.params, logs)
         self._train_function.add(self)
 
     def on_train_batch_begin(self, batch, logs=None):

@@ -2,12 +2,12 @@
 
 import torch
 
-from .common import begin_clock, begin_step, patched
+from .common import begin_clock, begin_step, choose, patched
 from .look import Look
 from .sample import NUM_BINS
 
 
-def make_function(model, own, callbacks: list, recorder):
+def make_function(model, own, callbacks: list, recorder, args: tuple):
     """Returns a train function of the model in which callbacks take part.
 
     Args:
@@ -15,6 +15,7 @@ def make_function(model, own, callbacks: list, recorder):
         own: The model's own train function.
         callbacks: List of callbacks.
         recorder: `Recorder` of the steps, or `None`.
+        args: Arguments of the first call.
     """
     own_step = model.train_step
 
@@ -96,6 +97,23 @@ def numbers(clock) -> list:
 def dense(gradient):
     """Returns a gradient as a tensor, which it is."""
     return gradient
+
+
+def operands(tensors: list, minus: list | None = None) -> list:
+    """Returns what `norms`, `largest` and `count_exponents` take.
+
+    Args:
+        tensors: Tensors of any float type.
+        minus: Tensors to subtract from them, in their type. Defaults to `None`.
+    """
+    if minus is not None:
+        tensors = [a - b for a, b in zip(tensors, minus, strict=True)]
+    return [tensor.float() for tensor in tensors]
+
+
+def when(predicate, function, values: list) -> list:
+    """Returns `function(values)` if the predicate holds, and else the values."""
+    return choose(predicate, lambda: function(values), lambda: values)
 
 
 def norms(tensors: list):

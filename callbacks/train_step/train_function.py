@@ -26,14 +26,18 @@ class TrainFunction:
 
     Args:
         model: Compiled model, whose `train_function` is made.
-        fit: Object that only the callbacks of one call of `fit` share.
+        params: Parameters that the callbacks of the `fit` share; a `CallbackList` of
+            the user's own can have none, or share them among several.
+        begin: Logs that the callbacks get as this `fit` begins, a new object each
+            time; `None` where somebody calls a callback without.
     """
 
-    def __init__(self, model: keras.Model, fit: object):
+    def __init__(self, model: keras.Model, params: dict | None, begin: dict | None):
         self.observation = Observation()
         self._callbacks = []
         self._names = set()
-        self._fit = fit
+        self._params = params
+        self._begin = begin
         self._model = model
         self._own = None
         self._step = None
@@ -42,12 +46,12 @@ class TrainFunction:
         self._stand_in()
 
     @classmethod
-    def of(cls, model: keras.Model, fit: object) -> "TrainFunction":
+    def of(cls, model, params: dict | None, begin: dict | None) -> "TrainFunction":
         """Returns that of this `fit`, made if it is the first call."""
         function = model.train_function
-        if isinstance(function, cls) and function._fit is fit:
+        if isinstance(function, cls) and function._is_of(params, begin):
             return function
-        return cls(model, fit)
+        return cls(model, params, begin)
 
     def add(self, callback):
         """Lets a callback take part; to be called before the first step."""
@@ -85,7 +89,7 @@ class TrainFunction:
             self._step.is_free = True
 
     def __call__(self, *args):
-        if not self._announced or _is_foreign(sys._getframe(1), self._fit):
+        if not self._announced or _is_foreign(sys._getframe(1), self._params):
             return self._own(*args)
         self._announced = False
         if self._step is None:
@@ -99,6 +103,11 @@ class TrainFunction:
     def model(self) -> keras.Model:
         """The model, for which JAX need not bring back its state."""
         return self._model
+
+    def _is_of(self, params, begin) -> bool:
+        if begin is None or self._begin is None:
+            return self._params is params
+        return self._begin is begin
 
     def _check_observation(self):
         recorder = self._step.recorder
@@ -157,7 +166,7 @@ class TrainFunction:
         return step
 
 
-def _is_foreign(frame, fit) -> bool:
+def _is_foreign(frame, params) -> bool:
     """Whether a caller is known to be another than this `fit`.
 
     It tells a call that comes between an announcement and the announced step, from a
@@ -165,14 +174,14 @@ def _is_foreign(frame, fit) -> bool:
 
     Args:
         frame: Frame of the caller.
-        fit: The `params` that the callbacks of this `fit` share; `None` under a
+        params: Parameters that the callbacks of this `fit` share; `None` under a
             `CallbackList` of the user's, whose `fit`, or own loop, sets none.
     """
     if frame.f_code.co_name == "train_on_batch":
-        return fit is not None or _is_inside_fit(frame)
+        return params is not None or _is_inside_fit(frame)
     callbacks = frame.f_locals.get("callbacks")
     is_list = isinstance(callbacks, keras.callbacks.CallbackList)
-    return is_list and (callbacks.params or None) is not fit
+    return is_list and (callbacks.params or None) is not params
 
 
 def _is_inside_fit(frame) -> bool:

@@ -429,6 +429,28 @@ def test_after_an_interrupt_the_step_is_the_models_own():
     assert_same(ratio.ratio_info()["update_norm"].ravel(), LINEAR)
 
 
+@pytest.mark.parametrize("params", [None, {"epochs": EPOCHS}])
+def test_a_callback_list_leaves_nothing_of_an_interrupted_fit(params):
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 1:
+                raise KeyboardInterrupt
+
+    model = make_model()
+    for _ in range(2):
+        schedule = ScheduleLearningRate(Linear(EPOCHS), steps_per_epoch=STEPS)
+        weights, ratio = Weights(), UpdateRatio(1)
+        parts = [schedule, ratio, weights, Interrupt()]
+        callbacks = keras.callbacks.CallbackList(parts, model=model)
+        callbacks.set_params(params)
+        with contextlib.suppress(KeyboardInterrupt):
+            model.fit(X, X, batch_size=1, verbose=0, callbacks=callbacks)
+        assert_same(weights.steps, LINEAR[:2])
+        info = ratio.ratio_info()
+        assert info["step"].tolist() == [0, 1]
+        assert_same(info["update_norm"].ravel(), LINEAR[:2])
+
+
 # Data of unknown length
 
 
