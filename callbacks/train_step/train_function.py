@@ -178,18 +178,17 @@ def _is_foreign(frame, params) -> bool:
             `CallbackList` of the user's, whose `fit`, or own loop, sets none.
     """
     if frame.f_code.co_name == "train_on_batch":
-        return params is not None or _is_inside_fit(frame)
+        return _is_inside_fit(frame)
     callbacks = frame.f_locals.get("callbacks")
     is_list = isinstance(callbacks, keras.callbacks.CallbackList)
     return is_list and (callbacks.params or None) is not params
 
 
 def _is_inside_fit(frame) -> bool:
-    """Whether a call of `fit` is further up, so that the loop is not the user's."""
+    """Whether Keras' `fit` is further up, so that the loop is not the user's."""
     while frame is not None:
-        callbacks = frame.f_locals.get("callbacks")
-        is_list = isinstance(callbacks, keras.callbacks.CallbackList)
-        if is_list and frame.f_code.co_name == "fit":
+        module = frame.f_globals.get("__name__", "")
+        if frame.f_code.co_name == "fit" and module.startswith("keras."):
             return True
         frame = frame.f_back
     return False
