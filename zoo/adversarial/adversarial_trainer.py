@@ -77,6 +77,7 @@ class AdversarialTrainer(keras.Model):
     Example:
 
     >>> from zoo import mlp
+    >>> from zoo.adversarial import PGD
     >>> trainer = AdversarialTrainer(mlp((4,), 3), PGD(epsilon=0.1, steps=3))
     >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     >>> trainer.compile("adam", loss, metrics=["accuracy"])
@@ -458,7 +459,8 @@ class AdversarialTrainer(keras.Model):
             return x, ops.argmax(ops.cast(y, "float32"), axis=1)
         if num_outputs == 1:
             return x, ops.cast(y > 0, "int32")
-        return x, ops.cast(y, "int32")
+        # A wrong label must reach `check_seen`, not end the attack in an index error.
+        return x, ops.clip(ops.cast(y, "int32"), 0, num_outputs - 1)
 
     def _forget_seen(self) -> None:
         for value, start in zip(self.input_range, (np.inf, -np.inf), strict=True):

@@ -51,7 +51,9 @@ class _OnFloats(keras.layers.Layer):
     """Calls the layers of a functional model, without its conversion of inputs."""
 
     def __init__(self, model):
-        super().__init__(dtype=model.dtype_policy, autocast=False)
+        # TensorFlow refuses the default name, which begins with an underscore.
+        name = f"{model.name}_on_floats"
+        super().__init__(name=name, dtype=model.dtype_policy, autocast=False)
         self._graph = keras.Function(model.inputs[0], model.outputs[0])
 
     def call(self, x, training=None):
