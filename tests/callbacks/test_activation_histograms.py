@@ -234,7 +234,10 @@ def test_parts_give_what_the_whole_gives(monkeypatch):
     assert set(parts) == set(whole)
     for name, values in whole.items():
         if values.dtype.kind == "f":
-            np.testing.assert_allclose(parts[name], values, rtol=1e-5, atol=1e-7)
+            # Batches of other sizes round otherwise, and inner edges of the bins have
+            # the rounding of the outer ones, which are the largest numbers here.
+            atol = 1e-6 * np.nanmax(np.abs(values))
+            np.testing.assert_allclose(parts[name], values, rtol=1e-5, atol=atol)
         else:
             np.testing.assert_array_equal(parts[name], values)
 

@@ -28,9 +28,14 @@ def on_floats(model: keras.Model) -> Callable:
 
 
 def only(values):
-    """Returns the one entry of a dict, list or tuple, or what is none of them."""
+    """Returns the one tensor of a dict, list or tuple; anything else as it is.
+
+    A list of numbers, or of lists of them, is an array of its own.
+    """
     if isinstance(values, dict | list | tuple) and len(values) == 1:
-        (values,) = values.values() if isinstance(values, dict) else values
+        (value,) = values.values() if isinstance(values, dict) else values
+        if isinstance(values, dict) or hasattr(value, "shape"):
+            return value
     return values
 
 

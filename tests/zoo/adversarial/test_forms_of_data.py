@@ -123,6 +123,15 @@ def test_models_that_take_integers_are_attacked_in_floats(dtype):
     assert (predicted == y).mean() == pytest.approx(expected)
 
 
+def test_one_example_as_a_list_of_numbers():
+    model = linear()
+    x, y = columns()
+    one, label = x[:1].tolist(), y[:1].tolist()
+    np.testing.assert_array_equal(
+        FGSM(0.1)(model, one, label), FGSM(0.1)(model, x[:1], y[:1])
+    )
+
+
 def dict_model():
     inputs = keras.Input(SHAPE, name="table")
     return keras.Model({"table": inputs}, {"label": linear()(inputs)})
