@@ -63,7 +63,8 @@ class Squares:
         signs = ops.reshape(signs, (-1, down, across, channels))
         signs = ops.repeat(ops.repeat(signs, size, axis=1), size, axis=2)
         bumps = np.tile(bump(size, size), (down, across))[:rows, :columns, None]
-        return signs[:, :rows, :columns] * bumps.astype("float32")
+        bumps = ops.convert_to_tensor(bumps.astype("float32"))
+        return signs[:, :rows, :columns] * bumps
 
     def draw(self, step, numbers, start):
         """Draws a window, another one, and what to add to the first.
