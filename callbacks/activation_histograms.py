@@ -27,6 +27,7 @@ RANGES = {
     "softsign": (-1.0, 1.0),
     "tanh": (-1.0, 1.0),
 }
+STATE = ("_passes", "_step", "_epochs", "_batch")
 MARGIN = 0.025  # of the range, at either end, within which a unit is saturated
 
 
@@ -104,7 +105,7 @@ class ActivationHistograms(keras.callbacks.Callback):
         self._passes = []
         self._log = None if self.log_dir is None else EventLog(self.log_dir)
         self._step = 0
-        self._epochs = self._forward = None
+        self._epochs = self._forward = self._batch = None
 
     def on_epoch_begin(self, epoch, logs=None):
         # A model that is built by its first batch must draw its weights there.
@@ -129,6 +130,15 @@ class ActivationHistograms(keras.callbacks.Callback):
         if self._log is not None:
             self._log.close()
             self._log = None
+
+    def get_state(self) -> dict:
+        """Returns the records and what counts steps, for `ResumeTraining`."""
+        return {name: getattr(self, name) for name in STATE}
+
+    def set_state(self, state: dict) -> None:
+        """Goes on from what `get_state()` returned."""
+        for name in STATE:
+            setattr(self, name, state[name])
 
     def activation_info(self) -> dict:
         """Returns all that is recorded, as NumPy arrays.

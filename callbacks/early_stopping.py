@@ -12,6 +12,8 @@ import keras
 from zoo.arguments import check_choice, check_integer, invalid_argument, is_number
 from zoo.files import replacing, writable_folder
 
+STATE = ("best", "best_epoch", "wait", "stopped_epoch", "reason", "_was_in_logs")
+
 
 class EarlyStopping(keras.callbacks.EarlyStopping):
     """Stops training when a monitored metric has stopped improving.
@@ -141,7 +143,8 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         self.filepath = filepath
         self.best_epoch = None
         self.reason = None
-        self._remove_folder = None
+        self._remove_folder = self._weights_path = None
+        self._was_in_logs = False
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
@@ -182,6 +185,24 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             self.restore_best()
             if self.verbose:
                 print(f"Restored the weights of the best epoch: {self.best_epoch + 1}.")
+
+    def get_state(self) -> dict:
+        """Returns what `ResumeTraining` saves: best value, patience, best weights."""
+        state = {name: getattr(self, name) for name in STATE}
+        if self.filepath is None and self._weights_path is not None:
+            is_kept = self._weights_path.exists()
+            state["weights"] = self._weights_path.read_bytes() if is_kept else None
+        return state
+
+    def set_state(self, state: dict) -> None:
+        """Goes on from what `get_state()` returned."""
+        for name in STATE:
+            setattr(self, name, state[name])
+        if self._weights_path is None:  # a `fit` that had ended
+            self._weights_path = self._find_place()
+        if state.get("weights") is not None:
+            with replacing(self._weights_path) as partial:
+                partial.write_bytes(state["weights"])
 
     def restore_best(self) -> None:
         """Loads the weights of the best epoch of the last `fit`.

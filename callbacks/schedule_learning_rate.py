@@ -116,6 +116,13 @@ class ScheduleLearningRate(ScheduledValue):
         self._rate = None  # a tensor of the step
         super().on_train_end(logs)
 
+    def get_state(self) -> dict:
+        return {**super().get_state(), "logged": self._logged}
+
+    def set_state(self, state: dict) -> None:
+        super().set_state(state)
+        self._logged = state["logged"]
+
     def _correct_history(self):
         if self._logged is not None:
             self.model.history.history[self.log_name][-1] = self._logged

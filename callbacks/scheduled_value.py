@@ -31,6 +31,7 @@ class ScheduledValue(StepCallback):
         if steps_per_epoch is not None:
             steps_per_epoch = check_integer("steps_per_epoch", steps_per_epoch, 1)
         self.steps_per_epoch = steps_per_epoch
+        self._step = self._used = None
 
     def on_train_begin(self, logs=None):
         self._steps = self.params["steps"] or self.steps_per_epoch
@@ -52,6 +53,22 @@ class ScheduledValue(StepCallback):
 
     def on_epoch_end(self, epoch, logs=None):
         logs[self.log_name] = float(keras.ops.convert_to_numpy(self._used))
+
+    def get_state(self) -> dict:
+        """Returns the time and the last value, for `ResumeTraining`."""
+        return {
+            "step": int(keras.ops.convert_to_numpy(self._step)),
+            "used": float(keras.ops.convert_to_numpy(self._used)),
+            "begun": self._begun,
+        }
+
+    def set_state(self, state: dict) -> None:
+        """Sets the time and the last value, once `fit` has begun."""
+        if self._step is None:
+            return
+        self._step.assign(state["step"])
+        self._used.assign(state["used"])
+        self._begun = state["begun"]
 
     def step_variables(self) -> list[keras.Variable]:
         return [self._step, self._used]

@@ -53,6 +53,24 @@ class StepMonitor(StepCallback):
             self._log = None
         super().on_train_end(logs)
 
+    def get_state(self) -> dict:
+        """Returns the records and the number of the next step, for `ResumeTraining`."""
+        self._collect()
+        names = ("_samples", "_names", "_shapes")
+        state = {name: getattr(self, name) for name in names}
+        if self._observation is None:
+            return state
+        epoch, clock = self._observation.epoch, self._train_function.clock_state()
+        return {**state, "epoch": epoch, "clock": clock}
+
+    def set_state(self, state: dict) -> None:
+        """Sets the records, and in a `fit` that has begun the number of the step."""
+        for name in ("_samples", "_names", "_shapes"):
+            setattr(self, name, state[name])
+        if self._observation is not None:
+            self._observation.epoch = state["epoch"]
+            self._train_function.set_clock_state(state["clock"])
+
     def _log_sample(self, sample) -> None:
         raise NotImplementedError
 

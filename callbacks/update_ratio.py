@@ -90,6 +90,13 @@ class UpdateRatio(StepMonitor):
                 self._log.add_scalar("update_ratio", median, step)
             self._log.flush()
 
+    def get_state(self) -> dict:
+        return {**super().get_state(), "logged": self._logged}
+
+    def set_state(self, state: dict) -> None:
+        super().set_state(state)
+        self._logged = state["logged"]
+
     def ratio_info(self) -> dict:
         """Returns all that is recorded, as NumPy arrays.
 

@@ -20,6 +20,14 @@ class Clock:
         self._step = self._row = 0
         self._is_behind = False  # whether the clock of the step has not seen all steps
 
+    def state(self) -> int:
+        """Returns the number of the next step."""
+        return self._step
+
+    def set_state(self, step: int) -> None:
+        """Makes the next step the one with this number."""
+        self._step, self._is_behind = step, True
+
     def next_may_be_due(self) -> bool:
         """Whether to observe the next call; if so, puts the step's own clock right."""
         observation = self._observation

@@ -91,6 +91,18 @@ class Observation:
         """Says which step is the next, where each of them updates the weights."""
         self.backend.set_clock(self.clock, [step, step, row])
 
+    def clock_state(self) -> list[int]:
+        """Returns the numbers of the next step and of the next update."""
+        if self.clock is None:
+            return [0, 0]
+        numbers = self.clock if isinstance(self.clock, list) else self.clock.value
+        return [int(number) for number in keras.ops.convert_to_numpy(numbers)[:2]]
+
+    def set_clock_state(self, numbers: list[int]) -> None:
+        """Makes the next step and update those with these numbers."""
+        self.step_variables()  # the clock is among them
+        self.backend.set_clock(self.clock, [*numbers, 0])
+
     def is_due(self, number, *, counts: bool = False):
         """Whether the update of this number is sampled, or with counts so.
 

@@ -68,6 +68,16 @@ class TrainFunction:
         """Says that the next call is one of this `fit`."""
         self._announced = True
 
+    def clock_state(self) -> tuple:
+        """Returns what `set_clock_state` takes."""
+        return self._clock.state(), self.observation.clock_state()
+
+    def set_clock_state(self, state: tuple) -> None:
+        """Makes the next step the one with this number, as when a `fit` is resumed."""
+        clock, observation = state
+        self._clock.set_state(clock)
+        self.observation.set_clock_state(observation)
+
     def remove(self):
         """Puts the model's own function back, if that has not been done."""
         if self._model.train_function is self:
