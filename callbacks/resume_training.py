@@ -316,9 +316,12 @@ class ResumeTraining(keras.callbacks.Callback):
         """Makes everything what it was, now that Keras has begun `fit`."""
         model, state, position = self.model, self._state, self._position
         model._initial_epoch = None
-        if position.epoch < self._epochs and not position.is_stopped:
+        goes_on = position.epoch < self._epochs and not position.is_stopped
+        if goes_on:
             self._go_to(position)
         self._assign_variables()
+        if goes_on and not position.is_within:
+            model.reset_metrics()  # a save at the end of `fit` has those of validation
         training_state.set_history(model.history, state["history"])
         if position.is_within:
             # `fit` has no logs of its own if the epoch has no step left.

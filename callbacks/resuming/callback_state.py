@@ -187,7 +187,7 @@ def _named(*names):
     """Returns a handler that keeps these attributes only."""
 
     def take(callback) -> dict:
-        return {name: getattr(callback, name) for name in names}
+        return {name: getattr(callback, name, None) for name in names}
 
     return take, _set_attributes
 
@@ -225,6 +225,12 @@ def _take_tensorboard(callback) -> dict:
 HANDLERS = {
     keras.callbacks.CSVLogger: (_take_csv, _give_csv),
     keras.callbacks.TensorBoard: (_take_tensorboard, _set_attributes),
-    # Their functions are settings.
+    # Their functions and paths are settings.
     keras.callbacks.LearningRateScheduler: _named(),
+    keras.callbacks.ModelCheckpoint: _named(
+        "best",
+        "_batches_seen_since_last_saving",
+        "_last_batch_seen",
+        "_current_epoch",
+    ),
 }

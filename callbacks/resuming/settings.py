@@ -10,6 +10,7 @@ import numpy as np
 from zoo.datasets import ArrayDataset
 
 NOTHING = "nothing"
+PATHS = {"directory", "filename", "filepath", "log_dir"}  # a folder may have moved
 ROWS = 64  # of an array that go into its checksum
 
 
@@ -171,7 +172,8 @@ def _array(array) -> dict:
 def _callback(callback) -> dict:
     """The class, and the numbers and words with which a callback was made."""
     found = {"class": type(callback).__name__}
-    for name in inspect.signature(type(callback).__init__).parameters:
+    names = inspect.signature(type(callback).__init__).parameters
+    for name in names.keys() - PATHS:
         value = getattr(callback, name, None)
         if isinstance(value, str | int | float | bool):
             # Keras turns the sign of `min_delta` by the direction of the metric.

@@ -143,7 +143,7 @@ def test_it_ends_as_if_it_had_not_been_interrupted(stop, uninterrupted, tmp_path
 
 
 def test_it_can_be_interrupted_again_and_again(uninterrupted, tmp_path):
-    for _ in range(5):
+    for _ in range(3):
         train(tmp_path, stop=4)
     assert_same(result(train(tmp_path)), uninterrupted)
 
