@@ -166,7 +166,9 @@ def _describe_pipeline(dataset) -> tuple:
             doubt = "`shuffle` has no seed. Pass one: `shuffle(size, seed=0)`"
     for function in dataset._functions():
         for operation in function.function.graph.get_operations():
-            if operation.op_def.is_stateful:
+            # TensorFlow calls all datasets stateful; of those, a shuffle varies.
+            is_fixed = "Dataset" in operation.type and "Shuffle" not in operation.type
+            if operation.op_def.is_stateful and not is_fixed:
                 is_replayed = True
                 doubt = doubt or _doubt_of(operation, type(dataset).__name__)
     return order, is_replayed, doubt
