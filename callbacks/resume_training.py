@@ -292,7 +292,14 @@ class ResumeTraining(keras.callbacks.Callback):
                 "and its weights are averages now (`use_ema`): more epochs would not "
                 f"go on where it was. Received: epochs={self._epochs}"
             )
-        return self._folder.read_previous(save)
+        previous = self._folder.read_previous(save)
+        if previous is None:
+            raise ValueError(
+                f"The training in '{self.directory}' has ended after {there} epochs, "
+                "and the save before its end, with which more epochs would go on, is "
+                f"not there. Received: epochs={self._epochs}"
+            )
+        return previous
 
     def _load(self) -> None:
         """Reads a save; `fit` will begin with its epoch."""

@@ -162,7 +162,8 @@ def _data(*parts) -> object:
 
 
 def _array(array) -> dict:
-    found = {"shape": list(map(int, array.shape)), "dtype": str(array.dtype)}
+    dtype = str(getattr(array, "dtype", None))  # a data frame has several
+    found = {"shape": list(map(int, array.shape)), "dtype": dtype}
     if isinstance(array, np.ndarray) and array.dtype != object and len(array):
         rows = np.linspace(0, len(array) - 1, ROWS).astype(int)
         found["checksum"] = zlib.crc32(np.ascontiguousarray(array[rows]).tobytes())
