@@ -349,7 +349,9 @@ def test_all_callbacks_end_as_without_an_interruption(every, tmp_path):
     model.fit(epochs=EPOCHS, verbose=0, callbacks=kept, **fit_data())
     expected = records(straight, kept)
 
-    train(killed / "saves", monitors(killed), every=every, stop=12)
+    interrupted = monitors(killed)
+    train(killed / "saves", interrupted, every=every, stop=12)
+    interrupted[6].csv_file.close()  # as the end of a process does
     resumed = monitors(killed)
     assert_same(result(train(killed / "saves", resumed, every=every)), result(model))
     found = records(killed, resumed)
