@@ -6,6 +6,7 @@ from .early_stopping import EarlyStopping
 from .find_learning_rate import find_learning_rate
 from .first_layer import first_layer_images, plot_first_layer
 from .gradient_histograms import GradientHistograms
+from .resume_training import ResumeTraining
 from .schedule_learning_rate import ScheduleLearningRate
 from .schedule_momentum import ScheduleMomentum
 from .snapshots import Snapshots
@@ -15,6 +16,7 @@ __all__ = [
     "ActivationHistograms",
     "EarlyStopping",
     "GradientHistograms",
+    "ResumeTraining",
     "ScheduleLearningRate",
     "ScheduleMomentum",
     "Snapshots",

@@ -14,6 +14,8 @@ from .forward_pass import ForwardPass
 from .layer_statistics import Answers
 from .recorded import check_recorded, panels, save_record, spread
 
+STATE = ("_passes", "_step", "_epochs", "_batch")
+
 
 class ActivationHistograms(keras.callbacks.Callback):
     """Records histograms of what every layer gives for a fixed sample.
@@ -90,7 +92,7 @@ class ActivationHistograms(keras.callbacks.Callback):
         self._passes = []
         self._log = None if self.log_dir is None else EventLog(self.log_dir)
         self._step = 0
-        self._epochs = self._forward = None
+        self._epochs = self._forward = self._batch = None
 
     def __getstate__(self):
         # After an interrupt they may be there; the next `fit` makes new ones.
@@ -119,6 +121,15 @@ class ActivationHistograms(keras.callbacks.Callback):
         if self._log is not None:
             self._log.close()
             self._log = None
+
+    def get_state(self) -> dict:
+        """Returns the records and what counts steps, for `ResumeTraining`."""
+        return {name: getattr(self, name) for name in STATE}
+
+    def set_state(self, state: dict) -> None:
+        """Goes on from what `get_state()` returned."""
+        for name in STATE:
+            setattr(self, name, state[name])
 
     def activation_info(self) -> dict:
         """Returns all that is recorded, as NumPy arrays.

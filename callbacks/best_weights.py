@@ -86,6 +86,12 @@ class BestWeights:
                         write_state(model, file.create_group(KEY))
         self._kept_in = path
 
+    def move_to(self, filepath: Path | None) -> None:
+        """Says where the user's file is now."""
+        if self._kept_in == self._filepath:
+            self._kept_in = filepath
+        self._filepath = filepath
+
     def restore(self, model: keras.Model) -> None:
         """Gives a model the weights that were kept, and leaves its optimizers."""
         with h5py.File(self._kept_in) as file:

@@ -11,6 +11,19 @@ from zoo.arguments import check_choice, check_integer, invalid_argument, is_numb
 
 from .best_weights import BestWeights
 
+STATE = (
+    "best",
+    "best_epoch",
+    "wait",
+    "stopped_epoch",
+    "reason",
+    "_was_in_logs",
+    "_first_epoch",
+    "_record",
+    "_value_in_file",
+    "_weights",
+)
+
 
 class EarlyStopping(keras.callbacks.EarlyStopping):
     """Stops training when a monitored metric has stopped improving.
@@ -212,6 +225,19 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
                 f"{self.best}. Remove the file, or give each training its own.",
                 stacklevel=2,
             )
+
+    def get_state(self) -> dict:
+        """Returns what `ResumeTraining` saves: best value, patience, best weights."""
+        return {name: getattr(self, name) for name in STATE}
+
+    def set_state(self, state: dict) -> None:
+        """Goes on from what `get_state()` returned."""
+        for name in STATE:
+            setattr(self, name, state[name])
+        if self._weights is not None:
+            self._weights.move_to(self.filepath and Path(self.filepath))
+        if self.best is not None and self.monitor_op is None:
+            self._set_monitor_op()
 
     def restore_best(self) -> None:
         """Loads the weights of the best epoch of the last `fit`.

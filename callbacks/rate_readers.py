@@ -41,24 +41,24 @@ class RateReader:
 
 
 def show_rates(callback: keras.callbacks.Callback, used_rates: Callable) -> None:
-    """Replaces the readers of rates in the list that a callback is in.
+    """Replaces the readers of rates in the lists of a callback's `fit`.
 
     Args:
         callback: Callback, of which a hook is being called by the list.
         used_rates: Function that returns pairs of an optimizer and its rate.
     """
-    callbacks = _list_of(callback)
-    for index, other in enumerate(callbacks):
-        if _reads_rates(other):
-            callbacks[index] = RateReader(other, used_rates)
+    for callbacks in _lists_of(callback):
+        for index, other in enumerate(callbacks):
+            if _reads_rates(other):
+                callbacks[index] = RateReader(other, used_rates)
 
 
 def hide_rates(callback: keras.callbacks.Callback) -> None:
     """Puts back what `show_rates` has replaced."""
-    callbacks = _list_of(callback)
-    for index, other in enumerate(callbacks):
-        if isinstance(other, RateReader):
-            callbacks[index] = other.callback
+    for callbacks in _lists_of(callback):
+        for index, other in enumerate(callbacks):
+            if isinstance(other, RateReader):
+                callbacks[index] = other.callback
 
 
 def _reads_rates(callback) -> bool:
@@ -66,17 +66,21 @@ def _reads_rates(callback) -> bool:
     return is_wandb or isinstance(callback, keras.callbacks.TensorBoard)
 
 
-def _list_of(callback) -> list:
-    """The callbacks of the `CallbackList` that is calling, or none.
+def _lists_of(callback) -> list[list]:
+    """The callbacks of the `fit` that is calling, or none.
 
-    Keras does not tell a callback which others there are, so it is looked up among
+    They are those of its `CallbackList`, and those that `ResumeTraining` calls. Keras
+    does not tell a callback which others there are, so the list is looked up among
     the callers.
     """
     frame = sys._getframe()
     while frame is not None:
         caller = frame.f_locals.get("self")
         is_list = isinstance(caller, keras.callbacks.CallbackList)
-        if is_list and any(one is callback for one in caller.callbacks):
-            return caller.callbacks
+        if is_list:
+            nested = [getattr(one, "called", []) for one in caller.callbacks]
+            lists = [caller.callbacks, *nested]
+            if any(one is callback for each in lists for one in each):
+                return lists
         frame = frame.f_back
     return []

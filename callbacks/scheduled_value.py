@@ -52,6 +52,7 @@ class ScheduledValue(StepCallback):
         if steps_per_epoch is not None:
             steps_per_epoch = check_integer("steps_per_epoch", steps_per_epoch, 1)
         self.steps_per_epoch = steps_per_epoch
+        self._step = None
 
     def on_train_begin(self, logs=None):
         # A `CallbackList` of the user's gives no params.
@@ -120,6 +121,27 @@ class ScheduledValue(StepCallback):
         # They hold optimizers and tensors of a `fit` that was interrupted.
         return super().__getstate__() | {"_scheduled": None, "_step": None}
 
+    def get_state(self) -> dict:
+        """Returns the time and the last value, for `ResumeTraining`."""
+        if self._step is None:  # `fit` has ended
+            return {}
+        return {
+            "step": int(keras.ops.convert_to_numpy(self._step)),
+            "begun": self._begun,
+            "used": [
+                float(keras.ops.convert_to_numpy(one.used)) for one in self._scheduled
+            ],
+        }
+
+    def set_state(self, state: dict) -> None:
+        """Sets the time and the last value, once `fit` has begun."""
+        if self._step is None:
+            return
+        self._step.assign(state["step"])
+        self._begun = state["begun"]
+        for one, value in zip(self._scheduled, state["used"], strict=True):
+            one.used.assign(value)
+
     def step_variables(self) -> list[keras.Variable]:
         return [self._step, *(one.used for one in self._scheduled)]
 
@@ -144,9 +166,9 @@ class ScheduledValue(StepCallback):
 
     def take_over(self, other: "ScheduledValue") -> None:
         other._step.assign(self._step)
+        for mine, one in zip(self._scheduled, other._scheduled, strict=True):
+            one.used.assign(mine.used)
         self._step, self._scheduled = other._step, other._scheduled
-        for one in self._scheduled:
-            one.used.assign(float("nan"))
 
     def _compiled_values(self, optimizers: list) -> list[tuple]:
         """Returns the optimizers to schedule, and what each was compiled with."""

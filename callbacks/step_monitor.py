@@ -9,6 +9,8 @@ from .event_log import EventLog, check_log_dir
 from .train_step import StepCallback, updating_optimizer, updating_optimizers
 from .train_step.sample import padded
 
+RECORDS = ("_samples", "_names", "_shapes")
+
 
 class StepMonitor(StepCallback):
     """Collects what the step recorded, and leaves the training as it is.
@@ -59,6 +61,23 @@ class StepMonitor(StepCallback):
             self._log = None
         super().on_train_end(logs)
 
+    def get_state(self) -> dict:
+        """Returns the records and where the steps are, for `ResumeTraining`."""
+        self._collect()
+        state = {name: getattr(self, name) for name in RECORDS}
+        if self._observation is None:
+            return state
+        epoch, steps = self._observation.epoch, self._train_function.get_state()
+        return {**state, "epoch": epoch, "steps": steps}
+
+    def set_state(self, state: dict) -> None:
+        """Sets the records and, in a `fit` that has begun, where the steps are."""
+        for name in RECORDS:
+            setattr(self, name, state[name])
+        if self._observation is not None:
+            self._observation.epoch = state["epoch"]
+            self._train_function.set_state(state["steps"])
+
     def step_key(self) -> tuple:
         return ()  # what is recorded, the observation says
 
@@ -74,8 +93,8 @@ class StepMonitor(StepCallback):
 
     def _collect(self):
         """Takes over what is new; a `fit` that was interrupted has some of it."""
-        if self._observation is None:
-            return
+        if self._observation is None or not self._observation.variables:
+            return  # before the first step, the records may be those of a save
         self._observation.read()
         variables = self._observation.variables
         prefix = f"{self._model.name}/"  # not `self.model`, which on JAX waits

@@ -79,11 +79,11 @@ class UpdateRatio(StepMonitor):
         self._logged = float("nan")
 
     def on_epoch_end(self, epoch, logs=None):
-        first = len(self._samples)
         super().on_epoch_end(epoch, logs)
         info = self.ratio_info()
-        steps, medians = info["step"][first:], info["median"][first:]
-        steps, medians = (a[np.isfinite(medians)] for a in (steps, medians))
+        # Not those since the last look at the records: anyone may look in an epoch.
+        used = (info["epoch"] == epoch) & np.isfinite(info["median"])
+        steps, medians = info["step"][used], info["median"][used]
         if len(medians):
             self._logged = float(np.median(medians))
         if logs is not None:
@@ -92,6 +92,13 @@ class UpdateRatio(StepMonitor):
             for step, median in zip(steps, medians, strict=True):
                 self._log.add_scalar("update_ratio", median, step)
             self._log.flush()
+
+    def get_state(self) -> dict:
+        return {**super().get_state(), "logged": self._logged}
+
+    def set_state(self, state: dict) -> None:
+        super().set_state(state)
+        self._logged = state["logged"]
 
     def ratio_info(self) -> dict:
         """Returns all that is recorded, as NumPy arrays.

@@ -83,9 +83,18 @@ class Recorder:
         self._add(self.unknown)
         self.unknown = []
 
-    def restart(self) -> None:
-        """Begins again at step 0, with no row written."""
-        self.backend.set_clock(self.clock, START)
+    def read_clock(self) -> list[int]:
+        """Returns what the clock says: waits for the step that runs."""
+        return self.backend.numbers(self.clock)
+
+    def restart(self, clock: list[int] = START) -> None:
+        """Begins again with no row written.
+
+        Args:
+            clock: Where the clock goes on. Defaults to `START`, step 0.
+        """
+        step, number, _, updated = clock
+        self.backend.set_clock(self.clock, [step, number, 0, updated])
         if self.records:
             marks = self.records[0]
             marks.assign(np.full(marks.shape, -1, "int32"))
@@ -96,7 +105,7 @@ class Recorder:
         Returns:
             Whether the records, if there were any, had to be dropped.
         """
-        self.backend.set_clock(self.clock, self.backend.numbers(other.clock))
+        self.backend.set_clock(self.clock, other.read_clock())
         known = [id(variable) for variable in self.variables[: len(other.variables)]]
         if known == [id(variable) for variable in other.variables]:
             return False

@@ -54,6 +54,17 @@ class Step:
         if self.recorder is not None and self.recorder.follow(other.recorder):
             self._functions = {}
 
+    def get_state(self) -> dict:
+        """Returns the number of steps, and the clock of those that were observed."""
+        clock = None if self.recorder is None else self.recorder.read_clock()
+        return {"steps": self._steps, "is_behind": self._is_behind, "clock": clock}
+
+    def set_state(self, state: dict) -> None:
+        """Begins where `get_state` was called, with no row written."""
+        self._steps, self._is_behind = state["steps"], state["is_behind"]
+        if self.recorder is not None:
+            self.recorder.restart(state["clock"])
+
     def rebuild(self) -> None:
         """Makes the functions again at the next call, with records of another size."""
         self._functions = {}

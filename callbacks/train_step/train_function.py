@@ -37,6 +37,7 @@ class TrainFunction:
         self._model = model
         self._own = None
         self._step = None
+        self._start = None  # where the first step goes on
         self._announced = False
         self._is_checked = False
         self._stand_in()
@@ -76,6 +77,14 @@ class TrainFunction:
                 callback.check_step()
             self._check_observation()
 
+    def get_state(self) -> dict | None:
+        """Returns where the steps of this `fit` are, for `set_state`."""
+        return self._start if self._step is None else self._step.get_state()
+
+    def set_state(self, state: dict | None) -> None:
+        """Makes the first step go on from there, as where a `fit` is resumed."""
+        self._start = state
+
     def remove(self):
         """Puts the model's own function back, and keeps what was recorded."""
         if self._model.train_function is self:
@@ -90,6 +99,8 @@ class TrainFunction:
         self._announced = False
         if self._step is None:
             self._step = self._made(self._own)
+            if self._start is not None:
+                self._step.set_state(self._start)
         result = self._step(*args)
         if self.observation.active:
             self._keep_up()

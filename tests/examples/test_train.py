@@ -52,6 +52,19 @@ def test_arrays(train, arrays, tmp_path, capsys):
     assert f"validation accuracy {best:.4f}, test accuracy {accuracy:.4f}" in printed
 
 
+def test_a_training_is_resumed(train, arrays, tmp_path, capsys):
+    options = ["--arrays", arrays, "--units", "8", "--output", str(tmp_path / "runs")]
+    train([*options, "--epochs", "2", "--resume"])
+    first = capsys.readouterr().out
+    train([*options, "--epochs", "2", "--resume"])
+    again = capsys.readouterr().out
+    assert "has ended, at epoch 2" in again
+    assert first.splitlines()[-2] == again.splitlines()[-2]
+    folder = tmp_path / "runs" / "mine"
+    assert len(pd.read_csv(folder / "history.csv")) == 2
+    assert {"best.keras", "saves"} <= {path.name for path in folder.iterdir()}
+
+
 def test_default_dataset_and_options(train, tmp_path, capsys):
     options = "--units 32 --epochs 2 --batch-size 64 --seed 3 --learning-rate 0.01"
     output = ["--mixed-precision", "bfloat16", "--output", str(tmp_path)]

@@ -1,0 +1,1 @@
+"""The parts of `ResumeTraining`: files, states, positions and settings."""
