@@ -1,9 +1,13 @@
 """Finds a TFDS dataset by name, and prepares it where it is not yet."""
 
+import contextlib
 import difflib
 import logging
 import os
+import random
 from pathlib import Path
+
+import numpy as np
 
 from ..arguments import invalid_argument
 
@@ -12,6 +16,21 @@ logger = logging.getLogger(__name__)
 SHIPPED = ("digits", "diabetes")
 
 
+@contextlib.contextmanager
+def _random_state_kept():
+    """Puts the global random generators back, from which TFDS draws as it prepares.
+
+    Else a seed that is set before `load` would give other weights on the first run.
+    """
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+@_random_state_kept()
 def prepared_builder(name: str, data_dir=None):
     """Returns the builder of a dataset, prepared.
 
