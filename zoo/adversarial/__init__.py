@@ -3,6 +3,7 @@
 from .adversarial_trainer import AdversarialTrainer
 from .apgd import APGD
 from .attack import Attack
+from .certification import CertificateReport, certify
 from .evaluate_robustness import evaluate_robustness
 from .fgsm import FGSM
 from .pgd import PGD
@@ -14,6 +15,8 @@ __all__ = [
     "PGD",
     "AdversarialTrainer",
     "Attack",
+    "CertificateReport",
     "RobustnessReport",
+    "certify",
     "evaluate_robustness",
 ]
