@@ -1,9 +1,15 @@
-"""Adversarial training, and evaluations of robustness that check themselves."""
+"""Adversarial training, evaluations that check themselves, and certificates."""
 
 from .adversarial_trainer import AdversarialTrainer
 from .apgd import APGD
 from .attack import Attack
-from .certification import CertificateReport, certify
+from .certification import (
+    CertificateReport,
+    CertifiedTrainer,
+    SmoothedClassifier,
+    SmoothingReport,
+    certify,
+)
 from .evaluate_robustness import evaluate_robustness
 from .fgsm import FGSM
 from .pgd import PGD
@@ -16,7 +22,10 @@ __all__ = [
     "AdversarialTrainer",
     "Attack",
     "CertificateReport",
+    "CertifiedTrainer",
     "RobustnessReport",
+    "SmoothedClassifier",
+    "SmoothingReport",
     "certify",
     "evaluate_robustness",
 ]

@@ -6,7 +6,7 @@ from keras import ops
 
 from ...differentiation import compile_function, input_gradient
 from .ball import Ball
-from .interval_bounds import BoundPass, Bounds
+from .interval_bounds import BoundPass, Bounds, interval_bounds
 from .linear_bounds import crown_bounds, linear_intervals, margins, relax_all
 from .network import Network
 from .operations import Rectifier
@@ -60,6 +60,14 @@ class Certifier:
         if self.method == "alpha-crown" and self._has_slopes():
             lower = self._optimize(x, rows, epsilon, intervals, lower)
         return lower, error
+
+    def logits(self, x: np.ndarray) -> tuple:
+        """Returns bounds of the outputs at the inputs, and the errors of the model."""
+        ball = self._run(ops.convert_to_tensor(x), np.float64(0.0))
+        last = interval_bounds(ball)[-1]
+        return tuple(
+            ops.convert_to_numpy(part) for part in (last.lower, last.upper, last.error)
+        )
 
     def _compute_margins(self, x, rows, epsilon):
         run = self._run(x, epsilon)

@@ -82,11 +82,7 @@ def lower_bounds(
     Returns:
         A tensor of shape `(batch, functions)`.
     """
-    state = _Backward(run, {place: rows})
-    for current in range(place, -1, -1):
-        if current in state.rows:
-            state.step(current, bounds, relaxations.get(current))
-    return state.result()
+    return _Backward(run, {place: rows}).run_back(bounds, relaxations)
 
 
 def margins(run: BoundPass, bounds, relaxations, rows):
@@ -118,7 +114,18 @@ class _Backward:
     constant: object = 0.0
     terms: object = 0.0
 
-    def step(self, place: int, bounds: list[Bounds], relaxation: Relaxation | None):
+    def run_back(self, bounds: list[Bounds], relaxations: dict[int, Relaxation]):
+        """Carries all functions back to the inputs, and returns lower bounds."""
+        for place in range(max(self.rows), -1, -1):
+            if place in self.rows:
+                self._step(place, bounds, relaxations.get(place))
+        if not self.run.with_rounding:
+            return self.constant
+        listed = self.run.network.operations
+        count = max(some.size for some in listed) + len(listed)
+        return self.constant - self.run.rounding(count) * self.terms - SMALLEST
+
+    def _step(self, place: int, bounds: list[Bounds], relaxation: Relaxation | None):
         operation = self.run.network.operations[place]
         rows = self.rows.pop(place)
         if isinstance(operation, operations.Source):
@@ -144,13 +151,6 @@ class _Backward:
         else:  # a sum
             for before in operation.inputs:
                 self._add(before, rows)
-
-    def result(self):
-        if not self.run.with_rounding:
-            return self.constant
-        operations = self.run.network.operations
-        count = max(some.size for some in operations) + len(operations)
-        return self.constant - self.run.rounding(count) * self.terms - SMALLEST
 
     def _through_activation(self, rows, operation, relaxation, bounds):
         positive, negative = ops.maximum(rows, 0.0), ops.minimum(rows, 0.0)
@@ -187,17 +187,47 @@ class _Backward:
 
 def _tighten(run, bounds, relaxations, place) -> Bounds:
     """Returns bounds of an operation that are as tight as both ways make them."""
-    size = run.network.operations[place].size
-    batch, largest = (
-        run.ball.x.shape[0],
-        max(some.size for some in run.network.operations[: place + 1]),
-    )
-    chunk = max(1, CHUNK // (batch * largest))
+    listed = run.network.operations
+    if run.ball.norm == "linf" and _is_exact(listed, place):
+        return bounds[place]
+    size = listed[place].size
+    largest = max(some.size for some in listed[: place + 1])
+    chunk = max(1, CHUNK // (run.ball.x.shape[0] * largest))
     sides = [[], []]
     for start in range(0, size, chunk):
-        rows = ops.eye(size, dtype=run.dtype)[None, start : start + chunk]
+        part = slice(start, start + chunk)
         for side, sign in zip(sides, (1.0, -1.0), strict=True):
-            lower = lower_bounds(run, bounds, relaxations, place, sign * rows)
-            side.append(sign * lower)
+            state = _begin(run, bounds, place, part, sign)
+            side.append(sign * state.run_back(bounds, relaxations))
     lower, upper = (ops.concatenate(side, axis=1) for side in sides)
     return bounds[place].intersect(lower, upper)
+
+
+def _begin(run, bounds, place, part: slice, sign: float) -> _Backward:
+    """Returns some of the outputs of an operation as functions to carry back."""
+    operation = run.network.operations[place]
+    if not isinstance(operation, operations.Dense):
+        rows = sign * ops.eye(operation.size, dtype=run.dtype)[None, part]
+        return _Backward(run, {place: rows})
+    # The first step back is known: it is the kernel.
+    kernel, bias = run.weights[place]
+    rows = sign * ops.transpose(kernel)[None, part]
+    terms = bounds[place].terms[:, part] if run.with_rounding else 0.0
+    return _Backward(run, {operation.inputs[0]: rows}, sign * bias[part], terms)
+
+
+def _is_exact(listed, place: int) -> bool:
+    """Whether the interval of an operation is exact on a box of inputs.
+
+    It is after one dense layer: a second would add intervals that move together.
+    """
+    is_first = True
+    while not isinstance(listed[place], operations.Source):
+        is_dense = isinstance(listed[place], operations.Dense)
+        if not isinstance(listed[place], operations.Dense | operations.Scale):
+            return False
+        if is_dense and not is_first:
+            return False
+        is_first = is_first and not is_dense
+        (place,) = listed[place].inputs
+    return True
