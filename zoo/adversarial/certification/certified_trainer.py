@@ -174,11 +174,6 @@ class CertifiedTrainer(keras.Model):
         # `loss` has what layers and regularizers add, too.
         return loss + share * (1 - self.kappa) * (robust - clean)
 
-    @property
-    def metrics(self):
-        certified = getattr(self, "_certified", None)
-        return super().metrics + ([certified] if certified else [])
-
     def get_config(self):
         return {
             "model": keras.saving.serialize_keras_object(self.model),

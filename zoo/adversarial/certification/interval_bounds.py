@@ -15,6 +15,7 @@ from .network import Network
 
 SMALLEST = 1e-30  # absolute errors, where values underflow
 ELEMENTARY = 1e-12  # error of the hyperbolic tangent in float64
+SCALE_STEPS = 8  # roundings of a normalization: its root, quotient, products, sums
 ELEMENTARY_ULPS = 16  # of the hyperbolic tangent and the sigmoid of the model
 
 
@@ -113,7 +114,7 @@ class BoundPass:
             return Bounds(middle - spread, middle + spread)
         terms = x.magnitude * ops.abs(scale) + size_of_shift
         error = x.error * ops.abs(scale)
-        return self._with_errors(operation, middle, spread, terms, error, 1)
+        return self._with_errors(operation, middle, spread, terms, error, SCALE_STEPS)
 
     def _sum(self, operation, weights, *inputs):
         lower = sum(some.lower for some in inputs)

@@ -65,9 +65,8 @@ def read_network(model: keras.Model) -> Network:
     """
     reader = _Reader(model)
     place = reader.read_model(model, 0)
-    if isinstance(reader.operations[place], operations.Probabilities):
-        (place,) = reader.operations[place].inputs
-    for index in range(place):
+    place = reader.logits.get(place, place)
+    for index in range(place + 1):
         if isinstance(reader.operations[index], operations.Probabilities):
             raise _unreadable(reader.names[index], "a softmax before the last layer")
     return Network(tuple(reader.operations[: place + 1]))
@@ -85,6 +84,7 @@ class _Reader:
             raise invalid_argument("model", expected, shape)
         self.operations = [operations.Source((), math.prod(shape), "float32")]
         self.names = ["input"]
+        self.logits = {}  # the places before a softmax or sigmoid, by its own
         self._name, self._dtype = "input", "float32"
 
     def read_model(self, model, place: int) -> int:
@@ -172,7 +172,7 @@ class _Reader:
         if function is keras.activations.sigmoid:
             return self._sigmoid(place)
         if function is keras.activations.softmax:
-            return self._add(operations.Probabilities, [place])
+            return self._softmax(None, place, (self.operations[place].size,))
         name = getattr(function, "__name__", str(function))
         raise _unreadable(self._name, f"the activation {name}")
 
@@ -201,8 +201,10 @@ class _Reader:
 
     def _softmax(self, layer, place, shape):
         if len(shape) != 1:
-            raise _unreadable(layer.name, f"Softmax on outputs of shape {shape}")
-        return self._add(operations.Probabilities, [place])
+            raise _unreadable(self._name, f"Softmax on outputs of shape {shape}")
+        after = self._add(operations.Probabilities, [place])
+        self.logits[after] = place
+        return after
 
     def _batch_normalization(self, layer, place, shape):
         axis = layer.axis if layer.axis >= 0 else layer.axis + len(shape) + 1
@@ -263,7 +265,9 @@ class _Reader:
     def _sigmoid(self, place) -> int:
         """Reads a sigmoid as (1 + tanh(x / 2)) / 2."""
         tanh = self._add(operations.Tanh, [self._scale(place, 0.5)])
-        return self._scale(tanh, 0.5, 0.5)
+        after = self._scale(tanh, 0.5, 0.5)
+        self.logits[after] = place
+        return after
 
     def _scale(self, place, scale: float, shift: float = 0.0) -> int:
         size = self.operations[place].size

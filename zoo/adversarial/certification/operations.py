@@ -51,7 +51,7 @@ class Tanh(Operation):
 
 
 class Probabilities(Operation):
-    """A softmax or a sigmoid, which may only come last."""
+    """A softmax, which may only come last, and is left out there."""
 
 
 ACTIVATIONS = (Rectifier, Tanh)

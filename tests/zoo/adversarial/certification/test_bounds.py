@@ -142,7 +142,7 @@ def test_bounds_hold_at_random_points(kind, norm):
         others = np.isfinite(least)
         assert slack[others].max() < 0.05  # of margins of several units
         if kind == "linear" and norm == "linf":
-            gap = (least - report.margins[epsilon])[others]
+            gap = least[others] - report.margins[epsilon][others]
             assert gap.max() < 0.05  # corners are among the points
 
 
@@ -213,28 +213,34 @@ def test_bounds_never_exceed_exact_arithmetic(method):
     assert proved > 20
 
 
-def test_no_rounding_certifies_a_margin_of_zero():
-    """Linear models whose exact worst margin is zero, or a hair below it."""
+@pytest.mark.parametrize("method", ["ibp", "crown"])
+def test_no_rounding_certifies_a_margin_of_zero(method):
+    """A linear model, and radii at which its exact worst margin reaches zero."""
     generator = np.random.default_rng(0)
+    kernel = np.zeros((40, 2), "float32")
+    kernel[:, 1] = generator.normal(size=40) + 0.3
     model = mlp((40,), 2, units=())
-    x = np.full((1, 40), 0.5, "float32")
-    for _ in range(15):
-        kernel = np.zeros((40, 2), "float32")
-        kernel[:, 1] = generator.normal(size=40)
-        model.set_weights([kernel, np.float32([0, 0])])
-        exact = [Fraction(float(w)) for w in kernel[:, 1]]
-        value, size = sum(exact) / 2, sum(map(abs, exact))
-        label = int(value > 0)
+    model.set_weights([kernel, np.float32([0, 0])])
+    x = generator.uniform(0.4, 0.6, (20, 40)).astype("float32")
+    weights = [Fraction(float(w)) for w in kernel[:, 1]]
+    values = [
+        sum(Fraction(float(v)) * w for v, w in zip(row, weights, strict=True))
+        for row in x
+    ]
+    size = sum(map(abs, weights))
+    epsilons = []
+    for value in values:
         epsilon = float(abs(value) / size)
         while Fraction(epsilon) * size < abs(value):
-            epsilon = np.nextafter(epsilon, 1)
-        y = np.array([label])
-        for method in ("ibp", "crown"):
-            report = certify(
-                model, (x, y), [epsilon * 0.999, epsilon], method=method, verbose=0
-            )
-            assert not report.certified[epsilon].any()
-            assert report.certified[epsilon * 0.999].all()
+            epsilon = float(np.nextafter(epsilon, 1))
+        epsilons.append(epsilon)
+    assert max(epsilons) < 0.4  # so that no bound of the inputs is reached
+    y = np.array([int(value > 0) for value in values])
+    smaller = [0.999 * epsilon for epsilon in epsilons]
+    report = certify(model, (x, y), epsilons + smaller, method=method, verbose=0)
+    for row in range(len(x)):
+        assert not report.certified[epsilons[row]][row]
+        assert report.certified[smaller[row]][row]
 
 
 def exact_margin(model, x, epsilon, label):

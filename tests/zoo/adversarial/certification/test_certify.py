@@ -73,7 +73,9 @@ def test_new_weights_are_read(trained, digits):
     before = certify(model, (x, y), 0.02, verbose=0)
     model.set_weights([0.5 * value for value in model.get_weights()])
     after = certify(model, (x, y), 0.02, verbose=0)
-    assert np.abs(before.margins[0.02] - after.margins[0.02])[0, y[0] - 1] > 0.1
+    finite = np.isfinite(before.margins[0.02])
+    change = (before.margins[0.02] - after.margins[0.02])[finite]
+    assert np.abs(change).max() > 0.1
 
 
 @pytest.mark.parametrize(
