@@ -16,6 +16,7 @@ and `KERAS_BACKEND=torch`; without auto_LiRPA it times kerascope only.
 
 import argparse
 import importlib.util
+import math
 import statistics
 import time
 from dataclasses import dataclass, replace
@@ -94,7 +95,8 @@ def train(task: Task, candidate: Candidate, seed: int, validation: float):
         task.dataset, batch_size=candidate.batch_size, validation=validation, seed=seed
     )
     model = mlp(data.input_shape, data.num_outputs, units=candidate.units)
-    steps = candidate.epochs * -(-int(60_000 * (1 - validation)) // candidate.batch_size)
+    batches = math.ceil(60_000 * (1 - validation) / candidate.batch_size)
+    steps = candidate.epochs * batches
     trainer = CertifiedTrainer(
         model,
         candidate.scale * task.radius,

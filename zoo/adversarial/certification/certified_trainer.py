@@ -196,8 +196,12 @@ class CertifiedTrainer(keras.Model):
         lowest, highest = self.input_range
         lowest.assign(ops.minimum(lowest, ops.cast(ops.min(x), DTYPE)))
         highest.assign(ops.maximum(highest, ops.cast(ops.max(x), DTYPE)))
-        done = ops.convert_to_tensor(self.steps_done)
-        self.steps_done.assign(done + 1)
+        # Before the assignment, which on PyTorch changes the tensor that was read.
+        share = self._share(ops.convert_to_tensor(self.steps_done))
+        self.steps_done.assign(self.steps_done + 1)
+        return share
+
+    def _share(self, done):
         if not self.ramp_steps:
             return ops.cast(done >= self.warmup_steps, DTYPE)
         return ops.clip((done - self.warmup_steps) / self.ramp_steps, 0.0, 1.0)
