@@ -1,8 +1,15 @@
-"""Adversarial training, and evaluations of robustness that check themselves."""
+"""Adversarial training, evaluations that check themselves, and certificates."""
 
 from .adversarial_trainer import AdversarialTrainer
 from .apgd import APGD
 from .attack import Attack
+from .certification import (
+    CertificateReport,
+    CertifiedTrainer,
+    SmoothedClassifier,
+    SmoothingReport,
+    certify,
+)
 from .evaluate_robustness import evaluate_robustness
 from .fgsm import FGSM
 from .pgd import PGD
@@ -15,7 +22,12 @@ __all__ = [
     "PGD",
     "AdversarialTrainer",
     "Attack",
+    "CertificateReport",
+    "CertifiedTrainer",
     "RobustnessReport",
+    "SmoothedClassifier",
+    "SmoothingReport",
     "Square",
+    "certify",
     "evaluate_robustness",
 ]
