@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Callable
 
 import keras
-import numpy as np
 from keras import ops
 from keras.src.losses.loss import unscale_loss_for_distribution
 
@@ -18,17 +17,15 @@ from ..arguments import (
 )
 from . import compiled, norms, objectives
 from .attack import Attack, as_floats
-from .checks import are_signed, check_inputs, check_labels, check_model
-from .head import Head, contradiction, probe, read_head
+from .guarded_trainer import GuardedTrainer
 from .model_call import graph_inputs, on_floats, only
 from .multi_step_probe import MultiStepProbe, with_many_steps
 from .robust_metrics import RobustMetrics
-from .seen_labels import LabelGuard
-from .training_guard import TrainingGuard, check_range
+from .training_guard import TrainingGuard
 
 
 @keras.saving.register_keras_serializable(package="kerascope")
-class AdversarialTrainer(keras.Model):
+class AdversarialTrainer(GuardedTrainer):
     """Trains a classifier on adversarial examples, through Keras' own `fit`.
 
     In every step the batch is attacked, in the training mode of the attack and the
@@ -99,9 +96,7 @@ class AdversarialTrainer(keras.Model):
         clean_metrics: bool = True,
         name: str = "adversarial_trainer",
     ):
-        check_model(model)
-        # The layers of the model cast their inputs themselves.
-        super().__init__(name=name, dtype=model.dtype_policy, autocast=False)
+        super().__init__(model, name)
         self.objective = check_choice("objective", objective, ("standard", "trades"))
         self.clean_weight = check_fraction("clean_weight", clean_weight)
         self.beta = check_positive("beta", beta)
@@ -121,15 +116,11 @@ class AdversarialTrainer(keras.Model):
         if objective == "trades" and clean_weight:
             fix = "TRADES weighs clean examples against `beta`."
             raise invalid_argument("clean_weight", "0 with TRADES", clean_weight, fix)
-        self.model = model
         self._call_on_floats = on_floats(model)
-        self._head = self._logits = None
+        self._logits = None
         self._noise_seed = keras.random.SeedGenerator(attack.seed)
         self.epsilon_scale = self._add_state("epsilon_scale", "ones")
-        self.input_range = [
-            self._add_state(name, keras.initializers.Constant(value))
-            for name, value in (("lowest", np.inf), ("highest", -np.inf))
-        ]
+        self._watch(attack.bounds)
         self._robust = None
         inputs = getattr(model, "inputs", None)
         self._probe = None
@@ -149,126 +140,30 @@ class AdversarialTrainer(keras.Model):
             }
         return only(self.model(inputs, training=training))
 
-    def compute_output_shape(self, input_shape):
-        return only(self.model.compute_output_shape(input_shape))
-
-    def compile(
-        self,
-        optimizer="rmsprop",
-        loss=None,
-        loss_weights=None,
-        metrics=None,
-        weighted_metrics=None,
-        **options,
-    ):
-        """Configures training as `keras.Model.compile` does.
-
-        Where the model returns a dict of one output, losses and metrics may be dicts.
-        """
-        loss, loss_weights = only(loss), only(loss_weights)
-        metrics, weighted_metrics = (
-            only(some) if isinstance(some, dict) else some
-            for some in (metrics, weighted_metrics)
-        )
-        super().compile(
-            optimizer,
-            loss,
-            loss_weights=loss_weights,
-            metrics=metrics,
-            weighted_metrics=weighted_metrics,
-            **options,
-        )
+    def _begin(self, loss, metrics, weighted_metrics) -> None:
         self._robust = RobustMetrics(metrics, weighted_metrics)
-        self._read_head(loss)
-
-    def _read_head(self, loss) -> None:
-        """Reads how outputs are meant, and raises if the loss means them otherwise."""
-        num_outputs, outputs = probe(self.model, self.attack.bounds)
+        head = self._head
         metrics = compiled.user_metrics(self)
-        head = read_head(self.model, num_outputs, outputs, loss=loss, metrics=metrics)
-        if contradiction(head, self.model, outputs):
-            ending = f"a {head.activation}" if head.activation else "logits"
-            raise invalid_argument(
-                "loss",
-                f"a loss with from_logits={not head.activation}, since the model ends "
-                f"in {ending}",
-                loss,
-            )
         others = [t for t in compiled.thresholds(metrics) if t != head.threshold]
-        if num_outputs == 1 and others:
+        if head.num_outputs == 1 and others:
             warnings.warn(
                 f"The compiled accuracy has a threshold of {others[0]:g}, but after "
                 f"this loss the model predicts class 1 above {head.threshold:g}: "
                 "the accuracy measures other predictions than are attacked. Pass "
                 f"`keras.metrics.BinaryAccuracy(threshold={head.threshold:g})`.",
-                stacklevel=3,
+                stacklevel=4,
             )
-        self._head, self._logits = head, head.logits_of(self.model)
+        self._logits = head.logits_of(self.model)
 
-    def compile_from_config(self, config):
-        """Compiles as the config of a saved trainer says."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
-
-    def fit(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        **options,
-    ):
-        """Trains as `keras.Model.fit` does, and returns its `History`.
-
-        Raises:
-            ValueError: If inputs or labels are not what the attack can take: before
-                training if they are arrays, else after the first batch.
-        """
-        self._assert_is_compiled("fit")
-        self._check_arrays(x, y)
-        if isinstance(options.get("validation_data"), tuple):
-            self._check_arrays(*options["validation_data"][:2])
-        self._forget_seen()
-        guard = TrainingGuard(
-            self.warmup_epochs,
-            self.attack.bounds,
-            max(2, self._head.num_outputs),
-            self.attack.steps == 1,
-            self._probe,
-        )
-        others = keras.tree.flatten(callbacks) if callbacks else ()
-        callbacks = [guard, LabelGuard(), *others]
-        return super().fit(
-            x,
-            y,
-            batch_size=batch_size,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=callbacks,
-            **options,
-        )
-
-    def evaluate(self, x=None, y=None, *arguments, callbacks=None, **options):
-        """Evaluates as `keras.Model.evaluate` does, clean and under attack.
-
-        Raises:
-            ValueError: If inputs or labels are not what the attack can take.
-        """
-        self._assert_is_compiled("evaluate")
-        is_validation = isinstance(callbacks, keras.callbacks.CallbackList)
-        if not is_validation:
-            self._check_arrays(x, y)
-            self._forget_seen()
-        results = super().evaluate(x, y, *arguments, callbacks=callbacks, **options)
-        self.check_seen()
-        return results
-
-    def check_seen(self) -> None:
-        """Raises if inputs or labels since `fit` or `evaluate` began were wrong."""
-        check_range(self.input_range, self.attack.bounds)
-        self._robust.labels.check(self._head)
+    def _guards(self) -> list[keras.callbacks.Callback]:
+        return [
+            TrainingGuard(
+                self.warmup_epochs,
+                max(2, self._head.num_outputs),
+                self.attack.steps == 1,
+                self._probe,
+            )
+        ]
 
     def train_step(self, *arguments):
         return self._step(super().train_step, self._attack_in_training, arguments)
@@ -421,11 +316,6 @@ class AdversarialTrainer(keras.Model):
         return as_floats(best, x)
 
     @property
-    def head(self) -> Head | None:
-        """How outputs of the model are read; `None` before `compile`."""
-        return self._head
-
-    @property
     def validates_with_one_step(self) -> bool:
         """Whether validation, too, runs an attack of a single step."""
         return self._attack_of_validation().steps == 1
@@ -437,34 +327,6 @@ class AdversarialTrainer(keras.Model):
             return self.attack
         return with_many_steps(self.attack)
 
-    def _see(self, x, y):
-        """Returns a batch as floats and classes, and keeps the extremes of both.
-
-        Inside a compiled step nothing can be refused: `check_seen` does it.
-        """
-        x = as_floats(only(x), only(x))
-        lowest, highest = self.input_range
-        lowest.assign(ops.minimum(lowest, ops.cast(ops.min(x), "float32")))
-        highest.assign(ops.maximum(highest, ops.cast(ops.max(x), "float32")))
-        num_outputs, shape = self._head.num_outputs, tuple(y.shape)
-        is_one_hot = len(shape) == 2 and shape[1] == num_outputs and num_outputs > 1
-        if len(shape) == 2 and shape[1] == 1:
-            y = ops.squeeze(y, axis=1)
-        elif len(shape) != 1 and not is_one_hot:
-            expected = f"classes of shape (batch,) or (batch, {num_outputs})"
-            raise invalid_argument("y", expected, shape)
-        self._robust.labels.update_state(y)
-        if is_one_hot:
-            return x, ops.argmax(ops.cast(y, "float32"), axis=1)
-        if num_outputs == 1:
-            return x, ops.cast(y > 0, "int32")
-        return x, ops.cast(y, "int32")
-
-    def _forget_seen(self) -> None:
-        for value, start in zip(self.input_range, (np.inf, -np.inf), strict=True):
-            value.assign(start)
-        self._robust.labels.clear()
-
     def _update_clean(self, y, outputs, sample_weight):
         if self._compile_metrics is not None:
             self._compile_metrics.update_state(y, outputs, sample_weight)
@@ -474,32 +336,6 @@ class AdversarialTrainer(keras.Model):
             self._compile_loss(y, outputs, sample_weight)
         )
         self._robust.update(loss, y, outputs, sample_weight)
-
-    def _assert_is_compiled(self, method: str) -> None:
-        if self._head is None:
-            fix = f"Call `compile()` before `{method}()`."
-            raise invalid_argument("self", "a trainer that is compiled", self.name, fix)
-
-    def _check_arrays(self, x, y):
-        x, y = only(x), only(y)
-        if not isinstance(x, np.ndarray) or y is None:
-            return
-        x = check_inputs(x, self.attack.bounds)
-        y = np.asarray(ops.convert_to_numpy(y))
-        if are_signed(y) and self._head.expected != compiled.MARGINS:
-            expected = "labels 0 and 1, with a loss that is no hinge loss"
-            raise invalid_argument("y", expected, "-1 and 1", "Pass `(y + 1) / 2`.")
-        check_labels(y, len(x), self._head)
-
-    def _add_state(self, name, initializer):
-        return self.add_weight(
-            (),
-            initializer=initializer,
-            trainable=False,
-            dtype="float32",
-            aggregation="only_first_replica",
-            name=name,
-        )
 
 
 class _Divergence(keras.losses.Loss):

@@ -2,20 +2,19 @@
 
 import time
 from collections.abc import Sequence
-from numbers import Real
 
 import keras
 import numpy as np
 
-from ..arguments import check_choice, check_integer, invalid_argument
+from ..arguments import check_choice, check_integer
 from . import norms
 from .adversarial_trainer import AdversarialTrainer
 from .apgd import APGD
 from .attack import Attack, check_bounds, check_epsilon
 from .attacked_model import AttackedModel
+from .evaluation_data import as_arrays, check_epsilons
 from .fgsm import FGSM
 from .head_checks import check_accuracy, check_head
-from .model_call import only
 from .pgd import PGD
 from .robustness_report import MAX_SHOWN, RobustnessReport, wilson_interval
 from .self_checks import (
@@ -121,7 +120,7 @@ def evaluate_robustness(
     """
     bounds = check_bounds(bounds)
     check_choice("norm", norm, norms.NORMS)
-    epsilons = _check_epsilons(epsilons)
+    epsilons = check_epsilons(epsilons)
     for name, value, least in (
         ("steps", steps, 1),
         ("restarts", restarts, 1),
@@ -133,7 +132,7 @@ def evaluate_robustness(
     if isinstance(model, AdversarialTrainer):
         model = model.model
     target = AttackedModel(model)
-    x, given = _arrays(data)
+    x, given = as_arrays(data)
     x, y = target.check_data(x, given, bounds)
     for epsilon in epsilons:
         check_epsilon(epsilon, norm, bounds, x.shape[1:], name="epsilons")
@@ -338,33 +337,3 @@ class _Bar:
 
     def finish(self) -> None:
         self._bar.update(self._bar.target, finalize=True)
-
-
-def _check_epsilons(epsilons) -> list[float]:
-    if isinstance(epsilons, Real):
-        epsilons = [epsilons]
-    if isinstance(epsilons, str) or not len(np.shape(epsilons)) == 1:
-        raise invalid_argument("epsilons", "a number or several", epsilons)
-    if not len(epsilons):
-        raise invalid_argument("epsilons", "one number at least", epsilons)
-    return sorted(
-        {check_epsilon(value, "l2", (0, 1), name="epsilons") for value in epsilons}
-    )
-
-
-def _arrays(data) -> tuple[np.ndarray, np.ndarray]:
-    """Returns inputs and labels of a pair of arrays, or of batches of pairs."""
-    if isinstance(data, tuple) and len(data) == 2:
-        return tuple(keras.ops.convert_to_numpy(only(part)) for part in data)
-    try:
-        if hasattr(data, "shape"):
-            raise TypeError("The labels are missing.")
-        pairs = [batch[:2] for batch in data]
-        x, y = (
-            np.concatenate([keras.ops.convert_to_numpy(only(part)) for part in parts])
-            for parts in zip(*pairs, strict=True)
-        )
-    except (TypeError, ValueError) as error:
-        expected = "arrays (x, y), or batches of them"
-        raise invalid_argument("data", expected, data, f"{error}") from None
-    return x, y

@@ -7,7 +7,6 @@ from keras import ops
 from keras.src.trainers.compile_utils import CompileMetrics
 
 from .compiled import copy_metric
-from .seen_labels import SeenLabels
 
 
 @dataclass
@@ -17,23 +16,20 @@ class RobustMetrics:
     Attributes:
         compiled: The copies, or `None` if there are none.
         loss: The mean of the compiled loss.
-        labels: Which labels were seen.
     """
 
     compiled: CompileMetrics | None
     loss: keras.metrics.Mean
-    labels: SeenLabels
 
     def __init__(self, metrics, weighted_metrics):
         self.loss = keras.metrics.Mean(name="robust_loss")
-        self.labels = SeenLabels()
         self.compiled = None
         if metrics is not None or weighted_metrics is not None:
             self.compiled = _Prefixed(_copies(metrics), _copies(weighted_metrics))
 
     def list(self) -> list:
         """Returns all metrics."""
-        metrics = (self.loss, self.compiled, self.labels)
+        metrics = (self.loss, self.compiled)
         return [metric for metric in metrics if metric is not None]
 
     def update(self, loss, y, outputs, sample_weight):

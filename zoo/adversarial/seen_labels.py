@@ -69,18 +69,3 @@ class SeenLabels(keras.metrics.Metric):
                 "at once cannot be attacked."
             )
             raise invalid_argument("y", expected, "rows that are not one-hot", fix)
-
-
-class LabelGuard(keras.callbacks.Callback):
-    """Refuses labels after the first batch that was seen, and after every epoch."""
-
-    def on_train_begin(self, logs=None):
-        self._looked = False
-
-    def on_train_batch_end(self, batch, logs=None):
-        if not self._looked:
-            self._looked = True
-            self.model.check_seen()
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.model.check_seen()

@@ -12,20 +12,20 @@ from ...arguments import (
     invalid_argument,
 )
 from ..attack import check_bounds, check_epsilon
-from ..checks import check_inputs, check_labels, check_model
+from ..compiled import LOGITS
+from ..guarded_trainer import GuardedTrainer
 from ..logits import find_logits
-from ..self_checks import expects_logits
+from ..model_call import only
 from .ball import Ball
 from .interval_bounds import BoundPass, interval_bounds
 from .linear_bounds import lower_bounds, relax_all
 from .network import read_network
-from .range_guard import RangeGuard
 
 DTYPE = "float32"
 
 
 @keras.saving.register_keras_serializable(package="kerascope")
-class CertifiedTrainer(keras.Model):
+class CertifiedTrainer(GuardedTrainer):
     """Trains a classifier so that intervals can certify it, through Keras' own `fit`.
 
     In every step the logits of the worst case in the linf ball are bounded, and the
@@ -93,8 +93,7 @@ class CertifiedTrainer(keras.Model):
         kappa: float = 0.5,
         name: str = "certified_trainer",
     ):
-        check_model(model)
-        super().__init__(name=name, dtype=model.dtype_policy, autocast=False)
+        super().__init__(model, name)
         self.bounds = check_bounds(bounds)
         check_positive("epsilon", epsilon)
         self.epsilon = check_epsilon(epsilon, "linf", self.bounds)
@@ -105,63 +104,28 @@ class CertifiedTrainer(keras.Model):
         if method == "crown-ibp" and not ramp_steps:
             fix = "Its linear bounds serve while epsilon grows."
             raise invalid_argument("ramp_steps", "steps >= 1", ramp_steps, fix)
-        _check_head(model)
-        self.model = model
+        _check_ending(model)
         self._network = read_network(model)
         self._certified = keras.metrics.Mean(name="certified_accuracy")
         self.steps_done = self._add_state("steps_done", "zeros")
-        self.input_range = [
-            self._add_state(name, keras.initializers.Constant(value))
-            for name, value in (("lowest", np.inf), ("highest", -np.inf))
-        ]
+        self._watch(self.bounds)
         self.built = True
 
     def call(self, inputs, training=None):
-        """Returns the model's outputs."""
-        return self.model(inputs, training=training)
-
-    def compute_output_shape(self, input_shape):
-        return self.model.compute_output_shape(input_shape)
-
-    def compile(self, optimizer="rmsprop", loss=None, **options):
-        """Configures training as `keras.Model.compile` does."""
-        if expects_logits(loss) is False:
-            expected = "a loss with from_logits=True, since the model ends in logits"
-            raise invalid_argument("loss", expected, loss)
-        super().compile(optimizer, loss, **options)
-
-    def compile_from_config(self, config):
-        """Compiles as the config of a saved trainer says."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
-
-    def fit(self, x=None, y=None, *args, callbacks=None, **options):
-        """Trains as `keras.Model.fit` does, and returns its `History`.
-
-        Raises:
-            ValueError: If inputs are not within the bounds: before training if they
-                are arrays, else after the first batch.
-        """
-        if isinstance(x, np.ndarray) and y is not None:
-            inputs = check_inputs(x, self.bounds)
-            check_labels(y, len(inputs), self._network.num_outputs)
-        for value, start in zip(self.input_range, (np.inf, -np.inf), strict=True):
-            value.assign(start)
-        callbacks = [
-            RangeGuard(self.bounds),
-            *(keras.tree.flatten(callbacks) if callbacks else ()),
-        ]
-        return super().fit(x, y, *args, callbacks=callbacks, **options)
+        """Returns the model's one output."""
+        return only(self.model(inputs, training=training))
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         """Returns the loss of a training step, or the clean one in evaluation."""
+        y, sample_weight = only(y), only(sample_weight)  # Keras builds with raw data
         loss = super().compute_loss(x, y, y_pred, sample_weight, training=training)
-        share = self._begin_step(x) if training else 1.0
-        lowest = self._margins(x, y, share, training)
+        x, labels = self._see(x, y)
+        share = self._begin_step() if training else 1.0
+        is_label = ops.one_hot(labels, self._network.num_outputs, dtype="bool")
+        lowest = self._margins(x, is_label, share, training)
         # The margin of the label to itself is zero, in exact arithmetic only.
-        is_label = self._one_hot(y)
         others = ops.where(is_label, np.inf, lowest)
         is_certified = ops.cast(ops.min(others, axis=1) > 0, DTYPE)
         self._certified.update_state(ops.stop_gradient(is_certified))
@@ -191,11 +155,13 @@ class CertifiedTrainer(keras.Model):
         model = keras.saving.deserialize_keras_object(config["model"], custom_objects)
         return cls(**{**config, "model": model, "bounds": tuple(config["bounds"])})
 
-    def _begin_step(self, x):
+    def _begin(self, loss, metrics, weighted_metrics) -> None:
+        if self._head.expected not in (None, LOGITS):
+            fix = "Bounds of margins stand in for logits, in a cross-entropy."
+            raise invalid_argument("loss", "a loss with from_logits=True", loss, fix)
+
+    def _begin_step(self):
         """Counts the step, and returns what share of the ramp it has passed."""
-        lowest, highest = self.input_range
-        lowest.assign(ops.minimum(lowest, ops.cast(ops.min(x), DTYPE)))
-        highest.assign(ops.maximum(highest, ops.cast(ops.max(x), DTYPE)))
         # Before the assignment, which on PyTorch changes the tensor that was read.
         share = self._share(ops.convert_to_tensor(self.steps_done))
         self.steps_done.assign(self.steps_done + 1)
@@ -206,7 +172,7 @@ class CertifiedTrainer(keras.Model):
             return ops.cast(done >= self.warmup_steps, DTYPE)
         return ops.clip((done - self.warmup_steps) / self.ramp_steps, 0.0, 1.0)
 
-    def _margins(self, x, y, share, training):
+    def _margins(self, x, is_label, share, training):
         """Returns lower bounds of the margins to all classes, in float32."""
         size = self._network.operations[0].size
         x = ops.reshape(ops.cast(x, DTYPE), (-1, size))
@@ -216,7 +182,7 @@ class CertifiedTrainer(keras.Model):
         run = BoundPass(self._network, ball, DTYPE, with_rounding=False)
         bounds = interval_bounds(run)
         last = len(bounds) - 1
-        of_label = ops.cast(self._one_hot(y), DTYPE)[:, None]
+        of_label = ops.cast(is_label, DTYPE)[:, None]
         rows = of_label - ops.eye(self._network.num_outputs, dtype=DTYPE)
         lowest = lower_bounds(run, bounds, {}, last, rows)
         if self.method == "ibp" or not training:
@@ -224,31 +190,8 @@ class CertifiedTrainer(keras.Model):
         linear = lower_bounds(run, bounds, relax_all(run, bounds), last, rows)
         return share * lowest + (1 - share) * linear
 
-    def _one_hot(self, y):
-        """Booleans of shape `(batch, classes)`, of integer labels and one-hot ones."""
-        size = self._network.num_outputs
-        shape = tuple(y.shape)
-        if len(shape) == 2 and shape[1] == size:
-            y = ops.argmax(y, axis=1)
-        elif len(shape) == 2 and shape[1] == 1:
-            y = ops.squeeze(y, axis=1)
-        elif len(shape) != 1:
-            expected = f"classes of shape (batch,) or (batch, {size})"
-            raise invalid_argument("y", expected, shape)
-        return ops.one_hot(ops.cast(y, "int32"), size, dtype="bool")
 
-    def _add_state(self, name, initializer):
-        return self.add_weight(
-            (),
-            initializer=initializer,
-            trainable=False,
-            dtype=DTYPE,
-            aggregation="only_first_replica",
-            name=name,
-        )
-
-
-def _check_head(model) -> None:
+def _check_ending(model) -> None:
     activation = find_logits(model)[1]
     if activation is not None or model.output_shape[-1] < 2:
         received = (

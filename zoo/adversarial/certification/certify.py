@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
+from keras import ops
 
 from ...arguments import (
     check_choice,
@@ -12,15 +13,17 @@ from ...arguments import (
     check_not_negative,
     invalid_argument,
 )
-from ...differentiation import float64_scope
+from ...differentiation import float64_scope, unchanged_state
 from ..adversarial_trainer import AdversarialTrainer
 from ..attack import check_bounds
 from ..attacked_model import AttackedModel
-from ..evaluate_robustness import _arrays, _check_epsilons
+from ..evaluation_data import as_arrays, check_epsilons
+from ..logits import find_logits
 from .ball import NORMS, outward, widest
 from .certificate_report import CertificateReport
 from .certified_trainer import CertifiedTrainer
 from .certifier import Certifier
+from .decision import Decision
 from .network import read_network
 
 METHODS = ("ibp", "crown", "alpha-crown")
@@ -56,8 +59,10 @@ def certify(
     What a certificate does not say: it holds for this norm and epsilon, within these
     bounds, around these examples. It says nothing of other perturbations, such as
     rotations, nor of other data. It assumes sums of float32 products that are rounded
-    to float32: not TensorFloat-32, which some GPUs use unless it is switched off. That
-    an example is not certified does not say that it can be fooled.
+    to float32: not TensorFloat-32, which some GPUs use unless it is switched off. Where
+    a model ends in sigmoids for several classes, it holds for the largest logit: when
+    two of them saturate, their outputs can be equal. That an example is not certified
+    does not say that it can be fooled.
 
     Args:
         model: Built functional or sequential classifier of one input of floats: of
@@ -100,28 +105,29 @@ def certify(
     bounds = check_bounds(bounds)
     check_choice("norm", norm, NORMS)
     check_choice("method", method, METHODS)
-    epsilons = _check_epsilons(epsilons)
+    epsilons = check_epsilons(epsilons)
     check_integer("steps", steps, minimum=1)
     check_integer("batch_size", batch_size, minimum=1)
     check_choice("verbose", verbose, (0, 1))
     model = plain_model(model)
     target = AttackedModel(model)
-    x, y = target.check_data(*_arrays(data), bounds)
+    x, y = target.check_data(*as_arrays(data), bounds)
     for epsilon in epsilons:
         _check_radius(epsilon, norm, x.shape[1:], bounds)
     network = read_network(model)
-    logits = target.compute(target.logits, x, batch_size)
-    certification = _Certification(
-        Certifier(model, network, norm, bounds, method, steps), x, y, batch_size
-    )
+    certifier = Certifier(model, network, norm, bounds, method, steps)
+    decision = Decision.of(target.head)
+    certification = _Certification(certifier, x, y, decision, batch_size)
+    with unchanged_state():
+        outputs = ops.convert_to_numpy(find_logits(model)[0](x[:CHECKED]))
     with float64_scope():
-        certification.check_reading(model.name, logits)
+        certification.check_reading(model.name, outputs)
         certification.run(epsilons, verbose)
     return CertificateReport(
         norm,
         method,
         y,
-        logits.argmax(axis=1) == y,
+        target.predict(x, batch_size) == y,
         certification.margins,
         certification.errors,
         certification.seconds,
@@ -138,13 +144,15 @@ def plain_model(model):
 class _Certification:
     """Bounds all examples at all epsilons, in batches."""
 
-    def __init__(self, certifier, x, y, batch_size):
+    def __init__(self, certifier, x, y, decision, batch_size):
         self.certifier = certifier
         self.x, self.y = x.reshape(len(x), -1).astype("float64"), y
         self.batch_size = min(len(x), batch_size)
         size = certifier.network.num_outputs
         self.num_classes = max(size, 2)
         self.rows, self.others = margin_rows(y, size)
+        self.shift = decision.shift(self.rows)
+        self.rounding = decision.rounding
         self.margins, self.errors, self.seconds = {}, {}, {}
 
     def run(self, epsilons, verbose) -> None:
@@ -164,7 +172,8 @@ class _Certification:
                 np.concatenate(part) for part in zip(*parts, strict=True)
             )
             _check_finite(margins, errors)
-            larger = np.maximum(margins, larger)
+            larger = np.maximum(margins + self.shift, larger)
+            errors = errors + self.rounding
             self.margins[epsilon] = self._by_class(larger, np.inf)
             self.errors[epsilon] = self._by_class(errors, 0.0)
             self.seconds[epsilon] = time.perf_counter() - begin
@@ -173,17 +182,16 @@ class _Certification:
             values.clear()
             values.update(ordered)
 
-    def check_reading(self, name: str, logits: np.ndarray) -> None:
+    def check_reading(self, name: str, outputs: np.ndarray) -> None:
         """Raises if the operations do not compute what the model computes."""
-        size = self.certifier.network.num_outputs
-        computed = logits[:CHECKED, -size:].astype("float64")
+        computed = outputs.astype("float64")
         lower, upper, error = self.certifier.logits(self.x[:CHECKED])
         off = np.maximum(lower - computed, computed - upper) - error
         if not (off <= 0).all():
             raise invalid_argument(
                 "model",
                 "a model whose outputs are what its layers say",
-                f"'{name}', whose logits are off by {np.nanmax(off):.3g}",
+                f"'{name}', whose outputs are off by {np.nanmax(off):.3g}",
                 "Is a layer called with training=True, or its call replaced?",
             )
 

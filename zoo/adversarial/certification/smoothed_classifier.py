@@ -17,8 +17,10 @@ from ...arguments import (
 )
 from ...differentiation import compile_function, unchanged_state
 from ..attacked_model import AttackedModel
-from ..checks import check_inputs
-from ..evaluate_robustness import _arrays
+from ..checks import are_signed, check_inputs, check_model
+from ..compiled import user_metrics
+from ..evaluation_data import as_arrays
+from ..head import Head, probe, read_head
 from .resumable_rows import ResumableRows
 from .smoothing_report import ABSTAINED, SmoothingReport
 
@@ -62,7 +64,8 @@ class SmoothedClassifier:
     """
 
     def __init__(self, model: keras.Model, sigma: float):
-        self._target = AttackedModel(model)
+        check_model(model)
+        self._target = AttackedModel(model, _head_of(model))
         self.model = model
         self.sigma = check_positive("sigma", sigma)
         self._generator = keras.random.SeedGenerator(0)
@@ -147,7 +150,12 @@ class SmoothedClassifier:
         """
         _check_sampling(alpha, n0=n0, n=n, batch_size=batch_size, seed=seed)
         check_choice("verbose", verbose, (0, 1))
-        x, y = self._target.check_data(*_arrays(data), ANY)
+        x, y = as_arrays(data)
+        if are_signed(y):
+            raise invalid_argument(
+                "y", "labels 0 and 1", "-1 and 1", "Pass `(y + 1) / 2`."
+            )
+        x, y = self._target.check_data(x, y, ANY)
         settings = {
             "sigma": self.sigma,
             "n0": n0,
@@ -222,6 +230,17 @@ class SmoothedClassifier:
                 count, [*self.model.variables, self._generator.state]
             )
         return self._compiled[size]
+
+
+def _head_of(model) -> Head:
+    """Returns how the outputs of a model are read, as far as it can say."""
+    is_compiled = getattr(model, "compiled", False)
+    return read_head(
+        model,
+        *probe(model, (0.0, 1.0)),
+        loss=model.loss if is_compiled else None,
+        metrics=user_metrics(model) if is_compiled else (),
+    )
 
 
 def _check_sampling(alpha, **integers) -> None:

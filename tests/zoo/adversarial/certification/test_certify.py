@@ -160,3 +160,43 @@ def test_a_trainer_stands_for_its_model():
         certify(some, data, 0.1, verbose=0).margins[0.1] for some in (model, trainer)
     )
     np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("ending", "options", "threshold"),
+    [
+        (None, {"loss": "mse"}, 0.5),
+        (None, {"loss": "hinge"}, 0.0),
+        ("sigmoid", {"loss": "binary_crossentropy"}, 0.0),
+        (
+            "sigmoid",
+            {
+                "loss": "binary_crossentropy",
+                "metrics": [keras.metrics.BinaryAccuracy(threshold=0.75)],
+            },
+            np.log(3),
+        ),
+    ],
+)
+def test_the_threshold_is_the_one_of_the_predictions(ending, options, threshold):
+    """One input of weight 1: its distance to the threshold is the margin."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, ending)])
+    model.set_weights([np.ones((1, 1)), np.zeros(1)])
+    model.compile("sgd", **options)
+    x = np.array([[threshold - 0.2], [threshold + 0.2]])
+    data = x, np.array([0, 1])
+    bounds = (-3.0, 3.0)
+    report = certify(model, data, (0.1, 0.19, 0.21), bounds=bounds, verbose=0)
+    assert report.certified_accuracy == {0.1: 1.0, 0.19: 1.0, 0.21: 0.0}
+    margins = [report.margins[0.1][0, 1], report.margins[0.1][1, 0]]
+    np.testing.assert_allclose(margins, 0.1, atol=1e-5)
+
+
+def test_outputs_clipped_to_probabilities_are_read_as_they_are():
+    model = keras.Sequential(
+        [keras.Input((1,)), keras.layers.Dense(1), keras.layers.ReLU(max_value=1.0)]
+    )
+    model.set_weights([np.ones((1, 1)), np.zeros(1)])
+    data = np.array([[0.25], [0.75]]), np.array([0, 1])
+    report = certify(model, data, (0.2, 0.3), verbose=0)
+    assert report.certified_accuracy == {0.2: 1.0, 0.3: 0.0}
