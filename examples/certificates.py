@@ -116,10 +116,15 @@ def draw(tables: dict, epsilon: float):
         ax.fill_between(x, best, table["left by attacks"], alpha=0.25, label="unknown")
         for column, style in zip(table.columns[1:], ("o:", "o--", "o-"), strict=True):
             ax.plot(x, table[column], style, ms=3, label=column)
-        ax.axvline(epsilon, color="k", lw=0.6, ls=":")
-        ax.set(xlabel="epsilon (linf)", title=f"{name} training", ylim=(-0.02, 1.02))
-    axes[0].set_ylabel("accuracy")
-    axes[-1].legend(fontsize=8)
+        if name != "normal":
+            ax.axvline(epsilon, color="k", lw=0.8, ls=":", label="epsilon of training")
+        ax.set(
+            xlabel="epsilon (linf, pixels in [0, 1])",
+            title=f"{name} training",
+            ylim=(-0.02, 1.02),
+        )
+    axes[0].set_ylabel("robust accuracy")
+    axes[-1].legend(fontsize=8, loc="lower left")
     return figure
 
 

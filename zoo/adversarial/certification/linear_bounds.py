@@ -192,28 +192,33 @@ def _tighten(run, bounds, relaxations, place) -> Bounds:
         return bounds[place]
     size = listed[place].size
     largest = max(some.size for some in listed[: place + 1])
-    chunk = max(1, CHUNK // (run.ball.x.shape[0] * largest))
-    sides = [[], []]
+    chunk = max(1, CHUNK // (2 * run.ball.x.shape[0] * largest))
+    sides = []
     for start in range(0, size, chunk):
-        part = slice(start, start + chunk)
-        for side, sign in zip(sides, (1.0, -1.0), strict=True):
-            state = _begin(run, bounds, place, part, sign)
-            side.append(sign * state.run_back(bounds, relaxations))
-    lower, upper = (ops.concatenate(side, axis=1) for side in sides)
-    return bounds[place].intersect(lower, upper)
+        state = _begin(run, bounds, place, slice(start, start + chunk))
+        sides.append(ops.split(state.run_back(bounds, relaxations), 2, axis=1))
+    lower, upper = (ops.concatenate(side, axis=1) for side in zip(*sides, strict=True))
+    return bounds[place].intersect(lower, -upper)
 
 
-def _begin(run, bounds, place, part: slice, sign: float) -> _Backward:
-    """Returns some of the outputs of an operation as functions to carry back."""
+def _begin(run, bounds, place, part: slice) -> _Backward:
+    """Returns some outputs of an operation, and their negatives, to carry back."""
     operation = run.network.operations[place]
     if not isinstance(operation, operations.Dense):
-        rows = sign * ops.eye(operation.size, dtype=run.dtype)[None, part]
-        return _Backward(run, {place: rows})
+        rows = ops.eye(operation.size, dtype=run.dtype)[None, part]
+        return _Backward(run, {place: _with_negatives(rows)})
     # The first step back is known: it is the kernel.
     kernel, bias = run.weights[place]
-    rows = sign * ops.transpose(kernel)[None, part]
-    terms = bounds[place].terms[:, part] if run.with_rounding else 0.0
-    return _Backward(run, {operation.inputs[0]: rows}, sign * bias[part], terms)
+    rows = _with_negatives(ops.transpose(kernel)[None, part])
+    terms = 0.0
+    if run.with_rounding:
+        terms = ops.tile(bounds[place].terms[:, part], (1, 2))
+    bias = _with_negatives(bias[None, part])
+    return _Backward(run, {operation.inputs[0]: rows}, bias, terms)
+
+
+def _with_negatives(functions):
+    return ops.concatenate([functions, -functions], axis=1)
 
 
 def _is_exact(listed, place: int) -> bool:

@@ -114,14 +114,22 @@ KINDS = {
 EPSILONS = {"linf": 0.15, "l2": 0.3, "l1": 0.6}
 
 
-CASES = [(kind, "linf") for kind in KINDS] + [
-    (kind, norm)
-    for kind in ("relu", "images", "tanh", "residual")
-    for norm in ("l2", "l1")
+VARIANTS = (  # of others, which come first
+    *("leaky name", "bounded relu", "residual tanh"),
+    *("drop connect", "left alone", "nested"),
+)
+CASES = [(kind, "linf") for kind in KINDS if kind not in VARIANTS] + [
+    *(("relu", "l2"), ("relu", "l1"), ("residual", "l2"), ("tanh", "l1"))
+]
+SLOW = [(kind, "linf") for kind in VARIANTS] + [
+    *(("images", "l2"), ("images", "l1"), ("tanh", "l2"), ("residual", "l1"))
 ]
 
 
-@pytest.mark.parametrize(("kind", "norm"), CASES)
+@pytest.mark.parametrize(
+    ("kind", "norm"),
+    CASES + [pytest.param(*case, marks=pytest.mark.slow) for case in SLOW],
+)
 def test_bounds_hold_at_random_points(kind, norm):
     model = random_weights(KINDS[kind](), seed=1, scale=1.5)
     generator = np.random.default_rng(2)
@@ -321,6 +329,7 @@ def test_what_is_certified_survives_attacks(trained, digits, norm):
     certified = report.certified[epsilon]
     assert certified.mean() > 0.5
     target = AttackedModel(trained)
+    target.check_data(x, y, (0, 1))
     for attack in (
         PGD(epsilon, norm=norm, steps=30, restarts=2),
         APGD(epsilon, norm=norm, loss="dlr", steps=30),

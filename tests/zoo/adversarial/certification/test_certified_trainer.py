@@ -62,7 +62,9 @@ def test_the_loss_follows_the_schedule(linear_data, method):
     np.testing.assert_allclose(scores["certified_accuracy"], certified)
 
 
-@pytest.mark.parametrize("method", ["ibp", "crown-ibp"])
+@pytest.mark.parametrize(
+    "method", ["ibp", pytest.param("crown-ibp", marks=pytest.mark.slow)]
+)
 def test_training_certifies_what_it_reports(digits, method):
     model = mlp((64,), 10, units=(32,))
     trainer = CertifiedTrainer(model, 0.04, method=method, ramp_steps=100)
