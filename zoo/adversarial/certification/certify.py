@@ -27,7 +27,7 @@ from .decision import Decision
 from .network import read_network
 
 METHODS = ("ibp", "crown", "alpha-crown")
-CHECKED = 32  # examples on which the model is compared with what was read of it
+CHECKED = 16  # examples, and random inputs, at which the model must be what was read
 
 
 def certify(
@@ -118,10 +118,11 @@ def certify(
     certifier = Certifier(model, network, norm, bounds, method, steps)
     decision = Decision.of(target.head)
     certification = _Certification(certifier, x, y, decision, batch_size)
+    probes = _probes(x, bounds)
     with unchanged_state():
-        outputs = ops.convert_to_numpy(find_logits(model)[0](x[:CHECKED]))
+        outputs = ops.convert_to_numpy(find_logits(model)[0](probes))
     with float64_scope():
-        certification.check_reading(model.name, outputs)
+        certification.check_reading(model.name, probes, outputs)
         certification.run(epsilons, verbose)
     return CertificateReport(
         norm,
@@ -182,10 +183,11 @@ class _Certification:
             values.clear()
             values.update(ordered)
 
-    def check_reading(self, name: str, outputs: np.ndarray) -> None:
+    def check_reading(self, name: str, x: np.ndarray, outputs: np.ndarray) -> None:
         """Raises if the operations do not compute what the model computes."""
         computed = outputs.astype("float64")
-        lower, upper, error = self.certifier.logits(self.x[:CHECKED])
+        flat = x.reshape(len(x), -1).astype("float64")
+        lower, upper, error = self.certifier.logits(flat)
         off = np.maximum(lower - computed, computed - upper) - error
         if not (off <= 0).all():
             raise invalid_argument(
@@ -227,6 +229,13 @@ def margin_rows(y: np.ndarray, num_outputs: int) -> tuple[np.ndarray, np.ndarray
     others = np.arange(num_outputs - 1) + (np.arange(num_outputs - 1) >= y[:, None])
     eye = np.eye(num_outputs)
     return eye[y][:, None] - eye[others], others
+
+
+def _probes(x: np.ndarray, bounds) -> np.ndarray:
+    """Returns a few examples, and random inputs, on which no layer does nothing."""
+    generator = np.random.default_rng(0)
+    drawn = generator.uniform(*bounds, (CHECKED, *x.shape[1:]))
+    return np.concatenate([x[:CHECKED], drawn.astype("float32")])
 
 
 def _check_radius(epsilon, norm, shape, bounds) -> None:

@@ -16,7 +16,6 @@ UNCHANGED_AT_INFERENCE = (
     keras.layers.ActivityRegularization,
     keras.layers.AlphaDropout,
     keras.layers.Dropout,
-    keras.layers.Flatten,
     keras.layers.GaussianDropout,
     keras.layers.GaussianNoise,
     keras.layers.Identity,
@@ -86,6 +85,7 @@ class _Reader:
         self.names = ["input"]
         self.logits = {}  # the places before a softmax or sigmoid, by its own
         self._name, self._dtype = "input", "float32"
+        self._rank = len(shape)  # of what the next layer takes
 
     def read_model(self, model, place: int) -> int:
         """Adds the operations of a model whose input is at a place."""
@@ -100,6 +100,7 @@ class _Reader:
                 continue
             waiting.pop()
             if id(tensor) not in known:
+                self._rank = len(before[0].shape) - 1
                 places = [known[id(some)] for some in before]
                 known[id(tensor)] = self._read(operation, places, tensor.shape[1:])
         return known[id(model.outputs[0])]
@@ -119,6 +120,11 @@ class _Reader:
         if read is None:
             raise _unreadable(layer.name, type(layer).__name__)
         return read(self, layer, places[0], shape)
+
+    def _flatten(self, layer, place, shape):
+        if layer.data_format == "channels_first" and self._rank > 1:
+            raise _unreadable(layer.name, "Flatten that moves channels last")
+        return place
 
     def _dense(self, layer, place, shape):
         if len(shape) != 1:
@@ -290,6 +296,7 @@ class _Reader:
         return len(self.operations) - 1
 
     _READERS = {
+        keras.layers.Flatten: _flatten,
         keras.layers.Dense: _dense,
         DropConnect: _dense,
         Maxout: _maxout,
