@@ -6,7 +6,7 @@ import pytest
 
 from zoo import mlp
 from zoo.adversarial import evaluate_robustness
-from zoo.adversarial.self_checks import check_outputs
+from zoo.adversarial.self_checks import check_finite
 
 ops = keras.ops
 QUICK = {"steps": 10, "restarts": 1, "verbose": 0}
@@ -143,11 +143,11 @@ def test_a_constant_model_has_nothing_to_break(digits):
 
 def test_outputs_that_are_not_finite_are_named():
     outputs = np.zeros((6, 3))
-    assert not list(check_outputs(outputs))
+    assert not list(check_finite(outputs))
     outputs[4, 1] = -np.inf  # a class that is ruled out
-    assert not list(check_outputs(outputs))
+    assert not list(check_finite(outputs))
     outputs[1, 0], outputs[3] = np.nan, np.inf
-    (warning,) = check_outputs(outputs)
+    (warning,) = check_finite(outputs)
     assert "not finite (NaN or infinity) at 2 of 6 inputs" in warning
 
 
