@@ -73,7 +73,9 @@ def test_its_accuracies_are_those_of_the_attacks(digits):
         (trainer.model.predict(attack(trainer.model, x, y), verbose=0).argmax(1) == y)
         for attack in (FGSM(0.05), PGD(0.05, steps=10))
     ]
-    assert trainer._probe.accuracies(trainer.head) == pytest.approx(np.mean(expected, axis=1))
+    assert trainer._probe.accuracies(trainer.head) == pytest.approx(
+        np.mean(expected, axis=1)
+    )
 
 
 def test_it_is_neither_reported_nor_saved(digits, tmp_path):
