@@ -30,6 +30,8 @@ class Smoothed(PGD):
     changes is mostly noise: there the first counts, unless it is zero. Steps follow the
     sum of all gradients so far, since each is noisy.
 
+    It has no training mode.
+
     NOTE[DIFF] Athalye, Carlini & Wagner, "Obfuscated Gradients Give a False Sense of
     Security" (2018) replace the layer that hides gradients by a smooth one (BPDA).
     Which layer that is cannot be known here, so the whole model is smoothed.
@@ -91,94 +93,105 @@ class Smoothed(PGD):
         (points,) = super()._step(index, (points,), loss, total, x, settings)
         return points, total, noise
 
+    def objective(self, logits_of, x, y, rank=0):
+        return super().objective(logits_of, x, ops.repeat(y, self._count()), rank)
+
+    def _count(self) -> int:
+        """Returns the points in one call of the model: the present one, and pairs."""
+        return 1 + 2 * DIRECTIONS // self._calls()
+
+    def _calls(self) -> int:
+        return CALLS_OF_RANDOM if self.random else 1
+
     def _ascent(self, logits_of, objective, state, index, scale, settings):
         points, _, noise = state
-        around = []
-        for move in self._moves(points, noise, index, settings):
-            for moved in (points + move, points - move):
-                around.append(ops.clip(moved, settings["low"], settings["high"]))
-        calls = CALLS_OF_RANDOM if self.random else 1
-        share = len(around) // calls
-        losses, values, gradients = [], [], []
-        for call in range(calls):
-            chosen = [points, *around[call * share : (call + 1) * share]]
-            found, slopes, logits = _differentiate(logits_of, objective, chosen, scale)
-            losses.append(found[0])
-            values += found[1:]
-            gradients += slopes
-        loss = sum(losses) / calls
-        average = sum(gradients) / len(gradients)
-        gradient = _smoothed_gradient(around, values, average)
+        moves = self._moves(points, noise, index, settings)
+        losses, steps, changes, averages, logits = zip(
+            *(
+                self._differentiate(logits_of, objective, points, some, scale, settings)
+                for some in ops.split(moves, self._calls(), axis=1)
+            ),
+            strict=True,
+        )
+        average = sum(averages) / len(averages)
+        gradient = _smoothed_gradient(
+            ops.concatenate(steps, axis=1), ops.concatenate(changes, axis=1), average
+        )
         if self.random:
             is_flat = norms.norm_of("linf", average) == 0
             gradient = ops.where(is_flat, gradient, average)
-        return loss, gradient, logits
+        return sum(losses) / len(losses), gradient, logits[0]
 
-    def _moves(self, points, noise, index, settings) -> list:
-        """Returns random steps of all features, by the width of the smoothing.
+    def _moves(self, points, noise, index, settings):
+        """Returns random moves of all features, by the width of the smoothing.
 
-        Those of one step are independent, and of any two steps uncorrelated: the same
-        signs at all steps, times signs of the step.
+        They are of shape `(batch, DIRECTIONS, ...)`. Those of one step are independent,
+        and those of any two steps uncorrelated: signs that stay, times signs of a step.
         """
         size = math.prod(points.shape[1:])
-        index = ops.minimum(index, settings["steps"] - 1)
-        index = ops.broadcast_to(ops.cast(index, "int32"), ops.shape(noise)[:1])
-        places = (DIRECTIONS + index[:, None]) * size + ops.arange(size)[None]
-        of_step = ops.take_along_axis(noise, places, axis=1)
-        width = noise[:, -1:] * settings["epsilon"]
+        signs = ops.reshape(noise[:, :-1], (-1, DIRECTIONS + self.steps, size))
+        index = ops.cast(ops.minimum(index, self.steps - 1), "int32")
+        index = ops.broadcast_to(index, ops.shape(noise)[:1])
+        of_step = ops.one_hot(index, self.steps, dtype=signs.dtype)[:, :, None]
+        of_step = ops.sum(signs[:, DIRECTIONS:] * of_step, axis=1, keepdims=True)
+        width = noise[:, -1:, None] * settings["epsilon"]
         if self.norm == "l2":
             width = width / math.sqrt(size)
-        moves = []
-        for first in range(0, DIRECTIONS * size, size):
-            move = width * of_step * noise[:, first : first + size]
-            move = ops.reshape(move, ops.shape(points))
-            moves.append(move * settings["mask"] if "mask" in settings else move)
-        return moves
+        moves = width * of_step * signs[:, :DIRECTIONS]
+        moves = ops.reshape(moves, (-1, DIRECTIONS, *points.shape[1:]))
+        return moves * settings["mask"] if "mask" in settings else moves
+
+    def _differentiate(self, logits_of, objective, points, moves, scale, settings):
+        """Asks the model at some points, and at pairs around them, in one call.
+
+        Returns:
+            A tuple: the objective at the points; the steps between the pairs, and how
+            the objective changes along them; the average gradient; and the logits at
+            the points. What is not finite is zero in the gradient.
+        """
+        points, count = points[:, None], self._count()
+        places = ops.concatenate([points, points + moves, points - moves], axis=1)
+        places = ops.clip(places, settings["low"], settings["high"])
+        shape = (-1, count, *points.shape[2:])
+        scales = ops.repeat(scale, count)
+
+        def function(x):
+            logits = logits_of(x)
+            return objective(logits) * scales, logits
+
+        values, gradients, logits = input_gradient(
+            function, ops.reshape(places, (-1, *shape[2:])), has_auxiliary=True
+        )
+        gradients = gradients / norms.expand(scales, gradients)
+        gradients = ops.where(ops.isfinite(gradients), gradients, 0.0)
+        values = ops.reshape(values / scales, (-1, count))
+        ends, starts = ops.split(places[:, 1:], 2, axis=1)
+        after, before = ops.split(values[:, 1:], 2, axis=1)
+        changes = ops.where(ops.isfinite(after - before), after - before, 0.0)
+        average = ops.mean(ops.reshape(gradients, shape), axis=1)
+        logits = ops.reshape(logits, (-1, count, logits.shape[1]))[:, 0]
+        return values[:, 0], ends - starts, changes, average, logits
 
 
-def _differentiate(logits_of, objective, places, scale) -> tuple:
-    """Returns objectives and gradients at several points in one call, as lists.
-
-    The logits, which come third, are those at the first of them. What is not finite is
-    zero in gradients.
-    """
-    count = len(places)
-
-    def function(x):
-        logits = ops.split(logits_of(x), count)
-        values = [objective(some) * scale for some in logits]
-        return ops.concatenate(values), logits[0]
-
-    values, gradients, logits = input_gradient(
-        function, ops.concatenate(places), has_auxiliary=True
-    )
-    expanded = norms.expand(scale, gradients)
-    gradients = [some / expanded for some in ops.split(gradients, count)]
-    gradients = [ops.where(ops.isfinite(some), some, 0.0) for some in gradients]
-    return [some / scale for some in ops.split(values, count)], gradients, logits
-
-
-def _smoothed_gradient(around, values, gradient):
+def _smoothed_gradient(steps, changes, gradient):
     """Returns the gradient of the smoothed objective.
 
     Args:
-        around: Tensors of shape `(batch, ...)`: pairs of opposite points.
-        values: Tensors of shape `(batch,)`: the objective there.
+        steps: Tensor of shape `(batch, directions, ...)`.
+        changes: Tensor of shape `(batch, directions)`: those of the objective.
         gradient: Tensor of shape `(batch, ...)`: the average gradient there.
     """
-    axes = tuple(range(1, len(gradient.shape)))
-    steps = [a - b for a, b in zip(around[::2], around[1::2], strict=True)]
-    changes = [a - b for a, b in zip(values[::2], values[1::2], strict=True)]
-    changes = [ops.where(ops.isfinite(change), change, 0.0) for change in changes]
-    promises = [ops.sum(step * gradient, axis=axes) for step in steps]
-    explained = sum(a * b for a, b in zip(changes, promises, strict=True))
-    explained = explained / ops.maximum(sum(map(ops.square, promises)), norms.TINY)
-    explained = ops.clip(explained, 0.0, 1.0)
-    rest = sum(
-        norms.expand(change - explained * promise, step) * step
-        for change, promise, step in zip(changes, promises, steps, strict=True)
+    axes = tuple(range(2, len(steps.shape)))
+    promises = ops.sum(steps * gradient[:, None], axis=axes)
+    explained = ops.sum(changes * promises, axis=1, keepdims=True) / ops.maximum(
+        ops.sum(ops.square(promises), axis=1, keepdims=True), norms.TINY
     )
-    # The mean of `step * step` is the identity times this, where no bounds clip.
-    size = sum(ops.mean(ops.square(step), axis=axes) for step in steps)
+    explained = ops.clip(explained, 0.0, 1.0)
+    rest = ops.reshape(
+        changes - explained * promises, (-1, steps.shape[1], *[1] * len(axes))
+    )
+    rest = ops.sum(rest * steps, axis=1)
+    # The mean of squared steps is the identity times this, where no bounds clip.
+    size = ops.sum(ops.mean(ops.square(steps), axis=axes), axis=1)
     rest = rest / norms.expand(ops.maximum(size, norms.TINY), rest)
-    return norms.expand(explained, gradient) * gradient + rest
+    return norms.expand(explained[:, 0], gradient) * gradient + rest
