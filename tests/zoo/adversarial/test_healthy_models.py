@@ -233,7 +233,9 @@ def test_no_warning(name):
     if then is not None:
         model = keras.Sequential([*model.layers, then])
     if quantized:
-        model.quantize(quantized)
+        for layer in model.layers:
+            if isinstance(layer, layers.Dense):
+                layer.quantize(quantized)
     data = x[:size], y[:size]
     report = evaluate_robustness(model, data, epsilons, **evaluation, **BUDGET)
     assert report.clean_accuracy > accuracy
