@@ -68,6 +68,9 @@ def evaluate_robustness(
     gradients. Here 300 steps of it run on what withstood in a sample of 200 examples,
     at the largest epsilon. If they break any, 1,000 steps become the stage "square",
     for all examples and epsilons: it costs more only where gradients are not enough.
+    Where a check finds that attacks fail, the stage "smoothed" follows gradients that
+    are averaged over random points, and over draws of a random model. Of a random
+    model an example counts as broken if most of 15 draws misclassify it.
 
     On a sample of the examples it is checked that gradients do not vanish and say how
     the outputs change, that many steps find what one does, that attacks move inputs,

@@ -198,7 +198,7 @@ CASES = {
     ),
     "l2": (digits, dense, {"norm": "l2", "epsilons": (0.2, 1.0)}),
 }
-QUICK = ("relu", "max pooling", "softmax, overtrained", "int8")
+QUICK = ("relu", "max pooling", "softmax, overtrained")
 
 
 def train(model, x, y, *, epochs=12, loss=CROSS_ENTROPY, attack=None):

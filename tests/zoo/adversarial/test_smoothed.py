@@ -133,11 +133,10 @@ def test_directions_of_any_two_steps_are_uncorrelated():
     points = ops.zeros((1, 4000))
     noise = ops.convert_to_tensor(noise[:, 4000:])
     settings = attack.settings()
-    moves = np.stack(
+    moves = np.concatenate(
         [
-            np.asarray(ops.convert_to_numpy(move))[0]
+            ops.convert_to_numpy(attack._moves(points, noise, step, settings))[0]
             for step in range(30)
-            for move in attack._moves(points, noise, step, settings)
         ]
     )
     assert moves.shape == (30 * DIRECTIONS, 4000)
