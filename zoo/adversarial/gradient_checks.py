@@ -58,6 +58,8 @@ def check_gradients(
             "cannot work there. Look for a root, a logarithm or a division at zero, or "
             f"for an overflow. {UPPER_BOUND}"
         )
+    if not finite.any():
+        return
     zero, vanishing = _count_flat(odds[finite], slopes[finite], settings)
     if zero > few:
         yield (
