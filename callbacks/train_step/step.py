@@ -1,6 +1,7 @@
 """The compiled functions of a training step in which callbacks take part."""
 
 import contextlib
+import functools
 import importlib
 
 import keras
@@ -78,9 +79,14 @@ class Step:
     def _observes_next(self) -> bool:
         if self.recorder is None:
             return False
-        if backend.has_free_condition(self._model) or self._knows_which_update():
+        if self._has_free_condition or self._knows_which_update():
             return True
         return self.recorder.is_due(self._steps)
+
+    @functools.cached_property
+    def _has_free_condition(self) -> bool:
+        # Asked once, at the first call: to count parameters at every step costs time.
+        return backend.has_free_condition(self._model)
 
     def _knows_which_update(self) -> bool:
         """Whether only the step itself knows which steps update the weights."""
