@@ -34,8 +34,14 @@ class SeenLabels(keras.metrics.Metric):
         y = ops.cast(y, "float32")
         is_whole = ops.isfinite(y) & (y == ops.round(y))
         sums = ops.sum(y, axis=1) - 1 if len(y.shape) == 2 else ops.zeros_like(y)
-        parts = (-y, y, 1 - ops.cast(is_whole, "float32"), sums, -sums)
-        found = ops.stack([ops.max(part) for part in parts])
+        extremes = (
+            -ops.min(y),  # TensorFlow 2.21 may compile the maximum of -y wrongly
+            ops.max(y),
+            ops.max(ops.cast(~is_whole, "float32")),
+            ops.max(sums),
+            -ops.min(sums),
+        )
+        found = ops.stack(extremes)
         self._extremes.assign(ops.maximum(self._extremes, found))
 
     def result(self) -> dict:

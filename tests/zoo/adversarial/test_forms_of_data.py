@@ -270,6 +270,13 @@ def test_labels_of_datasets_in_training(name):
         trainer.fit(right, validation_data=wrong, verbose=0)
 
 
+def test_targets_of_a_regression_in_a_dataset_are_refused():
+    x, _ = columns("float32")
+    trainer = make_trainer(linear(1), loss="mse", metrics=())
+    with pytest.raises(ValueError, match="`y`. Expected classes.*not whole"):
+        trainer.fit(Batches(x, x.mean(axis=1)), verbose=0)
+
+
 def test_inputs_of_evaluate_and_validation_outside_of_the_bounds():
     x, y = columns("float32")
     trainer = make_trainer()
