@@ -10,7 +10,8 @@ from keras_tuner import errors
 
 from zoo.arguments import invalid_argument
 
-from .search_trial import DIVERGED
+from .execution_record import ExecutionRecord
+from .search_trial import DIVERGED, PRUNED
 
 LOSSES = ("loss", "val_loss")
 
@@ -89,15 +90,34 @@ class Execution(keras.callbacks.Callback):
         if self.diverged or self.was_pruned or self.was_interrupted:
             self.model.stop_training = True
 
-    def record(self, score: float | None) -> dict:
-        """Returns what is kept of the training."""
-        return {
-            "score": score,
-            "best": self.best,
-            "best_epoch": self.best_epoch,
-            "history": self.history,
-            "seconds": time.monotonic() - self._began,
-        }
+    def score(self, result) -> float:
+        """Returns the score of the training.
+
+        Args:
+            result: Return value of `fit` of the hypermodel.
+
+        Raises:
+            TrialEnd: If the training ended early, and therefore has no score.
+        """
+        if self.diverged:
+            raise TrialEnd(DIVERGED, self.diverged)
+        if self.was_pruned:
+            raise TrialEnd(PRUNED, self.was_pruned)
+        if self.was_interrupted:
+            raise TrialEnd(None, "the time budget is used up")
+        if isinstance(result, keras.callbacks.History) and self.best is not None:
+            return self.best
+        return objective_value(result, self.objective)
+
+    def record(self, score: float | None) -> ExecutionRecord:
+        """Returns the record of the training, with its score if it has one."""
+        return ExecutionRecord(
+            score=score,
+            best=self.best,
+            best_epoch=self.best_epoch,
+            history=self.history,
+            seconds=time.monotonic() - self._began,
+        )
 
     def _append(self, logs: dict) -> None:
         """Adds an epoch; where it lacks a metric, as some do, there is a NaN."""

@@ -90,6 +90,20 @@ class Project:
         with replacing(self.settings_path) as partial:
             partial.write_text(json.dumps(contents, indent=1))
 
+    def check_fit(self, settings: dict, has_trained: bool) -> None:
+        """Raises if earlier trials were trained with other arguments of `fit`.
+
+        Args:
+            settings: Arguments of `fit` that are settings of the search.
+            has_trained: Whether a trial has been trained yet; until then the settings
+                may change.
+        """
+        contents = self.read()
+        if "fit" not in contents or not has_trained:
+            self.write({**contents, "fit": settings})
+        else:
+            self.check_same({"fit": contents["fit"]}, {"fit": settings})
+
     def check_same(self, there: dict, here: dict) -> None:
         """Raises if settings differ, and names those that do.
 

@@ -1,16 +1,13 @@
 """Random search on the engine of KerasTuner."""
 
 import contextlib
-import math
 import os
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
 import keras_tuner
-import numpy as np
 from keras_tuner import errors
 
 from zoo.arguments import (
@@ -22,19 +19,18 @@ from zoo.arguments import (
 from zoo.files import replacing
 
 from .checkpoints import Checkpoints
-from .execution import Execution, TrialEnd, objective_value
 from .exploration import explore
 from .folds import Folds
 from .garbage_collection import GarbageCollection
-from .hooks import HOOKS, Hooks
+from .hypermodels import check_hypermodel, returns_history
 from .initial_trials import check_initial_trials
-from .median_rule import MedianRule
-from .probability import key_of
 from .project import Project
 from .results import SearchResults
 from .search_oracle import SearchOracle
-from .search_trial import COMPLETED, DIVERGED, FAILED, PRUNED, SearchTrial
-from .streams import seed as seed_of
+from .search_settings import fit_settings, search_settings
+from .search_trial import FAILED, SearchTrial
+from .trial_outcome import complete, recorded
+from .trial_runner import TrialRunner
 
 
 class RandomSearch(SearchResults, keras_tuner.Tuner):
@@ -153,8 +149,8 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         overwrite: bool = False,
     ):
         is_needed = type(self).run_trial is RandomSearch.run_trial
-        _check_hypermodel(hypermodel, is_needed=is_needed)
-        if objective is None and is_needed and _returns_history(hypermodel):
+        check_hypermodel(hypermodel, is_required=is_needed)
+        if objective is None and is_needed and returns_history(hypermodel):
             raise invalid_argument(
                 "objective", "a name in the logs, as 'val_accuracy'", objective
             )
@@ -216,7 +212,6 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             self.oracle.seed = self._project.seed(overwrite)
         self._project.open(self._settings(), overwrite)
         self.oracle.reload()
-        self._verbose = 0
 
     def search(self, *fit_args, verbose: int | str = 1, **fit_kwargs) -> None:
         """Runs the trials that are left.
@@ -237,18 +232,16 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         """
         verbose = 1 if verbose == "auto" else verbose
         check_choice("verbose", verbose, (0, 1, 2))
-        self._verbose = self.oracle.verbose = verbose
+        self.oracle.verbose = verbose
         with self._project.locked(), contextlib.ExitStack() as stack:
             self._project.remove_partial_files()
             self._checkpoints.look()
             self.oracle.reload()
-            self._check_fit_settings(fit_kwargs)
-            self._folds = None
-            if self.folds is not None:
-                self._folds = Folds(self.folds, self.oracle.seed, fit_args, fit_kwargs)
-            self._rules = {}
+            has_trained = any(trial.status != FAILED for trial in self._finished())
+            self._project.check_fit(fit_settings(fit_kwargs), has_trained)
+            self._runner = self._make_runner(fit_args, fit_kwargs, verbose)
             for trial in self._completed():
-                self._learn_curves(trial)
+                self._runner.learn(trial)
             self._used = sum(trial.seconds for trial in self._finished())
             self._began = time.monotonic()
             self.oracle.is_out_of_time = self._is_out_of_time
@@ -266,42 +259,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         A subclass may do something else, and return what KerasTuner allows: a number,
         a dict of metrics, a `History`, or a list of these.
         """
-        original = fit_kwargs.pop("callbacks", None) or []
-        results, best = [], None
-        for index in range(self.folds or self.executions_per_trial):
-            keras.utils.set_random_seed(
-                seed_of(self.oracle.seed, trial.number, "execution", index)
-            )
-            execution = Execution(
-                self.oracle.objective,
-                self._rule(index).reason if self.prune else None,
-                self._is_out_of_time,
-                must_be_logged=self._must_be_logged(fit_kwargs),
-            )
-            callbacks = self._callbacks(original, trial, index)
-            args, kwargs = self._fit_arguments(index, fit_args, fit_kwargs)
-            score = None
-            try:
-                model = self._try_build(trial.hyperparameters)
-                result = self.hypermodel.fit(
-                    trial.hyperparameters,
-                    model,
-                    *args,
-                    **{"verbose": 2 if self._verbose == 2 else 0, **kwargs},
-                    callbacks=[*callbacks, execution],
-                )
-                score = self._score(result, execution)
-            finally:
-                trial.executions.append(execution.record(score))
-            results.append(score)
-            if best is None or self.oracle.objective.better_than(score, best[0]):
-                best = (score, execution.best_weights)
-        if self._is_among_best(float(np.mean(results))):
-            # Before the trial is recorded, which promises them.
-            if best[1] is not None:
-                model.set_weights(best[1])
-            self._checkpoints.save(trial, model)
-        return results
+        return self._runner.run(trial, fit_args, fit_kwargs)
 
     def on_trial_end(self, trial: SearchTrial) -> None:
         """Records a trial, and removes the weights of those that are no longer best."""
@@ -309,7 +267,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             self.oracle.release(trial)
             return
         try:
-            self._learn_curves(trial)
+            self._runner.learn(trial)
             self.oracle.end_trial(trial)
         finally:
             best = self.oracle.get_best_trials(self.checkpoints)
@@ -353,160 +311,36 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
     def _make_oracle(self, **settings) -> SearchOracle:
         return SearchOracle(trials_per_round=settings["max_trials"], **settings)
 
+    def _make_runner(self, args: tuple, kwargs: dict, verbose: int) -> TrialRunner:
+        folds = None
+        if self.folds is not None:
+            folds = Folds(self.folds, self.oracle.seed, args, kwargs)
+        return TrialRunner(
+            self,
+            self._checkpoints,
+            folds,
+            prune=self.prune,
+            is_out_of_time=self._is_out_of_time,
+            verbose=verbose,
+        )
+
     def _settings(self) -> dict:
-        """What makes this search the one that it is."""
-        oracle = self.oracle
-        return {
-            "search": type(self).__name__,
-            "objective": oracle.objective.name,
-            "direction": oracle.objective.direction,
-            "objectives": getattr(oracle.objective, "name_to_direction", {}),
-            "seed": oracle.seed,
-            "executions_per_trial": self.executions_per_trial,
-            "folds": self.folds,
-            "prune": self.prune,
-            "initial_trials": list(oracle.initial[:-1]),
-            "space": {
-                key_of(hp): {"type": type(hp).__name__, **hp.get_config()}
-                for hp in oracle.hyperparameters.space
-            },
-            "hypermodel": getattr(self.hypermodel, "settings", {}),
-        }
-
-    def _check_fit_settings(self, fit_kwargs: dict) -> None:
-        """Raises if trials were trained with other arguments of `fit`."""
-        here = {
-            name: value
-            for name, value in fit_kwargs.items()
-            if isinstance(value, str | int | float | bool)
-        }
-        contents = self._project.read()
-        has_trained = any(trial.status != FAILED for trial in self._finished())
-        if "fit" not in contents or not has_trained:
-            self._project.write({**contents, "fit": here})
-        else:
-            self._project.check_same({"fit": contents["fit"]}, {"fit": here})
-
-    def _fit_arguments(self, index: int, args: tuple, kwargs: dict) -> tuple:
-        """The arguments of `fit` of an execution: those given, or those of a fold."""
-        if self._folds is None:
-            return args, kwargs
-        return self._folds.arguments(index, kwargs)
-
-    def _callbacks(self, original: list, trial: SearchTrial, index: int) -> list:
-        callbacks = self._deepcopy_callbacks(original)
-        if any(type(each).__name__ == "TensorBoard" for each in callbacks):
-            with trial.hyperparameters.values.unrecorded_reads():
-                self._configure_tensorboard_dir(callbacks, trial, index)
-        overridden = [
-            hook
-            for hook in HOOKS
-            if getattr(type(self), hook) is not getattr(keras_tuner.Tuner, hook)
-        ]
-        return [*callbacks, Hooks(self, trial)] if overridden else callbacks
-
-    def _must_be_logged(self, fit_kwargs: dict) -> bool:
-        """Whether the first epoch already shows that the objective is missing."""
-        is_every_epoch = fit_kwargs.get("validation_freq", 1) == 1
-        return is_every_epoch and _returns_history(self.hypermodel)
-
-    def _learn_curves(self, trial: SearchTrial) -> None:
-        """Adds the curves of a completed trial to those that prune others."""
-        name = self.oracle.objective.name
-        if self.prune and trial.status == COMPLETED:
-            for index, execution in enumerate(trial.executions):
-                self._rule(index).add(execution["history"].get(name, []))
-
-    def _rule(self, index: int) -> MedianRule:
-        return self._rules.setdefault(index, MedianRule(self.oracle.objective))
+        return search_settings(self)
 
     def _is_out_of_time(self) -> bool:
         if self.time_budget is None:
             return False
         return self._used + time.monotonic() - self._began > self.time_budget
 
-    def _score(self, result, execution: Execution) -> float:
-        """The score of an execution, or the end of the trial that has none."""
-        if execution.diverged:
-            raise TrialEnd(DIVERGED, execution.diverged)
-        if execution.was_pruned:
-            raise TrialEnd(PRUNED, execution.was_pruned)
-        if execution.was_interrupted:
-            raise TrialEnd(None, "the time budget is used up")
-        if isinstance(result, keras.callbacks.History) and execution.best is not None:
-            return execution.best
-        return objective_value(result, self.oracle.objective)
-
     def _try_run_and_update_trial(self, trial, *fit_args, **fit_kwargs) -> None:
-        began = time.monotonic()
-        try:
+        with recorded(trial):
             results = self.run_trial(trial, *fit_args, **fit_kwargs)
             self.oracle.check_given(trial)
-            self._complete(trial, results)
-        except errors.FatalError:
-            raise
-        except TrialEnd as end:
-            if end.status is not None:
-                trial.status, trial.error = end.status, str(end)
-            if end.status == PRUNED:
-                trial.score = float(np.mean([e["best"] for e in trial.executions]))
-        except Exception as error:
-            trial.status, trial.message = FAILED, traceback.format_exc()
-            lines = str(error).strip().splitlines() or [""]
-            trial.error = f"{type(error).__name__}: {lines[0]}"
-        trial.seconds = time.monotonic() - began
-
-    def _complete(self, trial: SearchTrial, results) -> None:
-        results = results if isinstance(results, list) else [results]
-        if not trial.executions:  # of a `run_trial` that is not ours
-            for result in results:
-                history = result if isinstance(result, dict) else {}
-                curves = {name: [float(value)] for name, value in history.items()}
-                score = objective_value(result, self.oracle.objective)
-                record = {"score": score, "best": score, "best_epoch": 0}
-                trial.executions.append({**record, "history": curves, "seconds": 0.0})
-        trial.score = float(np.mean(trial.scores))
-        trial.best_step = int(np.mean([e["best_epoch"] for e in trial.executions]))
-        trial.status = COMPLETED
-        metrics = {
-            name: float(np.mean([_at_best(e, name) for e in trial.executions]))
-            for name in trial.executions[0]["history"]
-        }
-        metrics[self.oracle.objective.name] = trial.score
-        self.oracle.update_trial(trial.trial_id, metrics, trial.best_step)
-
-    def _is_among_best(self, score: float) -> bool:
-        best = self.oracle.get_best_trials(self.checkpoints)
-        if len(best) < self.checkpoints:
-            return True
-        better_than = self.oracle.objective.better_than
-        return bool(best) and better_than(score, best[-1].score)
+            metrics = complete(trial, results, self.oracle.objective)
+            self.oracle.update_trial(trial.trial_id, metrics, trial.best_step)
 
     def _write_tables(self) -> None:
         tables = {"results": self.results(), "history": self.history()}
         for name, table in tables.items():
             with replacing(self._project.folder / f"{name}.csv") as partial:
                 table.to_csv(partial, index=False)
-
-
-def _check_hypermodel(hypermodel, *, is_needed: bool) -> None:
-    if hypermodel is None and not is_needed:
-        return
-    is_function = callable(hypermodel) and not isinstance(hypermodel, type)
-    if not isinstance(hypermodel, keras_tuner.HyperModel) and not is_function:
-        expected = "a keras_tuner.HyperModel or a function that builds a model"
-        raise invalid_argument("hypermodel", expected, hypermodel)
-
-
-def _returns_history(hypermodel) -> bool:
-    """Whether `fit` of a hypermodel, or of a function, is `model.fit`."""
-    if not isinstance(hypermodel, keras_tuner.HyperModel):
-        return True
-    fit = getattr(hypermodel.fit, "__func__", None)
-    is_plain = fit is keras_tuner.HyperModel.fit
-    return is_plain or getattr(hypermodel, "returns_history", False)
-
-
-def _at_best(record: dict, name: str) -> float:
-    curve = record["history"].get(name, [math.nan])
-    return curve[min(record["best_epoch"], len(curve) - 1)]

@@ -70,8 +70,7 @@ class SearchResults:
         count = 0
         for trial in self.oracle.trials.values():
             for number, execution in enumerate(trial.executions):
-                curves = execution["history"]
-                epochs = max(map(len, curves.values()), default=0)
+                curves, epochs = execution.history, execution.epochs
                 columns["trial"] += [trial.number] * epochs
                 columns["execution"] += [number] * epochs
                 columns["epoch"] += range(epochs)

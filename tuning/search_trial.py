@@ -1,5 +1,6 @@
 """A trial, and all that is known of it."""
 
+import dataclasses
 import functools
 import json
 import math
@@ -11,6 +12,7 @@ from keras_tuner.engine.hyperparameters import HyperParameter
 
 from zoo.files import replacing
 
+from .execution_record import ExecutionRecord
 from .hyperparameters import DrawnHyperParameters
 
 RUNNING = kt.TrialStatus.RUNNING
@@ -32,10 +34,7 @@ class SearchTrial(kt.Trial):
         attempt: Number of draws that were thrown away, as earlier trials had them.
         sources: Where each value comes from, by name: "initial", "default", "full"
             (drawn from the full range) or "narrowed".
-        executions: A dict for each execution or fold: `score`, `None` if it did not
-            come to its end; `best`, the best value of the objective so far, and
-            `best_epoch`; `history`, a list of an entry per epoch for each metric; and
-            `seconds`.
+        executions: An `ExecutionRecord` for each execution or fold.
         seconds: Duration of the trial.
         error: Why it failed or diverged, or was pruned, in a line; `None` otherwise.
             `message` holds the whole traceback.
@@ -53,7 +52,7 @@ class SearchTrial(kt.Trial):
         self.status = status
         self.score = self.error = self.message = None
         self.seconds = 0.0
-        self.executions = []
+        self.executions: list[ExecutionRecord] = []
 
     @property
     def number(self) -> int:
@@ -77,7 +76,7 @@ class SearchTrial(kt.Trial):
     @property
     def scores(self) -> list[float]:
         """Scores of the executions that have one."""
-        scores = [execution["score"] for execution in self.executions]
+        scores = [execution.score for execution in self.executions]
         return [score for score in scores if score is not None]
 
     @property
@@ -89,10 +88,7 @@ class SearchTrial(kt.Trial):
     @property
     def epochs(self) -> int:
         """Number of epochs that were trained, of all executions."""
-        return sum(
-            max(map(len, execution["history"].values()), default=0)
-            for execution in self.executions
-        )
+        return sum(execution.epochs for execution in self.executions)
 
     def get_state(self) -> dict:
         return {
@@ -100,7 +96,7 @@ class SearchTrial(kt.Trial):
             "round": self.round,
             "attempt": self.attempt,
             "sources": self.sources,
-            "executions": self.executions,
+            "executions": [dataclasses.asdict(each) for each in self.executions],
             "seconds": self.seconds,
             "error": self.error,
         }
@@ -113,7 +109,7 @@ class SearchTrial(kt.Trial):
         self.round = state["round"]
         self.attempt = state["attempt"]
         self.sources = state["sources"]
-        self.executions = state["executions"]
+        self.executions = [ExecutionRecord(**each) for each in state["executions"]]
         self.seconds = state["seconds"]
         self.error = state["error"]
 

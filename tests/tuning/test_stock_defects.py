@@ -90,7 +90,7 @@ def test_the_curves_are_kept(tuner, tmp_path):
     search = tuner(small, "loss", max_trials=1, seed=1, directory=str(tmp_path))
     search.search(x, x, epochs=3, verbose=0)
     (trial,) = search.oracle.trials.values()
-    ours = [e["history"]["loss"] for e in getattr(trial, "executions", [])]
+    ours = [e.history["loss"] for e in getattr(trial, "executions", [])]
     stock = [[each.value[0] for each in trial.metrics.get_history("loss")]]
     assert list(map(len, ours or stock)) == [3]
 

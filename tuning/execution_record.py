@@ -1,0 +1,33 @@
+"""The record of one training of a trial."""
+
+import math
+from dataclasses import dataclass, field
+
+
+@dataclass
+class ExecutionRecord:
+    """Holds the result of one execution or fold.
+
+    Attributes:
+        score: Best value of the objective; `None` if the training ended early.
+        best: Best value of the objective so far; `None` before there is one.
+        best_epoch: Epoch of `best`, counted from 0.
+        history: A list with one value per epoch for each metric, by name.
+        seconds: Duration of the training.
+    """
+
+    score: float | None
+    best: float | None
+    best_epoch: int = 0
+    history: dict[str, list[float]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def epochs(self) -> int:
+        """Number of trained epochs."""
+        return max(map(len, self.history.values()), default=0)
+
+    def at_best(self, name: str) -> float:
+        """Returns the value of a metric in the best epoch, NaN if it is missing."""
+        curve = self.history.get(name, [math.nan])
+        return curve[min(self.best_epoch, len(curve) - 1)]
