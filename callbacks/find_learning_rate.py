@@ -15,7 +15,7 @@ from zoo.arguments import (
     is_number,
 )
 
-from .range_test import RangeTest
+from .learning_rate_sweep import RangeTest
 from .train_step import updating_optimizers
 
 

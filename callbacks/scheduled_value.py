@@ -6,7 +6,8 @@ import keras
 
 from zoo.arguments import check_choice, check_integer, invalid_argument
 
-from .schedules.schedule import Schedule, time_of_step
+from .schedules.schedule import Schedule
+from .schedules.step_time import time_of_step
 from .train_step import StepCallback, updating_optimizers
 
 

@@ -35,7 +35,7 @@ from callbacks.schedules import (
     InverseTime,
     Linear,
     OneCycle,
-    Step,
+    StepDecay,
     scale_learning_rate,
 )
 from zoo import datasets, mlp
@@ -102,7 +102,7 @@ def train(data, schedule, rate, options) -> pd.DataFrame:
 def plot_shapes(length=90.0):
     """Draws every schedule; the ones with a warm-up take 5 of the 90 epochs for it."""
     shapes = {
-        "held or dropped": [Constant(warmup=5), Step(30, factor=0.3, warmup=5)],
+        "held or dropped": [Constant(warmup=5), StepDecay(30, factor=0.3, warmup=5)],
         "to an end": [Linear(length), Cosine(length, warmup=5), OneCycle(length)],
         "without an end": [
             Exponential(0.05),
@@ -187,7 +187,7 @@ def main(arguments=None):
 
     shapes = {
         "constant": Constant(),
-        "step": Step(boundaries=(epochs / 2, 3 * epochs / 4)),
+        "step": StepDecay(boundaries=(epochs / 2, 3 * epochs / 4)),
         "cosine": Cosine(epochs),
         "warm-up + cosine": warm,
     }

@@ -1,4 +1,6 @@
-"""Shapes of the learning rate: pure functions of time."""
+"""Learning-rate schedules: pure functions of time."""
+
+import warnings
 
 from .constant import Constant
 from .cosine import Cosine
@@ -9,7 +11,7 @@ from .linear import Linear
 from .one_cycle import OneCycle
 from .scale_learning_rate import scale_learning_rate
 from .schedule import Schedule
-from .step import Step
+from .step_decay import StepDecay
 
 __all__ = [
     "Constant",
@@ -20,6 +22,18 @@ __all__ = [
     "Linear",
     "OneCycle",
     "Schedule",
-    "Step",
+    "StepDecay",
     "scale_learning_rate",
 ]
+
+
+def __getattr__(name: str):
+    if name == "Step":
+        warnings.warn(
+            "`callbacks.schedules.Step` is now called `StepDecay`; the former name "
+            "will be removed.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return StepDecay
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

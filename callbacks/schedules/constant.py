@@ -2,7 +2,8 @@
 
 from keras import ops
 
-from .schedule import Schedule, registered
+from .registration import registered
+from .schedule import Schedule
 
 
 @registered
@@ -22,5 +23,5 @@ class Constant(Schedule):
     [0.0, 0.5, 1.0, 1.0]
     """
 
-    def shape(self, time):
+    def factor(self, time):
         return ops.ones_like(time)

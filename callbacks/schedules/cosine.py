@@ -7,7 +7,8 @@ from keras import ops
 
 from zoo.arguments import check_fraction, check_integer, check_positive
 
-from .schedule import Schedule, check_length, registered
+from .registration import registered
+from .schedule import Schedule, check_length
 
 
 @registered
@@ -64,7 +65,7 @@ class Cosine(Schedule):
         ends = self.warmup + (self.length - self.warmup) * shares / shares[-1]
         return tuple(ends.tolist())
 
-    def shape(self, time):
+    def factor(self, time):
         first, *ends = self.cycle_ends
         begin, duration = self.warmup, first - self.warmup
         for previous, end in zip((first, *ends), ends, strict=False):

@@ -4,7 +4,8 @@ from keras import ops
 
 from zoo.arguments import check_positive
 
-from .schedule import Schedule, registered
+from .registration import registered
+from .schedule import Schedule
 
 
 @registered
@@ -31,7 +32,7 @@ class Exponential(Schedule):
         super().__init__(warmup)
         self.decay = check_positive("decay", decay)
 
-    def shape(self, time):
+    def factor(self, time):
         return ops.exp(-self.decay * (time - self.warmup))
 
     def get_config(self) -> dict:

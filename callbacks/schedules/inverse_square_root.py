@@ -4,7 +4,8 @@ from keras import ops
 
 from zoo.arguments import check_positive, invalid_argument
 
-from .schedule import Schedule, registered
+from .registration import registered
+from .schedule import Schedule
 
 
 @registered
@@ -44,7 +45,7 @@ class InverseSquareRoot(Schedule):
             )
         self.timescale = timescale
 
-    def shape(self, time):
+    def factor(self, time):
         timescale = self.timescale or self.warmup
         return ops.sqrt(timescale / (timescale + time - self.warmup))
 

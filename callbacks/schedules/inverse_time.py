@@ -2,7 +2,8 @@
 
 from zoo.arguments import check_positive
 
-from .schedule import Schedule, registered
+from .registration import registered
+from .schedule import Schedule
 
 
 @registered
@@ -29,7 +30,7 @@ class InverseTime(Schedule):
         super().__init__(warmup)
         self.decay = check_positive("decay", decay)
 
-    def shape(self, time):
+    def factor(self, time):
         return 1 / (1 + self.decay * (time - self.warmup))
 
     def get_config(self) -> dict:

@@ -1,10 +1,13 @@
-"""A schedule as Keras' optimizers take it."""
+"""A schedule in the form that Keras optimizers take."""
+
+from collections.abc import Callable
 
 import keras
 
 from zoo.arguments import check_integer, check_positive, invalid_argument
 
-from .schedule import Schedule, registered, time_of_step
+from .registration import registered
+from .step_time import time_of_step
 
 
 @registered
@@ -33,9 +36,9 @@ class KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """
 
     def __init__(
-        self, schedule: Schedule, learning_rate: float, steps_per_unit: int = 1
+        self, schedule: Callable, learning_rate: float, steps_per_unit: int = 1
     ):
-        if not isinstance(schedule, Schedule):
+        if not callable(schedule):
             raise invalid_argument(
                 "schedule", "a schedule of callbacks.schedules", schedule
             )

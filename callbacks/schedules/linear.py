@@ -4,7 +4,8 @@ from keras import ops
 
 from zoo.arguments import check_fraction
 
-from .schedule import Schedule, check_length, registered
+from .registration import registered
+from .schedule import Schedule, check_length
 
 
 @registered
@@ -31,7 +32,7 @@ class Linear(Schedule):
         self.length = check_length(length, self.warmup)
         self.minimum = check_fraction("minimum", minimum)
 
-    def shape(self, time):
+    def factor(self, time):
         progress = (time - self.warmup) / (self.length - self.warmup)
         return 1 - (1 - self.minimum) * ops.minimum(progress, 1.0)
 

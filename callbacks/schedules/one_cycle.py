@@ -6,7 +6,8 @@ from keras import ops
 
 from zoo.arguments import check_fraction, invalid_argument, is_number
 
-from .schedule import Schedule, check_length, registered
+from .registration import registered
+from .schedule import Schedule, check_length
 
 
 @registered
@@ -53,7 +54,7 @@ class OneCycle(Schedule):
         self.initial = check_fraction("initial", initial)
         self.final = check_fraction("final", final)
 
-    def shape(self, time):
+    def factor(self, time):
         progress = (time - self.warmup) / (self.length - self.warmup)
         rising = progress < self.peak
         rise = progress / self.peak

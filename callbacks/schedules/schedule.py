@@ -1,19 +1,20 @@
 """What all schedules have in common."""
 
-import keras
 import numpy as np
 from keras import ops
 
 from zoo.arguments import check_not_negative, check_positive, invalid_argument
 
+from .keras_schedule import KerasSchedule
+
 
 class Schedule:
-    """A shape of the learning rate: a pure function of time.
+    """A learning-rate schedule: a pure function of time.
 
-    Its value is the factor on the compiled rate, so that 1 is that rate. The unit of
-    time is the caller's: epochs or steps. A subclass gives `shape(time)`, the factors
-    after the warm-up, and `get_config()`; both are enough to train with it, to save
-    it and to draw it.
+    It returns the factor by which the compiled learning rate is multiplied. The caller
+    chooses the unit of time: epochs or steps. A subclass implements `factor(time)`,
+    which returns the factor after the warm-up, and `get_config()`. Both are enough to
+    train with the schedule, to save it and to plot it.
 
     The warm-up is linear: at a time t below its end w, the factor is t / w times the
     one at w. It is a part of the length of a schedule: `Cosine(90, warmup=5)` ends at
@@ -29,7 +30,7 @@ class Schedule:
     Example:
 
     >>> class Root(Schedule):
-    ...     def shape(self, time):
+    ...     def factor(self, time):
     ...         return 1 / ops.sqrt(time)
     >>> root = Root(warmup=4)
     >>> [float(root(time)) for time in (0, 2, 4, 16)]
@@ -52,15 +53,17 @@ class Schedule:
         """
         time = ops.convert_to_tensor(time, "float32")
         if not self.warmup:
-            return self.shape(time)
+            return self.factor(time)
         # NOTE[DIFF]: from 0; Goyal et al. 2017, section 2.2, begin at the rate that
         # is good for a small batch.
         rise = ops.minimum(time / self.warmup, 1.0)
-        return rise * self.shape(ops.maximum(time, self.warmup))
+        return rise * self.factor(ops.maximum(time, self.warmup))
 
-    def shape(self, time):
+    def factor(self, time):
         """Returns the factor at `time`, a float32 tensor that is >= `warmup`."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement `factor(time)`."
+        )
 
     def as_keras(self, learning_rate: float, steps_per_unit: int = 1):
         """Returns the schedule for use in an optimizer, instead of a callback.
@@ -77,8 +80,6 @@ class Schedule:
         Raises:
             ValueError: If an argument is invalid.
         """
-        from .keras_schedule import KerasSchedule
-
         return KerasSchedule(self, learning_rate, steps_per_unit)
 
     def plot(self, length: float, ax=None):
@@ -120,11 +121,6 @@ class Schedule:
         return f"{type(self).__name__}({arguments})"
 
 
-def registered(cls: type) -> type:
-    """Makes a class known to Keras' saving, as one of this project."""
-    return keras.saving.register_keras_serializable(package="kerascope")(cls)
-
-
 def check_length(length, warmup: float) -> float:
     """Returns `length` as a float, or raises if it is not > 0 and > `warmup`."""
     length = check_positive("length", length)
@@ -135,22 +131,3 @@ def check_length(length, warmup: float) -> float:
             warmup,
         )
     return length
-
-
-def time_of_step(step, steps_per_unit: int):
-    """Returns the time of a step, in units: epoch + batch / steps.
-
-    The beginning of a unit comes out as a whole number, also where a compiler turns
-    a division into a product with the rounded inverse.
-
-    Args:
-        step: Integer tensor or variable, counted from 0.
-        steps_per_unit: Integer >= 1.
-
-    Returns:
-        A float32 tensor.
-    """
-    step = ops.convert_to_tensor(step)
-    units = step // steps_per_unit
-    rest = ops.cast(step - units * steps_per_unit, "float32")
-    return ops.cast(units, "float32") + rest / steps_per_unit

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from callbacks import find_learning_rate
-from callbacks.range_test import RangeTest
+from callbacks.learning_rate_sweep import RangeTest
 from zoo import datasets
 
 SHORT = {"min_learning_rate": 1e-4, "max_learning_rate": 1e-1, "steps": 12}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from callbacks import ScheduleLearningRate
-from callbacks.schedules import Constant, Cosine, Linear, Schedule, Step
+from callbacks.schedules import Constant, Cosine, Linear, Schedule, StepDecay
 
 STEPS = 7  # in an epoch
 RATE = 0.5
@@ -112,7 +112,7 @@ def test_every_step_uses_its_rate_and_history_says_so(compiled):
 
 @pytest.mark.parametrize("compiled", COMPILED)
 def test_a_schedule_in_steps(compiled):
-    schedule = Step(boundaries=(8, 20), factor=0.5, warmup=3)
+    schedule = StepDecay(boundaries=(8, 20), factor=0.5, warmup=3)
     rates, history = fit(
         make_model(**compiled), [ScheduleLearningRate(schedule, "step")]
     )
@@ -123,7 +123,7 @@ def test_a_schedule_in_steps(compiled):
 
 
 def test_a_drop_comes_with_its_epoch():
-    rates, _ = fit(make_model(), [ScheduleLearningRate(Step(1, factor=0.5))])
+    rates, _ = fit(make_model(), [ScheduleLearningRate(StepDecay(1, factor=0.5))])
     assert_same(rates, RATE * 0.5 ** np.floor(times()))
 
 
@@ -454,7 +454,7 @@ def test_bad_arguments(arguments, message):
 
 def test_a_schedule_of_ones_own():
     class Half(Schedule):
-        def shape(self, time):
+        def factor(self, time):
             return 0.5 * keras.ops.ones_like(time)
 
     rates, _ = fit(make_model(), [ScheduleLearningRate(Half(warmup=1))])

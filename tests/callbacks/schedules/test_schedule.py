@@ -15,15 +15,15 @@ from callbacks.schedules import (
     Linear,
     OneCycle,
     Schedule,
-    Step,
+    StepDecay,
     scale_learning_rate,
 )
 
 # One of each, with every argument other than its default.
 ALL = [
     Constant(warmup=2),
-    Step(30, factor=0.3, warmup=2),
-    Step(boundaries=(3, 5.5), factor=0.3, warmup=2),
+    StepDecay(30, factor=0.3, warmup=2),
+    StepDecay(boundaries=(3, 5.5), factor=0.3, warmup=2),
     Cosine(90, minimum=0.1, cycles=2, growth=1.5, warmup=2),
     Linear(90, minimum=0.1, warmup=2),
     Exponential(0.1, warmup=2),
@@ -72,7 +72,7 @@ def test_in_an_optimizer_it_gives_the_rate_at_every_step(schedule):
 
 @pytest.mark.parametrize("steps_per_unit", [1, 3, 41, 391])
 def test_a_drop_comes_at_the_first_step_of_its_epoch(steps_per_unit):
-    rate = Step(2, factor=0.5).as_keras(1.0, steps_per_unit=steps_per_unit)
+    rate = StepDecay(2, factor=0.5).as_keras(1.0, steps_per_unit=steps_per_unit)
     last = [float(rate(2 * steps_per_unit * i - 1)) for i in range(1, 5)]
     first = [float(rate(2 * steps_per_unit * i)) for i in range(1, 5)]
     assert last == [1, 0.5, 0.25, 0.125]
@@ -145,23 +145,32 @@ def test_linear_scaling_rule():
         (lambda: Linear(0), "`length`. Expected a number > 0"),
         (lambda: Linear(5, warmup=6), "`warmup`. Expected a number below `length`"),
         (lambda: Linear(5, minimum=-1), r"`minimum`. Expected a float in \[0, 1\)"),
-        (lambda: Step(), "`every` and `boundaries`. Expected one of them. Received"),
-        (lambda: Step(3, boundaries=(3,)), "`every` and `boundaries`. Expected one of"),
-        (lambda: Step(0), "`every`. Expected a number > `warmup`, which is 0. Rec"),
         (
-            lambda: Step(5, warmup=5),
+            lambda: StepDecay(),
+            "`every` and `boundaries`. Expected one of them. Received",
+        ),
+        (
+            lambda: StepDecay(3, boundaries=(3,)),
+            "`every` and `boundaries`. Expected one of",
+        ),
+        (
+            lambda: StepDecay(0),
+            "`every`. Expected a number > `warmup`, which is 0. Rec",
+        ),
+        (
+            lambda: StepDecay(5, warmup=5),
             "`every`. Expected a number > `warmup`, which is 5",
         ),
         (
-            lambda: Step(boundaries=(60, 30)),
+            lambda: StepDecay(boundaries=(60, 30)),
             r"`boundaries`. Expected rising numbers > .*Received: .*\(60, 30\)",
         ),
-        (lambda: Step(boundaries=(3, 3)), "`boundaries`. Expected rising numbers"),
-        (lambda: Step(boundaries=()), "`boundaries`. Expected rising numbers"),
-        (lambda: Step(boundaries=30), "`boundaries`. Expected rising numbers"),
-        (lambda: Step(boundaries="30"), "`boundaries`. Expected rising numbers"),
-        (lambda: Step(boundaries=(3,), warmup=4), "`boundaries`. Expected rising"),
-        (lambda: Step(30, factor=0), "`factor`. Expected a number > 0. Received"),
+        (lambda: StepDecay(boundaries=(3, 3)), "`boundaries`. Expected rising numbers"),
+        (lambda: StepDecay(boundaries=()), "`boundaries`. Expected rising numbers"),
+        (lambda: StepDecay(boundaries=30), "`boundaries`. Expected rising numbers"),
+        (lambda: StepDecay(boundaries="30"), "`boundaries`. Expected rising numbers"),
+        (lambda: StepDecay(boundaries=(3,), warmup=4), "`boundaries`. Expected rising"),
+        (lambda: StepDecay(30, factor=0), "`factor`. Expected a number > 0. Received"),
         (lambda: Exponential(0), "`decay`. Expected a number > 0"),
         (lambda: Exponential(1, warmup=-1), "`warmup`. Expected a number >= 0"),
         (lambda: InverseTime(-0.1), "`decay`. Expected a number > 0"),
@@ -195,3 +204,22 @@ def test_linear_scaling_rule():
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_the_former_name_of_step_decay_warns():
+    with pytest.warns(DeprecationWarning, match="now called `StepDecay`"):
+        assert schedules.Step is StepDecay
+
+
+def test_files_with_the_former_name_of_step_decay_can_be_loaded():
+    config = keras.saving.serialize_keras_object(StepDecay(3, factor=0.3, warmup=2))
+    config |= {"class_name": "Step", "registered_name": "kerascope>Step"}
+    config["module"] = "callbacks.schedules.step"
+    loaded = keras.saving.deserialize_keras_object(config)
+    assert type(loaded) is StepDecay
+    assert loaded.get_config() == {
+        "every": 3.0,
+        "boundaries": None,
+        "factor": 0.3,
+        "warmup": 2.0,
+    }

@@ -17,7 +17,7 @@ from callbacks.schedules import (
     InverseTime,
     Linear,
     OneCycle,
-    Step,
+    StepDecay,
 )
 
 STEPS = np.arange(131)
@@ -43,14 +43,14 @@ def one_cycle(length, peak):
 CLOSED_FORMS = [
     (Constant(), np.ones(131)),
     (Constant(warmup=7), np.minimum(STEPS / 7, 1)),
-    (Step(41), 0.1 ** (STEPS // 41)),
-    (Step(0.7, factor=0.99), 0.99 ** (STEPS * 10 // 7)),
+    (StepDecay(41), 0.1 ** (STEPS // 41)),
+    (StepDecay(0.7, factor=0.99), 0.99 ** (STEPS * 10 // 7)),
     (
-        Step(30, factor=0.5, warmup=5),
+        StepDecay(30, factor=0.5, warmup=5),
         np.minimum(STEPS / 5, 1) * 0.5 ** (STEPS // 30),
     ),
     (
-        Step(boundaries=(30, 60, 80), warmup=5),
+        StepDecay(boundaries=(30, 60, 80), warmup=5),
         np.minimum(STEPS / 5, 1)
         * 0.1 ** np.searchsorted([30, 60, 80], STEPS, side="right"),
     ),
@@ -119,7 +119,7 @@ def test_one_time_is_as_good_as_an_array_of_times(schedule):
 
 @pytest.mark.parametrize("every", range(1, 131))
 def test_a_drop_comes_at_its_step_for_every_period(every):
-    drops = np.log(factors(Step(every, factor=0.9))) / np.log(0.9)
+    drops = np.log(factors(StepDecay(every, factor=0.9))) / np.log(0.9)
     np.testing.assert_array_equal(np.round(drops), STEPS // every)
 
 
@@ -185,9 +185,9 @@ def test_decays_are_those_of_keras():
 
 TORCH = [
     (Constant(), "ConstantLR", {"factor": 1.0}, 131),
-    (Step(41), "StepLR", {"step_size": 41}, 131),
+    (StepDecay(41), "StepLR", {"step_size": 41}, 131),
     (
-        Step(boundaries=(30, 60, 80), factor=0.3),
+        StepDecay(boundaries=(30, 60, 80), factor=0.3),
         "MultiStepLR",
         {"milestones": [30, 60, 80], "gamma": 0.3},
         131,
@@ -250,7 +250,7 @@ def test_shape_is_that_of_pytorch(schedule, name, arguments, num_steps):
 OPTAX = [
     (Constant(warmup=7), lambda optax: optax.warmup_constant_schedule(0.0, 1.0, 7)),
     (
-        Step(boundaries=(30, 60, 80), factor=0.3),
+        StepDecay(boundaries=(30, 60, 80), factor=0.3),
         lambda optax: optax.piecewise_constant_schedule(
             1.0, {30: 0.3, 60: 0.3, 80: 0.3}
         ),

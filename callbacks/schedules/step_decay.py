@@ -1,17 +1,19 @@
-"""A rate that falls at once, now and then."""
+"""A learning rate that drops at regular intervals or at given times."""
 
 from collections.abc import Sequence
 
+import keras
 from keras import ops
 
 from zoo.arguments import check_positive, invalid_argument, is_number
 
-from .schedule import Schedule, registered
+from .registration import registered
+from .schedule import Schedule
 
 
 @registered
-class Step(Schedule):
-    """Is multiplied by a factor every so often, or at given boundaries.
+class StepDecay(Schedule):
+    """Multiplies the learning rate by a factor at intervals, or at boundaries.
 
     Both count from time 0, with the warm-up in it, as in the recipe of Goyal et al.
     2017: 5 epochs of warm-up, then a tenth at epochs 30, 60 and 80. At a boundary
@@ -30,10 +32,10 @@ class Step(Schedule):
 
     Example:
 
-    >>> step = Step(30, factor=0.5, warmup=5)
+    >>> step = StepDecay(30, factor=0.5, warmup=5)
     >>> [float(step(time)) for time in (0, 5, 29.9, 30, 60, 90, 100)]
     [0.0, 1.0, 1.0, 0.5, 0.25, 0.125, 0.125]
-    >>> step = Step(boundaries=(30, 80), factor=0.5)
+    >>> step = StepDecay(boundaries=(30, 80), factor=0.5)
     >>> [float(step(time)) for time in (0, 29.9, 30, 80, 1000)]
     [1.0, 1.0, 0.5, 0.25, 0.25]
     """
@@ -55,10 +57,10 @@ class Step(Schedule):
             )
         self.every = self._check_every(every)
         self.boundaries = self._check_boundaries(boundaries)
-        self.factor = check_positive("factor", factor)
+        self._drop = check_positive("factor", factor)
 
-    def shape(self, time):
-        return ops.power(self.factor, self._drops(time))
+    def factor(self, time):
+        return ops.power(self._drop, self._drops(time))
 
     def _drops(self, time):
         if self.boundaries is not None:
@@ -96,6 +98,10 @@ class Step(Schedule):
         return {
             "every": self.every,
             "boundaries": self.boundaries,
-            "factor": self.factor,
+            "factor": self._drop,
             **super().get_config(),
         }
+
+
+# Files that were saved under the former name can still be loaded.
+keras.saving.get_custom_objects()["kerascope>Step"] = StepDecay
