@@ -47,9 +47,9 @@ class Arrays:
 
 
 def is_image(dtype, ndim: int) -> bool:
-    """Whether an example of this type and number of dimensions is an image.
+    """Returns whether an example of this dtype and number of dimensions is an image.
 
-    Other types hold anything in arrays of these shapes: sequences, spectra, counts.
+    Arrays of the same shape but another dtype may hold sequences, spectra or counts.
     """
     return np.dtype(dtype) in IMAGE_DTYPES and ndim in (2, 3)
 
