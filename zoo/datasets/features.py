@@ -22,7 +22,7 @@ from .arrays import is_image
 from .text import as_utf8
 
 MAPPED = (
-    "Supported are: image + label; a tensor of known shape, or a dict of scalars and "
+    "Mapped are: image + label; a tensor of known shape, or a dict of scalars and "
     "vectors (numbers, booleans, categories) + label or numeric target; text + "
     "label; only text. A vector of booleans is several labels."
 )
@@ -101,7 +101,7 @@ def read_features(info, image_size: tuple[int, int] | None = None) -> Mapping:
 
 
 def _keys(info):
-    """Returns the keys of inputs and target, as TFDS names them or as is unambiguous."""
+    """Returns the keys of inputs and target, from TFDS or from the feature types."""
     import tensorflow_datasets as tfds
 
     features = info.features
