@@ -42,7 +42,7 @@ class Order:
 
     @property
     def counter(self) -> int:
-        """Index of the next order: the number of iterations begun, unless it was set."""
+        """Index of the next order: iterations begun so far, or counted from a setting."""
         return self._counter
 
     @counter.setter
