@@ -42,7 +42,7 @@ class Order:
 
     @property
     def counter(self) -> int:
-        """Index of the next order: iterations begun so far, or counted from a setting."""
+        """Index of the next order; increases by one when an iteration begins."""
         return self._counter
 
     @counter.setter

@@ -77,8 +77,8 @@ def naming_bad_texts(name: str) -> Iterator[None]:
         if "UnicodeTranscode" not in str(error):
             raise
         raise ValueError(
-            f"A text of dataset '{name}' is not in UTF-8. Expected UTF-8, for splitting "
-            "into tokens. Received: bytes of another encoding, such as Latin-1.\n"
+            f"A text of dataset '{name}' is not in UTF-8. Expected texts in UTF-8. "
+            "Received: bytes of another encoding, such as Latin-1.\n"
             "Prepare the dataset with decoded texts: `data.decode('latin-1')` in its "
             "builder."
         ) from None
