@@ -56,7 +56,7 @@ def parse_arguments(arguments=None):
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--dataset", default="digits", help="with classes, not texts")
-    parser.add_argument("--layers", type=int, default=20, help="number of hidden layers")
+    parser.add_argument("--layers", type=int, default=20, help="hidden layers")
     parser.add_argument("--units", type=int, default=256, help="units per layer")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", default="runs", help="folder of the results")
