@@ -20,8 +20,8 @@ def input_gradient(function: Callable, x, *, has_auxiliary: bool = False):
     those of batch statistics and random seeds, are discarded.
 
     It works inside a compiled function, such as a `train_step`; see
-    `compile_function`. Do not differentiate through it: only TensorFlow and JAX
-    would support that.
+    `compile_function`. Do not differentiate its result again: that would work only on
+    TensorFlow and JAX.
 
     Args:
         function: Function that maps a batch to a float tensor of shape `(batch,)`,
@@ -102,7 +102,8 @@ def weight_gradients(
         shapes. The gradient of a weight is zero if the loss does not depend on it.
 
     Raises:
-        ValueError: If the model is not compiled, or not built.
+        ValueError: If the model is not compiled or not built, or another argument is
+            invalid.
 
     Example:
 
@@ -140,7 +141,8 @@ def loss_function(
         `model.trainable_variables`, to a scalar. It leaves all variables unchanged.
 
     Raises:
-        ValueError: If the model is not compiled, or not built.
+        ValueError: If the model is not compiled or not built, or another argument is
+            invalid.
     """
     check_choice("training", training, (True, False))
     is_model = isinstance(model, keras.Model)

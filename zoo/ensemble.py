@@ -94,7 +94,7 @@ def average(
 def average_weights(models: Models) -> keras.Model:
     """Returns a model whose weights are the mean of the weights of several models.
 
-    The result costs no more to run than one model. Average checkpoints of one
+    The result costs no more to run than one model. Use it for checkpoints of one
     training, between which the loss is low: this is stochastic weight averaging
     (Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima and Better
     Generalization"). Do not average the weights of independent trainings. Files are
@@ -199,12 +199,13 @@ def distiller(
     """Returns a model that trains a student to match the predictions of a teacher.
 
     Both models are classifiers that end in logits (Hinton et al., 2015, "Distilling
-    the Knowledge in a Neural Network", section 2). The loss is a weighted sum:
-    `student_loss_weight` times the compiled loss, plus `1 - student_loss_weight` times
-    `T**2 * KL(teacher || student)`. The Kullback-Leibler divergence is that of the
-    probabilities at temperature T. Compile and fit the result like any model. It
-    trains the student in place, which then predicts without the teacher. To distill
-    the outputs of a regression, use `keras.distillation.FeatureDistillation("mse")`.
+    the Knowledge in a Neural Network", section 2). The loss is `student_loss_weight`
+    times the compiled loss, plus `1 - student_loss_weight` times
+    `T**2 * KL(teacher || student)`, where KL is the Kullback-Leibler divergence of the
+    probabilities, softened by the temperature T. Compile and fit the result like any
+    model. It trains the student in place, which then predicts without the teacher. To
+    distill the outputs of a regression, use
+    `keras.distillation.FeatureDistillation("mse")`.
 
     As with Keras' `Distiller`, the teacher stays frozen permanently, and the loss
     ignores regularizers and sample weights.

@@ -18,7 +18,7 @@ from .datasets.text import UNKNOWN
 from .layers import EmbeddingDropout
 
 TOKENS = ("character", "word")
-CHUNK = 64  # tokens per call; inputs have only two lengths, so two graphs compile
+CHUNK = 64  # tokens per call; the rest is read singly, so two input lengths compile
 POSITION_WISE = (  # layers that process each token independently
     keras.layers.Activation,
     keras.layers.Dense,
@@ -78,7 +78,7 @@ class LanguageModel:
         self._model = _with_states(model)
 
     def encode(self, text: str) -> np.ndarray:
-        """Returns the token ids of a text as an int32 array, with 1 for unknown."""
+        """Returns the token ids of a text, an int32 array with 1 for unknown tokens."""
         if not isinstance(text, str):
             raise invalid_argument("text", "a string", text)
         if self.tokens == "word":
@@ -376,7 +376,7 @@ def _is_forward_lstm(layer) -> bool:
 
 
 def _check_windows(x: np.ndarray, y: np.ndarray, last) -> None:
-    """Raises unless the windows are consecutive and start with the token `last`."""
+    """Raises unless the windows are consecutive, and start with `last` if given."""
     if x.ndim == 2 and x.shape == y.shape:
         next_within = np.array_equal(x[:, 1:], y[:, :-1])
         next_window = np.array_equal(x[1:, 0], y[:-1, -1])

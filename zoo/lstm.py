@@ -58,11 +58,11 @@ def lstm(
     pooling ignores the padding.
 
     On a GPU, Keras runs an LSTM layer on cuDNN if it uses tanh, sigmoid and a bias, has
-    no `recurrent_dropout`, is not unrolled and, on JAX and PyTorch, gets no mask. These
-    layers meet the conditions with all options. Two settings prevent it:
-    `jit_compile=True` on PyTorch, and any precision other than float32 on JAX, which
-    its cuDNN call does not support. On TensorFlow, Keras disables XLA for these
-    layers, since XLA cannot compile cuDNN calls.
+    no `recurrent_dropout`, is not unrolled and, on JAX and PyTorch, gets no mask. The
+    layers of this model meet these conditions with all options. Two settings prevent
+    cuDNN: `jit_compile=True` on PyTorch, and any precision other than float32 on JAX,
+    the only one that its cuDNN call supports. On TensorFlow, Keras disables XLA for
+    these layers, since XLA cannot compile cuDNN calls.
 
     Args:
         input_shape: Shape of one example, without the batch dimension: `(time,)` for

@@ -21,7 +21,7 @@ HINTS = {  # by `dtype.kind`
 
 
 def real_array(values, where: str) -> np.ndarray:
-    """Returns values as an array of real numbers, without copying such an array.
+    """Returns values as an array of real numbers, without a copy if they are one.
 
     Args:
         values: Array, tensor or nested lists of integers, floats or booleans.

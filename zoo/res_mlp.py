@@ -36,8 +36,8 @@ def res_mlp(
 
     The architecture is the ResNet of Gorishniy et al. (2021, "Revisiting Deep
     Learning Models for Tabular Data", section 3.2), with pre-activation blocks and
-    identity skips (He et al., 2016). The linear layer `stem` maps the inputs to
-    `units` values. The branch of block `i` consists of `block_i_normalization`,
+    identity skip connections (He et al., 2016). The linear layer `stem` maps the inputs
+    to `units` values. The branch of block `i` consists of `block_i_normalization`,
     `block_i_hidden`, `block_i_activation`, `block_i_dropout`, `block_i_output`,
     `block_i_residual_dropout` and `block_i_stochastic_depth`; `block_i` adds it to the
     input of the block. The model ends in `final_normalization`, `final_activation` and
