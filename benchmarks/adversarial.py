@@ -286,7 +286,7 @@ def peers(model, epsilon: float, steps: int) -> dict:
 
 
 def of_torchattacks(model, epsilon, step, steps):
-    """Returns an attack on a PyTorch copy of a model with one hidden layer."""
+    """Returns torchattacks PGD on a PyTorch copy of a one-hidden-layer model."""
     import torch
     import torchattacks
 

@@ -44,7 +44,7 @@ def best_candidate(benchmark: str, name: str, candidates: dict, score: Callable)
         return next(iter(candidates))
     rows = stored(f"{benchmark}_choice", name)
     if not candidates.keys() <= {row["candidate"] for row in rows}:
-        raise SystemExit(f"error: first: benchmarks/{benchmark}.py choose '{name}'")
+        raise SystemExit(f"error: first run benchmarks/{benchmark}.py choose '{name}'")
     rows = [row for row in rows if row["candidate"] in candidates]
     return max(rows, key=score)["candidate"]
 

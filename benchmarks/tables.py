@@ -288,7 +288,7 @@ def insert_tables(text: str) -> str:
             marks, lambda m, t=table: f"{m[1]}{t()}\n{m[2]}", text, flags=re.DOTALL
         )
         if count != 1:
-            raise ValueError(f"Expected one table '{name}' in the README: {count}")
+            raise ValueError(f"Expected one table '{name}' in README, received {count}")
     return text
 
 

@@ -46,7 +46,7 @@ class ArrayDataset(keras.utils.PyDataset):
             return self.arrays.batch(batch)
         if self._rows is None:  # a batch is requested before the first epoch
             self._rows = self.order.permutation(len(self.arrays), self.order.counter)
-        # Not when the epoch begins: with `steps_per_epoch`, a pass may span several.
+        # Not in `on_epoch_begin`: with `steps_per_epoch`, a pass may span epochs.
         if self._order_is_due and index == 0:
             self._rows = self.order.next_permutation(len(self.arrays))
             self._order_is_due = False

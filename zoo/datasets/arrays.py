@@ -16,8 +16,8 @@ CHUNK = 4096  # examples processed at a time, to avoid copying all of them
 class Arrays:
     """Stores the inputs and targets of one split.
 
-    Images keep their integer type, which takes a quarter of the memory for uint8, and
-    are scaled to [0, 1] batch by batch.
+    Images keep their integer dtype (uint8 takes a quarter of the memory of float32),
+    and are scaled to [0, 1] batch by batch.
 
     Args:
         x: Array of shape `(examples, *input_shape)`.

@@ -141,7 +141,7 @@ def _read_target(info, key, feature):
 
     if isinstance(feature, tfds.features.ClassLabel):
         if not feature.num_classes:
-            raise _unmapped(info, f"its label {key!r} has no number of classes")
+            raise _unmapped(info, f"its label {key!r} does not define its classes")
         facts = {"class_names": list(feature.names)}
         return "classification", facts, lambda y: tf.cast(y, tf.int32)
     if not _is_numeric(feature) or len(feature.shape) > 1:

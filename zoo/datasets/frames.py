@@ -16,7 +16,7 @@ MAX_CATEGORIES = 1000  # per column, since each category becomes a column
 
 
 class FrameEncoder:
-    """Encodes a `DataFrame` as float32 columns, with categories learnt from train.
+    """Encodes a `DataFrame` as float32 columns, with categories learned from train.
 
     - Numbers and booleans, nullable or not, keep one column each; booleans become 0
       and 1.
@@ -103,7 +103,7 @@ class FrameEncoder:
 
 
 class TargetEncoder:
-    """Encodes the targets in a `Series` or `DataFrame`, with classes learnt from train.
+    """Encodes targets in a `Series` or `DataFrame`, with classes learned from train.
 
     Strings and categories become labels: the index in `class_names` if given,
     otherwise in the categories, as in `FrameEncoder`. Numbers and booleans are not

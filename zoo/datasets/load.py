@@ -90,7 +90,7 @@ def load(
             `None`: images are not resized and must all have the same size.
         tokens: For texts: "word" or "character". Defaults to `None`: words for texts
             with labels, characters for a language model.
-        vocabulary_size: For texts: maximum number of tokens, learnt from the train
+        vocabulary_size: For texts: maximum number of tokens, learned from the train
             split, including padding and unknown. Defaults to `20_000`.
         sequence_length: For texts: number of tokens in an example. Shorter texts are
             padded on the right, and longer texts are truncated; the text of a language

@@ -1,4 +1,4 @@
-"""A dense layer with random dropping of weights."""
+"""A dense layer that randomly drops weights."""
 
 import keras
 from keras import ops
@@ -20,7 +20,7 @@ class DropConnect(keras.layers.Dense):
     Args:
         units: Integer >= 1, the size of the last axis of the output.
         rate: Fraction of the weights to drop, in [0, 1).
-        seed: Integer that seeds the dropping. Defaults to `None`: the draws differ
+        seed: Integer that seeds the draws. Defaults to `None`: the draws differ
             between processes unless `keras.utils.set_random_seed` is called.
         **kwargs: Keyword arguments of `keras.layers.Dense`, such as `activation`.
 

@@ -7,8 +7,8 @@ from .sequence_lengths import sequence_lengths
 class ReverseSequence(keras.layers.Layer):
     """Reverses each sequence, and leaves the padding to its right in place.
 
-    An LSTM that follows reads each sequence in reverse, before any padding, without a
-    mask. Applying the layer twice is the identity.
+    An LSTM on the outputs reads each sequence in reverse, and needs no mask, since the
+    padding still comes last. Applying the layer twice restores the inputs.
 
     Args:
         **kwargs: Arguments of `keras.layers.Layer`, such as `name`.

@@ -16,11 +16,11 @@ class StochasticDepth(keras.layers.Layer):
     Inference leaves the input unchanged.
 
     Source: Huang et al., "Deep Networks with Stochastic Depth" (2016), section 3,
-    equation 2. They let the rate rise linearly with the depth of the block.
+    equation 2. There the rate increases linearly with the depth of the block.
 
     Args:
         rate: Fraction of the examples whose branch is dropped, in [0, 1).
-        seed: Integer that seeds the dropping. Defaults to `None`: the draws differ
+        seed: Integer that seeds the draws. Defaults to `None`: the draws differ
             between processes unless `keras.utils.set_random_seed` is called.
         **kwargs: Keyword arguments of `keras.layers.Layer`, such as `name`.
 

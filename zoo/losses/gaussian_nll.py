@@ -70,7 +70,7 @@ class GaussianNLL(keras.losses.Loss):
             )
         mean, log_variance = ops.split(y_pred, 2, axis=-1)
         log_variance = ops.maximum(log_variance, MINIMUM_LOG_VARIANCE)
-        # Square the quotient, since the inverse variance itself may overflow.
+        # Divide before squaring, since the inverse variance is larger than its root.
         error = (y_true - mean) * ops.exp(-log_variance / 2)
         density = log_variance + ops.square(error) + math.log(2 * math.pi)
         return ops.mean(density, axis=-1) / 2
