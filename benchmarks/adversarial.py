@@ -1,19 +1,22 @@
-"""Adversarial training beside published figures; attacks beside those of peers.
+"""Compares adversarial training with published figures, and attacks across libraries.
 
     python benchmarks/adversarial.py choose TASK [...]   # settings, on validation data
     python benchmarks/adversarial.py run TASK [...]      # fresh seeds, test read once
-    python benchmarks/adversarial.py strength            # against Foolbox, CleverHans
-    python benchmarks/adversarial.py speed               # PGD-40, in turns with them
+    python benchmarks/adversarial.py strength            # PGD-40 of several libraries
+    python benchmarks/adversarial.py speed               # their times, in turns
     python benchmarks/adversarial.py step                # PGD-7 step over a plain step
 
-`choose` trains every candidate of a task with seed 0 and writes its accuracy on
-validation data, clean and robust, to `results/adversarial_choice.json`; `run` takes the
-one whose worse accuracy, less the published one, is best (residual networks and l2 that
-of the plain network and linf, for an equal budget), trains fresh seeds on train and
-validation data together, evaluates each once on the test set in all stages, and writes
-`results/adversarial.json` (see `protocol.py`).
-`strength` and `speed` need `pip install foolbox cleverhans torch torchattacks`; what
-is not installed is left out.
+`choose` trains every candidate of a task with seed 0, and writes its clean and robust
+accuracy on validation data to `results/adversarial_choice.json`.
+
+`run` subtracts the published accuracies from these, clean and robust, and selects the
+candidate whose smaller difference is the largest. Residual networks and l2 use the
+candidate selected for the plain network and linf, for an equal budget. `run` trains
+fresh seeds on train and validation data together, evaluates each once on the test set
+in all stages, and writes `results/adversarial.json` (see `protocol.py`).
+
+`strength` and `speed` compare with other libraries (`pip install foolbox cleverhans
+torch torchattacks`), and skip those that are not installed.
 """
 
 import argparse
@@ -43,17 +46,17 @@ class Candidate:
     objective: str = "standard"
     steps: int = 7
     clean_weight: float = 0.0
-    scale: float = 1.0  # epsilon in training over that of the evaluation
+    scale: float = 1.0  # training epsilon divided by evaluation epsilon
     beta: float = 6.0
     weight_decay: float = 0.0
-    # Standard deviation of the plain network's first kernel at the start; None: He.
+    # Initial standard deviation of the plain network's first kernel; None: He.
     first_kernel: float | None = None
     loss_power: float = 0.0  # q of `generalized_cross_entropy`; 0: cross-entropy
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a row of the table trains."""
+    """The training task of one row of the table."""
 
     dataset: str
     norm: str
@@ -66,7 +69,7 @@ class Task:
         "TRADES",
     )
     residual: bool = False
-    chosen_by: str | None = None  # another task, whose choice is taken
+    chosen_by: str | None = None  # another task, whose choice is used
     seeds: int = 1
 
 
@@ -134,10 +137,10 @@ def build(task: Task, candidate: Candidate, data) -> keras.Model:
 
 
 def generalized_cross_entropy(power: float):
-    """Returns a bounded loss, which gives up on examples that cannot be learned.
+    """Returns a bounded loss, which limits the influence of unlearnable examples.
 
-    Where the true class has the probability p, it is (1 - p ** power) / power: the
-    L_q loss of Zhang & Sabuncu, "Generalized Cross Entropy Loss for Training Deep
+    If the true class has probability p, the loss is (1 - p ** power) / power. This is
+    the L_q loss of Zhang & Sabuncu, "Generalized Cross Entropy Loss for Training Deep
     Neural Networks with Noisy Labels" (2018).
     """
 
@@ -151,7 +154,7 @@ def generalized_cross_entropy(power: float):
 
 
 def train(task: Task, candidate: Candidate, seed: int, validation: float):
-    """Trains one model; returns it, its data and the seconds of `fit`."""
+    """Trains one model; returns its trainer, its data and the seconds of `fit`."""
     keras.utils.set_random_seed(seed)
     data = datasets.load(
         task.dataset,
@@ -198,7 +201,11 @@ def candidates_of(task: Task) -> dict[str, Candidate]:
 
 
 def best_candidate(name: str, task: Task) -> str:
-    """Returns the candidate whose worse accuracy, less the published one, is best."""
+    """Returns the candidate with the largest worst-case margin over published values.
+
+    The margin is the smaller of its clean and its robust accuracy, each minus the
+    published one.
+    """
 
     def worse(row):
         pairs = zip(ACCURACIES, task.published, strict=True)
@@ -219,7 +226,7 @@ def run(name: str, task: Task) -> None:
 
 
 def evaluate(model, task: Task, data) -> dict:
-    """Returns the figures on all test points, and those on the first 1,000."""
+    """Returns the results on the first 1,000 test examples, and on all of them."""
     x, y = (np.concatenate(parts) for parts in zip(*data.test, strict=True))
     found = {}
     for key, size in (("first_1000", 1000), ("all", None)):
@@ -241,7 +248,7 @@ def evaluate(model, task: Task, data) -> dict:
 
 
 def peers(model, epsilon: float, steps: int) -> dict:
-    """Returns by name what makes adversarial examples with PGD, of equal budget."""
+    """Returns the PGD attacks of several libraries by name, with equal budgets."""
     step = 2.5 * epsilon / steps
 
     own = PGD(epsilon, steps=steps)
@@ -279,7 +286,7 @@ def peers(model, epsilon: float, steps: int) -> dict:
 
 
 def of_torchattacks(model, epsilon, step, steps):
-    """The same weights of one hidden layer, as a model of PyTorch."""
+    """Returns torchattacks PGD on a PyTorch copy of a one-hidden-layer model."""
     import torch
     import torchattacks
 
@@ -306,7 +313,7 @@ def of_torchattacks(model, epsilon, step, steps):
 
 
 def attacked_model(options):
-    """Returns a normally trained model of one hidden layer, and test examples."""
+    """Returns a normally trained model with one hidden layer, and test examples."""
     keras.utils.set_random_seed(0)
     data = datasets.load(options.dataset, batch_size=128)
     model = mlp(data.input_shape, data.num_outputs, units=(1024,))
@@ -317,7 +324,7 @@ def attacked_model(options):
 
 
 def strength(options) -> dict:
-    """Returns the robust accuracy that every library's PGD-40 leaves."""
+    """Returns the robust accuracy under the PGD-40 of each library."""
     model, x, y = attacked_model(options)
     found = {}
     for name, attack in peers(model, options.epsilon, 40).items():
@@ -329,7 +336,8 @@ def strength(options) -> dict:
 def speed(options) -> dict:
     """Returns the seconds of PGD-40 on one batch, in turns, after a warm-up.
 
-    With a tenth of epsilon too, where hardly anything breaks, so that all steps count.
+    It also measures a tenth of epsilon, where few attacks succeed, so that nearly all
+    examples need all steps.
     """
     model, x, y = attacked_model(options)
     seconds, left = {}, {}
@@ -355,10 +363,11 @@ def speed(options) -> dict:
 
 
 def operations(sizes: tuple[int, ...], steps: int) -> float:
-    """Returns the ratio of multiplications in a step with PGD and in a plain one.
+    """Returns the ratio of multiplications in a step with PGD to those in a plain step.
 
-    Each layer costs one unit forward, one for the gradient of its weights, one for
-    that of its inputs. A plain step does not need the last of the first layer.
+    Each layer costs one unit for the forward pass, one for the gradient of its weights,
+    and one for the gradient of its inputs. A plain step does not need the gradient of
+    the inputs of the first layer.
     """
     layers = [a * b for a, b in itertools.pairwise(sizes)]
     plain = 3 * sum(layers) - layers[0]
@@ -366,7 +375,7 @@ def operations(sizes: tuple[int, ...], steps: int) -> float:
 
 
 def step(options) -> dict:
-    """Returns the time of a training step with PGD-7 over that of a plain one."""
+    """Returns the time of a training step with PGD-7 relative to a plain step."""
     rng = np.random.default_rng(0)
     x = rng.random((128 * options.batches, 784), dtype="float32")
     y = rng.integers(0, 10, len(x))
@@ -406,7 +415,7 @@ def parse_arguments(arguments=None):
     parser.add_argument("--examples", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--batches", type=int, default=100)
-    parser.add_argument("--dry", action="store_true", help="save nothing")
+    parser.add_argument("--dry", action="store_true", help="do not save results")
     options = parser.parse_args(arguments)
     for name in options.tasks:
         if name not in TASKS:

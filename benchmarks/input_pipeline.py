@@ -1,11 +1,11 @@
-"""How much of a training epoch the input pipeline takes, on MNIST in memory.
+"""Measures the share of the input pipeline in a training epoch, on MNIST in memory.
 
     python benchmarks/input_pipeline.py
 
-In one process and in turn, over several rounds: an epoch through the pipeline alone
-(`for batch in data.train`), and an epoch of `fit` on it, with the default MLP. Done
-for what `load` returns (tf.data) and for what `from_arrays` returns (PyDataset), on
-the backend that `KERAS_BACKEND` names. An epoch before the first round compiles.
+In one process, each round measures one epoch of the pipeline without training (`for
+batch in data.train`), and one epoch of `fit` with an MLP of the default size. This is
+repeated for the datasets of `load` (tf.data) and of `from_arrays` (PyDataset), on the
+backend that `KERAS_BACKEND` names. Both run once before the first round, to compile.
 """
 
 import statistics

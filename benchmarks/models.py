@@ -1,19 +1,20 @@
-"""What the builders of the zoo reach on real data, beside published figures.
+"""Measures the model builders of the zoo on real data, next to published figures.
 
-    python benchmarks/models.py choose TASK [...]   # settings, on validation data alone
+    python benchmarks/models.py choose TASK [...]   # settings, on validation data only
     python benchmarks/models.py run TASK [...]      # fresh seeds, test read once each
-    python benchmarks/models.py speed TASK [...]    # epochs in turns with the MLP's
+    python benchmarks/models.py speed TASK [...]    # epochs, in turns with the MLP
     python benchmarks/models.py run && python benchmarks/tables.py --write
 
-`choose` trains every candidate of a task with seed 0 and writes its validation score
-to `results/models_choice.json`; the best of them is what `run` takes. `run` trains
-with fresh seeds on train and validation data together, for the epochs that were
-chosen, and reads the test set once, at the end; each such reading is a row of
-`results/models.json` (see `protocol.py`).
-Only the text has validation data apart in `run` too, as the dataset has, since the
-published figure is one of validation data.
+`choose` trains every candidate of a task with seed 0, and writes its validation score
+to `results/models_choice.json`.
 
-(The script is not called `zoo.py`, which would hide the package from its neighbours.)
+`run` uses the candidate with the best score. It trains fresh seeds on train and
+validation data together, for the chosen number of epochs, and reads the test set once
+per seed, at the end. Each reading is a row of `results/models.json` (see
+`protocol.py`). For the text dataset, `run` keeps the validation split of the dataset
+separate, because the published figure is on validation data.
+
+(The name `zoo.py` would hide the package `zoo` from the other scripts in this folder.)
 """
 
 import argparse
@@ -41,26 +42,26 @@ LOWER_IS_BETTER = ("loss", "rmse")
 class Candidate:
     """Settings of one training."""
 
-    options: dict  # of the builder
+    options: dict  # arguments of the builder
     epochs: int = 20
     batch_size: int = 256
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     clipnorm: float | None = None
-    load: dict = field(default_factory=dict)  # options of `datasets.load`
+    load: dict = field(default_factory=dict)  # arguments of `datasets.load`
     flip: bool = False  # augmentation: mirror half of the images
-    shift: float = 0.0  # augmentation: by this share of the size at most
+    shift: float = 0.0  # augmentation: largest shift, as a fraction of the size
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a row of the table trains."""
+    """The training task of one row of the table."""
 
     dataset: str
     build: Callable
     candidates: dict[str, Candidate]
     metric: str = "accuracy"
-    validation: float = 0.0  # held out in the final trainings
+    validation: float = 0.0  # fraction held out in `run`
     seeds: int = 5
 
 
@@ -102,8 +103,8 @@ RES_MLPS = {
         }
     ),
 }
-# Augmentation is a regularizer of its own, and with it less is learnt in an epoch: with
-# the dropout above and 20 epochs, training ended at 87 % and the test at 88.3 %.
+# Augmentation regularizes, too, and slows down learning: with the dropout above and 20
+# epochs, the final accuracy was 87 % on train and 88.3 % on test.
 AUGMENTED = {
     f"384, 4 blocks, dropout .2, {label}": Candidate(
         {"units": 384, "num_blocks": 4, "dropout": 0.2}, epochs=30, **augmentation
@@ -157,8 +158,8 @@ for pooling in ("mean", "max"):
         learning_rate=3e-3,
         load={"sequence_length": 400},
     )
-    # Fewer words: without most names of films and people, which training and
-    # validation reviews share, and test reviews do not.
+    # A smaller vocabulary excludes most names of films and people, which train and
+    # validation reviews share, but test reviews do not.
     fewer = {"sequence_length": 400, "vocabulary_size": 5_000}
     REVIEW_LSTMS |= {
         label: regularized,
@@ -220,8 +221,9 @@ TASKS = {
 def augmentation(candidate: Candidate) -> keras.Sequential:
     """Returns random flips and translations.
 
-    Translations of Keras 3.15 cost 0.25 s a batch on JAX, six times the rest of the
-    step: the row with augmentation was measured on TensorFlow, all others on JAX.
+    Translations in Keras 3.15 take 0.25 s per batch on JAX, six times the rest of the
+    step. The row with augmentation was therefore measured on TensorFlow, and all others
+    on JAX.
     """
     layers = []
     if candidate.flip:
@@ -233,7 +235,7 @@ def augmentation(candidate: Candidate) -> keras.Sequential:
 
 
 def train(task: Task, candidate: Candidate, seed: int, validation: float):
-    """Trains one model; returns it, its data and the seconds of `fit`."""
+    """Trains one model; returns the model, its data and the seconds of `fit`."""
     keras.utils.set_random_seed(seed)
     data = datasets.load(
         task.dataset,
@@ -265,7 +267,7 @@ def train(task: Task, candidate: Candidate, seed: int, validation: float):
 
 
 def score(task: Task, model, data, split: str) -> dict:
-    """Returns the metric of a split; of a text, also the one of a single stream."""
+    """Returns the metric on a split; for a text, also as a single stream."""
     dataset = getattr(data, split)
     scores = model.evaluate(dataset, verbose=0, return_dict=True)
     row = {split: scores[task.metric]}
@@ -285,7 +287,7 @@ def choose(name: str, task: Task) -> None:
 
 
 def best_candidate(name: str, task: Task) -> str:
-    """Returns the name of the best candidate on validation data."""
+    """Returns the name of the candidate with the best validation score."""
     sign = -1 if task.metric in LOWER_IS_BETTER else 1
     return protocol.best_candidate(
         "models", name, task.candidates, lambda row: sign * row["validation"]
@@ -353,7 +355,7 @@ def rmse(estimator, x, y) -> float:
 
 
 def speed(name: str, task: Task, rounds: int = 7) -> None:
-    """Measures the time of an epoch beside that of the plain MLP, in turns."""
+    """Measures the time of an epoch relative to that of the plain MLP, in turns."""
     plain = f"{task.dataset}, mlp"
     if plain not in TASKS or plain == name:
         return

@@ -1,7 +1,7 @@
-"""Settings are chosen on validation data; then fresh seeds read the test set once.
+"""Chooses settings on validation data, then tests them once with each fresh seed.
 
-What stands in `results/` is not run again, so that a benchmark that was interrupted
-goes on, and its raw results are the log of every reading of a test set.
+Rows that are already in `results/` are not measured again. An interrupted benchmark can
+therefore continue, and the raw results are a log of all readings of a test set.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ FIRST_FRESH_SEED = 100
 
 
 def stored(benchmark: str, name: str) -> list[dict]:
-    """Returns the rows of a task that an earlier run has written."""
+    """Returns the rows of a task that are already in `results/{benchmark}.json`."""
     return results.load(benchmark).get(name, [])
 
 
@@ -28,8 +28,8 @@ def choose(benchmark: str, name: str, candidates: dict, measure: Callable) -> No
     Args:
         benchmark: Rows are written to `results/{benchmark}_choice.json`.
         name: Name of the task.
-        candidates: Settings by their names.
-        measure: Function of one of them to the figures of its row.
+        candidates: Dict of settings by name.
+        measure: Function that maps a candidate to the figures of its row.
     """
     file = f"{benchmark}_choice"
     done = {row["candidate"] for row in stored(file, name)}
@@ -44,7 +44,7 @@ def best_candidate(benchmark: str, name: str, candidates: dict, score: Callable)
         return next(iter(candidates))
     rows = stored(f"{benchmark}_choice", name)
     if not candidates.keys() <= {row["candidate"] for row in rows}:
-        raise SystemExit(f"error: first: benchmarks/{benchmark}.py choose '{name}'")
+        raise SystemExit(f"error: first run benchmarks/{benchmark}.py choose '{name}'")
     rows = [row for row in rows if row["candidate"] in candidates]
     return max(rows, key=score)["candidate"]
 
@@ -52,18 +52,18 @@ def best_candidate(benchmark: str, name: str, candidates: dict, score: Callable)
 def run(
     benchmark: str, name: str, label: str, candidate, seeds: int, measure: Callable
 ) -> None:
-    """Measures the chosen candidate with fresh seeds, on test data.
+    """Measures the chosen candidate with fresh seeds on test data.
 
-    Where candidates came later and one of them was better on validation data, the rows
-    of the former choice stay, and the new one has seeds of its own.
+    If a candidate that was added later is better on validation data, the rows of the
+    former choice remain, and the new choice uses different seeds.
 
     Args:
         benchmark: Rows are written to `results/{benchmark}.json`.
         name: Name of the task.
         label: Name of the candidate.
-        candidate: Its settings, a dataclass.
+        candidate: Settings of the candidate, a dataclass.
         seeds: Number of seeds.
-        measure: Function of the candidate and a seed to the figures of a row.
+        measure: Function that maps the candidate and a seed to the figures of a row.
     """
     rows = stored(benchmark, name)
     first = FIRST_FRESH_SEED + sum(row["candidate"] != label for row in rows)
@@ -74,7 +74,7 @@ def run(
 
 
 def fit(model: keras.Model, dataset, epochs: int) -> float:
-    """Trains with half a cosine after a warm-up; returns the seconds of it."""
+    """Trains with a warm-up and a half cosine, and returns the time in seconds."""
     schedule = Cosine(epochs, warmup=min(1, epochs / 4))
     start = time.perf_counter()
     model.fit(

@@ -1,4 +1,4 @@
-"""Where raw results of benchmarks are kept, and on what they were measured."""
+"""Reads and writes raw results of benchmarks, and describes the machine."""
 
 import json
 import os
@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent / "results"
 
 
 def save(benchmark: str, key: str, entry: dict) -> None:
-    """Writes one entry of `results/<benchmark>.json`, beside those of other keys."""
+    """Writes one entry to `results/<benchmark>.json`, and keeps the other entries."""
     path = FOLDER / f"{benchmark}.json"
     entries = load(benchmark)
     entries[key] = entry
@@ -24,13 +24,13 @@ def save(benchmark: str, key: str, entry: dict) -> None:
 
 
 def load(benchmark: str) -> dict:
-    """Returns all entries of `results/<benchmark>.json`, none if there is no file."""
+    """Returns all entries of `results/<benchmark>.json`, or `{}` without the file."""
     path = FOLDER / f"{benchmark}.json"
     return json.loads(path.read_text()) if path.exists() else {}
 
 
 def machine() -> dict:
-    """Returns what the measurement ran on."""
+    """Returns the hardware and software that a measurement runs on."""
     return {
         "backend": keras.backend.backend(),
         "cores": os.cpu_count(),

@@ -1,15 +1,15 @@
-"""What the searches of `tuning` find, and what a trial costs.
+"""Measures the results of the searches of `tuning`, and the cost of a trial.
 
     python benchmarks/search.py grid            # random against grid, 2 of 5 matter
     python benchmarks/search.py synthetic       # coarse to fine against random
-    python benchmarks/search.py fashion_mnist   # the same, of real networks
-    python benchmarks/search.py scale           # a log scale against a linear one
-    python benchmarks/search.py overhead        # seconds of an empty trial, 5 minutes
+    python benchmarks/search.py fashion_mnist   # the same, with real networks
+    python benchmarks/search.py scale           # log scale against linear scale
+    python benchmarks/search.py overhead        # time of an empty trial; 5 minutes
 
-Every entry of `results/search.json` has a row for each seed, written as soon as it is
-there; what stands in it is not run again. Searches that are compared have the same
-number of trials and the same first trial, the defaults. No test split is read: all
-scores are those of validation data, as a search sees them.
+Except for `overhead`, every entry of `results/search.json` has one row per seed, which
+is written immediately. Existing rows are not measured again. Compared searches have the
+same number of trials, and start with the same trial, the defaults. No test split is
+read: all scores on real data use validation data.
 """
 
 import argparse
@@ -36,35 +36,38 @@ OVERHEADS = {"overhead": (FEW_TRIALS, 3), "overhead_5000": (5_000, 1)}
 
 
 def low_dimension(x: dict) -> float:
-    """A bowl in 2 of 5 dimensions."""
+    """Computes a quadratic bowl in 2 of 5 dimensions."""
     return (x["a"] - 0.31) ** 2 + (x["b"] - 0.77) ** 2
 
 
 def cliff(x: dict) -> float:
-    """Better and better up to a cliff, as a learning rate; two others matter less."""
+    """Computes a slope that ends in a cliff, like a loss over the learning rate.
+
+    Two other dimensions, b and c, matter less.
+    """
     value = 1.5 * (0.62 - x["a"]) if x["a"] < 0.62 else 10.0
     return value + 0.3 * (x["b"] - 0.4) ** 2 + 0.05 * x["c"]
 
 
 def branin(x: dict) -> float:
-    """The function of Branin (1972), of three equal minima, less its minimum."""
+    """Computes the function of Branin (1972), with three equal minima, shifted to 0."""
     a, b = 15 * x["a"] - 5, 15 * x["b"]
     bowl = (b - 5.1 / (4 * np.pi**2) * a**2 + 5 / np.pi * a - 6) ** 2
     return bowl + 10 * (1 - 1 / (8 * np.pi)) * np.cos(a) + 10 - 0.397887
 
 
 def bowl(x: dict) -> float:
-    """A bowl in all dimensions."""
+    """Computes a quadratic bowl in all dimensions."""
     return sum((x[name] - 0.2 - 0.15 * i) ** 2 for i, name in enumerate(NAMES))
 
 
 def noisy_bowl(x: dict) -> float:
-    """The bowl as a search sees it, each reading with a noise of its own."""
+    """Adds noise to the bowl, as a search observes it; equal points get equal noise."""
     noise = np.random.default_rng([int(1e9 * x[name]) for name in NAMES])
     return bowl(x) + 0.04 * noise.standard_normal()
 
 
-# What a search sees, and what its best trial is judged by.
+# The function that a search observes, and the function that judges its best trial.
 FUNCTIONS = {
     "low_dimension": (low_dimension, low_dimension),
     "cliff": (cliff, cliff),
@@ -81,7 +84,7 @@ def unit_cube() -> keras_tuner.HyperParameters:
 
 
 def search_function(cls, function, seed: int, **options) -> list[dict]:
-    """Returns the values of the best trial after each trial of a search."""
+    """Returns the hyperparameters of the best trial so far, after each trial."""
 
     class Search(cls):
         def run_trial(self, trial, *args, **kwargs):
@@ -101,7 +104,7 @@ def search_function(cls, function, seed: int, **options) -> list[dict]:
 
 
 def grid(seed: int) -> dict:
-    """Random search of 243 trials, of which a grid has 3 values of each of 5."""
+    """Compares random search with a grid of 3 values in 5 dimensions, 243 trials."""
     found = search_function(RandomSearch, low_dimension, seed, max_trials=243)
     scores = {"random": found[-1], "random_after_60": found[59]}
     return {"grid": grid_best(), **{key: low_dimension(x) for key, x in scores.items()}}
@@ -116,7 +119,7 @@ def grid_best() -> float:
 
 
 def synthetic(seed: int) -> dict:
-    """Coarse to fine against random, 60 trials each, on four functions."""
+    """Compares coarse to fine with random search, 60 trials each, on four functions."""
     row = {}
     for name, (function, truth) in FUNCTIONS.items():
         for key, (cls, options) in SEARCHES.items():
@@ -127,8 +130,10 @@ def synthetic(seed: int) -> dict:
 
 @functools.cache
 def small_fashion_mnist(examples: int = 2_000):
-    """Little of Fashion-MNIST's training and validation data, and other validation
-    data, by which what a search has found is judged."""
+    """Returns a small part of Fashion-MNIST, and unseen validation data.
+
+    The unseen data judge the model that a search has found.
+    """
     data = datasets.load("fashion_mnist", seed=0)
     train, validation = (
         tuple(np.concatenate(part) for part in zip(*split, strict=True))
@@ -142,7 +147,7 @@ def small_fashion_mnist(examples: int = 2_000):
 
 
 def fashion_mnist(seed: int) -> dict:
-    """The same of an MLP, with a small budget for each trial."""
+    """Compares the searches on an MLP, with a small budget per trial."""
     data, unseen = small_fashion_mnist()
     row = {}
     for key, (cls, options) in SEARCHES.items():
@@ -165,7 +170,7 @@ def fashion_mnist(seed: int) -> dict:
 
 
 def scale(seed: int) -> dict:
-    """A learning rate on [1e-6, 10], drawn on a log scale and on a linear one."""
+    """Compares log and linear sampling of a learning rate in [1e-6, 10]."""
     data = datasets.load("digits", seed=0)
     row = {}
     for sampling in ("log", "linear"):
@@ -197,14 +202,14 @@ def run(search, data, epochs: int) -> None:
 
 
 def overhead(trials: int, repeats: int) -> dict:
-    """Seconds of a trial whose objective is empty, in several tools by turns.
+    """Measures the seconds per trial with an empty objective, in turns between tools.
 
     Args:
-        trials: Integer >= 1, trials of a search.
-        repeats: Integer >= 1, searches of each tool.
+        trials: Integer >= 1, number of trials per search.
+        repeats: Integer >= 1, number of searches per tool.
     """
     tools = {"kerascope": _search, "keras_tuner": _stock_search}
-    if trials <= FEW_TRIALS:  # else SQLite alone would take minutes
+    if trials <= FEW_TRIALS:  # SQLite would take minutes for more
         tools["optuna, SQLite"] = _optuna_study
     seconds = {name: [] for name in tools}
     for _ in range(repeats):
@@ -273,7 +278,7 @@ MEASUREMENTS = {f.__name__: f for f in (grid, synthetic, fashion_mnist, scale)}
 
 
 def measure(name: str, seeds: int, *, is_saved: bool) -> None:
-    """Measures what is missing, seed by seed."""
+    """Measures the missing seeds, and saves each result if `is_saved`."""
     runs = load("search").get(name, {}).get("runs", []) if is_saved else []
     for seed in range(len(runs), seeds):
         runs.append({"seed": seed, **MEASUREMENTS[name](seed)})
@@ -286,7 +291,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("what", choices=[*MEASUREMENTS, "overhead"])
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--no-save", action="store_true", help="only prints")
+    parser.add_argument("--no-save", action="store_true", help="only print results")
     options = parser.parse_args()
     if options.what != "overhead":
         measure(options.what, options.seeds, is_saved=not options.no_save)

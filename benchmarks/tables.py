@@ -1,7 +1,7 @@
 """Recomputes the tables of the README from the raw results.
 
-python benchmarks/tables.py            # prints them
-python benchmarks/tables.py --write    # puts them into the README
+python benchmarks/tables.py            # prints the tables
+python benchmarks/tables.py --write    # writes them to the README
 """
 
 import argparse
@@ -18,7 +18,7 @@ README = Path(__file__).parent.parent / "README.md"
 
 
 def train_table() -> str:
-    """Test accuracy of `examples/train.py` and, where measured, of a linear model."""
+    """Returns test accuracies of `examples/train.py`, and of a linear model if any."""
     rows = []
     for dataset, entry in sorted(load("train").items()):
         models = dict.fromkeys(run["model"] for run in entry["runs"])
@@ -34,7 +34,7 @@ def train_table() -> str:
 
 
 def pipeline_table() -> str:
-    """The part of a training epoch that the pipeline takes, by backend."""
+    """Returns the share of the pipeline in a training epoch, by backend."""
     return markdown(
         ["backend", "`load`", "`from_arrays`"],
         [
@@ -45,7 +45,7 @@ def pipeline_table() -> str:
 
 
 def models_table() -> str:
-    """What the builders reach on test data, beside published figures."""
+    """Returns the results of the builders on test data, next to published figures."""
     speed = load("models_speed")
     table = []
     for task, rows in load("models").items():
@@ -61,7 +61,7 @@ def models_table() -> str:
 
 
 def paired_table() -> str:
-    """The residual MLP minus the plain one, seed by seed, with its 95 % interval."""
+    """Returns residual minus plain MLP, paired by seed, with 95 % intervals."""
     rows, tasks = [], load("models")
     for dataset in ("mnist", "fashion_mnist"):
         plain, residual = (
@@ -84,7 +84,7 @@ def paired_table() -> str:
 
 
 def overhead_table() -> str:
-    """The time of a training with monitors over that of one without, by backend."""
+    """Returns the time of training with monitors relative to without, by backend."""
     entries = load("monitor_overhead")
     names = dict.fromkeys(name for entry in entries.values() for name in entry["costs"])
     del names["plain"]
@@ -99,7 +99,7 @@ def overhead_table() -> str:
 
 
 def adversarial_table() -> str:
-    """Accuracy after adversarial training, clean and under all stages of attack."""
+    """Returns accuracies after adversarial training, clean and under all attacks."""
     table = []
     for task, rows in load("adversarial").items():
         rows = of_the_choice(rows)
@@ -116,7 +116,7 @@ def adversarial_table() -> str:
 
 
 def attack_table() -> str:
-    """What PGD of 40 steps leaves, and takes, in several libraries."""
+    """Returns the robust accuracy and the time of PGD-40 in several libraries."""
     left = load("adversarial_strength")["tensorflow"]["robust_accuracy"]
     seconds = load("adversarial_speed")["tensorflow"]["median"]
     columns = ["PGD-40 of", "robust accuracy left", "seconds for 1,000 examples"]
@@ -134,7 +134,7 @@ def attack_table() -> str:
 
 
 def adversarial_step_table() -> str:
-    """The time of a training step with PGD-7 over that of a plain one."""
+    """Returns the time of a training step with PGD-7 relative to a plain step."""
     return markdown(
         ["backend", "time, plain step = 1", "operations counted"],
         [
@@ -145,7 +145,7 @@ def adversarial_step_table() -> str:
 
 
 def search_table() -> str:
-    """Searches beside each other, seed by seed, with 95 % intervals."""
+    """Returns comparisons of two searches, paired by seed, with 95 % intervals."""
     entries, rows = load("search"), []
     for title, name, own, other in COMPARISONS:
         if name not in entries:
@@ -165,7 +165,7 @@ def search_table() -> str:
 
 
 def trial_table() -> str:
-    """What a trial costs whose objective is empty, by the size of the search."""
+    """Returns the time of a trial with an empty objective, by size of the search."""
     results = load("search")
     entries = [results[key] for key in ("overhead", "overhead_5000") if key in results]
     columns = ["search", "milliseconds a trial"]
@@ -187,14 +187,14 @@ def markdown(columns: list[str], rows: list[tuple]) -> str:
 
 
 def paired_difference(own: list[float], other: list[float]) -> tuple:
-    """Returns the mean of own less other, and its interval of 95 % (Student's t)."""
+    """Returns the mean of own minus other, and its 95 % interval (Student's t)."""
     differences = [a - b for a, b in zip(own, other, strict=True)]
     mean, error = statistics.mean(differences), stats.sem(differences)
     return mean, *stats.t.interval(0.95, len(differences) - 1, mean, error)
 
 
 def of_the_choice(rows: list[dict]) -> list[dict]:
-    """Returns the rows of the settings that were chosen in the end."""
+    """Returns the rows of the settings that were chosen last."""
     return [row for row in rows if row["candidate"] == rows[-1]["candidate"]]
 
 
@@ -218,7 +218,7 @@ def _reached(rows: list[dict]) -> str:
 
 
 def _over_validation_and_test(row: dict) -> tuple[float, float]:
-    """Nats per token over both texts, which have windows of one length."""
+    """Returns nats per token over both splits, whose windows have equal length."""
     sizes = [row["validation_windows"], row["test_windows"]]
     return tuple(
         statistics.fmean([row[f"{split}{kind}"] for split in SPLITS], sizes)
@@ -281,14 +281,14 @@ TABLES = {
 
 
 def insert_tables(text: str) -> str:
-    """Returns the text of a README with every table between its marks made anew."""
+    """Returns the README with the tables between its marks regenerated."""
     for name, table in TABLES.items():
         marks = f"(<!-- table: {name} -->\n).*?(<!-- end -->)"
         text, count = re.subn(
             marks, lambda m, t=table: f"{m[1]}{t()}\n{m[2]}", text, flags=re.DOTALL
         )
         if count != 1:
-            raise ValueError(f"Expected one table '{name}' in the README: {count}")
+            raise ValueError(f"Expected one table '{name}' in README, received {count}")
     return text
 
 

@@ -1,12 +1,12 @@
-"""What `examples/train.py` reaches, over several seeds, and what it costs.
+"""Measures the accuracy and the time of `examples/train.py` over several seeds.
 
     python benchmarks/train.py digits --seeds 10
     python benchmarks/train.py mnist --seeds 5
 
-Settings were chosen on the validation split of seed 0; every seed reads the test
-split once, at the end, and each such read is a row of `results/train.json`. On digits
-a logistic regression (scikit-learn, standardized pixels, its C chosen on the same
-validation split) is measured beside it, on the same splits.
+The settings were chosen on the validation split with seed 0. Every seed reads the test
+split once, at the end, and each reading is a row of `results/train.json`. On digits, a
+logistic regression (scikit-learn, standardized pixels, C chosen on the same validation
+split) is measured on the same splits for comparison.
 """
 
 import argparse
@@ -32,7 +32,7 @@ RESULT = re.compile(
 
 
 def train(dataset: str, seed: int) -> dict:
-    """Runs the example in a new process, imports included, and reads its last lines."""
+    """Runs the example in a new process, including imports, and parses its output."""
     with tempfile.TemporaryDirectory() as output:
         command = [sys.executable, EXAMPLE, "--dataset", dataset]
         command += ["--seed", str(seed), "--output", output]

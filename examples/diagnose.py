@@ -1,22 +1,23 @@
-"""What does a sick training look like from the inside?
+"""What does a failing training look like from the inside?
 
-Trains small multilayer perceptrons with one classic fault each, beside a healthy one,
-on Fashion-MNIST where TFDS has it prepared, on the digits that ship with kerascope
-elsewhere. Every fault becomes a picture in `runs/diagnose/`, which says what you see,
-what it means and what to do:
+Trains small multilayer perceptrons with one classic fault each, and a healthy one for
+comparison. It uses Fashion-MNIST if TFDS has prepared it, otherwise the digits that
+ship with kerascope. Each fault becomes a picture in `runs/diagnose/` that explains what
+it shows, what it means and what to do:
 
 - `rate.png`: a learning rate 100 times too small, and 100 times too large;
-- `vanishing.png`: gradients that vanish in a deep network of sigmoids;
-- `saturated.png`: tanh units that saturate from the first step on;
-- `dying.png`: ReLU units that die at a high rate;
-- `constant.png`: units that began alike and stay alike;
-- `noisy.png`: first weights that stay noise, beside smooth ones.
+- `vanishing.png`: vanishing gradients in a deep sigmoid network;
+- `saturated.png`: tanh units that saturate from the first step;
+- `dying.png`: ReLU units that die at a high learning rate;
+- `constant.png`: units that start identical and stay identical;
+- `noisy.png`: first-layer weights that remain noise, next to smooth ones.
 
     python examples/diagnose.py
 
-On Fashion-MNIST (seed 0, two epochs) the healthy training ends at a validation
-accuracy of 86.5 % and an update ratio of 2e-3. At a rate 100 times too small it is
-71.2 %, at one 100 times too large 10.1 %, with eight layers of sigmoids 20.0 %.
+On Fashion-MNIST (seed 0, two epochs), the healthy training reaches a validation
+accuracy of 86.5 % and an update ratio of 2e-3. The accuracy is 71.2 % with a rate 100
+times too small, 10.1 % with a rate 100 times too large, and 20.0 % with eight sigmoid
+layers.
 """
 
 import argparse
@@ -62,7 +63,7 @@ TEXTS = {
         "Saturated units",
         "You see which values the units take. They sit at the ends of tanh, where it "
         "is flat and lets no gradient through: the initial weights are too large. "
-        "Take Glorot's, with which the values fill the middle.",
+        "Use Glorot's, which keep the values in the middle.",
     ),
     "dying": (
         "Dying ReLU units",
@@ -72,15 +73,15 @@ TEXTS = {
     ),
     "constant": (
         "Units that stay alike",
-        "You see the weights of the first layer as images. All units began with the "
-        "same weights and got the same gradients, so the layer is one unit, many "
-        "times over. Begin with random weights.",
+        "You see the weights of the first layer as images. All units started with the "
+        "same weights and got the same gradients, so the layer is one unit, copied "
+        "many times. Start from random weights.",
     ),
     "noisy": (
         "Noise in the first layer",
         "You see the weights of the first layer as images. Large initial weights are "
-        "still there as noise, which training had no reason to remove. Begin with "
-        "smaller ones, and decay the weights.",
+        "still there as noise, which training had no reason to remove. Start from "
+        "smaller ones, and use weight decay.",
     ),
 }
 
@@ -93,15 +94,15 @@ def parse_arguments(arguments=None):
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     dataset = "fashion_mnist" if is_prepared else "digits"
-    parser.add_argument("--dataset", default=dataset, help="of images")
-    parser.add_argument("--steps", type=int, default=1200, help="of each training")
+    parser.add_argument("--dataset", default=dataset, help="a dataset of images")
+    parser.add_argument("--steps", type=int, default=1200, help="steps per training")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", default="runs", help="folder of the results")
     return parser.parse_args(arguments)
 
 
 class Run:
-    """One training, and what its monitors saw."""
+    """Trains one model, and keeps the records of its monitors."""
 
     def __init__(self, title, data, options, *, optimizer=None, depth=DEPTH, **builder):
         self.title = title
@@ -177,7 +178,7 @@ def draw_images(figure, runs):
 
 
 def picture(name, draw, size, runs, folder):
-    """Writes one picture: its title, the runs, and what they mean."""
+    """Writes one picture with a title, an explanation and plots of the runs."""
     title, text = TEXTS[name]
     figure = plt.figure(figsize=size, layout="constrained")
     lines = textwrap.wrap(text, round(size[0] * 12.5))

@@ -1,10 +1,10 @@
-"""What does a small network learn of a text by guessing the next character?
+"""What does a small network learn about a text by predicting the next character?
 
-Trains an LSTM on the plays of Shakespeare (`tiny_shakespeare`, where TFDS has it
-prepared) or on a text of yours, and prints what it writes, its most probable next
-characters, and how well it predicts the validation text: in windows that each start
-cold, and as one stream whose state goes on. The model is saved to
-`runs/generate/model.keras`.
+Trains an LSTM on the plays of Shakespeare (`tiny_shakespeare` of TFDS) or on your own
+text. It prints a generated text, the most probable next characters, and the
+cross-entropy on the validation text. The cross-entropy is computed in windows that each
+start from an empty state, and over one stream that keeps the state. The model is saved
+to `runs/generate/model.keras`.
 
     python examples/generate.py
     python examples/generate.py --text mine.txt --units 512 512 --epochs 20
@@ -35,10 +35,10 @@ def parse_arguments(arguments=None):
     parser.add_argument("--learning-rate", type=float, default=5e-3)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--sequence-length", type=int, default=64)
-    parser.add_argument("--prompt", default="ROMEO:", help="what stands before")
-    parser.add_argument("--length", type=int, default=300, help="characters to write")
+    parser.add_argument("--prompt", default="ROMEO:", help="text to continue")
+    parser.add_argument("--length", type=int, default=300, help="in characters")
     parser.add_argument("--temperature", type=float, default=0.8)
-    parser.add_argument("--top-k", type=int, help="default: draw from all characters")
+    parser.add_argument("--top-k", type=int, help="default: sample from all characters")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", default="runs", help="folder of the results")
     options = parser.parse_args(arguments)

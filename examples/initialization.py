@@ -1,20 +1,26 @@
-"""What do the first weights do to a deep network, before anything is learnt?
+"""How do initial weights affect the signals of a deep network before training?
 
-Builds a multilayer perceptron of 20 hidden layers again and again, with other initial
-weights, and writes `runs/initialization/initialization.png`: for ReLU and for tanh, how
-far the activations of each layer spread, and how large the gradient of the loss is for
-its weights, on one batch of data that nobody has trained on.
+Builds a multilayer perceptron with 20 hidden layers several times, with different
+initial weights, and does not train it. For ReLU and tanh, the plot in
+`runs/initialization/initialization.png` shows the standard deviation of the activations
+of each layer, and that of the gradient of the loss with respect to its weights, on one
+batch.
 
     python examples/initialization.py
     python examples/initialization.py --dataset mnist
 
-On digits (seed 0), from the first to the last hidden layer: zero weights pass nothing
-on, in either direction. Small ones, of deviation 0.01, lose the signal of ReLU (5e-2 to
-3e-20) and of tanh, and no layer has a gradient to learn from. Large ones, of deviation
-0.3, multiply the signal of ReLU to 9e9; they saturate tanh, whose gradient grows
-30,000-fold on its way back. Xavier's weights keep the signal of tanh (0.48 to 0.14),
-but lose that of ReLU (0.37 to 7e-4), which He's weights keep (0.8 to 1.0).
-All of it takes 20 s of one CPU core.
+On digits (seed 0), from the first to the last hidden layer:
+
+- Zero weights propagate neither signals nor gradients.
+- Small weights, of standard deviation 0.01, lose the signal with ReLU (5e-2 to 3e-20)
+  and with tanh, and no layer has a gradient to learn from.
+- Large weights, of standard deviation 0.3, amplify the signal of ReLU to 9e9. They
+  saturate tanh, whose gradient grows 30,000-fold in the backward pass.
+- Xavier's weights preserve the signal of tanh (0.48 to 0.14), but lose that of ReLU
+  (0.37 to 7e-4).
+- He's weights preserve the signal of ReLU (0.8 to 1.0).
+
+The script takes 20 s on one CPU core.
 """
 
 import argparse
@@ -33,7 +39,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 BATCH_SIZE = 512
-FLOOR, CEILING = 1e-25, 1e13  # of the picture; zero is drawn at its floor
+FLOOR, CEILING = 1e-25, 1e13  # limits of the plot; zero is drawn at the floor
 INITIALIZERS = {
     "zero": keras.initializers.Zeros(),
     "too small: N(0, 0.01²)": keras.initializers.RandomNormal(stddev=0.01),
@@ -49,9 +55,9 @@ def parse_arguments(arguments=None):
         description=__doc__.split("\n\n")[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--dataset", default="digits", help="of classes, not texts")
+    parser.add_argument("--dataset", default="digits", help="with classes, not texts")
     parser.add_argument("--layers", type=int, default=20, help="hidden layers")
-    parser.add_argument("--units", type=int, default=256, help="of each layer")
+    parser.add_argument("--units", type=int, default=256, help="units per layer")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", default="runs", help="folder of the results")
     options = parser.parse_args(arguments)
@@ -61,7 +67,7 @@ def parse_arguments(arguments=None):
 
 
 def spread(data, activation, initializer, options):
-    """Returns the deviation of activations and of gradients in every hidden layer."""
+    """Returns standard deviations of activations and gradients per hidden layer."""
     keras.utils.set_random_seed(options.seed)
     model = mlp(
         data.input_shape,
@@ -89,7 +95,7 @@ def spread(data, activation, initializer, options):
 
 
 def plot(spreads, data, options):
-    """Draws activations above gradients, one column for each activation."""
+    """Plots activations above gradients, with one column per activation function."""
     figure, panels = plt.subplots(
         2, 2, figsize=(11, 7.5), layout="constrained", sharex=True, sharey=True
     )

@@ -1,14 +1,14 @@
-"""What do residual connections do for a deep network?
+"""How do residual connections help a deep network?
 
-Trains three networks of 64 units a layer: residual MLPs with 4 and with 64 blocks, and
-a plain MLP as deep and as wide as the latter. Writes one picture to
-`runs/residual/residual.png`: how they learn, and the norm of the gradient of every
+Trains three networks with 64 units per layer: residual MLPs with 4 and with 64 blocks,
+and a plain MLP of the same depth and width as the larger one. The plot in
+`runs/residual/residual.png` shows their learning curves, and the gradient norm of every
 layer before training, on one batch.
 
     python examples/residual.py
 
-On digits (seed 0, 15 epochs, TensorFlow) both residual networks end at a validation
-accuracy of 95.8 %, the plain one at 12.5 %.
+On digits (seed 0, 15 epochs, TensorFlow), both residual networks reach a validation
+accuracy of 95.8 %, and the plain network reaches 12.5 %.
 """
 
 import argparse
@@ -47,9 +47,9 @@ def parse_arguments(arguments=None):
 
 
 def networks(blocks: int) -> dict:
-    """Returns builders and their options, by title."""
-    layers = 2 * blocks + 1  # two in each block, and the stem
-    # Not zero, so that there are gradients in the branches before training.
+    """Returns the builder and the options of each network, by title."""
+    layers = 2 * blocks + 1  # two per block, plus the stem
+    # Not "zero", so that the branches have gradients before training.
     residual = {"units": UNITS, "residual_init": "scaled"}
     return {
         f"residual, {SHALLOW} blocks": (res_mlp, {**residual, "num_blocks": SHALLOW}),
@@ -59,7 +59,7 @@ def networks(blocks: int) -> dict:
 
 
 def train(data, title, build, builder_options, options):
-    """Returns the history of one training, and its `GradientNorms`."""
+    """Trains a network, and returns its history and its `GradientNorms`."""
     keras.utils.set_random_seed(options.seed)
     data.order.counter = 0
     model = build(
@@ -90,7 +90,7 @@ def train(data, title, build, builder_options, options):
 
 
 def plot(runs, data):
-    """Draws the loss and accuracy of all networks, and their first gradients."""
+    """Plots loss and accuracy of all networks, and their initial gradient norms."""
     figure, panels = plt.subplots(1, 3, figsize=(14, 4.4), layout="constrained")
     for title, (history, norms) in runs.items():
         epochs = np.arange(1, len(history["loss"]) + 1)

@@ -1,14 +1,14 @@
 """How easily is a classifier fooled, and what does adversarial training change?
 
 Trains the same network twice, normally and on adversarial examples, and attacks both
-in the stages of `evaluate_robustness`. Writes to `runs/robustness/`: the curves of
-accuracy over epsilon (`curves.png`), for each network its panel of examples
-(`normal.png`, `adversarial.png`) and its table (`normal.csv`, `adversarial.csv`).
+with the stages of `evaluate_robustness`. It writes to `runs/robustness/` the accuracy
+over epsilon (`curves.png`) and, for each network, a panel of examples (`normal.png`,
+`adversarial.png`) and a table (`normal.csv`, `adversarial.csv`).
 
     python examples/robustness.py
     python examples/robustness.py --dataset mnist --epochs 10
 
-Without `--dataset` that is MNIST where TFDS has it prepared, else digits.
+Without `--dataset`, it uses MNIST if TFDS has prepared it, otherwise digits.
 """
 
 import argparse
@@ -38,12 +38,12 @@ def parse_arguments(arguments=None):
         description=__doc__.split("\n\n")[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--dataset", default=default_dataset(), help="of images")
+    parser.add_argument("--dataset", default=default_dataset(), help="with images")
     parser.add_argument("--epsilon", type=float, default=0.1, help="linf, in [0, 1]")
     parser.add_argument("--units", type=int, default=256)
     parser.add_argument("--epochs", type=int, default=15)
-    parser.add_argument("--examples", type=int, default=500, help="that are attacked")
-    parser.add_argument("--steps", type=int, default=50, help="of the attacks")
+    parser.add_argument("--examples", type=int, default=500, help="examples to attack")
+    parser.add_argument("--steps", type=int, default=50, help="steps of the attacks")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", default="runs", help="folder of the results")
     options = parser.parse_args(arguments)
@@ -83,7 +83,7 @@ def train(data, options, adversarial: bool) -> keras.Model:
 
 
 def test_arrays(data, count: int):
-    """Returns the first test examples."""
+    """Returns the first `count` test examples as arrays `(x, y)`."""
     batches = []
     for batch in data.test:
         batches.append([keras.ops.convert_to_numpy(part) for part in batch])

@@ -1,20 +1,20 @@
 """Which learning rate, how many units, how much dropout? A search that narrows itself.
 
-Searches the settings of a network coarse to fine: after each round of trials a range
-narrows around the best of them, where there is evidence that it matters. It writes to
-`runs/search-digits-mlp/`:
+Searches the settings of a network from coarse to fine. After each round of trials, the
+range of a hyperparameter narrows around the best trials if there is evidence that it
+matters. The results are in `runs/search-digits-mlp/`:
 
-- `results.csv` and `history.csv`, a row for each trial and for each of its epochs;
-- `round_1.json` and so on: which ranges narrowed, and why;
-- `search.png`: the best so far, and the scores against every hyperparameter;
+- `results.csv` and `history.csv`: one row per trial, and one row per epoch of a trial;
+- `round_1.json` and so on: the ranges that were narrowed, and the reasons;
+- `search.png`: the best score so far, and the scores against every hyperparameter;
 - `best.keras`: the best model.
 
     python examples/search.py
     python examples/search.py --dataset fashion_mnist --epochs 5 --trials 30
     python examples/search.py --dataset imdb_reviews --model lstm
 
-Interrupted, the same command goes on where it ended. The test split is read once, for
-the best model.
+After an interruption, the same command continues the search. The test split is read
+once, for the best model.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def parse_arguments(arguments=None):
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--minutes", type=float, help="time budget; default: none")
     parser.add_argument(
-        "--prune", action="store_true", help="end hopeless trials early"
+        "--prune", action="store_true", help="stop unpromising trials early"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", default="runs", help="folder of the results")

@@ -1,4 +1,4 @@
-"""Models, and what they need to be trained and judged."""
+"""Model builders, datasets, layers, losses and tools to inspect models."""
 
 from . import datasets, ensemble, layers, losses
 from .gradient_check import check_gradients

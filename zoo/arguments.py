@@ -1,4 +1,4 @@
-"""Checks of arguments, raised with one wording: what, expected, received, fix."""
+"""Argument checks whose errors share one format: name, expected, received, fix."""
 
 import math
 from numbers import Integral, Real
@@ -8,13 +8,13 @@ def invalid_argument(name: str, expected: str, received, fix: str = "") -> Value
     """Builds the error for a bad argument, for the caller to raise.
 
     Args:
-        name: Name of the argument, as the user wrote it.
-        expected: What would have been right, as in "a float in [0, 1)".
-        received: The value that came.
-        fix: A sentence that says what to do, where it is not obvious.
+        name: Name of the argument in the public signature.
+        expected: Description of a valid value, such as "a float in [0, 1)".
+        received: The value that was passed.
+        fix: Sentence that tells the user how to fix the call. Defaults to `""`: none.
 
     Returns:
-        A `ValueError` that says what, what was expected, and what came.
+        A `ValueError` that names the argument, the expected and the received value.
     """
     message = (
         f"Invalid value for argument `{name}`. Expected {expected}. "
@@ -28,7 +28,7 @@ def is_integer(value) -> bool:
 
 
 def is_number(value) -> bool:
-    """Whether `value` is a finite real number; `True` and `False` are none."""
+    """Returns whether `value` is a finite real number; booleans do not count."""
     is_real = isinstance(value, Real) and not isinstance(value, bool)
     return is_real and math.isfinite(value)
 
@@ -70,7 +70,7 @@ def check_not_negative(name: str, value) -> float:
 
 
 def check_shape(name: str, value) -> tuple[int, ...]:
-    """Returns `value` as a tuple, or raises if it is not one of integers >= 1."""
+    """Returns `value` as a tuple of ints, or raises if it is not a valid shape."""
     if not isinstance(value, tuple | list) or not all(
         is_integer(size) and size >= 1 for size in value
     ):

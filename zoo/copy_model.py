@@ -1,4 +1,4 @@
-"""Copies of models, made from their configs."""
+"""Functions that copy a model from its config and its variables."""
 
 import types
 from collections.abc import Callable
@@ -12,18 +12,18 @@ from .arguments import invalid_argument
 def copy_model(
     model: keras.Model, change_config: Callable[[dict], dict] = dict
 ) -> keras.Model:
-    """Returns an uncompiled model of the same layers and the same weights.
+    """Returns an uncompiled copy of a model, with the same layers and weights.
 
-    Nothing is shared with the original. Classes and functions need not be registered
-    with Keras: they are taken from the layers at hand.
+    The copy shares nothing with the original. Classes and functions need not be
+    registered with Keras: they are taken from the layers of `model`.
 
     Args:
-        model: Model that is built, of layers that can be made from their `get_config`.
-        change_config: Function of the config that Keras would save, to the one that
-            the copy is made from. Defaults to `dict`, which changes nothing.
+        model: Built model whose layers can be recreated from their `get_config`.
+        change_config: Function that maps the config saved by Keras to the config of
+            the copy. Defaults to `dict`, which changes nothing.
 
     Raises:
-        ValueError: If Keras cannot make the model from its config.
+        ValueError: If Keras cannot recreate the model from its config.
     """
     try:
         config = keras.saving.serialize_keras_object(model)
@@ -38,13 +38,13 @@ def copy_model(
             "model",
             "a model that can be made from its `get_config`",
             model.name,
-            f"Keras could not: {error}",
+            f"Keras failed to copy it: {error}",
         ) from error
     return copy
 
 
 def own_variables(model: keras.Model) -> list[dict[str, np.ndarray]]:
-    """Returns what every layer saves of its own variables, by the layer's keys."""
+    """Returns one dict per layer with the entries of its `save_own_variables`."""
     stores = [{} for _ in model._flatten_layers()]
     for layer, store in zip(model._flatten_layers(), stores, strict=True):
         layer.save_own_variables(store)
@@ -55,16 +55,17 @@ def own_variables(model: keras.Model) -> list[dict[str, np.ndarray]]:
 
 
 def load_variables(model: keras.Model, stores: list[dict[str, np.ndarray]]) -> None:
-    """Loads what `own_variables` returned of a model of the same layers.
+    """Loads the result of `own_variables` into a model with the same layers.
 
-    Layers load it themselves: some, as `Normalization`, compute something from it.
+    Each layer loads its own entries, because some layers, such as `Normalization`,
+    compute further values from them.
     """
     for layer, store in zip(model._flatten_layers(), stores, strict=True):
         layer.load_own_variables(store)
 
 
 def _restore_adapters(copy: keras.Model, model: keras.Model) -> None:
-    """Undoes that Keras merges LoRA adapters into what it saves, and rounds it."""
+    """Restores LoRA adapters, which Keras merges into the kernel when it saves."""
     layers = zip(copy._flatten_layers(), model._flatten_layers(), strict=True)
     for target, source in layers:
         if getattr(source, "lora_enabled", False):
@@ -73,7 +74,7 @@ def _restore_adapters(copy: keras.Model, model: keras.Model) -> None:
 
 
 def _objects_of(model: keras.Model) -> dict:
-    """Classes and functions of the layers by name, for those not registered."""
+    """Returns classes and functions of the layers by name, registered or not."""
     layers = model._flatten_layers()
     functions = [
         value

@@ -1,4 +1,4 @@
-"""What this machine computes on."""
+"""The devices that Keras computes on."""
 
 import os
 
@@ -6,10 +6,10 @@ import keras
 
 
 def list_devices() -> list[str]:
-    """Returns the devices that Keras computes on: the GPUs, else the CPU.
+    """Returns the devices that Keras computes on: accelerators, or else the CPU.
 
     Returns:
-        A list of readable names, as `["GPU NVIDIA H200"]` or `["CPU (2 cores)"]`.
+        A list of names, such as `["GPU NVIDIA H200"]` or `["CPU (2 cores)"]`.
     """
     gpus = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
     return gpus[keras.backend.backend()]() or [f"CPU ({os.cpu_count()} cores)"]
@@ -37,7 +37,7 @@ def _jax() -> list[str]:
 def _torch() -> list[str]:
     import torch
 
-    device = keras.ops.zeros(()).device  # where Keras puts what it computes
+    device = keras.ops.zeros(()).device  # where Keras places tensors
     if device.type == "cuda":
         return [f"GPU {torch.cuda.get_device_name(device)}"]
     return [] if device.type == "cpu" else [device.type.upper()]

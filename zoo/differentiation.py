@@ -1,4 +1,4 @@
-"""How each backend differentiates and compiles. Nothing here changes any state."""
+"""Differentiates and compiles functions on each backend, without side effects."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,26 +12,28 @@ BACKEND = keras.backend.backend()
 
 
 def input_gradient(function: Callable, x, *, has_auxiliary: bool = False):
-    """Differentiates the scalars that a function gives for the examples of a batch.
+    """Differentiates the per-example values of a function with respect to its input.
 
-    If the scalar of an example depends on that example alone, row `i` of the gradient
-    of their sum is the gradient of scalar `i`. All variables stay as they are: what
-    `function` would update, as batch statistics and random seeds, is left as found.
+    The function returns one scalar per example, and the gradient is that of their
+    sum. If each scalar depends only on its own example, row `i` of the gradient is
+    the gradient of scalar `i`. No variable changes: updates by `function`, such as
+    those of batch statistics and random seeds, are discarded.
 
-    It works inside a compiled function, as a `train_step`; see `compile_function`. An
-    outer differentiation must not go through it: only TensorFlow and JAX could.
+    It works inside a compiled function, such as a `train_step`; see
+    `compile_function`. Do not differentiate its result again: that would work only on
+    TensorFlow and JAX.
 
     Args:
-        function: Function of a batch to a float tensor of shape `(batch,)`, of
-            `keras.ops`, layers and models.
+        function: Function that maps a batch to a float tensor of shape `(batch,)`,
+            built from `keras.ops`, layers and models.
         x: Float tensor or array of shape `(batch, ...)`.
         has_auxiliary: Whether `function` returns a pair: the values, and a tensor
-            that is not differentiated, as the logits. Defaults to `False`.
+            that is not differentiated, such as the logits. Defaults to `False`.
 
     Returns:
-        The values, of shape `(batch,)`, and the gradient of their sum, a tensor of the
-        shape and dtype of `x`. It is zero for what `function` does not depend on. With
-        `has_auxiliary=True` the auxiliary tensor comes third.
+        The values, of shape `(batch,)`, and the gradient of their sum, a tensor with
+        the shape and dtype of `x`. The gradient is zero where `function` does not
+        depend on `x`. With `has_auxiliary=True`, the auxiliary tensor comes third.
 
     Raises:
         ValueError: If `x` does not hold floats, or `function` does not return a
@@ -53,7 +55,8 @@ def input_gradient(function: Callable, x, *, has_auxiliary: bool = False):
             "x",
             "a float tensor",
             keras.backend.standardize_dtype(x.dtype),
-            "Integers, as tokens, have no gradient; cast what is not a category.",
+            "Integers, as tokens, have no gradient. Cast them to float if they are "
+            "quantities.",
         )
 
     def values_at(inputs):
@@ -78,28 +81,29 @@ def weight_gradients(
 ) -> list:
     """Differentiates the loss of a compiled model with respect to its weights.
 
-    The loss is that of `fit`, with what regularizers and `add_loss` add. With
-    `training=True` these are the gradients of the very next training step: dropout
-    draws what that step would draw, since the random state is left as found, as are
-    batch statistics and all other variables. Under an optimizer that scales the loss,
-    as `LossScaleOptimizer`, the loss is scaled here too, against underflow, and the
-    gradients are divided by the scale.
+    The loss is that of `fit`, including the terms of regularizers and `add_loss`. With
+    `training=True`, these are the gradients of the next training step: dropout draws
+    the same mask as that step, because the random state stays unchanged. Batch
+    statistics and all other variables stay unchanged, too. If the optimizer scales
+    the loss against underflow, as `LossScaleOptimizer` does, the loss is scaled here
+    as well, and the gradients are divided by the scale.
 
     Args:
         model: Compiled and built model.
-        x: Batch of inputs, as the model takes them.
-        y: Batch of targets, as the loss takes them. Defaults to `None`.
+        x: Batch of inputs, in the form that the model accepts.
+        y: Batch of targets, in the form that the loss accepts. Defaults to `None`.
         sample_weight: Weights of the examples, of shape `(batch,)`. Defaults to
             `None`.
-        training: Whether layers behave as in training: batch statistics, dropout.
+        training: Whether layers run in training mode (batch statistics, dropout).
             Defaults to `True`.
 
     Returns:
-        A list of tensors in the order of `model.trainable_variables`, of their shapes.
-        A weight that the loss does not depend on has gradient zero.
+        A list of tensors in the order of `model.trainable_variables`, with the same
+        shapes. The gradient of a weight is zero if the loss does not depend on it.
 
     Raises:
-        ValueError: If the model is not compiled, or not built.
+        ValueError: If the model is not compiled or not built, or another argument is
+            invalid.
 
     Example:
 
@@ -123,21 +127,22 @@ def weight_gradients(
 def loss_function(
     model: keras.Model, x, y=None, *, sample_weight=None, training: bool = True
 ) -> Callable:
-    """Returns the loss of one batch, as a function of the trainable weights.
+    """Returns the loss of one batch as a function of the trainable weights.
 
     Args:
         model: Compiled and built model.
         x: Batch of inputs.
         y: Batch of targets. Defaults to `None`.
         sample_weight: Weights of the examples. Defaults to `None`.
-        training: Whether layers behave as in training. Defaults to `True`.
+        training: Whether layers run in training mode. Defaults to `True`.
 
     Returns:
-        A function of a list of tensors, in the order of `model.trainable_variables`,
-        to a scalar, which leaves all variables as they are.
+        A function that maps a list of tensors, in the order of
+        `model.trainable_variables`, to a scalar. It leaves all variables unchanged.
 
     Raises:
-        ValueError: If the model is not compiled, or not built.
+        ValueError: If the model is not compiled or not built, or another argument is
+            invalid.
     """
     check_choice("training", training, (True, False))
     is_model = isinstance(model, keras.Model)
@@ -149,7 +154,7 @@ def loss_function(
             "Call `model.compile(...)`, and give its input shape with `keras.Input`.",
         )
     if y is None and model._compile_loss is not None:
-        raise invalid_argument("y", "the targets that the compiled loss compares", y)
+        raise invalid_argument("y", "the targets that the compiled loss needs", y)
     x, y, sample_weight = (
         None if data is None else keras.tree.map_structure(_to_tensor, data)
         for data in (x, y, sample_weight)
@@ -172,21 +177,24 @@ def loss_function(
 def compile_function(
     function: Callable, variables: Sequence[keras.Variable] = ()
 ) -> Callable:
-    """Compiles a function of tensors: `tf.function`, `jax.jit`, as it is on PyTorch.
+    """Compiles a function of tensors with `tf.function` or `jax.jit`.
 
-    It is compiled anew for every shape and dtype of its arguments. Every call sees
-    the values that the variables have at that time, and changes none: what the
-    function assigns holds until it returns, so a seed generator among the variables
-    draws the same at every call. Pass a seed as an argument where it should not.
+    On PyTorch the function runs uncompiled. On the other backends it is recompiled
+    for every new shape and dtype of its arguments.
+
+    Each call reads the current values of the variables and changes none of them.
+    Assignments inside the function last until it returns, so a seed generator among
+    the variables draws the same numbers in every call. To draw different numbers,
+    pass a seed as an argument.
 
     Args:
-        function: Function of tensors to nested tensors.
-        variables: All variables that `function` reads, as `model.variables`. On JAX
-            any other would keep the value it had when the function was compiled.
+        function: Function that maps tensors to nested tensors.
+        variables: All variables that `function` reads, such as `model.variables`. On
+            JAX, any other variable keeps its value from the time of compilation.
             Defaults to `()`.
 
     Returns:
-        A function of tensors or arrays.
+        A function that takes tensors or arrays.
 
     Example:
 
@@ -206,14 +214,14 @@ def compile_function(
 
 @contextlib.contextmanager
 def unchanged_state(values: Iterable[tuple] = ()) -> Iterator[None]:
-    """Leaves variables and random state as found, whatever happens inside.
+    """Discards all changes to variables and random state made inside the context.
 
     Args:
-        values: Pairs of a variable and the tensor that is its value inside. Defaults
-            to `()`.
+        values: Pairs of a variable and the tensor that replaces its value inside the
+            context. Defaults to `()`.
     """
     with _unchanged_generator(), keras.StatelessScope(collect_losses=True) as scope:
-        if scope.original_scope is not None:  # as in a training step on JAX
+        if scope.original_scope is not None:  # such as in a JAX training step
             scope.state_mapping.update(scope.original_scope.state_mapping)
         for pair in values:
             scope.add_update(pair)
@@ -221,23 +229,23 @@ def unchanged_state(values: Iterable[tuple] = ()) -> Iterator[None]:
 
 
 def same_trace() -> Callable:
-    """Returns a function that says whether a tensor belongs to the present trace.
+    """Returns a function that tells whether a tensor belongs to the current trace.
 
-    What runs in the body of a loop, in a branch, under a map or in another compiled
-    function belongs to a trace of its own, from which no tensor may come out by other
-    means than being returned. Ask where the tensor is made.
+    Loop bodies, branches, mapped functions and other compiled functions each have
+    their own trace. A tensor can leave that trace only as a return value. Call
+    `same_trace` where the tensor is created.
     """
     return _SAME_TRACE[BACKEND]()
 
 
 @contextlib.contextmanager
 def float64_scope() -> Iterator[None]:
-    """Makes float64 what Keras computes in by default, and lets every backend do so."""
+    """Makes float64 the default dtype of Keras and enables it on every backend."""
     before = keras.config.floatx(), keras.config.dtype_policy()
     narrowed = dict(BIT64_TO_BIT32_DTYPE)
     with _jax_x64() if BACKEND == "jax" else contextlib.nullcontext():
         try:
-            # On JAX and PyTorch the operations of Keras cast float64 to float32.
+            # On JAX and PyTorch, Keras operations cast float64 to float32.
             BIT64_TO_BIT32_DTYPE["float64"] = "float64"
             keras.config.set_floatx("float64")
             keras.config.set_dtype_policy("float64")
@@ -249,7 +257,7 @@ def float64_scope() -> Iterator[None]:
 
 
 def _unchanged_generator():
-    """Dropout without a seed draws from a generator of PyTorch's own."""
+    """Preserves the generator of PyTorch, which unseeded dropout draws from."""
     if BACKEND != "torch":
         return contextlib.nullcontext()
     import torch
@@ -321,7 +329,7 @@ def _same_trace_jax():
     import jax.extend
 
     where = jax.extend.core
-    if not hasattr(where, "get_opaque_trace_state"):  # before it moved there
+    if not hasattr(where, "get_opaque_trace_state"):  # older JAX
         where = jax.core
     state = where.get_opaque_trace_state()
     return lambda tensor: where.get_opaque_trace_state() == state
@@ -331,7 +339,7 @@ def _same_trace_torch():
     def has_storage(tensor):
         try:
             tensor.data_ptr()
-        except RuntimeError:  # as under `torch.vmap`
+        except RuntimeError:  # such as under `torch.vmap`
             return False
         return True
 
@@ -364,7 +372,7 @@ def _differentiate_torch(function, inputs):
         tensor if tensor.requires_grad else tensor.detach().requires_grad_()
         for tensor in inputs
     ]
-    with torch.enable_grad():  # an attack may run where predictions are made
+    with torch.enable_grad():  # an attack may run under `no_grad`
         values, auxiliary = function(inputs)
         total = values.sum()
     auxiliary = None if auxiliary is None else auxiliary.detach()

@@ -1,4 +1,4 @@
-"""Several models in the place of one: averages of predictions and of weights."""
+"""Ensembles of models, averages of their weights, and distillation."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -22,33 +22,32 @@ ACTIVATIONS = {
 def average(
     models: Models, *, task: str = "classification", name: str = "ensemble"
 ) -> keras.Model:
-    """Builds a model that averages what several models predict.
+    """Builds a model that averages the predictions of several models.
 
-    Of classifiers the probabilities are averaged, and the result is logits again: the
-    logarithm of the mean probability; see `zoo.layers.LogMeanProbability`. Of a
-    regression the outputs are; where they are means and log-variances, that is not the
-    variance of the mixture, which also counts how far the means differ. The members are
-    models inside the model, `member_1` and so on; they share their weights with those
-    passed.
+    For classifiers, the model averages probabilities and outputs the logits of the
+    mean; see `zoo.layers.LogMeanProbability`. For regression, it averages the outputs.
+    If these are means and log-variances, the averaged variance is not that of the
+    mixture, which also depends on how far the means differ. The members are nested
+    models named `member_1` and so on, and share their weights with `models`.
 
-    Independent trainings make a deep ensemble (Lakshminarayanan et al. 2017),
-    checkpoints of one training a snapshot ensemble (Huang et al. 2017).
+    Independently trained models make a deep ensemble (Lakshminarayanan et al. 2017).
+    Checkpoints of one training make a snapshot ensemble (Huang et al. 2017).
 
     Args:
-        models: Functional or sequential models of one input and one output, of equal
-            shapes; or paths of `.keras` files; or a folder, of which all
-            `.keras` files are taken. Of `callbacks.Snapshots` pass `paths`, where the
-            folder has files of other trainings too.
-        task: "classification", "language_model", "multi_label" or "regression"; all
-            but the last expect logits. Defaults to `"classification"`.
+        models: Functional or sequential models with one input, one output and equal
+            shapes; or paths of `.keras` files; or a folder, of which all `.keras`
+            files are loaded. For `callbacks.Snapshots`, pass its `paths` if the
+            folder also holds files of other trainings.
+        task: "classification", "language_model", "multi_label" or "regression". All
+            except "regression" expect logits. Defaults to `"classification"`.
         name: Name of the model. Defaults to `"ensemble"`.
 
     Returns:
-        An uncompiled functional `keras.Model`, which saves and loads as any other.
+        An uncompiled functional `keras.Model`, which can be saved and loaded.
 
     Raises:
         ValueError: If an argument is invalid, a file cannot be loaded, or the models
-            do not fit together.
+            are incompatible.
 
     Example:
 
@@ -77,7 +76,7 @@ def average(
     inputs = keras.Input(
         batch_shape=first.input_shape, dtype=first.inputs[0].dtype, name="input"
     )
-    # Another model around the same layers: their own names may all be the same.
+    # Wrap the layers in a new model, since the names of the members may be equal.
     outputs = [
         keras.Model(model.inputs, model.outputs[0], name=f"member_{number}")(inputs)
         for number, model in enumerate(members, start=1)
@@ -87,31 +86,32 @@ def average(
         mean = keras.layers.Average(**settings)
     else:
         mean = LogMeanProbability(ACTIVATIONS[task], **settings)
-    # `Average` wants two inputs at least.
+    # `Average` requires at least two inputs.
     single = task == "regression" and len(outputs) == 1
     return keras.Model(inputs, outputs[0] if single else mean(outputs), name=name)
 
 
 def average_weights(models: Models) -> keras.Model:
-    """Returns a model whose weights are the means of those of several models.
+    """Returns a model whose weights are the mean of the weights of several models.
 
-    It costs no more than one model. It makes sense for checkpoints of one training,
-    between which the loss is low: stochastic weight averaging (Izmailov et al. 2018,
-    "Averaging Weights Leads to Wider Optima and Better Generalization"). Weights of
-    independent trainings must not be averaged. Files are loaded one at a time.
+    The result costs no more to run than one model. Use it for checkpoints of one
+    training, between which the loss is low: this is stochastic weight averaging
+    (Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima and Better
+    Generalization"). Do not average the weights of independent trainings. Files are
+    loaded one at a time.
 
     Args:
-        models: Models of the same layers; or paths of `.keras` files; or a folder, of
-            which all `.keras` files are taken. Of `callbacks.Snapshots` pass `paths`,
-            where the folder has files of other trainings too.
+        models: Models with the same layers; or paths of `.keras` files; or a folder,
+            of which all `.keras` files are loaded. For `callbacks.Snapshots`, pass
+            its `paths` if the folder also holds files of other trainings.
 
     Returns:
-        An uncompiled copy of the first model, with the mean weights. Integers are
-        those of the first.
+        An uncompiled copy of the first model with the mean weights. Integer variables
+        keep the values of the first model.
 
     Raises:
-        ValueError: If an argument is invalid, a file cannot be loaded, the models are
-            not of the same layers, or a layer is quantized.
+        ValueError: If an argument is invalid, a file cannot be loaded, the layers of
+            the models differ, or a layer is quantized.
 
     Example:
 
@@ -122,8 +122,8 @@ def average_weights(models: Models) -> keras.Model:
     >>> ensemble.average_weights(models).get_weights()[0].max()
     np.float32(0.5)
     """
-    # NOTE[DIFF] The paper estimates the statistics of batch normalization anew, by a
-    # pass over the training data; here they are averaged, which needs no data.
+    # NOTE[DIFF] The paper recomputes the statistics of batch normalization in a pass
+    # over the training data; here they are averaged, which needs no data.
     mean, result = None, None
     for count, model in enumerate(_load_all(models), start=1):
         _check_not_quantized(model)
@@ -136,7 +136,7 @@ def average_weights(models: Models) -> keras.Model:
                 "models",
                 "models of the same layers",
                 [result.name, model.name],
-                f"The weights of number {count} have other shapes than the first's.",
+                f"The weights of number {count} and of the first differ in shape.",
             )
         _move_mean(mean, stores, count)
     load_variables(result, mean)
@@ -146,14 +146,15 @@ def average_weights(models: Models) -> keras.Model:
 def moving_average(model: keras.Model) -> keras.Model:
     """Returns a copy of a model with the moving average of its weights.
 
-    Keras' optimizers keep the average with `use_ema=True`. `fit` writes it into the
-    model at its very end; until then, as in a callback, the model trains on with its
-    own weights, and this gives the average, as for evaluation. The model stays as it
-    is, which `keras.callbacks.SwapEMAWeights` does not ensure: passed to `predict`,
-    it leaves the average in the model (`on_predict_end`, Keras 3.15).
+    Keras optimizers with `use_ema=True` maintain the average. `fit` writes it into the
+    model only at the very end. Before that, for example in a callback, the model holds
+    its raw weights, and this function returns the average for evaluation. It leaves
+    the model unchanged. `keras.callbacks.SwapEMAWeights` does not guarantee this:
+    passed to `predict`, it leaves the average in the model (`on_predict_end`, Keras
+    3.15).
 
     Args:
-        model: Model compiled with an optimizer with `use_ema=True` that has made a
+        model: Model whose optimizer has `use_ema=True` and has made at least one
             step.
 
     Returns:
@@ -175,7 +176,7 @@ def moving_average(model: keras.Model) -> keras.Model:
     """
     if not isinstance(model, keras.Model):
         raise invalid_argument("model", "a compiled keras.Model", model)
-    optimizer = getattr(model, "optimizer", None)  # which an uncompiled one lacks
+    optimizer = getattr(model, "optimizer", None)  # missing if uncompiled
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     if not getattr(inner, "use_ema", False) or int(inner.iterations) == 0:
         raise invalid_argument(
@@ -195,22 +196,23 @@ def distiller(
     temperature: float = 3.0,
     student_loss_weight: float = 0.5,
 ) -> keras.distillation.Distiller:
-    """Returns a model that trains a student to predict as its teacher does.
+    """Returns a model that trains a student to match the predictions of a teacher.
 
-    For classifiers that end in logits: Hinton et al. (2015, "Distilling the Knowledge
-    in a Neural Network", section 2). The loss is `student_loss_weight` times the
-    compiled one, plus the rest times the Kullback-Leibler divergence of the student's
-    from the teacher's probabilities, both softened by the temperature T, times T^2.
-    Compile and fit it as any model; the student, trained in place, is then used alone.
-    The outputs of a regression are distilled by Keras'
-    `keras.distillation.FeatureDistillation("mse")` as it is.
+    Both models are classifiers that end in logits (Hinton et al., 2015, "Distilling
+    the Knowledge in a Neural Network", section 2). The loss is `student_loss_weight`
+    times the compiled loss, plus `1 - student_loss_weight` times
+    `T**2 * KL(teacher || student)`, where KL is the Kullback-Leibler divergence of the
+    probabilities, softened by the temperature T. Compile and fit the result like any
+    model. It trains the student in place, which then predicts without the teacher. To
+    distill the outputs of a regression, use
+    `keras.distillation.FeatureDistillation("mse")`.
 
-    What Keras' `Distiller` does, this does too: it freezes the teacher for good, and
-    leaves regularizers and sample weights out of the loss.
+    As with Keras' `Distiller`, the teacher stays frozen permanently, and the loss
+    ignores regularizers and sample weights.
 
     Args:
-        teacher: Model that ends in logits, as an `average`.
-        student: Model of the same input and output shape.
+        teacher: Model that ends in logits, such as the result of `average`.
+        student: Model with the same input and output shape.
         temperature: Number > 0. Defaults to `3.0`.
         student_loss_weight: Number in [0, 1). Defaults to `0.5`.
 
@@ -218,7 +220,7 @@ def distiller(
         An uncompiled `keras.distillation.Distiller`.
 
     Raises:
-        ValueError: If an argument is invalid, or the models do not fit together.
+        ValueError: If an argument is invalid, or the models are incompatible.
 
     Example:
 
@@ -233,8 +235,8 @@ def distiller(
     check_fraction("student_loss_weight", student_loss_weight)
     for argument, model in (("teacher", teacher), ("student", student)):
         _check_classes(argument, model)
-    # The name "kl_divergence", Keras' default, gives a function that `compute_loss`
-    # of Keras 3.15 does not take for a divergence: it gets logits for probabilities.
+    # Keras 3.15 converts its default, the name "kl_divergence", to a function that
+    # `compute_loss` does not recognize: it would pass logits instead of probabilities.
     divergence = keras.distillation.LogitsDistillation(
         temperature, loss=keras.losses.KLDivergence()
     )
@@ -244,7 +246,7 @@ def distiller(
 
 
 def _load_all(models: Models) -> Iterator[keras.Model]:
-    """Gives the models one by one, loaded where they are files."""
+    """Yields the models one by one, and loads those given as files."""
     expected = "models or paths of `.keras` files, at least one"
     received = models
     if isinstance(models, str | os.PathLike):
@@ -280,16 +282,16 @@ def _check_functional(model: keras.Model) -> None:
 
 
 def _check_classes(argument: str, model: keras.Model) -> None:
-    """Raises if there is one class alone, whose probability is always 1."""
+    """Raises if there is only one class, whose probability is always 1."""
     if not isinstance(model, keras.Model):
         raise invalid_argument(argument, "a keras.Model", model)
     if model.output_shape[-1] == 1:
         raise invalid_argument(
             argument,
-            "models with a logit for each class, two at least",
+            "models with a logit for each class, at least two",
             f"{model.name} with outputs of shape {model.output_shape}",
-            "An average of one output is `task='regression'`, or 'multi_label' if it "
-            "is a logit.",
+            "To average a single output, pass `task='regression'`, or 'multi_label' if "
+            "it is a logit.",
         )
 
 
@@ -309,7 +311,7 @@ def _shapes(stores: list[dict]) -> list[dict]:
 
 
 def _move_mean(mean: list[dict], stores: list[dict], count: int) -> None:
-    """Makes the mean of `count - 1` models that of `count`."""
+    """Updates the mean of `count - 1` models to the mean of `count` models."""
     for means, store in zip(mean, stores, strict=True):
         for key, value in store.items():
             if _is_float(value):
@@ -317,7 +319,7 @@ def _move_mean(mean: list[dict], stores: list[dict], count: int) -> None:
 
 
 def _check_not_quantized(model: keras.Model) -> None:
-    """Raises if kernels are integers, whose mean is not that of the weights."""
+    """Raises if a kernel is quantized: averaging its integers is not meaningful."""
     quantized = [
         layer.name
         for layer in model._flatten_layers()

@@ -1,4 +1,4 @@
-"""Files that are either written whole or not at all."""
+"""Atomic file writes, and a check for writable folders."""
 
 import contextlib
 import os
@@ -9,11 +9,11 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Gives a temporary path to write to, which takes the place of `path` at the end.
+    """Yields a temporary path to write to, and renames it to `path` on exit.
 
-    The temporary file lies in the same folder and has the same ending (the whole of
+    The temporary file is in the same folder and has the same suffix (all of
     ".weights.h5"), since savers choose a format by it. After an error it is removed,
-    and `path` is as it was.
+    and `path` is unchanged.
 
     Args:
         path: File to write. Its folder must exist.
@@ -38,20 +38,20 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     partial = Path(name)
     try:
         yield partial
-        partial.chmod(0o666 & ~_umask())  # mkstemp keeps it to its owner
+        partial.chmod(0o666 & ~_umask())  # mkstemp makes it private
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
 
 def writable_folder(path: str | os.PathLike) -> Path:
-    """Returns a folder, made where it does not exist, after writing a file to it.
+    """Creates a folder if it is missing, checks that it is writable, and returns it.
 
     Args:
-        path: Folder.
+        path: Path of the folder.
 
     Raises:
-        OSError: If nothing can be written there.
+        OSError: If the folder cannot be created or written to.
     """
     folder = Path(path)
     try:
@@ -60,8 +60,8 @@ def writable_folder(path: str | os.PathLike) -> Path:
             pass
     except OSError as error:
         raise OSError(
-            f"Cannot write to folder '{folder}'. Expected a folder that can be "
-            f"written. Received: {error}"
+            f"Cannot write to folder '{folder}'. Expected a writable folder. "
+            f"Received: {error}"
         ) from None
     return folder
 

@@ -1,4 +1,4 @@
-"""Gradients against finite differences."""
+"""Checks of gradients against finite differences."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ from .differentiation import (
 from .gradient_report import RIGHT, GradientReport
 
 STEP = 1e-5
-# Rounding of a loss, in units of its last place: sums over a batch and its features.
+# Relative rounding error of a loss, a sum over a batch and its features.
 ROUNDING = 4 * np.finfo("float64").eps
 
 
@@ -28,39 +28,39 @@ def check_gradients(
     samples: int = 20,
     seed: int = 0,
 ) -> GradientReport:
-    """Compares a model's gradients with centred differences of its loss.
+    """Compares the gradients of a model with central differences of its loss.
 
-    Differences of step 1e-5 are taken in float64, on a copy of the model with the
-    same weights; the model stays as it is. At some coordinates of every variable the
-    analytic derivative a is compared with the numeric n by |a - n| / max(|a|, |n|).
-    For small derivatives, what rounding of the loss can explain is taken off |a - n|:
-    otherwise no derivative of zero would be right. With `training=True` batch
-    statistics are differentiated through, and dropout draws the same at every
-    evaluation.
+    The differences use a step of 1e-5 in float64, on a copy of the model with the
+    same weights; the model itself stays unchanged. At sampled coordinates of every
+    variable, the analytic derivative a is compared with the numeric derivative n by
+    the relative error |a - n| / max(|a|, |n|). For small derivatives, the part of
+    |a - n| that rounding of the loss can explain is subtracted; otherwise a derivative
+    of zero would never pass. With `training=True`, the check differentiates through
+    batch statistics, and dropout draws the same mask in every evaluation.
 
-    Where a kink, as of ReLU, lies within the step, the difference is no derivative.
-    Such a coordinate is left out, and counted. It shows in the second difference
-    f(w + h) + f(w - h) - 2 f(w): at half the step it is a quarter where f is smooth,
-    and anything else at a kink.
+    If a kink, such as that of ReLU, lies within the step, the difference does not
+    approximate a derivative. Such coordinates are excluded and counted. They are
+    detected by the second difference f(w + h) + f(w - h) - 2 f(w): when the step is
+    halved, it falls to a quarter where f is smooth, but not at a kink.
 
-    The method and the bands of the verdict are those of the CS231n course notes,
-    "Gradient checks" (Neural Networks Part 3), section by section: centred formula,
-    relative error, double precision, kinks, few data points, few dimensions. Peers
-    are `torch.autograd.gradcheck` and `jax.test_util.check_grads`, which check a
-    function against fixed tolerances, whatever the kinks.
+    The method and the thresholds of the verdict follow the CS231n course notes,
+    "Gradient checks" (Neural Networks Part 3), section by section: centered formula,
+    relative error, double precision, kinks, few data points, few dimensions. By
+    contrast, `torch.autograd.gradcheck` and `jax.test_util.check_grads` check a
+    function against fixed tolerances and do not detect kinks.
 
     Args:
-        model: Compiled and built model, of layers that can be made from their
+        model: Compiled and built model whose layers can be recreated from their
             `get_config`; they need not be registered.
-        x: Batch of inputs; a few examples do, and meet fewer kinks than many.
+        x: Batch of inputs. A few examples suffice, and meet fewer kinks than many.
         y: Batch of targets. Defaults to `None`.
         sample_weight: Weights of the examples, of shape `(batch,)`. Defaults to
             `None`.
-        training: Whether layers behave as in training. Defaults to `True`.
-        samples: Integer >= 1: coordinates of each variable, one with the largest
-            derivative and others at random; all of a variable that has no more.
-            Defaults to `20`.
-        seed: Integer >= 0, which the choice of coordinates follows. Defaults to `0`.
+        training: Whether layers run in training mode. Defaults to `True`.
+        samples: Integer >= 1: number of coordinates to check per variable. One is
+            where the derivative is largest, the others are random. Smaller variables
+            are checked in full. Defaults to `20`.
+        seed: Integer >= 0 that seeds the choice of coordinates. Defaults to `0`.
 
     Returns:
         A `GradientReport`, with `verdict`, `error`, `kinks` and `to_frame()`.
@@ -82,7 +82,7 @@ def check_gradients(
     check_integer("seed", seed, minimum=0)
     settings = {"sample_weight": sample_weight, "training": training}
     loss = loss_function(model, x, y, **settings)
-    # What does not fit is an error of Keras here, not one inside of compiled code.
+    # Incompatible data raise a clear Keras error here, rather than in compiled code.
     loss([variable.value for variable in model.trainable_variables])
     if not model.trainable_variables:
         raise invalid_argument("model", "one with trainable weights", model.name)
@@ -112,7 +112,7 @@ def check_gradients(
 
 
 def _check_variable(variable, gradient, evaluate, samples, generator) -> dict:
-    """Compares one variable's gradient at some of its coordinates."""
+    """Compares the gradient of one variable at sampled coordinates."""
     value = _to_numpy(variable)
 
     def loss_at(index, step):
@@ -146,7 +146,7 @@ def _check_variable(variable, gradient, evaluate, samples, generator) -> dict:
 
 
 def _choose(gradient, samples: int, generator) -> np.ndarray:
-    """Chooses coordinates, with one where the derivative is largest."""
+    """Chooses coordinates, including the one with the largest derivative."""
     if gradient.size <= samples:
         return np.arange(gradient.size)
     largest = int(np.argmax(np.abs(gradient)))
@@ -159,13 +159,13 @@ def _relative_error(analytic: float, numeric: float, losses) -> float:
         return np.inf
     difference, scale = abs(analytic - numeric), max(abs(analytic), abs(numeric))
     rounding = ROUNDING * np.abs(losses).max() / STEP
-    if rounding >= RIGHT * scale:  # where rounding alone could look like an error
+    if rounding >= RIGHT * scale:  # rounding could pass for an error
         difference = max(difference - rounding, 0.0)
     return difference and difference / scale
 
 
 def _is_kink(losses, halves) -> bool:
-    """Whether the second difference is not that of a smooth function."""
+    """Returns whether the second difference is not that of a smooth function."""
     centre, plus, minus = losses
     bend = plus + minus - 2 * centre
     half_bend = sum(halves) - 2 * centre
@@ -174,8 +174,8 @@ def _is_kink(losses, halves) -> bool:
 
 
 def _compile_like(model: keras.Model, copy: keras.Model) -> None:
-    """Gives the copy new losses, which compute in float64, the default by now."""
-    if model._compile_loss is None:  # all of the loss is from `add_loss`
+    """Compiles the copy with new losses, which compute in the default float64."""
+    if model._compile_loss is None:  # the whole loss comes from `add_loss`
         copy.compile("sgd")
         return
     loss = keras.tree.map_structure(_new_loss, model.loss)
@@ -183,7 +183,7 @@ def _compile_like(model: keras.Model, copy: keras.Model) -> None:
 
 
 def _in_float64(config):
-    """The config with float64 in the place of every float type."""
+    """Returns the config with every float dtype replaced by float64."""
     if isinstance(config, dict):
         return {
             key: "float64"
@@ -197,7 +197,7 @@ def _in_float64(config):
 
 
 def _is_float(dtype) -> bool:
-    """Whether a dtype in a config, a name or that of a policy, is one of floats."""
+    """Returns whether a dtype in a config (a name or a policy) is a float type."""
     if isinstance(dtype, dict):
         dtype = dtype.get("config", {}).get("name")
     return "float" in str(dtype)

@@ -1,4 +1,4 @@
-"""What a check of gradients has found."""
+"""The report of a gradient check."""
 
 import math
 from dataclasses import dataclass
@@ -11,25 +11,27 @@ VERDICTS = ("right", "suspicious", "wrong")
 
 @dataclass(frozen=True)
 class GradientReport:
-    """Holds what `check_gradients` has found; `print` shows it as a table.
+    """Holds the result of `check_gradients`; `print` shows it as a table.
 
-    The bands of a verdict are those of CS231n, "Gradient checks": a relative error
-    below 1e-7 is right; up to 1e-4 it is right if the loss has kinks, as with ReLU,
-    and suspicious if none were met; up to 1e-2 it is suspicious; above that, or where
-    something is not finite, it is wrong. A variable of which no coordinate could be
-    compared is suspicious.
+    The verdict on each variable uses the thresholds of CS231n, "Gradient checks":
+
+    - "right": a relative error below 1e-7; or below 1e-4 if the check met kinks, such
+      as those of ReLU;
+    - "suspicious": any other relative error below 1e-2, or no coordinate that could
+      be compared;
+    - "wrong": a larger relative error, or a derivative that is not finite.
 
     Args:
-        rows: A dictionary for each variable, in the order of
-            `model.trainable_variables`: its path `variable`, its `size`, how many
-            coordinates were `checked`, how many more were left out at `kinks`, the
-            largest relative `error` of those checked (NaN if there are none), and the
-            `analytic` and `numeric` derivative where it occurred.
+        rows: One dictionary per variable, in the order of
+            `model.trainable_variables`: its path `variable`, its `size`, the number
+            of coordinates `checked`, the number excluded at `kinks`, the largest
+            relative `error` of those checked (NaN if there are none), and the
+            `analytic` and `numeric` derivative at that coordinate.
 
     Attributes:
         verdict: "right", "suspicious" or "wrong": the worst of all variables.
-        error: The largest relative error of all variables.
-        kinks: How many coordinates were left out at kinks.
+        error: Largest relative error of all variables; 0.0 if none was checked.
+        kinks: Number of coordinates excluded at kinks.
     """
 
     rows: tuple[dict, ...]
@@ -47,7 +49,7 @@ class GradientReport:
         return sum(row["kinks"] for row in self.rows)
 
     def to_frame(self) -> pd.DataFrame:
-        """Returns the rows with their `verdict`, as a table of pandas."""
+        """Returns the rows with their `verdict` as a `pandas.DataFrame`."""
         return pd.DataFrame(
             [{**row, "verdict": self._verdict_of(row)} for row in self.rows]
         )

@@ -1,4 +1,4 @@
-"""Which initial weights keep signals alive, and outputs near zero."""
+"""Weight initializers that preserve signals, or start outputs near zero."""
 
 import math
 
@@ -26,14 +26,14 @@ HEAD_SCALE = 0.1
 def hidden_initializer(
     activation: keras.layers.Layer,
 ) -> keras.initializers.Initializer:
-    """Returns new initial weights for a layer that this activation follows.
+    """Returns a new initializer for a layer that precedes this activation.
 
-    He et al. (2015, "Delving Deep into Rectifiers", equation 10) for ReLU and its
-    relatives, LeCun for SELU (Klambauer et al., 2017), Glorot & Bengio (2010) for
-    tanh, sigmoid and all else.
+    It is He normal (He et al., 2015, "Delving Deep into Rectifiers", equation 10) for
+    ReLU and its relatives, LeCun normal for SELU (Klambauer et al., 2017), and Glorot
+    uniform (Glorot & Bengio, 2010) for tanh, sigmoid and all other activations.
 
     Args:
-        activation: The layer that applies the activation.
+        activation: Layer that applies the activation.
     """
     name = activation_name(activation)
     if name in RECTIFIERS:
@@ -44,17 +44,18 @@ def hidden_initializer(
 
 
 def maxout_initializer(pieces: int) -> keras.initializers.Initializer:
-    """Returns new initial weights for a layer whose units are the largest of `pieces`.
+    """Returns a new initializer for Maxout units with `pieces` linear pieces.
 
-    He's argument (2015, equation 10) for another activation: with variance
-    `1 / (m * inputs)`, `m` the second moment of the largest of `pieces` independent
-    standard normal numbers, the second moment of signals is kept. Tseran & Montufar
-    (2023, "Expected Gradients of Maxout Networks") reach the same from gradients.
+    It applies the argument of He et al. (2015, equation 10) to the maximum. Weights of
+    variance `1 / (m * inputs)` preserve the second moment of the signals, where `m` is
+    the second moment of the largest of `pieces` independent standard normal variables.
+    Tseran & Montufar (2023, "Expected Gradients of Maxout Networks") derive the same
+    variance from gradients.
 
     Args:
         pieces: Integer >= 1.
     """
-    # The density of the maximum, integrated; it vanishes beyond 12 deviations.
+    # Integrate over the density of the maximum, which vanishes beyond 12 deviations.
     x = np.linspace(-12, 12, 4001)
     density = np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
     cumulative = (1 + np.vectorize(math.erf)(x / math.sqrt(2))) / 2
@@ -66,17 +67,17 @@ def maxout_initializer(pieces: int) -> keras.initializers.Initializer:
 
 
 def head_initializer() -> keras.initializers.Initializer:
-    """Returns new initial weights for the layer that ends in logits.
+    """Returns a new initializer for the last layer, which outputs logits.
 
-    LeCun's variance, divided by ten: logits begin near zero, so that the first loss
-    of C classes is within a few hundredths of log C. With LeCun's own variance of 1
-    it would lie 0.5 above.
+    Its variance is a tenth of LeCun's. The logits start near zero, and the initial
+    loss over C classes is within a few hundredths of log C. With LeCun's variance, the
+    logits would have variance 1, and the initial loss would be 0.5 above log C.
     """
     return keras.initializers.VarianceScaling(scale=HEAD_SCALE, mode="fan_in")
 
 
 def activation_name(activation: keras.layers.Layer) -> str:
-    """Returns the Keras name of what an activation layer applies."""
+    """Returns the Keras name of the function that an activation layer applies."""
     if isinstance(activation, keras.layers.Activation):
         return getattr(activation.activation, "__name__", "")
     names = {keras.layers.ReLU: "relu", keras.layers.LeakyReLU: "leaky_relu"}

@@ -1,4 +1,4 @@
-"""Reading and writing text with a trained language model."""
+"""Text generation and scoring with a trained language model."""
 
 import string
 from collections.abc import Iterable, Sequence
@@ -18,8 +18,8 @@ from .datasets.text import UNKNOWN
 from .layers import EmbeddingDropout
 
 TOKENS = ("character", "word")
-CHUNK = 64  # tokens that are read in one call; two lengths of input are compiled
-POSITION_WISE = (  # layers that make of each token what they make of it alone
+CHUNK = 64  # tokens per call; the rest is read singly, so two input lengths compile
+POSITION_WISE = (  # layers that process each token independently
     keras.layers.Activation,
     keras.layers.Dense,
     keras.layers.Dropout,
@@ -31,24 +31,25 @@ POSITION_WISE = (  # layers that make of each token what they make of it alone
 
 
 class LanguageModel:
-    """Reads and writes text with a model that predicts the next token.
+    """Generates and scores text with a model that predicts the next token.
 
     The model is a `zoo.lstm` with `return_sequences=True`, trained or loaded from a
-    file. It is left as it is: a twin of it, which shares its weights and keeps the
-    state of its LSTM layers from call to call, reads every token once. So a text of
-    any length costs what its tokens cost, and each is predicted from all before it.
+    file. It stays unchanged: a second model shares its weights and keeps the state of
+    the LSTM layers between calls, so that each token is processed once. The cost is
+    proportional to the number of tokens, and every prediction uses all previous tokens.
 
     Args:
-        model: Functional `keras.Model`: int32 token ids of shape `(batch, time)` to
-            logits of shape `(batch, time, len(vocabulary))`. Layers of LSTM cells,
-            read forward, are all that may connect its tokens.
-        vocabulary: Tokens whose index is their id, `data.vocabulary`: padding at 0,
-            unknown at 1.
-        tokens: "character" or "word", how texts become tokens, as in
+        model: Functional `keras.Model` that maps int32 token ids of shape
+            `(batch, time)` to logits of shape `(batch, time, len(vocabulary))`. Only
+            forward LSTM layers may connect tokens.
+        vocabulary: List of tokens whose index is their id, such as
+            `data.vocabulary`, with padding at 0 and unknown at 1.
+        tokens: How texts are split into tokens, "character" or "word", as in
             `datasets.load`. Defaults to `"character"`.
 
     Raises:
-        ValueError: If an argument is invalid, or the model predicts no next tokens.
+        ValueError: If an argument is invalid, or the model does not predict next
+            tokens.
 
     Example:
 
@@ -77,18 +78,18 @@ class LanguageModel:
         self._model = _with_states(model)
 
     def encode(self, text: str) -> np.ndarray:
-        """Returns the token ids of a text, an int32 array; 1 where it is unknown."""
+        """Returns the token ids of a text, an int32 array with 1 for unknown tokens."""
         if not isinstance(text, str):
             raise invalid_argument("text", "a string", text)
         if self.tokens == "word":
-            # As bytes, since TensorFlow lowers and splits ASCII characters alone.
+            # As bytes, since TensorFlow lowercases and splits only ASCII characters.
             words = text.encode().lower().translate(None, string.punctuation.encode())
             text = [word.decode() for word in words.split()]
         unknown = self._ids[UNKNOWN]
         return np.array([self._ids.get(token, unknown) for token in text], "int32")
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Returns the text of token ids, with white space between words."""
+        """Returns the text of token ids, with a space between words."""
         ids = list(ids)
         if not self._are_ids(ids):
             raise invalid_argument("ids", f"ids from {self._id_range}", ids)
@@ -104,24 +105,24 @@ class LanguageModel:
         top_k: int | None = None,
         seed: int | None = None,
     ) -> str:
-        """Writes on from a prompt, token by token.
+        """Continues a prompt, token by token.
 
-        Every token is drawn from the softmax of the logits, divided by the
-        temperature, over the `top_k` most probable ones (Fan et al., "Hierarchical
+        Each token is sampled from the softmax of the logits divided by the
+        temperature, over the `top_k` most probable tokens (Fan et al., "Hierarchical
         Neural Story Generation", 2018, section 5). Padding and unknown are never
-        drawn.
+        sampled.
 
         Args:
-            prompt: What stands before: a text, or token ids; at least one token.
-            length: Number of tokens to write. Defaults to `200`.
-            temperature: Number >= 0. Below 1 probable tokens become more probable; 0
-                always takes the most probable. Defaults to `1.0`.
-            top_k: Number of tokens that are drawn from. Defaults to `None`: all.
-            seed: Integer for the draws; the same gives the same text. Defaults to
-                `None`: a new text every time.
+            prompt: Text or token ids to continue, at least one token.
+            length: Number of tokens to generate. Defaults to `200`.
+            temperature: Number >= 0. Values below 1 favor probable tokens; 0 always
+                picks the most probable one. Defaults to `1.0`.
+            top_k: Number of tokens to sample from. Defaults to `None`: all.
+            seed: Integer >= 0 that seeds the sampling: equal seeds give equal texts.
+                Defaults to `None`: a new text every time.
 
         Returns:
-            The text that follows the prompt, without it.
+            The text that follows the prompt, without the prompt.
 
         Raises:
             ValueError: If an argument is invalid.
@@ -148,13 +149,13 @@ class LanguageModel:
         """Returns the most probable tokens after a prompt.
 
         Args:
-            prompt: What stands before: a text, or token ids; at least one token.
-            top_k: Largest number of tokens. Defaults to `10`.
+            prompt: Text or token ids to continue, at least one token.
+            top_k: Maximum number of tokens. Defaults to `10`.
 
         Returns:
-            A data frame with columns "token" and "probability", from the most
-            probable on, with the token ids as index. The probabilities are those of
-            the model, over the whole vocabulary.
+            A data frame with columns "token" and "probability", in descending order
+            of probability and indexed by token id. The probabilities are those of the
+            model, over the whole vocabulary.
 
         Raises:
             ValueError: If an argument is invalid.
@@ -175,27 +176,28 @@ class LanguageModel:
     def nats_per_token(self, windows) -> float:
         """Returns the mean cross-entropy of a text that is read as one stream.
 
-        `model.evaluate` reads every window from a cold state, so that its first
-        tokens have nothing before them. Here the state goes on from each window to
-        the next, as if the text was one long window.
+        `model.evaluate` starts each window from an empty state, so the first tokens of
+        a window lack context. This method carries the state over from each window to
+        the next, as if the text were one long window.
 
         Args:
-            windows: Dataset of batches `(x, y)` of int ids of shape `(batch, time)`
-                in the order of the text, as `data.validation` and `data.test` of a
-                language model; `y` is `x` one token on.
+            windows: Dataset of batches `(x, y)` of integer ids of shape
+                `(batch, time)` in the order of the text, such as `data.validation`
+                or `data.test` of a language model. `y` is `x` shifted by one token.
 
         Returns:
-            Nats per token, a float.
+            The cross-entropy in nats per token, a float.
 
         Raises:
-            ValueError: If the windows are no text in its order.
+            ValueError: If there are no windows, they are not consecutive, or an id is
+                outside the vocabulary.
         """
         if not hasattr(windows, "__iter__") and not hasattr(windows, "__getitem__"):
             raise invalid_argument(
                 "windows",
                 "batches (x, y) of token ids",
                 windows,
-                "Data without a validation split have none in `data.validation`.",
+                "Without a validation split, `data.validation` is `None`.",
             )
         total, count, last = 0.0, 0, None
         self._reset()
@@ -221,7 +223,7 @@ class LanguageModel:
         self._states = [np.zeros((1, size), "float32") for size in sizes]
 
     def _read(self, ids: Sequence[int]) -> np.ndarray:
-        """Reads ids on from where it stands, and returns the logits after the last."""
+        """Reads ids from the current state, and returns the logits after the last."""
         whole = len(ids) // CHUNK * CHUNK
         for start in range(0, whole, CHUNK):
             logits = self._call(ids[start : start + CHUNK])
@@ -254,17 +256,17 @@ class LanguageModel:
 def next_probabilities(
     logits: np.ndarray, temperature: float = 1.0, top_k: int | None = None
 ) -> np.ndarray:
-    """Returns the probabilities that a next token is drawn with.
+    """Returns the probabilities from which the next token is sampled.
 
     Args:
-        logits: Float array of shape `(vocabulary,)`, with padding at 0 and unknown at
-            1, which get probability 0.
+        logits: Float array of shape `(vocabulary,)`. Padding at 0 and unknown at 1
+            get probability 0.
         temperature: Number >= 0. Defaults to `1.0`.
-        top_k: Number of tokens that stay; of equal ones the first. Defaults to
-            `None`: all.
+        top_k: Number of tokens to keep; among equal logits, the first are kept.
+            Defaults to `None`: all.
 
     Returns:
-        float64 array of shape `(vocabulary,)`.
+        A float64 array of shape `(vocabulary,)`.
 
     Example:
 
@@ -283,10 +285,11 @@ def next_probabilities(
 
 
 def _with_states(model: keras.Model) -> keras.Model:
-    """Returns a model of the same weights that takes and returns LSTM states.
+    """Returns a model with the same weights that takes and returns LSTM states.
 
-    Its inputs are token ids of shape `(batch, time)` of any time, then the output and
-    the cell of every LSTM layer; its outputs the logits, then the new states.
+    Its inputs are token ids of shape `(batch, time)`, of any length, followed by the
+    output and the cell state of every LSTM layer. Its outputs are the logits, followed
+    by the new states.
     """
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.LSTM)]
     states = [keras.Input((layer.units,)) for layer in layers for _ in range(2)]
@@ -313,7 +316,7 @@ def _with_states(model: keras.Model) -> keras.Model:
 
     names = [layer.name for layer in layers]
     twin = keras.models.clone_model(
-        # Not the model itself, of which clone_model would copy the optimizer.
+        # Not the model itself: clone_model would copy its optimizer, too.
         keras.Model([*model.inputs, *states], model.outputs),
         input_tensors=[keras.Input((None,), dtype="int32"), *states],
         clone_function=reading,
@@ -350,18 +353,18 @@ def _check_model(model, vocabulary_size: int) -> None:
     if sizes != [2, 3] or shapes[1][-1] != vocabulary_size:
         raise invalid_argument(
             "model",
-            f"one of token ids to {vocabulary_size} logits at every step, one for each "
-            "token of the vocabulary",
+            f"one that maps token ids to {vocabulary_size} logits at every step, one "
+            "for each token of the vocabulary",
             model,
             fix,
         )
-    # Not its layers, which leave out what is computed with `keras.ops`.
+    # Not `model.layers`, which excludes `keras.ops` operations.
     operations = keras.Model(model.inputs, model.outputs).operations
     across = [step for step in operations if not isinstance(step, POSITION_WISE)]
     if not across or not all(map(_is_forward_lstm, across)):
         raise invalid_argument(
             "model",
-            "one with LSTM layers, read forward, and nothing else across tokens",
+            "one with LSTM layers, read forward, and no other link between tokens",
             across,
             fix,
         )
@@ -373,7 +376,7 @@ def _is_forward_lstm(layer) -> bool:
 
 
 def _check_windows(x: np.ndarray, y: np.ndarray, last) -> None:
-    """Raises unless the windows follow each other, and what came last before them."""
+    """Raises unless the windows are consecutive, and start with `last` if given."""
     if x.ndim == 2 and x.shape == y.shape:
         next_within = np.array_equal(x[:, 1:], y[:, :-1])
         next_window = np.array_equal(x[1:, 0], y[:-1, -1])
@@ -381,7 +384,7 @@ def _check_windows(x: np.ndarray, y: np.ndarray, last) -> None:
             return
     raise ValueError(
         "Invalid value for argument `windows`. Expected batches (x, y) of token ids of "
-        "shape (batch, time) in the order of the text, with y one token after x. "
+        "shape (batch, time) in the order of the text, with y shifted by one token. "
         f"Received: x of shape {x.shape} and y of shape {y.shape}"
         "\nPass `data.validation` or `data.test`; `data.train` is shuffled."
     )

@@ -1,4 +1,4 @@
-"""LSTM networks for texts, and for sequences of vectors."""
+"""LSTM networks for texts and sequences of vectors."""
 
 import math
 from collections.abc import Sequence
@@ -40,26 +40,29 @@ def lstm(
 ) -> keras.Model:
     """Builds a network of LSTM layers that ends in logits.
 
-    With `vocabulary_size` the inputs are token ids, which `embedding` makes vectors
-    of. Without it they are vectors, one a time step: `(steps, features)`, or images,
-    which are read row by row: of `(28, 28, 1)`, 28 rows of 28 values.
+    With `vocabulary_size`, the inputs are token ids, which the layer `embedding` maps
+    to vectors. Without it, the inputs are vectors, one per time step:
+    `(steps, features)`, or images read row by row: `(28, 28, 1)` becomes 28 rows of 28
+    values.
 
-    Every layer `i` of LSTM cells (Hochreiter & Schmidhuber, "Long Short-Term Memory",
-    1997, with the forget gate of Gers et al., "Learning to Forget", 2000, whose bias
-    starts at 1) is `hidden_i`, then `hidden_i_dropout`. If it is bidirectional, it is
-    `hidden_i_forward` and `hidden_i_backward`, side by side. `pooling` makes one
-    vector of the last layer's steps. The last layer, `head`, is linear, starts near
-    zero and computes in float32 even under a mixed precision policy.
+    LSTM layer `i` (Hochreiter & Schmidhuber, "Long Short-Term Memory", 1997, with the
+    forget gate of Gers et al., "Learning to Forget", 2000, whose bias starts at 1) is
+    `hidden_i`, followed by `hidden_i_dropout`. A bidirectional layer consists of
+    `hidden_i_forward` and `hidden_i_backward`, whose outputs are concatenated.
+    `pooling` reduces the steps of the last layer to one vector. The final layer,
+    `head`, is linear, starts near zero and computes in float32 even under a mixed
+    precision policy.
 
-    Ids 0 to the right of a text are padding: they never change what comes out. The
-    LSTM layers need no mask for that, as the steps of a text come before its padding
-    and pooling leaves it out.
+    Zero ids to the right of a text are padding and never change its outputs. The LSTM
+    layers need no mask for this: the steps of a text come before its padding, and
+    pooling ignores the padding.
 
-    On a GPU Keras runs LSTM layers on cuDNN as long as they have tanh, sigmoid and a
-    bias, no `recurrent_dropout`, no mask on JAX and PyTorch, and are not unrolled.
-    That holds here whatever the options are. What loses it: `jit_compile=True` on
-    PyTorch, and on JAX a precision other than float32, which its cuDNN call lacks. On
-    TensorFlow Keras turns XLA off for these layers, since it cannot compile cuDNN.
+    On a GPU, Keras runs an LSTM layer on cuDNN if it uses tanh, sigmoid and a bias, has
+    no `recurrent_dropout`, is not unrolled and, on JAX and PyTorch, gets no mask. The
+    layers of this model meet these conditions with all options. Two settings prevent
+    cuDNN: `jit_compile=True` on PyTorch, and any precision other than float32 on JAX,
+    the only one that its cuDNN call supports. On TensorFlow, Keras disables XLA for
+    these layers, since XLA cannot compile cuDNN calls.
 
     Args:
         input_shape: Shape of one example, without the batch dimension: `(time,)` for
@@ -68,47 +71,49 @@ def lstm(
             tokens of the vocabulary.
         vocabulary_size: Number of different tokens, `len(data.vocabulary)`. Defaults
             to `None`: the inputs are vectors.
-        units: Units of each LSTM layer, integers >= 1; in each direction, if they are
-            bidirectional. Defaults to `(128,)`.
-        embedding_size: Length of the vector of a token. Defaults to `128`.
-        bidirectional: Whether each layer also reads the sequence from its end.
-            Defaults to `False`.
-        pooling: "last", "mean" or "max" of the time steps; the last step of a backward
-            layer is the first one of the sequence. Defaults to `"last"`.
-        return_sequences: Whether there are logits at every step instead. With token
-            ids this is a language model, `data.task == "language_model"`: the logits
-            at a step are those of the next token. Defaults to `False`.
+        units: Units of each LSTM layer, integers >= 1; for bidirectional layers, the
+            units of each direction. Defaults to `(128,)`.
+        embedding_size: Length of the embedding vectors. Defaults to `128`.
+        bidirectional: Whether each layer also reads the sequence in reverse. Defaults
+            to `False`.
+        pooling: "last", "mean" or "max" over the time steps. The last step of a
+            backward layer is the first step of the sequence. Defaults to `"last"`.
+        return_sequences: Whether to return logits at every step instead of pooling.
+            With token ids this makes a language model, for
+            `data.task == "language_model"`: the logits at a step predict the next
+            token. Defaults to `False`.
         tie_embeddings: Whether a language model computes its logits with the
             embedding matrix (Press & Wolf, "Using the Output Embedding to Improve
-            Language Models", 2017) instead of a head; they have no bias. A linear
-            layer `projection` comes before it where the last layer's units are not
-            `embedding_size`. Defaults to `False`.
-        dropout: Fraction of the outputs of each LSTM layer that is dropped, in
-            [0, 1); after pooling for the last. Defaults to `0.0`.
-        input_dropout: Fraction of the values that enter the first LSTM layer that is
-            dropped, in [0, 1). Defaults to `0.0`.
-        embedding_dropout: Fraction of the vocabulary that is dropped, in [0, 1): each
-            sequence draws tokens that it does not see. Defaults to `0.0`.
+            Language Models", 2017) instead of `head`, and without a bias. If the last
+            LSTM layer has a size other than `embedding_size`, a linear layer
+            `projection` follows it. Defaults to `False`.
+        dropout: Fraction of the outputs of each LSTM layer to drop, in [0, 1); for
+            the last layer, after pooling. Defaults to `0.0`.
+        input_dropout: Fraction of the inputs of the first LSTM layer to drop, in
+            [0, 1). Defaults to `0.0`.
+        embedding_dropout: Fraction of the vocabulary to drop, in [0, 1), drawn for
+            each sequence. Defaults to `0.0`.
         variational_dropout: Whether `dropout` and `input_dropout` draw one mask for
             all time steps of a sequence ("locked" dropout; Gal & Ghahramani, "A
             Theoretically Grounded Application of Dropout in Recurrent Neural
-            Networks", 2016, section 4) instead of one a step. Defaults to `False`.
-        preprocessing: Layer that vectors pass first, as `data.normalization()`.
-            Defaults to `None`.
+            Networks", 2016, section 4) instead of one per step. Defaults to `False`.
+        preprocessing: Layer applied to input vectors, after any augmentation, such as
+            `data.normalization()`. Defaults to `None`.
         augmentation: Layer that varies the raw vectors in training and leaves them
-            alone at inference, as `keras.layers.RandomTranslation` does with images;
-            several go in a `keras.Sequential`. Defaults to `None`.
-        postprocessing: Layer that the outputs pass last, as `data.denormalization()`
-            of a regression. Defaults to `None`.
+            unchanged at inference, such as `keras.layers.RandomTranslation` for
+            images. Combine several in a `keras.Sequential`. Defaults to `None`.
+        postprocessing: Layer applied to the outputs last, such as
+            `data.denormalization()` for regression. Defaults to `None`.
         name: Name of the model. Defaults to `"lstm"`.
 
     Returns:
-        An uncompiled functional `keras.Model`: int32 ids of shape `(batch, time)` or
-        floats of shape `(batch, *input_shape)` to float32 logits of shape
-        `(batch, num_outputs)`, or `(batch, time, num_outputs)` of sequences.
+        An uncompiled functional `keras.Model` that maps int32 ids of shape
+        `(batch, time)` or floats of shape `(batch, *input_shape)` to float32 logits
+        of shape `(batch, num_outputs)`, or `(batch, time, num_outputs)` with
+        `return_sequences=True`.
 
     Raises:
-        ValueError: If an argument is invalid, or does not go with another.
+        ValueError: If an argument is invalid, or incompatible with another.
 
     Example:
 
@@ -200,10 +205,10 @@ def _embedding(vocabulary_size, size, tied) -> keras.layers.Layer:
 
 
 def _hidden(x, size, bidirectional, pool, mask, name) -> keras.KerasTensor:
-    """Returns what a layer of LSTM cells makes of sequences, pooled or not.
+    """Returns the outputs of an LSTM layer, as sequences or pooled.
 
-    Both directions are layers that read forward, since Keras' `Bidirectional` needs a
-    mask at padded sequences, and a mask loses cuDNN on JAX and PyTorch.
+    Both directions are layers that read forward: Keras' `Bidirectional` needs a mask
+    for padded sequences, and a mask prevents cuDNN on JAX and PyTorch.
     """
     if not bidirectional:
         x = keras.layers.LSTM(size, return_sequences=True, name=name)(x)
@@ -221,8 +226,8 @@ def _hidden(x, size, bidirectional, pool, mask, name) -> keras.KerasTensor:
 def _dropout(x, rate, variational, name) -> keras.KerasTensor:
     if not rate:
         return x
-    # NOTE[DIFF] Gal & Ghahramani drop what a cell reads of its last step, too. cuDNN
-    # has no such dropout, so only what goes from layer to layer is dropped.
+    # NOTE[DIFF] Gal & Ghahramani also apply dropout to the recurrent connections. cuDNN
+    # does not support this, so only connections between layers have dropout.
     locked = variational and len(x.shape) == 3
     noise_shape = (None, 1, None) if locked else None
     return keras.layers.Dropout(rate, noise_shape=noise_shape, name=name)(x)
@@ -234,7 +239,7 @@ def _check_input_shape(shape, vocabulary_size) -> tuple[int, ...]:
         if len(shape) != 1:
             raise invalid_argument(
                 "input_shape",
-                "`(time,)`, the shape of token ids, where `vocabulary_size` is given",
+                "`(time,)`, the shape of token ids, if `vocabulary_size` is given",
                 shape,
                 "Leave out `vocabulary_size` for images and other numbers.",
             )
@@ -252,7 +257,7 @@ def _check_input_shape(shape, vocabulary_size) -> tuple[int, ...]:
             "input_shape",
             "the shape of a sequence of vectors, `(steps, features)`, or of an image",
             shape,
-            "A table has no order of time, which suits `zoo.mlp`. For token ids pass "
+            "A table has no order of time: use `zoo.mlp`. For token ids, pass "
             "`vocabulary_size`.",
         )
     return shape
@@ -277,7 +282,7 @@ def _check_token_options(layers: dict) -> None:
                 name,
                 "None for token ids",
                 layer,
-                "Token ids are names, not quantities: they go to the embedding.",
+                "Token ids are not quantities: the embedding maps them to vectors.",
             )
 
 
@@ -285,7 +290,7 @@ def _check_sequence_options(pooling, bidirectional, vocabulary_size) -> None:
     if pooling != "last":
         raise invalid_argument(
             "pooling",
-            "the default where `return_sequences=True`, which pools nothing",
+            "the default if `return_sequences=True`, which does not pool",
             pooling,
         )
     if bidirectional and vocabulary_size is not None:
@@ -293,7 +298,7 @@ def _check_sequence_options(pooling, bidirectional, vocabulary_size) -> None:
             "bidirectional",
             "False for a language model",
             bidirectional,
-            "It would read the tokens that it is to predict.",
+            "It would read the tokens that it has to predict.",
         )
 
 

@@ -37,56 +37,56 @@ def mlp(
 ) -> keras.Model:
     """Builds a multilayer perceptron that ends in logits.
 
-    Every hidden layer `i` is a dense layer `hidden_i`, then, where they are asked
-    for, `hidden_i_normalization`, `hidden_i_activation` and `hidden_i_dropout`. The
+    Hidden layer `i` consists of the dense layer `hidden_i`, `hidden_i_normalization`,
+    `hidden_i_activation` and `hidden_i_dropout`; those not requested are omitted. The
     last layer, `head`, is linear, starts near zero and computes in float32 even under
     a mixed precision policy. With `units=()` the model is linear.
 
-    Where several labels may hold for one example, each output is the logit of one:
-    compile with `keras.losses.BinaryCrossentropy(from_logits=True)`, as `data.loss`
-    of such data is.
+    For multi-label classification, each output is the logit of one label: compile
+    with `keras.losses.BinaryCrossentropy(from_logits=True)`, which `data.loss` returns
+    for such data.
 
     Args:
-        input_shape: Shape of one example, without the batch dimension; it is
-            flattened inside the model.
+        input_shape: Shape of one example, without the batch dimension. The model
+            flattens its inputs.
         num_outputs: Integer >= 1: classes (two for a binary problem), labels or
             targets.
         units: Units of each hidden layer, integers >= 1. Defaults to `(512, 512)`.
         activation: Keras name of an activation, a registered function, or an
-            activation layer, of which every hidden layer gets a copy, as
-            `keras.layers.LeakyReLU(negative_slope=0.1)`. `"maxout"` makes every
-            hidden layer a `zoo.layers.Maxout`. Defaults to `"relu"`.
-        maxout_pieces: Linear pieces of each unit, an integer >= 1, where `activation`
-            is `"maxout"`; unused elsewhere. Defaults to `2`.
+            activation layer, such as `keras.layers.LeakyReLU(negative_slope=0.1)`,
+            which is copied for every hidden layer. With `"maxout"`, every hidden
+            layer is a `zoo.layers.Maxout`. Defaults to `"relu"`.
+        maxout_pieces: Linear pieces of each unit, an integer >= 1. Used only if
+            `activation` is `"maxout"`. Defaults to `2`.
         kernel_initializer: Keras initializer of the hidden layers. Defaults to
-            `"auto"`: He for ReLU and its relatives, what keeps signals alive for
-            Maxout, LeCun for SELU, else Glorot. Biases start at zero.
+            `"auto"`: He for ReLU and its relatives, LeCun for SELU, a normal
+            distribution that preserves the second moment for Maxout, otherwise
+            Glorot. Biases start at zero.
         kernel_regularizer: Keras regularizer of all kernels. Defaults to `None`.
-        normalization: "batch" or "layer", before each activation, after the maximum
-            of Maxout. Defaults to `None`.
-        dropout: Fraction of the hidden units that is dropped, in [0, 1). With SELU it
-            is alpha dropout, which keeps their mean and variance (Klambauer et al.,
+        normalization: "batch" or "layer". The normalization precedes each activation,
+            but follows the maximum of Maxout. Defaults to `None`.
+        dropout: Fraction of the hidden units to drop, in [0, 1). With SELU it is
+            alpha dropout, which preserves their mean and variance (Klambauer et al.,
             2017). Defaults to `0.0`.
-        input_dropout: Fraction of the inputs that is dropped, in [0, 1). Defaults to
-            `0.0`.
-        drop_connect: Fraction of the weights of hidden layers that is dropped, in
-            [0, 1): they are `zoo.layers.DropConnect`. Defaults to `0.0`.
-        learn_noise: Whether a regression predicts its noise too: `num_outputs` means,
-            then as many log-variances, for `zoo.losses.GaussianNLL`. Metrics of the
-            means alone, as `data.metrics`, do not fit such a model. Defaults to
-            `False`.
-        preprocessing: Layer that the inputs pass first, as `data.normalization()`.
-            Defaults to `None`.
+        input_dropout: Fraction of the inputs to drop, in [0, 1). Defaults to `0.0`.
+        drop_connect: Fraction of the hidden layers' weights to drop, in [0, 1), with
+            `zoo.layers.DropConnect`. Must be 0.0 with Maxout. Defaults to `0.0`.
+        learn_noise: Whether a regression also predicts its noise: `num_outputs`
+            means, then as many log-variances, for `zoo.losses.GaussianNLL`. Metrics
+            that expect only means, such as `data.metrics`, do not apply to such a
+            model. Defaults to `False`.
+        preprocessing: Layer applied to the inputs, after any augmentation, such as
+            `data.normalization()`. Defaults to `None`.
         augmentation: Layer that varies the raw inputs in training and leaves them
-            alone at inference, as `keras.layers.RandomTranslation`; several go in a
-            `keras.Sequential`. Defaults to `None`.
-        postprocessing: Layer that the outputs pass last, as `data.denormalization()`
-            of a regression, which with `learn_noise` brings log-variances to the
-            units of the data too. Defaults to `None`.
+            unchanged at inference, such as `keras.layers.RandomTranslation`. Combine
+            several in a `keras.Sequential`. Defaults to `None`.
+        postprocessing: Layer applied to the outputs last, such as
+            `data.denormalization()` for regression. With `learn_noise`, it also
+            brings log-variances to the units of the data. Defaults to `None`.
         name: Name of the model. Defaults to `"mlp"`.
 
     Returns:
-        An uncompiled functional `keras.Model`: float inputs of shape
+        An uncompiled functional `keras.Model` that maps float inputs of shape
         `(batch, *input_shape)` to float32 logits of shape `(batch, num_outputs)`, or
         `(batch, 2 * num_outputs)` with `learn_noise`.
 

@@ -1,7 +1,7 @@
-"""The state of a model, bit for bit as it is in memory.
+"""Writes and reads the state of a model, bit for bit.
 
-`keras.Model.save_weights` writes something else where a layer has a LoRA adapter: it
-merges the adapter into the kernel, and on a quantized layer rounds the result.
+`keras.Model.save_weights` does not preserve the state of a layer with a LoRA adapter:
+it merges the adapter into the kernel, and rounds the result on a quantized layer.
 """
 
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from .arguments import invalid_argument
 
 
 def write_state(model: keras.Model, group: h5py.Group) -> None:
-    """Writes all variables of a model: weights, statistics, seeds of generators.
+    """Writes all variables of a model: weights, statistics and seeds.
 
-    Layers of the user's, or of PyTorch, that save more than variables are asked for
-    it. The model need not be built, nor have a `call`. Optimizers and metrics are
-    left out.
+    Custom layers and PyTorch modules may save more than variables; the result of their
+    `save_own_variables` is written, too. The model need not be built or have a `call`
+    method. Optimizers and metrics are excluded.
 
     Args:
-        model: Model.
+        model: Model to write.
         group: Empty group of an HDF5 file.
     """
     for number, variable in enumerate(model.variables):
@@ -34,10 +34,14 @@ def write_state(model: keras.Model, group: h5py.Group) -> None:
 
 
 def read_state(model: keras.Model, group: h5py.Group) -> None:
-    """Gives a model the state that `write_state` wrote of the same model.
+    """Restores the state that `write_state` wrote for the same model.
+
+    Args:
+        model: Model to restore.
+        group: Group of an HDF5 file.
 
     Raises:
-        ValueError: If the model has other variables.
+        ValueError: If the number or the shapes of the variables differ.
     """
     variables = model.variables
     shapes = [tuple(variable.shape) for variable in variables]
@@ -52,19 +56,20 @@ def read_state(model: keras.Model, group: h5py.Group) -> None:
 
 
 def has_adapters(model: keras.Model) -> bool:
-    """Whether any layer has a LoRA adapter, which Keras merges when it saves."""
+    """Returns whether any layer has a LoRA adapter, which Keras merges on saving."""
     return any(map(_has_adapter, model._flatten_layers()))
 
 
 def check_can_be_saved(model: keras.Model, argument: str) -> None:
-    """Raises if a file that Keras writes of the model gives another model.
+    """Raises if Keras cannot save the model to a file that restores it.
 
     Args:
-        model: Model.
-        argument: Name of the argument that asks for the file.
+        model: Model to check.
+        argument: Name of the argument that requests the file, for messages.
 
     Raises:
-        ValueError: If it is so.
+        ValueError: If a quantized layer has a LoRA adapter, or the model is not built
+            and has no `call` method.
     """
     rounded = [
         layer.name
@@ -77,7 +82,7 @@ def check_can_be_saved(model: keras.Model, argument: str) -> None:
             "no LoRA adapter on a quantized layer",
             rounded,
             "Keras merges the adapter into the quantized kernel when it saves, and "
-            "rounds: the file would hold a model that predicts differently.",
+            "rounds the result: the saved model would predict differently.",
         )
     if not model.built and type(model).call is keras.Model.call:
         raise invalid_argument(
@@ -93,7 +98,7 @@ def _has_adapter(layer) -> bool:
 
 
 def _layers_with_more(model) -> Iterator[tuple[int, keras.layers.Layer]]:
-    """Layers that may save more than their variables, as buffers of PyTorch."""
+    """Yields layers that may save more than variables, such as PyTorch buffers."""
     for number, layer in enumerate(model._flatten_layers()):
         classes = type(layer).__mro__
         saving = next(cls for cls in classes if "save_own_variables" in vars(cls))
@@ -111,11 +116,11 @@ def _to_array(value) -> np.ndarray:
 
 
 def _put(group, key: str, array: np.ndarray) -> None:
-    """Writes the bytes of an array, since HDF5 lacks types such as bfloat16."""
+    """Writes an array as bytes, since HDF5 lacks types such as bfloat16."""
     data = np.ascontiguousarray(array).reshape(-1).view("uint8")
     dataset = group.create_dataset(key, data=data)
     dataset.attrs["shape"] = np.array(array.shape, "int64")
-    is_extension = array.dtype.kind == "V"  # such as bfloat16, known by its name
+    is_extension = array.dtype.kind == "V"  # such as bfloat16, identified by name
     dataset.attrs["dtype"] = array.dtype.name if is_extension else array.dtype.str
 
 

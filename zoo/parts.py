@@ -1,4 +1,4 @@
-"""What the builders have in common: checks, and the ends of a model."""
+"""Checks and layers that the model builders share."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,13 +16,13 @@ NORMALIZATIONS = {
 
 
 def check_vector_shape(name: str, shape) -> tuple[int, ...]:
-    """Returns the shape of an example of numbers, or raises if it is none."""
+    """Returns the shape of a numeric example, or raises if it is invalid."""
     if isinstance(shape, TokenShape):
         raise invalid_argument(
             name,
             "the shape of images, tables or other numbers",
             shape,
-            "These are token ids, which are names and not quantities: embed them, as "
+            "These are token ids, which are names, not quantities: embed them, as "
             "`zoo.lstm(..., vocabulary_size=len(data.vocabulary))` does.",
         )
     return check_shape(name, shape)
@@ -45,7 +45,7 @@ def check_layer(name: str, layer) -> None:
 
 
 def activation_layer(activation) -> keras.layers.Layer:
-    """Returns the layer of an activation, of which `copy_layer` makes the copies."""
+    """Returns an activation as a layer, for `copy_layer` to copy."""
     if isinstance(activation, keras.layers.Layer):
         return activation
     if isinstance(activation, type):
@@ -66,12 +66,12 @@ def activation_layer(activation) -> keras.layers.Layer:
 
 
 def copy_layer(layer: keras.layers.Layer, name: str) -> keras.layers.Layer:
-    """Returns a new layer of the same settings, with no shared state."""
+    """Returns a new layer with the same settings and no shared state."""
     return type(layer).from_config({**layer.get_config(), "name": name})
 
 
 def get_initializer(initializer, activation: keras.layers.Layer):
-    """Returns the initializer of layers that this activation follows."""
+    """Returns the kernel initializer of layers that precede this activation."""
     if isinstance(initializer, str) and initializer == "auto":
         return hidden_initializer(activation)
     get = keras.initializers.get
@@ -79,13 +79,13 @@ def get_initializer(initializer, activation: keras.layers.Layer):
 
 
 def get_regularizer(regularizer):
-    """Returns the regularizer that a name or an object stands for."""
+    """Returns the regularizer for a Keras name or object."""
     get = keras.regularizers.get
     return get_object("kernel_regularizer", get, regularizer, "or None")
 
 
 def get_object(name: str, get: Callable, value, other: str):
-    """Returns what Keras makes of a name or an object; says so if it knows none."""
+    """Returns the Keras object for a name or an object, or raises if there is none."""
     try:
         return get(value)
     except (ValueError, TypeError):
@@ -94,7 +94,7 @@ def get_object(name: str, get: Callable, value, other: str):
 
 
 def clone_initializer(initializer):
-    """Returns a copy for one layer, since an instance draws the same values twice."""
+    """Returns a copy for one layer: a shared instance would repeat its values."""
     if isinstance(initializer, keras.initializers.Initializer):
         return initializer.clone()
     return initializer
@@ -105,7 +105,7 @@ def preprocessed(
     augmentation: keras.layers.Layer | None,
     preprocessing: keras.layers.Layer | None,
 ) -> keras.KerasTensor:
-    """Returns the inputs as they are, or after the layers that were asked for."""
+    """Returns the inputs after augmentation and preprocessing, where given."""
     x = inputs
     for layer in (augmentation, preprocessing):
         if layer is not None:
@@ -119,7 +119,7 @@ def flat_features(
     preprocessing: keras.layers.Layer | None,
     input_dropout: float,
 ) -> keras.KerasTensor:
-    """Returns the inputs as vectors, after what was asked for."""
+    """Returns the preprocessed inputs as flat vectors, with dropout if requested."""
     x = preprocessed(inputs, augmentation, preprocessing)
     x = keras.layers.Flatten(name="flatten")(x)
     if input_dropout:
@@ -128,11 +128,11 @@ def flat_features(
 
 
 def normalize(x: keras.KerasTensor, kind: str | None, name: str) -> keras.KerasTensor:
-    """Returns `x` after a normalization of this kind, or as it is without one.
+    """Returns `x` after a normalization of this kind, or unchanged if it is `None`.
 
-    The moving statistics of batch normalization forget a tenth at each step. Keras
-    forgets a hundredth, and so needs hundreds of steps before it can predict: small
-    data have a dozen an epoch.
+    Batch normalization uses momentum 0.9. With 0.99, the default of Keras, the moving
+    statistics need hundreds of steps before the model can predict, and small datasets
+    have a dozen per epoch.
     """
     if kind is None:
         return x
@@ -143,7 +143,7 @@ def normalize(x: keras.KerasTensor, kind: str | None, name: str) -> keras.KerasT
 def postprocessed(
     outputs: keras.KerasTensor, layer: keras.layers.Layer | None
 ) -> keras.KerasTensor:
-    """Returns what the last layer makes of the outputs; says so if it does not fit."""
+    """Returns the outputs after the last layer, or raises if the layer cannot run."""
     if layer is None:
         return outputs
     try:
@@ -157,7 +157,7 @@ def postprocessed(
 def head(
     x: keras.KerasTensor, num_outputs: int, kernel_regularizer=None
 ) -> keras.KerasTensor:
-    """Returns logits near zero, in float32 even under a mixed precision policy."""
+    """Returns logits that start near zero, in float32 even under mixed precision."""
     return keras.layers.Dense(
         num_outputs,
         kernel_initializer=head_initializer(),
@@ -170,10 +170,10 @@ def head(
 def with_log_variance(
     denormalization: keras.layers.Normalization | None, num_targets: int
 ) -> keras.layers.Normalization | None:
-    """Returns a denormalization of means for means that log-variances follow.
+    """Extends a denormalization of means to the log-variances that follow them.
 
-    Multiplying a target with its deviation adds the log of its variance to the
-    log-variance of its noise: a shift, and so another column of the same layer.
+    Multiplying a target by its standard deviation adds the log of its variance to the
+    log-variance of its noise. This is a shift, and becomes another column of the layer.
     """
     if denormalization is None:
         return None
@@ -181,7 +181,7 @@ def with_log_variance(
     if not is_one or not denormalization.invert or denormalization.input_mean is None:
         raise invalid_argument(
             "postprocessing",
-            "`data.denormalization()` or None, where the model learns its noise",
+            "`data.denormalization()` or None, if the model learns its noise",
             denormalization,
         )
     size = np.size(denormalization.input_mean)

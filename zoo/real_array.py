@@ -1,17 +1,17 @@
-"""Arrays of real numbers, from what users pass as such."""
+"""Conversion of array-like arguments to arrays of real numbers."""
 
 import keras
 import numpy as np
 
 KINDS = "biuf"  # of `dtype.kind`: booleans, integers and floats
 NAMES = (
-    "Names of classes become labels with `class_names, y = np.unique(y, "
+    "Convert class names to labels: `class_names, y = np.unique(y, "
     "return_inverse=True)`. In a pandas DataFrame or Series, strings are categories."
 )
 HINTS = {  # by `dtype.kind`
-    "c": "Pass real and imaginary parts as columns of their own.",
+    "c": "Pass real and imaginary parts as separate columns.",
     "m": "Divide by a unit: `x / np.timedelta64(1, 's')`.",
-    "M": "Make numbers of dates, such as the days since a first one.",
+    "M": "Convert dates to numbers, such as the days since the first one.",
     "O": "If all of them are numbers, pass `x.astype('float32')`.",
     "S": NAMES,
     "U": NAMES,
@@ -21,14 +21,15 @@ HINTS = {  # by `dtype.kind`
 
 
 def real_array(values, where: str) -> np.ndarray:
-    """Returns an array of real numbers, without a copy where it is one.
+    """Returns values as an array of real numbers, without a copy if they are one.
 
     Args:
         values: Array, tensor or nested lists of integers, floats or booleans.
-        where: What they are, for messages, such as "x of train".
+        where: Description of the values for messages, such as "x of train".
 
     Raises:
-        ValueError: If `values` is no such array, or some of its entries are masked.
+        ValueError: If `values` cannot be converted to such an array, or has masked
+            entries.
     """
     if hasattr(values, "tocsr"):
         raise _invalid(
@@ -38,18 +39,18 @@ def real_array(values, where: str) -> np.ndarray:
     if row is not None:
         raise ValueError(
             f"Invalid values in {where}. Expected numbers. Received: a masked array, "
-            f"with masked entries first in row {row}.\nA mask says what is missing: "
-            "drop such rows, or fill them in with `x.filled(value)`, before training."
+            f"with masked entries first in row {row}.\nMasked entries are missing: "
+            "drop their rows, or fill them with `x.filled(value)`, before training."
         )
     try:
         if keras.ops.is_tensor(values):
             values = keras.ops.convert_to_numpy(values)
         array = np.asarray(values)
-    except Exception as error:  # of any library whose array this is
+    except Exception as error:  # from any array library
         fix = "Examples must have one shape: `keras.utils.pad_sequences` pads lists."
         if not isinstance(values, list | tuple):
             fix = "Convert it to a NumPy array first."
-        received = f"{type(values).__name__}, of which NumPy makes none: {error}"
+        received = f"{type(values).__name__}, which NumPy cannot convert: {error}"
         raise _invalid(where, "an array of numbers", received, fix) from None
     if array.dtype.kind not in KINDS:
         received = f"dtype {array.dtype}"
@@ -58,7 +59,7 @@ def real_array(values, where: str) -> np.ndarray:
 
 
 def _first_masked(values) -> int | None:
-    """The first row with a masked entry; of lists, the first such item."""
+    """Returns the first row (or item of a list) with a masked entry, if any."""
     if isinstance(values, np.ma.MaskedArray):
         mask = np.ma.getmaskarray(values).reshape(len(values) if values.ndim else 1, -1)
         rows = mask.any(axis=1)

@@ -36,57 +36,58 @@ def res_mlp(
 
     The architecture is the ResNet of Gorishniy et al. (2021, "Revisiting Deep
     Learning Models for Tabular Data", section 3.2), with pre-activation blocks and
-    identity skips (He et al., 2016). A linear layer, `stem`, brings the inputs to
-    `units` values. Block `i` adds to them a branch of `block_i_normalization`,
+    identity skip connections (He et al., 2016). The linear layer `stem` maps the inputs
+    to `units` values. The branch of block `i` consists of `block_i_normalization`,
     `block_i_hidden`, `block_i_activation`, `block_i_dropout`, `block_i_output`,
-    `block_i_residual_dropout` and `block_i_stochastic_depth`; the sum is called
-    `block_i`. `final_normalization`, `final_activation` and the linear `head`, which
-    starts near zero and computes in float32, follow. What is not asked for is not
-    there. With `num_blocks=0` it is an MLP with one hidden layer.
+    `block_i_residual_dropout` and `block_i_stochastic_depth`; `block_i` adds it to the
+    input of the block. The model ends in `final_normalization`, `final_activation` and
+    the linear `head`, which starts near zero and computes in float32. Layers that are
+    not requested are omitted. With `num_blocks=0`, the model is an MLP with one hidden
+    layer.
 
-    By default every branch ends in a layer of zeros, so that the model starts as the
-    one without blocks, whatever its depth, and 64 blocks train as surely as 4.
+    By default, the last layer of every branch starts at zero. At any depth, the
+    initial model therefore equals one without blocks, and 64 blocks train as reliably
+    as 4.
 
     Args:
-        input_shape: Shape of one example, without the batch dimension; it is
-            flattened inside the model.
+        input_shape: Shape of one example, without the batch dimension. The model
+            flattens its inputs.
         num_outputs: Integer >= 1: classes (two for a binary problem) or targets.
         units: Integer >= 1, width of the skip connection. Defaults to `256`.
         num_blocks: Integer >= 0. Defaults to `4`.
         block_units: Units of the hidden layer in each block, an integer >= 1.
             Defaults to `None`: as many as `units`.
         activation: Keras name of an activation, a registered function, or an
-            activation layer, of which every block gets a copy. Defaults to `"relu"`.
+            activation layer, which is copied for every block. Defaults to `"relu"`.
         kernel_initializer: Keras initializer of the blocks' hidden layers. Defaults
-            to `"auto"`: He for ReLU and its relatives, LeCun for SELU, else Glorot.
-            Biases start at zero.
+            to `"auto"`: He for ReLU and its relatives, LeCun for SELU, otherwise
+            Glorot. Biases start at zero.
         kernel_regularizer: Keras regularizer of all kernels. Defaults to `None`.
         normalization: "batch", "layer" or `None`. Defaults to `"batch"`.
-        residual_init: How the last layer of each branch starts. "zero": at zero.
-            "scaled": LeCun's deviation, divided by the square root of `num_blocks`,
-            so that all branches together add as much variance as one. "none":
-            LeCun's deviation; the variance then doubles with each block wherever
-            normalization does not undo it. Defaults to `"zero"`.
-        dropout: Fraction of the blocks' hidden units that is dropped, in [0, 1).
-            Defaults to `0.0`.
-        residual_dropout: Fraction of each branch's outputs that is dropped, in
-            [0, 1). Defaults to `0.0`.
-        input_dropout: Fraction of the inputs that is dropped, in [0, 1). Defaults to
+        residual_init: Initialization of the last layer of each branch. "zero": all
+            zeros. "scaled": LeCun's standard deviation divided by the square root of
+            `num_blocks`, so that all branches together add as much variance as one.
+            "none": LeCun's standard deviation; the variance then doubles with each
+            block unless normalization undoes it. Defaults to `"zero"`.
+        dropout: Fraction of the blocks' hidden units to drop, in [0, 1). Defaults to
             `0.0`.
+        residual_dropout: Fraction of each branch's outputs to drop, in [0, 1).
+            Defaults to `0.0`.
+        input_dropout: Fraction of the inputs to drop, in [0, 1). Defaults to `0.0`.
         stochastic_depth: Probability, in [0, 1), that an example skips the last
-            block in training; it rises linearly with depth to this value. Defaults
-            to `0.0`.
-        preprocessing: Layer that the inputs pass first, as `data.normalization()`.
-            Defaults to `None`.
+            block in training. The probability increases linearly with depth to this
+            value. Defaults to `0.0`.
+        preprocessing: Layer applied to the inputs, after any augmentation, such as
+            `data.normalization()`. Defaults to `None`.
         augmentation: Layer that varies the raw inputs in training and leaves them
-            alone at inference, as `keras.layers.RandomTranslation`; several go in a
-            `keras.Sequential`. Defaults to `None`.
-        postprocessing: Layer that the outputs pass last, as `data.denormalization()`
-            of a regression. Defaults to `None`.
+            unchanged at inference, such as `keras.layers.RandomTranslation`. Combine
+            several in a `keras.Sequential`. Defaults to `None`.
+        postprocessing: Layer applied to the outputs last, such as
+            `data.denormalization()` for regression. Defaults to `None`.
         name: Name of the model. Defaults to `"res_mlp"`.
 
     Returns:
-        An uncompiled functional `keras.Model`: float inputs of shape
+        An uncompiled functional `keras.Model` that maps float inputs of shape
         `(batch, *input_shape)` to float32 logits of shape `(batch, num_outputs)`.
 
     Raises:
@@ -159,7 +160,7 @@ def res_mlp(
 
 
 def _last_initializer(residual_init: str, num_blocks: int):
-    """Returns how the last layer of each branch starts."""
+    """Returns the initializer of the last layer of each branch."""
     if residual_init == "zero":
         return keras.initializers.Zeros()
     scale = 1 / num_blocks if residual_init == "scaled" and num_blocks else 1.0

@@ -1,11 +1,11 @@
-"""The shape of an example that consists of token ids."""
+"""The shape of examples that consist of token ids."""
 
 
 class TokenShape(tuple):
-    """A shape, as any tuple, that says that its entries are token ids.
+    """Marks a shape as that of token ids; otherwise it is an ordinary tuple.
 
-    The builders tell by it, before anything is computed, that a model of numbers was
-    asked for where tokens will come, which Keras would train on without a word.
+    It lets the builders reject token ids for a model of quantities before anything
+    is computed. Keras would train such a model without a warning.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""What PyTorch knows of the variables of a Keras model."""
+"""Registration of the variables of Keras layers with PyTorch."""
 
 from collections import Counter
 
@@ -8,27 +8,29 @@ import keras
 def register_all_variables() -> None:
     """Makes Keras register all variables of a layer with PyTorch.
 
-    On the PyTorch backend Keras (3.15) registers variables by their path. Layers of
-    one name in two models, or in two copies of one, give their variables one path: in
-    a model of both, PyTorch knows of the last one only. `zero_grad` then leaves the
-    gradients of the others, which add up from step to step, `parameters()` and
-    `state_dict()` lack them, and ONNX export fails. Two variables of one path are
-    told apart here by a number: "hidden_1/kernel" and "hidden_1/kernel_2". Nothing
-    changes where paths differ, on other backends, or where Keras tells them apart
-    itself.
+    On the PyTorch backend, Keras (3.15) registers variables by their path. If two
+    models, or two copies of one model, have layers with equal names, the paths of
+    their variables are equal, too. In a model that contains both, PyTorch registers
+    only the last variable of each path. `zero_grad` then skips the others, so their
+    gradients accumulate from step to step; `parameters()` and `state_dict()` lack
+    them; and ONNX export fails.
+
+    This function adds a number to equal paths: "hidden_1/kernel" and
+    "hidden_1/kernel_2". It has no effect if all paths differ, on other backends, or
+    if Keras distinguishes equal paths itself.
 
     Raises:
-        ImportError: If Keras loses variables in another way than this one.
+        ImportError: If Keras loses variables in a different way.
     """
     if keras.backend.backend() != "torch" or _registers_equal_paths():
         return
-    # The names are private; there is no public way to say what PyTorch is told.
+    # These names are private; Keras has no public way to register variables.
     classes = [cls for cls in keras.Layer.__mro__ if "_track_variables" in vars(cls)]
     if len(classes) != 1:
         raise ImportError(
             f"Keras {keras.__version__} does not register all variables with PyTorch "
-            "where two have one path, and kerascope knows the cure for Keras 3.15 only."
-            "\nInstall another version of Keras, or take another backend."
+            "if their paths are equal, and kerascope can fix this for Keras 3.15 only."
+            "\nInstall another version of Keras, or use another backend."
         )
     classes[0]._track_variables = _track_variables
     classes[0]._post_track_variable = _track_again
@@ -56,6 +58,6 @@ def _track_variables(layer: keras.Layer) -> None:
 
 
 def _track_again(layer: keras.Layer, variable: keras.Variable) -> None:
-    """Follows a variable that came or went after the others were registered."""
+    """Updates the registration after a variable was added or removed."""
     if hasattr(layer, "_torch_params"):
         _track_variables(layer)

@@ -1,7 +1,7 @@
-"""Data for `fit`: TFDS datasets, and your own arrays.
+"""Data for `fit`, from TFDS datasets or your own arrays.
 
-Importing this package registers the datasets that ship with it, so that
-`tfds.load("digits")` and `tfds.load("diabetes")` find them, where TFDS is installed.
+If TFDS is installed, importing this package registers the datasets that ship with it,
+so that `tfds.load("digits")` and `tfds.load("diabetes")` find them.
 """
 
 from .array_dataset import ArrayDataset

@@ -15,10 +15,10 @@ class ArrayDataset(keras.utils.PyDataset):
 
     Args:
         arrays: The examples, an `Arrays`.
-        batch_size: Integer >= 1. The last batch is smaller where it does not divide
-            the number of examples.
-        order: The `Order` that shuffles the examples anew in every iteration.
-            Defaults to `None`: they keep the order in which they are stored.
+        batch_size: Integer >= 1. The last batch is smaller if `batch_size` does not
+            divide the number of examples.
+        order: The `Order` that reshuffles the examples in every iteration. Defaults
+            to `None`: they keep their stored order.
 
     Example:
 
@@ -44,9 +44,9 @@ class ArrayDataset(keras.utils.PyDataset):
         batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
         if self.order is None:
             return self.arrays.batch(batch)
-        if self._rows is None:  # someone looks at a batch before the first epoch
+        if self._rows is None:  # a batch is requested before the first epoch
             self._rows = self.order.permutation(len(self.arrays), self.order.counter)
-        # Not as the epoch begins: with `steps_per_epoch` one pass lasts for several.
+        # Not in `on_epoch_begin`: with `steps_per_epoch`, a pass may span epochs.
         if self._order_is_due and index == 0:
             self._rows = self.order.next_permutation(len(self.arrays))
             self._order_is_due = False
@@ -60,7 +60,7 @@ class ArrayDataset(keras.utils.PyDataset):
         self._order_is_due = True
 
     def rebatch(self, batch_size: int) -> "ArrayDataset":
-        """Returns the same examples in the same order, in batches of another size.
+        """Returns the same examples in the same order, with another batch size.
 
         Args:
             batch_size: Integer >= 1.

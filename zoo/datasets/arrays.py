@@ -1,4 +1,4 @@
-"""Arrays that hold the examples of one split, and the checks that they pass."""
+"""Arrays with the examples of one split, and checks of their values."""
 
 import logging
 from collections.abc import Iterator
@@ -9,21 +9,21 @@ import numpy as np
 logger = logging.getLogger(__name__)
 
 IMAGE_DTYPES = (np.dtype("bool"), np.dtype("uint8"), np.dtype("uint16"))
-CHUNK = 4096  # examples looked at at a time, so that no copy of all is made
+CHUNK = 4096  # examples processed at a time, to avoid copying all of them
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """The inputs and targets of one split, as they are stored.
+    """Stores the inputs and targets of one split.
 
-    Images are stored in their own integer type, a quarter of the size, and are
-    scaled to [0, 1] batch by batch.
+    Images keep their integer dtype (uint8 takes a quarter of the memory of float32),
+    and are scaled to [0, 1] batch by batch.
 
     Args:
         x: Array of shape `(examples, *input_shape)`.
         y: Array of shape `(examples, ...)`.
-        scale: What a batch of `x` is multiplied with as it is read, in float32.
-            `None` leaves `x` as it is stored.
+        scale: Factor by which each batch of `x` is multiplied in float32 when it is
+            read. Defaults to `None`: batches keep the stored values and dtype.
     """
 
     x: np.ndarray
@@ -34,28 +34,28 @@ class Arrays:
         return len(self.x)
 
     def batch(self, rows) -> tuple[np.ndarray, np.ndarray]:
-        """Returns `(x, y)` of these rows (a slice or an array of indices)."""
+        """Returns `(x, y)` of some rows, given as a slice or an array of indices."""
         x = self.x[rows]
         if self.scale is not None:
             x = x.astype("float32") * np.float32(self.scale)
         return x, self.y[rows]
 
     def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields all `(x, y)` in chunks, in the order in which they are stored."""
+        """Yields all `(x, y)` in chunks, in their stored order."""
         for start in range(0, len(self), CHUNK):
             yield self.batch(slice(start, start + CHUNK))
 
 
 def is_image(dtype, ndim: int) -> bool:
-    """Whether an example of this type and number of dimensions is an image.
+    """Returns whether an example of this dtype and number of dimensions is an image.
 
-    Other types hold anything in arrays of these shapes: sequences, spectra, counts.
+    Arrays of the same shape but another dtype may hold sequences, spectra or counts.
     """
     return np.dtype(dtype) in IMAGE_DTYPES and ndim in (2, 3)
 
 
 def image_scale(dtype) -> float | None:
-    """Returns the factor that brings images of this type into [0, 1]."""
+    """Returns the factor that scales images of this dtype to [0, 1], if any."""
     dtype = np.dtype(dtype)
     if np.issubdtype(dtype, np.bool_):
         return 1.0
@@ -65,7 +65,7 @@ def image_scale(dtype) -> float | None:
 
 
 def say_unscaled(x: np.ndarray, where: str) -> None:
-    """Says so where inputs look like images in 0 to 255 that are not scaled."""
+    """Logs a warning if inputs look like images in 0 to 255 that are not scaled."""
     is_integer = np.issubdtype(x.dtype, np.integer)
     has_channels = x.ndim == 4 and x.shape[-1] in (1, 3, 4)
     if x.dtype in IMAGE_DTYPES or not (has_channels or (is_integer and x.ndim == 3)):
@@ -75,7 +75,7 @@ def say_unscaled(x: np.ndarray, where: str) -> None:
         logger.warning(
             "The %s go up to %g and are taken as they are, since their type is %s. If "
             "they are images, divide them by their largest possible value, or pass "
-            "them as uint8 or uint16, which are scaled to [0, 1].",
+            "them as uint8 or uint16, which are scaled to [0, 1] automatically.",
             where,
             seen.max(),
             x.dtype,
@@ -83,7 +83,7 @@ def say_unscaled(x: np.ndarray, where: str) -> None:
 
 
 def check_finite(values: np.ndarray, where: str) -> None:
-    """Raises if `values` holds NaN or an infinity, naming the first row."""
+    """Raises if `values` contains NaN or an infinity, and names the first such row."""
     if not np.issubdtype(values.dtype, np.floating):
         return
     for start in range(0, len(values), CHUNK):
@@ -94,12 +94,12 @@ def check_finite(values: np.ndarray, where: str) -> None:
             raise ValueError(
                 f"Invalid values in {where}. Expected finite numbers. Received: NaN "
                 f"or an infinity, first in row {row}.\n"
-                "Drop such rows, or fill them in, before training."
+                "Drop such rows, or impute the values, before training."
             )
 
 
 def check_labels(labels: np.ndarray, num_classes: int, where: str) -> None:
-    """Raises if a label is not one of `range(num_classes)`."""
+    """Raises if a label is not in `range(num_classes)`."""
     outside = (labels < 0) | (labels >= num_classes)
     if outside.any():
         row = int(np.argmax(outside))
@@ -107,7 +107,7 @@ def check_labels(labels: np.ndarray, num_classes: int, where: str) -> None:
             f"Invalid labels in {where}. Expected integers from 0 to "
             f"{num_classes - 1} ({num_classes} classes). Received: {labels[row]} in "
             f"row {row}; labels run from {labels.min()} to {labels.max()}, and "
-            "`class_names`, where it is given, has one name for each class."
+            "`class_names`, if given, has one name for each class."
         )
 
 

@@ -1,15 +1,15 @@
-"""The values of a column of a pandas table."""
+"""Conversion of pandas columns to numbers and category codes."""
 
 import numpy as np
 import pandas as pd
 from pandas.api import types
 
-NO_NUMBERS = {  # what `infer_dtype` calls it: the fix
-    "datetime": "Make a number of it, such as the days since a first date.",
-    "timedelta": "Make a number of it: `.dt.total_seconds()`.",
-    "period": "Make a number of it, such as `.dt.year`.",
-    "interval": "Make numbers of its ends, or a category: `.astype(str)`.",
-    "complex": "Make columns of its real and imaginary parts.",
+NO_NUMBERS = {  # the name from `infer_dtype`: the fix
+    "datetime": "Convert it to a number, such as the days since a first date.",
+    "timedelta": "Convert it to a number: `.dt.total_seconds()`.",
+    "period": "Convert it to a number, such as `.dt.year`.",
+    "interval": "Convert it to numbers, its ends, or to a category: `.astype(str)`.",
+    "complex": "Split it into columns of real and imaginary parts.",
     "bytes": "Decode it to strings, which are categories: `.str.decode('utf-8')`.",
 }
 NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "boolean")
@@ -18,13 +18,16 @@ NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "boolean")
 def category_codes(
     column: pd.Series, categories: list, place: str, known: str = "values of train"
 ) -> np.ndarray:
-    """Returns the index in `categories` of every value, or raises if it is none.
+    """Returns the index in `categories` of every value, or raises if one is unknown.
 
     Args:
         column: A `pandas.Series` without missing values.
-        categories: The values that may occur.
-        place: Where the column stands, for messages.
-        known: What the categories are, for messages.
+        categories: The valid values.
+        place: Description of the column, for messages.
+        known: Description of the categories, for messages.
+
+    Raises:
+        ValueError: If a value is missing or not one of the categories.
     """
     check_complete(column, place)
     values = column.astype(object)
@@ -41,7 +44,7 @@ def category_codes(
 
 
 def is_categorical(column: pd.Series) -> bool:
-    """Whether values are names: strings or a categorical type."""
+    """Returns whether the values are strings or of a categorical dtype."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return True
     return types.infer_dtype(column, skipna=True) in ("string", "empty") and not (
@@ -50,26 +53,26 @@ def is_categorical(column: pd.Series) -> bool:
 
 
 def is_boolean(column: pd.Series) -> bool:
-    """Whether values are booleans, nullable or not."""
+    """Returns whether the values are booleans, nullable or not."""
     return types.infer_dtype(column, skipna=True) == "boolean"
 
 
 def distinct_values(column: pd.Series) -> list:
-    """Returns the categories of a column: those of its type, else sorted values."""
+    """Returns the categories of a column: those of its dtype, or its sorted values."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column.cat.categories.tolist()
     return sorted(column.dropna().unique())
 
 
 def numeric_values(column: pd.Series, place: str) -> np.ndarray:
-    """Returns the values of a column of numbers or booleans in a type of NumPy.
+    """Returns the values of a numeric or boolean column in a NumPy dtype.
 
     Args:
         column: A `pandas.Series`.
-        place: Where the column stands, for messages.
+        place: Description of the column, for messages.
 
     Raises:
-        ValueError: If a value is missing or no real number.
+        ValueError: If a value is missing or is not a real number.
     """
     check_complete(column, place)
     dtype = column.dtype
@@ -88,7 +91,7 @@ def numeric_values(column: pd.Series, place: str) -> np.ndarray:
     expected = "numbers or booleans"
     if not is_categorical(
         column
-    ):  # which a column that is not asked for numbers may be
+    ):  # a categorical column arrives here only where numbers are required
         expected = "numbers, booleans, strings or categories"
     raise ValueError(
         f"Invalid {place}. Expected {expected}. Received: {kind} values of dtype "
@@ -102,6 +105,6 @@ def check_complete(column: pd.Series, place: str) -> None:
         raise ValueError(
             f"Invalid {place}. Expected a value in every row. Received: "
             f"{int(missing.sum())} missing of {len(column)}, first in row "
-            f"{int(np.argmax(missing))}\nDrop such rows with `dropna`, or fill them "
-            "in with `fillna`, before training."
+            f"{int(np.argmax(missing))}\nDrop such rows with `dropna`, or fill the "
+            "gaps with `fillna`, before training."
         )

@@ -1,4 +1,4 @@
-"""A dataset ready for `fit`, and the facts that a model needs to know of it."""
+"""A dataset ready for `fit`, with the properties that a model depends on."""
 
 from collections.abc import Callable, Iterator
 
@@ -12,31 +12,32 @@ TASKS = ("classification", "multi_label", "regression", "language_model")
 
 
 class Data:
-    """A dataset ready for `fit`, as `load` and `from_arrays` return it.
+    """Holds a dataset ready for `fit`, as returned by `load` and `from_arrays`.
 
     Attributes:
         name: Name of the dataset.
-        train: Dataset of batches `(x, y)`, shuffled anew in every epoch: pass
+        train: Dataset of batches `(x, y)` that reshuffles itself every epoch: pass
             `shuffle=False` to `fit`.
         validation: Dataset of batches `(x, y)` in a fixed order, or `None`.
         test: Dataset of batches `(x, y)` in a fixed order, or `None`.
         order: The `Order` of `train`, whose `counter` can be read and set.
-        sizes: Number of examples in each split, a dict.
-        input_shape: Shape of one `x`, a tuple without the batch dimension.
+        sizes: Dict with the number of examples in each split.
+        input_shape: Shape of one example of `x`, without the batch dimension.
         num_outputs: Number of outputs that a model needs: classes, labels, target
             values, or tokens of the vocabulary.
         task: "classification" (`y` is int32 of shape `(batch,)`), "multi_label" (`y`
-            is int32 of shape `(batch, num_outputs)`, 1 for each label that holds),
+            is int32 of shape `(batch, num_outputs)`, 1 for each label that applies),
             "regression" (`y` is float32 of shape `(batch, num_outputs)`) or
             "language_model" (`y` is int32 of shape `(batch, sequence_length)`, the
             next tokens).
-        class_names: List of strings, or `None` unless the task is classification or
-            multi_label.
-        feature_names: Names of the columns of a table, in order, or `None`. A category
-            of a column that became one-hot is "column=category".
+        class_names: List of strings for classification and multi_label, otherwise
+            `None`.
+        feature_names: Names of the columns of a table, in order, or `None`. A one-hot
+            column is named "column=category".
         vocabulary: List of tokens whose index is their id, with padding at 0 and
-            unknown at 1; or `None` unless `x` are token ids (int32). Every other `x`
-            is float32; images of type bool, uint8 and uint16 lie in [0, 1].
+            unknown at 1, if `x` holds token ids (int32); otherwise `None`. All other
+            `x` are float32; images of type bool, uint8 and uint16 are scaled to
+            [0, 1].
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Data:
 
     @property
     def loss(self) -> keras.losses.Loss:
-        """What to compile with: a new loss that fits a model that ends in logits."""
+        """Returns a new loss to compile with, for a model that outputs logits."""
         if self.task == "regression":
             return keras.losses.MeanSquaredError()
         if self.task == "multi_label":
@@ -83,7 +84,7 @@ class Data:
 
     @property
     def metrics(self) -> list:
-        """What to compile with: new metrics that fit a model that ends in logits."""
+        """Returns new metrics to compile with, for a model that outputs logits."""
         if self.task == "regression":
             return [
                 keras.metrics.RootMeanSquaredError(name="rmse"),
@@ -102,11 +103,11 @@ class Data:
         return ["accuracy"]
 
     def normalization(self) -> keras.layers.Normalization:
-        """Returns a layer that brings inputs to mean 0 and variance 1, for training.
+        """Returns a layer that scales inputs to mean 0 and variance 1.
 
-        The moments are those of the train split, one mean and one deviation for
-        every entry of the last axis: a column of a table, a channel of an image.
-        A column that is constant keeps scale 1.
+        The statistics are those of the train split: one mean and one variance per
+        entry of the last axis, such as a column of a table or a channel of an image.
+        Constant columns are centered but not scaled.
 
         Returns:
             A new, adapted `keras.layers.Normalization`.
@@ -126,10 +127,10 @@ class Data:
         )
 
     def denormalization(self) -> keras.layers.Normalization:
-        """Returns a layer that brings outputs to the mean and variance of targets.
+        """Returns a layer that scales outputs to the mean and variance of the targets.
 
-        A model that ends in it learns targets of mean 0 and variance 1, and yet
-        predicts in the units of the data, in which loss and metrics are measured.
+        A model that ends in this layer learns targets of mean 0 and variance 1, but
+        predicts in the units of the data. Loss and metrics use these units, too.
 
         Returns:
             A new, adapted `keras.layers.Normalization` with `invert=True`.
@@ -139,7 +140,7 @@ class Data:
         """
         if self.task != "regression":
             raise ValueError(
-                f"The targets of '{self.name}' are classes, which have no mean. "
+                f"The targets of '{self.name}' are discrete and have no mean. "
                 f"Expected a regression. Received: task={self.task!r}"
             )
         mean, variance = _moments(y for _, y in self._train_batches())
@@ -153,7 +154,7 @@ class Data:
         )
 
     def text_vectorization(self) -> keras.layers.TextVectorization:
-        """Returns the layer that made token ids of texts, for texts of your own.
+        """Returns the layer that maps texts to token ids, for use on other texts.
 
         Returns:
             A new, adapted `keras.layers.TextVectorization`, which needs TensorFlow.
@@ -163,8 +164,8 @@ class Data:
         """
         if self._text_vectorization is None:
             raise ValueError(
-                f"'{self.name}' was not loaded from texts, so no layer made token ids "
-                "of them."
+                f"'{self.name}' was not loaded from texts, so it has no layer that "
+                "maps texts to token ids."
             )
         return self._text_vectorization()
 
@@ -177,10 +178,10 @@ class Data:
 
 
 def _moments(batches: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance over all but the last axis, in one pass and float64.
+    """Returns mean and variance over all axes but the last, in one float64 pass.
 
-    Batches are merged by Chan, Golub & LeVeque, "Updating Formulae and a Pairwise
-    Algorithm for Computing Sample Variances" (1979), equation 2.1.
+    Batches are merged with equation 2.1 of Chan, Golub & LeVeque, "Updating Formulae
+    and a Pairwise Algorithm for Computing Sample Variances" (1979).
     """
     count, mean, squares, low, high = 0, 0.0, 0.0, np.inf, -np.inf
     for batch in batches:

@@ -1,4 +1,4 @@
-"""Progression of diabetes."""
+"""The diabetes dataset of scikit-learn, as a TFDS builder."""
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -7,11 +7,11 @@ from .shipped import ShippedBuilder
 
 
 class Diabetes(ShippedBuilder):
-    """442 diabetes patients, from scikit-learn: ten columns and a number to predict.
+    """Builds the regression dataset of 442 diabetes patients from scikit-learn.
 
-    The target measures the progression of the disease one year after the columns
-    were taken (age, sex, body mass index, blood pressure, six blood serum values, in
-    their own units). The one split, "train", holds all patients.
+    The ten columns are age, sex, body mass index, blood pressure and six blood serum
+    measurements, in their original units. The target measures the progression of the
+    disease one year later. The only split, "train", contains all patients.
     """
 
     VERSION = tfds.core.Version("1.0.0")

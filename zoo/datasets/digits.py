@@ -1,4 +1,4 @@
-"""Handwritten digits, 8x8."""
+"""The handwritten digits of scikit-learn, as a TFDS builder."""
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -7,11 +7,11 @@ from .shipped import ShippedBuilder
 
 
 class Digits(ShippedBuilder):
-    """1,797 handwritten digits of 8x8 pixels, from scikit-learn.
+    """Builds the dataset of 1,797 handwritten digits of 8x8 pixels from scikit-learn.
 
-    They are the test part of the UCI data set "Optical Recognition of Handwritten
-    Digits". Pixels run from 0 to 16 there, and from 0 to 255 here. The one split,
-    "train", holds all of them.
+    They are the test set of the UCI dataset "Optical Recognition of Handwritten
+    Digits". The original pixel values, 0 to 16, are rescaled to 0 to 255. The only
+    split, "train", contains all digits.
     """
 
     VERSION = tfds.core.Version("1.0.0")

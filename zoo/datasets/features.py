@@ -1,13 +1,14 @@
-"""Reads from a TFDS dataset's features how its examples become `(x, y)`.
+"""Derives from the features of a TFDS dataset how its examples become `(x, y)`.
 
-The kinds of datasets that are mapped:
+Supported kinds of datasets:
 
 - image: an image and a label or labels. A tensor of bool, uint8 or uint16 of shape
   (height, width) or (height, width, channels) is an image, too, as in `from_arrays`;
-- table: a dict of scalars and short vectors, and a label, labels or a numeric target;
+- table: a vector or a dict of scalars and vectors, and a label, labels or a numeric
+  target;
 - tensor: one numeric tensor of known shape, and a label, labels or a numeric target;
 - text: one text and a label or labels;
-- language_model: text only.
+- language_model: only text.
 
 A label is a `ClassLabel` or a boolean; labels are a vector of booleans.
 """
@@ -23,27 +24,27 @@ from .text import as_utf8
 MAPPED = (
     "Mapped are: image + label; a tensor of known shape, or a dict of scalars and "
     "vectors (numbers, booleans, categories) + label or numeric target; text + "
-    "label; text alone. A vector of booleans is several labels."
+    "label; only text. A vector of booleans is several labels."
 )
 FIX = (
-    "Load it with `tfds.load`, make arrays of it, and pass them to "
+    "Load it with `tfds.load`, convert it to arrays, and pass them to "
     "`zoo.datasets.from_arrays`."
 )
 
 
 @dataclass(frozen=True)
 class Mapping:
-    """How an example becomes `(x, y)`.
+    """Describes how an example becomes `(x, y)`.
 
     Args:
         kind: "image", "table", "tensor", "text" or "language_model".
         task: "classification", "multi_label", "regression" or "language_model".
-        function: Maps a TFDS example to `(x, y)` in TensorFlow. A language model has
-            no `y` yet: both are the text.
-        class_names: List of strings, or `None` unless the task is classification or
-            multi_label.
-        num_targets: Number of target values of a regression, else `None`.
-        feature_names: Names of the columns of a table, else `None`.
+        function: TensorFlow function that maps a TFDS example to `(x, y)`. For a
+            language model, both are the text.
+        class_names: List of strings for classification and multi_label, otherwise
+            `None`.
+        num_targets: Number of target values for regression, otherwise `None`.
+        feature_names: Names of the columns of a table, otherwise `None`.
     """
 
     kind: str
@@ -55,24 +56,24 @@ class Mapping:
 
 
 def read_features(info, image_size: tuple[int, int] | None = None) -> Mapping:
-    """Reads how the examples of a dataset become `(x, y)`.
+    """Derives from its features how the examples of a dataset become `(x, y)`.
 
     Args:
         info: The `tfds.core.DatasetInfo` of a prepared dataset.
         image_size: `(height, width)` to which images are resized. Defaults to
-            `None`: they keep their size, which must be one for all.
+            `None`: images are not resized and must all have the same size.
 
     Returns:
         A `Mapping`.
 
     Raises:
-        ValueError: If the features cannot be mapped.
+        ValueError: If the features are not supported.
     """
     import tensorflow_datasets as tfds
 
     features = info.features
     if not isinstance(features, tfds.features.FeaturesDict):
-        raise _unmapped(info, f"its examples are {type(features).__name__}, no dict")
+        raise _unmapped(info, f"its examples are {type(features).__name__}, not dicts")
     inputs_key, target_key = _keys(info)
     inputs = _select(features, inputs_key)
     if target_key is None or target_key == inputs_key:
@@ -100,7 +101,7 @@ def read_features(info, image_size: tuple[int, int] | None = None) -> Mapping:
 
 
 def _keys(info):
-    """The keys of inputs and target: what TFDS says, else what can be only one."""
+    """Returns the keys of inputs and target, from TFDS or from the feature types."""
     import tensorflow_datasets as tfds
 
     features = info.features
@@ -125,7 +126,7 @@ def _keys(info):
 
 
 def _select(tree, key):
-    """Follows a supervised key: a name, or a dict or tuple of such."""
+    """Selects the values of a supervised key: a name, or a dict or tuple of keys."""
     if isinstance(key, str):
         return tree[key]
     if isinstance(key, dict):
@@ -134,13 +135,13 @@ def _select(tree, key):
 
 
 def _read_target(info, key, feature):
-    """Returns task, facts for `Mapping`, and the function that reads the target."""
+    """Returns the task, arguments for `Mapping`, and the function for the target."""
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
     if isinstance(feature, tfds.features.ClassLabel):
         if not feature.num_classes:
-            raise _unmapped(info, f"its label {key!r} does not know its classes")
+            raise _unmapped(info, f"its label {key!r} does not define its classes")
         facts = {"class_names": list(feature.names)}
         return "classification", facts, lambda y: tf.cast(y, tf.int32)
     if not _is_numeric(feature) or len(feature.shape) > 1:
@@ -160,7 +161,7 @@ def _read_target(info, key, feature):
 
 
 def _read_inputs(info, key, feature, image_size):
-    """Returns kind, column names, and the function that reads the inputs."""
+    """Returns the kind, column names, and the function for the inputs."""
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
@@ -171,7 +172,7 @@ def _read_inputs(info, key, feature, image_size):
     if image_size is not None:
         raise ValueError(
             "Invalid value for argument `image_size`. Expected None, since the inputs "
-            f"of dataset '{info.name}' are no images. Received: "
+            f"of dataset '{info.name}' are not images. Received: "
             f"image_size={image_size!r}"
         )
     if isinstance(feature, tfds.features.Text):
@@ -216,7 +217,10 @@ def _image_reader(info, key, feature, image_size):
 
 
 def _table_reader(info, features):
-    """Stacks the columns in the order of their names; categories become one-hot."""
+    """Returns the column names in sorted order, and a function that stacks columns.
+
+    Categories become one-hot.
+    """
     import tensorflow as tf
 
     flat = dict(sorted(_flatten(features)))
@@ -247,7 +251,7 @@ def _table_reader(info, features):
 
 
 def _flatten(tree, prefix=""):
-    """Yields (name, leaf) of nested dicts, names joined by a slash."""
+    """Yields (name, leaf) of nested dicts, with the names joined by slashes."""
     for key, value in tree.items():
         name = f"{prefix}{key}"
         if hasattr(value, "items"):
@@ -257,7 +261,7 @@ def _flatten(tree, prefix=""):
 
 
 def _is_numeric(feature) -> bool:
-    """True for a tensor of real numbers or booleans of known shape."""
+    """Returns whether a feature is a real or boolean tensor of known shape."""
     import tensorflow_datasets as tfds
 
     if not isinstance(feature, tfds.features.Tensor):

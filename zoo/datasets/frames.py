@@ -1,4 +1,4 @@
-"""Tables of pandas as arrays of numbers."""
+"""Encoders that convert pandas tables to numeric arrays."""
 
 import numpy as np
 import pandas as pd
@@ -12,25 +12,25 @@ from .columns import (
     numeric_values,
 )
 
-MAX_CATEGORIES = 1000  # of a column: as many columns would become of it
+MAX_CATEGORIES = 1000  # per column, since each category becomes a column
 
 
 class FrameEncoder:
-    """Makes float32 columns of a `DataFrame`, as it learnt from the one of train.
+    """Encodes a `DataFrame` as float32 columns, with categories learned from train.
 
-    - Numbers and booleans, nullable or not, are columns as they are; booleans are 0
+    - Numbers and booleans, nullable or not, keep one column each; booleans become 0
       and 1.
     - Strings and categories become one column of zeros and ones for each category,
-      named "column=category": of a categorical column those of its type, in their
-      order; of strings those that occur in the frame of train, sorted.
-    - Everything else, such as dates, is refused.
+      named "column=category". A categorical column uses the categories of its dtype,
+      in their order; strings use the sorted values in the train frame.
+    - Everything else, such as dates, is rejected.
 
-    Columns are found by their names, in whatever order they come; rows count by their
-    position, whatever the index says.
+    Columns are matched by name, in any order. Rows are matched by position, and the
+    index is ignored.
 
     Args:
         frame: The `pandas.DataFrame` of train.
-        where: What it is, for messages, such as "x of train".
+        where: Description of the frame for messages, such as "x of train".
 
     Raises:
         ValueError: If a column cannot be encoded.
@@ -61,7 +61,7 @@ class FrameEncoder:
 
     @property
     def names(self) -> list[str]:
-        """Names of the columns of the array, in order."""
+        """Returns the names of the columns of the array, in order."""
         names = []
         for name, categories in self._categories.items():
             if categories is None:
@@ -71,7 +71,7 @@ class FrameEncoder:
         return names
 
     def __call__(self, frame: pd.DataFrame, where: str) -> np.ndarray:
-        """Returns the float32 array of a frame, of shape `(rows, len(names))`."""
+        """Returns a frame as a float32 array of shape `(rows, len(names))`."""
         columns = self._columns(frame, where)
         encoded = np.empty((len(frame), len(self.names)), "float32")
         start = 0
@@ -103,16 +103,16 @@ class FrameEncoder:
 
 
 class TargetEncoder:
-    """Makes an array of the targets in a `Series` or `DataFrame`, as of train.
+    """Encodes targets in a `Series` or `DataFrame`, with classes learned from train.
 
-    Strings and categories become labels: the index of `class_names` where those are
-    given, else of the categories, as in `FrameEncoder`. Numbers and booleans are what
-    they are. Rows count by their position, and columns by their names.
+    Strings and categories become labels: the index in `class_names` if given,
+    otherwise in the categories, as in `FrameEncoder`. Numbers and booleans are not
+    changed. Rows are matched by position, and columns by name.
 
     Args:
         targets: The `pandas.Series` or `pandas.DataFrame` of train.
         class_names: Names of the classes in the order of their labels, or `None`.
-        task: The task that was asked for, or `None`.
+        task: The requested task, or `None`.
 
     Raises:
         ValueError: If the targets cannot be encoded.
@@ -133,7 +133,7 @@ class TargetEncoder:
                 )
             check_complete(column, "y of train")
             categories = distinct_values(column)
-            # A bad `class_names` is refused later, where all of them are.
+            # An invalid `class_names` is rejected later, for all kinds of targets.
             named = isinstance(class_names, list | tuple | np.ndarray)
             self._categories = list(class_names) if named else categories
             self._known = "names in `class_names`" if named else "values of train"
@@ -145,9 +145,9 @@ class TargetEncoder:
         """Returns the array of the targets of a split.
 
         Args:
-            targets: `pandas.Series` or `pandas.DataFrame` of the same columns; labels
-                by name may come as an array, too.
-            where: What they are, for messages, such as "y of test".
+            targets: `pandas.Series` or `pandas.DataFrame` with the same columns. A
+                single column may also be an array.
+            where: Description of the targets for messages, such as "y of test".
         """
         if self._columns is not None:
             return _matrix(targets, self._columns, where)
@@ -181,7 +181,7 @@ def _matrix(targets, columns: list, where: str) -> np.ndarray:
 
 
 def _categories(column: pd.Series, place: str) -> list | None:
-    """The categories of a column, or `None` if it holds numbers."""
+    """Returns the categories of a column, or `None` if it is not categorical."""
     check_complete(column, place)
     if not is_categorical(column):
         return None
@@ -190,13 +190,13 @@ def _categories(column: pd.Series, place: str) -> list | None:
         raise ValueError(
             f"Invalid {place}. Expected at most {MAX_CATEGORIES} categories. Received: "
             f"{len(categories)} different values in {len(column)} rows\nDrop the "
-            "column if it identifies rows, or make numbers of it."
+            "column if it identifies rows, or convert it to numbers."
         )
     return categories
 
 
 def _numbers(column: pd.Series, place: str) -> np.ndarray:
-    """The float32 values of a column of numbers or booleans."""
+    """Returns the values of a numeric or boolean column in float32."""
     values = numeric_values(column, place)
     with np.errstate(over="ignore"):
         values = values.astype("float32")
@@ -210,7 +210,7 @@ def _numbers(column: pd.Series, place: str) -> np.ndarray:
 
 
 def _name(label) -> str:
-    """The name of a column; the levels of several are joined by a slash."""
+    """Returns the name of a column, with the levels of a MultiIndex joined by "/"."""
     return "/".join(map(str, label)) if isinstance(label, tuple) else str(label)
 
 

@@ -1,4 +1,4 @@
-"""Your own arrays, ready for `fit`."""
+"""Converts your own arrays to a dataset ready for `fit`."""
 
 import logging
 
@@ -32,58 +32,61 @@ def from_arrays(
     vocabulary: list[str] | None = None,
     name: str = "arrays",
 ) -> Data:
-    """Makes arrays ready for `fit`: the same object as `load` returns.
+    """Makes a dataset of arrays, ready for `fit`, of the type that `load` returns.
 
     It needs neither TensorFlow nor TFDS, and works on every backend.
 
-    - Images, which are arrays of type uint8, uint16 or bool of shape
-      `(n, height, width)` or `(n, height, width, channels)`, are scaled to [0, 1] by
-      the largest value of their type; where they have no channel axis, they get one.
-    - A pandas `DataFrame` as `x` becomes a float32 table, and `data.feature_names`
-      names its columns. Numbers and booleans, nullable or not, stay one column each.
-      A column of strings or categories becomes one column of zeros and ones for each
-      category, named "column=category": of a categorical column the categories of its
-      type, in their order; of strings those that occur in train as it is passed,
-      sorted. Dates and missing values are refused. The frames of other splits may
-      have their columns in another order; another column or category is an error.
-    - Every other `x` becomes float32 as it is (int32 with `vocabulary`).
-    - Strings or categories in a pandas `Series` as `y` are classes by name, in the
-      order of `class_names` or of the categories, as above. The columns of a
-      `DataFrame` are labels or targets. As in scikit-learn, rows of `x` and `y`
-      belong together by their position, whatever their indices say.
-    - Integer `y` of shape `(n,)` are class labels; of shape `(n, k)`, zeros and ones,
-      they say which of `k >= 2` labels hold for each example; and of the shape of
-      `x`, with `vocabulary`, they are the next tokens of a language model. Float `y`
-      are the targets of a regression.
+    - Images are arrays of dtype uint8, uint16 or bool and shape `(n, height, width)`
+      or `(n, height, width, channels)`. They are scaled to [0, 1] by the largest
+      value of their dtype, and get a channel axis if they have none.
+    - A pandas `DataFrame` as `x` becomes a float32 table with the column names
+      `data.feature_names`. Numbers and booleans, nullable or not, keep one column
+      each. A column of strings or categories becomes one column of zeros and ones for
+      each category, named "column=category". A categorical column uses the categories
+      of its dtype, in their order; strings use the sorted values in `train` before any
+      split. Dates and missing values are rejected. Other splits may have their columns
+      in another order, but not other columns or categories.
+    - Every other `x` is converted to float32 (int32 with `vocabulary`).
+    - Strings or categories in a pandas `Series` as `y` are class names, in the order
+      of `class_names` or of the categories, as above. The columns of a `DataFrame` are
+      labels or targets. As in scikit-learn, rows of `x` and `y` are matched by
+      position, and their indices are ignored.
+    - Integer `y` of shape `(n,)` are class labels. Zeros and ones of shape `(n, k)`
+      mark which of `k >= 2` labels apply to each example. With `vocabulary`, integers
+      of the shape of `x` are the next tokens of a language model. Float `y` are
+      regression targets.
 
     Args:
         train: `(x, y)`, arrays or frames of equal length; or the path of a `.npz` file
-            with `x_train`, `y_train` and, where there are such splits,
-            `x_validation`, `y_validation`, `x_test` and `y_test`.
-        validation: `(x, y)`, or the fraction of train, in [0, 1), that is cut off its
-            end; 0 gives none. A file's own validation split is used instead of a
+            with `x_train`, `y_train` and, optionally, `x_validation`, `y_validation`,
+            `x_test` and `y_test`.
+        validation: `(x, y)`, or the fraction of train, in [0, 1), to hold out from its
+            end; 0 holds out nothing. If a file has a validation split, it replaces the
             fraction. Defaults to `0.1`.
-        test: Likewise; `None` gives none, unless a file has it. Defaults to `None`.
-            Where both are fractions, test is cut first, and validation from the rest.
+        test: Like `validation`; `None` means no test split, unless a file has one. If
+            both are fractions, test is cut first, and validation from the rest.
+            Defaults to `None`.
         batch_size: Integer >= 1. Defaults to `128`.
-        seed: Integer >= 0, of the order of the train split. Defaults to `0`.
+        seed: Integer >= 0 that determines the order of the train split. Defaults to
+            `0`.
         task: "classification", "multi_label", "regression" or "language_model".
-            Defaults to `None`: read from the arrays, as above.
+            Defaults to `None`: inferred from the arrays, as above.
         class_names: Names of the classes in the order of their labels, or of the `k`
-            labels in the order of their columns. Defaults to `None`: what a `Series`
-            or `DataFrame` names, else "0" to the highest label of train, or the last
-            column.
-        vocabulary: Tokens whose index is their id, where `x` are token ids: padding
-            at 0, which `zoo.lstm` leaves out, and unknown at 1, then all others.
-            Defaults to `None`: they are not.
-        name: A name, for messages and pictures. Defaults to `"arrays"`.
+            labels in the order of their columns. Defaults to `None`: the names in a
+            `Series` or `DataFrame`; otherwise "0", "1" and so on, up to the highest
+            label of train or the last column.
+        vocabulary: Tokens whose index is their id, if `x` holds token ids: padding at
+            0, which `zoo.lstm` ignores, unknown at 1, then all others. Defaults to
+            `None`: `x` does not hold token ids.
+        name: Name for messages and plots. Defaults to `"arrays"`.
 
     Returns:
-        A `Data`, whose datasets are `keras.utils.PyDataset`s.
+        A `Data` whose datasets are `keras.utils.PyDataset`s.
 
     Raises:
         ValueError: If an argument is invalid, lengths differ, a split is empty, a
-            value is NaN, missing or masked, or a label is not one of the classes.
+            value is NaN, infinite, missing or masked, or a label is not one of the
+            classes.
 
     Example:
 
@@ -167,7 +170,7 @@ def _check_class_names(class_names, task: str) -> None:
 
 
 def _check_alike(train, x, part: str) -> None:
-    """Raises if examples of a split have another shape, or other units, than train."""
+    """Raises if the examples of a split differ from train in shape or image dtype."""
     units = [
         array.dtype
         if array.dtype == np.uint8 or is_image(array.dtype, array.ndim - 1)
@@ -176,7 +179,7 @@ def _check_alike(train, x, part: str) -> None:
     ]
     if train.shape[1:] != x.shape[1:] or units[0] != units[1]:
         raise ValueError(
-            "Splits differ. Expected one shape of an example, and one type of images "
+            "Splits differ. Expected one shape of examples, and one type of images, "
             f"in all splits. Received: {train.shape[1:]}, {train.dtype} in train; "
             f"{x.shape[1:]}, {x.dtype} in {part}"
         )
@@ -192,13 +195,13 @@ def _infer_task(x, y, vocabulary) -> str:
 
 
 def _are_indicators(y) -> bool:
-    """Whether rows say which labels hold; each with a single one, they are one-hot."""
+    """Returns whether rows are zeros and ones for several labels, and not one-hot."""
     is_matrix = y.ndim == 2 and y.shape[1] > 1
     return is_matrix and bool(np.isin(y, (0, 1)).all() and (y.sum(axis=1) != 1).any())
 
 
 def _inputs(x, part: str, vocabulary) -> tuple[np.ndarray, float | None]:
-    """Returns the inputs as they are stored, and their scale."""
+    """Returns the inputs in their stored form, and their scale."""
     if vocabulary is not None:
         _check_vocabulary(vocabulary)
         if x.ndim != 2 or not np.issubdtype(x.dtype, np.integer):
@@ -223,8 +226,8 @@ def _labels(y, part: str) -> np.ndarray:
         raise ValueError(
             f"Invalid y of {part}. Expected class labels: integers of shape "
             f"(examples,). Received: shape {y.shape}, dtype {y.dtype}\n"
-            "One-hot labels become such with `y.argmax(axis=1)`. Where several labels "
-            "may hold at once, pass task='multi_label'."
+            "Convert one-hot labels with `y.argmax(axis=1)`. If several labels may "
+            "apply to one example, pass task='multi_label'."
         )
     return y
 
@@ -258,7 +261,7 @@ def _columns(y, part: str) -> np.ndarray:
         raise ValueError(
             f"Invalid y of {part}. Expected the targets of a regression, or class "
             f"labels. Received: one-hot labels of shape {y.shape}\n"
-            "They become class labels with `y.argmax(axis=1)`."
+            "Convert them to class labels with `y.argmax(axis=1)`."
         )
     return y.astype("float32")
 
@@ -294,7 +297,7 @@ def _check_tokens(ids, where: str, vocabulary) -> None:
 
 
 def _warn_of_unseen(labels: dict[str, np.ndarray], class_names: list[str]) -> None:
-    """Says so where a class is never trained on, as where rows lie sorted by class."""
+    """Logs a warning if a class is absent from train, as in rows sorted by class."""
     num_seen = len(np.unique(labels["train"]))
     if num_seen < len(class_names):
         logger.warning(
@@ -308,7 +311,7 @@ def _warn_of_unseen(labels: dict[str, np.ndarray], class_names: list[str]) -> No
         if unseen:
             logger.warning(
                 "Classes %s occur in %s, but never in train. Are the rows sorted by "
-                "class? A fraction cuts off the last rows: shuffle them first.",
+                "class? A fraction holds out the last rows: shuffle them first.",
                 [class_names[label] for label in unseen],
                 part,
             )

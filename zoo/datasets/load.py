@@ -1,4 +1,4 @@
-"""Any TFDS dataset, ready for `fit`."""
+"""Loads TFDS datasets, ready for `fit`."""
 
 import logging
 import math
@@ -35,7 +35,7 @@ from .text import (
 
 logger = logging.getLogger(__name__)
 
-SHUFFLE_BUFFER = 10_000  # examples, at most, where the data do not fit into memory
+SHUFFLE_BUFFER = 10_000  # maximum number of examples, for streamed datasets
 READ_BATCH = 1024
 
 
@@ -54,55 +54,63 @@ def load(
 ) -> Data:
     """Loads a TFDS dataset, ready for `fit`.
 
-    What the examples are is read from the features of the dataset. Mapped are: an
-    image and a label; a table (a numeric tensor, or a dict of scalars and vectors:
-    columns in the order of their names, categories one-hot) and a label or numeric
-    target; a text and a label; and text alone, which makes a language model. A vector
-    of booleans in the place of a label is several labels. A tensor of bool, uint8 or
-    uint16 of shape `(height, width)` or `(height, width, channels)` is an image.
+    The features of the dataset determine the task. Supported are:
 
-    The splits are those of the dataset. Where "test" is missing, it is the last fifth
-    of train; where "validation" is missing, the last part of train. Neither depends
-    on the seed. A text of one example is cut by characters.
+    - an image, and a label. A tensor of bool, uint8 or uint16 of shape
+      `(height, width)` or `(height, width, channels)` is an image;
+    - a numeric tensor, or a table (a dict of scalars and vectors), and a label or
+      numeric target. Columns are sorted by name, and categories become one-hot;
+    - a text, and a label;
+    - only text, for a language model.
 
-    The train split is shuffled anew in every epoch, as a function of `seed` and of a
-    counter that can be read and set: see `Order`.
+    A vector of booleans in place of a label stands for several labels.
+
+    The splits are those of the dataset. If "test" is missing, it is the last fifth of
+    train; if "validation" is missing, it is the last part of the remaining train
+    split. Neither depends on the seed. If train is a single text, it is split by
+    characters.
+
+    The train split is reshuffled every epoch, as a function of `seed` and of a counter
+    that can be read and set: see `Order`.
 
     Args:
-        name: A TFDS name, as in "mnist" or "wine_quality/white"; or one that ships
-            with kerascope and needs no network: "digits", "diabetes".
+        name: A TFDS name, such as "mnist" or "wine_quality/white"; or a dataset that
+            ships with kerascope and needs no network: "digits" or "diabetes".
         batch_size: Integer >= 1. Defaults to `128`.
-        validation: Fraction of train that is held out where the dataset has no
-            validation split, in [0, 1). With 0 there is none, not even the dataset's
-            own. Defaults to `0.1`.
-        seed: Integer >= 0, of the order of the train split. Defaults to `0`.
-        data_dir: Folder of prepared TFDS datasets. Defaults to `None`: what
-            `TFDS_DATA_DIR` says, or `~/tensorflow_datasets`. Datasets that ship with
-            kerascope are prepared in its own cache (`KERASCOPE_DATA_DIR`) whatever
-            it says.
+        validation: Fraction of train, in [0, 1), to hold out if the dataset has no
+            validation split. With 0 there is no validation split, even if the dataset
+            has one. Defaults to `0.1`.
+        seed: Integer >= 0 that determines the order of the train split. Defaults to
+            `0`.
+        data_dir: Folder of prepared TFDS datasets. Defaults to `None`:
+            `TFDS_DATA_DIR` if set, otherwise `~/tensorflow_datasets`. Datasets that
+            ship with kerascope ignore it: they are prepared in the cache of kerascope
+            (`KERASCOPE_DATA_DIR`).
         image_size: `(height, width)` to which images are resized. Defaults to
-            `None`: they keep their size, which must be one for all.
-        tokens: For texts: "word" or "character". Defaults to `None`: words for a
-            text with a label, characters for text alone.
-        vocabulary_size: For texts: the largest number of tokens, learnt from the
-            train split, padding and unknown included. Defaults to `20_000`.
-        sequence_length: For texts: number of tokens in an example; shorter texts
-            are padded on the right, longer ones cut. Defaults to `256`.
-        memory_limit: Bytes that the examples may take in memory. A larger dataset
-            streams from disk, through a shuffle buffer, and the log says so; NaN and
-            labels are then not checked in advance. Text alone is always held in
-            memory. Defaults to 4 GiB.
+            `None`: images are not resized and must all have the same size.
+        tokens: For texts: "word" or "character". Defaults to `None`: words for texts
+            with labels, characters for a language model.
+        vocabulary_size: For texts: maximum number of tokens, learned from the train
+            split, including padding and unknown. Defaults to `20_000`.
+        sequence_length: For texts: number of tokens in an example. Shorter texts are
+            padded on the right, and longer texts are truncated; the text of a language
+            model is cut into windows of this length. Defaults to `256`.
+        memory_limit: Maximum size of the examples in memory, in bytes. A larger
+            dataset streams from disk through a shuffle buffer, with a warning in the
+            log, and without checks for NaN and invalid labels. The text of a language
+            model is always held in memory. Defaults to 4 GiB.
 
     Returns:
-        A `Data`: `train`, `validation` and `test` as `tf.data.Dataset`s, and the
-        facts that a model needs to know.
+        A `Data` with `train`, `validation` and `test` as `tf.data.Dataset`s, and the
+        properties that a model depends on.
 
     Raises:
-        ValueError: If an argument is invalid, the dataset unknown, its features not
-            of a kind that is mapped, a split empty, a value NaN, or a text without
-            tokens or not in UTF-8.
+        ValueError: If an argument is invalid, the dataset is unknown, its features
+            are not supported, a split is empty, a value is NaN or infinite, a label
+            is invalid, or the texts contain no tokens or are not in UTF-8.
         RuntimeError: If the dataset is not prepared and cannot be downloaded.
-        ImportError: If TensorFlow or TFDS are not installed.
+        OSError: If the cache of kerascope is not writable.
+        ImportError: If TensorFlow or TFDS is not installed.
 
     Example:
 
@@ -158,7 +166,7 @@ def load(
         return _hold(source, examples, facts, batch_size, scale)
     logger.warning(
         "Dataset '%s' takes %.1f GiB, more than memory_limit=%.1f GiB: it streams from "
-        "disk, shuffled in a buffer of %d examples at most.",
+        "disk, shuffled in a buffer of at most %d examples.",
         name,
         num_bytes / 2**30,
         memory_limit / 2**30,
@@ -181,8 +189,8 @@ def _language_model(source, facts, batch_size, tokens, vocabulary_size, length) 
         check_not_empty(
             len(x),
             part,
-            f"Its text has {len(ids)} tokens, and a window takes sequence_length + 1 "
-            f"= {length + 1} of them.",
+            f"Its text has {len(ids)} tokens, and a window needs sequence_length + 1 "
+            f"= {length + 1} tokens.",
         )
         arrays[part] = Arrays(x, y)
     return _in_memory(
@@ -196,7 +204,7 @@ def _language_model(source, facts, batch_size, tokens, vocabulary_size, length) 
 
 
 def _tokenize(examples, layer):
-    """Maps `(text, label)` to `(ids, label)`, in batches for speed."""
+    """Maps `(text, label)` to `(ids, label)`, batch by batch for speed."""
     import tensorflow as tf
 
     return (
@@ -207,7 +215,7 @@ def _tokenize(examples, layer):
 
 
 def _hold(source, examples, facts, batch_size, scale) -> Data:
-    """Reads all examples into memory, and checks them."""
+    """Reads all examples into memory and checks them."""
     with naming_bad_texts(source.name):
         arrays = {
             part: Arrays(*_to_arrays(ds, source.size(part)), scale)
@@ -224,7 +232,7 @@ def _hold(source, examples, facts, batch_size, scale) -> Data:
 
 
 def _stream(source, examples, facts, batch_size, scale) -> Data:
-    """Reads the examples from disk anew in every epoch."""
+    """Returns data that rereads the examples from disk in every epoch."""
     sizes = {part: source.size(part) for part in examples}
     train = examples["train"]
     datasets = {
@@ -265,7 +273,7 @@ def _in_memory(arrays: dict[str, Arrays], batch_size: int, **facts) -> Data:
 
 
 def _to_arrays(examples, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Reads all examples into two arrays, without a second copy of them."""
+    """Reads all examples into two preallocated arrays, without a second copy."""
     x_spec, y_spec = examples.element_spec
     x = np.empty((size, *x_spec.shape), x_spec.dtype.as_numpy_dtype)
     y = np.empty((size, *y_spec.shape), y_spec.dtype.as_numpy_dtype)

@@ -1,4 +1,4 @@
-"""The order in which training examples are seen."""
+"""The order of the training examples in each epoch."""
 
 import numpy as np
 
@@ -6,16 +6,16 @@ from ..arguments import check_integer
 
 
 class Order:
-    """Gives every epoch its own order, as a stateless function of (seed, counter).
+    """Shuffles every epoch by a function of a seed and a counter.
 
-    The counter moves on by one whenever a dataset begins an iteration. It can be
-    read, and set: with `counter = 7` the next iteration sees the examples in the
-    order that belongs to 7, whatever ran before. Neither the global random seed
-    nor the backend enter, so two processes with one seed see one order.
+    The counter increases by one whenever a dataset begins an iteration, and can be read
+    and set. After `counter = 7`, the next iteration uses permutation 7, regardless of
+    previous iterations. The order depends on neither the global random seed nor the
+    backend, so two processes with equal seeds use equal orders.
 
-    `fit` may begin an iteration before the first epoch, to look at a batch. A
+    `fit` may begin an extra iteration before the first epoch, to inspect a batch. A
     callback that sets `counter = epoch` in `on_epoch_begin` ties every epoch to its
-    order, however often training was interrupted.
+    order, however often training is interrupted.
 
     Args:
         seed: Integer >= 0.
@@ -42,7 +42,7 @@ class Order:
 
     @property
     def counter(self) -> int:
-        """Number of iterations begun, or what it was set to: names the next order."""
+        """Index of the next order; increases by one when an iteration begins."""
         return self._counter
 
     @counter.setter
@@ -50,7 +50,7 @@ class Order:
         self._counter = check_integer("counter", value, minimum=0)
 
     def permutation(self, size: int, counter: int) -> np.ndarray:
-        """Returns the order that belongs to `counter`; moves nothing on.
+        """Returns the order for a counter, without advancing `self.counter`.
 
         Args:
             size: Number of examples.
@@ -62,11 +62,11 @@ class Order:
         return np.random.default_rng((self.seed, counter)).permutation(size)
 
     def next_permutation(self, size: int) -> np.ndarray:
-        """Returns the order that belongs to `counter`, and moves the counter on."""
+        """Returns the order for the current counter, and advances the counter."""
         return self.permutation(size, self._advance())
 
     def next_shuffle_seed(self) -> np.ndarray:
-        """Returns the seed of a shuffle buffer, and moves the counter on.
+        """Returns a seed for a shuffle buffer, and advances the counter.
 
         Returns:
             An int64 scalar array >= 0, a function of (`seed`, `counter`).

@@ -1,4 +1,4 @@
-"""The inputs and targets of each split, from what users pass, as arrays of numbers."""
+"""Conversion of the arguments of `from_arrays` to numeric arrays for each split."""
 
 import os
 from pathlib import Path
@@ -18,15 +18,15 @@ Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def read_pairs(train, validation, test) -> dict[str, tuple]:
-    """Returns `(x, y)` as they were passed: of train, and of splits of their own.
+    """Returns the unchanged `(x, y)` of train and of splits that are not fractions.
 
     Args:
         train: `(x, y)`, or the path of a `.npz` file.
         validation: `(x, y)`, a fraction or `None`.
-        test: Likewise.
+        test: Like `validation`.
 
     Raises:
-        ValueError: If one is no pair, or the file is none with a train split.
+        ValueError: If a split is not a pair, or the file has no train split.
     """
     if isinstance(train, str | os.PathLike):
         pairs = _read_npz(Path(train))
@@ -42,8 +42,8 @@ def encode_inputs(pairs: dict[str, tuple], vocabulary) -> tuple[dict, list | Non
     """Returns the inputs of each split as arrays, and the names of their columns.
 
     Args:
-        pairs: What `read_pairs` returned.
-        vocabulary: Tokens, where the inputs are their ids, or `None`.
+        pairs: Result of `read_pairs`.
+        vocabulary: List of tokens if the inputs are token ids, otherwise `None`.
     """
     inputs = {part: x for part, (x, _) in pairs.items()}
     if vocabulary is not None or not isinstance(inputs["train"], pd.DataFrame):
@@ -63,12 +63,12 @@ def encode_inputs(pairs: dict[str, tuple], vocabulary) -> tuple[dict, list | Non
 def encode_targets(
     pairs: dict[str, tuple], class_names, task: str | None
 ) -> tuple[dict, list[str] | None]:
-    """Returns the targets of each split as arrays, and the names that they tell.
+    """Returns the targets of each split as arrays, and their class or column names.
 
     Args:
-        pairs: What `read_pairs` returned.
-        class_names: Names of the classes, as the user wrote them, or `None`.
-        task: The task that the user asked for, or `None`.
+        pairs: Result of `read_pairs`.
+        class_names: Names of the classes from the user, or `None`.
+        task: The requested task, or `None`.
     """
     targets = {part: y for part, (_, y) in pairs.items()}
     if not isinstance(targets["train"], pd.Series | pd.DataFrame):
@@ -98,15 +98,15 @@ def check_pairs(pairs: Pairs) -> None:
                 f"Invalid arrays for `{part}`. Expected x of shape (examples, ...) and "
                 "y of the same length, no axis empty. Received: x of shape "
                 f"{x.shape}, y of shape {y.shape}"
-                + ("\nOne column is `x.reshape(-1, 1)`." if x.ndim == 1 else "")
+                + ("\nPass a column as `x.reshape(-1, 1)`." if x.ndim == 1 else "")
             )
-        check_not_empty(len(x), part, "Give it examples, or leave it out.")
+        check_not_empty(len(x), part, "Add examples, or omit the split.")
         for key, values in (("x", x), ("y", y)):
             check_finite(_as_float32(values), f"{key} of {part}")
 
 
 def cut_fractions(pairs: Pairs, validation, test) -> Pairs:
-    """Cuts the splits that are fractions off train, in the order of `PARTS`."""
+    """Cuts test, then validation, off the end of train, where given as fractions."""
     pairs = dict(pairs)
     for part, value in (("test", test), ("validation", validation)):
         if value is not None and part not in pairs:
@@ -149,12 +149,12 @@ def _pair(part: str, value) -> tuple:
     if isinstance(value, tuple | list):
         received = f"{received} of {len(value)}"
     if isinstance(value, pd.DataFrame):
-        fix = "Of a frame of both: `(frame.drop(columns='label'), frame['label'])`."
+        fix = "Split the frame: `(frame.drop(columns='label'), frame['label'])`."
     raise invalid_argument(part, "(x, y), a tuple of two arrays", received, fix)
 
 
 def _as_float32(values: np.ndarray) -> np.ndarray:
-    """Floats in the type in which they are stored, where large ones are infinite."""
+    """Returns floats in their stored dtype, in which large values become infinite."""
     if not np.issubdtype(values.dtype, np.floating):
         return values
     with np.errstate(over="ignore"):
@@ -162,7 +162,7 @@ def _as_float32(values: np.ndarray) -> np.ndarray:
 
 
 def _cut(pair: tuple, part: str, fraction: float) -> tuple:
-    """Cuts the last part off a split; returns what remains, and that part."""
+    """Cuts a fraction off the end of a split, and returns the rest and that part."""
     x, y = pair
     size = round(len(x) * fraction)
     reason = f"It is cut from {len(x)} examples with {part}={fraction}."
@@ -174,6 +174,6 @@ def _cut(pair: tuple, part: str, fraction: float) -> tuple:
 def _mixed(key: str, kind: str, part: str) -> ValueError:
     return ValueError(
         f"Splits differ. Expected {kind} as {key} of {part}, as in train, so that "
-        "columns are known to be the same.\nPass a DataFrame in both, or "
+        "the columns can be compared.\nPass a DataFrame in both, or "
         "`frame.to_numpy()`."
     )

@@ -1,4 +1,4 @@
-"""Finds a TFDS dataset by name, and prepares it where it is not yet."""
+"""Finds TFDS datasets by name, and prepares them if needed."""
 
 import difflib
 import logging
@@ -13,20 +13,20 @@ SHIPPED = ("digits", "diabetes")
 
 
 def prepared_builder(name: str, data_dir=None):
-    """Returns the builder of a dataset, prepared.
+    """Returns the builder of a prepared dataset.
 
     Args:
-        name: A TFDS name: "mnist", "wine_quality/white", "mnist:3.0.1".
-        data_dir: Folder of prepared datasets, to which others are downloaded.
-            Defaults to `None`: that of TFDS (`TFDS_DATA_DIR`, or
-            `~/tensorflow_datasets`). Datasets that ship with the project are
-            prepared in the project's own cache whatever it says.
+        name: A TFDS name, such as "mnist", "wine_quality/white" or "mnist:3.0.1".
+        data_dir: Folder of prepared datasets, to which other datasets are downloaded.
+            Defaults to `None`: the folder of TFDS (`TFDS_DATA_DIR`, or
+            `~/tensorflow_datasets`). Datasets that ship with kerascope ignore it:
+            they are prepared in its own cache.
 
     Raises:
-        ValueError: If no dataset is called so.
-        RuntimeError: If it is not prepared, and preparing it fails.
+        ValueError: If no dataset has this name, config or version.
+        RuntimeError: If the dataset is not prepared, and preparing it fails.
         OSError: If a shipped dataset cannot be written to the cache.
-        ImportError: If TensorFlow or TFDS are not installed.
+        ImportError: If TensorFlow or TFDS is not installed.
     """
     try:
         import tensorflow  # noqa: F401
@@ -47,7 +47,7 @@ def prepared_builder(name: str, data_dir=None):
         builder = tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError:
         raise _unknown(name, data_dir) from None
-    except (AssertionError, ValueError) as error:  # a config or version it has not
+    except (AssertionError, ValueError) as error:  # an unknown config or version
         first_line = (str(error).splitlines() or [""])[0]
         raise invalid_argument(
             "name",
@@ -65,21 +65,21 @@ def prepared_builder(name: str, data_dir=None):
     )
     try:
         builder.download_and_prepare()
-    except Exception as error:  # whatever one of TFDS' hundreds of builders raises
+    except Exception as error:  # TFDS builders raise many types
         raise RuntimeError(
             f"Dataset '{name}' is neither shipped with kerascope, nor prepared in "
             f"'{builder.data_path}', and downloading it failed.\n"
             f"Received: {type(error).__name__}: {str(error)[:500]}\n"
-            "Prepare it where there is a network, and point `data_dir=` or the "
+            "Prepare it on a machine with a network, and point `data_dir=` or the "
             "variable TFDS_DATA_DIR to that folder; pass your own arrays to "
-            "`zoo.datasets.from_arrays`; or take a shipped dataset: "
+            "`zoo.datasets.from_arrays`; or use a shipped dataset: "
             f"{', '.join(SHIPPED)}."
         ) from None
     return builder
 
 
 def _base(name: str) -> str:
-    """The name without config and version."""
+    """Returns the name without config and version."""
     return name.split("/")[0].split(":")[0]
 
 

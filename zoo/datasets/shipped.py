@@ -1,4 +1,4 @@
-"""Where the datasets that ship with the project are prepared."""
+"""Preparation of the datasets that ship with kerascope."""
 
 import os
 from pathlib import Path
@@ -9,10 +9,10 @@ VARIABLE = "KERASCOPE_DATA_DIR"
 
 
 def cache_folder() -> Path:
-    """Returns the folder of the prepared datasets that ship with the project.
+    """Returns the folder in which the datasets that ship with kerascope are prepared.
 
-    It is `KERASCOPE_DATA_DIR` where that is set, else `kerascope` in the user's
-    cache folder (`XDG_CACHE_HOME`, or `~/.cache`).
+    It is `KERASCOPE_DATA_DIR` if set, otherwise the folder `kerascope` in the user's
+    cache (`XDG_CACHE_HOME`, or `~/.cache`).
     """
     if VARIABLE in os.environ:
         return Path(os.environ[VARIABLE]).expanduser()
@@ -22,10 +22,10 @@ def cache_folder() -> Path:
 
 
 class ShippedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """A TFDS builder whose data come with installed packages, without a network.
+    """Builds TFDS datasets from the data of installed packages, without a network.
 
-    It prepares into the project's own cache, so that a shared folder of datasets is
-    never written to, unless `data_dir` names another folder.
+    The datasets are prepared in the cache of kerascope unless `data_dir` is given, so
+    that nothing is written to a shared folder of TFDS datasets.
     """
 
     def __init__(self, *, data_dir=None, **kwargs):
@@ -33,16 +33,17 @@ class ShippedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
 
 def prepare_shipped(name: str) -> tfds.core.DatasetBuilder:
-    """Returns the prepared builder of a dataset that ships with the project.
+    """Returns the prepared builder of a dataset that ships with kerascope.
 
-    Several processes may do so at once: each prepares in a folder of its own, and
-    renames it; the first one wins, and the others use what it made.
+    Several processes may call it at once. Each prepares the dataset in a temporary
+    folder and then renames that folder; the first one wins, and the others use its
+    result.
 
     Args:
         name: Name of a shipped dataset, with or without a version.
 
     Raises:
-        OSError: If the cache cannot be written.
+        OSError: If the cache is not writable.
     """
     folder = cache_folder()
     try:
@@ -52,8 +53,8 @@ def prepare_shipped(name: str) -> tfds.core.DatasetBuilder:
         builder = tfds.builder(name, data_dir=folder)
         if not builder.is_prepared():
             raise OSError(
-                f"Cannot prepare dataset '{name}' in '{folder}'. Expected a folder "
-                f"that can be written. Received: {error}\n"
-                f"Set {VARIABLE} to a folder that can."
+                f"Cannot prepare dataset '{name}' in '{folder}'. Expected a writable "
+                f"folder. Received: {error}\n"
+                f"Set {VARIABLE} to a writable folder."
             ) from error
     return builder

@@ -1,4 +1,4 @@
-"""The reading of a prepared TFDS dataset, split by split."""
+"""Reads the splits of a prepared TFDS dataset."""
 
 from .features import Mapping
 from .splits import Part, choose_splits
@@ -8,17 +8,17 @@ from .text import naming_bad_texts
 class Source:
     """Reads the splits of a prepared TFDS dataset.
 
-    A train split of one text is cut by characters: its parts are then counted in
-    characters, not in examples.
+    If the train split of a language model is a single text, it is split by characters,
+    and the sizes of its parts are numbers of characters, not of examples.
 
     Args:
         name: Name of the dataset, for messages.
-        builder: Its `tfds.core.DatasetBuilder`, prepared.
+        builder: The `tfds.core.DatasetBuilder` of the prepared dataset.
         mapping: The `Mapping` of its examples to `(x, y)`.
-        validation: Fraction of train that is held out, in [0, 1).
+        validation: Fraction of train to hold out, in [0, 1).
 
     Raises:
-        ValueError: If there is no train split, or one would be empty.
+        ValueError: If there is no train split, or a split would be empty.
     """
 
     def __init__(self, name: str, builder, mapping: Mapping, validation: float):
@@ -33,16 +33,16 @@ class Source:
         self.parts = choose_splits(name, sizes, validation)
 
     def size(self, part: str) -> int:
-        """Returns the number of examples of a part, or of characters of its text."""
+        """Returns the number of examples in a part, or of characters in its text."""
         _, first, last = self.parts[part]
         return last - first
 
     def read(self, part: str):
-        """Returns a `tf.data.Dataset` of the `(x, y)` of a part, in a fixed order."""
+        """Returns a `tf.data.Dataset` of single `(x, y)` of a part, in fixed order."""
         return self._read(self.parts[part])
 
     def read_text(self, part: str) -> str:
-        """Returns all texts of a part as one, a new line between two of them."""
+        """Returns all texts of a part as one string, joined by newlines."""
         split, first, last = self.parts[part]
         if split == "train" and self.text is not None:
             return self.text[first:last]

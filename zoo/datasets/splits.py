@@ -1,4 +1,4 @@
-"""Which examples are trained on, validated on, and tested on."""
+"""Selection of the examples of the train, validation and test splits."""
 
 import logging
 
@@ -6,37 +6,37 @@ from .arrays import check_not_empty
 
 logger = logging.getLogger(__name__)
 
-TEST_FRACTION = 0.2  # of train, where a dataset has no test split
+TEST_FRACTION = 0.2  # of train, if a dataset has no test split
 
 PARTS = ("train", "validation", "test")
-Part = tuple[str, int, int]  # a shipped split, and the range of its examples
+Part = tuple[str, int, int]  # a split of the dataset, and the range of its examples
 
 
 def choose_splits(
     name: str, sizes: dict[str, int], validation: float
 ) -> dict[str, Part]:
-    """Chooses train, validation and test; a function of the sizes alone.
+    """Chooses the train, validation and test splits from their sizes.
 
-    A split that the dataset has is used as it is. Where "test" is missing, it is
-    the last fifth of train; where "validation" is missing, it is the last part of
-    what then remains of train.
+    Existing splits are used unchanged. If "test" is missing, it is the last fifth of
+    train. If "validation" is missing, it is the last part of the remaining train
+    split.
 
     Args:
         name: Name of the dataset, for messages.
         sizes: Number of examples of each split that the dataset has.
-        validation: Fraction of train that is cut off for validation, in [0, 1). 0
-            gives no validation split, even where the dataset has one.
+        validation: Fraction of the remaining train split to hold out, in [0, 1). With
+            0 there is no validation split, even if the dataset has one.
 
     Returns:
-        For each of "train", "validation" (unless `validation` is 0) and "test": the
-        split to read, the first example, and one past the last.
+        A dict with an entry for "train", "validation" (unless `validation` is 0) and
+        "test": the split to read, its first example, and one past its last example.
 
     Raises:
         ValueError: If there is no train split, or one of the three is empty.
     """
     if "train" not in sizes:
         raise ValueError(
-            f"Dataset '{name}' has no split 'train'. Expected one, to train on. "
+            f"Dataset '{name}' has no split 'train'. Expected a split to train on. "
             f"Received: splits {sorted(sizes)}"
         )
     stop = sizes["train"]
@@ -49,7 +49,7 @@ def choose_splits(
         stop -= size
         logger.warning(
             "Dataset '%s' has no test split: the last %d %% of train (%d examples) "
-            "are the test split.",
+            "become the test split.",
             name,
             100 * TEST_FRACTION,
             size,

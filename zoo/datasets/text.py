@@ -1,4 +1,4 @@
-"""Texts as token ids."""
+"""Conversion of texts to token ids."""
 
 import contextlib
 from collections.abc import Iterator
@@ -15,11 +15,12 @@ def text_vectorization(
     """Returns the layer that maps texts to token ids, right-padded with 0.
 
     Args:
-        vocabulary: The tokens, with padding at 0 and unknown at 1.
-        tokens: "word" (lower case, punctuation stripped, split at white space) or
-            "character" (the text as it is).
-        sequence_length: Number of ids of each text; longer ones are cut at the
-            end. `None` keeps every text as long as it is, padded to the longest.
+        vocabulary: List of tokens, with padding at 0 and unknown at 1.
+        tokens: "word" (lowercase, punctuation stripped, split at white space) or
+            "character" (the unchanged text).
+        sequence_length: Number of ids of each text; longer texts are truncated at
+            the end. `None` keeps all ids, and pads each text to the longest of its
+            batch.
     """
     return keras.layers.TextVectorization(
         **_splitting(tokens),
@@ -30,23 +31,23 @@ def text_vectorization(
 
 
 def learn_vocabulary(texts, tokens: str, size: int, name: str) -> list[str]:
-    """Returns the most frequent tokens of texts.
+    """Returns the most frequent tokens in texts.
 
-    A token that ends in a NUL character, which Keras cannot tell from the token
-    without it, is left out: it becomes unknown.
+    Keras drops NUL characters at the end of a token. Such a token is not added to the
+    vocabulary, and is mapped to unknown.
 
     Args:
         texts: `tf.data.Dataset` of batches of texts, in UTF-8.
         tokens: "word" or "character", as in `text_vectorization`.
-        size: Largest number of tokens, padding and unknown included.
+        size: Maximum number of tokens, including padding and unknown.
         name: Name of the dataset, for messages.
 
     Returns:
-        A list of strings: padding, unknown, then tokens from frequent to rare; equal
-        counts in reverse alphabetical order.
+        A list of strings: padding, unknown, then tokens by descending frequency, with
+        ties in reverse alphabetical order.
 
     Raises:
-        ValueError: If the texts hold no token.
+        ValueError: If the texts contain no tokens.
     """
     layer = keras.layers.TextVectorization(**_splitting(tokens), max_tokens=size)
     with naming_bad_texts(name):
@@ -57,8 +58,8 @@ def learn_vocabulary(texts, tokens: str, size: int, name: str) -> list[str]:
     if not vocabulary:
         raise ValueError(
             f"The texts of the train split of dataset '{name}' hold no {tokens}s. "
-            "Expected texts to learn a vocabulary of. Received: empty texts, or white "
-            "space and punctuation only.\n"
+            "Expected texts to learn a vocabulary from. Received: empty texts, or only "
+            "white space and punctuation.\n"
             "Is the right feature read as text? `tokens='character'` also counts white "
             "space and punctuation."
         )
@@ -67,7 +68,7 @@ def learn_vocabulary(texts, tokens: str, size: int, name: str) -> list[str]:
 
 @contextlib.contextmanager
 def naming_bad_texts(name: str) -> Iterator[None]:
-    """Names the dataset and the cure where `as_utf8` meets other texts."""
+    """Names the dataset and the fix if `as_utf8` fails inside the context."""
     import tensorflow as tf
 
     try:
@@ -76,32 +77,33 @@ def naming_bad_texts(name: str) -> Iterator[None]:
         if "UnicodeTranscode" not in str(error):
             raise
         raise ValueError(
-            f"A text of dataset '{name}' is not in UTF-8. Expected UTF-8, of which "
-            "tokens are made. Received: bytes of another encoding, such as Latin-1.\n"
+            f"A text of dataset '{name}' is not in UTF-8. Expected texts in UTF-8. "
+            "Received: bytes of another encoding, such as Latin-1.\n"
             "Prepare the dataset with decoded texts: `data.decode('latin-1')` in its "
             "builder."
         ) from None
 
 
 def as_utf8(text):
-    """Returns a string tensor as it is; running it raises if it is not in UTF-8."""
+    """Returns a string tensor unchanged; its evaluation fails if it is not in UTF-8."""
     import tensorflow as tf
 
     return tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="strict")
 
 
 def windows(ids: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts a long text into windows, each with the token that follows every token.
+    """Cuts a long text into windows of tokens and of their next tokens.
 
-    Windows follow each other without overlap; what remains at the end and does not
-    fill a window is left out.
+    Windows follow each other without overlap. Tokens at the end that do not fill a
+    window are dropped.
 
     Args:
         ids: Integer array of shape `(tokens,)`.
         length: Number of tokens in a window.
 
     Returns:
-        `(x, y)`, int32 arrays of shape `(windows, length)`; `y` is `x` one on.
+        `(x, y)`, int32 arrays of shape `(windows, length)`. `y` holds the token after
+        each token of `x`.
 
     Example:
 

@@ -1,7 +1,7 @@
 """Batches of TFDS examples for `fit`, as `tf.data` pipelines.
 
-TensorFlow is imported when a function is called, so that `zoo.datasets` imports
-without it.
+The functions import TensorFlow when they are called, so that `zoo.datasets` can be
+imported without it.
 """
 
 from .arrays import Arrays
@@ -9,13 +9,13 @@ from .order import Order
 
 
 def in_memory(arrays: Arrays, batch_size: int, order: Order | None = None):
-    """Returns a dataset of batches of arrays that are held in memory.
+    """Returns a dataset of batches of arrays in memory.
 
     Args:
         arrays: The examples, an `Arrays`.
         batch_size: Integer >= 1.
-        order: The `Order` that shuffles the examples anew in every iteration.
-            Defaults to `None`: they keep the order in which they are stored.
+        order: The `Order` that reshuffles the examples in every iteration. Defaults
+            to `None`: they keep their stored order.
 
     Returns:
         A `tf.data.Dataset` of `(x, y)` with known cardinality, prefetched.
@@ -45,16 +45,17 @@ def in_memory(arrays: Arrays, batch_size: int, order: Order | None = None):
 
 
 def streamed(examples, size: int, batch_size: int, scale=None, order=None, buffer=0):
-    """Returns a dataset of batches of examples that are read anew in every epoch.
+    """Returns a dataset of batches of examples that are reread in every epoch.
 
     Args:
         examples: `tf.data.Dataset` of single `(x, y)`.
         size: Number of examples.
         batch_size: Integer >= 1.
-        scale: Factor on `x`, as in `Arrays`. Defaults to `None`.
-        order: The `Order` that seeds a shuffle buffer anew in every iteration.
-            Defaults to `None`: no shuffling.
-        buffer: Number of examples in the shuffle buffer.
+        scale: Factor by which `x` is multiplied, as in `Arrays`. Defaults to `None`.
+        order: The `Order` that reseeds a shuffle buffer in every iteration. Defaults
+            to `None`: no shuffling.
+        buffer: Number of examples in the shuffle buffer, used with `order`. Defaults
+            to `0`.
 
     Returns:
         A `tf.data.Dataset` of `(x, y)` with known cardinality, prefetched.
@@ -62,9 +63,9 @@ def streamed(examples, size: int, batch_size: int, scale=None, order=None, buffe
     import tensorflow as tf
 
     def shuffled(seed):
-        # Here, inside a traced function, this sets the seed of its graph alone. A
-        # shuffle mixes it in, and without this line it would be the global seed. (Not
-        # 0: then TensorFlow would ask whether `seed`, a tensor, is 0 as well.)
+        # Inside a traced function, this sets only the seed of its graph. The shuffle
+        # combines it with `seed`; otherwise it would use the global seed. (Not 0,
+        # since TensorFlow would then compare `seed`, a tensor, with 0 as well.)
         tf.random.set_seed(1)
         return examples.shuffle(buffer, seed=seed, reshuffle_each_iteration=False)
 
@@ -82,14 +83,14 @@ def streamed(examples, size: int, batch_size: int, scale=None, order=None, buffe
 
 
 def _spec(values):
-    """What a batch of these values is, of any length."""
+    """Returns the spec of a batch of these values, of any size."""
     import tensorflow as tf
 
     return tf.TensorSpec((None, *values.shape[1:]), values.dtype)
 
 
 def _per_iteration(function, shape):
-    """A dataset of one element: what `function` returns when an iterator opens."""
+    """Returns a one-element dataset that calls `function` once per iteration."""
     import tensorflow as tf
 
     def call(_):

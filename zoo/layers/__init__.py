@@ -1,4 +1,4 @@
-"""Layers that Keras lacks."""
+"""Layers that Keras does not provide."""
 
 from .drop_connect import DropConnect
 from .embedding_dropout import EmbeddingDropout

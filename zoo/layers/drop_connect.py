@@ -1,4 +1,4 @@
-"""A dense layer whose weights are dropped at random."""
+"""A dense layer that randomly drops weights."""
 
 import keras
 from keras import ops
@@ -8,25 +8,25 @@ from ..arguments import check_fraction, check_integer
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class DropConnect(keras.layers.Dense):
-    """Drops single weights of a dense layer in training.
+    """Drops individual weights of a dense layer in training.
 
-    It is a `keras.layers.Dense` in all else. In every training step a fraction of the
-    kernel is set to zero, and the rest is multiplied with `1 / (1 - rate)`, so that
-    the expected kernel is the kernel itself, which serves at inference.
+    Otherwise it behaves like `keras.layers.Dense`. In every training step, a fraction
+    of the kernel is set to zero, and the rest is multiplied by `1 / (1 - rate)`, so
+    that the expected kernel equals the full kernel, which is used at inference.
 
     Source: Wan et al., "Regularization of Neural Networks using DropConnect" (2013),
     section 3.
 
     Args:
         units: Integer >= 1, the size of the last axis of the output.
-        rate: Fraction of the weights that is dropped, in [0, 1).
-        seed: Integer, or `None` for another draw in every process unless
-            `keras.utils.set_random_seed` is called. Defaults to `None`.
-        **kwargs: Keyword arguments of `keras.layers.Dense`, as `activation`.
+        rate: Fraction of the weights to drop, in [0, 1).
+        seed: Integer that seeds the draws. Defaults to `None`: the draws differ
+            between processes unless `keras.utils.set_random_seed` is called.
+        **kwargs: Keyword arguments of `keras.layers.Dense`, such as `activation`.
 
     Call arguments:
         inputs: Float tensor of shape `(batch, ..., features)`.
-        training: Whether weights are dropped. Defaults to `False`.
+        training: Whether to drop weights. Defaults to `False`.
 
     Returns:
         A tensor of shape `(batch, ..., units)`.
@@ -61,11 +61,11 @@ class DropConnect(keras.layers.Dense):
         return x if self.activation is None else self.activation(x)
 
     def _dropped_kernel(self):
-        # NOTE[DIFF] The paper draws a mask for each example, which takes the batch
-        # size times the memory of the kernel; here all of a batch share one. It also
-        # drops biases, which are few and are kept here, as in Keras' recurrent
-        # layers. At inference it samples activations from a fitted Gaussian; the
-        # mean kernel, which is what dropout does, is the same in every call.
+        # NOTE[DIFF] The paper draws one mask per example, which takes the batch size
+        # times the memory of the kernel; here the whole batch shares one mask. The
+        # paper also drops biases; they are few and are kept here, as in the recurrent
+        # layers of Keras. At inference it samples activations from a fitted Gaussian;
+        # here the mean kernel, as in dropout, makes inference deterministic.
         kernel = self.kernel
         # In float32, since half precision rounds small rates.
         ones = ops.ones(kernel.shape, dtype="float32")

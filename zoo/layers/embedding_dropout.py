@@ -5,25 +5,26 @@ from ..arguments import check_fraction, check_integer
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class EmbeddingDropout(keras.layers.Layer):
-    """Drops whole tokens of a vocabulary: all places where a token stands, or none.
+    """Drops tokens of the vocabulary, with all their occurrences in a sequence.
 
-    In training each sequence draws which tokens of the vocabulary it does not see.
-    Their vectors become zero wherever they stand in it, and all others are divided by
-    `1 - rate`. This is dropout on the rows of the embedding matrix (Gal & Ghahramani,
-    "A Theoretically Grounded Application of Dropout in Recurrent Neural Networks",
-    2016, section 4.2; Merity et al., "Regularizing and Optimizing LSTM Language
-    Models", 2018, section 4.3, where one draw serves the whole batch).
+    In training, each sequence draws the tokens to drop. Their vectors become zero
+    wherever they occur in it, and all other vectors are divided by `1 - rate`. This is
+    dropout on the rows of the embedding matrix (Gal & Ghahramani, "A Theoretically
+    Grounded Application of Dropout in Recurrent Neural Networks", 2016, section 4.2;
+    Merity et al., "Regularizing and Optimizing LSTM Language Models", 2018, section
+    4.3, where the whole batch shares one draw).
 
     Args:
-        rate: Fraction of the vocabulary that is dropped, in [0, 1).
+        rate: Fraction of the vocabulary to drop, in [0, 1).
         vocabulary_size: Number of tokens.
-        seed: Integer for the draws. Defaults to `None`: from Keras' global seed.
+        seed: Integer that seeds the draws. Defaults to `None`: the global seed of
+            Keras.
         **kwargs: Arguments of `keras.layers.Layer`, such as `name`.
 
     Call arguments:
         inputs: Embedded tokens, a float tensor of shape `(batch, time, size)`.
         token_ids: Integer tensor of shape `(batch, time)`.
-        training: Whether to drop anything.
+        training: Whether to drop tokens. Defaults to `False`.
 
     Raises:
         ValueError: If an argument is invalid.

@@ -1,4 +1,4 @@
-"""The average of classifiers, as logits."""
+"""A layer that averages classifiers, from logits to logits."""
 
 import math
 
@@ -13,25 +13,27 @@ ops = keras.ops
 class LogMeanProbability(keras.layers.Layer):
     """Averages the probabilities of several classifiers, from logits to logits.
 
-    The mean of probabilities is that of a uniform mixture, as in Lakshminarayanan et
-    al. (2017, "Simple and Scalable Predictive Uncertainty Estimation using Deep
-    Ensembles", section 2.4); the mean of logits would be a geometric one. All is
-    computed from logarithms of probabilities, so that nothing over- or underflows.
+    The mean probability is that of a uniform mixture, as in Lakshminarayanan et al.
+    (2017, "Simple and Scalable Predictive Uncertainty Estimation using Deep
+    Ensembles", section 2.4). Averaging logits would give a geometric mean instead. All
+    computations use log-probabilities, to avoid overflow and underflow.
 
     Args:
-        activation: "softmax", for classes along the last axis: the result is the
-            logarithm of the mean probability, whose softmax is that mean; or
-            "sigmoid", for labels of their own: the result is log(p / (1 - p)) of
-            their mean probability p. Defaults to `"softmax"`.
-        **kwargs: Arguments of `keras.layers.Layer`, as `name` and `dtype`.
+        activation: "softmax" for classes along the last axis: the result is the
+            logarithm of the mean probability, whose softmax is that mean. "sigmoid"
+            for independent labels: the result is log(p / (1 - p)) of the mean
+            probability p of each label. Defaults to `"softmax"`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
-    Input: a list of tensors of logits, of one shape `(batch, ..., num_outputs)`.
+    Call arguments:
+        inputs: List of tensors of logits, all of shape `(batch, ..., num_outputs)`.
 
-    Output: a tensor of that shape.
+    Returns:
+        A tensor of shape `(batch, ..., num_outputs)`.
 
     Raises:
-        ValueError: If `activation` is none of these, or the layer is called on
-            something else than a list of tensors.
+        ValueError: If `activation` is invalid, or the input is not a list of tensors
+            of one shape.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""A dense layer that learns its activation."""
+"""A dense layer that learns its activation function."""
 
 import keras
 from keras import ops
@@ -10,23 +10,23 @@ from ..initializers import maxout_initializer
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class Maxout(keras.layers.Layer):
-    """Outputs the largest of several linear functions of the inputs.
+    """Outputs the maximum of several linear functions of the inputs.
 
-    Every unit has `pieces` kernels and biases of its own, and so learns a convex,
-    piecewise linear activation: ReLU and the absolute value are two pieces of it. No
-    further activation follows.
+    Each unit has `pieces` kernels and biases, and thus learns a convex, piecewise
+    linear activation. Two pieces suffice for ReLU or the absolute value. No other
+    activation is applied.
 
     Source: Goodfellow et al., "Maxout Networks" (2013), section 3.
 
     Args:
         units: Integer >= 1, the size of the last axis of the output.
-        pieces: Integer >= 1, the linear functions of each unit; 1 is a linear layer.
-            Defaults to `2`.
+        pieces: Integer >= 1, the number of linear functions of each unit. With 1 the
+            layer is linear. Defaults to `2`.
         kernel_initializer: Keras initializer. Defaults to `"auto"`: a normal
-            distribution that keeps the second moment of signals through the layer,
-            as He's does for ReLU. Biases start at zero.
+            distribution that preserves the second moment of signals through the
+            layer, as He's does for ReLU. Biases start at zero.
         kernel_regularizer: Keras regularizer. Defaults to `None`.
-        **kwargs: Keyword arguments of `keras.layers.Layer`, as `name`.
+        **kwargs: Keyword arguments of `keras.layers.Layer`, such as `name`.
 
     Call arguments:
         inputs: Float tensor of shape `(batch, ..., features)`.

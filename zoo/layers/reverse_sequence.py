@@ -5,18 +5,18 @@ from .sequence_lengths import sequence_lengths
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class ReverseSequence(keras.layers.Layer):
-    """Turns each sequence around, and leaves the padding at its right where it is.
+    """Reverses each sequence, and leaves the padding to its right in place.
 
-    An LSTM of what comes out reads a sequence from its own end, and never a step of
-    padding, without a mask. Twice is the identity.
+    An LSTM on the outputs reads each sequence in reverse, and needs no mask, since the
+    padding still comes last. Applying the layer twice restores the inputs.
 
     Args:
         **kwargs: Arguments of `keras.layers.Layer`, such as `name`.
 
     Call arguments:
         inputs: Tensor of shape `(batch, time, features)`.
-        mask: Boolean tensor of shape `(batch, time)`, false at the padding right of
-            each sequence. Defaults to `None`: all sequences are whole.
+        mask: Boolean tensor of shape `(batch, time)`, false at the padding to the
+            right of each sequence. Defaults to `None`: the sequences have no padding.
 
     Example:
 
@@ -34,7 +34,8 @@ class ReverseSequence(keras.layers.Layer):
         steps = keras.ops.arange(time, dtype="int32")
         mirrored = sequence_lengths(mask) - 1 - steps
         order = keras.ops.where(mirrored >= 0, mirrored, steps)
-        # Rows of all sequences at once: PyTorch exports no `take_along_axis` to ONNX.
+        # Index into all sequences at once, since PyTorch cannot export
+        # `take_along_axis` to ONNX.
         first = time * keras.ops.arange(batch, dtype="int32")
         rows = keras.ops.reshape(order + first[:, None], (-1,))
         flat = keras.ops.reshape(inputs, (-1, size))

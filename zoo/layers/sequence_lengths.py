@@ -1,17 +1,17 @@
-"""How long the sequences are that a mask tells of."""
+"""Lengths of masked sequences."""
 
 import keras
 
 
 def sequence_lengths(mask):
-    """Returns how many steps each sequence has up to the last one that counts.
+    """Returns the number of steps of each sequence up to its last unmasked step.
 
     Args:
-        mask: Boolean tensor of shape `(batch, time)`, true where a step counts.
+        mask: Boolean tensor of shape `(batch, time)`, false at masked steps.
 
     Returns:
-        int32 tensor of shape `(batch, 1)`. A sequence with no step that counts gets
-        length 1, so that its last step and its mean are defined.
+        An int32 tensor of shape `(batch, 1)`. A fully masked sequence gets length 1,
+        so that its last step and its mean are defined.
 
     Example:
 

@@ -8,10 +8,10 @@ POOLINGS = ("last", "mean", "max")
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class SequencePooling(keras.layers.Layer):
-    """Makes one vector of each sequence: its last step, or the mean or maximum of all.
+    """Reduces each sequence to its last step, or to the mean or maximum of its steps.
 
-    Padding to the right of a sequence does not count. A sequence of padding alone
-    counts as one of one step.
+    Padding to the right of a sequence is ignored. A sequence that consists only of
+    padding is treated as its first step.
 
     Args:
         mode: "last", "mean" or "max". Defaults to `"last"`.
@@ -19,8 +19,11 @@ class SequencePooling(keras.layers.Layer):
 
     Call arguments:
         inputs: Float tensor of shape `(batch, time, features)`.
-        mask: Boolean tensor of shape `(batch, time)`, false at the padding right of
-            each sequence. Defaults to `None`: all sequences are whole.
+        mask: Boolean tensor of shape `(batch, time)`, false at the padding to the
+            right of each sequence. Defaults to `None`: the sequences have no padding.
+
+    Returns:
+        A tensor of shape `(batch, features)`.
 
     Raises:
         ValueError: If `mode` is invalid.
@@ -51,8 +54,8 @@ class SequencePooling(keras.layers.Layer):
         counts = steps < lengths
         if self.mode == "mean":
             return _sum_where(counts, inputs) / keras.ops.cast(lengths, inputs.dtype)
-        # The first step counts in every sequence, so that it changes no maximum. With
-        # -inf, exported to ONNX as 0 * -inf, all would be NaN.
+        # Replace padding by the first step, which every maximum includes anyway. -inf
+        # would be exported to ONNX as 0 * -inf, which makes every maximum NaN.
         first = inputs[:, :1]
         return keras.ops.max(keras.ops.where(counts[:, :, None], inputs, first), axis=1)
 

@@ -1,4 +1,4 @@
-"""Residual branches that are left out at random."""
+"""A layer that randomly drops residual branches."""
 
 import keras
 from keras import ops
@@ -10,26 +10,26 @@ from ..arguments import check_fraction
 class StochasticDepth(keras.layers.Layer):
     """Drops the residual branch of some examples in training.
 
-    It stands at the end of a branch, before the addition: an example whose branch is
-    dropped passes the block along the skip alone. Branches that are kept are
-    multiplied with `1 / (1 - rate)`, so that the expected output is the input, and
-    inference leaves it as it is.
+    Place it at the end of a branch, before the addition: an example whose branch is
+    dropped passes the block only through the skip connection. Kept branches are
+    multiplied by `1 / (1 - rate)`, so that the expected output equals the input.
+    Inference leaves the input unchanged.
 
     Source: Huang et al., "Deep Networks with Stochastic Depth" (2016), section 3,
-    equation 2. They let the rate rise linearly with the depth of the block.
+    equation 2. There the rate increases linearly with the depth of the block.
 
     Args:
         rate: Fraction of the examples whose branch is dropped, in [0, 1).
-        seed: Integer, or `None` for another draw in every process unless
-            `keras.utils.set_random_seed` is called. Defaults to `None`.
-        **kwargs: Keyword arguments of `keras.layers.Layer`, as `name`.
+        seed: Integer that seeds the draws. Defaults to `None`: the draws differ
+            between processes unless `keras.utils.set_random_seed` is called.
+        **kwargs: Keyword arguments of `keras.layers.Layer`, such as `name`.
 
     Call arguments:
         inputs: Float tensor of shape `(batch, ...)`.
-        training: Whether branches are dropped. Defaults to `False`.
+        training: Whether to drop branches. Defaults to `False`.
 
     Returns:
-        A tensor of the shape and dtype of `inputs`.
+        A tensor with the shape and dtype of `inputs`.
 
     Raises:
         ValueError: If `rate` is not in [0, 1).
@@ -53,9 +53,9 @@ class StochasticDepth(keras.layers.Layer):
     def call(self, inputs, training=False):
         if not training or self.rate == 0:
             return inputs
-        # NOTE[DIFF] The paper drops a branch for a whole batch, and multiplies with
-        # the fraction kept at inference. One draw for each example has less variance,
-        # and scaling in training leaves inference alone, as Keras' Dropout does.
+        # NOTE[DIFF] The paper drops a branch for a whole batch, and multiplies by the
+        # fraction kept at inference. One draw per example has less variance, and
+        # scaling in training leaves inference unchanged, as in Keras' Dropout.
         shape = (ops.shape(inputs)[0], *(1,) * (len(inputs.shape) - 1))
         # In float32, since half precision rounds small rates.
         ones = ops.ones(shape, dtype="float32")

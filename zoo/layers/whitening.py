@@ -1,4 +1,4 @@
-"""Preprocessing that decorrelates the columns of a table."""
+"""A preprocessing layer that decorrelates the columns of a table."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,31 +12,36 @@ from ..real_array import real_array
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class Whitening(keras.layers.Layer):
-    """Brings a table to columns of mean 0 and variance 1 that are uncorrelated.
+    """Transforms a table to uncorrelated columns of mean 0 and variance 1.
 
-    `adapt` reads mean and covariance of the train split; the layer subtracts the mean
-    and multiplies with a fixed matrix. With "pca" the outputs are the principal
-    components, the one of the largest variance first; "zca" turns them back, which of
-    all whitenings stays nearest to the inputs. Directions in which the train split
-    does not vary, as a constant column, keep scale 1.
+    `adapt` computes the mean and covariance of the train split. The layer subtracts
+    the mean and multiplies by a fixed matrix. With "pca", the outputs are the scaled
+    principal components, in descending order of variance. "zca" rotates them back to
+    the original axes; of all whitening transformations, it stays closest to the
+    inputs. Directions without variance in the train split, such as constant columns,
+    are not scaled.
 
     Source: Kessy, Lewin & Strimmer, "Optimal Whitening and Decorrelation" (2018),
-    section 2. Images are refused: their covariance has the square of all pixels.
+    section 2. Images are rejected: the size of their covariance matrix is the square
+    of the number of pixels.
 
     Args:
         method: "pca" or "zca". Defaults to `"zca"`.
-        epsilon: What is added to the variance of every direction, in squared units of
-            the data, so that noise in directions of little variance is not blown up.
-            Where columns differ in their units, bring them to one scale first, as
-            `data.normalization()` does. Defaults to `1e-5`.
-        **kwargs: Keyword arguments of `keras.layers.Layer`, as `name`.
+        epsilon: Number >= 0 added to the variance of every direction, in squared units
+            of the data, to limit the amplification of noise in directions of small
+            variance. If the columns have different units, scale them first, for
+            example with `data.normalization()`. Defaults to `1e-5`.
+        **kwargs: Keyword arguments of `keras.layers.Layer`, such as `name`.
 
     Call arguments:
-        inputs: Tensor of shape `(batch, columns)`. Computes in float32 even under a
-            mixed precision policy, and returns the compute dtype.
+        inputs: Tensor of shape `(batch, columns)`.
+
+    Returns:
+        A tensor of the shape of `inputs` in the compute dtype. The layer computes in
+        float32 even under a mixed precision policy.
 
     Raises:
-        ValueError: If an argument is invalid, the inputs are no table, or the layer
+        ValueError: If an argument is invalid, the inputs are not a table, or the layer
             is called before `adapt`.
 
     Example:
@@ -64,15 +69,16 @@ class Whitening(keras.layers.Layer):
         self.matrix = self.add_weight(name="matrix", shape=(columns,) * 2, **frozen)
 
     def adapt(self, data) -> None:
-        """Reads mean and covariance, in float64.
+        """Computes the mean and covariance of the data in float64.
 
         Args:
             data: Array, tensor or data frame of shape `(examples, columns)`, or an
-                iterable of batches of such, as `data.train`; of batches `(x, y)` it
-                takes `x`.
+                iterable of such batches, such as `data.train`. Of batches `(x, y)`,
+                only `x` is used.
 
         Raises:
-            ValueError: If `data` is empty, no table, or not finite.
+            ValueError: If `data` is empty, not a table, or not finite, or its number
+                of columns differs from an earlier call.
         """
         mean, covariance = _moments(_tables(data))
         if not self.built:
@@ -87,12 +93,12 @@ class Whitening(keras.layers.Layer):
     def _whitening_matrix(self, mean: np.ndarray, covariance: np.ndarray):
         variances, directions = np.linalg.eigh(covariance)
         variances, directions = variances[::-1], directions[:, ::-1]
-        # Eigenvectors have no sign of their own: the largest entry is made positive,
-        # so that every machine has the same.
+        # The sign of an eigenvector is arbitrary. Make its largest entry positive, so
+        # that the result does not depend on the machine.
         largest = np.abs(directions).argmax(axis=0)
         directions = directions * np.sign(directions[largest, range(len(largest))])
-        # Data that comes in float32 varies by its rounding where it does not vary, and
-        # eigenvalues by that of float64.
+        # Constant directions of float32 data still vary by rounding, and eigenvalues
+        # have the rounding error of float64.
         squares = mean**2 + np.diag(covariance)
         rounding = np.finfo("float32").eps ** 2 * (squares @ directions**2)
         rounding += len(mean) * np.finfo("float64").eps * variances[0]
@@ -104,7 +110,7 @@ class Whitening(keras.layers.Layer):
     def call(self, inputs):
         if not self.is_adapted:
             raise ValueError(
-                f"Layer '{self.name}' knows no mean and covariance yet. Expected "
+                f"Layer '{self.name}' has no mean and covariance yet. Expected "
                 "`adapt(data)` before the first call."
             )
         dtype = self.variable_dtype
@@ -121,7 +127,7 @@ class Whitening(keras.layers.Layer):
 
     def get_config(self):
         config = {"method": self.method, "epsilon": self.epsilon}
-        # A clone that is given the weights has the statistics among them.
+        # A clone receives the statistics with the weights.
         return {**super().get_config(), **config, "is_adapted": self.is_adapted}
 
     @classmethod
@@ -138,7 +144,7 @@ def _check_table(shape) -> None:
         raise ValueError(
             "Cannot whiten these inputs. Expected a table, of shape (batch, columns). "
             f"Received: shape={tuple(shape)}\n"
-            "Images are brought to one mean and deviation by `data.normalization()`."
+            "Normalize images with `data.normalization()` instead."
         )
 
 
@@ -156,15 +162,16 @@ def _tables(data) -> Iterator[np.ndarray]:
         if not np.isfinite(rows).all():
             raise ValueError(
                 "Cannot whiten these inputs. Expected finite numbers. Received: NaN or "
-                "an infinity.\nDrop such rows, or fill them in."
+                "an infinity.\nDrop such rows, or impute the values."
             )
         yield rows
 
 
 def _moments(batches: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance (over n) in one pass.
+    """Returns mean and covariance (divided by n) in one pass.
 
-    Batches are merged as variances are by Chan, Golub & LeVeque (1979), equation 2.1.
+    Batches are merged with equation 2.1 of Chan, Golub & LeVeque (1979), extended from
+    variances to covariances.
     """
     count, mean, scatter = 0, 0.0, 0.0
     for rows in batches:

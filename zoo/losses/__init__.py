@@ -1,4 +1,4 @@
-"""Losses that Keras lacks."""
+"""Losses that Keras does not provide."""
 
 from .gaussian_nll import GaussianNLL
 from .multiclass_hinge import MulticlassHinge

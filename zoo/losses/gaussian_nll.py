@@ -1,24 +1,24 @@
-"""The loss of a regression that learns its noise."""
+"""The Gaussian negative log-likelihood, a loss for regression with learned noise."""
 
 import math
 
 import keras
 from keras import ops
 
-# A deviation of 1e-13: below it the square of an error times the inverse variance
-# would overflow in float32.
+# A standard deviation of 1e-13. Below it, the square of an error times the inverse
+# variance would overflow in float32.
 MINIMUM_LOG_VARIANCE = -60.0
 
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class GaussianNLL(keras.losses.Loss):
-    """Computes how improbable targets are under predicted means and variances.
+    """Computes the Gaussian negative log-likelihood of targets.
 
-    The model predicts mean `m` and log-variance `v` of each target `y`. The loss is
-    the negative logarithm of the normal density, its constant included, so that it
-    can be compared with other densities: `(v + (y - m)**2 / exp(v) + log(2 pi)) / 2`,
-    averaged over the targets of an example. It falls below zero where the density is
-    above one.
+    The model predicts the mean `m` and the log-variance `v` of each target `y`. The
+    loss is the negative logarithm of the normal density,
+    `(v + (y - m)**2 / exp(v) + log(2 pi)) / 2`, averaged over the targets of an
+    example. It includes the constant, so that it is comparable with other densities. It
+    is negative where the density exceeds one.
 
     Source: Nix & Weigend, "Estimating the Mean and Variance of the Target Probability
     Distribution" (1994), equation 4.
@@ -26,17 +26,17 @@ class GaussianNLL(keras.losses.Loss):
     Args:
         reduction: As in `keras.losses.Loss`. Defaults to `"sum_over_batch_size"`.
         name: Name of the loss. Defaults to `"gaussian_nll"`.
-        dtype: As in `keras.losses.Loss`. Defaults to `None`: float32, also where the
-            predictions come in half precision.
+        dtype: As in `keras.losses.Loss`. Defaults to `None`: float32, even if the
+            predictions are in half precision.
 
     Call arguments:
-        y_true: Targets of shape `(batch, ..., targets)`; one target may come as
-            `(batch, ...)`.
-        y_pred: Tensor of shape `(batch, ..., 2 * targets)`: all means, and then as
-            many log-variances, which count as -60 where they are less.
+        y_true: Targets of shape `(batch, ..., targets)`, or `(batch, ...)` for a
+            single target.
+        y_pred: Tensor of shape `(batch, ..., 2 * targets)`: all means, followed by as
+            many log-variances. Log-variances below -60 are clipped to -60.
 
     Raises:
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes are incompatible.
 
     Example:
 
@@ -70,7 +70,7 @@ class GaussianNLL(keras.losses.Loss):
             )
         mean, log_variance = ops.split(y_pred, 2, axis=-1)
         log_variance = ops.maximum(log_variance, MINIMUM_LOG_VARIANCE)
-        # The square of the quotient, since the inverse variance alone is larger.
+        # Divide before squaring, since the inverse variance is larger than its root.
         error = (y_true - mean) * ops.exp(-log_variance / 2)
         density = log_variance + ops.square(error) + math.log(2 * math.pi)
         return ops.mean(density, axis=-1) / 2

@@ -1,4 +1,4 @@
-"""The loss of a multi-class support vector machine."""
+"""The hinge loss of a multi-class support vector machine."""
 
 import keras
 import numpy as np
@@ -9,11 +9,11 @@ from ..arguments import check_positive
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class MulticlassHinge(keras.losses.Loss):
-    """Computes by how much wrong classes come too near to the score of the right one.
+    """Computes the multi-class hinge loss between labels and scores.
 
-    With scores `s` and the right class `y` the loss of an example is the sum over all
-    `j != y` of `max(0, s[j] - s[y] + margin)`. It is zero where the right class leads
-    by the margin, which a cross-entropy never is.
+    With scores `s` and true class `y`, the loss of an example is the sum over all
+    `j != y` of `max(0, s[j] - s[y] + margin)`. Unlike cross-entropy, it is zero once
+    the score of the true class exceeds all others by the margin.
 
     Source: Weston & Watkins, "Support Vector Machines for Multi-Class Pattern
     Recognition" (1999), equation 8, whose margin is 2.
@@ -22,8 +22,8 @@ class MulticlassHinge(keras.losses.Loss):
         margin: Number > 0, in units of the scores. Defaults to `1.0`.
         reduction: As in `keras.losses.Loss`. Defaults to `"sum_over_batch_size"`.
         name: Name of the loss. Defaults to `"multiclass_hinge"`.
-        dtype: As in `keras.losses.Loss`. Defaults to `None`: float32, also where the
-            scores come in half precision.
+        dtype: As in `keras.losses.Loss`. Defaults to `None`: float32, even if the
+            scores are in half precision.
 
     Call arguments:
         y_true: Class labels, integers of shape `(batch, ...)` or `(batch, ..., 1)`.
@@ -31,7 +31,7 @@ class MulticlassHinge(keras.losses.Loss):
         y_pred: Scores (logits) of shape `(batch, ..., classes)`.
 
     Raises:
-        ValueError: If `margin` is not > 0, or the shapes do not fit.
+        ValueError: If `margin` is not > 0, or the shapes are incompatible.
 
     Example:
 
@@ -60,7 +60,7 @@ class MulticlassHinge(keras.losses.Loss):
                 "Invalid shape of y_true. Expected class labels of shape "
                 f"{tuple(y_pred.shape[:-1])} for scores of shape "
                 f"{tuple(y_pred.shape)}. Received: {tuple(y_true.shape)}\n"
-                "One-hot labels become such with `y.argmax(axis=-1)`."
+                "Convert one-hot labels with `y.argmax(axis=-1)`."
             )
         classes = ops.arange(y_pred.shape[-1], dtype="int32")
         is_right = ops.expand_dims(ops.cast(y_true, "int32"), axis=-1) == classes
