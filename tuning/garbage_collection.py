@@ -4,6 +4,8 @@ import gc
 
 import keras
 
+from zoo.backend import gradient_registry
+
 
 class GarbageCollection:
     """Removes what trials leave behind, fast enough to do so after each.
@@ -19,11 +21,11 @@ class GarbageCollection:
     """
 
     def __init__(self):
-        self._known = _custom_gradients(_registry())
+        self._known = _custom_gradients(gradient_registry())
         self._is_due = self._has_frozen = False
 
     def __enter__(self) -> "GarbageCollection":
-        self._known = _custom_gradients(_registry())
+        self._known = _custom_gradients(gradient_registry())
         self._is_due = not gc.get_freeze_count()  # else someone else has done so
         self._has_frozen = False
         return self
@@ -38,7 +40,7 @@ class GarbageCollection:
             self._is_due, self._has_frozen = False, True
             gc.collect()
             gc.freeze()
-        registry = _registry()
+        registry = gradient_registry()
         for name in _custom_gradients(registry) - self._known:
             del registry[name]
         keras.backend.clear_session()  # collects garbage, too
@@ -46,12 +48,3 @@ class GarbageCollection:
 
 def _custom_gradients(registry: dict) -> set[str]:
     return {name for name in registry if name.startswith("CustomGradient-")}
-
-
-def _registry() -> dict:
-    """TensorFlow's registry of gradients, to which there is no public way."""
-    if keras.backend.backend() != "tensorflow":
-        return {}
-    from tensorflow.python.framework import ops
-
-    return ops.gradient_registry._registry

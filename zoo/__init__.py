@@ -1,12 +1,12 @@
 """Model builders, datasets, layers, losses and tools to inspect models."""
 
 from . import datasets, ensemble, layers, losses
+from .backend.torch_parameters import register_all_variables
 from .gradient_check import check_gradients
 from .language_model import LanguageModel
 from .lstm import lstm
 from .mlp import mlp
 from .res_mlp import res_mlp
-from .torch_parameters import register_all_variables
 
 register_all_variables()
 

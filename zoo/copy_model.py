@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from .arguments import invalid_argument
+from .backend.keras_internals import flatten_layers
 
 
 def copy_model(
@@ -45,8 +46,8 @@ def copy_model(
 
 def own_variables(model: keras.Model) -> list[dict[str, np.ndarray]]:
     """Returns one dict per layer with the entries of its `save_own_variables`."""
-    stores = [{} for _ in model._flatten_layers()]
-    for layer, store in zip(model._flatten_layers(), stores, strict=True):
+    stores = [{} for _ in flatten_layers(model)]
+    for layer, store in zip(flatten_layers(model), stores, strict=True):
         layer.save_own_variables(store)
     return [
         {key: keras.ops.convert_to_numpy(value) for key, value in store.items()}
@@ -60,13 +61,13 @@ def load_variables(model: keras.Model, stores: list[dict[str, np.ndarray]]) -> N
     Each layer loads its own entries, because some layers, such as `Normalization`,
     compute further values from them.
     """
-    for layer, store in zip(model._flatten_layers(), stores, strict=True):
+    for layer, store in zip(flatten_layers(model), stores, strict=True):
         layer.load_own_variables(store)
 
 
 def _restore_adapters(copy: keras.Model, model: keras.Model) -> None:
     """Restores LoRA adapters, which Keras merges into the kernel when it saves."""
-    layers = zip(copy._flatten_layers(), model._flatten_layers(), strict=True)
+    layers = zip(flatten_layers(copy), flatten_layers(model), strict=True)
     for target, source in layers:
         if getattr(source, "lora_enabled", False):
             for variable, value in zip(target.weights, source.weights, strict=True):
@@ -75,7 +76,7 @@ def _restore_adapters(copy: keras.Model, model: keras.Model) -> None:
 
 def _objects_of(model: keras.Model) -> dict:
     """Returns classes and functions of the layers by name, registered or not."""
-    layers = model._flatten_layers()
+    layers = flatten_layers(model)
     functions = [
         value
         for layer in layers

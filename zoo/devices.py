@@ -2,7 +2,7 @@
 
 import os
 
-import keras
+from .backend import accelerators
 
 
 def list_devices() -> list[str]:
@@ -11,33 +11,4 @@ def list_devices() -> list[str]:
     Returns:
         A list of names, such as `["GPU NVIDIA H200"]` or `["CPU (2 cores)"]`.
     """
-    gpus = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
-    return gpus[keras.backend.backend()]() or [f"CPU ({os.cpu_count()} cores)"]
-
-
-def _tensorflow() -> list[str]:
-    import tensorflow as tf
-
-    return [
-        f"GPU {tf.config.experimental.get_device_details(gpu).get('device_name', '')}"
-        for gpu in tf.config.list_physical_devices("GPU")
-    ]
-
-
-def _jax() -> list[str]:
-    import jax
-
-    return [
-        f"{device.platform.upper()} {device.device_kind}"
-        for device in jax.devices()
-        if device.platform != "cpu"
-    ]
-
-
-def _torch() -> list[str]:
-    import torch
-
-    device = keras.ops.zeros(()).device  # where Keras places tensors
-    if device.type == "cuda":
-        return [f"GPU {torch.cuda.get_device_name(device)}"]
-    return [] if device.type == "cpu" else [device.type.upper()]
+    return accelerators() or [f"CPU ({os.cpu_count()} cores)"]

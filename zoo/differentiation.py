@@ -4,11 +4,10 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import keras
-from keras.src.backend.common.dtypes import BIT64_TO_BIT32_DTYPE
 
+from . import backend
 from .arguments import check_choice, invalid_argument
-
-BACKEND = keras.backend.backend()
+from .backend.keras_internals import compiled_loss, float64_operations
 
 
 def input_gradient(function: Callable, x, *, has_auxiliary: bool = False):
@@ -72,7 +71,7 @@ def input_gradient(function: Callable, x, *, has_auxiliary: bool = False):
             )
         return values, auxiliary
 
-    values, (gradient,), auxiliary = _differentiate(values_at, [x])
+    values, (gradient,), auxiliary = backend.differentiate(values_at, [x])
     return (values, gradient, auxiliary) if has_auxiliary else (values, gradient)
 
 
@@ -117,7 +116,7 @@ def weight_gradients(
     loss = loss_function(model, x, y, sample_weight=sample_weight, training=training)
     variables = model.trainable_variables
     scale = _loss_scale(model)
-    _, gradients, _ = _differentiate(
+    _, gradients, _ = backend.differentiate(
         lambda values: (loss(values) * scale, None),
         [variable.value for variable in variables],
     )
@@ -153,7 +152,7 @@ def loss_function(
             model.name if is_model else model,
             "Call `model.compile(...)`, and give its input shape with `keras.Input`.",
         )
-    if y is None and model._compile_loss is not None:
+    if y is None and compiled_loss(model) is not None:
         raise invalid_argument("y", "the targets that the compiled loss needs", y)
     x, y, sample_weight = (
         None if data is None else keras.tree.map_structure(_to_tensor, data)
@@ -204,7 +203,14 @@ def compile_function(
     >>> float(predict(np.ones((1, 2)))[0, 0])
     2.0
     """
-    compiled = _COMPILERS[BACKEND](function, tuple(variables))
+    variables = tuple(variables)
+
+    def stateless(values, arguments):
+        pairs = () if values is None else zip(variables, values, strict=True)
+        with unchanged_state(pairs):
+            return function(*arguments)
+
+    compiled = backend.compile_stateless(stateless, variables)
 
     def call(*arguments):
         return compiled(*keras.tree.map_structure(_to_tensor, arguments))
@@ -220,7 +226,10 @@ def unchanged_state(values: Iterable[tuple] = ()) -> Iterator[None]:
         values: Pairs of a variable and the tensor that replaces its value inside the
             context. Defaults to `()`.
     """
-    with _unchanged_generator(), keras.StatelessScope(collect_losses=True) as scope:
+    with (
+        backend.preserve_generator(),
+        keras.StatelessScope(collect_losses=True) as scope,
+    ):
         if scope.original_scope is not None:  # such as in a JAX training step
             scope.state_mapping.update(scope.original_scope.state_mapping)
         for pair in values:
@@ -235,35 +244,21 @@ def same_trace() -> Callable:
     their own trace. A tensor can leave that trace only as a return value. Call
     `same_trace` where the tensor is created.
     """
-    return _SAME_TRACE[BACKEND]()
+    return backend.same_trace()
 
 
 @contextlib.contextmanager
 def float64_scope() -> Iterator[None]:
     """Makes float64 the default dtype of Keras and enables it on every backend."""
     before = keras.config.floatx(), keras.config.dtype_policy()
-    narrowed = dict(BIT64_TO_BIT32_DTYPE)
-    with _jax_x64() if BACKEND == "jax" else contextlib.nullcontext():
+    with backend.enable_float64(), float64_operations():
         try:
-            # On JAX and PyTorch, Keras operations cast float64 to float32.
-            BIT64_TO_BIT32_DTYPE["float64"] = "float64"
             keras.config.set_floatx("float64")
             keras.config.set_dtype_policy("float64")
             yield
         finally:
-            BIT64_TO_BIT32_DTYPE.update(narrowed)
             keras.config.set_floatx(before[0])
             keras.config.set_dtype_policy(before[1])
-
-
-def _unchanged_generator():
-    """Preserves the generator of PyTorch, which unseeded dropout draws from."""
-    if BACKEND != "torch":
-        return contextlib.nullcontext()
-    import torch
-
-    gpus = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    return torch.random.fork_rng(gpus)
 
 
 def _loss_scale(model: keras.Model):
@@ -274,128 +269,3 @@ def _loss_scale(model: keras.Model):
 
 def _to_tensor(value):
     return keras.ops.convert_to_tensor(value)
-
-
-def _jax_x64():
-    import jax
-
-    return jax.enable_x64(True)
-
-
-def _compile_tensorflow(function, variables):
-    import tensorflow as tf
-
-    @tf.function
-    def compiled(*arguments):
-        with unchanged_state():
-            return function(*arguments)
-
-    return compiled
-
-
-def _compile_jax(function, variables):
-    import jax
-
-    @jax.jit
-    def compiled(values, arguments):
-        with unchanged_state(zip(variables, values, strict=True)):
-            return function(*arguments)
-
-    def call(*arguments):
-        return compiled([variable.value for variable in variables], arguments)
-
-    return call
-
-
-def _compile_torch(function, variables):
-    import torch
-
-    def call(*arguments):
-        with torch.no_grad(), unchanged_state():
-            return function(*arguments)
-
-    return call
-
-
-def _same_trace_tensorflow():
-    import tensorflow as tf
-
-    graph = tf.compat.v1.get_default_graph()
-    return lambda tensor: tf.compat.v1.get_default_graph() is graph
-
-
-def _same_trace_jax():
-    import jax
-    import jax.extend
-
-    where = jax.extend.core
-    if not hasattr(where, "get_opaque_trace_state"):  # older JAX
-        where = jax.core
-    state = where.get_opaque_trace_state()
-    return lambda tensor: where.get_opaque_trace_state() == state
-
-
-def _same_trace_torch():
-    def has_storage(tensor):
-        try:
-            tensor.data_ptr()
-        except RuntimeError:  # such as under `torch.vmap`
-            return False
-        return True
-
-    return has_storage
-
-
-def _differentiate_tensorflow(function, inputs):
-    import tensorflow as tf
-
-    with tf.GradientTape() as tape:
-        tape.watch(inputs)
-        values, auxiliary = function(inputs)
-    gradients = tape.gradient(values, inputs, unconnected_gradients="zero")
-    gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
-    return values, gradients, auxiliary
-
-
-def _differentiate_jax(function, inputs):
-    import jax
-
-    values, backward, auxiliary = jax.vjp(function, inputs, has_aux=True)
-    (gradients,) = backward(jax.numpy.ones_like(values))
-    return values, gradients, auxiliary
-
-
-def _differentiate_torch(function, inputs):
-    import torch
-
-    inputs = [
-        tensor if tensor.requires_grad else tensor.detach().requires_grad_()
-        for tensor in inputs
-    ]
-    with torch.enable_grad():  # an attack may run under `no_grad`
-        values, auxiliary = function(inputs)
-        total = values.sum()
-    auxiliary = None if auxiliary is None else auxiliary.detach()
-    if not total.requires_grad:
-        return values, [torch.zeros_like(tensor) for tensor in inputs], auxiliary
-    gradients = torch.autograd.grad(
-        total, inputs, allow_unused=True, materialize_grads=True
-    )
-    return values.detach(), gradients, auxiliary
-
-
-_COMPILERS = {
-    "tensorflow": _compile_tensorflow,
-    "jax": _compile_jax,
-    "torch": _compile_torch,
-}
-_SAME_TRACE = {
-    "tensorflow": _same_trace_tensorflow,
-    "jax": _same_trace_jax,
-    "torch": _same_trace_torch,
-}
-_differentiate = {
-    "tensorflow": _differentiate_tensorflow,
-    "jax": _differentiate_jax,
-    "torch": _differentiate_torch,
-}[BACKEND]

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from .arguments import check_choice, check_fraction, check_positive, invalid_argument
+from .backend.keras_internals import flatten_layers
 from .copy_model import copy_model, load_variables, own_variables
 from .layers.log_mean_probability import LogMeanProbability
 
@@ -322,7 +323,7 @@ def _check_not_quantized(model: keras.Model) -> None:
     """Raises if a kernel is quantized: averaging its integers is not meaningful."""
     quantized = [
         layer.name
-        for layer in model._flatten_layers()
+        for layer in flatten_layers(model)
         if getattr(layer, "quantization_mode", None) is not None
     ]
     if quantized:

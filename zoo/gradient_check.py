@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from .arguments import check_integer, invalid_argument
+from .backend.keras_internals import compiled_loss, loss_weights
 from .copy_model import copy_model
 from .differentiation import (
     compile_function,
@@ -175,11 +176,11 @@ def _is_kink(losses, halves) -> bool:
 
 def _compile_like(model: keras.Model, copy: keras.Model) -> None:
     """Compiles the copy with new losses, which compute in the default float64."""
-    if model._compile_loss is None:  # the whole loss comes from `add_loss`
+    if compiled_loss(model) is None:  # the whole loss comes from `add_loss`
         copy.compile("sgd")
         return
     loss = keras.tree.map_structure(_new_loss, model.loss)
-    copy.compile("sgd", loss, loss_weights=model._compile_loss._user_loss_weights)
+    copy.compile("sgd", loss, loss_weights=loss_weights(model))
 
 
 def _in_float64(config):

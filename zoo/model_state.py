@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from .arguments import invalid_argument
+from .backend.keras_internals import flatten_layers
 
 
 def write_state(model: keras.Model, group: h5py.Group) -> None:
@@ -57,7 +58,7 @@ def read_state(model: keras.Model, group: h5py.Group) -> None:
 
 def has_adapters(model: keras.Model) -> bool:
     """Returns whether any layer has a LoRA adapter, which Keras merges on saving."""
-    return any(map(_has_adapter, model._flatten_layers()))
+    return any(map(_has_adapter, flatten_layers(model)))
 
 
 def check_can_be_saved(model: keras.Model, argument: str) -> None:
@@ -73,7 +74,7 @@ def check_can_be_saved(model: keras.Model, argument: str) -> None:
     """
     rounded = [
         layer.name
-        for layer in model._flatten_layers()
+        for layer in flatten_layers(model)
         if _has_adapter(layer) and layer.quantization_mode is not None
     ]
     if rounded:
@@ -99,7 +100,7 @@ def _has_adapter(layer) -> bool:
 
 def _layers_with_more(model) -> Iterator[tuple[int, keras.layers.Layer]]:
     """Yields layers that may save more than variables, such as PyTorch buffers."""
-    for number, layer in enumerate(model._flatten_layers()):
+    for number, layer in enumerate(flatten_layers(model)):
         classes = type(layer).__mro__
         saving = next(cls for cls in classes if "save_own_variables" in vars(cls))
         if not saving.__module__.startswith(("keras.src.layers", "keras.src.models")):

@@ -1,0 +1,49 @@
+"""Functions of `zoo.backend` on JAX."""
+
+import contextlib
+
+import jax
+import jax.extend
+
+
+def accelerators():
+    return [
+        f"{device.platform.upper()} {device.device_kind}"
+        for device in jax.devices()
+        if device.platform != "cpu"
+    ]
+
+
+def compile_stateless(function, variables):
+    compiled = jax.jit(function)
+
+    def call(*arguments):
+        return compiled([variable.value for variable in variables], arguments)
+
+    return call
+
+
+def differentiate(function, inputs):
+    values, backward, auxiliary = jax.vjp(function, inputs, has_aux=True)
+    (gradients,) = backward(jax.numpy.ones_like(values))
+    return values, gradients, auxiliary
+
+
+def enable_float64():
+    return jax.enable_x64(True)
+
+
+def gradient_registry():
+    return {}
+
+
+def preserve_generator():
+    return contextlib.nullcontext()
+
+
+def same_trace():
+    where = jax.extend.core
+    if not hasattr(where, "get_opaque_trace_state"):  # older JAX
+        where = jax.core
+    state = where.get_opaque_trace_state()
+    return lambda tensor: where.get_opaque_trace_state() == state

@@ -1,0 +1,48 @@
+"""Functions of `zoo.backend` on TensorFlow."""
+
+import contextlib
+
+import tensorflow as tf
+
+
+def accelerators():
+    return [
+        f"GPU {tf.config.experimental.get_device_details(gpu).get('device_name', '')}"
+        for gpu in tf.config.list_physical_devices("GPU")
+    ]
+
+
+def compile_stateless(function, variables):
+    @tf.function
+    def compiled(*arguments):
+        return function(None, arguments)
+
+    return compiled
+
+
+def differentiate(function, inputs):
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        values, auxiliary = function(inputs)
+    gradients = tape.gradient(values, inputs, unconnected_gradients="zero")
+    gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+    return values, gradients, auxiliary
+
+
+def enable_float64():
+    return contextlib.nullcontext()
+
+
+def gradient_registry():
+    from .keras_internals import tensorflow_gradient_registry
+
+    return tensorflow_gradient_registry()
+
+
+def preserve_generator():
+    return contextlib.nullcontext()
+
+
+def same_trace():
+    graph = tf.compat.v1.get_default_graph()
+    return lambda tensor: tf.compat.v1.get_default_graph() is graph

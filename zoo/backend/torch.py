@@ -1,0 +1,63 @@
+"""Functions of `zoo.backend` on PyTorch."""
+
+import contextlib
+
+import keras
+import torch
+
+
+def accelerators():
+    device = keras.ops.zeros(()).device  # where Keras places tensors
+    if device.type == "cuda":
+        return [f"GPU {torch.cuda.get_device_name(device)}"]
+    return [] if device.type == "cpu" else [device.type.upper()]
+
+
+def compile_stateless(function, variables):
+    def call(*arguments):  # uncompiled
+        with torch.no_grad():
+            return function(None, arguments)
+
+    return call
+
+
+def differentiate(function, inputs):
+    inputs = [
+        tensor if tensor.requires_grad else tensor.detach().requires_grad_()
+        for tensor in inputs
+    ]
+    with torch.enable_grad():  # an attack may run under `no_grad`
+        values, auxiliary = function(inputs)
+        total = values.sum()
+    auxiliary = None if auxiliary is None else auxiliary.detach()
+    if not total.requires_grad:
+        return values, [torch.zeros_like(tensor) for tensor in inputs], auxiliary
+    gradients = torch.autograd.grad(
+        total, inputs, allow_unused=True, materialize_grads=True
+    )
+    return values.detach(), gradients, auxiliary
+
+
+def enable_float64():
+    return contextlib.nullcontext()
+
+
+def gradient_registry():
+    return {}
+
+
+def preserve_generator():
+    # Dropout layers without a seed draw from this generator.
+    gpus = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    return torch.random.fork_rng(gpus)
+
+
+def same_trace():
+    def has_storage(tensor):
+        try:
+            tensor.data_ptr()
+        except RuntimeError:  # such as under `torch.vmap`
+            return False
+        return True
+
+    return has_storage
