@@ -30,7 +30,7 @@ class TrialEnd(Exception):
 
 
 class Execution(keras.callbacks.Callback):
-    """Records a training, and stops it early if it cannot succeed.
+    """Records a training; stops it if it diverges, is pruned or runs out of time.
 
     Args:
         objective: `keras_tuner.Objective`.

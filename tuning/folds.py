@@ -204,8 +204,8 @@ def _read(dataset, steps_per_epoch) -> tuple[Examples, int]:
             "a dataset of unknown length with `steps_per_epoch`"
             if is_unknown
             else "a dataset that repeats forever",
-            "Pass it without `repeat()`. If TensorFlow does not know its length, set it "
-            "with `dataset.apply(tf.data.experimental.assert_cardinality(n))`.",
+            "Pass it without `repeat()`. If TensorFlow does not know its length, set "
+            "it with `dataset.apply(tf.data.experimental.assert_cardinality(n))`.",
         )
     batches = list(dataset.as_numpy_iterator())
     if (
