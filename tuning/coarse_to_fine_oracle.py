@@ -96,8 +96,8 @@ class CoarseToFineOracle(SearchOracle):
     def _explored(self, trial: SearchTrial) -> str | None:
         """Returns the key of the hyperparameter that a trial explores, if any.
 
-        All other values come from their good ranges, so that the score shows the effect
-        of this one.
+        All other values come from their narrowed ranges, so that the score shows the
+        effect of this one.
         """
         key = (self.seed, trial.number, trial.attempt)
         if uniform(*key, "explore") >= self.explore:

@@ -139,8 +139,8 @@ class SearchOracle(keras_tuner.Oracle):
         """Records a finished trial.
 
         Raises:
-            RuntimeError: If too many trials in a row have failed. The trial is saved
-                first.
+            RuntimeError: If too many trials in a row have failed. It is raised after
+                the trial is saved.
         """
         with self._guard:
             if trial.status != FAILED:

@@ -69,7 +69,7 @@ class SearchTrial(kt.Trial):
         return hp.name in values and self.hyperparameters.is_active(hp)
 
     def forget_unasked(self) -> None:
-        """Removes values that the build did not read, such as those of absent layers."""
+        """Removes values that the build did not read, e.g. of absent layers."""
         self.hyperparameters.forget_unasked()
         kept = self.hyperparameters.values
         self.sources = {n: s for n, s in self.sources.items() if n in kept}

@@ -30,8 +30,9 @@ class Space(keras_tuner.HyperModel):
     - `schedule`: "constant", or "cosine" or "linear", which decay to 0 ("cosine");
     - `weight_decay`: zero, or log-uniform on [1e-4, 1] (zero). It is decoupled from the
       gradient (Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019):
-      every step subtracts learning rate times decay times weight from each weight. This
-      differs from L2 regularization. Biases and normalization parameters do not decay;
+      every step subtracts `learning_rate * weight_decay * weight` from each weight.
+      This differs from L2 regularization. Biases and normalization parameters do not
+      decay;
     - `batch_size`: 32, 64, 128, 256 or 512 (128). A training dataset is rebatched; a
       validation dataset keeps its batch size.
 
