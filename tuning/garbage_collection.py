@@ -13,10 +13,10 @@ class GarbageCollection:
     context manager, this class excludes all objects that exist before the first model
     from garbage collection. If no model is built, it does nothing.
 
-    TensorFlow 2.21 also keeps every graph that defines a custom gradient, as Keras
-    optimizers do, together with the weights that it reads. They stay in a registry that
-    is never emptied: 16 MB for a model of 3 MB. The entries that trials add are
-    removed.
+    TensorFlow 2.21 also keeps every graph that defines a custom gradient, together with
+    the weights that the graph reads. Keras optimizers define such gradients. The
+    registry of these graphs is never emptied, and holds 16 MB for a model of 3 MB. This
+    class removes the entries that trials add.
     """
 
     def __init__(self):

@@ -54,7 +54,7 @@ def _orders(size: int, seed: int) -> np.ndarray:
     orders = [shuffled.copy()]
     for _ in range(REPEATS):
         generator.shuffle(shuffled)
-        orders.append(orders[-1][shuffled])  # permutes the last permutation
+        orders.append(orders[-1][shuffled])  # permute again, as scikit-learn does
     return np.array(orders[1:])
 
 

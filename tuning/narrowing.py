@@ -28,9 +28,8 @@ class Decision:
         new: Range of the next round: `(low, high)` as probabilities, or the remaining
             values of a hyperparameter without an order.
         reason: Reason in words.
-        p_value: Probability of scores that depend at least as strongly on the
-            hyperparameter if in truth they do not depend on it; `None` if there were
-            too few trials.
+        p_value: Probability of an effect at least as strong if the scores do not depend
+            on the hyperparameter; `None` if there were too few trials.
         best: Indices of the trials that decided.
         num_trials: Number of tested trials.
     """
@@ -60,9 +59,10 @@ def narrow_range(
     """Decides on the range of a hyperparameter whose values have an order.
 
     With evidence, the new range spans the best trials of all rounds, plus a margin on
-    each side: their mean distance from one another in sorted order, but at least half
-    of `resolution`. If the best trial lies near an edge of the current range, or beyond
-    it, the new range extends past that trial, with or without evidence.
+    each side. The margin is the mean distance between neighboring best trials, but at
+    least half of `resolution`. If the best trial lies near an edge of the current
+    range, or beyond it, the new range extends past that trial, with or without
+    evidence. Edges at the bounds of the search space are exempt.
 
     Args:
         positions: Positions of all trials so far, in [0, 1].
@@ -129,7 +129,7 @@ def narrow_choices(
         values: Values of all trials so far.
         ranks: Ranks of the trials, where lower is better.
         strata: As in `narrow_range`.
-        current: Values that currently remain.
+        current: Remaining values.
         num_best: Number of best trials that decide, >= 2.
         seed: Integer >= 0 for the permutations. Defaults to `0`.
     """

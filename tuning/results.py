@@ -155,9 +155,9 @@ class SearchResults:
     def edge_warnings(self) -> list[str]:
         """Returns a sentence for each range that should be wider.
 
-        A range should be wider if the best value lies within 5 % of a bound, or at the
-        end of a list, and if also the best quarter of the trials lies near that bound:
-        on average in the outer quarter of the range, with the same tolerance. A
+        A range should be wider if two conditions hold. The best value lies within 5 %
+        of a bound, or at the end of a list. The best quarter of the trials also lies,
+        on average, in the outer quarter of the range, with the same tolerance. A
         hyperparameter without effect meets both conditions only by chance. A lower
         bound of zero is ignored.
         """

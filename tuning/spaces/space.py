@@ -27,7 +27,7 @@ class Space(keras_tuner.HyperModel):
 
     - `optimizer`: "adam" or "sgd", with a momentum of 0.9 ("adam");
     - `learning_rate`: log-uniform on [1e-6, 10], that is `10 ** uniform(-6, 1)` (1e-3);
-    - `schedule`: "constant", or "cosine" or "linear", which decay to 0 ("cosine");
+    - `schedule`: "constant", "cosine" or "linear"; the last two decay to 0 ("cosine");
     - `weight_decay`: zero, or log-uniform on [1e-4, 1] (zero). It is decoupled from the
       gradient (Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019):
       every step subtracts `learning_rate * weight_decay * weight` from each weight.
