@@ -1,4 +1,4 @@
-"""Search spaces and searches on KerasTuner."""
+"""Search spaces and hyperparameter searches based on KerasTuner."""
 
 from .coarse_to_fine_search import CoarseToFineSearch
 from .random_search import RandomSearch

@@ -1,4 +1,4 @@
-"""The weights of the best trials, beside their records."""
+"""Saved weights of the best trials."""
 
 import json
 import os
@@ -17,11 +17,11 @@ WEIGHTS, BUILD_CONFIG = "checkpoint.weights.h5", "build_config.json"
 
 
 class Checkpoints:
-    """Keeps weights in the folders of their trials.
+    """Saves the weights of the best trials in the folders of these trials.
 
     Args:
         folder: Folder of the search.
-        number: Number of best trials whose weights are kept, for the error.
+        number: Number of best trials whose weights are kept.
     """
 
     def __init__(self, folder: Path, number: int):
@@ -30,7 +30,7 @@ class Checkpoints:
         self._kept: set[str] = set()
 
     def look(self) -> None:
-        """Looks which weights there are, also those that a killed search has left."""
+        """Finds all saved weights, including those left by a killed search."""
         self._kept = {
             entry.name
             for entry in os.scandir(self.folder)
@@ -39,11 +39,12 @@ class Checkpoints:
         }
 
     def save(self, trial: SearchTrial, model: keras.Model) -> None:
-        """Writes the weights of a model, and its build config.
+        """Saves the weights and the build config of a model.
 
         Raises:
-            FatalValueError: If the file would hold another model: with LoRA adapters
-                on quantized layers, which Keras rounds.
+            FatalValueError: If the file would not restore the same model. This is the
+                case for LoRA adapters on quantized layers, whose merged weights Keras
+                rounds.
         """
         try:
             check_can_be_saved(model, "checkpoints")
@@ -60,11 +61,14 @@ class Checkpoints:
             model.save_weights(partial)
 
     def load(self, trial: SearchTrial, build: Callable) -> keras.Model:
-        """Returns a model of a trial with its weights.
+        """Builds the model of a trial and loads its weights.
 
         Args:
-            trial: The trial.
-            build: Function of hyperparameters that builds its model.
+            trial: Trial whose weights were kept.
+            build: Function that builds a model from hyperparameters.
+
+        Returns:
+            The model with the saved weights.
 
         Raises:
             ValueError: If the weights were not kept.
@@ -73,7 +77,7 @@ class Checkpoints:
         if not (folder / WEIGHTS).exists():
             raise ValueError(
                 f"The weights of trial {trial.number} were not kept. Expected one of "
-                f"the {self.number} best.\nPass `checkpoints` to keep more."
+                f"the {self.number} best trials.\nPass `checkpoints` to keep more."
             )
         model = build(trial.hyperparameters)
         if not model.built:
@@ -83,7 +87,7 @@ class Checkpoints:
         return model
 
     def keep_only(self, trials: Iterable[SearchTrial]) -> None:
-        """Removes the weights of all other trials."""
+        """Deletes the weights of all other trials."""
         best = {self._folder_of(trial).name for trial in trials}
         for name in self._kept - best:
             (self.folder / name / WEIGHTS).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Rounds of random draws, from ranges that narrow around the best."""
+"""Oracle that draws trials in rounds from narrowing ranges."""
 
 import dataclasses
 import json
@@ -33,15 +33,16 @@ from .streams import uniform
 
 
 class CoarseToFineOracle(SearchOracle):
-    """Draws from ranges that narrow after each round, where there is evidence.
+    """Draws from ranges that narrow after each round if there is evidence for it.
 
-    The ranges of a round are a function of the seed and of the trials of the rounds
-    before it. Nothing of them is kept, so that nothing of them can be lost; the audit
-    files are for people.
+    The ranges of a round depend only on the seed and on the trials of earlier rounds.
+    They are recomputed from these and never stored, so they cannot be lost. The audit
+    files are written for users and never read.
 
     Args:
-        explore: Probability that a trial draws one value from the full range.
-        **settings: Those of `SearchOracle`.
+        explore: Probability that a trial after the first round draws one value from its
+            full range.
+        **settings: Arguments of `SearchOracle`.
     """
 
     def __init__(self, *, explore: float, **settings):
@@ -52,7 +53,11 @@ class CoarseToFineOracle(SearchOracle):
         self._last_explored: tuple = (None, None)
 
     def draw_value(self, hp: kt.HyperParameter, trial: SearchTrial) -> tuple:
-        """Returns a value from the range of its round or, to explore, the full one."""
+        """Draws a value from the range of the round or, to explore, the full range.
+
+        Returns:
+            The value and its source, "narrowed" or "full".
+        """
         if trial.round == 1:
             return super().draw_value(hp, trial)
         if self._last_explored[0] is not trial:
@@ -68,12 +73,12 @@ class CoarseToFineOracle(SearchOracle):
         return hp.prob_to_value(min(probability, 1 - 2.0**-53)), "narrowed"
 
     def range_of(self, hp: kt.HyperParameter, round: int) -> tuple:
-        """Returns the range of a round: two probabilities, or the values."""
+        """Returns the range of a round: two probabilities, or the remaining values."""
         decision = self.decisions(round - 1).get(key_of(hp)) if round > 1 else None
         return super().range_of(hp, round) if decision is None else decision.new
 
     def decisions(self, round: int) -> dict[str, Decision]:
-        """Returns what becomes of each range after a round."""
+        """Returns the decision on each range after a round."""
         if round not in self._decisions:
             self._decisions[round] = self._decide_all(round)
         return self._decisions[round]
@@ -89,9 +94,10 @@ class CoarseToFineOracle(SearchOracle):
         super().reload()
 
     def _explored(self, trial: SearchTrial) -> str | None:
-        """The one hyperparameter that a trial draws from its full range, if any.
+        """Returns the key of the hyperparameter that a trial explores, if any.
 
-        With the others where they are good, its score tells what that one does.
+        All other values come from their narrowed ranges, so that the score shows the
+        effect of this one.
         """
         key = (self.seed, trial.number, trial.attempt)
         if uniform(*key, "explore") >= self.explore:
@@ -105,9 +111,11 @@ class CoarseToFineOracle(SearchOracle):
         return narrowed[index] if narrowed else None
 
     def _decide_all(self, round: int) -> dict[str, Decision]:
-        """What matters most narrows first; the rest is judged by the trials inside.
+        """Decides on all ranges, in the order of the evidence.
 
-        Where a rate is bad, nothing else shows.
+        The hyperparameter with the strongest evidence narrows first. The others are
+        then tested on the trials inside its new range, because a bad learning rate
+        hides all other effects.
         """
         space = {
             key_of(hp): hp for hp in self.hyperparameters.space if not is_constant(hp)
@@ -131,7 +139,7 @@ class CoarseToFineOracle(SearchOracle):
         return {key: decisions[key] for key in space}
 
     def _column(self, hp: kt.HyperParameter, trials: list[SearchTrial]) -> Column:
-        """What the trials have of a hyperparameter; each is looked at once."""
+        """Returns the values of a hyperparameter, reading only new trials."""
         column = self._columns.setdefault(key_of(hp), Column())
         for trial in trials[column.num_trials :]:
             if hp.name in trial.sources and trial.has(hp):
@@ -149,7 +157,7 @@ class CoarseToFineOracle(SearchOracle):
         ranks: np.ndarray,
         inside: np.ndarray,
     ) -> Decision:
-        """Decides by the trials that are inside, by all if those are too few."""
+        """Decides from the trials inside, or from all if those are too few."""
         tested = column.of(inside)
         if len(tested.numbers) < FEWEST_TRIALS:
             tested = column
@@ -170,7 +178,10 @@ class CoarseToFineOracle(SearchOracle):
         return dataclasses.replace(decision, best=numbers)
 
     def _stratum(self, hp: kt.HyperParameter, trial: SearchTrial) -> tuple:
-        """What was drawn alike: given values were not drawn, and stand alone."""
+        """Returns a label for the distribution that a value was drawn from.
+
+        Given values were not drawn, so each forms its own stratum.
+        """
         source = trial.sources[hp.name]
         alone = trial.number if source in ("initial", "default") else None
         return (trial.round, source, alone)

@@ -1,4 +1,4 @@
-"""Random search that narrows its own ranges."""
+"""Random search that narrows its ranges from round to round."""
 
 from collections.abc import Callable
 
@@ -11,46 +11,50 @@ from .random_search import RandomSearch
 
 
 class CoarseToFineSearch(RandomSearch):
-    """Searches at random in rounds, each in narrower ranges than the one before.
+    """Searches randomly in rounds, and narrows the ranges after each round.
 
     After a round, the range of a hyperparameter narrows around the best trials of all
-    rounds, a fifth as many as a round has; but only where there is evidence that the
-    scores depend on it: a permutation test with p <= 0.1 (see `tuning.narrowing`).
-    Among 20 trials the best few span most of a range that does not matter, by chance.
-    Where a learning rate is bad, nothing else shows: so what has the strongest evidence
-    narrows first, and the others are then tested among the trials inside its new range,
-    one after the other; among all trials where fewer than eight are inside. One
-    dimension at a time is how Friedman & Fisher shrink a box, "Bump Hunting in
-    High-Dimensional Data" (1999). Ranges narrow as probabilities, so that a log scale
-    stays logarithmic.
+    rounds: a fifth as many as a round has, but at least three. It narrows only if a
+    permutation test finds evidence (p <= 0.1) that the scores depend on the
+    hyperparameter; see `tuning.narrowing`. Without a test, ranges would narrow by
+    chance: even if a hyperparameter has no effect, the best few of 20 trials span most
+    of its range, but not all of it.
 
-    - A hyperparameter with unordered values loses those that the best trials lack.
-    - Where the best trial lies on the edge of a narrowed range, the range grows beyond
-      it, never beyond the bounds of the space; see `edge_warnings` for those.
-    - A share of the trials, `explore`, draws one value from its full range, so that a
-      bad first round can be undone.
-    - Of a conditional hyperparameter only the trials count in which it is active.
-    - Pruned trials count as worse than completed ones, those that failed or diverged
-      as worst.
+    A bad learning rate hides all other effects. Therefore, the hyperparameter with the
+    strongest evidence narrows first. The others are then tested, one after the other,
+    on the trials inside the ranges narrowed so far, or on all trials if fewer than
+    eight are inside. Friedman & Fisher also shrink a box one dimension at a time ("Bump
+    Hunting in High-Dimensional Data", 1999). Ranges narrow as probabilities, so that a
+    log scale stays logarithmic.
 
-    A file `round_1.json` and so on in the folder of the search says for each
-    hyperparameter the old range, the new one, which trials decided, how many were
-    tested, and why.
+    - A hyperparameter with unordered values loses the values that no best trial has,
+      once at least three trials have tried them.
+    - If the best trial lies at the edge of a narrowed range, the range grows beyond
+      this edge, but never beyond the bounds of the search space. See `edge_warnings`
+      for those bounds.
+    - A fraction `explore` of the trials draws one value from its full range, so that
+      the search can recover from a bad first round.
+    - For a conditional hyperparameter, only trials in which it is active count.
+    - Pruned trials rank below completed trials. Failed and diverged trials rank last.
+
+    After round n, the file `round_{n}.json` in the folder of the search describes the
+    decision for each hyperparameter: the old range, the new range, the trials that
+    decided, the number of tested trials, and the reason.
 
     Args:
         hypermodel: As in `RandomSearch`.
         objective: As in `RandomSearch`.
-        rounds: Integer >= 1. A search can be gone on with by a greater number.
-            Defaults to `3`.
-        trials_per_round: Integer >= 1; with fewer than 8 there can be no evidence after
-            the first round. Defaults to `20`.
-        explore: Probability, in [0, 1), that a trial after the first round draws one
-            of its narrowed values from the full range. Defaults to `0.2`.
-        **options: The other options of `RandomSearch`.
+        rounds: Integer >= 1. Increase it to continue a finished search. Defaults to
+            `3`.
+        trials_per_round: Integer >= 1. With fewer than 8, no range can narrow after the
+            first round. Defaults to `20`.
+        explore: Probability, in [0, 1), that a trial after the first round draws one of
+            its narrowed values from the full range. Defaults to `0.2`.
+        **options: Other arguments of `RandomSearch`.
 
     Raises:
-        ValueError: If an argument is invalid, or the folder holds a search that was
-            begun with other settings.
+        ValueError: If an argument is invalid, or if the folder holds a search that was
+            started with other settings.
 
     Example:
 
@@ -85,7 +89,7 @@ class CoarseToFineSearch(RandomSearch):
         if "max_trials" in options:
             raise invalid_argument(
                 "max_trials",
-                "`rounds` and `trials_per_round` in its place",
+                "`rounds` and `trials_per_round` instead",
                 options["max_trials"],
             )
         super().__init__(hypermodel, objective, rounds * trials_per_round, **options)

@@ -1,4 +1,4 @@
-"""What the trials of a search have of one hyperparameter."""
+"""Values of one hyperparameter in the trials of a search."""
 
 from dataclasses import dataclass, field
 from itertools import compress
@@ -10,13 +10,15 @@ from .probability import is_ordered
 
 @dataclass
 class Column:
-    """The trials in which a hyperparameter is active, in the order of their numbers.
+    """Holds the trials in which a hyperparameter is active, ordered by number.
 
     Attributes:
         numbers: Numbers of the trials.
-        positions: Probabilities of their values, or the values if they have no order.
-        strata: What was drawn from one distribution has one label.
-        num_trials: Number of the trials that were looked at.
+        positions: Probabilities of the values, or the values themselves if they have no
+            order.
+        strata: Labels of the distributions that the values were drawn from.
+        num_trials: Number of trials read so far, including those in which the
+            hyperparameter is not active.
     """
 
     numbers: list[int] = field(default_factory=list)
@@ -30,15 +32,15 @@ class Column:
         self.strata.append(stratum)
 
     def up_to(self, number: int) -> "Column":
-        """Returns the part of the trials with lower numbers."""
+        """Returns the column of the trials with lower numbers."""
         return self._where([each < number for each in self.numbers])
 
     def of(self, inside: np.ndarray) -> "Column":
-        """Returns the part of the trials that are inside, one entry for each trial."""
+        """Returns the column of the trials for which a boolean mask is true."""
         return self._where(inside[self.numbers].tolist())
 
     def outside(self, hp, new: tuple, num_trials: int) -> np.ndarray:
-        """Returns for each trial whether its value lies outside of a range."""
+        """Returns, for each trial, whether its value lies outside a range."""
         outside = np.full(num_trials, False)
         if is_ordered(hp):
             positions = np.array(self.positions)

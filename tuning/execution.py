@@ -1,4 +1,4 @@
-"""One training of a trial: its curves, its best weights, and its early end."""
+"""Callback that records one training of a trial and can stop it early."""
 
 import math
 import time
@@ -17,7 +17,12 @@ LOSSES = ("loss", "val_loss")
 
 
 class TrialEnd(Exception):
-    """A trial has come to an end that is no failure; `None` if it is to be repeated."""
+    """Ends a trial without a failure.
+
+    Args:
+        status: Status of the trial; `None` to repeat the trial later.
+        reason: Reason in words.
+    """
 
     def __init__(self, status: str | None, reason: str):
         super().__init__(reason)
@@ -25,22 +30,24 @@ class TrialEnd(Exception):
 
 
 class Execution(keras.callbacks.Callback):
-    """Records a training, and ends it where going on would be a waste.
+    """Records a training; stops it if it diverges, is pruned or runs out of time.
 
     Args:
         objective: `keras_tuner.Objective`.
-        is_hopeless: Function of the epoch and the best value so far, or `None`.
-        is_out_of_time: Function that says whether the time is used up.
-        must_be_logged: Whether an epoch without the objective is an error.
+        is_hopeless: Function of the epoch, counted from 0, and the best value so far.
+            It returns the reason to prune the training, or `None`. Pass `None` to
+            disable pruning.
+        is_out_of_time: Function that returns whether the time budget is used up.
+        must_be_logged: Whether an epoch without the objective raises an error.
 
     Attributes:
-        history: The metrics of every epoch, a list for each, by name.
-        best: Best value of the objective, or `None`.
-        best_epoch: Its epoch, counted from 0.
-        best_weights: The weights of that epoch.
-        diverged: What was not finite, in words, or `None`.
-        was_pruned: Why the training was hopeless, in words, or `None`.
-        was_interrupted: Whether the time was used up.
+        history: Dict that maps each metric to a list with its value in every epoch.
+        best: Best finite value of the objective, or `None`.
+        best_epoch: Epoch of `best`, counted from 0.
+        best_weights: Weights at the end of that epoch.
+        diverged: Message about the value that is not finite, or `None`.
+        was_pruned: Reason why the training was pruned, or `None`.
+        was_interrupted: Whether the training stopped because time ran out.
     """
 
     def __init__(
@@ -94,10 +101,10 @@ class Execution(keras.callbacks.Callback):
         """Returns the score of the training.
 
         Args:
-            result: Return value of `fit` of the hypermodel.
+            result: Return value of the hypermodel's `fit`.
 
         Raises:
-            TrialEnd: If the training ended early, and therefore has no score.
+            TrialEnd: If the training diverged, was pruned or ran out of time.
         """
         if self.diverged:
             raise TrialEnd(DIVERGED, self.diverged)
@@ -110,7 +117,7 @@ class Execution(keras.callbacks.Callback):
         return objective_value(result, self.objective)
 
     def record(self, score: float | None) -> ExecutionRecord:
-        """Returns the record of the training, with its score if it has one."""
+        """Returns the record of the training, with its score if there is one."""
         return ExecutionRecord(
             score=score,
             best=self.best,
@@ -120,7 +127,7 @@ class Execution(keras.callbacks.Callback):
         )
 
     def _append(self, logs: dict) -> None:
-        """Adds an epoch; where it lacks a metric, as some do, there is a NaN."""
+        """Adds an epoch to the history, with NaN for missing metrics."""
         for name in {**self.history, **logs}:
             curve = self.history.setdefault(name, [math.nan] * self.num_epochs)
             curve.append(logs.get(name, math.nan))
@@ -142,9 +149,9 @@ def missing_objective(name: str, logs) -> errors.FatalValueError:
 
 
 def objective_value(result, objective) -> float:
-    """The objective in what KerasTuner allows to be returned."""
+    """Returns the objective from any type of result that KerasTuner allows."""
     if isinstance(result, keras.callbacks.History):
-        # Without our callback among those of `fit`, there is only this.
+        # The only source if `fit` did not receive the `Execution` callback.
         epochs = zip(*result.history.values(), strict=True)
         logs = [dict(zip(result.history, values, strict=True)) for values in epochs]
         if not logs or not objective.has_value(logs[0]):

@@ -1,4 +1,4 @@
-"""The record of one training of a trial."""
+"""Record of one training of a trial."""
 
 import math
 from dataclasses import dataclass, field
@@ -9,10 +9,10 @@ class ExecutionRecord:
     """Holds the result of one execution or fold.
 
     Attributes:
-        score: Best value of the objective; `None` if the training ended early.
-        best: Best value of the objective so far; `None` before there is one.
+        score: Score of the training; `None` if the training ended early.
+        best: Best value of the objective; `None` if no epoch has a finite one.
         best_epoch: Epoch of `best`, counted from 0.
-        history: A list with one value per epoch for each metric, by name.
+        history: Dict that maps each metric to a list with one value per epoch.
         seconds: Duration of the training.
     """
 

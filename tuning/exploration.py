@@ -1,4 +1,4 @@
-"""The hyperparameters of a hypermodel, found by building it."""
+"""Discovers the hyperparameters of a hypermodel by building it."""
 
 import keras_tuner
 
@@ -10,12 +10,13 @@ from .search_oracle import SearchOracle
 def explore(hypermodel: keras_tuner.HyperModel, oracle: SearchOracle) -> None:
     """Builds a hypermodel with its defaults, then once for each closed scope.
 
-    A scope is closed where one of its conditions does not hold. KerasTuner builds on
-    until all are open: for ever, if one never is.
+    A conditional scope is closed if one of its conditions does not hold. KerasTuner
+    keeps building until all scopes are open, and never stops if one of them cannot be
+    opened.
 
     Args:
-        hypermodel: What declares hyperparameters.
-        oracle: What learns of them.
+        hypermodel: Hypermodel that declares the hyperparameters.
+        oracle: Oracle that registers them.
     """
     hp = oracle.get_space()
     hypermodel.declare_hyperparameters(hp)
@@ -33,11 +34,11 @@ def explore(hypermodel: keras_tuner.HyperModel, oracle: SearchOracle) -> None:
 
 
 def _opening_next(oracle, opened: list, closed: list) -> DrawnHyperParameters | None:
-    """Values that open the next closed scope, `None` if no other can be opened."""
+    """Returns values that open the next closed scope; `None` if there are none."""
     for scope in closed:
         if scope in opened:
             continue
-        opened.append(scope)  # or it never will be
+        opened.append(scope)  # try each scope only once
         hp = oracle.get_space()
         for condition in scope:
             hp.values.update(_met(hp, condition))
@@ -48,7 +49,7 @@ def _opening_next(oracle, opened: list, closed: list) -> DrawnHyperParameters | 
 
 
 def _met(hp: DrawnHyperParameters, condition) -> dict:
-    """A value that meets a condition, by name; none if the range has no such value."""
+    """Returns a value that meets a condition, by name; empty if there is none."""
     for value in condition.values:
         for parent in hp.space:
             if parent.name == condition.name:

@@ -1,4 +1,4 @@
-"""The parts of cross-validation."""
+"""Folds of the training data for cross-validation."""
 
 import hashlib
 import inspect
@@ -17,7 +17,7 @@ FIT = tuple(inspect.signature(keras.Model.fit).parameters)[1:]
 
 @dataclass(frozen=True)
 class Examples:
-    """Examples of any structure, which `ArrayDataset` takes like `Arrays`.
+    """Holds examples of any structure, with the interface of `Arrays`.
 
     Args:
         data: `(x, y)` or `(x, y, sample_weight)`, each an array or a structure of
@@ -35,28 +35,29 @@ class Examples:
         return len(keras.tree.flatten(self.data)[0])
 
     def batch(self, rows) -> tuple:
-        """Returns the examples of these rows (a slice or an array of indices)."""
+        """Returns the examples of some rows, given as a slice or an index array."""
         return keras.tree.map_structure(lambda array: array[rows], self.data)
 
 
 class Folds:
-    """Cuts the data of a `fit` into folds, each of which is validated on once.
+    """Splits the data of a `fit` call into folds for cross-validation.
 
-    Classes are spread evenly where there is one integer label for each example. The
-    folds are a function of the examples and the seed: the order in which a shuffled
-    dataset gives them does not enter.
+    Each fold serves as validation data once. If there is one integer label per example,
+    and each class has at least `folds` examples, the folds are stratified. They depend
+    on the examples and the seed, but not on the order in which a shuffled dataset
+    yields the examples.
 
     Args:
         folds: Integer >= 2.
         seed: Integer >= 0.
-        args: Positional arguments of `fit`. Its `x` is an array, a list or dict of
-            arrays, or a dataset of batches `(x, y)` or `(x, y, sample_weight)`: of
-            `zoo.datasets`, or a `tf.data.Dataset`, whose examples are then held in
-            memory. `y` and `sample_weight` are arrays, or lists or dicts of arrays.
-        kwargs: Its keyword arguments.
+        args: Positional arguments of `fit`. `x` is an array, a list or dict of arrays,
+            or a dataset of batches `(x, y)` or `(x, y, sample_weight)`. The dataset is
+            one of `zoo.datasets`, or a `tf.data.Dataset`, whose examples are then held
+            in memory. `y` and `sample_weight` are arrays, or lists or dicts of arrays.
+        kwargs: Keyword arguments of `fit`.
 
     Raises:
-        ValueError: If the data cannot be cut.
+        ValueError: If the data cannot be split.
     """
 
     def __init__(self, folds: int, seed: int, args: tuple, kwargs: dict):
@@ -66,7 +67,7 @@ class Folds:
             value = given.get(name)
             if value is not None and not (name == "validation_split" and value == 0):
                 expected = (
-                    "None with `folds`, which cut validation data from the training "
+                    "None with `folds`, which take validation data from the training "
                     "data"
                 )
                 raise invalid_argument(name, expected, value)
@@ -80,14 +81,15 @@ class Folds:
             self._parts = _cut_arrays(folds, seed, x, y, weight)
 
     def arguments(self, index: int, kwargs: dict) -> tuple[tuple, dict]:
-        """Returns the arguments of `fit` of a fold.
+        """Returns the arguments of `fit` for one fold.
 
         Args:
-            index: Number of the fold, from 0.
-            kwargs: Keyword arguments of `fit`, of which all but the data are kept.
+            index: Index of the fold, counted from 0.
+            kwargs: Keyword arguments of `fit`. All except the data are kept.
 
         Returns:
-            Positional arguments, `(x, y)` or `(dataset,)`, and the others by name.
+            Positional arguments, `(x, y)` or `(dataset,)`, and a dict of keyword
+            arguments.
         """
         train, validation = self._parts[index]
         given = {**self._positional, **kwargs, "validation_data": validation}
@@ -98,7 +100,7 @@ class Folds:
 
 
 def is_tf_dataset(x) -> bool:
-    """Whether `x` is a `tf.data.Dataset`, without importing TensorFlow."""
+    """Returns whether `x` is a `tf.data.Dataset`, without importing TensorFlow."""
     return any(
         each.__module__.startswith("tensorflow.") and each.__name__ == "DatasetV2"
         for each in type(x).__mro__
@@ -106,17 +108,17 @@ def is_tf_dataset(x) -> bool:
 
 
 def is_endless(dataset) -> bool:
-    """Whether a `tf.data.Dataset` is known to repeat itself for ever."""
+    """Returns whether a `tf.data.Dataset` is known to repeat forever."""
     return int(dataset.cardinality()) == -1  # tf.data.INFINITE_CARDINALITY
 
 
 def is_of_unknown_length(dataset) -> bool:
-    """Whether only reading a `tf.data.Dataset` tells how long it is, if it ends."""
+    """Returns whether TensorFlow does not know the length of a `tf.data.Dataset`."""
     return int(dataset.cardinality()) == -2  # tf.data.UNKNOWN_CARDINALITY
 
 
 def _cut_arrays(folds: int, seed: int, x, y, weight) -> list[tuple]:
-    """The parts of arrays, or of structures of arrays, as tuples like `(x, y)`."""
+    """Splits arrays, or structures of arrays, into tuples such as `(x, y)`."""
     named = {"x": x, "y": y, "sample_weight": weight}
     data = {name: _arrays(each) for name, each in named.items() if each is not None}
     _check_sizes(data)
@@ -128,7 +130,7 @@ def _cut_arrays(folds: int, seed: int, x, y, weight) -> list[tuple]:
 
 
 def _cut_dataset(folds: int, seed: int, dataset, steps_per_epoch) -> list[tuple]:
-    """The parts of a dataset, as datasets with batches of its size."""
+    """Splits a dataset into datasets with the same batch size."""
     if isinstance(dataset, ArrayDataset):
         examples, batch_size = dataset.arrays, dataset.batch_size
     else:
@@ -155,7 +157,7 @@ def _split(folds: int, seed: int, y, size: int):
 
 
 def _arrays(given):
-    """Arrays of what may be a list or dict of them, or a list of numbers."""
+    """Converts a list or dict of arrays, or a list of numbers, to arrays."""
     if isinstance(given, dict):
         return {name: _arrays(each) for name, each in given.items()}
     is_list = isinstance(given, list | tuple)
@@ -165,7 +167,7 @@ def _arrays(given):
 
 
 def _check_sizes(data: dict) -> None:
-    """Raises if `x`, `y` and `sample_weight` are not arrays of one length."""
+    """Raises if `x`, `y` and `sample_weight` are not arrays of equal length."""
     leaves = [
         (name, np.shape(array))
         for name, each in data.items()
@@ -186,11 +188,11 @@ def _check_sizes(data: dict) -> None:
 
 
 def _read(dataset, steps_per_epoch) -> tuple[Examples, int]:
-    """All examples of a `tf.data.Dataset`, and the size of its batches."""
+    """Returns all examples of a `tf.data.Dataset`, and its batch size."""
     if not is_tf_dataset(dataset):
         raise invalid_argument(
             "x",
-            "arrays `x` and `y`, or a dataset of `zoo.datasets` or `tf.data`, with "
+            "arrays `x` and `y`, or a dataset from `zoo.datasets` or `tf.data`, with "
             "`folds`",
             type(dataset).__name__,
         )
@@ -198,13 +200,12 @@ def _read(dataset, steps_per_epoch) -> tuple[Examples, int]:
     if is_endless(dataset) or is_unknown:
         raise invalid_argument(
             "x",
-            "a dataset that ends, with `folds`, which hold all examples in memory",
+            "a dataset that ends, because `folds` holds all examples in memory",
             "a dataset of unknown length with `steps_per_epoch`"
             if is_unknown
-            else "a dataset that repeats itself for ever",
-            "Pass it without `repeat()`; say its length by `dataset.apply("
-            "tf.data.experimental.assert_cardinality(n))` where TensorFlow does not "
-            "know it.",
+            else "a dataset that repeats forever",
+            "Pass it without `repeat()`. If TensorFlow does not know its length, set "
+            "it with `dataset.apply(tf.data.experimental.assert_cardinality(n))`.",
         )
     batches = list(dataset.as_numpy_iterator())
     if (
@@ -219,7 +220,7 @@ def _read(dataset, steps_per_epoch) -> tuple[Examples, int]:
         )
     data = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *batches)
     examples = Examples(data)
-    # Such a dataset may be shuffled again every time: this order is always the same.
+    # The dataset may reshuffle on every pass, so sort by hash for a fixed order.
     leaves = keras.tree.flatten(data)
     order = sorted(range(len(examples)), key=lambda row: _digest(leaves, row))
     batch_size = len(keras.tree.flatten(batches[0])[0])

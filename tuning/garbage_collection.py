@@ -1,4 +1,4 @@
-"""What a trial leaves behind is removed before the next one."""
+"""Frees the memory of finished trials."""
 
 import gc
 
@@ -8,16 +8,17 @@ from zoo.backend import gradient_registry
 
 
 class GarbageCollection:
-    """Removes what trials leave behind, fast enough to do so after each.
+    """Frees the memory of finished trials, fast enough to do so after each trial.
 
-    A process with TensorFlow has a million objects to look through, a quarter of a
-    second each time; the ones of a trial are few. As a context it leaves what is there
-    before the first model out of garbage collection. Where no model is built, it does
-    nothing.
+    A process with TensorFlow holds a million objects, and a full garbage collection
+    takes a quarter of a second. Only a few of these objects belong to a trial. As a
+    context manager, this class excludes all objects that exist before the first model
+    from garbage collection. If no model is built, it does nothing.
 
-    TensorFlow 2.21 also keeps every graph in which a custom gradient was made, as
-    Keras' optimizers make them, with the weights that it read: in a registry that
-    nothing empties, 16 MB for a model of 3 MB. What trials have put there is removed.
+    TensorFlow 2.21 also keeps every graph that defines a custom gradient, together with
+    the weights that the graph reads. Keras optimizers define such gradients. The
+    registry of these graphs is never emptied, and holds 16 MB for a model of 3 MB. This
+    class removes the entries that trials add.
     """
 
     def __init__(self):
@@ -26,7 +27,7 @@ class GarbageCollection:
 
     def __enter__(self) -> "GarbageCollection":
         self._known = _custom_gradients(gradient_registry())
-        self._is_due = not gc.get_freeze_count()  # else someone else has done so
+        self._is_due = not gc.get_freeze_count()  # otherwise already frozen by others
         self._has_frozen = False
         return self
 
@@ -35,7 +36,7 @@ class GarbageCollection:
             gc.unfreeze()
 
     def collect(self) -> None:
-        """Removes what no model needs that is still there."""
+        """Frees the memory of all earlier models."""
         if self._is_due:
             self._is_due, self._has_frozen = False, True
             gc.collect()

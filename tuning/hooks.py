@@ -1,4 +1,4 @@
-"""The methods of a tuner that KerasTuner calls during `fit`."""
+"""Callback for the tuner methods that KerasTuner calls during `fit`."""
 
 import keras
 

@@ -1,4 +1,4 @@
-"""Properties of hypermodels."""
+"""Checks and properties of hypermodels."""
 
 import keras_tuner
 
@@ -6,7 +6,7 @@ from zoo.arguments import invalid_argument
 
 
 def check_hypermodel(hypermodel, *, is_required: bool) -> None:
-    """Raises if an argument is not a hypermodel or a function that builds a model."""
+    """Raises if `hypermodel` is neither a hypermodel nor a function."""
     if hypermodel is None and not is_required:
         return
     is_function = callable(hypermodel) and not isinstance(hypermodel, type)
@@ -16,7 +16,7 @@ def check_hypermodel(hypermodel, *, is_required: bool) -> None:
 
 
 def returns_history(hypermodel) -> bool:
-    """Whether `fit` of a hypermodel, or of a function, is `model.fit`."""
+    """Returns whether the hypermodel's `fit` returns the result of `model.fit`."""
     if not isinstance(hypermodel, keras_tuner.HyperModel):
         return True
     fit = getattr(hypermodel.fit, "__func__", None)

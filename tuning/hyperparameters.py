@@ -1,4 +1,4 @@
-"""KerasTuner's hyperparameters, with checked ranges and drawn values."""
+"""KerasTuner hyperparameters with checked ranges and randomly drawn values."""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -15,19 +15,19 @@ from .values import Values
 
 
 class DrawnHyperParameters(keras_tuner.HyperParameters):
-    """Gives a `build` its values, also those that nobody knew it would ask for.
+    """Provides the values of a trial, and draws those that a `build` newly declares.
 
-    KerasTuner gives a hyperparameter that a build declares for the first time, such as
-    `units_3` of a first model of three layers, its default. Here it is drawn, like all
-    others of the trial. It records which values a build asks for, since the others
-    make no difference to its model. Ranges without values are refused, with the
-    reason, and so are those that differ from one build to the next.
+    If a build declares a hyperparameter for the first time, such as `units_3` in the
+    first model of three layers, KerasTuner assigns its default. This class draws its
+    value, as for all other hyperparameters of the trial. It also records which values a
+    build reads, because unread values do not affect the model. It rejects empty ranges,
+    and ranges that differ between builds, and the error states the reason.
 
     Attributes:
-        draw: Function that returns the value of a new hyperparameter; `None` for its
+        draw: Function that returns the value of a new hyperparameter; `None` to use the
             default.
         given: Names of hyperparameters whose ranges override those of the build.
-        asked: Names of the values that were asked for, as keys.
+        asked: Dict whose keys are the names of the values that were read.
     """
 
     draw: Callable | None = None
@@ -39,7 +39,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
 
     @property
     def values(self) -> Values:
-        """The values by name, each of which counts as asked for once it is read."""
+        """The values by name. Reading a value records its name in `asked`."""
         return self._values
 
     @values.setter
@@ -77,7 +77,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
         )
 
     def is_active(self, hyperparameter) -> bool:
-        """Whether the conditions of a hyperparameter are met, or of one of a name."""
+        """Returns whether a hyperparameter, or any of a given name, is active."""
         if not isinstance(hyperparameter, kt.HyperParameter):
             named = self._hps.get(str(hyperparameter), ())
             return any(self.is_active(hp) for hp in named)
@@ -86,12 +86,12 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
         return self.are_met(hyperparameter.conditions)
 
     def are_met(self, scope: Iterable) -> bool:
-        """Whether all conditions of a scope hold for the values."""
+        """Returns whether the values meet all conditions of a scope."""
         values = self.values.unrecorded()
         return all(condition.is_active(values) for condition in scope)
 
     def ensure_active_values(self) -> None:
-        """Gives what is active its default, and what is not no value."""
+        """Adds defaults for missing active values, and removes inactive values."""
         for hp in self.space:
             if self.is_active(hp):
                 self.values.setdefault(hp.name, hp.default)
@@ -99,7 +99,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
                 self.values.pop(hp.name, None)
 
     def forget_unasked(self) -> None:
-        """Removes the values that nobody asked for, if any was asked for."""
+        """Removes the values that were not read, unless no value was read."""
         if self.asked:
             for name in self.values.unrecorded():
                 if name not in self.asked:
@@ -107,7 +107,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
 
     def get_config(self) -> dict:
         return {
-            # A copy, since KerasTuner changes what it makes a hyperparameter of.
+            # A copy, because KerasTuner modifies the configs that it parses.
             "space": [
                 {"class_name": type(hp).__name__, "config": dict(_config(hp))}
                 for hp in self.space
@@ -122,7 +122,11 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
 
     @classmethod
     def of(cls, space: list[kt.HyperParameter], values: dict, given=frozenset()):
-        """Returns hyperparameters of a space, which is not copied, with values."""
+        """Creates an instance from the hyperparameters of a space and their values.
+
+        The hyperparameters are shared, not copied, except for KerasTuner's own numbers,
+        which are replaced by exact ones (see `numerical.exact`).
+        """
         hyperparameters = cls()
         for hp in map(exact, space):
             hyperparameters._hps[hp.name].append(hp)
@@ -135,7 +139,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
         return type(self).of(self.space, self.values.unrecorded(), self.given)
 
     def _exists(self, name, conditions=None) -> bool:
-        # A scope may name whatever is declared, also outside of the scope around it.
+        # A scope may refer to any declared name, even outside the enclosing scope.
         if conditions is None:
             return bool(self._hps.get(name))
         return super()._exists(name, conditions)
@@ -146,7 +150,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
             self._check_same_range(hp)
         if not self._exists(hp.name, hp.conditions):
             _check_values(hp)
-            # A copy, since the conditions are the list of open scopes.
+            # A copy, because the conditions are the mutable list of open scopes.
             self._register(type(hp).from_config(hp.get_config()))
         if not self.is_active(hp):
             return None
@@ -167,7 +171,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
         return hp.default if self.draw is None else self.draw(exact(hp))
 
     def _check_same_range(self, hp: kt.HyperParameter) -> None:
-        """Raises if the value that a hyperparameter has is from another range."""
+        """Raises if a hyperparameter was declared with another range before."""
         range_ = _range(hp)
         for other in self._hps.get(hp.name, ()):
             if _range(other) == range_:
@@ -176,16 +180,16 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
             if is_same or (self.is_active(other) and self.is_active(hp)):
                 raise errors.FatalValueError(
                     f"Hyperparameter '{hp.name}' was declared with two ranges. "
-                    f"Expected the same in every build: {_words(other)}. Received: "
-                    f"{_words(hp)}\nA range that depends on another value cannot be "
-                    "searched: declare what does not, such as a share or a factor, "
-                    "and compute the value from both. Different hyperparameters "
-                    "need different names."
+                    f"Expected the same range in every build: {_words(other)}. "
+                    f"Received: {_words(hp)}\nA range that depends on another value "
+                    "cannot be searched. Declare a hyperparameter with a fixed range, "
+                    "such as a fraction or a factor, and compute the value from both. "
+                    "Different hyperparameters need different names."
                 )
 
 
 def check_range(name: str, low, high, sampling: str = "linear") -> None:
-    """Raises if a range has no values, or a log scale a zero.
+    """Raises if a range has no values, or if a log scale includes zero.
 
     Args:
         name: Name of the hyperparameter.
@@ -194,7 +198,8 @@ def check_range(name: str, low, high, sampling: str = "linear") -> None:
         sampling: "linear", "log" or "reverse_log". Defaults to `"linear"`.
 
     Raises:
-        ValueError: If the range has no values.
+        ValueError: If a bound is not a finite number, if `low >= high`, or if
+            `low <= 0` on a log scale.
     """
     for bound, value in (("min_value", low), ("max_value", high)):
         if not is_number(value):
@@ -205,23 +210,23 @@ def check_range(name: str, low, high, sampling: str = "linear") -> None:
             "max_value",
             f"a number above min_value={low!r} of hyperparameter '{name}'",
             high,
-            f"A single value is `hp.Fixed({name!r}, value)`.",
+            f"For a single value, use `hp.Fixed({name!r}, value)`.",
         )
     if sampling in ("log", "reverse_log") and low <= 0:
         raise invalid_argument(
             "min_value",
-            f"a number > 0 for hyperparameter '{name}', since a log scale has no zero",
+            f"a number > 0 for hyperparameter '{name}', as a log scale has no zero",
             low,
-            f"With zero as a value of its own: `tuning.zero_or_log_uniform(hp, "
-            f"{name!r}, low, high)`.",
+            "To include zero, use "
+            f"`tuning.zero_or_log_uniform(hp, {name!r}, low, high)`.",
         )
 
 
 def check_space(space: list[kt.HyperParameter]) -> None:
-    """Raises if a hyperparameter has a step or a default that its range lacks.
+    """Raises if a hyperparameter has an invalid step or default.
 
     Raises:
-        ValueError: If one has.
+        ValueError: If a step is not a number > 0, or a default is not in its range.
     """
     for hp in space:
         _check_values(hp)
@@ -235,18 +240,18 @@ def _check_values(hp: kt.HyperParameter) -> None:
     try:
         to_probability(exact(hp), hp.default)
     except (ValueError, TypeError) as error:
-        expected = f"a value of hyperparameter '{hp.name}'"
+        expected = f"a value in the range of hyperparameter '{hp.name}'"
         raise invalid_argument("default", expected, hp.default, str(error)) from None
 
 
 @functools.lru_cache(maxsize=4096)
 def _config(hp: kt.HyperParameter) -> dict:
-    """The configuration of a hyperparameter, which is the same in every trial."""
+    """Returns the config of a hyperparameter, cached because all trials share it."""
     return hp.get_config()
 
 
 def _range(hp: kt.HyperParameter) -> tuple:
-    """What tells which values a hyperparameter has, and how they are drawn."""
+    """Returns a key for the values of a hyperparameter and their distribution."""
     if isinstance(hp, kt.Float | kt.Int):
         return (type(hp).__name__, hp.min_value, hp.max_value, hp.step, hp.sampling)
     return (type(hp).__name__, *hp.values)

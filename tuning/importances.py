@@ -1,17 +1,17 @@
-"""How much the columns of a table matter for what a random forest predicts."""
+"""Permutation importance of the columns of a table for a random forest."""
 
 import numpy as np
 
 REPEATS = 10
-ROWS = 20_000  # predicted at a time
+ROWS = 20_000  # per prediction
 
 
 def permutation_importances(x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
-    """Returns the permutation importance of each column, on unseen rows.
+    """Computes the permutation importance of each column on unseen rows.
 
-    What `sklearn.inspection.permutation_importance` returns for each of five folds,
-    but with the permutations of many columns in one prediction: the forest takes as
-    long for a few rows as for thousands.
+    Each of five folds gives the result of `sklearn.inspection.permutation_importance`,
+    but many columns share one prediction, because a forest takes as long for a few rows
+    as for thousands.
 
     Args:
         x: Array of shape `(rows, columns)`.
@@ -19,7 +19,8 @@ def permutation_importances(x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarr
         seed: Integer >= 0.
 
     Returns:
-        Array of shape `(5, columns)`: what R^2 loses, on average over 10 permutations.
+        Array of shape `(5, columns)`: the decrease in R^2, averaged over 10
+        permutations.
     """
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.model_selection import KFold
@@ -32,7 +33,7 @@ def permutation_importances(x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarr
 
 
 def _losses(predict, x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
-    """What R^2 loses when a column is permuted, for each column."""
+    """Returns the decrease in R^2 when each column is permuted."""
     orders = _orders(len(x), seed)
     columns_at_once = max(ROWS // orders.size, 1)
     scores = []
@@ -47,18 +48,18 @@ def _losses(predict, x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _orders(size: int, seed: int) -> np.ndarray:
-    """The permutations that scikit-learn gives every column, one a row."""
+    """Returns the permutations that scikit-learn applies to every column, as rows."""
     first = np.random.RandomState(seed).randint(np.iinfo(np.int32).max + 1)
     generator, shuffled = np.random.RandomState(first), np.arange(size)
     orders = [shuffled.copy()]
     for _ in range(REPEATS):
         generator.shuffle(shuffled)
-        orders.append(orders[-1][shuffled])  # a permuted column is permuted again
+        orders.append(orders[-1][shuffled])  # permute again, as scikit-learn does
     return np.array(orders[1:])
 
 
 def _r2(y: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """R^2, 1 or 0 where all targets are equal, as in scikit-learn."""
+    """Returns R^2; if all targets are equal, 1 or 0, as in scikit-learn."""
     residual = ((y - predicted) ** 2).sum(axis=-1)
     total = ((y - y.mean()) ** 2).sum()
     if total == 0:

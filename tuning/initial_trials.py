@@ -1,4 +1,4 @@
-"""The values that a search is told to try first."""
+"""Initial trials: the values that a search tries first."""
 
 from collections.abc import Sequence
 
@@ -17,19 +17,23 @@ def check_initial_trials(
     hypermodel: keras_tuner.HyperModel | None,
     oracle: keras_tuner.Oracle,
 ) -> list[dict]:
-    """Returns the first trials, each of them built once, and the defaults at the end.
+    """Checks the initial trials by building each of them once.
 
     Args:
-        trials: Dicts of values by the names of hyperparameters.
-        hypermodel: What builds their models, or `None`.
-        oracle: What learns of the hyperparameters that they have.
+        trials: Dicts of values by hyperparameter name.
+        hypermodel: Hypermodel that builds the models, or `None`.
+        oracle: Oracle that registers the hyperparameters of the models.
+
+    Returns:
+        A list of the initial trials, followed by an empty dict for the defaults.
 
     Raises:
-        ValueError: If a hyperparameter does not exist, or lacks the value.
+        ValueError: If a trial is not a dict, or if a hyperparameter does not exist or
+            its range lacks the value.
     """
     for given in trials:
         if not isinstance(given, dict):
-            expected = "dicts of values by the names of hyperparameters"
+            expected = "dicts of values by hyperparameter name"
             raise invalid_argument("initial_trials", expected, trials)
         space = DrawnHyperParameters()
         space.given = oracle.hyperparameters.given
@@ -43,11 +47,14 @@ def check_initial_trials(
 
 
 def given_value(hp: kt.HyperParameter, given: dict) -> tuple:
-    """Returns the value of a hyperparameter in a first trial, and where it comes from.
+    """Returns the value of a hyperparameter in an initial trial, and its source.
 
     Args:
         hp: Hyperparameter.
-        given: The values that the trial is given, by name.
+        given: Values of the initial trial, by name.
+
+    Returns:
+        The value and its source: "initial", or "default" if `given` lacks the name.
 
     Raises:
         ValueError: If the range of the hyperparameter lacks the value.
@@ -57,20 +64,20 @@ def given_value(hp: kt.HyperParameter, given: dict) -> tuple:
     try:
         return own_value(hp, given[hp.name]), "initial"
     except (ValueError, TypeError) as error:
-        expected = f"values of hyperparameter '{hp.name}' that its range has"
+        expected = f"values in the range of hyperparameter '{hp.name}'"
         wrong = invalid_argument("initial_trials", expected, given, str(error))
         raise errors.FatalValueError(str(wrong)) from None
 
 
 def check_names(given: dict, space: DrawnHyperParameters) -> None:
-    """Raises if a first trial is given values that its model does not have.
+    """Raises if an initial trial has values that its build does not read.
 
     Args:
-        given: The values by name.
-        space: Hyperparameters that were asked for their values.
+        given: Values of the initial trial, by name.
+        space: Hyperparameters after the build.
 
     Raises:
-        ValueError: If it is given others.
+        ValueError: If `given` has such values.
     """
     names = [name for name in space.values.unrecorded() if name in space.asked]
     unknown = sorted(set(given) - set(names))

@@ -1,19 +1,20 @@
-"""Which trainings are hopeless."""
+"""Median stopping rule."""
 
 import bisect
 import math
 
 import numpy as np
 
-FEWEST = 5  # completed trainings from which on the rule holds
+FEWEST = 5  # completed trainings before the rule applies
 
 
 class MedianRule:
-    """Says why a training is hopeless, if it is.
+    """Decides whether a training is hopeless.
 
-    The median stopping rule (Golovin et al., "Google Vizier: A Service for Black-Box
-    Optimization", 2017, section 3.2.2): its best value so far is worse than the median
-    of what the completed ones had reached by the same epoch.
+    This is the median stopping rule (Golovin et al., "Google Vizier: A Service for
+    Black-Box Optimization", 2017, section 3.2.2). A training is hopeless if its best
+    value so far is worse than the median of the values that completed trainings had
+    reached by the same epoch.
 
     Args:
         objective: `keras_tuner.Objective`.
@@ -38,10 +39,11 @@ class MedianRule:
         """Adds a completed training.
 
         Args:
-            curve: The objective in every epoch.
+            curve: Value of the objective in every epoch.
         """
-        # NOTE[DIFF] The paper takes the running average of each peer; here its best, as
-        # of the training itself, so that an ordinary one is as good as the median.
+        # NOTE[DIFF] The paper uses the running average of each peer. This rule uses its
+        # best value, as for the training itself, so that a typical training matches
+        # the median.
         best = np.fmax if self.objective.direction == "max" else np.fmin
         for epoch, value in enumerate(best.accumulate(np.asarray(curve, float))):
             if epoch == len(self._reached):
@@ -50,10 +52,10 @@ class MedianRule:
                 bisect.insort(self._reached[epoch], float(value))
 
     def reason(self, epoch: int, best: float) -> str | None:
-        """Returns why a training is hopeless, `None` if it is not.
+        """Returns why a training is hopeless, or `None` if it is not.
 
         Args:
-            epoch: The epoch, counted from 0; the first is never the last.
+            epoch: Epoch, counted from 0. No training is hopeless after the first epoch.
             best: Best value so far.
         """
         reached = self._reached[epoch] if epoch < len(self._reached) else []

@@ -1,9 +1,9 @@
-"""How a range narrows around the best trials, where there is evidence for it.
+"""Decisions on how ranges narrow around the best trials, given evidence.
 
-All positions are probabilities, as `probability.to_probability` gives them, so that a
+All positions are probabilities, as returned by `probability.to_probability`, so that a
 log scale stays logarithmic. The functions are pure: the same trials and the same seed
-give the same decision. The best trials are those of all rounds; evidence is looked for
-in the latest 300.
+give the same decision. The best trials come from all rounds. The tests for evidence use
+only the latest 300 trials.
 """
 
 from collections import Counter
@@ -12,26 +12,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LEVEL = 0.1  # the largest p-value that is evidence
+LEVEL = 0.1  # largest p-value that counts as evidence
 PERMUTATIONS = 999
-FEWEST_TRIALS = 8  # with fewer, hardly any difference could be evidence
-MOST_TRIALS = 300  # the latest, so that a test takes as long in a late round
-NEAR_EDGE = 0.1  # of the width of a range
-RESOLUTION = 0.01  # a continuous range becomes no narrower than twice this
+FEWEST_TRIALS = 8  # with fewer, hardly any difference can be significant
+MOST_TRIALS = 300  # latest trials, so that tests do not slow down in late rounds
+NEAR_EDGE = 0.1  # fraction of the width of the current range
+RESOLUTION = 0.01  # minimum width of a continuous range, unless cut at a bound
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What becomes of the range of one hyperparameter, and why.
+    """Describes the new range of one hyperparameter, and the reason for it.
 
     Args:
-        new: The range of the next round: `(low, high)` as probabilities, or the
-            values that are left of a hyperparameter without an order.
-        reason: Why, in words.
-        p_value: How probable scores that depend as much on the hyperparameter are,
-            if they do not depend on it; `None` if there were too few trials.
+        new: Range of the next round: `(low, high)` as probabilities, or the remaining
+            values of a hyperparameter without an order.
+        reason: Reason in words.
+        p_value: Probability of an effect at least as strong if the scores do not depend
+            on the hyperparameter; `None` if there were too few trials.
         best: Indices of the trials that decided.
-        num_trials: Number of the trials that were tested.
+        num_trials: Number of tested trials.
     """
 
     new: tuple
@@ -42,7 +42,7 @@ class Decision:
 
     @property
     def doubt(self) -> float:
-        """The p-value, 1 where nothing was tested."""
+        """The p-value, or 1 if nothing was tested."""
         return 1.0 if self.p_value is None else self.p_value
 
 
@@ -58,21 +58,22 @@ def narrow_range(
 ) -> Decision:
     """Decides on the range of a hyperparameter whose values have an order.
 
-    With evidence the new range reaches from the lowest to the highest of the best
-    trials, of all rounds, and on each side as far beyond as two of them lie apart on
-    average. Where the best of all lies on an edge of the current range, or outside,
-    the new range reaches beyond that edge, with or without evidence.
+    With evidence, the new range spans the best trials of all rounds, plus a margin on
+    each side. The margin is the mean distance between neighboring best trials, but at
+    least half of `resolution`. If the best trial lies near an edge of the current
+    range, or beyond it, the new range extends past that trial, with or without
+    evidence. Edges at the bounds of the search space are exempt.
 
     Args:
         positions: Positions of all trials so far, in [0, 1].
-        ranks: Their ranks, the lowest the best.
-        strata: What was drawn from one distribution has one label; trials are
-            permuted only among those.
-        current: The range now.
-        num_best: Number of the best trials that decide, >= 2.
-        resolution: Share of one value; half of it is the least margin. Defaults to
-            `0.01`.
-        seed: Integer >= 0, of the permutations. Defaults to `0`.
+        ranks: Ranks of the trials, where lower is better.
+        strata: Labels of the distributions that the values were drawn from. Trials are
+            permuted only within a stratum.
+        current: Current range.
+        num_best: Number of best trials that decide, >= 2.
+        resolution: Fraction of the range that one value takes; half of it is the
+            minimum margin. Defaults to `0.01`.
+        seed: Integer >= 0 for the permutations. Defaults to `0`.
 
     Example:
 
@@ -102,10 +103,10 @@ def narrow_range(
     champion = positions[best[0]]
     if current[0] > 0 and champion <= current[0] + NEAR_EDGE * width:
         low = min(low, champion - width / 4)
-        reason += "; the best lies on the lower edge: grown beyond it"
+        reason += "; the best trial lies on the lower edge: grown beyond it"
     if current[1] < 1 and champion >= current[1] - NEAR_EDGE * width:
         high = max(high, champion + width / 4)
-        reason += "; the best lies on the upper edge: grown beyond it"
+        reason += "; the best trial lies on the upper edge: grown beyond it"
     new = (float(max(low, 0.0)), float(min(high, 1.0)))
     return Decision(new, reason, p_value, best, len(positions))
 
@@ -121,16 +122,16 @@ def narrow_choices(
 ) -> Decision:
     """Decides on the values of a hyperparameter without an order.
 
-    With evidence those stay that the best trials have, and those that fewer than
-    three trials have tried. The value of the best of all is always there.
+    With evidence, only the values of the best trials remain, and those that fewer than
+    three trials have tried. The value of the best trial is always included.
 
     Args:
-        values: The value of each trial so far.
-        ranks: Their ranks, the lowest the best.
+        values: Values of all trials so far.
+        ranks: Ranks of the trials, where lower is better.
         strata: As in `narrow_range`.
-        current: The values that are left now.
-        num_best: Number of the best trials that decide, >= 2.
-        seed: Integer >= 0, of the permutations. Defaults to `0`.
+        current: Remaining values.
+        num_best: Number of best trials that decide, >= 2.
+        seed: Integer >= 0 for the permutations. Defaults to `0`.
     """
     if len(values) < FEWEST_TRIALS:
         return Decision(tuple(current), _too_few(len(values)))
@@ -146,7 +147,7 @@ def narrow_choices(
         reason = "narrowed" if new < set(current) else "all values stay"
     champion = values[best[0]]
     if champion not in current:
-        reason += f"; {champion!r} is back, as the best trial has it"
+        reason += f"; {champion!r} is back, because the best trial has it"
     new |= {champion}
     new = tuple(c for c in dict.fromkeys([*current, *values]) if c in new)
     return Decision(new, reason, p_value, best, len(values))
@@ -157,12 +158,13 @@ def range_p_value(
 ) -> float:
     """Tests whether scores rise, fall or bend with a position.
 
-    A permutation test of a regression on ranks (Conover & Iman, "Rank Transformations
-    as a Bridge Between Parametric and Nonparametric Statistics", 1981): of how much of
-    the ranks the position and its square explain. A learning rate is best in the
-    middle, and 20 trials then suffice, where tests for dependence of any shape do not.
-    Ranks and positions are centred in each stratum, so that neither differences
-    between rounds nor those of their ranges count as dependence.
+    This is a permutation test of a rank regression (Conover & Iman, "Rank
+    Transformations as a Bridge Between Parametric and Nonparametric Statistics", 1981).
+    The statistic measures how much of the ranks is explained by the position and its
+    square. A learning rate is best in the middle of its range. This test detects that
+    with 20 trials, whereas tests for dependence of any shape do not. Ranks and
+    positions are centered within each stratum, so that differences between rounds, or
+    between their ranges, do not count as dependence.
 
     Returns:
         The p-value, in (0, 1].
@@ -192,9 +194,9 @@ def choices_p_value(
 ) -> float:
     """Tests whether scores differ between values without an order.
 
-    A permutation test of the statistic of Kruskal & Wallis, "Use of Ranks in
-    One-Criterion Variance Analysis" (1952): the variance of the values' mean ranks,
-    summed over the strata.
+    This is a permutation test with the statistic of Kruskal & Wallis, "Use of Ranks in
+    One-Criterion Variance Analysis" (1952): the variance of the mean ranks of the
+    values, summed over the strata.
 
     Returns:
         The p-value, in (0, 1].
@@ -222,7 +224,7 @@ def _p_value(
     groups: list[np.ndarray],
     seed: int,
 ) -> float:
-    """The share of permutations, the identity one of them, that give no less."""
+    """Returns the fraction of permutations with a statistic at least as large."""
     generator = np.random.default_rng(seed)
     orders = []
     for group in groups:
@@ -234,7 +236,7 @@ def _p_value(
 
 
 def _groups(strata: Sequence[Hashable], smallest: int) -> list[np.ndarray]:
-    """Indices of the trials of each stratum that can be permuted."""
+    """Returns the indices of the trials of each stratum that can be permuted."""
     members: dict = {}
     for index, stratum in enumerate(strata):
         members.setdefault(stratum, []).append(index)
@@ -242,7 +244,7 @@ def _groups(strata: Sequence[Hashable], smallest: int) -> list[np.ndarray]:
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 0; equal values share their mean rank."""
+    """Returns ranks from 0; equal values share their mean rank."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     return (ends - (counts + 1) / 2)[inverse]

@@ -1,4 +1,4 @@
-"""KerasTuner's numbers, which take every value of their range and no other."""
+"""KerasTuner numbers that take every value of their range and no other."""
 
 import functools
 import math
@@ -6,19 +6,19 @@ from collections.abc import Sequence
 
 from keras_tuner.engine import hyperparameters as kt
 
-ROUNDING = 1e-8  # of the number of steps, which floating point makes 4.999...
+ROUNDING = 1e-8  # tolerance for a number of steps such as 4.999...
 
 
 class _Exact:
-    """Values that lie on the steps of a range, both bounds included.
+    """Restricts values to the steps of a range, including a bound that a step reaches.
 
-    KerasTuner counts steps by `//`, by which 0.5 is four steps of 0.1, so that a
-    search never tries the maximum; and rounding can lead out of a range.
+    KerasTuner counts linear steps with `//`. As `0.5 // 0.1` is 4, a search never tries
+    the maximum. Rounding can also lead to values outside a range.
     """
 
     @property
     def values(self) -> Sequence:
-        """All values, in order; ten examples if there is no step."""
+        """All values by probability; up to ten examples if there is no step."""
         return super().values if self.step is None else self._on_steps
 
     def prob_to_value(self, prob: float):
@@ -52,27 +52,27 @@ class _Exact:
 
 
 class Float(_Exact, kt.Float):
-    """A float from a range."""
+    """A float hyperparameter with the exact values of its range."""
 
 
 class Int(_Exact, kt.Int):
-    """An integer from a range."""
+    """An integer hyperparameter with the exact values of its range."""
 
     @functools.cached_property
     def _on_steps(self) -> Sequence:
-        if self.sampling == "linear":  # may be millions
+        if self.sampling == "linear":  # may hold millions of values
             return range(self.min_value, self.max_value + 1, self.step)
         return [int(value) for value in super()._on_steps]
 
 
 def exact(hp: kt.HyperParameter) -> kt.HyperParameter:
-    """Returns a hyperparameter of KerasTuner's that has all of its values.
+    """Returns a hyperparameter that takes exactly the values of its range.
 
     Args:
         hp: Hyperparameter.
 
     Returns:
-        A copy where `hp` is one of KerasTuner's numbers, else `hp` itself.
+        A copy if `hp` is a `Float` or `Int` of KerasTuner, otherwise `hp` itself.
     """
     better = {kt.Float: Float, kt.Int: Int}.get(type(hp))
     return hp if better is None else better.from_config(hp.get_config())

@@ -1,4 +1,4 @@
-"""The pictures of a search, drawn from what `..._info()` returns."""
+"""Plots of a search, drawn from the results of its `..._info()` methods."""
 
 import numpy as np
 from matplotlib.collections import LineCollection
@@ -6,12 +6,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 COLUMNS = 3
-FEW_VALUES = 6  # up to so many have each a tick of its own
-FEW_ROUNDS = 8  # up to so many are each named and have a thick bar
+FEW_VALUES = 6  # up to this number, every value gets a tick
+FEW_ROUNDS = 8  # up to this number, every round is named and has a thick bar
 
 
 def best_so_far(info: dict, objective: str, ax=None):
-    """Draws the score of each trial, and the best so far."""
+    """Plots the score of each trial, and the best score so far."""
     ax = _axes(ax)
     ax.plot(info["trial"], info["score"], ".", color="tab:gray", label="trial")
     ax.step(info["trial"], info["best"], where="post", label="best so far")
@@ -21,7 +21,7 @@ def best_so_far(info: dict, objective: str, ax=None):
 
 
 def expected_best(info: dict, objective: str, ax=None):
-    """Draws the expected best of n random trials, with a band from 10 % to 90 %."""
+    """Plots the expected best of n random trials, with a band from 10 % to 90 %."""
     ax = _axes(ax)
     ax.plot(info["trials"], info["mean"], label="expected best")
     ax.fill_between(
@@ -33,7 +33,7 @@ def expected_best(info: dict, objective: str, ax=None):
 
 
 def hyperparameters(infos: list[dict], objective: str, figure=None):
-    """Draws the scores against each hyperparameter on its own scale."""
+    """Plots the scores against each hyperparameter on its own scale."""
     import matplotlib.pyplot as plt
 
     rows = -(-max(len(infos), 1) // COLUMNS)
@@ -53,7 +53,7 @@ def hyperparameters(infos: list[dict], objective: str, figure=None):
 
 
 def overview(search):
-    """Draws the best so far, the expected best and all hyperparameters."""
+    """Plots the best so far, the expected best and all hyperparameters."""
     import matplotlib.pyplot as plt
 
     infos = search.hyperparameters_info()
@@ -73,7 +73,7 @@ def _hyperparameter(ax, info: dict) -> None:
     if info["scale"] == "category":
         names = sorted({str(value) for value in values})
         places = {name: place for place, name in enumerate(names)}
-        # A little apart, so that equal values can be told.
+        # Shift equal values slightly, so that they remain distinguishable.
         shift = np.linspace(-0.15, 0.15, max(len(values), 1))
         values = [places[str(v)] + s for v, s in zip(values, shift, strict=False)]
         ax.set_xticks(range(len(names)), names)
@@ -88,7 +88,7 @@ def _hyperparameter(ax, info: dict) -> None:
 
 
 def _draw_ranges(ax, ranges: list[tuple], points) -> None:
-    """Draws a bar for each round below the points, closer together if they are many."""
+    """Draws one bar per round below the points, closer together if there are many."""
     step = min(1, FEW_ROUNDS / max(len(ranges), 1))
     ax.tick_params(axis="x", pad=4 + 8 * step * len(ranges))
     if not ranges:
@@ -111,7 +111,7 @@ def _draw_ranges(ax, ranges: list[tuple], points) -> None:
 
 
 def _name_rounds(ax) -> None:
-    """Says above the first panel which color is which round, if there are several."""
+    """Adds a legend of the rounds above the first panel, if there are several."""
     points = ax.collections[0]
     rounds = sorted(set(points.get_array()))
     if len(rounds) > FEW_ROUNDS:

@@ -1,4 +1,4 @@
-"""Where a value lies in its range, as a probability: log scales stay logarithmic."""
+"""Conversion of values to probabilities and back; log scales stay logarithmic."""
 
 import math
 import numbers
@@ -8,21 +8,21 @@ from keras_tuner.engine import hyperparameters as kt
 
 
 def is_ordered(hp: kt.HyperParameter) -> bool:
-    """Whether the values of a hyperparameter have an order, so that it has a range."""
+    """Returns whether the values of a hyperparameter have an order."""
     return isinstance(hp, kt.Float | kt.Int) or getattr(hp, "ordered", False)
 
 
 def is_constant(hp: kt.HyperParameter) -> bool:
-    """Whether a hyperparameter has but one value."""
+    """Returns whether a hyperparameter has only one value."""
     values = choices(hp)
     return values is not None and len(values) < 2
 
 
 def choices(hp: kt.HyperParameter) -> Sequence | None:
-    """Returns all values of a hyperparameter in order, `None` if it is continuous.
+    """Returns all values of a hyperparameter in order, or `None` if it is continuous.
 
-    Integers without a step on a log scale, of which there may be millions, count as
-    continuous.
+    Integers on a log scale without a step count as continuous, because there may be
+    millions.
     """
     if isinstance(hp, kt.Float | kt.Int) and hp.step is None:
         return None
@@ -30,16 +30,17 @@ def choices(hp: kt.HyperParameter) -> Sequence | None:
 
 
 def finite_values(hp: kt.HyperParameter) -> Sequence | None:
-    """Returns all values of a hyperparameter, `None` if there is no end of them."""
+    """Returns all values of a hyperparameter, or `None` if it has infinitely many."""
     if isinstance(hp, kt.Int) and hp.step is None:
         return range(hp.min_value, hp.max_value + 1)
     return choices(hp)
 
 
 def to_probability(hp: kt.HyperParameter, value) -> float:
-    """Returns the share of a hyperparameter's draws that lie below a value.
+    """Returns the fraction of a hyperparameter's draws that lie below a value.
 
-    `hp.prob_to_value` is the way back. A value of few has the middle of its share.
+    This is the inverse of `hp.prob_to_value`. If the hyperparameter has a finite list
+    of values, the result is the middle of the value's interval.
 
     Args:
         hp: Hyperparameter.
@@ -49,7 +50,7 @@ def to_probability(hp: kt.HyperParameter, value) -> float:
         A float in [0, 1].
 
     Raises:
-        ValueError: If the value is none of the hyperparameter's.
+        ValueError: If the value does not belong to the hyperparameter.
 
     Example:
 
@@ -73,10 +74,10 @@ def to_probability(hp: kt.HyperParameter, value) -> float:
 
 
 def own_value(hp: kt.HyperParameter, value):
-    """Returns a value as the hyperparameter has it: 32 for 32.0, if it is an integer.
+    """Returns a value in the type of the hyperparameter, such as 32 for 32.0.
 
     Raises:
-        ValueError: If the value is none of the hyperparameter's.
+        ValueError: If the value does not belong to the hyperparameter.
     """
     values = finite_values(hp)
     if values is None:
@@ -86,13 +87,13 @@ def own_value(hp: kt.HyperParameter, value):
 
 
 def bounds_of(hp: kt.HyperParameter) -> tuple:
-    """Returns the lowest and the highest value of a hyperparameter with an order."""
+    """Returns the lowest and the highest value of an ordered hyperparameter."""
     values = choices(hp)
     return (hp.min_value, hp.max_value) if values is None else (values[0], values[-1])
 
 
 def to_values(hp: kt.HyperParameter, range_: tuple[float, float]) -> tuple:
-    """Returns the values at the two ends of a range of probabilities."""
+    """Converts a range of probabilities to the values at its two ends."""
     low, high = bounds_of(hp)
     return (
         hp.prob_to_value(range_[0]) if range_[0] > 0 else low,
@@ -101,10 +102,10 @@ def to_values(hp: kt.HyperParameter, range_: tuple[float, float]) -> tuple:
 
 
 def _index(hp: kt.HyperParameter, values: Sequence, value) -> int:
-    """The place of a value; a float may differ by its rounding."""
+    """Returns the index of a value, allowing for rounding of floats."""
     if isinstance(values, range):
         if isinstance(value, float) and value.is_integer():
-            value = int(value)  # for which a range does not go through its numbers
+            value = int(value)  # a range finds an int without iterating
         if isinstance(value, numbers.Integral) and int(value) in values:
             return values.index(int(value))
         expected = f"an integer from {values[0]} to {values[-1]}"
@@ -120,6 +121,6 @@ def _index(hp: kt.HyperParameter, values: Sequence, value) -> int:
 
 
 def key_of(hp: kt.HyperParameter) -> str:
-    """Returns what tells a hyperparameter from all others: its name and conditions."""
+    """Returns a unique key for a hyperparameter, from its name and conditions."""
     conditions = [f"{each.name} in {each.values}" for each in hp.conditions]
     return " where ".join([hp.name, *conditions])

@@ -1,13 +1,13 @@
-"""What a search prints: a line for each trial."""
+"""Progress output of a search."""
 
 import time
 
 
 class Progress:
-    """Prints a line for each trial: what came of it, the best so far, the time left.
+    """Prints one line per trial: its result, the best trial so far, and the time left.
 
     Args:
-        oracle: The oracle of the search.
+        oracle: Oracle of the search.
     """
 
     def __init__(self, oracle):
@@ -15,7 +15,7 @@ class Progress:
         self.verbose = 1
 
     def on_search_begin(self, folder) -> None:
-        """Says how many trials there are, and where they go."""
+        """Prints the number of trials and the folder."""
         done = self.oracle.book.num_finished
         went = f", {done} of them done" if done else ""
         self._print(f"{self.oracle.max_trials} trials{went}, in '{folder}'")
@@ -33,13 +33,13 @@ class Progress:
             self._print(", ".join(filter(None, self._parts(trial))))
 
     def on_exhausted(self, attempts: int | None) -> None:
-        """Says that no values are left, or that none were found in so many draws."""
+        """Prints that no values are left, or that `attempts` draws found none."""
         if attempts is None:
-            self._print("the space is exhausted: every combination of values was tried")
+            self._print("the space is exhausted: all combinations of values were tried")
         else:
             self._print(
-                f"the search ends: {attempts:,} draws gave only combinations of values "
-                "that were tried, and the space is too large to list the others"
+                f"the search ends: {attempts:,} draws gave only combinations that "
+                "were already tried, and the space is too large to list the others"
             )
 
     def on_out_of_time(self, budget: float) -> None:
@@ -74,7 +74,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Returns a duration as people say it.
+    """Formats a duration for display.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""The folder of a search: who may write to it, and what it was begun with."""
+"""The folder of a search: its lock and its settings."""
 
 import contextlib
 import json
@@ -18,11 +18,11 @@ except ImportError:  # on Windows
 
 
 class Project:
-    """The folder of a search.
+    """Manages the folder of a search.
 
-    A file for each trial, written at once, is all the state there is; everything else
-    is computed from these. So there is no moment at which a kill could leave two
-    files that contradict each other.
+    The settings, and one file per trial, are the only state. Everything else is
+    computed from them. Each file is written atomically, so a killed process never
+    leaves files that contradict each other.
 
     Args:
         folder: The folder, `directory/project_name`.
@@ -34,13 +34,13 @@ class Project:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps every other search out.
+        """Locks the folder, so that no other search can use it.
 
-        The system holds the lock, and releases it when the process ends, however it
-        ends: nothing is left to be removed by hand.
+        The operating system holds the lock and releases it however the process ends, so
+        a lock never has to be removed by hand.
 
         Raises:
-            RuntimeError: If another search is in the folder.
+            RuntimeError: If another search is using the folder.
         """
         with open(self.folder / "lock", "ab") as file:
             try:
@@ -51,31 +51,33 @@ class Project:
             except OSError:
                 raise RuntimeError(
                     f"Another search is running in '{self.folder}'. Expected one "
-                    "search in a folder at a time.\nWait for it, or pass another "
+                    "search per folder at a time.\nWait for it to end, or pass another "
                     "`project_name`."
                 ) from None
             yield  # closing the file releases the lock
 
     def seed(self, overwrite: bool) -> int:
-        """Returns the seed that the search was begun with, else a random one."""
+        """Returns the seed of the existing search, or a random one for a new search."""
         if overwrite or not self.settings_path.exists():
             return secrets.randbelow(2**31)
         return self.read()["settings"]["seed"]
 
     def open(self, settings: dict, overwrite: bool) -> None:
-        """Begins the search, or finds that it was begun alike.
+        """Starts a new search, or checks that the existing one has the same settings.
 
         Args:
-            settings: What makes a search the one that it is.
-            overwrite: Whether to remove what is there.
+            settings: Settings that identify the search.
+            overwrite: Whether to remove an existing search.
 
         Raises:
-            ValueError: If they differ from those that the search was begun with.
+            ValueError: If the existing search has other settings, or belongs to one of
+                KerasTuner's own tuners.
+            RuntimeError: If another search is using the folder of a new search.
         """
         if (self.folder / "oracle.json").exists():
             raise ValueError(
                 f"'{self.folder}' is a project of KerasTuner's own tuners, whose "
-                "trials lack what is needed here.\nPass another `project_name`."
+                "trials lack required data.\nPass another `project_name`."
             )
         if overwrite or not self.settings_path.exists():
             with self.locked():
@@ -91,12 +93,15 @@ class Project:
             partial.write_text(json.dumps(contents, indent=1))
 
     def check_fit(self, settings: dict, has_trained: bool) -> None:
-        """Raises if earlier trials were trained with other arguments of `fit`.
+        """Records the arguments of `fit`, or checks that they have not changed.
 
         Args:
             settings: Arguments of `fit` that are settings of the search.
-            has_trained: Whether a trial has been trained yet; until then the settings
+            has_trained: Whether any trial has been trained; until then, the arguments
                 may change.
+
+        Raises:
+            ValueError: If earlier trials were trained with other arguments.
         """
         contents = self.read()
         if "fit" not in contents or not has_trained:
@@ -105,11 +110,14 @@ class Project:
             self.check_same({"fit": contents["fit"]}, {"fit": settings})
 
     def check_same(self, there: dict, here: dict) -> None:
-        """Raises if settings differ, and names those that do.
+        """Raises if settings differ, with a list of the differences.
 
         Args:
-            there: Settings that the search was begun with.
-            here: Settings now.
+            there: Settings of the existing search.
+            here: Current settings.
+
+        Raises:
+            ValueError: If the settings differ.
         """
         there, here = (_flat(json.loads(json.dumps(each))) for each in (there, here))
         missing = "nothing"
@@ -122,20 +130,20 @@ class Project:
         if differences:
             listed = "\n".join(differences)
             raise ValueError(
-                f"The search in '{self.folder}' was begun with other settings:\n"
-                f"{listed}\nPass the same settings to go on with it, another "
-                "`project_name` to begin a new one, or `overwrite=True` to remove it."
+                f"The search in '{self.folder}' was started with other settings:\n"
+                f"{listed}\nPass the same settings to continue it, another "
+                "`project_name` to start a new one, or `overwrite=True` to remove it."
             )
 
     def remove_partial_files(self) -> None:
-        """Removes what a killed process was about to write."""
+        """Removes partially written files of killed processes."""
         for folder, _, names in os.walk(self.folder):
             for name in names:
                 if name.startswith(".") and "-" in name:
                     os.unlink(os.path.join(folder, name))
 
     def _clear(self) -> None:
-        # The settings first: what is left without them is removed the next time.
+        # Settings first: files without settings are removed by the next call.
         self.settings_path.unlink(missing_ok=True)
         for path in self.folder.glob("trial_*"):
             shutil.rmtree(path)
@@ -146,7 +154,7 @@ class Project:
 
 
 def _flat(settings: dict, prefix: str = "") -> dict:
-    """Nested settings under dotted names."""
+    """Flattens nested settings to dotted names."""
     flat = {}
     for name, value in settings.items():
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Random search on the engine of KerasTuner."""
+"""Random search on top of KerasTuner."""
 
 import contextlib
 import os
@@ -34,77 +34,79 @@ from .trial_runner import TrialRunner
 
 
 class RandomSearch(SearchResults, keras_tuner.Tuner):
-    """Searches for hyperparameters by random draws.
+    """Searches for hyperparameters by random sampling.
 
-    A `keras_tuner.Tuner`, whose arguments are called as in KerasTuner, and which can
-    be relied on:
+    A `keras_tuner.Tuner` with KerasTuner's argument names and these guarantees:
 
-    - Every value is drawn from a stream of its own, a function of the seed, the trial
-      and the name of the hyperparameter. No two trials are the same: the values that a
-      model does not ask for, such as the units of layers that it lacks, do not count.
-      The first ones are `initial_trials`, then the defaults.
-    - A range that differs from one build to the next, as its bounds depend on another
-      value, is an error that names both.
-    - What is finished is safe, whenever the process is killed: the same program goes
-      on where it ended. Settings that differ from those that the search was begun
-      with are an error that names them.
-    - A trial that raises is recorded as failed; one whose loss or objective is not
-      finite as diverged, which ends it at once. Neither is ever the best.
+    - Every value comes from its own random stream, a function of the seed, the trial
+      and the name of the hyperparameter. No two trials are equal. Values that a model
+      does not read, such as the units of layers that it lacks, are ignored in this
+      comparison. The first trials are `initial_trials`, followed by the defaults.
+    - A range that differs between builds, for example because its bounds depend on
+      another value, raises an error that shows both ranges.
+    - Finished trials are safe even if the process is killed. Run the same program again
+      to continue. If the settings differ from those that the search was started with,
+      an error lists the differences.
+    - A trial that raises is recorded as failed. A trial whose loss or objective is not
+      finite stops after that epoch and is recorded as diverged. Neither can be the best
+      trial.
     - The curves of all epochs of all executions are kept.
 
     The score of a trial is the best value of the objective over its epochs, as in
-    KerasTuner; with several executions or folds the mean of theirs. Each execution
-    begins with a random seed of its own (`keras.utils.set_random_seed`), so that a
-    search with a seed can be repeated.
+    KerasTuner. With several executions or folds, it is the mean of their scores. Each
+    execution starts from its own random seed (`keras.utils.set_random_seed`), so that a
+    search with a seed is reproducible.
 
-    Random search is better than a grid where few hyperparameters matter (Bergstra &
-    Bengio, "Random Search for Hyper-Parameter Optimization", 2012, section 3): n
-    trials try n values of each.
+    Random search is better than grid search if only a few hyperparameters matter
+    (Bergstra & Bengio, "Random Search for Hyper-Parameter Optimization", 2012, section
+    3), because n trials try n values of each.
 
     Args:
-        hypermodel: `keras_tuner.HyperModel`, as `tuning.MLPSpace`, or a function that
-            builds a compiled model from `hp`. May be `None` where a subclass has a
-            `run_trial` of its own. Defaults to `None`.
-        objective: Name of a metric in the logs, or a `keras_tuner.Objective`, which
-            says whether to minimize it, or a list of these, whose sum is minimized,
-            with a minus before those to maximize. Defaults to `None`: `run_trial` or
-            the hypermodel's `fit` returns a number to minimize.
-        max_trials: Integer >= 1. A search can be gone on with by a greater number.
-            Defaults to `20`.
-        seed: Integer >= 0. Defaults to `None`: a random one, kept with the search.
-        hyperparameters: `keras_tuner.HyperParameters` with ranges that take the place
-            of the hypermodel's. Defaults to `None`.
-        initial_trials: Dicts of values by name that are tried first; what one leaves
-            out has its default. Defaults to `()`.
-        executions_per_trial: Integer >= 1: trainings of each trial. Defaults to `1`.
-        folds: Integer >= 2: each trial is validated on so many parts of the training
-            data in turn, and trained on the rest; several inputs and
-            `sample_weight` are cut alike. Classes are spread evenly. Defaults to
-            `None`.
-        prune: Whether to end a trial whose best value is worse than the median of the
-            completed ones at the same epoch (see `tuning.median_rule`). Defaults to
+        hypermodel: `keras_tuner.HyperModel`, such as `tuning.MLPSpace`, or a function
+            that builds a compiled model from `hp`. Can be `None` if a subclass
+            overrides `run_trial`. Defaults to `None`.
+        objective: Name of a metric in the logs, a `keras_tuner.Objective`, which sets
+            the direction, or a list of these. The sum of a list is minimized, where
+            metrics to maximize are subtracted. Defaults to `None`: `run_trial` or the
+            hypermodel's `fit` returns a number to minimize.
+        max_trials: Integer >= 1. Increase it to continue a finished search. Defaults to
+            `20`.
+        seed: Integer >= 0. Defaults to `None`: a random seed, stored with the search.
+        hyperparameters: `keras_tuner.HyperParameters` whose ranges override those of
+            the hypermodel. Defaults to `None`.
+        initial_trials: Dicts of values by name, which are tried first. Missing names
+            get their defaults. Defaults to `()`.
+        executions_per_trial: Integer >= 1, the number of trainings per trial. Defaults
+            to `1`.
+        folds: Integer >= 2, the number of cross-validation folds. Each trial trains
+            once per fold, with that part of the training data as validation data.
+            Multiple inputs and `sample_weight` are split in the same way. Folds are
+            stratified by integer labels. Defaults to `None`.
+        prune: Whether to stop a trial whose best value is worse than the median of
+            completed trials at the same epoch (see `tuning.median_rule`). Defaults to
             `False`.
-        time_budget: Seconds after which the search ends, of all calls of `search`
-            together. A trial that is cut off is repeated by a search with a greater
-            budget. Defaults to `None`.
-        checkpoints: Integer >= 0: number of best trials whose weights are kept.
+        time_budget: Seconds after which the search ends. Finished trials of earlier
+            calls of `search` count. A trial that is cut off is repeated if the search
+            continues with a larger budget. Defaults to `None`.
+        checkpoints: Integer >= 0, the number of best trials whose weights are kept.
             Defaults to `3`.
-        max_consecutive_failed_trials: Integer >= 1. After so many trials in a row
-            that raised, the search ends with an error. Divergences do not count.
+        max_consecutive_failed_trials: Integer >= 1. If this many trials raise in a row,
+            the search ends with an error. Diverged trials are ignored in the count.
             Defaults to `3`.
-        max_model_size: Number of parameters above which a trial fails, untrained.
+        max_model_size: Number of parameters above which a trial fails without training.
+            Only models that are built when the hypermodel returns them are checked.
             Defaults to `None`.
-        directory: Folder of searches. Defaults to `None`, the current one.
-        project_name: Folder of this search, inside it. Defaults to `None`, which is
-            "untitled_project".
-        overwrite: Whether to remove what an earlier search of this name has left,
-            instead of going on with it. Defaults to `False`.
+        directory: Parent folder of searches. Defaults to `None`, the current folder.
+        project_name: Name of the folder of this search in `directory`. Defaults to
+            `None`, which means "untitled_project".
+        overwrite: Whether to remove an earlier search of this name instead of
+            continuing it. Defaults to `False`.
 
     Raises:
-        ValueError: If an argument is invalid, or the folder holds a search that was
-            begun with other settings.
-        RuntimeError: In `search`, if another search is running in the folder, or too
-            many trials in a row have failed.
+        ValueError: If an argument is invalid, or if the folder holds a search that was
+            started with other settings.
+        RuntimeError: In `search`, if another search is running in the folder, or if too
+            many trials in a row fail.
 
     Example:
 
@@ -152,7 +154,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         check_hypermodel(hypermodel, is_required=is_needed)
         if objective is None and is_needed and returns_history(hypermodel):
             raise invalid_argument(
-                "objective", "a name in the logs, as 'val_accuracy'", objective
+                "objective", "a name in the logs, such as 'val_accuracy'", objective
             )
         check_integer("max_trials", max_trials, minimum=1)
         check_integer("executions_per_trial", executions_per_trial, minimum=1)
@@ -214,21 +216,21 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         self.oracle.reload()
 
     def search(self, *fit_args, verbose: int | str = 1, **fit_kwargs) -> None:
-        """Runs the trials that are left.
+        """Runs the remaining trials.
 
         Args:
             *fit_args: Arguments of `model.fit`.
-            verbose: 0 prints nothing, 1 (or "auto") a line for each trial, 2 that and
-                a line for each epoch. Defaults to `1`.
-            **fit_kwargs: Arguments of `model.fit`. Numbers and strings among them, as
-                `epochs`, are settings of the search.
+            verbose: 0 prints nothing, 1 (or "auto") one line per trial, 2 also one line
+                per epoch. Defaults to `1`.
+            **fit_kwargs: Arguments of `model.fit`. Those that are numbers or strings,
+                such as `epochs`, are settings of the search.
 
         Raises:
-            ValueError: If the settings differ from those that the search was begun
-                with, the objective is not in the logs, or the data cannot be cut into
-                folds.
-            RuntimeError: If another search is running in the folder, or too many
-                trials in a row have failed.
+            ValueError: If the settings differ from those that the search was started
+                with, if the objective is not in the logs, or if the data cannot be
+                split into folds.
+            RuntimeError: If another search is running in the folder, or if too many
+                trials in a row fail.
         """
         verbose = 1 if verbose == "auto" else verbose
         check_choice("verbose", verbose, (0, 1, 2))
@@ -254,15 +256,15 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
                 self.oracle._display.on_out_of_time(self.time_budget)
 
     def run_trial(self, trial: SearchTrial, *fit_args, **fit_kwargs) -> list:
-        """Trains the model of a trial, as often as asked for.
+        """Trains the model of a trial, once per execution or fold.
 
-        A subclass may do something else, and return what KerasTuner allows: a number,
-        a dict of metrics, a `History`, or a list of these.
+        Subclasses can override this method. It may return anything that KerasTuner
+        allows: a number, a dict of metrics, a `History`, or a list of these.
         """
         return self._runner.run(trial, fit_args, fit_kwargs)
 
     def on_trial_end(self, trial: SearchTrial) -> None:
-        """Records a trial, and removes the weights of those that are no longer best."""
+        """Records a trial, and deletes weights that are no longer among the best."""
         if not trial.is_finished:
             self.oracle.release(trial)
             return
@@ -274,21 +276,21 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             self._checkpoints.keep_only(best)
 
     def load_model(self, trial: SearchTrial) -> keras.Model:
-        """Returns the model of a trial, with the weights of its best epoch."""
+        """Returns the model of a trial with the weights of its best epoch."""
         return self._checkpoints.load(trial, self._build_hypermodel)
 
     def get_state(self) -> dict:
         return {}
 
     def save(self) -> None:
-        """Does nothing, since a file for each trial is all there is to save."""
+        """Does nothing, because each trial is saved in its own file."""
 
     def reload(self) -> None:
         """Reads all trials from the folder."""
         self.oracle.reload()
 
     def _try_build(self, hp) -> keras.Model:
-        """Returns the model of a trial, after the last one's memory is free."""
+        """Builds the model of a trial after freeing the memory of earlier models."""
         self._garbage.collect()
         model = self._build_hypermodel(hp)
         if not isinstance(model, keras.Model):

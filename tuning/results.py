@@ -1,4 +1,4 @@
-"""What a search has found: tables, and what its pictures show."""
+"""Results of a search: tables, models and the data of its plots."""
 
 import keras
 import numpy as np
@@ -22,27 +22,27 @@ COLUMNS = (
     *("trial", "round", "status", "score", "score_std"),
     *("epochs", "seconds", "error"),
 )
-NEAR_EDGE = 0.05  # of the full range
+NEAR_EDGE = 0.05  # fraction of the full range
 FEWEST_FOR_IMPORTANCE = 10
 
 
 class SearchResults:
-    """What can be asked of a search, at any time, also of one that is read from disk.
+    """Provides the results of a search at any time, even after it is reloaded.
 
-    The class that inherits it has an `oracle`.
+    The inheriting class must have an `oracle`.
     """
 
     def results(self) -> pd.DataFrame:
-        """Returns a row for each trial.
+        """Returns a table with one row per trial.
 
         Returns:
             A DataFrame with the columns `trial`, `round`, `status` ("completed",
             "pruned", "diverged", "failed" or "running"), `score`, `score_std` (over
-            executions or folds), `epochs` (of all executions), `seconds`, `error`, and
-            one for each hyperparameter, under its own name, with NaN where it is not
-            active, or the build did not ask for it, such as `units_3` of a model of two
-            layers. One that is called like another column gets " (hyperparameter)"
-            behind its name.
+            executions or folds), `epochs` (of all executions), `seconds` and `error`,
+            and one column per hyperparameter. A hyperparameter is NaN where it is
+            inactive or the build did not read it, such as `units_3` of a model of two
+            layers. If its name equals that of another column, " (hyperparameter)" is
+            appended.
         """
         names = dict.fromkeys(hp.name for hp in self.oracle.hyperparameters.space)
         rows = [
@@ -60,11 +60,11 @@ class SearchResults:
         return pd.DataFrame(rows, columns=[*COLUMNS, *hyperparameters])
 
     def history(self) -> pd.DataFrame:
-        """Returns a row for each epoch of each execution.
+        """Returns a table with one row per epoch of each execution.
 
         Returns:
-            A DataFrame with the columns `trial`, `execution` (or fold) and `epoch`,
-            all counted from 0, and one for each metric.
+            A DataFrame with the columns `trial`, `execution` (or fold) and `epoch`, all
+            counted from 0, and one column per metric.
         """
         columns: dict[str, list] = {"trial": [], "execution": [], "epoch": []}
         count = 0
@@ -83,23 +83,24 @@ class SearchResults:
     def best_model(self) -> keras.Model:
         """Returns the model of the best trial, with the weights of its best epoch.
 
-        With several executions or folds it is that of the best of them.
+        With several executions or folds, the weights are those of the best one.
 
         Raises:
-            ValueError: If no trial is completed.
+            ValueError: If no trial is completed, or if its weights were not kept.
         """
         return self.best_models(1)[0]
 
     def best_models(self, num_models: int) -> list[keras.Model]:
-        """Returns the models of the best trials, the best first.
+        """Returns the models of the best trials, starting with the best.
 
-        They are ready for `zoo.ensemble.average`.
+        The models can be passed to `zoo.ensemble.average`.
 
         Args:
             num_models: Integer >= 1, at most `checkpoints`.
 
         Raises:
-            ValueError: If fewer trials are completed, or fewer weights were kept.
+            ValueError: If there are fewer completed trials, or if weights were not
+                kept.
         """
         check_integer("num_models", num_models, minimum=1)
         completed = sum(t.status == COMPLETED for t in self.oracle.trials.values())
@@ -109,20 +110,21 @@ class SearchResults:
         return self.get_best_models(num_models)
 
     def importance(self, seed: int = 0) -> pd.DataFrame:
-        """Estimates how much each hyperparameter matters for the score.
+        """Estimates how strongly each hyperparameter affects the score.
 
-        The permutation importance (Breiman, "Random Forests", 2001, section 10) of a
-        random forest that predicts the rank of a trial: what its R^2 loses on trials
-        that it has not seen (5-fold cross-validation) when the values of one
-        hyperparameter are permuted. Near zero, or below, is no importance. What
-        narrowed ranges hold is judged within these.
+        The method is the permutation importance (Breiman, "Random Forests", 2001,
+        section 10) of a random forest that predicts the rank of a trial. It measures
+        the decrease in R^2 on unseen trials (5-fold cross-validation) when the values
+        of one hyperparameter are permuted. A value near zero, or below, means no
+        importance. If a range has narrowed, the importance mostly reflects the effect
+        within the narrowed range.
 
         Args:
             seed: Integer >= 0. Defaults to `0`.
 
         Returns:
-            A DataFrame of `hyperparameter`, `importance` and `std`, over the folds;
-            the most important first.
+            A DataFrame with the columns `hyperparameter`, `importance` and `std` (over
+            the folds), the most important hyperparameter first.
 
         Raises:
             ValueError: If fewer than 10 trials are finished.
@@ -131,12 +133,12 @@ class SearchResults:
         trials = self._finished()
         if len(trials) < FEWEST_FOR_IMPORTANCE:
             raise ValueError(
-                f"Too few trials to tell what matters. Expected at least "
-                f"{FEWEST_FOR_IMPORTANCE} that are finished. Received: {len(trials)}"
+                f"Too few trials to estimate importance. Expected at least "
+                f"{FEWEST_FOR_IMPORTANCE} finished trials. Received: {len(trials)}"
             )
         tuned = self._tuned()
         columns = {name: i for i, name in enumerate({hp.name: None for hp in tuned})}
-        x = np.full((len(trials), len(columns)), -1.0)  # of what is not active
+        x = np.full((len(trials), len(columns)), -1.0)  # -1 if not active
         for row, trial in enumerate(trials):
             for hp in filter(trial.has, tuned):
                 x[row, columns[hp.name]] = self._position(hp, trial)
@@ -153,10 +155,11 @@ class SearchResults:
     def edge_warnings(self) -> list[str]:
         """Returns a sentence for each range that should be wider.
 
-        That is where the best value lies within 5 % of a bound, or at the end of a
-        list, and the best quarter of the trials on average in the outer quarter of the
-        range: a hyperparameter that does not matter ends there only by chance. A lower
-        bound of zero is none.
+        A range should be wider if two conditions hold. The best value lies within 5 %
+        of a bound, or at the end of a list. The best quarter of the trials also lies,
+        on average, in the outer quarter of the range, with the same tolerance. A
+        hyperparameter without effect meets both conditions only by chance. A lower
+        bound of zero is ignored.
         """
         trials = self._finished()
         sentences = []
@@ -186,11 +189,11 @@ class SearchResults:
         return sentences
 
     def best_so_far_info(self) -> dict:
-        """Returns what `plot_best_so_far` draws.
+        """Returns the data of `plot_best_so_far`.
 
         Returns:
-            `trial`, the numbers of the completed trials; `score`, their scores;
-            `best`, the best up to each.
+            A dict with `trial`, the numbers of the completed trials; `score`, their
+            scores; and `best`, the best score up to each trial.
         """
         trials = self._completed()
         scores = np.array([trial.score for trial in trials])
@@ -202,15 +205,16 @@ class SearchResults:
         }
 
     def expected_best_info(self) -> dict:
-        """Returns what `plot_expected_best` draws: what n trials would have found.
+        """Returns the data of `plot_expected_best`: expected best scores of n trials.
 
-        The expected best score of n trials that are drawn at random from those of the
-        first round, after the ones that were given (Dodge et al., "Show Your Work",
-        2019, section 3.1), with the quantiles 0.1 and 0.9 of the best. A trial without
-        a score is worse than all others, and counts as the worst score.
+        The n trials are sampled from the trials of the first round whose values were
+        drawn, which excludes initial trials and defaults (Dodge et al., "Show Your
+        Work", 2019, section 3.1). The result also contains the 10 % and 90 % quantiles
+        of the best score, from worse to better. A trial that was not completed counts
+        as the worst completed score.
 
         Returns:
-            `trials`, n; `mean`, `low` and `high`, for each n.
+            A dict with `trials`, which is n, and `mean`, `low` and `high` for each n.
         """
         drawn = [
             trial
@@ -227,7 +231,7 @@ class SearchResults:
         )
         count = len(scores)
         n = np.arange(1, count + 1)
-        below = np.arange(count + 1) / count  # that one draw is no better
+        below = np.arange(count + 1) / count  # P(one draw is no better)
         mean = [float(np.diff(below**k) @ scores) for k in n]
         low, high = (
             np.array([scores[min(int(count * q ** (1 / k)), count - 1)] for k in n])
@@ -236,13 +240,13 @@ class SearchResults:
         return {"trials": n, "mean": np.array(mean), "low": low, "high": high}
 
     def hyperparameters_info(self) -> list[dict]:
-        """Returns what `plot_hyperparameters` draws.
+        """Returns the data of `plot_hyperparameters`.
 
         Returns:
-            For each hyperparameter: `name`; `values`, `scores` and `rounds` of the
-            completed trials in which it is active; `scale`, "linear", "log" or
-            "category"; and `ranges`, a tuple `(low, high)` for each round, `None`
-            without an order.
+            A list with a dict for each hyperparameter: `name`; `values`, `scores` and
+            `rounds` of the completed trials in which it is active; `scale`, which is
+            "linear", "log" or "category"; and `ranges`, a tuple `(low, high)` for each
+            round, or `None` if the values have no order.
         """
         infos = []
         for hp in self._tuned():
@@ -260,7 +264,7 @@ class SearchResults:
         return infos
 
     def plot(self):
-        """Draws the whole search: the best so far, and each hyperparameter.
+        """Plots the best score so far, the expected best score and each hyperparameter.
 
         Returns:
             The Matplotlib figure.
@@ -268,10 +272,10 @@ class SearchResults:
         return plots.overview(self)
 
     def plot_best_so_far(self, ax=None):
-        """Draws the score of each trial, and the best so far.
+        """Plots the score of each trial, and the best score so far.
 
         Args:
-            ax: Matplotlib axes to draw into. Defaults to `None`: those of a new figure.
+            ax: Matplotlib axes to draw into. Defaults to `None`: axes of a new figure.
 
         Returns:
             The Matplotlib axes.
@@ -281,10 +285,10 @@ class SearchResults:
         )
 
     def plot_expected_best(self, ax=None):
-        """Draws the expected best score of n random trials; see `expected_best_info`.
+        """Plots the expected best score of n random trials; see `expected_best_info`.
 
         Args:
-            ax: Matplotlib axes to draw into. Defaults to `None`: those of a new figure.
+            ax: Matplotlib axes to draw into. Defaults to `None`: axes of a new figure.
 
         Returns:
             The Matplotlib axes.
@@ -293,10 +297,10 @@ class SearchResults:
         return plots.expected_best(info, self.oracle.objective.name, ax)
 
     def plot_hyperparameters(self, figure=None):
-        """Draws the scores against each hyperparameter, with the ranges of each round.
+        """Plots the scores against each hyperparameter, with the ranges of each round.
 
         Args:
-            figure: Matplotlib figure to draw into. Defaults to `None`: a new one.
+            figure: Matplotlib figure to draw into. Defaults to `None`: a new figure.
 
         Returns:
             The Matplotlib figure.
@@ -321,7 +325,7 @@ class SearchResults:
         return to_probability(hp, value)
 
     def _ranges(self, hp) -> list[tuple]:
-        """The range of each round, in values."""
+        """Returns the range of each round as a pair of values."""
         last = max((trial.round for trial in self.oracle.trials.values()), default=0)
         return [
             to_values(hp, self.oracle.range_of(hp, number))

@@ -1,4 +1,4 @@
-"""Which values are tried next, and what came of those that were."""
+"""Oracle that proposes trials and records their outcomes."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -26,29 +26,31 @@ from .trial_book import TrialBook
 from .trial_files import TrialFiles
 from .tried import combinations
 
-MAX_ATTEMPTS = 1000  # draws for a trial before what is left of the space is counted
-MAX_COMBINATIONS = 100_000  # that are looked at then
+MAX_ATTEMPTS = 1000  # draws per trial before untried combinations are listed
+MAX_COMBINATIONS = 100_000  # most combinations to list
 
 
 class SearchOracle(keras_tuner.Oracle):
-    """Draws random values, each from a stream of its own.
+    """Draws random values, each from its own stream.
 
-    A value is a function of the seed, the number of the trial and the name of the
-    hyperparameter alone. What was drawn before, which hyperparameters were known and
-    how often the search was interrupted do not enter.
+    A value depends only on the seed, the number of the trial, the number of rejected
+    draws for this trial, and the name of the hyperparameter. It does not depend on
+    other draws, on the hyperparameters known so far, or on interruptions. If 1,000
+    draws for a trial are rejected, the trial receives one of the untried combinations
+    instead.
 
     Args:
         objective: As in KerasTuner.
         max_trials: Integer >= 1.
         trials_per_round: Integer >= 1.
-        seed: Integer >= 0.
+        seed: Integer >= 0, or `None` if it is set later.
         hyperparameters: Ranges that override those of the hypermodel, or `None`.
         max_consecutive_failed_trials: Integer >= 1.
 
     Attributes:
-        initial: Values of the first trials, a dict for each; the hyperparameters that
-            one lacks have their defaults.
-        is_out_of_time: Function that says whether no trial may begin any more.
+        initial: Dicts of values for the first trials. Missing hyperparameters get their
+            defaults.
+        is_out_of_time: Function that returns whether no new trial may start.
     """
 
     def __init__(
@@ -69,17 +71,17 @@ class SearchOracle(keras_tuner.Oracle):
         )
         if hyperparameters is None:
             self.hyperparameters = DrawnHyperParameters()
-        else:  # a copy, since those that a build declares are added
+        else:  # a copy, because builds add hyperparameters
             check_space(hyperparameters.space)
             names = frozenset(hp.name for hp in hyperparameters.space)
             self.hyperparameters = DrawnHyperParameters.of(
                 hyperparameters.space, hyperparameters.values, names
             )
-        self.seed = seed  # KerasTuner takes 0 for none
+        self.seed = seed  # KerasTuner treats 0 as no seed
         self.trials_per_round = trials_per_round
         self.initial: Sequence[dict] = ({},)
         self.is_out_of_time: Callable[[], bool] = lambda: False
-        # KerasTuner's own lock is not released after an exception.
+        # KerasTuner does not release its own lock after an exception.
         self._guard = threading.RLock()
         self._display = Progress(self)
         self._failures_in_a_row = 0
@@ -89,7 +91,7 @@ class SearchOracle(keras_tuner.Oracle):
         self.trials = self.book.trials
 
     def create_trial(self, tuner_id: str) -> SearchTrial:
-        """Returns the next trial, an interrupted one first, or one that is STOPPED."""
+        """Returns the next trial, interrupted ones first, or a STOPPED trial."""
         with self._guard:
             if tuner_id in self.ongoing_trials:
                 return self.ongoing_trials[tuner_id]
@@ -103,14 +105,18 @@ class SearchOracle(keras_tuner.Oracle):
             return trial
 
     def populate_space(self, trial_id: str) -> dict:
-        """Returns the values of a new trial, as KerasTuner's oracles do."""
+        """Returns the values of a new trial, as in KerasTuner."""
         trial = self._draw_trial(int(trial_id))
         if trial is None:
             return {"status": STOPPED, "values": None}
         return {"status": RUNNING, "values": trial.hyperparameters.values}
 
     def draw_value(self, hp: kt.HyperParameter, trial: SearchTrial) -> tuple:
-        """Returns a random value, and what it was drawn from."""
+        """Draws a random value from the full range.
+
+        Returns:
+            The value and its source, "full".
+        """
         probability = uniform(self.seed, trial.number, trial.attempt, hp.name)
         return hp.prob_to_value(probability), "full"
 
@@ -119,7 +125,7 @@ class SearchOracle(keras_tuner.Oracle):
         return (0.0, 1.0) if is_ordered(hp) else tuple(choices(hp))
 
     def update_trial(self, trial_id: str, metrics: dict, step: int = 0) -> SearchTrial:
-        """Notes metrics of a trial where KerasTuner looks for them."""
+        """Stores metrics of a trial where KerasTuner expects them."""
         trial = self.trials[trial_id]
         for name, value in metrics.items():
             if not trial.metrics.exists(name):
@@ -133,7 +139,8 @@ class SearchOracle(keras_tuner.Oracle):
         """Records a finished trial.
 
         Raises:
-            RuntimeError: After the record is safe, if too many trials in a row failed.
+            RuntimeError: If too many trials in a row have failed. It is raised after
+                the trial is saved.
         """
         with self._guard:
             if trial.status != FAILED:
@@ -147,12 +154,12 @@ class SearchOracle(keras_tuner.Oracle):
             self._count_failures(trial)
 
     def check_given(self, trial: SearchTrial) -> None:
-        """Raises if a first trial was given values that it did not ask for."""
+        """Raises if an initial trial has values that its build did not read."""
         if self._is_given(trial) and trial.hyperparameters.asked:
             check_names(self.initial[trial.number], trial.hyperparameters)
 
     def release(self, trial: SearchTrial) -> None:
-        """Leaves a trial to whoever asks next, as it is."""
+        """Makes an unfinished trial available to the next caller, unchanged."""
         self.ongoing_trials = {
             tuner_id: other
             for tuner_id, other in self.ongoing_trials.items()
@@ -161,21 +168,21 @@ class SearchOracle(keras_tuner.Oracle):
 
     def on_search_begin(self) -> None:
         self._failures_in_a_row = 0
-        self.ongoing_trials = {}  # those of a search that an exception ended
+        self.ongoing_trials = {}  # left by a search that ended with an exception
 
     def get_best_trials(self, num_trials: int = 1) -> list[SearchTrial]:
-        """Returns the best completed trials, fewer if there are not as many."""
+        """Returns the best completed trials, fewer if there are not enough."""
         return self.book.best(num_trials)
 
     def loss(self, trial: SearchTrial) -> float:
-        """Returns the score so that less is better."""
+        """Returns the score with the sign that makes lower values better."""
         return -trial.score if self.objective.direction == "max" else trial.score
 
     def ranks(self, trials: Sequence[SearchTrial]) -> np.ndarray:
-        """Returns ranks, the lowest the best.
+        """Returns ranks, where lower is better.
 
-        Pruned trials come after completed ones, and those that diverged or failed
-        share the last place: so bad values count as bad, whatever became of them.
+        Pruned trials rank below completed trials. Diverged and failed trials share the
+        last rank, so that bad values count as bad regardless of the outcome.
         """
         places = {COMPLETED: 0, PRUNED: 1, DIVERGED: 2, FAILED: 2}
         keys = []
@@ -192,10 +199,10 @@ class SearchOracle(keras_tuner.Oracle):
         return self.hyperparameters.copy()
 
     def save(self) -> None:
-        """Does nothing, since a file for each trial is all there is to save."""
+        """Does nothing, because each trial is saved in its own file."""
 
     def reload(self) -> None:
-        """Reads all trials, and learns of the hyperparameters that they found."""
+        """Reads all trials, and registers their hyperparameters."""
         with self._guard:
             if self._files is None:
                 self._files = TrialFiles(self._project_dir)
@@ -209,7 +216,7 @@ class SearchOracle(keras_tuner.Oracle):
             self.end_order = [id for id, t in self.trials.items() if t.is_finished]
 
     def update_space(self, hyperparameters: keras_tuner.HyperParameters) -> None:
-        """Learns of the hyperparameters that are new."""
+        """Registers new hyperparameters."""
         space = tuple(hyperparameters.space)
         if space not in self._seen_spaces:
             self._seen_spaces.add(space)
@@ -240,7 +247,7 @@ class SearchOracle(keras_tuner.Oracle):
         return trial
 
     def _draw_trial(self, number: int) -> SearchTrial | None:
-        """Returns a trial whose values are new, or `None` if there is none."""
+        """Returns a trial with new values, or `None` if no new values were found."""
         for attempt in range(MAX_ATTEMPTS):
             trial = self._make_trial(number, attempt)
             self._draw_values(trial, self._drawer(trial))
@@ -270,7 +277,7 @@ class SearchOracle(keras_tuner.Oracle):
         trial.hyperparameters.merge(self.hyperparameters.space)
 
     def _untried(self, trial: SearchTrial) -> tuple[bool, list[dict]]:
-        """Whether all combinations were looked at, and those that are new."""
+        """Returns whether all combinations were checked, and the untried ones."""
         space = self.hyperparameters.space
         every = combinations(
             space, lambda hp: SearchOracle.draw_value(self, hp, trial)[0]
@@ -283,7 +290,7 @@ class SearchOracle(keras_tuner.Oracle):
         return next(every, None) is None, left
 
     def _drawer(self, trial: SearchTrial) -> Callable:
-        """What gives a trial its values, also those that its build asks for later."""
+        """Returns a function that provides values, even those requested later."""
 
         def draw(hp: kt.HyperParameter):
             if self._is_given(trial):
@@ -299,7 +306,7 @@ class SearchOracle(keras_tuner.Oracle):
         return trial.attempt == 0 and trial.number < len(self.initial)
 
     def _count_failures(self, trial: SearchTrial) -> None:
-        # A divergence says something about the values, and nothing about the program.
+        # A divergence is caused by the values and does not indicate a bug.
         if trial.status == FAILED:
             self._failures_in_a_row += 1
         elif trial.status != DIVERGED:
@@ -307,7 +314,7 @@ class SearchOracle(keras_tuner.Oracle):
         limit = self.max_consecutive_failed_trials
         if self._failures_in_a_row >= limit:
             raise RuntimeError(
-                f"The search has ended, as {limit} trials in a row have failed. All "
-                f"trials are recorded; the last error was:\n{trial.error}\nMend what "
-                "it names and search again, to go on with the next trial."
+                f"The search has ended because {limit} trials in a row failed. All "
+                f"trials are recorded. The last error was:\n{trial.error}\nFix its "
+                "cause and search again to continue with the next trial."
             )

@@ -1,10 +1,10 @@
-"""The settings that identify a search, and that it must be continued with."""
+"""Settings that identify a search and must not change when it continues."""
 
 from .probability import key_of
 
 
 def search_settings(search) -> dict:
-    """Returns the settings of a `RandomSearch`, as JSON can hold them."""
+    """Returns the settings of a `RandomSearch` in a JSON-serializable form."""
     oracle = search.oracle
     return {
         "search": type(search).__name__,
@@ -25,7 +25,7 @@ def search_settings(search) -> dict:
 
 
 def fit_settings(fit_kwargs: dict) -> dict:
-    """Returns the arguments of `fit` that are settings: numbers and strings."""
+    """Returns the `fit` arguments that are settings: numbers, booleans and strings."""
     return {
         name: value
         for name, value in fit_kwargs.items()

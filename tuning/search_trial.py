@@ -1,4 +1,4 @@
-"""A trial, and all that is known of it."""
+"""Trial of a search, with its complete record."""
 
 import dataclasses
 import functools
@@ -19,25 +19,26 @@ RUNNING = kt.TrialStatus.RUNNING
 STOPPED = kt.TrialStatus.STOPPED
 COMPLETED = kt.TrialStatus.COMPLETED
 FAILED = kt.TrialStatus.FAILED
-# Two that KerasTuner does not know. Neither is a failure: both say something about
-# the hyperparameters.
+# Statuses that KerasTuner lacks. Neither is a failure: both are caused by the
+# hyperparameters.
 PRUNED = "PRUNED"
 DIVERGED = "DIVERGED"
 
 
 class SearchTrial(kt.Trial):
-    """A set of values, and what came of it; one file holds it all.
+    """Holds the values and the outcome of a trial, which are stored in one file.
 
     Attributes:
         number: Number of the trial, from 0.
         round: Number of its round, from 1.
-        attempt: Number of draws that were thrown away, as earlier trials had them.
-        sources: Where each value comes from, by name: "initial", "default", "full"
-            (drawn from the full range) or "narrowed".
-        executions: An `ExecutionRecord` for each execution or fold.
+        attempt: Number of draws that were rejected because earlier trials had the same
+            values.
+        sources: Dict that maps each name to the source of its value: "initial",
+            "default", "full" (drawn from the full range) or "narrowed".
+        executions: List with an `ExecutionRecord` for each execution or fold.
         seconds: Duration of the trial.
-        error: Why it failed or diverged, or was pruned, in a line; `None` otherwise.
-            `message` holds the whole traceback.
+        error: Why the trial failed, diverged or was pruned, in one line; `None`
+            otherwise. If it failed, `message` holds the complete traceback.
     """
 
     def __init__(self, hyperparameters, trial_id=None, status=RUNNING, message=None):
@@ -48,7 +49,7 @@ class SearchTrial(kt.Trial):
         self.begin(status)
 
     def begin(self, status: str = RUNNING) -> None:
-        """Forgets what an interrupted run has left."""
+        """Resets the outcome, which an interrupted run may have left."""
         self.status = status
         self.score = self.error = self.message = None
         self.seconds = 0.0
@@ -63,12 +64,12 @@ class SearchTrial(kt.Trial):
         return self.status not in (RUNNING, STOPPED)
 
     def has(self, hp: HyperParameter) -> bool:
-        """Whether the model of this trial has a hyperparameter."""
+        """Returns whether the model of this trial has a hyperparameter."""
         values = self.hyperparameters.values.unrecorded()
         return hp.name in values and self.hyperparameters.is_active(hp)
 
     def forget_unasked(self) -> None:
-        """Removes the values that nobody asked for: of layers that are not there."""
+        """Removes values that the build did not read, e.g. of absent layers."""
         self.hyperparameters.forget_unasked()
         kept = self.hyperparameters.values
         self.sources = {n: s for n, s in self.sources.items() if n in kept}
@@ -81,13 +82,13 @@ class SearchTrial(kt.Trial):
 
     @property
     def score_std(self) -> float:
-        """Standard deviation of the scores, NaN of one."""
+        """Standard deviation of the scores, NaN if there are fewer than two."""
         scores = self.scores
         return float(np.std(scores, ddof=1)) if len(scores) > 1 else math.nan
 
     @property
     def epochs(self) -> int:
-        """Number of epochs that were trained, of all executions."""
+        """Number of trained epochs of all executions."""
         return sum(execution.epochs for execution in self.executions)
 
     def get_state(self) -> dict:
@@ -120,6 +121,6 @@ class SearchTrial(kt.Trial):
 
 @functools.lru_cache(maxsize=64)
 def _parsed(space: str) -> tuple[HyperParameter, ...]:
-    """The hyperparameters of a configuration; most trials have the same."""
+    """Parses a space; cached because most trials share the same one."""
     config = {"space": json.loads(space), "values": {}}
     return tuple(DrawnHyperParameters.from_config(config).space)

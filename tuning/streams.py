@@ -1,4 +1,4 @@
-"""Random numbers that depend on nothing but their names."""
+"""Stateless random numbers that depend only on a key."""
 
 import hashlib
 import json
@@ -7,12 +7,12 @@ import json
 def uniform(*key) -> float:
     """Returns the random number in [0, 1) that belongs to a key.
 
-    It is a stateless function: SHA-256 of the key, as 53 bits. Numbers of different
-    keys are independent, also where seeds are neighbours, and no number depends on
-    what was drawn before it.
+    This is a stateless function: 53 bits of the SHA-256 hash of the key. Different keys
+    give independent numbers, even for adjacent seeds. A number does not depend on
+    earlier draws.
 
     Args:
-        *key: Integers and strings, as a seed, a trial and the name of a
+        *key: Integers and strings, such as a seed, a trial number and the name of a
             hyperparameter.
 
     Example:

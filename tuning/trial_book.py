@@ -1,4 +1,4 @@
-"""All trials of a search, with what is asked of them again and again."""
+"""In-memory index of the trials of a search, for frequent queries."""
 
 import bisect
 from collections.abc import Callable
@@ -8,18 +8,19 @@ from .tried import Tried
 
 
 class TrialBook:
-    """Keeps the trials, the best, the unfinished ones, and what was tried.
+    """Tracks all trials, the best trials, the unfinished trials and the tried values.
 
-    Each is kept up to date trial by trial, so that no trial costs a look at all.
+    Each update processes only one trial, so that no trial requires a pass over all
+    others.
 
     Args:
-        loss: Function that returns the score of a trial, so that less is better.
+        loss: Function that returns the score of a trial, where lower is better.
 
     Attributes:
-        trials: The trials by their id, in the order in which they were begun.
-        unfinished: Those that have not come to an end.
-        num_finished: Number of the others.
-        tried: Values that were tried.
+        trials: Dict of all trials by id, in the order in which they started.
+        unfinished: Dict of the unfinished trials by id.
+        num_finished: Number of finished trials.
+        tried: Combinations of values that were tried.
     """
 
     def __init__(self, loss: Callable[[SearchTrial], float]):
@@ -39,16 +40,16 @@ class TrialBook:
         else:
             self.unfinished[trial.trial_id] = trial
             values = trial.hyperparameters.values.unrecorded()
-            if values:  # else nobody knows yet what it will ask for
+            if values:  # empty if no hyperparameters are known yet
                 self.tried.add_whole(values)
 
     def end(self, trial: SearchTrial) -> None:
-        """Notes that a trial has come to an end."""
+        """Marks a trial as finished."""
         self.unfinished.pop(trial.trial_id, None)
         self._finish(trial)
 
     def best(self, number: int) -> list[SearchTrial]:
-        """Returns the best completed trials, fewer if there are not as many."""
+        """Returns the best completed trials, fewer if there are not enough."""
         return [self._completed[index] for _, index in self._ranking[:number]]
 
     def _finish(self, trial: SearchTrial) -> None:
@@ -56,7 +57,7 @@ class TrialBook:
         values = trial.hyperparameters.values.unrecorded()
         if trial.status != FAILED:
             self.tried.add(values)
-        elif values:  # else it failed before it asked for any
+        elif values:  # empty if it failed before any value was read
             self.tried.add_whole(values)
         if trial.status == COMPLETED:
             self._completed[trial.number] = trial

@@ -1,4 +1,4 @@
-"""The files of the trials, of which each holds all that is known of one."""
+"""Files of the trials of a search, one per trial."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ TRIAL = "trial.json"
 
 
 class TrialFiles:
-    """Reads and writes the trials of a folder.
+    """Reads and writes the trials in a folder.
 
     Args:
         folder: Folder of the search.
@@ -20,27 +20,27 @@ class TrialFiles:
         self._read: dict[str, tuple] = {}
 
     def write(self, trial: SearchTrial) -> None:
-        """Writes a trial to its folder, whole or not at all."""
+        """Writes a trial to its folder, atomically."""
         folder = self.folder / f"trial_{trial.trial_id}"
         folder.mkdir(exist_ok=True)
         trial.save(folder / TRIAL)
 
     def names(self) -> list[str]:
-        """Returns the folders of the trials, in the order of their numbers."""
+        """Returns the folder names of the trials, ordered by number."""
         names = (name.removeprefix("trial_") for name in os.listdir(self.folder))
         numbers = sorted((name for name in names if name.isdigit()), key=int)
         return [f"trial_{number}" for number in numbers]
 
     def read(self) -> list[SearchTrial]:
-        """Returns all trials; a file is read again only if it is another one."""
+        """Returns all trials. Unchanged files of finished trials are not read again."""
         read = {}
         for name in self.names():
             path = os.path.join(self.folder, name, TRIAL)
             try:
                 stat = os.stat(path)
             except (FileNotFoundError, NotADirectoryError):
-                continue  # killed before it was there
-            # A file is replaced as a whole, and never written to.
+                continue  # killed before the file was written
+            # Files are replaced as a whole, never modified in place.
             version = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
             known, trial = self._read.get(name, (None, None))
             if known != version or not trial.is_finished:

@@ -1,4 +1,4 @@
-"""The outcome of a trial: its status, its score and its metrics."""
+"""Outcome of a trial: its status, its score and its metrics."""
 
 import contextlib
 import time
@@ -15,10 +15,10 @@ from .search_trial import COMPLETED, FAILED, PRUNED, SearchTrial
 
 @contextlib.contextmanager
 def recorded(trial: SearchTrial) -> Iterator[None]:
-    """Records how long a trial ran, and why it ended if it raised.
+    """Records the duration of a trial and, if it raises, the reason.
 
     Raises:
-        FatalError: Errors that end the whole search are raised again.
+        FatalError: Errors that end the whole search are re-raised.
     """
     began = time.monotonic()
     try:
@@ -41,16 +41,16 @@ def complete(trial: SearchTrial, results, objective) -> dict[str, float]:
     """Records a completed trial.
 
     Args:
-        trial: The trial.
+        trial: Trial.
         results: Return value of `run_trial`: a number, a dict of metrics, a `History`,
             or a list of these.
         objective: `keras_tuner.Objective`.
 
     Returns:
-        The metrics of the trial by name: means over its executions.
+        A dict of the metrics of the trial by name, averaged over its executions.
     """
     results = results if isinstance(results, list) else [results]
-    if not trial.executions:  # of a user's `run_trial`
+    if not trial.executions:  # a user-defined `run_trial`
         trial.executions += [_record(result, objective) for result in results]
     executions = trial.executions
     trial.score = float(np.mean(trial.scores))

@@ -1,4 +1,4 @@
-"""Runs a trial: trains its model once for each execution or fold."""
+"""Runs a trial: trains its model once per execution or fold."""
 
 from collections.abc import Callable
 
@@ -17,15 +17,15 @@ from .streams import seed as seed_of
 
 
 class TrialRunner:
-    """Trains the model of a trial, and keeps the weights of the best trials.
+    """Trains the models of trials, and saves the weights of the best trials.
 
     Args:
         tuner: `RandomSearch` that builds the models.
-        checkpoints: Where weights are saved.
-        folds: Folds of the training data; `None` to train `executions_per_trial`
-            times on all of it.
-        prune: Whether to end trainings that are worse than the median.
-        is_out_of_time: Function that says whether the time budget is used up.
+        checkpoints: `Checkpoints` that save the weights.
+        folds: Folds of the training data; `None` to train `executions_per_trial` times
+            on all training data.
+        prune: Whether to stop trainings that are worse than the median.
+        is_out_of_time: Function that returns whether the time budget is used up.
         verbose: As in `RandomSearch.search`.
     """
 
@@ -46,18 +46,18 @@ class TrialRunner:
         self.prune = prune
         self.is_out_of_time = is_out_of_time
         self.verbose = verbose
-        self._rules: dict[int, MedianRule] = {}  # one for each execution
+        self._rules: dict[int, MedianRule] = {}  # one per execution
 
     def run(self, trial: SearchTrial, args: tuple, kwargs: dict) -> list[float]:
         """Trains all executions of a trial.
 
         Args:
-            trial: The trial.
+            trial: Trial.
             args: Positional arguments of `fit`.
             kwargs: Keyword arguments of `fit`.
 
         Returns:
-            The score of each execution.
+            A list with the score of each execution.
 
         Raises:
             TrialEnd: If a training is pruned, diverges or runs out of time.
@@ -74,21 +74,21 @@ class TrialRunner:
             if best is None or self.oracle.objective.better_than(score, best):
                 best, best_weights = score, execution.best_weights
         if self._is_among_best(float(np.mean(scores))):
-            # Saved before the trial is recorded, because the record promises weights.
+            # Save first, because a recorded trial must have its weights.
             if best_weights is not None:
                 model.set_weights(best_weights)
             self.checkpoints.save(trial, model)
         return scores
 
     def learn(self, trial: SearchTrial) -> None:
-        """Adds the curves of a completed trial to those that prune later ones."""
+        """Adds the curves of a completed trial to the median stopping rule."""
         name = self.oracle.objective.name
         if self.prune and trial.status == COMPLETED:
             for index, execution in enumerate(trial.executions):
                 self._rule(index).add(execution.history.get(name, []))
 
     def _execution(self, index: int, kwargs: dict) -> Execution:
-        # Without a validation in every epoch, the first epochs may lack the objective.
+        # Without validation in every epoch, early epochs may lack the objective.
         is_every_epoch = kwargs.get("validation_freq", 1) == 1
         return Execution(
             self.oracle.objective,

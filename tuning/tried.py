@@ -1,4 +1,4 @@
-"""Which combinations of values a search has tried."""
+"""Combinations of values that a search has tried."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,11 +8,11 @@ from .probability import finite_values
 
 
 class Tried:
-    """Combinations of values, found in a time that their number does not enter.
+    """Stores tried combinations of values for fast lookup.
 
-    What a trial asked for decides: a build that gets the same answers asks the same
-    questions. So values are tried if a trial has asked for some of them, and for no
-    other, and they are the same.
+    The lookup time does not grow with the number of combinations. A combination counts
+    as tried if it agrees with an earlier trial in all values that this trial read: a
+    build that receives the same values reads the same names.
     """
 
     def __init__(self):
@@ -20,11 +20,11 @@ class Tried:
         self._whole: set[frozenset] = set()
 
     def add(self, values: dict) -> None:
-        """Adds all the values that a trial asked for."""
+        """Adds all values that a trial read."""
         self._asked.setdefault(tuple(values), set()).add(tuple(values.values()))
 
     def add_whole(self, values: dict) -> None:
-        """Adds values of a trial that may have asked for others, had it gone on."""
+        """Adds the values of an incomplete trial, which might have read more."""
         self._whole.add(frozenset(values.items()))
 
     def __contains__(self, values: dict) -> bool:
@@ -35,12 +35,12 @@ class Tried:
 
 
 def combinations(space: Sequence[kt.HyperParameter], draw) -> Iterator[dict]:
-    """Yields all combinations of values of a space, as dicts by name.
+    """Yields all combinations of the values of a space, as dicts by name.
 
     Args:
-        space: Hyperparameters; conditions come after what they name.
-        draw: Function that returns one value of a hyperparameter without an end of
-            values, which stands for all.
+        space: Hyperparameters, each after those that its conditions refer to.
+        draw: Function that returns one value of a hyperparameter with infinitely many
+            values. This value represents all of them.
     """
 
     def extend(values: dict, start: int) -> Iterator[dict]:

@@ -1,17 +1,17 @@
-"""The values of a trial, which record what is read."""
+"""Values of a trial that record which of them are read."""
 
 import contextlib
 from collections.abc import Iterator
 
 
 class Values(dict):
-    """Values of hyperparameters by name, that record which of them are read.
+    """Maps names of hyperparameters to values, and records which values are read.
 
-    To ask whether a name is there, to set a value or to compare is not to read one.
+    Testing for a name, setting a value and comparing do not count as reading.
 
     Args:
         values: Values by name.
-        asked: Dict to whose keys the name of every value that is read is added.
+        asked: Dict that receives the name of every value that is read, as a key.
     """
 
     def __init__(self, values=(), asked: dict | None = None):
@@ -21,12 +21,12 @@ class Values(dict):
         self.asked = {} if asked is None else asked
 
     def unrecorded(self) -> dict:
-        """Returns a copy that is a plain dict; what is read does not count."""
+        """Returns a copy as a plain dict, whose reads are not recorded."""
         return dict(super().items())
 
     @contextlib.contextmanager
     def unrecorded_reads(self) -> Iterator[None]:
-        """Forgets what is read inside, by those who read everything."""
+        """Discards the reads inside the context, for code that reads all values."""
         asked = dict(self.asked)
         yield
         self.asked.clear()

@@ -1,4 +1,4 @@
-"""Search spaces over the builders of `zoo`."""
+"""Search spaces for the model builders of `zoo`."""
 
 from .lstm_space import LSTMSpace
 from .mlp_space import MLPSpace

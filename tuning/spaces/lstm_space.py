@@ -1,4 +1,4 @@
-"""LSTM networks to search among."""
+"""Search space of LSTM networks."""
 
 import keras
 import keras_tuner
@@ -9,26 +9,27 @@ from .space import Space
 
 
 class LSTMSpace(Space):
-    """LSTM networks, and all that their training needs to be told.
+    """Search space of LSTM networks and their training.
 
-    They read texts, classify or continue them, or read sequences of vectors and rows
-    of images. The hyperparameters of the model; in brackets what the first trial has:
+    The networks classify or continue texts, or read sequences of vectors, such as the
+    rows of images. The hyperparameters of the model, with defaults in parentheses:
 
     - `layers`: 1 to 3 (1);
-    - `units`: of each of them, log-uniform from 32 to 512 (128);
-    - `embedding_size`: of tokens, log-uniform from 32 to 256 (128);
-    - `bidirectional`: unless the model continues texts (false);
-    - `pooling`: "last", "mean" or "max", unless it does ("last");
+    - `units`: units of each layer, log-uniform from 32 to 512 (128);
+    - `embedding_size`: size of token embeddings, log-uniform from 32 to 256 (128), only
+      for texts;
+    - `bidirectional`: true or false (false), not for language models;
+    - `pooling`: "last", "mean" or "max" ("last"), not for language models;
     - `dropout`: uniform on [0, 0.6], after each layer (0).
 
     Those of the training are `optimizer`, `learning_rate`, `schedule`, `weight_decay`
     (decoupled) and `batch_size`; see `Space`.
 
     Args:
-        data: What `zoo.datasets` gives: `load(...)` or `from_arrays(...)`.
+        data: Dataset from `zoo.datasets`: `load(...)` or `from_arrays(...)`.
 
     Raises:
-        ValueError: If `data` is something else; in a search, if its inputs are no
+        ValueError: If `data` is not such a dataset; in a search, if its inputs are not
             sequences.
 
     Example:

@@ -1,4 +1,4 @@
-"""Multilayer perceptrons to search among."""
+"""Search space of multilayer perceptrons."""
 
 import keras
 import keras_tuner
@@ -9,25 +9,25 @@ from .space import Space
 
 
 class MLPSpace(Space):
-    """Multilayer perceptrons, and all that their training needs to be told.
+    """Search space of multilayer perceptrons and their training.
 
-    The hyperparameters of the model; in brackets what the first trial has:
+    The hyperparameters of the model, with defaults in parentheses:
 
     - `layers`: 1 to 4 hidden layers (2);
-    - `units`: of each of them, log-uniform from 32 to 1024 (256);
+    - `units`: units of each hidden layer, log-uniform from 32 to 1024 (256);
     - `activation`: "relu", "gelu", "selu" or "tanh" ("relu");
     - `dropout`: uniform on [0, 0.6], after each hidden layer (0).
 
     Those of the training are `optimizer`, `learning_rate`, `schedule`, `weight_decay`
-    (decoupled) and `batch_size`; see `Space`. To search a range of your own, declare it
-    in `hyperparameters` of the search.
+    (decoupled) and `batch_size`; see `Space`. To search another range, declare it in
+    the `hyperparameters` of the search.
 
     Args:
-        data: What `zoo.datasets` gives: `load(...)` or `from_arrays(...)`.
+        data: Dataset from `zoo.datasets`: `load(...)` or `from_arrays(...)`.
 
     Raises:
-        ValueError: If `data` is something else; in a search, if its inputs are token
-            ids.
+        ValueError: If `data` is not such a dataset; in a search, if its inputs are
+            token ids.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Residual multilayer perceptrons to search among."""
+"""Search space of residual multilayer perceptrons."""
 
 import keras
 import keras_tuner
@@ -9,9 +9,9 @@ from .space import Space
 
 
 class ResMLPSpace(Space):
-    """Residual multilayer perceptrons, and all that their training needs to be told.
+    """Search space of residual multilayer perceptrons and their training.
 
-    The hyperparameters of the model; in brackets what the first trial has:
+    The hyperparameters of the model, with defaults in parentheses:
 
     - `blocks`: 1 to 16, on a log scale (4);
     - `units`: width of the skip connection, log-uniform from 32 to 512 (256);
@@ -24,11 +24,11 @@ class ResMLPSpace(Space):
     (decoupled) and `batch_size`; see `Space`.
 
     Args:
-        data: What `zoo.datasets` gives: `load(...)` or `from_arrays(...)`.
+        data: Dataset from `zoo.datasets`: `load(...)` or `from_arrays(...)`.
 
     Raises:
-        ValueError: If `data` is something else; in a search, if its inputs are token
-            ids.
+        ValueError: If `data` is not such a dataset; in a search, if its inputs are
+            token ids.
 
     Example:
 

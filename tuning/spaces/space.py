@@ -1,4 +1,4 @@
-"""What the search spaces have in common: training, and its hyperparameters."""
+"""Base class of the search spaces: training and its hyperparameters."""
 
 import functools
 
@@ -20,23 +20,24 @@ NOT_DECAYED = ("bias", "gamma", "beta")
 
 
 class Space(keras_tuner.HyperModel):
-    """A model of the zoo, with all that its training needs to be told.
+    """Base class of search spaces for a model of the zoo and its training.
 
-    A subclass gives `build_model(hp)`, the uncompiled model. Its training has these
-    hyperparameters; in brackets what the first trial has:
+    Subclasses implement `build_model(hp)`, which returns the uncompiled model. The
+    hyperparameters of the training, with defaults in parentheses:
 
     - `optimizer`: "adam" or "sgd", with a momentum of 0.9 ("adam");
-    - `learning_rate`: log-uniform on [1e-6, 10], as 10 ** uniform(-6, 1) (1e-3);
-    - `schedule`: "constant", "cosine" or "linear", which end at 0 ("cosine");
+    - `learning_rate`: log-uniform on [1e-6, 10], that is `10 ** uniform(-6, 1)` (1e-3);
+    - `schedule`: "constant", "cosine" or "linear"; the last two decay to 0 ("cosine");
     - `weight_decay`: zero, or log-uniform on [1e-4, 1] (zero). It is decoupled from the
       gradient (Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019):
-      with each step a weight loses the learning rate times the decay of itself. L2
-      regularization it is not. Biases and normalizations do not decay;
-    - `batch_size`: 32, 64, 128, 256 or 512 (128). The training data are batched anew,
-      the validation data are not touched.
+      every step subtracts `learning_rate * weight_decay * weight` from each weight.
+      This differs from L2 regularization. Biases and normalization parameters do not
+      decay;
+    - `batch_size`: 32, 64, 128, 256 or 512 (128). A training dataset is rebatched; a
+      validation dataset keeps its batch size.
 
     Args:
-        data: What `zoo.datasets` gives: `load(...)` or `from_arrays(...)`.
+        data: Dataset from `zoo.datasets`: `load(...)` or `from_arrays(...)`.
     """
 
     returns_history = True
@@ -51,7 +52,7 @@ class Space(keras_tuner.HyperModel):
 
     @property
     def settings(self) -> dict:
-        """What a search must not change between two of its parts."""
+        """Settings that must not change when a search continues."""
         return {
             "space": type(self).__name__,
             "data": self.data.name,
@@ -61,11 +62,11 @@ class Space(keras_tuner.HyperModel):
         }
 
     def build_model(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """Returns the model, not yet compiled."""
+        """Returns the uncompiled model."""
         raise NotImplementedError
 
     def data_layers(self) -> dict:
-        """Returns the layers of a model of numbers that depend on the data."""
+        """Returns new copies of the layers that depend on numeric data."""
         return {
             argument: copy_layer(layer, layer.name)
             for argument, layer in self._adapted.items()
@@ -73,14 +74,14 @@ class Space(keras_tuner.HyperModel):
 
     @functools.cached_property
     def _adapted(self) -> dict:
-        """These layers, once for all models, since each reads all data."""
+        """Returns these layers, adapted only once because this reads all data."""
         layers = {"preprocessing": self.data.normalization()}
         if self.data.task == "regression":
             layers["postprocessing"] = self.data.denormalization()
         return layers
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """Returns the model, compiled."""
+        """Returns the compiled model."""
         model = self.build_model(hp)
         hp.Choice("batch_size", [32, 64, 128, 256, 512], default=128)
         hp.Choice("schedule", list(SCHEDULES), default="cosine")
@@ -90,12 +91,12 @@ class Space(keras_tuner.HyperModel):
         return model
 
     def fit(self, hp, model, x=None, y=None, *, callbacks=(), **kwargs):
-        """Trains the model, on batches of its own size, with its schedule."""
+        """Trains the model with its batch size and its schedule."""
         batch_size = hp.get("batch_size")
         steps = kwargs.get("steps_per_epoch")
         if y is None:
             x, steps = self._rebatched(x, batch_size, steps)
-            kwargs = {"shuffle": False, **kwargs}  # they shuffle themselves
+            kwargs = {"shuffle": False, **kwargs}  # the dataset reshuffles itself
         else:
             kwargs = {**kwargs, "batch_size": batch_size}
         shape = SCHEDULES[hp.get("schedule")]
@@ -103,47 +104,47 @@ class Space(keras_tuner.HyperModel):
         if shape is not None:
             schedule = shape(kwargs.get("epochs", 1))
             schedules = [ScheduleLearningRate(schedule, steps_per_epoch=steps)]
-        # Every trial sees the same orders.
+        # Every trial uses the same orders of the examples.
         self.data.order.counter = 0
         return model.fit(x, y, callbacks=[*schedules, *callbacks], **kwargs)
 
     def _rebatched(self, dataset, batch_size: int, steps: int | None):
-        """The dataset in batches of this size, and the steps of an epoch.
+        """Returns the dataset with another batch size, and the steps per epoch.
 
         Args:
             dataset: Dataset of batches.
             batch_size: Integer >= 1.
-            steps: `steps_per_epoch` of `fit`, or `None`: all examples.
+            steps: `steps_per_epoch` of `fit`; `None` to use all examples.
         """
         if isinstance(dataset, ArrayDataset):
             dataset = dataset.rebatch(batch_size)
             return dataset, steps or len(dataset)
         if not is_tf_dataset(dataset):
-            # No other trial would do better.
+            # Fatal, because every other trial would fail, too.
             raise _fatal(
                 "x",
-                "arrays `x` and `y`, or a dataset whose batch size can be changed: of "
-                "`zoo.datasets` or `tf.data`",
+                "arrays `x` and `y`, or a dataset whose batch size can be changed, "
+                "from `zoo.datasets` or `tf.data`",
                 dataset,
             )
-        if steps is not None:  # it need not end, so it cannot be counted
+        if steps is not None:  # the dataset may be infinite, so do not count it
             return dataset.rebatch(batch_size), steps
         if is_endless(dataset):
             raise _fatal(
                 "steps_per_epoch",
-                "an integer >= 1 for a dataset that repeats itself for ever",
+                "an integer >= 1 for a dataset that repeats forever",
                 None,
             )
         import tensorflow as tf
 
-        # TensorFlow forgets the number of batches, and `fit` then warns that it has
+        # `rebatch` loses the number of batches, and `fit` would then warn that it has
         # run out of data.
         steps = -(-self._size(dataset) // batch_size)
         known = tf.data.experimental.assert_cardinality(steps)
         return dataset.rebatch(batch_size).apply(known), steps
 
     def _size(self, dataset) -> int:
-        """Number of examples of a `tf.data.Dataset`, counted once."""
+        """Returns the number of examples of a `tf.data.Dataset`, counted once."""
         if dataset is self.data.train:
             return self.data.sizes["train"]
         if self._counted is None or self._counted[0] is not dataset:

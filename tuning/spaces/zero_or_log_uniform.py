@@ -1,4 +1,4 @@
-"""A log scale, and zero."""
+"""Hyperparameter that is either zero or log-uniform."""
 
 import keras_tuner
 
@@ -15,24 +15,24 @@ def zero_or_log_uniform(
     *,
     default: float = 0.0,
 ) -> float:
-    """Returns zero in half of the trials, else a value that is log-uniform.
+    """Returns zero in half of the trials, otherwise a log-uniform value.
 
-    A log scale has no zero, and without one a search never tries to do without. It
-    declares two hyperparameters: `use_{name}`, and `name`, which is active if that is
-    true.
+    A log scale excludes zero, so a search on it cannot turn a feature off. This
+    function declares two hyperparameters: the boolean `use_{name}`, and `name`, which
+    is active only if the boolean is true.
 
     Args:
-        hp: The hyperparameters of a `build`.
+        hp: Hyperparameters of a `build`.
         name: Name of the hyperparameter.
-        low: Number > 0, the lower bound of what is not zero.
-        high: Number > `low`.
+        low: Number > 0, the lower bound of the nonzero values.
+        high: Number > `low`, the upper bound.
         default: 0, or a number from `low` to `high`. Defaults to `0.0`.
 
     Returns:
         A float.
 
     Raises:
-        ValueError: If the range is none, or lacks the default.
+        ValueError: If the range is invalid or does not contain the default.
 
     Example:
 
@@ -47,7 +47,7 @@ def zero_or_log_uniform(
     """
     for bound, value in (("low", low), ("high", high)):
         if not is_number(value) or value <= 0:
-            fix = "Zero is tried without being in the range."
+            fix = "Zero is always tried in addition to the range."
             raise invalid_argument(bound, f"a number > 0 for '{name}'", value, fix)
     check_range(name, low, high, "log")
     if not is_number(default) or (default != 0 and not low <= default <= high):
