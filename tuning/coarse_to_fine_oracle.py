@@ -146,7 +146,8 @@ class CoarseToFineOracle(SearchOracle):
                 value = trial.hyperparameters.values[hp.name]
                 position = to_probability(hp, value) if is_ordered(hp) else value
                 column.append(trial.number, position, self._stratum(hp, trial))
-        column.num_trials = len(trials)
+        # An earlier round may be decided after a later one, if the search was reloaded.
+        column.num_trials = max(column.num_trials, len(trials))
         return column.up_to(len(trials))
 
     def _decide(

@@ -144,7 +144,7 @@ def narrow_choices(
         good = {values[index] for index in best}
         counts = Counter(values)
         new = {c for c in new if c in good or counts[c] < 3} | good
-        reason = "narrowed" if new < set(current) else "all values stay"
+        reason = "narrowed" if set(current) - new else "all values stay"
     champion = values[best[0]]
     if champion not in current:
         reason += f"; {champion!r} is back, because the best trial has it"

@@ -87,17 +87,20 @@ def own_value(hp: kt.HyperParameter, value):
 
 
 def bounds_of(hp: kt.HyperParameter) -> tuple:
-    """Returns the lowest and the highest value of an ordered hyperparameter."""
+    """Returns the values at the probabilities 0 and 1 of an ordered hyperparameter.
+
+    With `sampling="reverse_log"` and a step, the first one is the highest.
+    """
     values = choices(hp)
     return (hp.min_value, hp.max_value) if values is None else (values[0], values[-1])
 
 
 def to_values(hp: kt.HyperParameter, range_: tuple[float, float]) -> tuple:
     """Converts a range of probabilities to the values at its two ends."""
-    low, high = bounds_of(hp)
+    first, last = bounds_of(hp)
     return (
-        hp.prob_to_value(range_[0]) if range_[0] > 0 else low,
-        hp.prob_to_value(range_[1]) if range_[1] < 1 else high,
+        hp.prob_to_value(range_[0]) if range_[0] > 0 else first,
+        hp.prob_to_value(range_[1]) if range_[1] < 1 else last,
     )
 
 

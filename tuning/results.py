@@ -175,10 +175,11 @@ class SearchResults:
             values = choices(hp)
             near = NEAR_EDGE if values is None else 0.5 / len(values) + 1e-9
             value = best[0].hyperparameters.values[hp.name]
-            low, high = bounds_of(hp)
+            first, last = bounds_of(hp)
+            names = ("lower", "upper") if first <= last else ("upper", "lower")
             for bound, name, distance, mean in (
-                (low, "lower", positions[0], np.mean(positions)),
-                (high, "upper", 1 - positions[0], 1 - np.mean(positions)),
+                (first, names[0], positions[0], np.mean(positions)),
+                (last, names[1], 1 - positions[0], 1 - np.mean(positions)),
             ):
                 if distance <= near and mean < 0.25 + near and (name, bound) != NO_EDGE:
                     sentences.append(

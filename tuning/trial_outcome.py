@@ -29,7 +29,8 @@ def recorded(trial: SearchTrial) -> Iterator[None]:
         if end.status is not None:
             trial.status, trial.error = end.status, str(end)
         if end.status == PRUNED:
-            trial.score = float(np.mean([each.best for each in trial.executions]))
+            reached = [each.best for each in trial.executions if each.best is not None]
+            trial.score = float(np.mean(reached))
     except Exception as error:
         trial.status, trial.message = FAILED, traceback.format_exc()
         lines = str(error).strip().splitlines() or [""]

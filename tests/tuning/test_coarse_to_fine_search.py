@@ -2,6 +2,7 @@ import json
 
 import keras_tuner
 import numpy as np
+import pandas as pd
 import pytest
 
 from tuning import CoarseToFineSearch
@@ -185,6 +186,37 @@ def test_it_goes_on_with_more_rounds_as_if_they_had_been_there(tmp_path):
     assert twice.results().rate.tolist() == once.results().rate.tolist()
     with pytest.raises(ValueError, match="  trials_per_round: 20 there, 10 here"):
         search_of(rate_matters, tmp_path, "once", trials_per_round=10)
+
+
+def test_a_search_that_is_interrupted_in_a_late_round_goes_on_as_if_it_had_not(
+    tmp_path,
+):
+    class Search(CoarseToFineSearch):
+        end = None
+
+        def run_trial(self, trial, *args, **kwargs):
+            if trial.number == self.end:
+                raise KeyboardInterrupt
+            hp = trial.hyperparameters
+            x, y = (hp.Float(name, 0.0, 1.0) for name in "xy")
+            return (x - 0.3) ** 2 + 0.3 * (y - 0.6) ** 2
+
+    def search(name):
+        settings = {"rounds": 4, "trials_per_round": 10, "seed": 0}
+        return Search(directory=tmp_path, project_name=name, **settings)
+
+    whole = search("whole")
+    whole.search(verbose=0)
+    Search.end = 25
+    with pytest.raises(KeyboardInterrupt):
+        search("interrupted").search(verbose=0)
+    Search.end = None
+    resumed = search("interrupted")
+    resumed.search(verbose=0)
+    columns = ["trial", "round", "score", "x", "y"]
+    pd.testing.assert_frame_equal(resumed.results()[columns], whole.results()[columns])
+    for round in (1, 2, 3):
+        assert audit(resumed, round) == audit(whole, round)
 
 
 def test_an_exhausted_range_falls_back_to_others(tmp_path):

@@ -173,3 +173,12 @@ def test_a_dropped_value_comes_back_with_the_best_trial():
     decision = narrow_choices(values, ranks, strata, ("a", "b"), num_best=5)
     assert decision.new == ("a", "b", "c")
     assert "'c' is back" in decision.reason
+
+
+def test_a_value_comes_back_while_another_is_dropped():
+    values = ["a"] * 8 + ["b"] * 8 + ["c"]
+    ranks = np.r_[np.arange(8), 10 + np.arange(8), -1]
+    strata = ["narrowed"] * 16 + ["full"]
+    decision = narrow_choices(values, ranks, strata, ("a", "b"), num_best=5)
+    assert decision.new == ("a", "c")
+    assert decision.reason == "narrowed; 'c' is back, because the best trial has it"

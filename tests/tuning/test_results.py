@@ -97,6 +97,20 @@ def test_the_end_of_a_list_is_an_edge(searched):
     assert any("at the upper bound 128" in each for each in search.edge_warnings())
 
 
+@pytest.mark.parametrize(
+    ("direction", "edge"), [("max", "upper bound 64 "), ("min", "lower bound 1 ")]
+)
+def test_an_edge_of_values_in_falling_order_has_its_right_name(
+    searched, direction, edge
+):
+    def units(hp):
+        hp.Float("other", 0.0, 1.0)
+        return hp.Int("units", 1, 64, step=2, sampling="reverse_log")
+
+    search = searched(units, direction=direction, max_trials=40)
+    assert any(edge in sentence for sentence in search.edge_warnings())
+
+
 @pytest.mark.parametrize("direction", ["min", "max"])
 def test_the_best_so_far(searched, direction):
     info = searched(two, direction=direction).best_so_far_info()
