@@ -2,7 +2,7 @@
 
 import keras_tuner
 
-from zoo.arguments import invalid_argument
+from zoo.utils.arguments import invalid_argument
 
 
 def check_hypermodel(hypermodel, *, is_required: bool) -> None:

@@ -10,13 +10,13 @@ import keras
 import keras_tuner
 from keras_tuner import errors
 
-from zoo.arguments import (
+from zoo.utils.arguments import (
     check_choice,
     check_integer,
     check_positive,
     invalid_argument,
 )
-from zoo.files import replacing
+from zoo.utils.files import replacing
 
 from .checkpoints import Checkpoints
 from .exploration import explore

@@ -10,7 +10,7 @@ import numpy as np
 from keras_tuner.engine import trial as kt
 from keras_tuner.engine.hyperparameters import HyperParameter
 
-from zoo.files import replacing
+from zoo.utils.files import replacing
 
 from .execution_record import ExecutionRecord
 from .hyperparameters import DrawnHyperParameters

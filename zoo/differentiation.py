@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import keras
 
 from . import backend
-from .arguments import check_choice, invalid_argument
 from .backend.keras_internals import compiled_loss, float64_operations
+from .utils.arguments import check_choice, invalid_argument
 
 
 def input_gradient(function: Callable, x, *, has_auxiliary: bool = False):

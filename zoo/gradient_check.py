@@ -3,9 +3,7 @@
 import keras
 import numpy as np
 
-from .arguments import check_integer, invalid_argument
 from .backend.keras_internals import compiled_loss, loss_weights
-from .copy_model import copy_model
 from .differentiation import (
     compile_function,
     float64_scope,
@@ -13,6 +11,8 @@ from .differentiation import (
     weight_gradients,
 )
 from .gradient_report import RIGHT, GradientReport
+from .utils.arguments import check_integer, invalid_argument
+from .utils.copy_model import copy_model
 
 STEP = 1e-5
 # Relative rounding error of a loss, a sum over a batch and its features.

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import keras
 
-from zoo.arguments import check_integer, check_positive, invalid_argument
+from zoo.utils.arguments import check_integer, check_positive, invalid_argument
 
 from .registration import registered
 from .step_time import time_of_step

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from zoo.arguments import check_positive, invalid_argument, is_number
+from zoo.utils.arguments import check_positive, invalid_argument, is_number
 
 from .registration import registered
 from .schedule import Schedule

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
+from ..backend.keras_internals import flatten_layers
 from .arguments import invalid_argument
-from .backend.keras_internals import flatten_layers
 
 
 def copy_model(

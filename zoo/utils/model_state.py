@@ -10,8 +10,8 @@ import h5py
 import keras
 import numpy as np
 
+from ..backend.keras_internals import flatten_layers
 from .arguments import invalid_argument
-from .backend.keras_internals import flatten_layers
 
 
 def write_state(model: keras.Model, group: h5py.Group) -> None:

@@ -2,7 +2,7 @@
 
 import os
 
-from .backend import accelerators
+from ..backend import accelerators
 
 
 def list_devices() -> list[str]:
