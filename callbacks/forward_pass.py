@@ -1,4 +1,4 @@
-"""The forward pass of a sample, and what every layer gives in it."""
+"""The forward pass of a sample, and the statistics of every layer in it."""
 
 import itertools
 import operator
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
+from zoo.backend import COMPILES
 from zoo.differentiation import compile_function
 
 from .layer_outputs import MAX_ENTRIES, LayerOutputs, TooManyOutputs
@@ -14,10 +15,10 @@ from .layer_statistics import Answers, answers_of, ends_of, measure, units_of
 
 
 class ForwardPass:
-    """Passes a sample through a model, and measures what every layer gives.
+    """Passes a sample through a model, and measures the outputs of every layer.
 
-    A sample for which the outputs would take too much memory passes in parts, twice:
-    the ends of the bins are those of all parts.
+    If the outputs of the whole sample would take too much memory, the sample passes
+    in parts, twice: the first time to find the range of the bins over all parts.
 
     Args:
         model: Built model.
@@ -31,9 +32,14 @@ class ForwardPass:
         self._model = model
         self._layers: dict[str, keras.layers.Layer] = {}
         self._examples = None  # at most, in a part
+        self._entries = 0  # of all outputs, in the last call that was traced
         self._outputs = compile_function(self._watch, model.variables)
 
     def __call__(self, sample) -> list[Answers]:
+        if self._examples is None and not COMPILES and _takes_any_size(self._model):
+            # Without a trace, the whole sample would have to pass to be counted.
+            self._outputs(_slice(sample, 0, 1))
+            self._examples = max(1, MAX_ENTRIES // max(1, self._entries))
         while True:
             try:
                 return self._pass(_parts_of(sample, self._examples))
@@ -66,6 +72,7 @@ class ForwardPass:
         outputs = LayerOutputs(self._model)
         found = outputs.of(part)
         self.unseen = outputs.unseen
+        self._entries = outputs.entries
         examples = _size_of(part)
         if outputs.entries > MAX_ENTRIES and examples > 1:
             fitting = examples * MAX_ENTRIES // outputs.entries
@@ -83,10 +90,15 @@ def _parts_of(sample, examples: int | None) -> list:
     number = -(-size // examples)
     number = next((n for n in range(number, 2 * number) if size % n == 0), number)
     bounds = np.linspace(0, size, number + 1).round().astype(int)
-    return [
-        keras.tree.map_structure(operator.itemgetter(slice(start, stop)), sample)
-        for start, stop in itertools.pairwise(bounds)
-    ]
+    return [_slice(sample, start, stop) for start, stop in itertools.pairwise(bounds)]
+
+
+def _slice(sample, start: int, stop: int):
+    return keras.tree.map_structure(operator.itemgetter(slice(start, stop)), sample)
+
+
+def _takes_any_size(model: keras.Model) -> bool:
+    return all(each.shape[0] is None for each in getattr(model, "inputs", None) or ())
 
 
 def _size_of(sample) -> int:

@@ -3,6 +3,8 @@
 The modules `tensorflow`, `jax` and `torch` implement the same functions; those of the
 backend in use can be imported from this package:
 
+- `COMPILES`: Whether `compile_stateless` compiles, and so traces a function before it
+  computes anything.
 - `accelerators()`: Returns the names of the accelerators that Keras computes on, such
   as `["GPU NVIDIA H200"]`; an empty list on a CPU.
 - `compile_stateless(function, variables)`: Compiles a function of two arguments:
@@ -27,6 +29,7 @@ import keras
 
 _module = importlib.import_module(f".{keras.backend.backend()}", package=__package__)
 
+COMPILES: bool = _module.COMPILES
 accelerators = _module.accelerators
 compile_stateless = _module.compile_stateless
 differentiate = _module.differentiate
@@ -36,6 +39,7 @@ preserve_generator = _module.preserve_generator
 same_trace = _module.same_trace
 
 __all__ = [
+    "COMPILES",
     "accelerators",
     "compile_stateless",
     "differentiate",

@@ -5,6 +5,8 @@ import contextlib
 import jax
 import jax.extend
 
+COMPILES = True
+
 
 def accelerators():
     return [
