@@ -6,14 +6,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..arguments import (
+from ..differentiation import input_gradient
+from ..utils.arguments import (
     check_choice,
     check_integer,
     check_not_negative,
     invalid_argument,
     is_number,
 )
-from ..differentiation import input_gradient
 from . import norms, objectives
 
 # The objective is multiplied by it, against underflow in float16; a power of two

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..arguments import invalid_argument
+from ..utils.arguments import invalid_argument
 from .compiled import MARGINS
 from .head import Head
 

@@ -5,7 +5,7 @@ import warnings
 import keras
 import numpy as np
 
-from ..arguments import invalid_argument
+from ..utils.arguments import invalid_argument
 from .multi_step_probe import MultiStepProbe
 
 COLLAPSE = 0.5  # of the best robust accuracy so far, or of that under one step
