@@ -1,6 +1,7 @@
 """What the monitors of the training step cost, on a model that is small and fast.
 
     python benchmarks/monitor_overhead.py
+    python benchmarks/monitor_overhead.py large
 
 In one process: `fit` of an MLP 784-512-512-512-10 with Adam on batches of 128, plain
 and with monitors, on the backend that `KERAS_BACKEND` names. All of these trainings
@@ -15,6 +16,13 @@ some take long for reasons that are not ours; and that of its end, with what the
 monitors do there. A cost is that time over the one of the plain `fit` of the same
 round, by the median of all rounds. All turns are kept in
 `results/monitor_overhead.json`.
+
+With `large` the model has 105 million parameters and there is one of it, so that all
+fits into 10 GB: short `fit`s, plain and with monitors, take turns on it. The first
+round, which compiles, does not count. A cost is the median time of a step over that
+of a plain one in the same round, by the median of all rounds; that of the defaults
+is made up of one step with a look and 49 without. All steps are kept in
+`results/monitor_overhead_large.json`.
 """
 
 import argparse
@@ -31,6 +39,8 @@ from zoo import mlp
 
 BATCH_SIZE, SAMPLE_SIZE = 128, 256
 AGAIN = "plain, again"  # what the measurement itself makes of no difference
+LARGE_UNITS, LARGE_STEPS, LARGE_EVERY = 5800, 8, 3  # with looks at 0, 3 and 6
+BOTH = f"both, every={LARGE_EVERY}"
 
 
 def monitors(x) -> dict:
@@ -46,6 +56,74 @@ def monitors(x) -> dict:
         "UpdateRatio(every=1)": lambda: [UpdateRatio(every=1)],
         "UpdateRatio(every=10)": lambda: [UpdateRatio(every=10)],
         "GradientHistograms(every=1)": lambda: [GradientHistograms(every=1)],
+    }
+
+
+def large_monitors() -> dict:
+    """Returns by name what makes the callbacks of a `fit` of a large model."""
+    return {
+        "plain": lambda: [],
+        AGAIN: lambda: [],
+        "UpdateRatio(every=1)": lambda: [UpdateRatio(every=1)],
+        "GradientHistograms(every=1)": lambda: [GradientHistograms(every=1)],
+        BOTH: lambda: [
+            UpdateRatio(every=LARGE_EVERY),
+            GradientHistograms(every=LARGE_EVERY),
+        ],
+    }
+
+
+class StepTimes(keras.callbacks.Callback):
+    """Keeps the seconds of every step but the first, which begins the `fit`."""
+
+    def on_train_begin(self, logs=None):
+        self.seconds = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        float(logs["loss"])  # waits for what has only been started
+        now = time.perf_counter()
+        if batch:
+            self.seconds.append(now - self._last)
+        self._last = now
+
+
+def measure_large(options) -> list[dict]:
+    """Returns the seconds of all steps of some rounds, of which the first compiles."""
+    rng = np.random.default_rng(0)
+    x = rng.random((BATCH_SIZE * LARGE_STEPS, 784), dtype="float32")
+    y = rng.integers(0, 10, len(x))
+    model, rounds = make_model((LARGE_UNITS,) * 4), []
+    kinds = list(large_monitors().items())
+    for index in range(1 + options.rounds):
+        first, seconds = index % len(kinds), {}
+        for name, make in kinds[first:] + kinds[:first]:
+            times = StepTimes()
+            model.fit(
+                *(x, y), batch_size=BATCH_SIZE, verbose=0, callbacks=[*make(), times]
+            )  # fmt: skip
+            seconds[name] = times.seconds
+        rounds.append(seconds)
+        print(f"round {index} of {options.rounds}", flush=True)
+    return rounds[1:]
+
+
+def summarize_large(rounds: list[dict]) -> dict:
+    ratios = {name: [] for name in (*rounds[0], "defaults") if name != BOTH}
+    for seconds in rounds:
+        plain = statistics.median(seconds["plain"])
+        for name in seconds.keys() & ratios.keys():
+            ratios[name].append(statistics.median(seconds[name]) / plain)
+        # The first step is not among the seconds.
+        looks = seconds[BOTH][LARGE_EVERY - 1 :: LARGE_EVERY]
+        others = [s for s in seconds[BOTH] if s not in looks]
+        look, other = map(statistics.median, (looks, others))
+        ratios["defaults"].append((look + 49 * other) / (50 * plain))
+        ratios.setdefault("one look of the defaults", []).append(look / plain)
+    plain = statistics.median(s for each in rounds for s in each["plain"])
+    return {
+        "costs": {name: statistics.median(values) for name, values in ratios.items()},
+        "milliseconds_a_plain_step": 1000 * plain,
+        "rounds": rounds,
     }
 
 
@@ -102,8 +180,8 @@ class LastCallback(keras.callbacks.Callback):
         self.turns.keep_time(self.name)
 
 
-def make_model():
-    model = mlp((784,), 10, units=(512, 512, 512))
+def make_model(units=(512, 512, 512)):
+    model = mlp((784,), 10, units=units)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss, metrics=["accuracy"])
     return model
@@ -200,6 +278,7 @@ def parse_arguments(arguments=None):
         description=__doc__.split("\n")[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    parser.add_argument("size", nargs="?", choices=("small", "large"), default="small")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
         "--kinds", nargs="+", metavar="KIND", help=f"of {list(monitors([]))}"
@@ -215,12 +294,15 @@ def main():
     options = parse_arguments()
     keras.utils.set_random_seed(0)
     backend = keras.backend.backend()
-    stored = {} if options.dry else load("monitor_overhead").get(backend, {})
-    rounds = [*stored.get("rounds", ()), *measure(options)]
-    entry = summarize(rounds, options.steps)
+    is_large = options.size == "large"
+    name = "monitor_overhead_large" if is_large else "monitor_overhead"
+    stored = {} if options.dry else load(name).get(backend, {})
+    new = measure_large(options) if is_large else measure(options)
+    rounds = [*stored.get("rounds", ()), *new]
+    entry = summarize_large(rounds) if is_large else summarize(rounds, options.steps)
     print(backend, entry["costs"], f"{len(rounds)} rounds")
     if not options.dry:
-        save("monitor_overhead", backend, entry | {"machine": machine()})
+        save(name, backend, entry | {"machine": machine()})
 
 
 if __name__ == "__main__":

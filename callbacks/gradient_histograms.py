@@ -29,7 +29,9 @@ class GradientHistograms(StepMonitor):
     which TensorFlow and XLA compute with as zero.
 
     Only bins that are not empty are kept, at 8 bytes: a look takes about 200 bytes of
-    memory for each variable. With a larger `every`, a long training takes less.
+    memory for each variable. At most 1,000 looks stay in memory, evenly spaced over
+    the `fit`: when there are more, every second one is dropped, and from then on half
+    as many are kept. TensorBoard has every look.
 
     Steps are counted from 0 in every `fit`. With gradient accumulation only steps
     that update the weights count for `every`, and their gradients are the
@@ -77,10 +79,11 @@ class GradientHistograms(StepMonitor):
 
         Returns:
             Of shape `(looks,)`: "step", "epoch", "learning_rate" and "skipped". Of
-            shape `(variables,)`: "variable", the paths, and "size". Of shape
-            `(looks, variables)`: "norm" and "largest" (magnitude), NaN for a variable
-            without a gradient; "zeros" and "non_finite", numbers of entries. "log2",
-            of shape (97,), are the edges of the bins. "counts", of shape
+            shape `(variables,)`: "variable", the paths, and "size". A number: "every",
+            one in so many steps is kept, which is a multiple of the argument's value.
+            Of shape `(looks, variables)`: "norm" and "largest" (magnitude), NaN for a
+            variable without a gradient; "zeros" and "non_finite", numbers of entries.
+            "log2", of shape (97,), are the edges of the bins. "counts", of shape
             `(looks, variables, 2, 96)`, are the numbers of entries, of the positive
             ones and the negative ones. (The norm is a sum of squares in float32, to
             which entries below 1e-19 add nothing; the counts have them.)

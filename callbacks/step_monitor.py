@@ -1,5 +1,7 @@
 """What the monitors of the training step have in common."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 
@@ -9,9 +11,15 @@ from .event_log import EventLog, check_log_dir
 from .train_step import StepCallback, updating_optimizer, updating_optimizers
 from .train_step.sample import padded
 
+MAX_LOOKS = 1000  # that are kept in memory
+
 
 class StepMonitor(StepCallback):
     """Collects what the step recorded, and leaves the training as it is.
+
+    At most `MAX_LOOKS` looks stay in memory, evenly spaced over the training: when
+    there are more, every second one is dropped, and from then on only one in twice
+    as many is kept. The first one stays, and updates of one step stay together.
 
     A subclass writes a sample to TensorBoard in `_log_sample()`.
 
@@ -34,7 +42,7 @@ class StepMonitor(StepCallback):
         super().on_train_begin(logs)
         self._forget()
         self._observation = self._train_function.observation
-        self._observation.request(self.every, self._counted)
+        self._observation.request(self.every, self._receive, self._counted)
         if self.log_dir is not None:
             self._log = EventLog(self.log_dir)
 
@@ -69,14 +77,16 @@ class StepMonitor(StepCallback):
         self._observation = None
         self._log = None
         self._samples = []
-        self._seen = 0
+        self._kept_every = self.every
         self._names, self._shapes = [], []
 
     def _collect(self):
-        """Takes over what is new; a `fit` that was interrupted has some of it."""
-        if self._observation is None:
-            return
-        self._observation.read()
+        """Reads what is new; a `fit` that was interrupted has some of it."""
+        if self._observation is not None:
+            self._observation.read()
+            self._name_variables()
+
+    def _name_variables(self):
         variables = self._observation.variables
         prefix = f"{self._model.name}/"  # not `self.model`, which on JAX waits
         self._names = unique(
@@ -84,16 +94,34 @@ class StepMonitor(StepCallback):
         )
         self._shapes = [tuple(variable.shape) for variable in variables]
         # Variables that a callback makes trainable come later than others.
-        size = len(variables)
-        self._samples = [padded(sample, size) for sample in self._samples]
-        samples = self._observation.samples
-        for sample in samples[self._seen :]:
-            if sample.number % self.every == 0:
-                sample = padded(sample, size)
-                self._samples.append(sample)
-                if self._log is not None:
-                    self._log_sample(sample)
-        self._seen = len(samples)
+        self._samples = [padded(sample, len(variables)) for sample in self._samples]
+
+    def _receive(self, samples: list):
+        """Takes over new samples, of which some were asked for by others."""
+        self._name_variables()
+        samples = [sample for sample in samples if sample.number % self.every == 0]
+        for sample in samples:
+            sample = padded(sample, len(self._names))
+            self._take(sample)
+            self._keep(sample)
+
+    def _take(self, sample) -> None:
+        """Does with a sample what is done with every one, whether kept or not."""
+        if self._log is not None:
+            self._log_sample(sample)
+
+    def _keep(self, sample):
+        if sample.number % self._kept_every:
+            return
+        has = sample.magnitudes
+        own = {kind: has[kind] for kind in has if kind == self._counted}
+        self._samples.append(replace(sample, magnitudes=own))
+        # The updates of the first step stay, however many they are.
+        if len(self._samples) > MAX_LOOKS and sample.number:
+            self._kept_every *= 2
+            self._samples = [
+                s for s in self._samples if not s.number % self._kept_every
+            ]
 
     def _info(self) -> dict:
         """What all records have: arrays of the steps, and names of the variables."""
@@ -103,6 +131,7 @@ class StepMonitor(StepCallback):
             "epoch": self._array("epoch", "int64"),
             "learning_rate": self._array("learning_rate", "float32"),
             "skipped": self._array("skipped", "bool"),
+            "every": np.array(self._kept_every),
             "variable": np.array(self._names, dtype=str),
             "size": self._sizes(),
         }

@@ -38,6 +38,10 @@ class UpdateRatio(StepMonitor):
     each update, in which variables that it leaves out are NaN. Updates by another
     optimizer than the compiled one cannot be seen, which a warning says.
 
+    At most 1,000 looks stay in memory, evenly spaced over the `fit`, at about 12 bytes
+    for each look and variable: when there are more, every second one is dropped, and
+    from then on half as many are kept. The logs and TensorBoard have every look.
+
     Args:
         every: Integer >= 1: look into one in so many steps, and into the first.
             Defaults to `50`.
@@ -77,21 +81,15 @@ class UpdateRatio(StepMonitor):
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         self._logged = float("nan")
+        self._new_medians = []  # of the epoch
 
     def on_epoch_end(self, epoch, logs=None):
-        first = len(self._samples)
         super().on_epoch_end(epoch, logs)
-        info = self.ratio_info()
-        steps, medians = info["step"][first:], info["median"][first:]
-        steps, medians = (a[np.isfinite(medians)] for a in (steps, medians))
-        if len(medians):
-            self._logged = float(np.median(medians))
+        if self._new_medians:
+            self._logged = float(np.median(self._new_medians))
+            self._new_medians = []
         if logs is not None:
             logs["update_ratio"] = self._logged
-        if self._log is not None:
-            for step, median in zip(steps, medians, strict=True):
-                self._log.add_scalar("update_ratio", median, step)
-            self._log.flush()
 
     def ratio_info(self) -> dict:
         """Returns all that is recorded, as NumPy arrays.
@@ -100,7 +98,8 @@ class UpdateRatio(StepMonitor):
             Of shape `(looks,)`: "step", "epoch", "learning_rate" (NaN where the
             optimizers of a `MultiOptimizer` have different ones), "skipped" and
             "median", the ratio of the model. Of shape `(variables,)`: "variable", the
-            paths, and "size". Of shape `(looks, variables)`: "ratio", NaN where the
+            paths, and "size". A number: "every", one in so many steps is kept. Of
+            shape `(looks, variables)`: "ratio", NaN where the
             weights are zero or the step was skipped; "in_median"; "gradient_norm",
             "weight_norm" and "update_norm", of which the root mean square is the norm
             over sqrt(size).
@@ -108,20 +107,8 @@ class UpdateRatio(StepMonitor):
         info = self._info()
         for figure in ("gradient_norm", "weight_norm", "update_norm"):
             info[figure] = self._array_of_all(figure)
-        weight, skipped = info["weight_norm"], info["skipped"][:, None]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = info["update_norm"] / weight
-        info["ratio"] = np.where((weight == 0) | skipped, np.nan, ratio)
-        # The norm of weights with a root mean square of 1 / sqrt(fan_in).
-        typical = np.sqrt([shape[-1] if shape else 1 for shape in self._shapes])
-        has_grown = weight >= FLOOR * typical
-        info["in_median"] = has_grown & self._are_matrices() & ~skipped
-        info["median"] = np.array(
-            [
-                np.median(row[chosen]) if chosen.any() else np.nan
-                for row, chosen in zip(info["ratio"], info["in_median"], strict=True)
-            ],
-            dtype="float32",
+        info |= self._ratios(
+            info["weight_norm"], info["update_norm"], info["skipped"][:, None]
         )
         return info
 
@@ -182,6 +169,15 @@ class UpdateRatio(StepMonitor):
         ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
         return ax
 
+    def _take(self, sample):
+        norms = sample.weight_norm[None], sample.update_norm[None]
+        median = self._ratios(*norms, np.array([[sample.skipped]]))["median"].item()
+        if np.isfinite(median):
+            self._new_medians.append(median)
+            if self._log is not None:
+                self._log.add_scalar("update_ratio", median, sample.step)
+        super()._take(sample)
+
     def _log_sample(self, sample):
         with np.errstate(divide="ignore", invalid="ignore"):
             ratios = sample.update_norm / sample.weight_norm
@@ -189,8 +185,29 @@ class UpdateRatio(StepMonitor):
             if np.isfinite(ratio) and not sample.skipped:
                 self._log.add_scalar(f"update_ratio/{name}", ratio, sample.step)
 
-    def _are_matrices(self):
-        return np.array([len(shape) > 1 for shape in self._shapes], dtype=bool)
+    def _ratios(self, weight, update, skipped) -> dict:
+        """Returns "ratio" and "in_median" of all variables, and the "median" of looks.
+
+        Args:
+            weight: Norms of the weights, of shape `(looks, variables)`.
+            update: Norms of the updates.
+            skipped: Whether a look was skipped, of shape `(looks, 1)`.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where((weight == 0) | skipped, np.nan, update / weight)
+        # The norm of weights with a root mean square of 1 / sqrt(fan_in).
+        typical = np.sqrt([shape[-1] if shape else 1 for shape in self._shapes])
+        is_matrix = np.array([len(shape) > 1 for shape in self._shapes], dtype=bool)
+        in_median = (weight >= FLOOR * typical) & is_matrix & ~skipped
+        medians = [
+            np.median(row[chosen]) if chosen.any() else np.nan
+            for row, chosen in zip(ratio, in_median, strict=True)
+        ]
+        return {
+            "ratio": ratio,
+            "in_median": in_median,
+            "median": np.array(medians, dtype="float32"),
+        }
 
 
 def _check_band(value) -> tuple[float, float]:

@@ -13,6 +13,8 @@ from .sample import NUM_BINS
 
 SMALL = 2**12  # entries of a tensor that is measured together with others
 
+CHUNK, HISTOGRAMS = 2**14, 4  # of entries that are counted one after the other
+
 FEW = 2**20  # weights
 
 
@@ -110,7 +112,12 @@ def _observed(recorder, optimizer, scope) -> dict:
                 before = look.before()
             return look.record(before, look.known(old), look.known(new), rows, clock)
 
-        values = [jnp.stack(look.next_clock(clock)), *when(look.is_due, record, rows)]
+        is_due = look.is_due
+        if is_due is True:
+            # The loop keeps XLA from merging what is measured with what the optimizer
+            # computes, which makes sums of squares many times slower.
+            is_due = clock[0] >= 0
+        values = [jnp.stack(look.next_clock(clock)), *when(is_due, record, rows)]
         for update in zip(recorder.step_variables(), values, strict=True):
             scope.add_update(update)
         return new, state
@@ -153,72 +160,68 @@ def dense(gradient):
     return gradient
 
 
-class _Difference(NamedTuple):
-    """A tensor minus another, which is subtracted together with others."""
+class _Group(NamedTuple):
+    """Tensors of one size and type that are measured together.
 
-    new: jax.Array
-    old: jax.Array
+    Attributes:
+        places: Places of the tensors among all.
+        tensors: Matrix with a row for each tensor.
+        minus: Matrix that is subtracted from it, or `None`. A difference of large
+            tensors is part of what measures it, so that it takes no memory.
+    """
 
-    @property
-    def size(self) -> int:
-        return self.new.size
+    places: list
+    tensors: jax.Array
+    minus: jax.Array | None
 
-    @property
-    def dtype(self):
-        return self.new.dtype
+    def rows(self):
+        rows = self.tensors if self.minus is None else self.tensors - self.minus
+        return rows.astype("float32")
 
 
 def operands(tensors: list, minus: list | None = None) -> list:
     """Returns what `norms`, `largest` and `count_exponents` take.
 
+    All small tensors of one size are in one, since each call is compiled.
+
     Args:
         tensors: Tensors of any float type.
         minus: Tensors to subtract from them, in their type. Defaults to `None`.
-    """
-    if minus is None:
-        return tensors
-    return list(map(_Difference, tensors, minus))
-
-
-def norms(tensors: list):
-    """Returns the norm of every tensor."""
-    return jnp.sqrt(_by_size(_square_sums, tensors))
-
-
-def largest(tensors: list):
-    """Returns the largest magnitude of every tensor."""
-    return _by_size(lambda rows: jnp.max(jnp.abs(rows), axis=1), tensors)
-
-
-def count_exponents(tensors: list):
-    """Returns for every tensor how many entries have each sign and exponent."""
-    return _by_size(_count_exponents, tensors)
-
-
-def _by_size(measure, tensors: list):
-    """Measures all small tensors of one size at once, since each call is compiled.
-
-    Args:
-        measure: Function of a matrix, which returns a figure for every row.
-        tensors: Tensors, or differences of them.
     """
     groups = {}
     for place, tensor in enumerate(tensors):
         alone = None if tensor.size <= SMALL else place
         groups.setdefault((tensor.dtype, tensor.size, alone), []).append(place)
-    figures = [
-        measure(_rows([tensors[place] for place in places]).astype("float32"))
+    return [
+        _Group(places, _matrix(tensors, places), minus and _matrix(minus, places))
         for places in groups.values()
     ]
-    order = np.argsort(np.concatenate(list(groups.values())))
+
+
+def norms(groups: list):
+    """Returns the norm of every tensor."""
+    return jnp.sqrt(_of_every_tensor(_square_sums, groups))
+
+
+def largest(groups: list):
+    """Returns the largest magnitude of every tensor."""
+    return _of_every_tensor(lambda rows: jnp.max(jnp.abs(rows), axis=1), groups)
+
+
+def count_exponents(groups: list):
+    """Returns for every tensor how many entries have each sign and exponent."""
+    return _of_every_tensor(_count_exponents, groups)
+
+
+def _matrix(tensors: list, places: list):
+    vectors = [tensors[place].ravel() for place in places]
+    return jnp.concatenate(vectors).reshape(len(places), -1)
+
+
+def _of_every_tensor(measure, groups: list):
+    figures = [measure(group.rows()) for group in groups]
+    order = np.argsort(np.concatenate([group.places for group in groups]))
     return jnp.concatenate(figures)[order]
-
-
-def _rows(tensors: list):
-    if isinstance(tensors[0], _Difference):
-        new, old = zip(*tensors, strict=True)
-        return _rows(new) - _rows(old)
-    return jnp.stack([tensor.ravel() for tensor in tensors])
 
 
 def _square_sums(rows):
@@ -228,9 +231,50 @@ def _square_sums(rows):
 
 
 def _count_exponents(rows):
-    exponents = jax.lax.bitcast_convert_type(rows, jnp.uint32) >> 23
+    if rows.size <= SMALL * len(rows):
+        return _count_at_once(rows)
+    counts = jax.lax.platform_dependent(
+        rows[0], cpu=_count_by_chunks, default=lambda row: _count_at_once(row[None])[0]
+    )
+    return counts[None]
+
+
+def _count_at_once(rows):
     places = jnp.arange(len(rows), dtype="int32")[:, None] * NUM_BINS
-    places = (places + exponents.astype("int32")).ravel()
-    counts = jnp.zeros(len(rows) * NUM_BINS, "int32")
-    counts = counts.at[places].add(1, mode="promise_in_bounds")  # which is faster
+    places = (places + _exponents(rows)).ravel()
+    counts = _add_ones(jnp.zeros(len(rows) * NUM_BINS, "int32"), places)
     return counts.reshape(len(rows), NUM_BINS)
+
+
+def _count_by_chunks(row):
+    """Counts the entries of a vector by chunks that stay in the cache of a CPU.
+
+    Neighbours have histograms of their own, so that an addition need not wait for
+    the one before. The last chunk overlaps with the one before, and leaves out what
+    that has counted.
+    """
+    size = min(CHUNK, len(row))
+    lane = jnp.arange(size, dtype="int32")
+    histogram = lane % HISTOGRAMS * NUM_BINS
+
+    def add(index, counts):
+        first = index * size
+        start = jnp.minimum(first, len(row) - size)
+        chunk = jax.lax.dynamic_slice(row, (start,), (size,))
+        places = jnp.where(
+            start + lane < first, len(counts) - 1, histogram + _exponents(chunk)
+        )
+        return _add_ones(counts, places)
+
+    counts = jnp.zeros(HISTOGRAMS * NUM_BINS + 1, "int32")
+    counts = jax.lax.fori_loop(0, -(-len(row) // size), add, counts)
+    return counts[:-1].reshape(HISTOGRAMS, NUM_BINS).sum(axis=0, dtype="int32")
+
+
+def _exponents(values):
+    bits = jax.lax.bitcast_convert_type(values, jnp.uint32)
+    return (bits >> 23).astype("int32")
+
+
+def _add_ones(counts, places):
+    return counts.at[places].add(1, mode="promise_in_bounds")  # which is faster

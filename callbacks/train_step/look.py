@@ -73,11 +73,12 @@ class Look:
         rate, skipped, gradients = before
         step, number, row, _ = clock
         backend = self._recorder.backend
-        kinds = dict(zip(KINDS, ((gradients,), (old,), (new, old)), strict=True))
-        counted = [kinds[kind] for kind in self._recorder.counted]
+        tensors = (gradients,), (old,), (new, old)
+        measured = [self._measured(*one) for one in tensors]
+        counted = [measured[KINDS.index(kind)] for kind in self._recorder.counted]
         numbers = [ops.stack([rate, skipped])]
-        numbers += [self._of_all(backend.norms, *kind) for kind in kinds.values()]
-        numbers += [self._of_all(backend.largest, *kind) for kind in counted]
+        numbers += [self._of_all(backend.norms, *one) for one in measured]
+        numbers += [self._of_all(backend.largest, *one) for one in counted]
         mark = ops.cast(ops.stack([step, number, row]), "int32")
         marks, numbers_so_far, *counts = records
         records = [
@@ -87,10 +88,12 @@ class Look:
 
         def with_counts(counts):
             count = backend.count_exponents
-            rows = [self._of_all(count, *kind, shape=(NUM_BINS,)) for kind in counted]
+            rows = [self._of_all(count, *one, shape=(NUM_BINS,)) for one in counted]
             return [_put(*counts, row, ops.stack(rows))]
 
-        counts_are_due = self._recorder.is_due(self._clock[1], counts=True)
+        counts_are_due = all(self._recorder.requests.values()) or (
+            self._recorder.is_due(self._clock[1], counts=True)
+        )
         return records + backend.when(counts_are_due, with_counts, counts)
 
     def _distinct_owners(self) -> list:
@@ -127,31 +130,43 @@ class Look:
             gradients.append(gradient)
         return gradients
 
-    def _of_all(self, measure, tensors: list, minus=None, *, shape: tuple = ()):
+    def _measured(self, tensors: list, minus=None) -> tuple:
+        """Returns what a backend measures, and the place there of every variable.
+
+        Args:
+            tensors: Tensors of the known variables, or `None` for one without.
+            minus: Tensors that are subtracted from them. Defaults to `None`.
+        """
+        places = [place for place in self._places if place is not None]
+        has = [i for i, tensor in enumerate(tensors) if tensor is not None]
+        # Variables without a tensor get the one that comes after the last.
+        source = np.full(len(self._recorder.variables), len(has))
+        source[[places[i] for i in has]] = np.arange(len(has))
+        if not has:
+            return None, source
+        tensors, minus = (
+            None if values is None else [values[i] for i in has]
+            for values in (tensors, minus)
+        )
+        return self._recorder.backend.operands(tensors, minus), source
+
+    def _of_all(self, measure, operands, source, *, shape: tuple = ()):
         """Measures tensors; variables without one get NaN, or counts of 0.
 
         Args:
             measure: Function of the backend.
-            tensors: Tensors of the known variables, or `None` for one without.
-            minus: Tensors that are subtracted from them. Defaults to `None`.
+            operands: What it measures, or `None` if there is nothing.
+            source: Place of every variable among them.
             shape: Shape of one figure. Defaults to `()`.
         """
-        places = [place for place in self._places if place is not None]
-        size = len(self._recorder.variables)
-        source = np.full(size, len(tensors))
-        present = []
-        for place, tensor in zip(places, tensors, strict=True):
-            if tensor is not None:
-                source[place] = len(present)
-                present.append(tensor)
-        if not present:
+        if operands is None:
+            size = len(source)
             return ops.zeros((size, *shape), "int32") if shape else _nan(size)
-        values = measure(self._recorder.backend.operands(present, minus))
-        if len(present) == size and (source == np.arange(size)).all():
+        values = measure(operands)
+        if np.array_equal(source, np.arange(values.shape[0])):
             return values
         missing = np.zeros((1, *shape)) if shape else np.full(1, np.nan)
         missing = ops.convert_to_tensor(missing, dtype=values.dtype)
-        source[source == len(tensors)] = len(present)
         return ops.take(ops.concatenate([values, missing]), source, axis=0)
 
 

@@ -1,6 +1,7 @@
 """What is recorded of the sampled steps of one `fit`."""
 
 import warnings
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -19,8 +20,8 @@ class Observation:
 
     def __init__(self):
         self.epoch = 0  # which the callbacks set
-        self.samples = []
         self.requests: dict[int, set[str]] = {}
+        self._receivers: list[Callable] = []
         self._recorder: Recorder | None = None
         self._variables: list[keras.Variable] = []
         self._steps_unread = 0
@@ -37,17 +38,23 @@ class Observation:
         """Variables that the entries of a sample belong to; later ones may be added."""
         return self._variables
 
-    def request(self, every: int, counted: str | None = None) -> None:
+    def request(
+        self, every: int, receive: Callable, counted: str | None = None
+    ) -> None:
         """Asks for one in so many steps.
 
         Args:
             every: Number of steps.
+            receive: Function of a list of new samples, which is called as they are
+                read. The list also has what others asked for.
             counted: Kind of which the magnitudes are counted: "gradient", "weight"
                 or "update". Defaults to `None`: of none.
         """
         kinds = self.requests.setdefault(every, set())
         if counted is not None:
             kinds.add(counted)
+        if receive not in self._receivers:
+            self._receivers.append(receive)
 
     def attach(self, recorder: Recorder) -> None:
         """Reads from this recorder from now on."""
@@ -73,7 +80,7 @@ class Observation:
             self.read()
 
     def read(self) -> None:
-        """Adds a `Sample` for every row that has not been read."""
+        """Gives a `Sample` of every row that has not been read to all who asked."""
         recorder = self._recorder
         if recorder is None or not recorder.records:
             return
@@ -82,13 +89,16 @@ class Observation:
         ]
         order = np.argsort(marks[:, 2])
         new = order[marks[order, 2] > self._last_row]
+        samples = []
         for index in new:
             row = [marks[index], *(values[index] for values in rows)]
-            self.samples.append(sample_of(self.epoch, recorder.counted, *row))
+            samples.append(sample_of(self.epoch, recorder.counted, *row))
         if len(new):
             self._check_lost(int(marks[:, 2].max()) - self._last_row - len(new))
             self._last_row = int(marks[:, 2].max())
         self._steps_unread = 0
+        for receive in self._receivers if samples else ():
+            receive(samples)
 
     def _check_lost(self, lost: int) -> None:
         """Warns if a step updated the weights more often than its code says."""

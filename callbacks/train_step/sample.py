@@ -89,7 +89,8 @@ def sample_of(epoch: int, counted: tuple, marks, numbers, counts=None) -> Sample
         counts: Array `(counted, variables, NUM_BINS)` by sign and exponent. Defaults
             to `None`.
     """
-    columns = numbers[LEADING:].reshape(len(KINDS) + len(counted), -1)
+    # A copy, since a view would keep all rows in memory.
+    columns = numbers[LEADING:].reshape(len(KINDS) + len(counted), -1).copy()
     norms = {f"{kind}_norm": columns[i] for i, kind in enumerate(KINDS)}
     largest = columns[len(KINDS) :]
     return Sample(

@@ -133,5 +133,5 @@ def count_exponents(tensors: list):
 
 def _count_exponents(tensor):
     # The shift keeps the sign, of which 9 bits are left with the exponent.
-    bits = (tensor.reshape(-1).view(torch.int32) >> 23) & (NUM_BINS - 1)
+    bits = (tensor.reshape(-1).view(torch.int32) >> 23).bitwise_and_(NUM_BINS - 1)
     return torch.bincount(bits, minlength=NUM_BINS).to(torch.int32)
