@@ -41,6 +41,7 @@ class Attack(abc.ABC):
 
     algorithm: str
     loss = "cross_entropy"
+    points_per_step = 1  # at which the model is asked about an example
 
     def __init__(
         self,
@@ -131,7 +132,9 @@ class Attack(abc.ABC):
             return index < self.steps
 
         def body(index, scale, state):
-            loss, gradient, _ = self._ascent(logits_of, objective, state[0], scale)
+            loss, gradient, _ = self._ascent(
+                logits_of, objective, state, index, scale, settings
+            )
             smaller = _smaller_scale(scale, loss, gradient)
             overflows = ops.any(smaller < scale)
             state = ops.cond(
@@ -211,7 +214,7 @@ class Attack(abc.ABC):
         def body(found):
             going, index, state = found["is_going"], found["index"], found["state"]
             loss, gradient, logits = self._ascent(
-                logits_of, objective, state[0], found["scale"]
+                logits_of, objective, state, index, found["scale"], settings
             )
             wins = going & self.is_successful(logits, y)
             better = going & (wins | (loss > found["objective"]))
@@ -349,14 +352,14 @@ class Attack(abc.ABC):
         """Returns the points that `perturb` returns, given the last state."""
         return state[0]
 
-    def _ascent(self, logits_of, objective, points, scale):
+    def _ascent(self, logits_of, objective, state, index, scale, settings):
         """Returns the objective, its gradient times `scale`, and the logits."""
 
         def function(points):
             logits = logits_of(points)
             return objective(logits) * scale, logits
 
-        loss, gradient, logits = input_gradient(function, points, has_auxiliary=True)
+        loss, gradient, logits = input_gradient(function, state[0], has_auxiliary=True)
         return loss / scale, gradient, logits
 
 

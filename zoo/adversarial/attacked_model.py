@@ -17,6 +17,7 @@ from .model_call import graph_inputs, on_floats, only
 from .places import Places
 
 SAMPLE = 200  # inputs at which the head is read
+SEEN = 4  # calls of a model in one step of an attack, at most
 
 
 @dataclass
@@ -126,6 +127,19 @@ class AttackedModel:
         """Returns the classes that the model's own outputs predict."""
         return self.head.classes(self.compute(self.outputs, x, batch_size))
 
+    def draws(self, x: np.ndarray, count: int, batch_size: int) -> np.ndarray:
+        """Returns the classes that several draws of a random model predict.
+
+        They are of shape `(count, examples)`, and none is one that attacks have seen.
+        """
+        classes = []
+        for start in range(0, len(x), batch_size):
+            batch = ops.convert_to_tensor(x[start : start + batch_size])
+            with unchanged_state():
+                outputs = [self.outputs(batch) for _ in range(SEEN + count)][SEEN:]
+            classes.append([self.head.classes(_to_numpy(one)) for one in outputs])
+        return np.concatenate(classes, axis=1)
+
     def attack(
         self,
         attack: Attack,
@@ -163,7 +177,8 @@ class AttackedModel:
         found.broken[rows] = False
         if not len(rows):
             return found
-        places = Places(attack, x, y, rows, min(len(x), batch_size))
+        size = min(len(x), max(1, batch_size // attack.points_per_step))
+        places = Places(attack, x, y, rows, size)
         resume = self._compile(attack.kind(), self._resumption(attack))
         settings = attack.settings()
         state = places.empty_state(settings)

@@ -14,6 +14,7 @@ from .apgd import APGD
 from .attack import Attack, check_bounds, check_epsilon
 from .attacked_model import AttackedModel
 from .fgsm import FGSM
+from .gradient_checks import is_random
 from .head_checks import check_accuracy, check_head
 from .model_call import only
 from .pgd import PGD
@@ -24,13 +25,17 @@ from .self_checks import (
     UPPER_BOUND,
     are_finite,
     check_attacks,
+    check_constant,
     check_finite,
     check_square,
     check_transfer,
 )
+from .smoothed import WIDTHS, Smoothed
 from .square import Square
 
 SAMPLE = 200  # examples of the self-checks
+SMOOTHED_STEPS = 50
+DRAWS = 15  # of a random model: what most of them misclassify is broken
 STAGE_STEPS = 1000  # of the Square attack, where it breaks more than others do
 TARGETS = 9  # classes that the targeted stage tries
 TOLERANCE = 1e-5  # of the bounds: the rounding of float32
@@ -63,6 +68,9 @@ def evaluate_robustness(
     gradients. Here 300 steps of it run on what withstood in a sample of 200 examples,
     at the largest epsilon. If they break any, 1,000 steps become the stage "square",
     for all examples and epsilons: it costs more only where gradients are not enough.
+    Where a check finds that attacks fail, the stage "smoothed" follows gradients that
+    are averaged over random points, and over draws of a random model. Of a random
+    model an example counts as broken if most of 15 draws misclassify it.
 
     On a sample of the examples it is checked that gradients do not vanish and say how
     the outputs change, that many steps find what one does, that attacks move inputs,
@@ -154,8 +162,7 @@ def evaluate_robustness(
         correct = correct[are_finite(logits)]
     if len(correct) and epsilons[-1] > 0:
         options = {"steps": steps, "batch_size": batch_size, **settings}
-        warnings += check_attacks(target, x, y, correct, epsilons[-1], **options)
-        warnings += evaluation.run_square(correct, epsilons)
+        warnings += evaluation.check(correct, epsilons, options)
         warnings += evaluation.verify(epsilons[-1])
     return RobustnessReport(
         tuple(evaluation.rows), warnings, norm, evaluation.examples(epsilons[-1])
@@ -186,6 +193,7 @@ class _Evaluation:
         self.adversarial = x.copy()
         start = time.perf_counter()
         self.outputs = target.compute(target.outputs, x, batch_size)
+        self.random = is_random(target, x[:SAMPLE])
         self.clean = target.head.classes(self.outputs)
         self.clean_seconds = time.perf_counter() - start
         self.left = self.clean == y
@@ -203,22 +211,41 @@ class _Evaluation:
             self.left_at[epsilon] = self.left
         bar.finish()
 
-    def run_square(self, sample, epsilons) -> list[str]:
-        """Attacks without gradients: a sample, and if that breaks any, everything."""
-        attack = Square(epsilons[-1], steps=SQUARE_STEPS, **self.settings)
-        rows = sample[self.left[sample]]
-        found = self._find(attack, rows)
-        broken = int(found.broken[rows].sum())
-        if not broken:
-            return []
-        attack = Square(epsilons[-1], steps=STAGE_STEPS, **self.settings)
+    def check(self, sample, epsilons, options) -> list[str]:
+        """Checks the attacks, and where they fail runs those that need no gradients."""
+        data = self.target, self.x, self.y, sample
+        constant = list(check_constant(*data, **options))
+        if constant:
+            return constant
+        random = {"random": self.random}
+        found = list(check_attacks(*data, epsilons[-1], **random, **options))
+        left = sample[self.left[sample]]
+        square = Square(epsilons[-1], steps=SQUARE_STEPS, **self.settings)
+        broken = int(self._find(square, left).broken[left].sum())
+        found += check_square(broken, len(sample))
+        stages = {}
+        if found:
+            steps = min(options["steps"], SMOOTHED_STEPS)
+            smoothed = {
+                "steps": steps,
+                "restarts": len(WIDTHS),
+                "random": self.random,
+            }
+            stages["smoothed"] = Smoothed(epsilons[-1], **smoothed, **self.settings)
+        if broken:
+            stages["square"] = Square(epsilons[-1], steps=STAGE_STEPS, **self.settings)
+        self._run_again(epsilons, stages)
+        return found
+
+    def _run_again(self, epsilons, stages) -> None:
+        """Adds stages at the end of those of every epsilon."""
         before = np.ones(len(self.x), bool)
         for epsilon in epsilons:
             self.left = before & self.left_at[epsilon]
-            self._attack("square", attack.with_epsilon(epsilon))
+            for stage, attack in stages.items():
+                self._attack(stage, attack.with_epsilon(epsilon))
             before = self.left
         self.rows.sort(key=lambda row: row["epsilon"])
-        return list(check_square(broken, len(sample)))
 
     def verify(self, epsilon) -> list[str]:
         """Looks again at what broke, as the model itself sees it."""
@@ -264,7 +291,11 @@ class _Evaluation:
 
     def _find(self, attack, rows, **options):
         options = {"rows": rows, "batch_size": self.batch_size, **options}
-        return self.target.attack(attack, self.x, self.y, **options)
+        found = self.target.attack(attack, self.x, self.y, **options)
+        if self.random:
+            votes = self.target.draws(found.adversarial[rows], DRAWS, self.batch_size)
+            found.broken[rows] = (votes != self.y[rows]).mean(axis=0) > 0.5
+        return found
 
     def _attack(self, stage, attack, on_progress=lambda share: None):
         start = time.perf_counter()

@@ -15,7 +15,12 @@ UPPER_BOUND = "The robust accuracy is an upper bound."
 DIRECTIONS = 4  # random ones, in which changes are compared
 SCALES = (1 / 64, 1 / 16, 1 / 4, 1)  # of epsilon, at which they are compared
 MISMATCH = 0.5  # of the change that the gradient promises
-ROUNDING = {"float32": 1e-5, "float16": 5e-3, "bfloat16": 4e-2}  # of the logits
+ROUNDING = {  # of the logits
+    "float32": 1e-5,
+    "float16": 5e-3,
+    "bfloat16": 4e-2,
+    "int8": 5e-2,
+}
 
 
 def is_random(target: AttackedModel, x: np.ndarray) -> bool:
@@ -180,8 +185,15 @@ def _log_odds(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _coarsest(layer) -> str:
-    """Returns the coarsest dtype that a layer, or one inside it, computes in."""
+    """Returns the coarsest dtype that a layer, or one inside it, computes in.
+
+    Quantized layers round their inputs, also those of which Keras says that they
+    compute in float32.
+    """
+    policy = getattr(layer, "dtype_policy", None)
+    quantized = getattr(policy, "quantization_mode", None)
     dtypes = [getattr(layer, "compute_dtype", "float32")]
+    dtypes += ["int8"] if quantized else []
     dtypes += [_coarsest(inner) for inner in getattr(layer, "layers", ())]
     known = [dtype for dtype in dtypes if dtype in ROUNDING]
     return max(known, key=ROUNDING.get, default="float32")
