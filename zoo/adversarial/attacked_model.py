@@ -127,18 +127,21 @@ class AttackedModel:
         """Returns the classes that the model's own outputs predict."""
         return self.head.classes(self.compute(self.outputs, x, batch_size))
 
-    def draws(self, x: np.ndarray, count: int, batch_size: int) -> np.ndarray:
-        """Returns the classes that several draws of a random model predict.
+    def vote(self, x: np.ndarray, draws: int, batch_size: int) -> np.ndarray:
+        """Returns the classes that most draws of a random model predict.
 
-        They are of shape `(count, examples)`, and none is one that attacks have seen.
+        They are draws that no attack has seen.
         """
-        classes = []
+        count = max(2, self.head.num_outputs)
+        votes = np.zeros((len(x), count), "int64")
         for start in range(0, len(x), batch_size):
             batch = ops.convert_to_tensor(x[start : start + batch_size])
             with unchanged_state():
-                outputs = [self.outputs(batch) for _ in range(SEEN + count)][SEEN:]
-            classes.append([self.head.classes(_to_numpy(one)) for one in outputs])
-        return np.concatenate(classes, axis=1)
+                outputs = [self.outputs(batch) for _ in range(SEEN + draws)][SEEN:]
+            for one in outputs:
+                classes = self.head.classes(_to_numpy(one))
+                votes[start : start + batch_size] += np.eye(count, dtype=int)[classes]
+        return votes.argmax(axis=1)
 
     def attack(
         self,

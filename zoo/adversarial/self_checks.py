@@ -90,10 +90,10 @@ def check_attacks(
     if random:
         yield (
             "Two calls in inference mode on the same inputs differ: the model is "
-            "random. Most stages follow one draw of it; the stage "
-            '"smoothed" follows the average of several. Counted as broken is what most '
-            "of other draws misclassify. Switch the randomness off for a number that "
-            f"can be reproduced. {UPPER_BOUND}"
+            "random. It is taken to predict the class that most draws predict, with "
+            "and without an attack. Most stages follow one draw, the stage "
+            '"smoothed" the average of several. Switch the randomness off for a number '
+            f"that can be reproduced. {UPPER_BOUND}"
         )
     else:
         yield from check_gradients(

@@ -158,6 +158,13 @@ def test_a_report_counts_it_where_a_check_has_spoken(trained, sample, known):
     assert any("exactly zero" in warning for warning in report.warnings)
 
 
+def most_frequent(model, x, draws=300):
+    """Returns the class that most draws predict, and the share of draws that do."""
+    outputs = [np.asarray(ops.convert_to_numpy(model(x))) for _ in range(draws)]
+    shares = np.mean([np.eye(10)[one.argmax(axis=1)] for one in outputs], axis=0)
+    return shares.argmax(axis=1), np.sort(shares, axis=1)[:, -1]
+
+
 def test_what_most_draws_of_a_random_model_misclassify_is_broken(trained, sample):
     """With noise and without a perturbation most draws are right."""
     model = behind(AddsNoise(0.4), trained)
@@ -165,4 +172,40 @@ def test_what_most_draws_of_a_random_model_misclassify_is_broken(trained, sample
     votes = np.mean([is_right(model, *sample) for _ in range(50)], axis=0)
     assert votes.mean() < 0.85  # one draw after another breaks many
     assert report.robust_accuracy[1e-4] >= (votes > 0.6).mean() - 0.05
+    expected = (most_frequent(model, sample[0])[0] == sample[1]).mean()
+    assert report.clean_accuracy == pytest.approx(expected, abs=0.05)
     assert any("the model is random" in warning for warning in report.warnings)
+
+
+class MonteCarloDropout(keras.layers.Dropout):
+    def call(self, x, training=None):
+        return super().call(x, training=True)
+
+
+def test_of_a_healthy_random_model_only_that_is_said(digits, sample):
+    layers = [keras.layers.Dense(96, "relu"), MonteCarloDropout(0.3)]
+    model = keras.Sequential([keras.Input((64,)), *layers, keras.layers.Dense(10)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(3e-3), loss)
+    model.fit(*digits[0], epochs=12, batch_size=64, verbose=0)
+    mean = keras.Sequential([keras.Input((64,)), layers[0], model.layers[-1]])
+    report = evaluate_robustness(model, sample, (0.01, EPSILON), **QUICK)
+    (warning,) = report.warnings
+    assert "the model is random" in warning
+    expected = (most_frequent(model, sample[0])[0] == sample[1]).mean()
+    assert report.clean_accuracy == pytest.approx(expected, abs=0.04)
+    assert report.robust_accuracy[0.01] > expected - 0.15
+    points = PGD(EPSILON, steps=40)(mean, *sample)
+    bound = (most_frequent(model, points)[0] == sample[1]).mean()
+    assert report.robust_accuracy[EPSILON] <= bound + 0.03
+
+
+def test_what_a_larger_epsilon_broke_before_stays_broken(trained, sample):
+    """A later stage attacks it again with a smaller epsilon, which is not enough."""
+    report = evaluate_robustness(
+        behind(Rounds(), trained), sample, (0.04, EPSILON), **QUICK
+    )
+    frame = report.to_frame()
+    assert frame[frame["stage"] == "smoothed"]["attacked"].iloc[0] > 0
+    assert (report.examples["fooled"] != report.examples["label"]).all()
+    assert not any("reproducible" in warning for warning in report.warnings)
