@@ -17,10 +17,10 @@ from ..arguments import (
     invalid_argument,
 )
 from . import compiled, norms, objectives
-from .attack import Attack, as_floats
+from .attack import Attack
 from .checks import are_signed, check_inputs, check_labels, check_model, check_range
 from .head import Head, contradiction, probe, read_head
-from .model_call import graph_inputs, on_floats, only
+from .model_call import as_floats, graph_inputs, on_floats, only
 from .multi_step_probe import MultiStepProbe, with_many_steps
 from .robust_metrics import RobustMetrics
 from .seen_labels import SeenGuard

@@ -10,7 +10,8 @@ from ..arguments import check_choice, check_integer, invalid_argument
 from . import norms
 from .adversarial_trainer import AdversarialTrainer
 from .apgd import APGD
-from .attack import Attack, check_bounds, check_epsilon
+from .attack import Attack
+from .attack_arguments import check_bounds, check_epsilon
 from .attacked_model import AttackedModel
 from .evaluation import SAMPLE, Evaluation
 from .fgsm import FGSM

@@ -7,8 +7,8 @@ from keras import ops
 
 from ..differentiation import compile_function, input_gradient, unchanged_state
 from . import norms, objectives
-from .attack import SCALE, SMALLEST_SCALE
 from .attacked_model import AttackedModel
+from .objective_scale import SCALE, SMALLEST_SCALE
 
 FEW = 0.05  # of the examples: what may be so by chance
 UPPER_BOUND = "The robust accuracy is an upper bound."

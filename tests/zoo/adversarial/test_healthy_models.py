@@ -217,7 +217,7 @@ KINDS = {
         lambda: dense(head="softmax"),
         {"loss": "ce", "epochs": 60},
     ),
-    "sigmoid": (
+    "sigmoid at the end": (
         even_digits,
         lambda: dense(outputs=1, head="sigmoid"),
         {"loss": "binary_crossentropy"},
