@@ -68,8 +68,8 @@ class Smoothed(PGD):
     def noise(self, shape, restarts: np.ndarray, examples: np.ndarray) -> np.ndarray:
         """Returns that of the start, then random signs, then the width."""
         start = super().noise(shape, restarts, examples)
-        signs = (len(examples), (DIRECTIONS + self.steps) * math.prod(shape))
-        signs = np.empty(signs, "float32")
+        count = (DIRECTIONS + 1) * math.prod(shape) + self.steps
+        signs = np.empty((len(examples), count), "float32")
         for row, restart, example in zip(signs, restarts, examples, strict=True):
             generator = np.random.default_rng(
                 (self.seed, int(restart), int(example), 1)
@@ -120,18 +120,19 @@ class Smoothed(PGD):
         """Returns random moves of all features, by the width of the smoothing.
 
         They are of shape `(batch, DIRECTIONS, ...)`. Those of one step are independent,
-        and those of any two steps uncorrelated: signs that stay, times signs of a step.
+        and those of any two steps uncorrelated: signs that stay, times a window of a
+        row of signs, which each step moves by one.
         """
         size = math.prod(points.shape[1:])
-        signs = ops.reshape(noise[:, :-1], (-1, DIRECTIONS + self.steps, size))
+        signs = ops.reshape(noise[:, : DIRECTIONS * size], (-1, DIRECTIONS, size))
         index = ops.cast(ops.minimum(index, self.steps - 1), "int32")
         index = ops.broadcast_to(index, ops.shape(noise)[:1])
-        of_step = ops.one_hot(index, self.steps, dtype=signs.dtype)[:, :, None]
-        of_step = ops.sum(signs[:, DIRECTIONS:] * of_step, axis=1, keepdims=True)
+        window = DIRECTIONS * size + index[:, None] + ops.arange(size)[None]
+        of_step = ops.take_along_axis(noise, window, axis=1)[:, None]
         width = noise[:, -1:, None] * settings["epsilon"]
         if self.norm == "l2":
             width = width / math.sqrt(size)
-        moves = width * of_step * signs[:, :DIRECTIONS]
+        moves = width * of_step * signs
         moves = ops.reshape(moves, (-1, DIRECTIONS, *points.shape[1:]))
         return moves * settings["mask"] if "mask" in settings else moves
 
