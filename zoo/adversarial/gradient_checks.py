@@ -29,6 +29,10 @@ def is_random(target: AttackedModel, x: np.ndarray) -> bool:
         first, second = (
             np.asarray(ops.convert_to_numpy(target.logits(x))) for _ in range(2)
         )
+    finite = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
+    if not finite.any():
+        return False
+    first, second = first[finite], second[finite]
     spread = np.abs(first - first.mean(axis=1, keepdims=True)).max()
     return bool(np.abs(first - second).max() > 1e-3 * spread)
 
