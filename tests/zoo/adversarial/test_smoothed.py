@@ -5,6 +5,7 @@ from keras import ops
 
 from zoo.adversarial import PGD, evaluate_robustness
 from zoo.adversarial.attacked_model import AttackedModel
+from zoo.adversarial.gradient_checks import is_random
 from zoo.adversarial.smoothed import DIRECTIONS, Smoothed
 
 QUICK = {"steps": 10, "restarts": 1, "verbose": 0}
@@ -177,6 +178,13 @@ def test_what_most_draws_of_a_random_model_misclassify_is_broken(trained, sample
     expected = (most_frequent(model, sample[0])[0] == sample[1]).mean()
     assert report.clean_accuracy == pytest.approx(expected, abs=0.05)
     assert any("the model is random" in warning for warning in report.warnings)
+
+
+@pytest.mark.parametrize(("size", "expected"), [(0.1, True), (0.0, False)])
+def test_outputs_that_are_not_finite_do_not_hide_that_a_model_is_random(size, expected):
+    broken = keras.layers.Lambda(lambda x: ops.where(x < 0.5, float("nan"), x))
+    model = keras.Sequential([keras.Input((2,)), broken, AddsNoise(size)])
+    assert is_random(AttackedModel(model), np.float32([[0, 1], [1, 0.7]])) == expected
 
 
 class MonteCarloDropout(keras.layers.Dropout):
