@@ -8,8 +8,8 @@ from pathlib import Path
 
 import keras
 
-from zoo.devices import list_devices
-from zoo.files import replacing
+from zoo.utils.devices import list_devices
+from zoo.utils.files import replacing
 
 FOLDER = Path(__file__).parent / "results"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from results import load
 from scipy import stats
 
-from zoo.files import replacing
+from zoo.utils.files import replacing
 
 README = Path(__file__).parent.parent / "README.md"
 

@@ -7,7 +7,7 @@ import warnings
 import keras
 import numpy as np
 
-from zoo.arguments import check_integer, invalid_argument
+from zoo.utils.arguments import check_integer, invalid_argument
 
 from .event_log import EventLog, check_log_dir
 from .forward_pass import ForwardPass

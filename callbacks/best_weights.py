@@ -11,8 +11,13 @@ from pathlib import Path
 import h5py
 import keras
 
-from zoo.files import replacing, writable_folder
-from zoo.model_state import check_can_be_saved, has_adapters, read_state, write_state
+from zoo.utils.files import replacing, writable_folder
+from zoo.utils.model_state import (
+    check_can_be_saved,
+    has_adapters,
+    read_state,
+    write_state,
+)
 
 KEY = "kerascope"  # of our attribute and group in a file that Keras writes
 

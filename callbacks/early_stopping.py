@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from zoo.arguments import check_choice, check_integer, invalid_argument, is_number
+from zoo.utils.arguments import check_choice, check_integer, invalid_argument, is_number
 
 from .best_weights import BestWeights
 

@@ -5,8 +5,8 @@ import time
 
 import numpy as np
 
-from zoo.arguments import invalid_argument
-from zoo.files import writable_folder
+from zoo.utils.arguments import invalid_argument
+from zoo.utils.files import writable_folder
 
 
 class EventLog:

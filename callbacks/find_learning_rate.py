@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from zoo.arguments import (
+from zoo.utils.arguments import (
     check_fraction,
     check_integer,
     check_positive,

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from zoo.arguments import check_integer, invalid_argument
+from zoo.utils.arguments import check_integer, invalid_argument
 
 
 def first_layer_images(model: keras.Model) -> np.ndarray:

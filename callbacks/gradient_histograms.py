@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from zoo.arguments import check_choice
+from zoo.utils.arguments import check_choice
 
 from .recorded import check_recorded, panels, save_record, spread
 from .step_monitor import StepMonitor, frame_of, layer_of

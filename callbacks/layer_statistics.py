@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.initializers import activation_name
+from zoo.utils.initializers import activation_name
 
 NUM_BINS = 50
 RANGES = {

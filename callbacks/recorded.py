@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.arguments import invalid_argument
-from zoo.files import replacing
+from zoo.utils.arguments import invalid_argument
+from zoo.utils.files import replacing
 
 MAX_PANELS = 12
 

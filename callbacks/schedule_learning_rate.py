@@ -2,7 +2,7 @@
 
 import keras
 
-from zoo.arguments import check_integer, invalid_argument
+from zoo.utils.arguments import check_integer, invalid_argument
 
 from .rate_readers import hide_rates, show_rates
 from .scheduled_value import ScheduledValue

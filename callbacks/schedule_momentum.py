@@ -2,7 +2,7 @@
 
 import keras
 
-from zoo.arguments import check_fraction, invalid_argument
+from zoo.utils.arguments import check_fraction, invalid_argument
 
 from .scheduled_value import ScheduledValue
 from .schedules.schedule import Schedule

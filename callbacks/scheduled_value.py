@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import keras
 
-from zoo.arguments import check_choice, check_integer, invalid_argument
+from zoo.utils.arguments import check_choice, check_integer, invalid_argument
 
 from .schedules.schedule import Schedule, time_of_step
 from .train_step import StepCallback, updating_optimizers

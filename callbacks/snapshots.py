@@ -6,14 +6,14 @@ from pathlib import Path
 
 import keras
 
-from zoo.arguments import (
+from zoo.utils.arguments import (
     check_integer,
     invalid_argument,
     is_integer,
     is_number,
 )
-from zoo.files import replacing, writable_folder
-from zoo.model_state import check_can_be_saved
+from zoo.utils.files import replacing, writable_folder
+from zoo.utils.model_state import check_can_be_saved
 
 
 class Snapshots(keras.callbacks.Callback):

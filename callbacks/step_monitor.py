@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from zoo.arguments import check_integer, invalid_argument
+from zoo.utils.arguments import check_integer, invalid_argument
 
 from .event_log import EventLog, check_log_dir
 from .train_step import StepCallback, updating_optimizer, updating_optimizers

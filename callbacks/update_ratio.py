@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from zoo.arguments import invalid_argument, is_number
+from zoo.utils.arguments import invalid_argument, is_number
 
 from .recorded import check_recorded, save_record
 from .step_monitor import StepMonitor, frame_of, layer_of

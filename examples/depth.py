@@ -24,7 +24,7 @@ import numpy as np
 
 from zoo import datasets, mlp
 from zoo.differentiation import weight_gradients
-from zoo.files import replacing, writable_folder
+from zoo.utils.files import replacing, writable_folder
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

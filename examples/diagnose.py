@@ -35,7 +35,7 @@ from callbacks import (
     plot_first_layer,
 )
 from zoo import datasets, mlp
-from zoo.files import replacing, writable_folder
+from zoo.utils.files import replacing, writable_folder
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -20,7 +20,7 @@ import numpy as np
 
 from zoo import LanguageModel, datasets, lstm
 from zoo.datasets.text import PADDING, UNKNOWN, windows
-from zoo.files import replacing, writable_folder
+from zoo.utils.files import replacing, writable_folder
 
 
 def parse_arguments(arguments=None):

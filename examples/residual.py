@@ -21,7 +21,7 @@ import numpy as np
 from depth import GradientNorms
 
 from zoo import datasets, mlp, res_mlp
-from zoo.files import replacing, writable_folder
+from zoo.utils.files import replacing, writable_folder
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

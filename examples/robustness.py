@@ -22,7 +22,7 @@ import numpy as np
 
 from zoo import datasets, mlp
 from zoo.adversarial import PGD, AdversarialTrainer, evaluate_robustness
-from zoo.files import replacing, writable_folder
+from zoo.utils.files import replacing, writable_folder
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

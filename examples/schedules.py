@@ -39,7 +39,7 @@ from callbacks.schedules import (
     scale_learning_rate,
 )
 from zoo import datasets, mlp
-from zoo.files import replacing, writable_folder
+from zoo.utils.files import replacing, writable_folder
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

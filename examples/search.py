@@ -26,7 +26,7 @@ import matplotlib
 
 from tuning import CoarseToFineSearch, LSTMSpace, MLPSpace, ResMLPSpace
 from zoo import datasets
-from zoo.files import replacing
+from zoo.utils.files import replacing
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -27,8 +27,8 @@ import numpy as np
 import pandas as pd
 
 from zoo import datasets, lstm, mlp, res_mlp
-from zoo.devices import list_devices
-from zoo.files import replacing, writable_folder
+from zoo.utils.devices import list_devices
+from zoo.utils.files import replacing, writable_folder
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -8,8 +8,8 @@ from pathlib import Path
 import keras
 from keras_tuner import errors
 
-from zoo.files import replacing
-from zoo.model_state import check_can_be_saved
+from zoo.utils.files import replacing
+from zoo.utils.model_state import check_can_be_saved
 
 from .search_trial import SearchTrial
 

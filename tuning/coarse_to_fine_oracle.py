@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from keras_tuner.engine import hyperparameters as kt
 
-from zoo.files import replacing
+from zoo.utils.files import replacing
 
 from .column import Column
 from .narrowing import (

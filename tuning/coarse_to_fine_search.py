@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import keras_tuner
 
-from zoo.arguments import check_fraction, check_integer, invalid_argument
+from zoo.utils.arguments import check_fraction, check_integer, invalid_argument
 
 from .coarse_to_fine_oracle import CoarseToFineOracle
 from .random_search import RandomSearch

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras_tuner import errors
 
-from zoo.arguments import invalid_argument
+from zoo.utils.arguments import invalid_argument
 
 from .search_trial import DIVERGED
 

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from zoo.arguments import invalid_argument
 from zoo.datasets import ArrayDataset, Arrays, Order
+from zoo.utils.arguments import invalid_argument
 
 DATA = ("x", "y", "sample_weight")
 FIT = tuple(inspect.signature(keras.Model.fit).parameters)[1:]

@@ -7,7 +7,7 @@ import keras_tuner
 from keras_tuner import errors
 from keras_tuner.engine import hyperparameters as kt
 
-from zoo.arguments import invalid_argument, is_number
+from zoo.utils.arguments import invalid_argument, is_number
 
 from .numerical import exact
 from .probability import to_probability

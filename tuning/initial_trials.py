@@ -6,7 +6,7 @@ import keras_tuner
 from keras_tuner import errors
 from keras_tuner.engine import hyperparameters as kt
 
-from zoo.arguments import invalid_argument
+from zoo.utils.arguments import invalid_argument
 
 from .hyperparameters import DrawnHyperParameters
 from .probability import own_value

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from zoo.files import replacing, writable_folder
+from zoo.utils.files import replacing, writable_folder
 
 try:
     import fcntl

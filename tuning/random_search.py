@@ -13,13 +13,13 @@ import keras_tuner
 import numpy as np
 from keras_tuner import errors
 
-from zoo.arguments import (
+from zoo.utils.arguments import (
     check_choice,
     check_integer,
     check_positive,
     invalid_argument,
 )
-from zoo.files import replacing
+from zoo.utils.files import replacing
 
 from .checkpoints import Checkpoints
 from .execution import Execution, TrialEnd, objective_value

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from zoo.arguments import check_integer, invalid_argument
+from zoo.utils.arguments import check_integer, invalid_argument
 
 from . import plots
 from .importances import permutation_importances

@@ -9,7 +9,7 @@ import numpy as np
 from keras_tuner.engine import trial as kt
 from keras_tuner.engine.hyperparameters import HyperParameter
 
-from zoo.files import replacing
+from zoo.utils.files import replacing
 
 from .hyperparameters import DrawnHyperParameters
 

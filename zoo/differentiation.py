@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import keras
 from keras.src.backend.common.dtypes import BIT64_TO_BIT32_DTYPE
 
-from .arguments import check_choice, invalid_argument
+from .utils.arguments import check_choice, invalid_argument
 
 BACKEND = keras.backend.backend()
 

@@ -7,9 +7,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from .arguments import check_choice, check_fraction, check_positive, invalid_argument
-from .copy_model import copy_model, load_variables, own_variables
 from .layers.log_mean_probability import LogMeanProbability
+from .utils.arguments import (
+    check_choice,
+    check_fraction,
+    check_positive,
+    invalid_argument,
+)
+from .utils.copy_model import copy_model, load_variables, own_variables
 
 Models = Sequence[keras.Model | str | os.PathLike] | str | os.PathLike
 ACTIVATIONS = {

@@ -3,8 +3,6 @@
 import keras
 import numpy as np
 
-from .arguments import check_integer, invalid_argument
-from .copy_model import copy_model
 from .differentiation import (
     compile_function,
     float64_scope,
@@ -12,6 +10,8 @@ from .differentiation import (
     weight_gradients,
 )
 from .gradient_report import RIGHT, GradientReport
+from .utils.arguments import check_integer, invalid_argument
+from .utils.copy_model import copy_model
 
 STEP = 1e-5
 # Rounding of a loss, in units of its last place: sums over a batch and its features.

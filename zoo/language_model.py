@@ -7,15 +7,15 @@ import keras
 import numpy as np
 import pandas as pd
 
-from .arguments import (
+from .datasets.text import UNKNOWN
+from .layers import EmbeddingDropout
+from .utils.arguments import (
     check_choice,
     check_integer,
     check_not_negative,
     invalid_argument,
     is_integer,
 )
-from .datasets.text import UNKNOWN
-from .layers import EmbeddingDropout
 
 TOKENS = ("character", "word")
 CHUNK = 64  # tokens that are read in one call; two lengths of input are compiled

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 
 import keras
 
-from . import parts
-from .arguments import (
+from .layers import EmbeddingDropout, ReverseSequence, SequencePooling
+from .layers.sequence_pooling import POOLINGS
+from .utils import builders
+from .utils.arguments import (
     check_choice,
     check_fraction,
     check_integer,
     check_shape,
     invalid_argument,
 )
-from .layers import EmbeddingDropout, ReverseSequence, SequencePooling
-from .layers.sequence_pooling import POOLINGS
-from .token_shape import TokenShape
+from .utils.token_shape import TokenShape
 
 
 def lstm(
@@ -125,7 +125,7 @@ def lstm(
         vocabulary_size = check_integer("vocabulary_size", vocabulary_size, minimum=1)
     input_shape = _check_input_shape(input_shape, vocabulary_size)
     num_outputs = check_integer("num_outputs", num_outputs, minimum=1)
-    units = parts.check_units("units", units)
+    units = builders.check_units("units", units)
     if not units:
         raise invalid_argument("units", "at least one LSTM layer", units)
     embedding_size = check_integer("embedding_size", embedding_size, minimum=1)
@@ -143,7 +143,7 @@ def lstm(
         check_fraction(rate_name, rate)
     layers = {"preprocessing": preprocessing, "augmentation": augmentation}
     for layer_name, layer in {**layers, "postprocessing": postprocessing}.items():
-        parts.check_layer(layer_name, layer)
+        builders.check_layer(layer_name, layer)
     if vocabulary_size is None:
         _check_vector_options(embedding_dropout, tie_embeddings)
     else:
@@ -156,7 +156,7 @@ def lstm(
     embedding = mask = None
     if vocabulary_size is None:
         inputs = keras.Input(input_shape, name="input")
-        x = parts.preprocessed(inputs, augmentation, preprocessing)
+        x = builders.preprocessed(inputs, augmentation, preprocessing)
         rows = (x.shape[1], math.prod(x.shape[2:]))
         if x.shape[1:] != rows:
             x = keras.layers.Reshape(rows, name="rows")(x)
@@ -183,8 +183,8 @@ def lstm(
             x = keras.layers.Dense(embedding_size, name="projection")(x)
         outputs = embedding(x, reverse=True)
     else:
-        outputs = parts.head(x, num_outputs)
-    outputs = parts.postprocessed(outputs, postprocessing)
+        outputs = builders.head(x, num_outputs)
+    outputs = builders.postprocessed(outputs, postprocessing)
     return keras.Model(inputs, outputs, name=name)
 
 

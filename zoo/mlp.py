@@ -5,15 +5,15 @@ from functools import partial
 
 import keras
 
-from . import parts
-from .arguments import (
+from .layers import DropConnect, Maxout
+from .utils import builders
+from .utils.arguments import (
     check_choice,
     check_fraction,
     check_integer,
     invalid_argument,
 )
-from .initializers import activation_name
-from .layers import DropConnect, Maxout
+from .utils.initializers import activation_name
 
 
 def mlp(
@@ -100,28 +100,28 @@ def mlp(
     >>> model.count_params() == 785 * 300 + 301 * 100 + 101 * 10
     True
     """
-    input_shape = parts.check_vector_shape("input_shape", input_shape)
+    input_shape = builders.check_vector_shape("input_shape", input_shape)
     num_outputs = check_integer("num_outputs", num_outputs, minimum=1)
-    units = parts.check_units("units", units)
-    check_choice("normalization", normalization, (None, *parts.NORMALIZATIONS))
+    units = builders.check_units("units", units)
+    check_choice("normalization", normalization, (None, *builders.NORMALIZATIONS))
     check_fraction("dropout", dropout)
     check_fraction("input_dropout", input_dropout)
     check_fraction("drop_connect", drop_connect)
     check_integer("maxout_pieces", maxout_pieces, minimum=1)
     check_choice("learn_noise", learn_noise, (False, True))
-    parts.check_layer("preprocessing", preprocessing)
-    parts.check_layer("augmentation", augmentation)
-    parts.check_layer("postprocessing", postprocessing)
+    builders.check_layer("preprocessing", preprocessing)
+    builders.check_layer("augmentation", augmentation)
+    builders.check_layer("postprocessing", postprocessing)
     is_maxout = isinstance(activation, str) and activation == "maxout"
     if is_maxout and drop_connect:
         expected = "0.0 where `activation` is 'maxout'"
         raise invalid_argument("drop_connect", expected, drop_connect)
     if not is_maxout:
-        activation = parts.activation_layer(activation)
-        kernel_initializer = parts.get_initializer(kernel_initializer, activation)
-    kernel_regularizer = parts.get_regularizer(kernel_regularizer)
+        activation = builders.activation_layer(activation)
+        kernel_initializer = builders.get_initializer(kernel_initializer, activation)
+    kernel_regularizer = builders.get_regularizer(kernel_regularizer)
     if learn_noise:
-        postprocessing = parts.with_log_variance(postprocessing, num_outputs)
+        postprocessing = builders.with_log_variance(postprocessing, num_outputs)
         num_outputs = 2 * num_outputs
 
     hidden_layer = keras.layers.Dense
@@ -134,20 +134,20 @@ def mlp(
         dropout_layer = keras.layers.AlphaDropout
 
     inputs = keras.Input(input_shape, name="input")
-    x = parts.flat_features(inputs, augmentation, preprocessing, input_dropout)
+    x = builders.flat_features(inputs, augmentation, preprocessing, input_dropout)
     for index, size in enumerate(units, start=1):
         hidden = f"hidden_{index}"
         x = hidden_layer(
             size,
-            kernel_initializer=parts.clone_initializer(kernel_initializer),
+            kernel_initializer=builders.clone_initializer(kernel_initializer),
             kernel_regularizer=kernel_regularizer,
             name=hidden,
         )(x)
-        x = parts.normalize(x, normalization, f"{hidden}_normalization")
+        x = builders.normalize(x, normalization, f"{hidden}_normalization")
         if not is_maxout:
-            x = parts.copy_layer(activation, name=f"{hidden}_activation")(x)
+            x = builders.copy_layer(activation, name=f"{hidden}_activation")(x)
         if dropout:
             x = dropout_layer(dropout, name=f"{hidden}_dropout")(x)
-    outputs = parts.head(x, num_outputs, kernel_regularizer)
-    outputs = parts.postprocessed(outputs, postprocessing)
+    outputs = builders.head(x, num_outputs, kernel_regularizer)
+    outputs = builders.postprocessed(outputs, postprocessing)
     return keras.Model(inputs, outputs, name=name)

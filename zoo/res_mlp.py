@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import keras
 
-from . import parts
-from .arguments import check_choice, check_fraction, check_integer
 from .layers import StochasticDepth
+from .utils import builders
+from .utils.arguments import check_choice, check_fraction, check_integer
 
 RESIDUAL_INITS = ("zero", "scaled", "none")
 
@@ -99,39 +99,39 @@ def res_mlp(
     >>> model.get_layer("block_2").output.shape
     (None, 128)
     """
-    input_shape = parts.check_vector_shape("input_shape", input_shape)
+    input_shape = builders.check_vector_shape("input_shape", input_shape)
     num_outputs = check_integer("num_outputs", num_outputs, minimum=1)
     units = check_integer("units", units, minimum=1)
     num_blocks = check_integer("num_blocks", num_blocks, minimum=0)
     if block_units is None:
         block_units = units
     block_units = check_integer("block_units", block_units, minimum=1)
-    check_choice("normalization", normalization, (None, *parts.NORMALIZATIONS))
+    check_choice("normalization", normalization, (None, *builders.NORMALIZATIONS))
     check_choice("residual_init", residual_init, RESIDUAL_INITS)
     check_fraction("dropout", dropout)
     check_fraction("residual_dropout", residual_dropout)
     check_fraction("input_dropout", input_dropout)
     check_fraction("stochastic_depth", stochastic_depth)
-    parts.check_layer("preprocessing", preprocessing)
-    parts.check_layer("augmentation", augmentation)
-    parts.check_layer("postprocessing", postprocessing)
-    activation = parts.activation_layer(activation)
-    kernel_initializer = parts.get_initializer(kernel_initializer, activation)
-    kernel_regularizer = parts.get_regularizer(kernel_regularizer)
+    builders.check_layer("preprocessing", preprocessing)
+    builders.check_layer("augmentation", augmentation)
+    builders.check_layer("postprocessing", postprocessing)
+    activation = builders.activation_layer(activation)
+    kernel_initializer = builders.get_initializer(kernel_initializer, activation)
+    kernel_regularizer = builders.get_regularizer(kernel_regularizer)
     last_initializer = _last_initializer(residual_init, num_blocks)
 
     def dense(x, size, initializer, name):
         return keras.layers.Dense(
             size,
-            kernel_initializer=parts.clone_initializer(initializer),
+            kernel_initializer=builders.clone_initializer(initializer),
             kernel_regularizer=kernel_regularizer,
             name=name,
         )(x)
 
     def branch(x, block, skipped):
-        x = parts.normalize(x, normalization, f"{block}_normalization")
+        x = builders.normalize(x, normalization, f"{block}_normalization")
         x = dense(x, block_units, kernel_initializer, f"{block}_hidden")
-        x = parts.copy_layer(activation, f"{block}_activation")(x)
+        x = builders.copy_layer(activation, f"{block}_activation")(x)
         if dropout:
             x = keras.layers.Dropout(dropout, name=f"{block}_dropout")(x)
         x = dense(x, units, last_initializer, f"{block}_output")
@@ -145,16 +145,16 @@ def res_mlp(
         return x
 
     inputs = keras.Input(input_shape, name="input")
-    x = parts.flat_features(inputs, augmentation, preprocessing, input_dropout)
+    x = builders.flat_features(inputs, augmentation, preprocessing, input_dropout)
     x = dense(x, units, keras.initializers.LecunNormal(), "stem")
     for index in range(1, num_blocks + 1):
         block = f"block_{index}"
         added = branch(x, block, skipped=stochastic_depth * index / num_blocks)
         x = keras.layers.Add(name=block)([x, added])
-    x = parts.normalize(x, normalization, "final_normalization")
-    x = parts.copy_layer(activation, "final_activation")(x)
-    outputs = parts.head(x, num_outputs, kernel_regularizer)
-    outputs = parts.postprocessed(outputs, postprocessing)
+    x = builders.normalize(x, normalization, "final_normalization")
+    x = builders.copy_layer(activation, "final_activation")(x)
+    outputs = builders.head(x, num_outputs, kernel_regularizer)
+    outputs = builders.postprocessed(outputs, postprocessing)
     return keras.Model(inputs, outputs, name=name)
 
 

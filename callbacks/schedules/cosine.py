@@ -5,7 +5,7 @@ import math
 import numpy as np
 from keras import ops
 
-from zoo.arguments import check_fraction, check_integer, check_positive
+from zoo.utils.arguments import check_fraction, check_integer, check_positive
 
 from .schedule import Schedule, check_length, registered
 

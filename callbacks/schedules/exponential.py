@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from zoo.arguments import check_positive
+from zoo.utils.arguments import check_positive
 
 from .schedule import Schedule, registered
 

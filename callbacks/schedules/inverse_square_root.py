@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from zoo.arguments import check_positive, invalid_argument
+from zoo.utils.arguments import check_positive, invalid_argument
 
 from .schedule import Schedule, registered
 

@@ -1,6 +1,6 @@
 """A rate that falls as one over time."""
 
-from zoo.arguments import check_positive
+from zoo.utils.arguments import check_positive
 
 from .schedule import Schedule, registered
 

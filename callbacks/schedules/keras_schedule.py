@@ -2,7 +2,7 @@
 
 import keras
 
-from zoo.arguments import check_integer, check_positive, invalid_argument
+from zoo.utils.arguments import check_integer, check_positive, invalid_argument
 
 from .schedule import Schedule, registered, time_of_step
 

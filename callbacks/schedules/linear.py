@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from zoo.arguments import check_fraction
+from zoo.utils.arguments import check_fraction
 
 from .schedule import Schedule, check_length, registered
 

@@ -4,7 +4,7 @@ import math
 
 from keras import ops
 
-from zoo.arguments import check_fraction, invalid_argument, is_number
+from zoo.utils.arguments import check_fraction, invalid_argument, is_number
 
 from .schedule import Schedule, check_length, registered
 

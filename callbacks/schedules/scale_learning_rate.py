@@ -1,6 +1,6 @@
 """How the learning rate goes with the batch size."""
 
-from zoo.arguments import check_integer, check_positive
+from zoo.utils.arguments import check_integer, check_positive
 
 
 def scale_learning_rate(

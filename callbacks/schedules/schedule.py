@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo.arguments import check_not_negative, check_positive, invalid_argument
+from zoo.utils.arguments import check_not_negative, check_positive, invalid_argument
 
 
 class Schedule:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from keras import ops
 
-from zoo.arguments import check_positive, invalid_argument, is_number
+from zoo.utils.arguments import check_positive, invalid_argument, is_number
 
 from .schedule import Schedule, registered
 

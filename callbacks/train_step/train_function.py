@@ -5,7 +5,7 @@ import warnings
 
 import keras
 
-from zoo.arguments import invalid_argument
+from zoo.utils.arguments import invalid_argument
 
 from .observation import Observation
 from .step import backend, take_step

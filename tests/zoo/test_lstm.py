@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from zoo import lstm
-from zoo.token_shape import TokenShape
+from zoo.utils.token_shape import TokenShape
 
 to_numpy = keras.ops.convert_to_numpy
 

@@ -8,7 +8,7 @@ import pytest
 from zoo import datasets, mlp
 from zoo.layers import DropConnect
 from zoo.losses import GaussianNLL
-from zoo.token_shape import TokenShape
+from zoo.utils.token_shape import TokenShape
 
 to_numpy = keras.ops.convert_to_numpy
 

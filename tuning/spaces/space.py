@@ -8,9 +8,9 @@ from keras_tuner import errors
 
 from callbacks import ScheduleLearningRate
 from callbacks.schedules import Cosine, Linear
-from zoo.arguments import invalid_argument
 from zoo.datasets import ArrayDataset, Data
-from zoo.parts import copy_layer
+from zoo.utils.arguments import invalid_argument
+from zoo.utils.builders import copy_layer
 
 from ..folds import is_endless, is_tf_dataset
 from .zero_or_log_uniform import zero_or_log_uniform

@@ -2,7 +2,7 @@
 
 import keras_tuner
 
-from zoo.arguments import invalid_argument, is_number
+from zoo.utils.arguments import invalid_argument, is_number
 
 from ..hyperparameters import check_range
 

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 from keras.src.losses.loss import unscale_loss_for_distribution
 
-from ..arguments import (
+from ..utils.arguments import (
     check_choice,
     check_fraction,
     check_integer,

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..arguments import check_choice, invalid_argument
+from ..utils.arguments import check_choice, invalid_argument
 from . import norms
 from .attack import Attack
 

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..arguments import check_choice, check_integer, invalid_argument
 from ..differentiation import input_gradient
+from ..utils.arguments import check_choice, check_integer, invalid_argument
 from . import norms, objectives
 from .attack_arguments import check_bounds, check_epsilon, check_mask, check_mask_shape
 from .model_call import as_floats

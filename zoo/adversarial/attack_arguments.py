@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..arguments import check_not_negative, invalid_argument, is_number
+from ..utils.arguments import check_not_negative, invalid_argument, is_number
 from . import norms
 
 

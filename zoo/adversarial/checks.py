@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from ..arguments import invalid_argument
+from ..utils.arguments import invalid_argument
 from .head import Head
 from .model_call import graph_inputs, is_float
 

@@ -6,7 +6,7 @@ from numbers import Real
 import keras
 import numpy as np
 
-from ..arguments import check_choice, check_integer, invalid_argument
+from ..utils.arguments import check_choice, check_integer, invalid_argument
 from . import norms
 from .adversarial_trainer import AdversarialTrainer
 from .apgd import APGD

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..arguments import invalid_argument
 from ..differentiation import unchanged_state
+from ..utils.arguments import invalid_argument
 from . import compiled
 from .compiled import LOGITS, MARGINS, PROBABILITIES, RATES, VALUES
 from .logits import as_classes, ends_linear, find_logits, log_probabilities

@@ -2,7 +2,7 @@
 
 import keras
 
-from ..arguments import check_positive
+from ..utils.arguments import check_positive
 from . import norms
 from .attack import Attack
 

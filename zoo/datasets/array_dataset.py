@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from ..arguments import check_integer
+from ..utils.arguments import check_integer
 from .arrays import Arrays
 from .order import Order
 

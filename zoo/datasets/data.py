@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import keras
 import numpy as np
 
-from ..token_shape import TokenShape
+from ..utils.token_shape import TokenShape
 from .order import Order
 
 TASKS = ("classification", "multi_label", "regression", "language_model")

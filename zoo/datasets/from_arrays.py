@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 
-from ..arguments import check_choice, check_integer, invalid_argument
+from ..utils.arguments import check_choice, check_integer, invalid_argument
 from .array_dataset import ArrayDataset
 from .arrays import Arrays, check_labels, image_scale, is_image, say_unscaled
 from .data import TASKS, Data

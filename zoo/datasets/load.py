@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from ..arguments import (
+from ..utils.arguments import (
     check_choice,
     check_fraction,
     check_integer,

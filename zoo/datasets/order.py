@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..arguments import check_integer
+from ..utils.arguments import check_integer
 
 
 class Order:

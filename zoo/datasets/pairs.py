@@ -7,8 +7,8 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
-from ..arguments import check_fraction, invalid_argument
-from ..real_array import real_array
+from ..utils.arguments import check_fraction, invalid_argument
+from ..utils.real_array import real_array
 from .arrays import check_finite, check_not_empty
 from .columns import numeric_values
 from .frames import FrameEncoder, TargetEncoder

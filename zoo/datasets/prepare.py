@@ -5,7 +5,7 @@ import logging
 import os
 from pathlib import Path
 
-from ..arguments import invalid_argument
+from ..utils.arguments import invalid_argument
 
 logger = logging.getLogger(__name__)
 

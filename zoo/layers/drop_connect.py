@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from ..arguments import check_fraction, check_integer
+from ..utils.arguments import check_fraction, check_integer
 
 
 @keras.saving.register_keras_serializable(package="kerascope")

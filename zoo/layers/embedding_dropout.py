@@ -1,6 +1,6 @@
 import keras
 
-from ..arguments import check_fraction, check_integer
+from ..utils.arguments import check_fraction, check_integer
 
 
 @keras.saving.register_keras_serializable(package="kerascope")

@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from ..arguments import check_choice, invalid_argument
+from ..utils.arguments import check_choice, invalid_argument
 
 ops = keras.ops
 

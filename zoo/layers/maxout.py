@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from .. import parts
-from ..arguments import check_integer
-from ..initializers import maxout_initializer
+from ..utils import builders
+from ..utils.arguments import check_integer
+from ..utils.initializers import maxout_initializer
 
 
 @keras.saving.register_keras_serializable(package="kerascope")
@@ -62,13 +62,13 @@ class Maxout(keras.layers.Layer):
         self.pieces = check_integer("pieces", pieces, minimum=1)
         if isinstance(kernel_initializer, str) and kernel_initializer == "auto":
             kernel_initializer = maxout_initializer(self.pieces)
-        self.kernel_initializer = parts.get_object(
+        self.kernel_initializer = builders.get_object(
             "kernel_initializer",
             keras.initializers.get,
             kernel_initializer,
             "or 'auto'",
         )
-        self.kernel_regularizer = parts.get_regularizer(kernel_regularizer)
+        self.kernel_regularizer = builders.get_regularizer(kernel_regularizer)
         self.input_spec = keras.layers.InputSpec(min_ndim=2)
         self.supports_masking = True
 

@@ -1,6 +1,6 @@
 import keras
 
-from ..arguments import check_choice
+from ..utils.arguments import check_choice
 from .sequence_lengths import sequence_lengths
 
 POOLINGS = ("last", "mean", "max")

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from ..arguments import check_fraction
+from ..utils.arguments import check_fraction
 
 
 @keras.saving.register_keras_serializable(package="kerascope")

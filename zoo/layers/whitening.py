@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..arguments import check_choice, check_not_negative, invalid_argument
-from ..real_array import real_array
+from ..utils.arguments import check_choice, check_not_negative, invalid_argument
+from ..utils.real_array import real_array
 
 
 @keras.saving.register_keras_serializable(package="kerascope")

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..arguments import check_positive
+from ..utils.arguments import check_positive
 
 
 @keras.saving.register_keras_serializable(package="kerascope")

@@ -1,6 +1,6 @@
 import pytest
 
-from zoo.files import replacing, writable_folder
+from zoo.utils.files import replacing, writable_folder
 
 
 def test_a_file_takes_its_place_when_it_is_whole(tmp_path):

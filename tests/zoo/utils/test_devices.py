@@ -1,6 +1,6 @@
 import keras
 
-from zoo.devices import list_devices
+from zoo.utils.devices import list_devices
 
 
 def test_it_names_what_keras_computes_on():

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from zoo.real_array import real_array
+from zoo.utils.real_array import real_array
 
 X = np.arange(12.0).reshape(6, 2)
 MASKED = np.ma.masked_equal(X, 6.0)
