@@ -17,14 +17,14 @@ from ..utils.arguments import (
     invalid_argument,
 )
 from . import compiled, norms, objectives
-from .attack import Attack, as_floats
-from .checks import are_signed, check_inputs, check_labels, check_model
+from .attack import Attack
+from .checks import are_signed, check_inputs, check_labels, check_model, check_range
 from .head import Head, contradiction, probe, read_head
-from .model_call import graph_inputs, on_floats, only
+from .model_call import as_floats, graph_inputs, on_floats, only
 from .multi_step_probe import MultiStepProbe, with_many_steps
 from .robust_metrics import RobustMetrics
-from .seen_labels import LabelGuard
-from .training_guard import TrainingGuard, check_range
+from .seen_labels import SeenGuard
+from .training_guard import TrainingGuard
 
 
 @keras.saving.register_keras_serializable(package="kerascope")
@@ -234,13 +234,12 @@ class AdversarialTrainer(keras.Model):
         self._forget_seen()
         guard = TrainingGuard(
             self.warmup_epochs,
-            self.attack.bounds,
             max(2, self._head.num_outputs),
             self.attack.steps == 1,
             self._probe,
         )
         others = keras.tree.flatten(callbacks) if callbacks else ()
-        callbacks = [guard, LabelGuard(), *others]
+        callbacks = [SeenGuard(), guard, *others]
         return super().fit(
             x,
             y,
@@ -268,7 +267,8 @@ class AdversarialTrainer(keras.Model):
 
     def check_seen(self) -> None:
         """Raises if inputs or labels since `fit` or `evaluate` began were wrong."""
-        check_range(self.input_range, self.attack.bounds)
+        low, high = (float(ops.convert_to_numpy(seen)) for seen in self.input_range)
+        check_range(low, high, self.attack.bounds)
         self._robust.labels.check(self._head)
 
     def train_step(self, *arguments):

@@ -7,20 +7,11 @@ import numpy as np
 from keras import ops
 
 from ..differentiation import input_gradient
-from ..utils.arguments import (
-    check_choice,
-    check_integer,
-    check_not_negative,
-    invalid_argument,
-    is_number,
-)
+from ..utils.arguments import check_choice, check_integer, invalid_argument
 from . import norms, objectives
-
-# The objective is multiplied by it, against underflow in float16; a power of two
-# changes no direction and no bit of another. Where the gradient overflows, it is
-# computed again with smaller scales.
-SCALE = 1024.0
-SMALLEST_SCALE = 2.0**-20
+from .attack_arguments import check_bounds, check_epsilon, check_mask, check_mask_shape
+from .model_call import as_floats
+from .objective_scale import are_finite, first_scale, smaller_scale
 
 
 class Attack(abc.ABC):
@@ -41,6 +32,7 @@ class Attack(abc.ABC):
 
     algorithm: str
     loss = "cross_entropy"
+    points_per_step = 1  # at which the model is asked about an example
 
     def __init__(
         self,
@@ -64,7 +56,7 @@ class Attack(abc.ABC):
         if restarts > 1 and not random_start and self.loss != "targeted_dlr":
             fix = "Without a random start all restarts are the same."
             raise invalid_argument("restarts", "1", restarts, fix)
-        self.mask = _check_mask(mask)
+        self.mask = check_mask(mask)
         self.targeted = check_choice("targeted", targeted, (True, False))
         self.seed = check_integer("seed", seed, minimum=0)
         self._attacked = None
@@ -99,13 +91,8 @@ class Attack(abc.ABC):
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Raises if epsilon or the mask do not fit examples of a shape."""
         check_epsilon(self.epsilon, self.norm, self.bounds, shape)
-        if self.mask is None:
-            return
-        own = self.mask.shape
-        pairs = zip(reversed(own), reversed(shape), strict=False)
-        if len(own) > len(shape) or any(mask not in (1, size) for mask, size in pairs):
-            expected = f"booleans that broadcast to the shape of an example, {shape}"
-            raise invalid_argument("mask", expected, f"booleans of shape {own}")
+        if self.mask is not None:
+            check_mask_shape(self.mask.shape, shape)
 
     def perturb(self, logits_of, x, objective, *, noise=None, scale=1.0):
         """Returns the last point of a fixed number of steps: the training mode.
@@ -131,8 +118,10 @@ class Attack(abc.ABC):
             return index < self.steps
 
         def body(index, scale, state):
-            loss, gradient, _ = self._ascent(logits_of, objective, state[0], scale)
-            smaller = _smaller_scale(scale, loss, gradient)
+            loss, gradient, _ = self._ascent(
+                logits_of, objective, state, index, scale, settings
+            )
+            smaller = smaller_scale(scale, loss, gradient)
             overflows = ops.any(smaller < scale)
             state = ops.cond(
                 overflows,
@@ -142,7 +131,7 @@ class Attack(abc.ABC):
             return index + ops.cast(~overflows, "int32"), smaller, state
 
         index = ops.convert_to_tensor(np.int32(0))
-        scale = _first_scale(inputs)
+        scale = first_scale(inputs)
         state = self._begin(start, settings)
         *_, state = ops.while_loop(proceed, body, (index, scale, state))
         return as_floats(ops.stop_gradient(self._last(state)), x)
@@ -182,7 +171,7 @@ class Attack(abc.ABC):
             "is_successful": ops.zeros_like(active),
             "is_finite": ops.ones_like(active),
             "index": ops.zeros_like(active, dtype="int32"),
-            "scale": _first_scale(x),
+            "scale": first_scale(x),
             "state": self._begin(self._start(x, noise, settings), settings),
         }
 
@@ -211,7 +200,7 @@ class Attack(abc.ABC):
         def body(found):
             going, index, state = found["is_going"], found["index"], found["state"]
             loss, gradient, logits = self._ascent(
-                logits_of, objective, state[0], found["scale"]
+                logits_of, objective, state, index, found["scale"], settings
             )
             wins = going & self.is_successful(logits, y)
             better = going & (wins | (loss > found["objective"]))
@@ -219,11 +208,11 @@ class Attack(abc.ABC):
             # An example that is done needs no gradient.
             scale = ops.where(
                 going & ~wins,
-                _smaller_scale(found["scale"], loss, gradient),
+                smaller_scale(found["scale"], loss, gradient),
                 found["scale"],
             )
             overflows = ops.any(scale < found["scale"])
-            is_finite = ~going | _are_finite(loss, gradient) | overflows
+            is_finite = ~going | are_finite(loss, gradient) | overflows
             found = {
                 "points": best,
                 "objective": ops.where(better, loss, found["objective"]),
@@ -349,78 +338,12 @@ class Attack(abc.ABC):
         """Returns the points that `perturb` returns, given the last state."""
         return state[0]
 
-    def _ascent(self, logits_of, objective, points, scale):
+    def _ascent(self, logits_of, objective, state, index, scale, settings):
         """Returns the objective, its gradient times `scale`, and the logits."""
 
         def function(points):
             logits = logits_of(points)
             return objective(logits) * scale, logits
 
-        loss, gradient, logits = input_gradient(function, points, has_auxiliary=True)
+        loss, gradient, logits = input_gradient(function, state[0], has_auxiliary=True)
         return loss / scale, gradient, logits
-
-
-def as_floats(points, x):
-    """Returns points in float32, or in float64 if `x` is.
-
-    In the dtype of integers, or of floats of 16 bits, they would leave the ball.
-    """
-    dtype = keras.backend.standardize_dtype(x.dtype)
-    return ops.cast(points, "float64" if dtype == "float64" else "float32")
-
-
-def check_bounds(bounds) -> tuple[float, float]:
-    """Returns the bounds as two floats, or raises if they are not in order."""
-    is_pair = isinstance(bounds, tuple | list) and len(bounds) == 2
-    if not is_pair or not all(map(is_number, bounds)) or bounds[0] >= bounds[1]:
-        expected = "two finite numbers, the lowest and the highest value of an input"
-        raise invalid_argument("bounds", expected, bounds)
-    return float(bounds[0]), float(bounds[1])
-
-
-def check_epsilon(epsilon, norm: str, bounds, shape=(), name="epsilon") -> float:
-    """Returns epsilon as a float, or raises if no perturbation can be that large.
-
-    Without the shape of an example that can be said for linf alone.
-    """
-    epsilon = check_not_negative(name, epsilon)
-    if norm == "l2" and not shape:
-        return epsilon
-    widest = norms.widest(norm, shape, bounds)
-    if epsilon > widest * (1 + 1e-6):
-        raise invalid_argument(
-            name,
-            f"at most {widest:.6g}, the largest {norm} perturbation within "
-            f"bounds={tuple(bounds)}",
-            epsilon,
-            "Are the inputs in other units than epsilon? Say so with `bounds=`.",
-        )
-    return epsilon
-
-
-def _check_mask(mask) -> np.ndarray | None:
-    if mask is None:
-        return None
-    mask = np.asarray(mask)
-    if not np.isin(mask, (0, 1)).all() or not mask.any():
-        raise invalid_argument(
-            "mask",
-            "booleans of the shape of an example, True where it may change",
-            f"{mask.dtype} of shape {mask.shape}",
-        )
-    return mask.astype(bool)
-
-
-def _first_scale(x):
-    return ops.full(ops.shape(x)[:1], SCALE, dtype="float32")
-
-
-def _smaller_scale(scale, loss, gradient):
-    """Returns the scale of each example to try next, where the gradient overflows."""
-    overflows = ops.isfinite(loss) & ~_are_finite(loss, gradient)
-    return ops.where(overflows & (scale > SMALLEST_SCALE), scale / SCALE, scale)
-
-
-def _are_finite(loss, gradient):
-    axes = tuple(range(1, len(gradient.shape)))
-    return ops.isfinite(loss) & ops.all(ops.isfinite(gradient), axis=axes)

@@ -17,6 +17,7 @@ from .model_call import graph_inputs, on_floats, only
 from .places import Places
 
 SAMPLE = 200  # inputs at which the head is read
+SEEN = 4  # calls of a model in one step of an attack, at most
 
 
 @dataclass
@@ -126,6 +127,22 @@ class AttackedModel:
         """Returns the classes that the model's own outputs predict."""
         return self.head.classes(self.compute(self.outputs, x, batch_size))
 
+    def vote(self, x: np.ndarray, draws: int, batch_size: int) -> np.ndarray:
+        """Returns the classes that most draws of a random model predict.
+
+        They are draws that no attack has seen.
+        """
+        count = max(2, self.head.num_outputs)
+        votes = np.zeros((len(x), count), "int64")
+        for start in range(0, len(x), batch_size):
+            batch = ops.convert_to_tensor(x[start : start + batch_size])
+            with unchanged_state():
+                outputs = [self.outputs(batch) for _ in range(SEEN + draws)][SEEN:]
+            for one in outputs:
+                classes = self.head.classes(_to_numpy(one))
+                votes[start : start + batch_size] += np.eye(count, dtype=int)[classes]
+        return votes.argmax(axis=1)
+
     def attack(
         self,
         attack: Attack,
@@ -163,7 +180,8 @@ class AttackedModel:
         found.broken[rows] = False
         if not len(rows):
             return found
-        places = Places(attack, x, y, rows, min(len(x), batch_size))
+        size = min(len(x), max(1, batch_size // attack.points_per_step))
+        places = Places(attack, x, y, rows, size)
         resume = self._compile(attack.kind(), self._resumption(attack))
         settings = attack.settings()
         state = places.empty_state(settings)

@@ -78,16 +78,28 @@ def check_inputs(x, bounds: tuple[float, float], shape=None) -> np.ndarray:
     if not finite.all():
         row = int(np.argmin(finite))
         raise invalid_argument("x", "finite numbers", f"NaN or infinity in row {row}")
-    low, high = float(x.min()), float(x.max())
+    check_range(float(x.min()), float(x.max()), bounds)
+    return np.clip(x.astype("float32"), *np.float32(bounds))
+
+
+def check_range(low: float, high: float, bounds: tuple[float, float]) -> None:
+    """Raises if inputs are not finite, or not within the bounds.
+
+    Args:
+        low: The lowest value of the inputs.
+        high: The highest value of the inputs.
+        bounds: The lowest and the highest value that inputs may have.
+    """
+    if np.isnan(low) or np.isnan(high):
+        raise invalid_argument("x", "finite numbers", "NaN")
     slack = 1e-6 * (bounds[1] - bounds[0])
     if low < bounds[0] - slack or high > bounds[1] + slack:
         raise invalid_argument(
             "x",
-            f"values within bounds={tuple(bounds)}",
+            f"values within the attack's bounds={tuple(bounds)}",
             f"values from {low:.6g} to {high:.6g}",
             "Pass the range of your inputs as `bounds=`, and epsilon in their units.",
         )
-    return np.clip(x.astype("float32"), *np.float32(bounds))
 
 
 def are_signed(y: np.ndarray) -> bool:
@@ -113,29 +125,51 @@ def check_labels(y, size: int, head: Head) -> np.ndarray:
         f"{size} classes from 0 to {num_classes - 1}, of shape ({size},), or one-hot "
         f"of shape ({size}, {num_classes})"
     )
-    labels = y
+    labels, is_one_hot = y, True
     if y.shape == (size, num_classes) and num_classes > 1:
         labels = y.argmax(axis=1)
-        if not np.array_equal(np.eye(num_classes)[labels], y):
-            fix = (
-                "Every row of one-hot labels has one 1, and else 0: several labels "
-                "at once, and shares of classes, cannot be attacked."
-            )
-            raise invalid_argument("y", expected, "rows that are not one-hot", fix)
+        is_one_hot = np.array_equal(np.eye(num_classes)[labels], y)
     elif y.shape == (size, 1):
         labels = y[:, 0]
     if labels.dtype == bool:
         labels = labels.astype("int32")
     if labels.shape != (size,) or not np.issubdtype(labels.dtype, np.number):
         raise invalid_argument("y", expected, f"{y.dtype} of shape {y.shape}")
-    if not np.array_equal(labels, np.rint(labels)):
-        raise invalid_argument("y", expected, "numbers that are not whole")
+    is_whole = np.array_equal(labels, np.rint(labels))
     if head.takes_signed_labels and are_signed(labels):
         labels = (labels > 0).astype("int32")
-    if labels.min() < 0 or labels.max() >= num_classes:
-        received = f"labels from {labels.min():.6g} to {labels.max():.6g}"
-        raise invalid_argument("y", expected, received)
+    extremes = labels.min(), labels.max()
+    check_classes(extremes, (0, num_classes - 1), is_whole, is_one_hot, expected)
     return labels.astype("int32")
+
+
+def check_classes(
+    extremes: tuple[float, float],
+    limits: tuple[int, int],
+    is_whole: bool,
+    is_one_hot: bool,
+    expected: str,
+) -> None:
+    """Raises if labels are not classes.
+
+    Args:
+        extremes: The lowest and the highest label.
+        limits: The lowest and the highest label that there may be.
+        is_whole: Whether all labels are whole numbers.
+        is_one_hot: Whether each row, if there are rows, has one 1, and else 0.
+        expected: What the error says was expected.
+    """
+    if not is_whole:
+        raise invalid_argument("y", expected, "numbers that are not whole")
+    if extremes[0] < limits[0] or extremes[1] > limits[1]:
+        received = f"labels from {extremes[0]:.6g} to {extremes[1]:.6g}"
+        raise invalid_argument("y", expected, received)
+    if not is_one_hot:
+        fix = (
+            "Every row of one-hot labels has one 1, and else 0: several labels "
+            "at once, and shares of classes, cannot be attacked."
+        )
+        raise invalid_argument("y", expected, "rows that are not one-hot", fix)
 
 
 def _takes_integers(layer) -> bool:

@@ -1,6 +1,5 @@
 """The accuracy of a classifier under attack, with checks that attacks work."""
 
-import time
 from collections.abc import Sequence
 from numbers import Real
 
@@ -11,29 +10,18 @@ from ..utils.arguments import check_choice, check_integer, invalid_argument
 from . import norms
 from .adversarial_trainer import AdversarialTrainer
 from .apgd import APGD
-from .attack import Attack, check_bounds, check_epsilon
+from .attack import Attack
+from .attack_arguments import check_bounds, check_epsilon
 from .attacked_model import AttackedModel
+from .evaluation import SAMPLE, Evaluation
 from .fgsm import FGSM
 from .head_checks import check_accuracy, check_head
 from .model_call import only
 from .pgd import PGD
-from .robustness_report import MAX_SHOWN, RobustnessReport, wilson_interval
-from .self_checks import (
-    FEW,
-    SQUARE_STEPS,
-    UPPER_BOUND,
-    are_finite,
-    check_attacks,
-    check_finite,
-    check_square,
-    check_transfer,
-)
-from .square import Square
+from .robustness_report import RobustnessReport
+from .self_checks import check_finite
 
-SAMPLE = 200  # examples of the self-checks
-STAGE_STEPS = 1000  # of the Square attack, where it breaks more than others do
 TARGETS = 9  # classes that the targeted stage tries
-TOLERANCE = 1e-5  # of the bounds: the rounding of float32
 
 
 def evaluate_robustness(
@@ -63,6 +51,9 @@ def evaluate_robustness(
     gradients. Here 300 steps of it run on what withstood in a sample of 200 examples,
     at the largest epsilon. If they break any, 1,000 steps become the stage "square",
     for all examples and epsilons: it costs more only where gradients are not enough.
+    Where a check finds that attacks fail, the stage "smoothed" follows gradients that
+    are averaged over random points, and over draws of a random model. A random model
+    is taken to predict the class that most of 101 draws predict.
 
     On a sample of the examples it is checked that gradients do not vanish and say how
     the outputs change, that many steps find what one does, that attacks move inputs,
@@ -139,24 +130,17 @@ def evaluate_robustness(
         check_epsilon(epsilon, norm, bounds, x.shape[1:], name="epsilons")
     settings = {"norm": norm, "bounds": bounds, "mask": mask, "seed": seed}
     FGSM(epsilons[-1], **settings).check_shape(x.shape[1:])
-    warnings = list(check_head(target, x[:SAMPLE]))
-    warnings += check_finite(target.compute(target.logits, x[:SAMPLE], batch_size))
-    evaluation = _Evaluation(target, x, y, settings, batch_size)
-    warnings += check_accuracy(model, target.head, given, y, evaluation.outputs)
+    evaluation = Evaluation(target, x, y, settings, batch_size)
+    sample = evaluation.outputs[:SAMPLE]
+    warnings = [
+        *check_head(target, sample),
+        *check_finite(sample),
+        *check_accuracy(model, target.head, given, y, evaluation.outputs),
+    ]
     num_classes = max(2, target.head.num_outputs)
     stages = _stages(epsilons[-1], settings, steps, restarts, num_classes)
     evaluation.run(epsilons, stages, verbose)
-    correct = np.flatnonzero(evaluation.clean == y)[:SAMPLE]
-    if not len(correct):
-        warnings.append("No example is classified correctly, without any attack.")
-    else:
-        logits = target.compute(target.logits, x[correct], batch_size)
-        correct = correct[are_finite(logits)]
-    if len(correct) and epsilons[-1] > 0:
-        options = {"steps": steps, "batch_size": batch_size, **settings}
-        warnings += check_attacks(target, x, y, correct, epsilons[-1], **options)
-        warnings += evaluation.run_square(correct, epsilons)
-        warnings += evaluation.verify(epsilons[-1])
+    warnings += evaluation.check(epsilons, steps)
     return RobustnessReport(
         tuple(evaluation.rows), warnings, norm, evaluation.examples(epsilons[-1])
     )
@@ -174,170 +158,6 @@ def _stages(epsilon, settings, steps, restarts, num_classes) -> dict[str, Attack
         options = {"loss": "targeted_dlr", "steps": steps, "restarts": targets}
         stages["apgd_targeted"] = APGD(epsilon, **options, **settings)
     return stages
-
-
-class _Evaluation:
-    """Runs the stages, and keeps what broke."""
-
-    def __init__(self, target, x, y, settings, batch_size):
-        self.target, self.x, self.y = target, x, y
-        self.settings, self.batch_size = settings, batch_size
-        self.rows = []
-        self.adversarial = x.copy()
-        start = time.perf_counter()
-        self.outputs = target.compute(target.outputs, x, batch_size)
-        self.clean = target.head.classes(self.outputs)
-        self.clean_seconds = time.perf_counter() - start
-        self.left = self.clean == y
-        self.left_at = {}  # every epsilon
-
-    def run(self, epsilons, stages, verbose) -> None:
-        bar = _Bar(len(epsilons) * len(stages), verbose)
-        for epsilon in epsilons:
-            clean = int((self.clean == self.y).sum())
-            self._add_row(epsilon, "clean", len(self.x), clean, self.clean_seconds)
-            self.clean_seconds = 0.0  # of the later epsilons: it was computed once
-            for stage, attack in stages.items():
-                bar.begin(stage, epsilon)
-                self._attack(stage, attack.with_epsilon(epsilon), bar.advance)
-            self.left_at[epsilon] = self.left
-        bar.finish()
-
-    def run_square(self, sample, epsilons) -> list[str]:
-        """Attacks without gradients: a sample, and if that breaks any, everything."""
-        attack = Square(epsilons[-1], steps=SQUARE_STEPS, **self.settings)
-        rows = sample[self.left[sample]]
-        found = self._find(attack, rows)
-        broken = int(found.broken[rows].sum())
-        if not broken:
-            return []
-        attack = Square(epsilons[-1], steps=STAGE_STEPS, **self.settings)
-        before = np.ones(len(self.x), bool)
-        for epsilon in epsilons:
-            self.left = before & self.left_at[epsilon]
-            self._attack("square", attack.with_epsilon(epsilon))
-            before = self.left
-        self.rows.sort(key=lambda row: row["epsilon"])
-        return list(check_square(broken, len(sample)))
-
-    def verify(self, epsilon) -> list[str]:
-        """Looks again at what broke, as the model itself sees it."""
-        broken = (self.clean == self.y) & ~self.left
-        warnings = []
-        if broken.any():
-            predicted = self.target.predict(self.adversarial[broken], self.batch_size)
-            warnings += check_transfer(predicted, self.y[broken])
-        attacked = [row for row in self.rows if row["attacked"]]
-        lost = [row for row in attacked if row["non_finite"] > FEW * row["attacked"]]
-        if lost:
-            worst = max(lost, key=lambda row: row["non_finite"])
-            warnings.append(
-                f"In the stage {worst['stage']} at epsilon {worst['epsilon']:g}, an "
-                "objective or a gradient was not finite (NaN or infinity) at "
-                f"{worst['non_finite']} of {worst['attacked']} examples: the attack "
-                f"could not follow it. {UPPER_BOUND}"
-            )
-        low, high = self.settings["bounds"]
-        slack = TOLERANCE * (high - low)
-        largest = max(row["largest_perturbation"] for row in self.rows)
-        inside = (self.adversarial >= low) & (self.adversarial <= high)
-        if largest > epsilon + slack or not inside.all():
-            warnings.append(
-                "A perturbation is larger than epsilon or leaves the bounds. This is "
-                "an error of the evaluation, not of the model: please report it."
-            )
-        return warnings
-
-    def examples(self, epsilon) -> dict:
-        """Returns what the panel shows: the first examples that broke."""
-        shown = np.flatnonzero((self.clean == self.y) & ~self.left)[:MAX_SHOWN]
-        adversarial = self.adversarial[shown]
-        fooled = self.target.predict(adversarial) if len(shown) else self.y[:0]
-        return {
-            "epsilon": epsilon,
-            "x": self.x[shown],
-            "adversarial": adversarial,
-            "label": self.y[shown],
-            "predicted": self.clean[shown],
-            "fooled": fooled,
-        }
-
-    def _find(self, attack, rows, **options):
-        options = {"rows": rows, "batch_size": self.batch_size, **options}
-        return self.target.attack(attack, self.x, self.y, **options)
-
-    def _attack(self, stage, attack, on_progress=lambda share: None):
-        start = time.perf_counter()
-        rows = np.flatnonzero(self.left) if attack.epsilon > 0 else np.arange(0)
-        found = self._find(attack, rows, on_progress=on_progress)
-        self.left = self.left.copy()
-        self.left[rows] = ~found.broken[rows]
-        self.adversarial[rows] = found.adversarial[rows]
-        self._add_row(
-            attack.epsilon,
-            stage,
-            len(rows),
-            int(self.left.sum()),
-            time.perf_counter() - start,
-            broken=int(found.broken[rows].sum()),
-            largest=self._largest(rows),
-            non_finite=int(found.non_finite.sum()),
-        )
-
-    def _largest(self, rows) -> float:
-        if not len(rows):
-            return 0.0
-        delta = self.adversarial[rows].astype("float64") - self.x[rows]
-        order = np.inf if self.settings["norm"] == "linf" else 2
-        sizes = np.linalg.norm(delta.reshape(len(delta), -1), order, axis=1)
-        return float(sizes.max())
-
-    def _add_row(
-        self,
-        epsilon,
-        stage,
-        attacked,
-        correct,
-        seconds,
-        broken=0,
-        largest=0.0,
-        non_finite=0,
-    ):
-        low, high = wilson_interval(correct, len(self.x))
-        self.rows.append(
-            {
-                "epsilon": epsilon,
-                "stage": stage,
-                "accuracy": correct / len(self.x),
-                "low": low,
-                "high": high,
-                "attacked": attacked,
-                "broken": broken,
-                "largest_perturbation": largest,
-                "non_finite": non_finite,
-                "seconds": seconds,
-                "seed": self.settings["seed"],
-            }
-        )
-
-
-class _Bar:
-    """A progress bar of stages, which shows a share of the stage that runs."""
-
-    def __init__(self, stages: int, verbose: int):
-        self._bar = keras.utils.Progbar(100 * stages, verbose=verbose)
-        self._done, self._begun = 0.0, -100
-
-    def begin(self, stage: str, epsilon: float) -> None:
-        self._begun += 100
-        self._done = float(self._begun)
-
-    def advance(self, share: float) -> None:
-        self._done += 100 * share
-        self._bar.update(int(min(self._done, self._bar.target - 1)), finalize=False)
-
-    def finish(self) -> None:
-        self._bar.update(self._bar.target, finalize=True)
 
 
 def _check_epsilons(epsilons) -> list[float]:

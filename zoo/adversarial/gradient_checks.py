@@ -7,15 +7,20 @@ from keras import ops
 
 from ..differentiation import compile_function, input_gradient, unchanged_state
 from . import norms, objectives
-from .attack import SCALE, SMALLEST_SCALE
 from .attacked_model import AttackedModel
+from .objective_scale import SCALE, SMALLEST_SCALE
 
 FEW = 0.05  # of the examples: what may be so by chance
 UPPER_BOUND = "The robust accuracy is an upper bound."
 DIRECTIONS = 4  # random ones, in which changes are compared
 SCALES = (1 / 64, 1 / 16, 1 / 4, 1)  # of epsilon, at which they are compared
 MISMATCH = 0.5  # of the change that the gradient promises
-ROUNDING = {"float32": 1e-5, "float16": 5e-3, "bfloat16": 4e-2}  # of the logits
+ROUNDING = {  # of the logits
+    "float32": 1e-5,
+    "float16": 5e-3,
+    "bfloat16": 4e-2,
+    "int8": 5e-2,
+}
 
 
 def is_random(target: AttackedModel, x: np.ndarray) -> bool:
@@ -24,6 +29,10 @@ def is_random(target: AttackedModel, x: np.ndarray) -> bool:
         first, second = (
             np.asarray(ops.convert_to_numpy(target.logits(x))) for _ in range(2)
         )
+    finite = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
+    if not finite.any():
+        return False
+    first, second = first[finite], second[finite]
     spread = np.abs(first - first.mean(axis=1, keepdims=True)).max()
     return bool(np.abs(first - second).max() > 1e-3 * spread)
 
@@ -180,8 +189,15 @@ def _log_odds(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _coarsest(layer) -> str:
-    """Returns the coarsest dtype that a layer, or one inside it, computes in."""
+    """Returns the coarsest dtype that a layer, or one inside it, computes in.
+
+    Quantized layers round their inputs, also those of which Keras says that they
+    compute in float32.
+    """
+    policy = getattr(layer, "dtype_policy", None)
+    quantized = getattr(policy, "quantization_mode", None)
     dtypes = [getattr(layer, "compute_dtype", "float32")]
+    dtypes += ["int8"] if quantized else []
     dtypes += [_coarsest(inner) for inner in getattr(layer, "layers", ())]
     known = [dtype for dtype in dtypes if dtype in ROUNDING]
     return max(known, key=ROUNDING.get, default="float32")

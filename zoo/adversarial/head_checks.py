@@ -4,32 +4,27 @@ from collections.abc import Iterator
 
 import keras
 import numpy as np
-from keras import ops
 
-from ..differentiation import unchanged_state
 from .attacked_model import AttackedModel
 from .compiled import LOGITS, accuracies, user_metrics
+from .gradient_checks import FEW, UPPER_BOUND
 from .head import Head, contradiction, vanishes
 
-FEW = 0.05  # of the examples: what may be so by chance
 
-
-def check_head(target: AttackedModel, x: np.ndarray) -> Iterator[str]:
+def check_head(target: AttackedModel, outputs: np.ndarray) -> Iterator[str]:
     """Finds probabilities that no visible layer made, and a loss that contradicts.
 
     Args:
         target: The model, after `check_data`.
-        x: Float32 array of a few inputs.
+        outputs: Array of shape `(examples, outputs)`: what the model returned.
     """
-    head = target.head
-    with unchanged_state():
-        outputs = np.asarray(ops.convert_to_numpy(target.outputs(x)), "float32")
+    head, outputs = target.head, outputs.astype("float32")
     if head.is_hidden and (head.expected is None or vanishes(head, outputs)):
         yield (
             f"The outputs look like {head.activation} probabilities, and no final "
             f"{head.activation} layer was found to attack the logits before it: "
-            "gradients may vanish in it. End the model in logits. The robust accuracy "
-            "is an upper bound."
+            "gradients may vanish in it. End the model in logits. "
+            f"{UPPER_BOUND}"
         )
     if contradiction(head, target.model, outputs):
         ending = f"a {head.activation}" if head.activation else "logits"

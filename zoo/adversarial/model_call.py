@@ -52,6 +52,15 @@ def is_float(tensor) -> bool:
     return keras.backend.is_float_dtype(dtype)
 
 
+def as_floats(points, x):
+    """Returns points in float32, or in float64 if `x` is.
+
+    In the dtype of integers, or of floats of 16 bits, they would leave the ball.
+    """
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    return keras.ops.cast(points, "float64" if dtype == "float64" else "float32")
+
+
 class _OnFloats(keras.layers.Layer):
     """Calls the layers of a functional model, without its conversion of inputs."""
 

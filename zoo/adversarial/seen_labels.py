@@ -1,10 +1,9 @@
 """Which labels were met inside compiled steps, where none can be refused."""
 
 import keras
-import numpy as np
 from keras import ops
 
-from ..utils.arguments import invalid_argument
+from .checks import check_classes
 from .compiled import MARGINS
 from .head import Head
 
@@ -62,23 +61,17 @@ class SeenLabels(keras.metrics.Metric):
         if broken == NONE:  # no batch
             return
         classes = max(2, head.num_outputs)
-        expected = f"classes from 0 to {classes - 1}, or one-hot ones"
-        if broken > 0:
-            raise invalid_argument("y", expected, "numbers that are not whole")
-        least = -1 if head.expected == MARGINS else 0
-        if -lowest < least or highest >= classes:
-            received = f"labels from {-lowest:.6g} to {highest:.6g}"
-            raise invalid_argument("y", expected, received)
-        if np.max(sums) > 0:
-            fix = (
-                "Every row of one-hot labels has one 1, and else 0: several labels "
-                "at once cannot be attacked."
-            )
-            raise invalid_argument("y", expected, "rows that are not one-hot", fix)
+        check_classes(
+            (-lowest, highest),
+            (-1 if head.expected == MARGINS else 0, classes - 1),
+            is_whole=broken <= 0,
+            is_one_hot=max(sums) <= 0,
+            expected=f"classes from 0 to {classes - 1}, or one-hot ones",
+        )
 
 
-class LabelGuard(keras.callbacks.Callback):
-    """Refuses labels after the first batch that was seen, and after every epoch."""
+class SeenGuard(keras.callbacks.Callback):
+    """Refuses wrong inputs and labels after the first batch, and after every epoch."""
 
     def on_train_begin(self, logs=None):
         self._looked = False

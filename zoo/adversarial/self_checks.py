@@ -8,12 +8,53 @@ from . import norms
 from .apgd import APGD
 from .attacked_model import AttackedModel
 from .fgsm import FGSM
-from .gradient_checks import FEW, UPPER_BOUND, check_gradients, is_random
+from .gradient_checks import FEW, UPPER_BOUND, check_gradients
 from .pgd import PGD
 from .square import Square
 
 SQUARE_STEPS = 300  # on the sample, for each example that withstood all else
 FEW_BY_SQUARE = 0.02  # of the examples: what more steps along gradients might break
+
+
+def check_constant(
+    target: AttackedModel,
+    x: np.ndarray,
+    y: np.ndarray,
+    rows: np.ndarray,
+    *,
+    steps: int,
+    batch_size: int,
+    **settings,
+) -> Iterator[str]:
+    """Finds a model that predicts one class wherever it is asked.
+
+    Args:
+        target: The model.
+        x: Float32 array of all inputs.
+        y: Int32 array of their classes.
+        rows: Rows of a sample, which is classified correctly.
+        steps: Steps of the attacks.
+        batch_size: Examples that are attacked at a time.
+        **settings: What else attacks take: norm, bounds, mask and seed.
+    """
+    if len(np.unique(y[rows])) > 1:
+        return
+    tried = _tried(x, settings)
+    if len(np.unique(target.predict(tried, batch_size))) > 1:
+        return
+    widest = _widest(x, settings)
+    square = Square(widest, steps=SQUARE_STEPS, **settings)
+    for search in (*_searches(widest, steps, settings), square):
+        found = target.attack(search, x, y, rows=rows, batch_size=batch_size)
+        if found.broken[rows].any():
+            return
+    yield (
+        f"The model predicts class {y[rows[0]]} at all {len(tried)} inputs that were "
+        f"tried, {len(tried) - len(x)} random ones among them. With epsilon "
+        f"{widest:.4g}, the largest that the bounds admit, no attack finds another "
+        "class either: there seems to be nothing to break, and the robust accuracy is "
+        "that of a constant prediction."
+    )
 
 
 def check_attacks(
@@ -23,6 +64,7 @@ def check_attacks(
     rows: np.ndarray,
     epsilon: float,
     *,
+    random: bool,
     steps: int,
     batch_size: int,
     **settings,
@@ -30,11 +72,12 @@ def check_attacks(
     """Finds signs that gradients do not lead to adversarial examples that exist.
 
     Args:
-        target: The model.
+        target: The model, whose predictions are not constant.
         x: Float32 array of all inputs.
         y: Int32 array of their classes.
         rows: Rows of a sample, which is classified correctly.
         epsilon: The largest epsilon of the evaluation, > 0.
+        random: Whether the model is random in inference mode.
         steps: Steps of the attacks.
         batch_size: Examples that are attacked at a time.
         **settings: What else attacks take: norm, bounds, mask and seed.
@@ -44,32 +87,13 @@ def check_attacks(
         return target.attack(attack, x, y, rows=rows, batch_size=batch_size)
 
     size, few = len(rows), FEW * len(rows)
-    widest = norms.widest(settings["norm"], x.shape[1:], settings["bounds"])
-    searches = (
-        PGD(widest, steps=steps, **settings),
-        APGD(widest, loss="dlr", steps=steps, **settings),
-    )
-    one_class = len(np.unique(y[rows])) == 1
-    tried = _tried(x, settings) if one_class else x
-    if one_class and len(np.unique(target.predict(tried, batch_size))) == 1:
-        left = rows
-        for search in (*searches, Square(widest, steps=SQUARE_STEPS, **settings)):
-            left = left[~attack(search, left).broken[left]]
-        if len(left) == size:
-            yield (
-                f"The model predicts class {y[rows[0]]} at all {len(tried)} inputs "
-                f"that were tried, {len(tried) - len(x)} random ones among them. With "
-                f"epsilon {widest:.4g}, the largest that the bounds admit, no attack "
-                "finds another class either: there seems to be nothing to break, and "
-                "the robust accuracy is that of a constant prediction."
-            )
-            return
-    random = is_random(target, x[rows])
     if random:
         yield (
             "Two calls in inference mode on the same inputs differ: the model is "
-            "random, and the attack saw one draw of it. Average over draws, or switch "
-            f"the randomness off. {UPPER_BOUND}"
+            "random. It is taken to predict the class that most draws predict, with "
+            "and without an attack. Most stages follow one draw, the stage "
+            '"smoothed" the average of several. Switch the randomness off for a number '
+            f"that can be reproduced. {UPPER_BOUND}"
         )
     else:
         yield from check_gradients(
@@ -93,8 +117,8 @@ def check_attacks(
         )
     if settings["mask"] is not None:
         return
-    left = rows
-    for search in searches:
+    left, widest = rows, _widest(x, settings)
+    for search in _searches(widest, steps, settings):
         left = left[~attack(search, left).broken[left]]
     if len(left) > few:
         yield (
@@ -103,6 +127,17 @@ def check_attacks(
             "the model predicts other classes at other inputs: the attacks along "
             f"gradients fail, whatever epsilon. {UPPER_BOUND}"
         )
+
+
+def _widest(x: np.ndarray, settings: dict) -> float:
+    return norms.widest(settings["norm"], x.shape[1:], settings["bounds"])
+
+
+def _searches(epsilon: float, steps: int, settings: dict) -> tuple[PGD, APGD]:
+    return (
+        PGD(epsilon, steps=steps, **settings),
+        APGD(epsilon, loss="dlr", steps=steps, **settings),
+    )
 
 
 def _tried(x: np.ndarray, settings: dict) -> np.ndarray:

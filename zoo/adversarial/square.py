@@ -129,7 +129,8 @@ class Square(Attack):
         lowest = ops.full(ops.shape(noise)[:1], -float("inf"), dtype="float32")
         return points, points, lowest, noise  # the candidate, the best, its objective
 
-    def _ascent(self, logits_of, objective, points, scale):
+    def _ascent(self, logits_of, objective, state, index, scale, settings):
+        points = state[0]
         logits = logits_of(points)
         return objective(logits), ops.zeros_like(points), logits
 

@@ -3,9 +3,7 @@
 import warnings
 
 import keras
-import numpy as np
 
-from ..utils.arguments import invalid_argument
 from .multi_step_probe import MultiStepProbe
 
 COLLAPSE = 0.5  # of the best robust accuracy so far, or of that under one step
@@ -27,7 +25,6 @@ class TrainingGuard(keras.callbacks.Callback):
 
     Args:
         warmup_epochs: Integer >= 0: epochs with a smaller epsilon.
-        bounds: The lowest and the highest value that inputs may have.
         num_classes: Number of classes.
         single_step: Whether the training attack takes one step.
         probe: Compares it with an attack of more steps, where validation does not.
@@ -37,14 +34,12 @@ class TrainingGuard(keras.callbacks.Callback):
     def __init__(
         self,
         warmup_epochs: int,
-        bounds: tuple[float, float],
         num_classes: int,
         single_step: bool,
         probe: MultiStepProbe | None = None,
     ):
         super().__init__()
         self.warmup_epochs = warmup_epochs
-        self.bounds = bounds
         self.num_classes = num_classes
         self.single_step = single_step
         self.probe = probe
@@ -53,26 +48,16 @@ class TrainingGuard(keras.callbacks.Callback):
         self._best = self._best_accuracy = 0.0
         self._epochs = 0
         self._warned = set()
-        self._looked = False
 
     def on_epoch_begin(self, epoch, logs=None):
         share = min(1.0, (epoch + 1) / (self.warmup_epochs + 1))
         self.model.epsilon_scale.assign(share)
 
-    def on_train_batch_end(self, batch, logs=None):
-        if not self._looked:
-            self._looked = True
-            self._check_range()
-
     def on_epoch_end(self, epoch, logs=None):
-        self._check_range()
         self._epochs += 1
         self._check_chance(epoch, logs or {})
         if self.single_step:
             self._check_multi_step(epoch, logs or {})
-
-    def _check_range(self):
-        check_range(self.model.input_range, self.bounds)
 
     def _check_chance(self, epoch, logs):
         value = _accuracy(logs, "")
@@ -131,23 +116,3 @@ def _accuracy(logs: dict, prefix: str) -> float | None:
         if prefix + name in logs:
             return float(logs[prefix + name])
     return None
-
-
-def check_range(input_range: list, bounds: tuple[float, float]) -> None:
-    """Raises if inputs were not finite, or not within the bounds.
-
-    Args:
-        input_range: Variables of the lowest and the highest value of the inputs.
-        bounds: The lowest and the highest value that inputs may have.
-    """
-    low, high = (float(keras.ops.convert_to_numpy(value)) for value in input_range)
-    slack = 1e-6 * (bounds[1] - bounds[0])
-    if np.isnan(low) or np.isnan(high):
-        raise invalid_argument("x", "finite numbers", "NaN")
-    if low < bounds[0] - slack or high > bounds[1] + slack:
-        raise invalid_argument(
-            "x",
-            f"values within the attack's bounds={bounds}",
-            f"values from {low:.6g} to {high:.6g}",
-            "Give the attack the range of your inputs as `bounds=`.",
-        )

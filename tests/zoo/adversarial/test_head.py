@@ -59,7 +59,7 @@ def check(model, y):
     x, classes = target.check_data(X, y, (0.0, 1.0))
     outputs = to_numpy(target.outputs(x))
     said = [
-        *check_head(target, x),
+        *check_head(target, outputs),
         *check_accuracy(model, target.head, y, classes, outputs),
     ]
     return target, classes, outputs, said
