@@ -75,7 +75,7 @@ class BestWeights:
             record: What is known of the epoch, for JSON.
             in_file: Whether they go to the user's file.
         """
-        if not in_file:
+        if not in_file or self._filepath is None:
             path = self._temporary_path()
             with replacing(path) as partial, h5py.File(partial, "w") as file:
                 write_state(model, file.create_group(KEY))

@@ -153,9 +153,9 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         self.stopping_threshold = stopping_threshold
         self.divergence_threshold = divergence_threshold
         self.filepath = filepath
-        self.best_epoch = None
-        self.reason = None
-        self._weights = None
+        self.best_epoch: int | None = None
+        self.reason: str | None = None
+        self._weights: BestWeights | None = None
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
@@ -289,7 +289,8 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             self.best, self.best_epoch = record["value"], record["epoch"]
             since = max(0, self._first_epoch - self.best_epoch - 1)
             self.wait = record["wait"] + since
-            self._weights.take_over_file()
+            if self._weights is not None:
+                self._weights.take_over_file()
 
     def _comparable(self) -> dict:
         """What makes the values of two trainings comparable."""
@@ -318,7 +319,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
     def _stall(self) -> str:
         """Says for how long the metric has not improved, and on what."""
         epochs = "1 epoch" if self.wait == 1 else f"{self.wait} epochs"
-        if self.best is None:
+        if self.best is None or self.best_epoch is None:
             return f"{self.monitor} has not been finite for {epochs}"
         on = f"{self.best:g} (epoch {self.best_epoch + 1})"
         if self.baseline is not None and not self._is_improvement(

@@ -109,7 +109,8 @@ def find_learning_rate(
             if not math.isfinite(loss) or smoothed > limit:
                 diverged = True
                 break
-    return RangeTest(*np.transpose(records), smoothing=smoothing, diverged=diverged)
+    tried, losses, smoothed_losses = np.transpose(records)
+    return RangeTest(tried, losses, smoothed_losses, smoothing, diverged)
 
 
 def _check_model(model) -> None:

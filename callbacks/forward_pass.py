@@ -47,7 +47,8 @@ class ForwardPass:
                 continue  # in smaller parts
 
     def _pass(self, parts) -> list[Answers]:
-        ends, measured = {}, {}
+        ends: dict[str, list] = {}
+        measured: dict[str, list] = {}
         if len(parts) > 1:
             for part in parts:
                 for name, units in self._units(part):

@@ -52,7 +52,7 @@ class LayerOutputs:
             many, they are counted, but not kept.
         """
         layers, hidden = _layers_within(self._model)
-        called = set()
+        called: set[int] = set()
         with contextlib.ExitStack() as stack:
             for name, layer in layers:
                 attributes = self._attributes(name, layer, called)
@@ -116,7 +116,8 @@ def _layers_within(layer, path: str = "") -> tuple[list, list[str]]:
 
     A shared layer comes once.
     """
-    found, hidden = {}, []
+    found: dict[int, tuple] = {}
+    hidden: list[str] = []
     for inner in layer._flatten_layers(include_self=False, recursive=False):
         name = f"{path}{inner.name}"
         if not isinstance(inner, keras.layers.InputLayer):

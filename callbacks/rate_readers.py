@@ -3,6 +3,8 @@
 import contextlib
 import sys
 from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 import keras
 
@@ -72,9 +74,9 @@ def _list_of(callback) -> list:
     Keras does not tell a callback which others there are, so it is looked up among
     the callers.
     """
-    frame = sys._getframe()
+    frame: FrameType | None = sys._getframe()
     while frame is not None:
-        caller = frame.f_locals.get("self")
+        caller: Any = frame.f_locals.get("self")
         is_list = isinstance(caller, keras.callbacks.CallbackList)
         if is_list and any(one is callback for one in caller.callbacks):
             return caller.callbacks

@@ -140,7 +140,7 @@ class ScheduledValue(StepCallback):
 
     def step_part(self) -> "ScheduledValue":
         part = object.__new__(type(self))  # with the variables, which `copy` leaves out
-        vars(part).update(vars(self), _train_function=None)
+        part.__dict__.update(vars(self), _train_function=None)
         return part
 
     def take_over(self, other: "ScheduledValue") -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from keras_tuner.engine import hyperparameters as kt
@@ -123,7 +124,8 @@ class CoarseToFineOracle(SearchOracle):
         trials = list(islice(self.trials.values(), round * self.trials_per_round))
         ranks = self.ranks(trials)
         columns = {key: self._column(hp, trials) for key, hp in space.items()}
-        inside, left, decisions = np.full(len(trials), True), dict(space), {}
+        inside, left = np.full(len(trials), True), dict(space)
+        decisions: dict[str, Decision] = {}
         while left:
             found = {
                 key: self._decide(hp, round, columns[key], ranks, inside)
@@ -162,7 +164,7 @@ class CoarseToFineOracle(SearchOracle):
         tested = column.of(inside)
         if len(tested.numbers) < FEWEST_TRIALS:
             tested = column
-        common = {
+        common: dict[str, Any] = {
             "ranks": ranks[tested.numbers],
             "strata": tested.strata,
             "current": self.range_of(hp, round),
@@ -173,8 +175,9 @@ class CoarseToFineOracle(SearchOracle):
             decision = narrow_choices(tested.positions, **common)
         else:
             few = choices(hp)
-            resolution = {} if few is None else {"resolution": 1 / len(few)}
-            decision = narrow_range(tested.positions, **common, **resolution)
+            if few is not None:
+                common["resolution"] = 1 / len(few)
+            decision = narrow_range(tested.positions, **common)
         numbers = tuple(tested.numbers[index] for index in decision.best)
         return dataclasses.replace(decision, best=numbers)
 

@@ -51,4 +51,5 @@ class Column:
 
     def _where(self, mask: list[bool]) -> "Column":
         parts = (self.numbers, self.positions, self.strata)
-        return Column(*(list(compress(part, mask)) for part in parts))
+        numbers, positions, strata = (list(compress(part, mask)) for part in parts)
+        return Column(numbers, positions, strata)

@@ -18,10 +18,11 @@ def explore(hypermodel: keras_tuner.HyperModel, oracle: SearchOracle) -> None:
         hypermodel: Hypermodel that declares the hyperparameters.
         oracle: Oracle that registers them.
     """
-    hp = oracle.get_space()
+    hp: DrawnHyperParameters | None = oracle.get_space()
     hypermodel.declare_hyperparameters(hp)
     oracle.update_space(hp)
-    opened, closed = [], []
+    opened: list = []
+    closed: list = []
     hp = oracle.get_space()
     while hp is not None:
         hypermodel.build(hp)

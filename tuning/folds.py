@@ -132,7 +132,8 @@ def _cut_arrays(folds: int, seed: int, x, y, weight) -> list[tuple]:
 def _cut_dataset(folds: int, seed: int, dataset, steps_per_epoch) -> list[tuple]:
     """Splits a dataset into datasets with the same batch size."""
     if isinstance(dataset, ArrayDataset):
-        examples, batch_size = dataset.arrays, dataset.batch_size
+        examples: Arrays | Examples = dataset.arrays
+        batch_size = dataset.batch_size
     else:
         examples, batch_size = _read(dataset, steps_per_epoch)
     return [

@@ -121,7 +121,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
         return cls.of(parsed.space, parsed.values)
 
     @classmethod
-    def of(cls, space: list[kt.HyperParameter], values: dict, given=frozenset()):
+    def of(cls, space: Iterable[kt.HyperParameter], values: dict, given=frozenset()):
         """Creates an instance from the hyperparameters of a space and their values.
 
         The hyperparameters are shared, not copied, except for KerasTuner's own numbers,

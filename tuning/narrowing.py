@@ -9,6 +9,7 @@ only the latest 300 trials.
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -139,17 +140,17 @@ def narrow_choices(
     best = tuple(order[:num_best].tolist())
     latest = slice(-MOST_TRIALS, None)
     p_value = choices_p_value(values[latest], ranks[latest], strata[latest], seed)
-    new, reason = set(current), f"not narrowed: no evidence (p = {p_value:.2g})"
+    kept, reason = set(current), f"not narrowed: no evidence (p = {p_value:.2g})"
     if p_value <= LEVEL:
         good = {values[index] for index in best}
         counts = Counter(values)
-        new = {c for c in new if c in good or counts[c] < 3} | good
-        reason = "narrowed" if set(current) - new else "all values stay"
+        kept = {c for c in kept if c in good or counts[c] < 3} | good
+        reason = "narrowed" if set(current) - kept else "all values stay"
     champion = values[best[0]]
     if champion not in current:
         reason += f"; {champion!r} is back, because the best trial has it"
-    new |= {champion}
-    new = tuple(c for c in dict.fromkeys([*current, *values]) if c in new)
+    kept |= {champion}
+    new = tuple(c for c in dict.fromkeys([*current, *values]) if c in kept)
     return Decision(new, reason, p_value, best, len(values))
 
 
@@ -180,7 +181,7 @@ def range_p_value(
     ends = np.cumsum([len(group) for group in groups])
 
     def statistic(orders: list[np.ndarray]) -> np.ndarray:
-        explained = 0.0
+        explained: Any = 0.0  # an array from the first group on
         for score, order, end in zip(scores, orders, ends, strict=True):
             own = basis[end - len(score) : end]
             explained = explained + (score - score.mean())[order] @ own
@@ -209,7 +210,7 @@ def choices_p_value(
     scores = [_ranks(ranks[group]) / len(group) for group in groups]
 
     def statistic(orders: list[np.ndarray]) -> np.ndarray:
-        total = 0.0
+        total: Any = 0.0  # an array from the first group on
         for group, score, order in zip(groups, scores, orders, strict=True):
             own = has[group]
             sums = (score - score.mean())[order] @ own

@@ -9,7 +9,7 @@ from keras_tuner.engine import hyperparameters as kt
 ROUNDING = 1e-8  # tolerance for a number of steps such as 4.999...
 
 
-class _Exact:
+class _Exact(kt.HyperParameter):
     """Restricts values to the steps of a range, including a bound that a step reaches.
 
     KerasTuner counts linear steps with `//`. As `0.5 // 0.1` is 4, a search never tries

@@ -5,16 +5,16 @@ import json
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.utils.files import replacing, writable_folder
 
-try:
-    import fcntl
-except ImportError:  # on Windows
-    fcntl = None
+if sys.platform == "win32":
     import msvcrt
+else:
+    import fcntl
 
 
 class Project:
@@ -44,7 +44,7 @@ class Project:
         """
         with open(self.folder / "lock", "ab") as file:
             try:
-                if fcntl is None:
+                if sys.platform == "win32":
                     msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
                 else:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

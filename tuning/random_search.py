@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import keras
 import keras_tuner
@@ -215,7 +216,9 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         self._project.open(self._settings(), overwrite)
         self.oracle.reload()
 
-    def search(self, *fit_args, verbose: int | str = 1, **fit_kwargs) -> None:
+    def search(
+        self, *fit_args, verbose: int | Literal["auto"] = 1, **fit_kwargs
+    ) -> None:
         """Runs the remaining trials.
 
         Args:
@@ -252,7 +255,8 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             stack.callback(self._write_tables)
             stack.enter_context(self._garbage)
             super().search(*fit_args, **fit_kwargs)
-            if self._is_out_of_time() and self.oracle.remaining_trials():
+            is_cut_off = self._is_out_of_time() and self.oracle.remaining_trials()
+            if is_cut_off and self.time_budget is not None:
                 self.oracle._display.on_out_of_time(self.time_budget)
 
     def run_trial(self, trial: SearchTrial, *fit_args, **fit_kwargs) -> list:

@@ -1,5 +1,7 @@
 """Results of a search: tables, models and the data of its plots."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import pandas as pd
@@ -16,6 +18,7 @@ from .probability import (
     to_probability,
     to_values,
 )
+from .search_oracle import SearchOracle
 from .search_trial import COMPLETED, SearchTrial
 
 COLUMNS = (
@@ -29,8 +32,11 @@ FEWEST_FOR_IMPORTANCE = 10
 class SearchResults:
     """Provides the results of a search at any time, even after it is reloaded.
 
-    The inheriting class must have an `oracle`.
+    The inheriting class must be a `keras_tuner.Tuner` with a `SearchOracle`.
     """
+
+    oracle: SearchOracle
+    get_best_models: Callable[[int], list[keras.Model]]
 
     def results(self) -> pd.DataFrame:
         """Returns a table with one row per trial.

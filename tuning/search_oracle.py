@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from itertools import islice
+from typing import Any
 
 import keras_tuner
 import numpy as np
@@ -10,7 +11,7 @@ from keras_tuner.engine import hyperparameters as kt
 
 from .hyperparameters import DrawnHyperParameters, check_space
 from .initial_trials import check_names, given_value
-from .probability import choices, is_ordered
+from .probability import is_ordered
 from .progress import Progress
 from .search_trial import (
     COMPLETED,
@@ -53,6 +54,8 @@ class SearchOracle(keras_tuner.Oracle):
         is_out_of_time: Function that returns whether no new trial may start.
     """
 
+    ongoing_trials: dict[str, SearchTrial]
+
     def __init__(
         self,
         objective,
@@ -77,7 +80,7 @@ class SearchOracle(keras_tuner.Oracle):
             self.hyperparameters = DrawnHyperParameters.of(
                 hyperparameters.space, hyperparameters.values, names
             )
-        self.seed = seed  # KerasTuner treats 0 as no seed
+        self.seed: Any = seed  # KerasTuner treats 0 as no seed
         self.trials_per_round = trials_per_round
         self.initial: Sequence[dict] = ({},)
         self.is_out_of_time: Callable[[], bool] = lambda: False
@@ -122,7 +125,7 @@ class SearchOracle(keras_tuner.Oracle):
 
     def range_of(self, hp: kt.HyperParameter, round: int) -> tuple:
         """Returns the range of a round: two probabilities, or the values."""
-        return (0.0, 1.0) if is_ordered(hp) else tuple(choices(hp))
+        return (0.0, 1.0) if is_ordered(hp) else tuple(hp.values)
 
     def update_trial(self, trial_id: str, metrics: dict, step: int = 0) -> SearchTrial:
         """Stores metrics of a trial where KerasTuner expects them."""
@@ -204,11 +207,9 @@ class SearchOracle(keras_tuner.Oracle):
     def reload(self) -> None:
         """Reads all trials, and registers their hyperparameters."""
         with self._guard:
-            if self._files is None:
-                self._files = TrialFiles(self._project_dir)
             self.book = TrialBook(self.loss)
             self.trials = self.book.trials
-            for trial in self._files.read():
+            for trial in self._trial_files().read():
                 trial.hyperparameters.given = self.hyperparameters.given
                 self.book.add(trial)
                 self.update_space(trial.hyperparameters)
@@ -223,7 +224,12 @@ class SearchOracle(keras_tuner.Oracle):
             super().update_space(hyperparameters)
 
     def _save_trial(self, trial: SearchTrial) -> None:
-        self._files.write(trial)
+        self._trial_files().write(trial)
+
+    def _trial_files(self) -> TrialFiles:
+        if self._files is None:
+            self._files = TrialFiles(self._project_dir)
+        return self._files
 
     def _interrupted_trial(self) -> SearchTrial | None:
         for trial in self.book.unfinished.values():

@@ -5,6 +5,7 @@ import functools
 import json
 import math
 import os
+from typing import Any
 
 import numpy as np
 from keras_tuner.engine import trial as kt
@@ -41,6 +42,9 @@ class SearchTrial(kt.Trial):
             otherwise. If it failed, `message` holds the complete traceback.
     """
 
+    score: Any  # a float, or None if there is none yet
+    message: str | None
+
     def __init__(self, hyperparameters, trial_id=None, status=RUNNING, message=None):
         super().__init__(hyperparameters, trial_id, status, message)
         self.round = 1
@@ -51,7 +55,8 @@ class SearchTrial(kt.Trial):
     def begin(self, status: str = RUNNING) -> None:
         """Resets the outcome, which an interrupted run may have left."""
         self.status = status
-        self.score = self.error = self.message = None
+        self.score = self.message = None
+        self.error: str | None = None
         self.seconds = 0.0
         self.executions: list[ExecutionRecord] = []
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -130,7 +131,8 @@ def average_weights(models: Models) -> keras.Model:
     """
     # NOTE[DIFF] The paper recomputes the statistics of batch normalization in a pass
     # over the training data; here they are averaged, which needs no data.
-    mean, result = None, None
+    mean: list[dict] = []
+    result = None
     for count, model in enumerate(_load_all(models), start=1):
         _check_not_quantized(model)
         stores = own_variables(model)
@@ -182,8 +184,8 @@ def moving_average(model: keras.Model) -> keras.Model:
     """
     if not isinstance(model, keras.Model):
         raise invalid_argument("model", "a compiled keras.Model", model)
-    optimizer = getattr(model, "optimizer", None)  # missing if uncompiled
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    optimizer: Any = getattr(model, "optimizer", None)  # missing if uncompiled
+    inner: Any = getattr(optimizer, "inner_optimizer", optimizer)
     if not getattr(inner, "use_ema", False) or int(inner.iterations) == 0:
         raise invalid_argument(
             "model",

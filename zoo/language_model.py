@@ -81,12 +81,13 @@ class LanguageModel:
         """Returns the token ids of a text, an int32 array with 1 for unknown tokens."""
         if not isinstance(text, str):
             raise invalid_argument("text", "a string", text)
+        tokens: Iterable[str] = text
         if self.tokens == "word":
             # As bytes, since TensorFlow lowercases and splits only ASCII characters.
             words = text.encode().lower().translate(None, string.punctuation.encode())
-            text = [word.decode() for word in words.split()]
+            tokens = [word.decode() for word in words.split()]
         unknown = self._ids[UNKNOWN]
-        return np.array([self._ids.get(token, unknown) for token in text], "int32")
+        return np.array([self._ids.get(token, unknown) for token in tokens], "int32")
 
     def decode(self, ids: Iterable[int]) -> str:
         """Returns the text of token ids, with a space between words."""
@@ -135,7 +136,7 @@ class LanguageModel:
         if seed is not None:
             check_integer("seed", seed, minimum=0)
         rng = np.random.default_rng(seed)
-        written = []
+        written: list[int] = []
         self._reset()
         logits = self._read(ids)
         while len(written) < length:

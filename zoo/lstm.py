@@ -183,7 +183,7 @@ def lstm(
             pool = SequencePooling(pooling, name="pooling")
         x = _hidden(x, size, bidirectional, pool, mask, name=hidden)
         x = _dropout(x, dropout, variational_dropout, name=f"{hidden}_dropout")
-    if tie_embeddings:
+    if tie_embeddings and embedding is not None:
         if units[-1] != embedding_size:
             x = keras.layers.Dense(embedding_size, name="projection")(x)
         outputs = embedding(x, reverse=True)

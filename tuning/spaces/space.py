@@ -47,7 +47,7 @@ class Space(keras_tuner.HyperModel):
             expected = "a dataset of zoo.datasets: `load(...)` or `from_arrays(...)`"
             raise invalid_argument("data", expected, data)
         self.data = data
-        self._counted = None
+        self._counted: tuple | None = None
         super().__init__()
 
     @property

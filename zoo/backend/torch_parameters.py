@@ -47,7 +47,8 @@ def _registers_equal_paths() -> bool:
 def _track_variables(layer: keras.Layer) -> None:
     import torch
 
-    values, seen = {}, Counter()
+    values: dict = {}
+    seen: Counter[str] = Counter()
     for variable in layer.variables:
         name = variable.path
         while name in values:

@@ -34,7 +34,7 @@ class ArrayDataset(keras.utils.PyDataset):
         self.arrays = arrays
         self.batch_size = check_integer("batch_size", batch_size, minimum=1)
         self.order = order
-        self._rows = None
+        self._rows: np.ndarray | None = None
         self._order_is_due = False
 
     def __len__(self) -> int:

@@ -1,6 +1,7 @@
 """A dataset ready for `fit`, with the properties that a model depends on."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -183,7 +184,8 @@ def _moments(batches: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     Batches are merged with equation 2.1 of Chan, Golub & LeVeque, "Updating Formulae
     and a Pairwise Algorithm for Computing Sample Variances" (1979).
     """
-    count, mean, squares, low, high = 0, 0.0, 0.0, np.inf, -np.inf
+    mean: Any = 0.0  # an array from the first batch on
+    count, squares, low, high = 0, 0.0, np.inf, -np.inf
     for batch in batches:
         rows = np.asarray(batch, "float64").reshape(-1, batch.shape[-1])
         size, shift = len(rows), rows.mean(axis=0) - mean

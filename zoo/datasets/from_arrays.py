@@ -133,7 +133,7 @@ def from_arrays(
             _check_width(labels, class_names, part)
     elif task == "language_model":
         y = {part: _next_tokens(x[part], y[part], part, vocabulary) for part in y}
-        num_outputs = len(vocabulary)
+        num_outputs = 0 if vocabulary is None else len(vocabulary)  # never None here
     else:
         y = {part: _columns(targets, part) for part, targets in y.items()}
         num_outputs = y["train"].shape[1]

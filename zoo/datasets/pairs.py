@@ -86,7 +86,7 @@ def encode_targets(
             encoded[part] = numeric_values(y, f"y of {part}")
         else:
             encoded[part] = real_array(y, f"y of {part}")
-    return encoded, encoder and encoder.names
+    return encoded, None if encoder is None else encoder.names
 
 
 def check_pairs(pairs: Pairs) -> None:

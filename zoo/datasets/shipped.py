@@ -21,7 +21,9 @@ def cache_folder() -> Path:
     )
 
 
-class ShippedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class ShippedBuilder(  # type: ignore[call-arg] # TFDS has no stubs
+    tfds.core.GeneratorBasedBuilder, skip_registration=True
+):
     """Builds TFDS datasets from the data of installed packages, without a network.
 
     The datasets are prepared in the cache of kerascope unless `data_dir` is given, so

@@ -46,7 +46,7 @@ def copy_model(
 
 def own_variables(model: keras.Model) -> list[dict[str, np.ndarray]]:
     """Returns one dict per layer with the entries of its `save_own_variables`."""
-    stores = [{} for _ in flatten_layers(model)]
+    stores: list[dict] = [{} for _ in flatten_layers(model)]
     for layer, store in zip(flatten_layers(model), stores, strict=True):
         layer.save_own_variables(store)
     return [

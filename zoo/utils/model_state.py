@@ -28,7 +28,7 @@ def write_state(model: keras.Model, group: h5py.Group) -> None:
     for number, variable in enumerate(model.variables):
         _put(group, str(number), keras.ops.convert_to_numpy(variable))
     for number, layer in _layers_with_more(model):
-        store = {}
+        store: dict = {}
         layer.save_own_variables(store)
         for key, value in store.items():
             _put(group.require_group(f"layer_{number}"), key, _to_array(value))
