@@ -31,7 +31,7 @@ class ForwardPass:
         self.unseen: list[str] = []
         self._model = model
         self._layers: dict[str, keras.layers.Layer] = {}
-        self._examples = None  # at most, in a part
+        self._examples: int | None = None  # at most, in a part
         self._entries = 0  # of all outputs, in the last call that was traced
         self._outputs = compile_function(self._watch, model.variables)
 

@@ -173,7 +173,8 @@ def frame_of(info: dict, columns: tuple):
 
 def unique(names) -> list[str]:
     """Returns the names, with a number behind those that came before."""
-    found, counts = [], {}
+    found: list[str] = []
+    counts: dict[str, int] = {}
     for name in names:
         counts[name] = counts.get(name, 0) + 1
         found.append(name if counts[name] == 1 else f"{name} ({counts[name]})")

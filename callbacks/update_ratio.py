@@ -216,4 +216,5 @@ def _check_band(value) -> tuple[float, float]:
         raise invalid_argument(
             "healthy", "two numbers, 0 < lower < upper, as (1e-4, 1e-2)", value
         )
-    return tuple(map(float, value))
+    low, high = value
+    return float(low), float(high)

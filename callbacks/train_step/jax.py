@@ -188,7 +188,7 @@ def operands(tensors: list, minus: list | None = None) -> list:
         tensors: Tensors of any float type.
         minus: Tensors to subtract from them, in their type. Defaults to `None`.
     """
-    groups = {}
+    groups: dict[tuple, list[int]] = {}
     for place, tensor in enumerate(tensors):
         alone = None if tensor.size <= SMALL else place
         groups.setdefault((tensor.dtype, tensor.size, alone), []).append(place)

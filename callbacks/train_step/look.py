@@ -144,10 +144,8 @@ class Look:
         source[[places[i] for i in has]] = np.arange(len(has))
         if not has:
             return None, source
-        tensors, minus = (
-            None if values is None else [values[i] for i in has]
-            for values in (tensors, minus)
-        )
+        tensors = [tensors[i] for i in has]
+        minus = None if minus is None else [minus[i] for i in has]
         return self._recorder.backend.operands(tensors, minus), source
 
     def _of_all(self, measure, operands, source, *, shape: tuple = ()):

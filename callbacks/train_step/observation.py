@@ -76,6 +76,8 @@ class Observation:
         """
         self._steps_unread += steps
         recorder = self._recorder
+        if recorder is None:
+            return
         if recorder.rows_of(self._steps_unread + steps) > recorder.num_rows:
             self.read()
 
@@ -94,19 +96,19 @@ class Observation:
             row = [marks[index], *(values[index] for values in rows)]
             samples.append(sample_of(self.epoch, recorder.counted, *row))
         if len(new):
-            self._check_lost(int(marks[:, 2].max()) - self._last_row - len(new))
+            lost = int(marks[:, 2].max()) - self._last_row - len(new)
+            self._check_lost(recorder, lost)
             self._last_row = int(marks[:, 2].max())
         self._steps_unread = 0
         for receive in self._receivers if samples else ():
             receive(samples)
 
-    def _check_lost(self, lost: int) -> None:
+    def _check_lost(self, recorder: Recorder, lost: int) -> None:
         """Warns if a step updated the weights more often than its code says."""
         if not lost:
             return
         steps = max(1, self._steps_unread)
-        updates = -(-(lost + self._recorder.num_rows) // steps)
-        recorder = self._recorder
+        updates = -(-(lost + recorder.num_rows) // steps)
         recorder.updates_per_step = max(recorder.updates_per_step, updates)
         if not self._has_warned:
             self._has_warned = True

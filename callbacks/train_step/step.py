@@ -37,7 +37,7 @@ class Step:
         self.is_free = False  # whether another `fit` can take it
         self._model = model
         self._own = own
-        self._functions = {}
+        self._functions: dict = {}
         self._attributes = _attributes(callbacks, self.optimizer)
         self.restart()
 
@@ -52,13 +52,16 @@ class Step:
     def go_on_from(self, other: "Step") -> None:
         """Begins where another step has ended."""
         self._steps, self._is_behind = other._steps, other._is_behind
-        if self.recorder is not None and self.recorder.follow(other.recorder):
+        if self.recorder is None or other.recorder is None:
+            return
+        if self.recorder.follow(other.recorder):
             self._functions = {}
 
     def rebuild(self) -> None:
         """Makes the functions again at the next call, with records of another size."""
         self._functions = {}
-        self.recorder.rebuild()
+        if self.recorder is not None:
+            self.recorder.rebuild()
 
     def __call__(self, *args):
         """Makes one call of the train function."""
@@ -90,7 +93,9 @@ class Step:
 
     def _knows_which_update(self) -> bool:
         """Whether only the step itself knows which steps update the weights."""
-        return self._model.steps_per_execution > 1 or self.recorder.accumulates()
+        recorder = self.recorder
+        accumulates = recorder is not None and recorder.accumulates()
+        return self._model.steps_per_execution > 1 or accumulates
 
     def _function(self, observe: bool, args: tuple):
         if not observe and not self.callbacks:

@@ -34,8 +34,8 @@ class TrainFunction:
 
     def __init__(self, model: keras.Model, params: dict | None, begin: dict | None):
         self.observation = Observation()
-        self._callbacks = []
-        self._names = set()
+        self._callbacks: list[keras.callbacks.Callback] = []
+        self._names: set[str] = set()
         self._params = params
         self._begin = begin
         self._model = model

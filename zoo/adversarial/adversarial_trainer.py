@@ -124,14 +124,15 @@ class AdversarialTrainer(keras.Model):
             raise invalid_argument("clean_weight", "0 with TRADES", clean_weight, fix)
         self.model = model
         self._call_on_floats = on_floats(model)
-        self._head = self._logits = None
+        self._head: Head | None = None
+        self._logits: Callable | None = None
         self._noise_seed = keras.random.SeedGenerator(attack.seed)
         self.epsilon_scale = self._add_state("epsilon_scale", "ones")
         self.input_range = [
             self._add_state(name, keras.initializers.Constant(value))
             for name, value in (("lowest", np.inf), ("highest", -np.inf))
         ]
-        self._robust = None
+        self._robust: RobustMetrics | None = None
         inputs = getattr(model, "inputs", None)
         self._probe = None
         if attack.steps == 1 and inputs and None not in inputs[0].shape[1:]:
@@ -269,7 +270,8 @@ class AdversarialTrainer(keras.Model):
         """Raises if inputs or labels since `fit` or `evaluate` began were wrong."""
         low, high = (float(ops.convert_to_numpy(seen)) for seen in self.input_range)
         check_range(low, high, self.attack.bounds)
-        self._robust.labels.check(self._head)
+        if self._robust is not None and self._head is not None:
+            self._robust.labels.check(self._head)
 
     def train_step(self, *arguments):
         return self._step(super().train_step, self._attack_in_training, arguments)
@@ -465,7 +467,8 @@ class AdversarialTrainer(keras.Model):
     def _forget_seen(self) -> None:
         for value, start in zip(self.input_range, (np.inf, -np.inf), strict=True):
             value.assign(start)
-        self._robust.labels.clear()
+        if self._robust is not None:
+            self._robust.labels.clear()
 
     def _update_clean(self, y, outputs, sample_weight):
         if self._compile_metrics is not None:
@@ -525,7 +528,7 @@ def _check_attack(name: str, attack, model: keras.Model) -> Attack:
         expected = "an attack that is not targeted, as PGD(epsilon=0.1, steps=7)"
         raise invalid_argument(name, expected, attack)
     inputs = graph_inputs(model)
-    shape = inputs[0].shape[1:] if inputs else (None,)
+    shape: tuple = inputs[0].shape[1:] if inputs else (None,)
     if None not in shape:
         attack.check_shape(shape)
     return attack

@@ -10,6 +10,7 @@ from ..differentiation import input_gradient
 from ..utils.arguments import check_choice, check_integer, invalid_argument
 from . import norms, objectives
 from .attack_arguments import check_bounds, check_epsilon, check_mask, check_mask_shape
+from .attacked_model import AttackedModel
 from .model_call import as_floats
 from .objective_scale import are_finite, first_scale, smaller_scale
 
@@ -59,7 +60,7 @@ class Attack(abc.ABC):
         self.mask = check_mask(mask)
         self.targeted = check_choice("targeted", targeted, (True, False))
         self.seed = check_integer("seed", seed, minimum=0)
-        self._attacked = None
+        self._attacked: AttackedModel | None = None
 
     def __call__(self, model: keras.Model, x, y, *, batch_size: int = 256):
         """Returns the best adversarial examples found: the evaluation mode.
@@ -79,8 +80,6 @@ class Attack(abc.ABC):
         Raises:
             ValueError: If the data or the model are not what an attack can take.
         """
-        from .attacked_model import AttackedModel
-
         check_integer("batch_size", batch_size, minimum=1)
         if self._attacked is None or self._attacked.model is not model:
             self._attacked = AttackedModel(model)

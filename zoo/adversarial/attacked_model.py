@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -9,12 +10,14 @@ from keras import ops
 
 from ..differentiation import compile_function, unchanged_state
 from . import norms
-from .attack import Attack
 from .checks import are_signed, check_inputs, check_labels, check_model, check_outputs
 from .compiled import user_metrics
 from .head import Head, read_head
 from .model_call import graph_inputs, on_floats, only
 from .places import Places
+
+if TYPE_CHECKING:
+    from .attack import Attack
 
 SAMPLE = 200  # inputs at which the head is read
 SEEN = 4  # calls of a model in one step of an attack, at most
@@ -66,14 +69,21 @@ class AttackedModel:
     def __init__(self, model: keras.Model, head: Head | None = None):
         check_model(model)
         self.model = model
-        self.head = head
+        self._head = head
         self._is_head_given = head is not None
         self._call = on_floats(model)
-        self._compiled = {}
+        self._compiled: dict = {}
         inputs = graph_inputs(model)
         if head is None and inputs:  # what the layers alone say, until data come
-            self.head = read_head(model, model.outputs[0].shape[-1], None)
-        self._logits = self.head.logits_of(model) if self.head else None
+            self._head = read_head(model, model.outputs[0].shape[-1], None)
+        if self._head is not None:
+            self._logits = self._head.logits_of(model)
+
+    @property
+    def head(self) -> Head:
+        if self._head is None:
+            raise RuntimeError("Call `check_data` first: the layers do not say it.")
+        return self._head
 
     def logits(self, x):
         """Returns float32 logits of two classes at least, in inference mode."""
@@ -105,8 +115,8 @@ class AttackedModel:
             metrics=user_metrics(self.model) if compiled else (),
             signed=signed,
         )
-        if head != self.head:
-            self.head = head
+        if head != self._head:
+            self._head = head
             self._logits = head.logits_of(self.model)
             self._compiled.clear()
 
@@ -145,7 +155,7 @@ class AttackedModel:
 
     def attack(
         self,
-        attack: Attack,
+        attack: "Attack",
         x: np.ndarray,
         y: np.ndarray,
         *,
@@ -197,7 +207,7 @@ class AttackedModel:
             on_progress(restarts.sum() / len(rows) / attack.restarts)
         return found
 
-    def _resumption(self, attack: Attack) -> Callable:
+    def _resumption(self, attack: "Attack") -> Callable:
         """Returns what begins the searches that are fresh, and continues all."""
 
         def resume(x, y, rank, noise, active, is_fresh, waiting, state, settings):

@@ -1,7 +1,7 @@
 """What `compile` says about the outputs of a model: its loss and its accuracies."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -82,7 +82,7 @@ def user_metrics(model: keras.Model) -> list:
     return [one for one in keras.tree.flatten(metrics) if one is not None]
 
 
-def thresholds(metrics: list) -> list[float]:
+def thresholds(metrics: Sequence) -> list[float]:
     """Returns the thresholds of binary accuracies on a single output."""
     return [
         float(metric.threshold)

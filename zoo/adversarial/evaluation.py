@@ -55,7 +55,7 @@ class Evaluation:
     ):
         self.target, self.x, self.y = target, x, y
         self.settings, self.batch_size = settings, batch_size
-        self.rows = []
+        self.rows: list[dict] = []
         self.adversarial = x.copy()
         start = time.perf_counter()
         self.outputs = target.compute(target.outputs, x, batch_size)
@@ -63,7 +63,7 @@ class Evaluation:
         self.clean = self._vote(x) if self.random else target.head.classes(self.outputs)
         self.clean_seconds = time.perf_counter() - start
         self.left = self.clean == y
-        self.left_at = {}  # every epsilon
+        self.left_at: dict[float, np.ndarray] = {}
 
     def run(self, epsilons: list[float], stages: dict[str, Attack], verbose) -> None:
         """Attacks in stages, each what withstood all before it."""
@@ -111,7 +111,7 @@ class Evaluation:
         return found + self._verify(epsilons[-1])
 
     def _last_stages(self, found, broken, epsilon, steps) -> dict[str, Attack]:
-        stages = {}
+        stages: dict[str, Attack] = {}
         if found:
             options = {"steps": min(steps, SMOOTHED_STEPS), "restarts": len(WIDTHS)}
             stages["smoothed"] = Smoothed(
@@ -134,7 +134,7 @@ class Evaluation:
     def _verify(self, epsilon) -> list[str]:
         """Looks again at what broke, as the model itself sees it."""
         broken = (self.clean == self.y) & ~self.left
-        warnings = []
+        warnings: list[str] = []
         if broken.any() and not self.random:  # which was said, if it is
             predicted = self.target.predict(self.adversarial[broken], self.batch_size)
             warnings += check_transfer(predicted, self.y[broken])

@@ -200,7 +200,7 @@ def _coarsest(layer) -> str:
     dtypes += ["int8"] if quantized else []
     dtypes += [_coarsest(inner) for inner in getattr(layer, "layers", ())]
     known = [dtype for dtype in dtypes if dtype in ROUNDING]
-    return max(known, key=ROUNDING.get, default="float32")
+    return max(known, key=lambda dtype: ROUNDING[dtype], default="float32")
 
 
 def _batches(size: int, batch_size: int) -> list[np.ndarray]:

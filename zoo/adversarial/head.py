@@ -1,7 +1,7 @@
 """How the outputs of a classifier are read as logits and as predictions."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -83,7 +83,7 @@ def read_head(
     outputs: np.ndarray | None,
     *,
     loss=None,
-    metrics: list = (),
+    metrics: Sequence = (),
     signed: bool = False,
 ) -> Head:
     """Reads what the outputs of a classifier mean, of its layers, loss and metrics.

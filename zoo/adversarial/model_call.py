@@ -13,10 +13,11 @@ def on_floats(model: keras.Model) -> Callable:
     layers are called instead, on floats.
     """
     inputs = graph_inputs(model)
+    is_integer = inputs is not None and not is_float(inputs[0])
     is_plain = inputs is None or isinstance(model, keras.Sequential)
-    if is_plain and (inputs is None or is_float(inputs[0])):
+    if is_plain and not is_integer:
         return lambda x, training=False: only(model(x, training=training))
-    if not is_float(inputs[0]):
+    if is_integer:
         model = _OnFloats(model)
         return lambda x, training=False: model(x, training=training)
 

@@ -45,7 +45,7 @@ class MultiStepProbe:
         self.metric = _RecentExamples(model.inputs[0].shape[1:])
         self._attacks = attack, with_many_steps(attack)
         self._model = model
-        self._target = None
+        self._target: AttackedModel | None = None
 
     def accuracies(self, head: Head) -> tuple[float, float]:
         """Returns the accuracies under the attack of one step, and that of ten.

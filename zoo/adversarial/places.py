@@ -1,11 +1,13 @@
 """The places of a batch, which examples take and leave while an attack runs."""
 
 from collections import deque
+from typing import TYPE_CHECKING
 
 import numpy as np
 from keras import ops
 
-from .attack import Attack
+if TYPE_CHECKING:
+    from .attack import Attack
 
 
 class Places:
@@ -29,7 +31,12 @@ class Places:
     """
 
     def __init__(
-        self, attack: Attack, x: np.ndarray, y: np.ndarray, rows: np.ndarray, size: int
+        self,
+        attack: "Attack",
+        x: np.ndarray,
+        y: np.ndarray,
+        rows: np.ndarray,
+        size: int,
     ):
         self._attack, self._x, self._y = attack, x, y
         self._waiting = deque((row, 0) for row in rows)
