@@ -5,11 +5,12 @@
     python benchmarks/search.py fashion_mnist   # the same, with real networks
     python benchmarks/search.py scale           # log scale against linear scale
     python benchmarks/search.py overhead        # time of an empty trial; 5 minutes
+    python benchmarks/search.py large           # waiting times of large searches
 
-Except for `overhead`, every entry of `results/search.json` has one row per seed, which
-is written immediately. Existing rows are not measured again. Compared searches have the
-same number of trials, and start with the same trial, the defaults. No test split is
-read: all scores on real data use validation data.
+Except for `overhead` and `large`, every entry of `results/search.json` has one row per
+seed, which is written immediately. Existing rows are not measured again. Compared
+searches have the same number of trials, and start with the same trial, the defaults. No
+test split is read: all scores on real data use validation data.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import warnings
 
 import keras
 import keras_tuner
+import matplotlib
 import numpy as np
 from results import load, machine, save
 
@@ -31,7 +33,8 @@ from zoo import datasets, mlp
 
 NAMES = "abcde"
 ROUNDS, PER_ROUND = 3, 20
-FEW_TRIALS = 100
+FEW_TRIALS, MANY_TRIALS = 100, 10_000
+MANY_ROUNDS, WIDE = 100, 200
 OVERHEADS = {"overhead": (FEW_TRIALS, 3), "overhead_5000": (5_000, 1)}
 
 
@@ -253,6 +256,51 @@ def _optuna_study(folder: str, trials: int) -> None:
     )
 
 
+def large() -> dict:
+    """Returns the seconds of what a user waits for in large searches."""
+    seconds = {}
+    with tempfile.TemporaryDirectory() as folder:
+        _search(folder, MANY_TRIALS)
+        start = time.perf_counter()
+        search = _empty(RandomSearch, folder, MANY_TRIALS)
+        seconds[f"reopen {MANY_TRIALS:,} trials"] = time.perf_counter() - start
+        if len(search.results()) != MANY_TRIALS:
+            raise RuntimeError("The reopened search has not all trials.")
+
+    class Bowl(CoarseToFineSearch):
+        def run_trial(self, trial, *args, **kwargs):
+            return float(bowl(trial.hyperparameters.values))
+
+    with tempfile.TemporaryDirectory() as folder:
+        options = {"rounds": MANY_ROUNDS, "trials_per_round": PER_ROUND, "seed": 0}
+        search = Bowl(hyperparameters=unit_cube(), directory=folder, **options)
+        search.search(verbose=0)
+        start = time.perf_counter()
+        figure = search.plot()
+        with tempfile.TemporaryFile() as file:
+            figure.savefig(file)
+        seconds[f"plot {MANY_ROUNDS} rounds of {PER_ROUND}"] = (
+            time.perf_counter() - start
+        )
+
+    class Wide(RandomSearch):
+        def run_trial(self, trial, *args, **kwargs):
+            hp = trial.hyperparameters
+            return sum(hp.Float(f"x{i}", 0.0, 1.0) / (i + 1) for i in range(WIDE))
+
+    with tempfile.TemporaryDirectory() as folder:
+        search = Wide(max_trials=FEW_TRIALS, seed=0, directory=folder)
+        search.search(verbose=0)
+        start = time.perf_counter()
+        search.importance()
+        seconds[f"importance of {WIDE} hyperparameters, {FEW_TRIALS} trials"] = (
+            time.perf_counter() - start
+        )
+    for name, value in seconds.items():
+        print(f"{name}: {value:.2f} s", flush=True)
+    return {"seconds": seconds}
+
+
 def _empty(cls, folder: str, trials: int):
     class Empty(cls):
         def run_trial(self, trial, *args, **kwargs):
@@ -289,10 +337,15 @@ def measure(name: str, seeds: int, *, is_saved: bool) -> None:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("what", choices=[*MEASUREMENTS, "overhead"])
+    parser.add_argument("what", choices=[*MEASUREMENTS, "overhead", "large"])
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--no-save", action="store_true", help="only print results")
     options = parser.parse_args()
+    if options.what == "large":
+        entry = large()
+        if not options.no_save:
+            save("search", "large", {"machine": machine(), **entry})
+        return
     if options.what != "overhead":
         measure(options.what, options.seeds, is_saved=not options.no_save)
         return
@@ -304,4 +357,5 @@ def main():
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    matplotlib.use("Agg")
     main()
