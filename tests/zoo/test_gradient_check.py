@@ -166,6 +166,22 @@ def test_a_kink_beyond_the_step_is_none(weight):
     assert (report.kinks, report.verdict) == (0, "right")
 
 
+def test_a_derivative_that_is_not_finite_is_wrong_at_a_kink_too():
+    class Norm(keras.layers.Layer):
+        def build(self, shape):
+            self.kernel = self.add_weight(shape=(3,), initializer="zeros", name="w")
+
+        def call(self, x):
+            norm = keras.ops.sqrt(keras.ops.sum(keras.ops.square(self.kernel)))
+            return x * norm
+
+    model = keras.Sequential([keras.Input((1,)), Norm()])
+    model.compile("sgd", "mae")
+    report = check_gradients(model, np.ones((1, 1)), -np.ones((1, 1)))
+    assert report.verdict == "wrong"
+    assert not np.isfinite(report.rows[0]["analytic"])
+
+
 def test_where_all_is_kinks_nothing_is_right():
     model = mlp((2,), 1, units=(3,), kernel_initializer="zeros")
     model.get_layer("head").kernel.assign(np.ones((3, 1)))
