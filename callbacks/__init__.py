@@ -1,4 +1,4 @@
-"""What is passed to `model.fit(callbacks=[...])`."""
+"""Keras callbacks, learning-rate schedules, and tools for learning rates and layers."""
 
 from . import schedules
 from .activation_histograms import ActivationHistograms
