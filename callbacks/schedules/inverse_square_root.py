@@ -41,7 +41,7 @@ class InverseSquareRoot(Schedule):
             timescale = check_positive("timescale", timescale)
         elif not self.warmup:
             raise invalid_argument(
-                "timescale", "a number > 0 if there is no warm-up", timescale
+                "timescale", "a number > 0 where there is no warm-up", timescale
             )
         self.timescale = timescale
 

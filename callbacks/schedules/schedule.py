@@ -128,7 +128,7 @@ def check_length(length, warmup: float) -> float:
     if warmup >= length:
         raise invalid_argument(
             "warmup",
-            f"a number below `length`, which is {length:g}, including the warm-up",
+            f"a number below `length`, which is {length:g} (including the warm-up)",
             warmup,
         )
     return length
