@@ -17,8 +17,8 @@ MAX_LOOKS = 1000  # maximum number of records in memory
 class StepMonitor(StepCallback):
     """Collects the records of the training step without changing the training.
 
-    About `MAX_LOOKS` records are kept in memory, evenly spaced over the training. When
-    there are more, every second one is dropped, and the interval between records
+    At most `MAX_LOOKS` records are kept in memory, evenly spaced over the training.
+    When there are more, every second one is dropped, and the interval between records
     doubles. The first record is always kept, and all updates of a step are kept or
     dropped together.
 
@@ -98,7 +98,7 @@ class StepMonitor(StepCallback):
         self._samples = [padded(sample, len(variables)) for sample in self._samples]
 
     def _receive(self, samples: list):
-        """Processes new samples, and ignores those that only other monitors requested."""
+        """Processes new samples, except those that only other monitors requested."""
         self._name_variables()
         samples = [sample for sample in samples if sample.number % self.every == 0]
         for sample in samples:
