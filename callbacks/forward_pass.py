@@ -86,7 +86,7 @@ class ForwardPass:
 
 
 def _parts_of(sample, examples: int | None) -> list:
-    """Splits a sample into parts of few distinct sizes, since each size is compiled."""
+    """Splits a sample into parts of nearly equal size, since each size is compiled."""
     size = _size_of(sample)
     if examples is None or examples >= size:
         return [sample]
