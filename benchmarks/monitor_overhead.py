@@ -13,11 +13,11 @@ rounds are added to the stored ones.
 
 An epoch has as many steps as an epoch of MNIST. The first epoch, which compiles the
 step, is reported separately. The time of an epoch is the number of its full turns times
-their median, plus the median time of its end, which includes the work of the monitors
-there. The median excludes turns that are slow for unrelated reasons. The cost of a
-monitor is the ratio of its epoch time to that of the plain `fit` in the same round.
-The reported value is the median over all rounds. The times of all turns are saved in
-`results/monitor_overhead.json`.
+their median time, plus the median time of the shorter last turn, which includes the
+work of the monitors at the end of the epoch. Medians are used because some turns are
+slow for unrelated reasons. The cost of a monitor is the ratio of its epoch time to that
+of the plain `fit` in the same round. The reported value is the median over all rounds.
+The times of all turns are saved in `results/monitor_overhead.json`.
 
 With `large`, a single model with 105 million parameters is used, which fits into 10 GB
 of memory. Short runs of `fit`, with and without monitors, take turns on it. The first

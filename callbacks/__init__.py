@@ -1,4 +1,4 @@
-"""Keras callbacks, learning-rate schedules, and tools for learning rates and layers."""
+"""Callbacks, learning-rate schedules and related tools for training Keras models."""
 
 from . import schedules
 from .activation_histograms import ActivationHistograms

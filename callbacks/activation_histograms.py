@@ -143,7 +143,7 @@ class ActivationHistograms(keras.callbacks.Callback):
               bins.
             - Of shape `(passes, units)` for every layer: "unit_zeros/<layer>" and
               "unit_saturated/<layer>", the fractions of the sample for which each unit
-              is zero or close to a bound.
+              is zero, or within 2.5 % of the range from a bound.
         """
         names = self._layers()
         rows = self._rows()
@@ -304,7 +304,7 @@ def _no_answers(other: Answers) -> Answers:
 
 
 def _padded(rows: list[np.ndarray]) -> np.ndarray:
-    """Stacks vectors. If passes have fewer units, theirs are padded with NaN."""
+    """Stacks vectors, and pads those of passes with fewer units with NaN."""
     size = max(map(len, rows))
     return np.array(
         [np.pad(row, (0, size - len(row)), constant_values=np.nan) for row in rows]

@@ -22,8 +22,8 @@ def first_layer_images(model: keras.Model) -> np.ndarray:
         units.
 
     Raises:
-        ValueError: If the model has no dense or convolutional layer. If the first one
-            is dense and its input is not a flattened image.
+        ValueError: If the model is not built, or has no dense or 2D convolutional
+            layer. If the first one is dense and its input is not a flattened image.
 
     Example:
 

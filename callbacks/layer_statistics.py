@@ -115,7 +115,8 @@ def answers_of(name: str, layer, parts: list[Figures]) -> Answers:
     deviations = np.array([part.deviation for part in parts])
     count = number.sum()
     mean = (number * means).sum() / count if count else np.nan
-    # For each part: the squares around its own mean, plus the shift to the joint mean.
+    # Sum of squares around the joint mean: the sum around the mean of each part, plus
+    # the squared difference between the two means.
     squares = number * (deviations**2 + (means - mean) ** 2)
     zeros = _sum([part.zeros for part in parts])
     saturated = np.full(len(zeros), np.nan)

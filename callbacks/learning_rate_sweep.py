@@ -10,9 +10,9 @@ class RangeTest:
     """Holds the loss at every learning rate that `find_learning_rate` tried.
 
     The suggested learning rates, `steepest` and `tenth_of_minimum`, are starting
-    points for a search, not final values. Both ignore the first 1 / (1 - smoothing)
-    steps, in which the average of few losses is too noisy. Both are `None` if the
-    smoothed loss did not decrease after these steps.
+    points for a search, not final values. Both use the smoothed loss from step number
+    1 / (1 - smoothing) on. Before that step, it averages too few losses and is noisy.
+    Both are `None` if the smoothed loss did not decrease after that step.
 
     Args:
         learning_rates: Array of the learning rates, in increasing order.

@@ -43,7 +43,7 @@ class RateReader:
 
 
 def show_rates(callback: keras.callbacks.Callback, used_rates: Callable) -> None:
-    """Wraps the callbacks that log learning rates in the list that is running.
+    """Wraps all callbacks that log learning rates in the list of a given callback.
 
     Args:
         callback: Callback whose hook the `CallbackList` is currently calling.

@@ -27,11 +27,12 @@ class ScheduleLearningRate(ScheduledValue):
     loop of `fit`, such as a `train_on_batch` inside a callback, use the compiled
     learning rate and do not advance the time.
 
-    Time follows `fit`. In epochs, it is epoch + batch / steps. A `fit` with
-    `initial_epoch=5` therefore starts at 5, and a second `fit` from epoch 0 starts
-    over. In steps, it is the number of batches. Epochs skipped by `initial_epoch`
-    count in full. Every batch counts, even if the weights do not change, as with
-    gradient accumulation or a step that `LossScaleOptimizer` skips.
+    The time of the schedule is the progress of `fit`. In epochs, it is
+    epoch + batch / steps. A `fit` with `initial_epoch=5` therefore starts at 5, and a
+    second `fit` from epoch 0 starts over. In steps, it is the number of batches.
+    Epochs skipped by `initial_epoch` count in full. Every batch counts, even if the
+    weights do not change, as with gradient accumulation or a step that
+    `LossScaleOptimizer` skips.
 
     The logs and History contain the learning rate of the last step of each epoch as
     "learning_rate". With several optimizers, the keys are "learning_rate_" followed by

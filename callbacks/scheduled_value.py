@@ -74,7 +74,7 @@ class ScheduledValue(StepCallback):
         # may have more steps than expected.
         if not self._begun or self.unit == "epoch":
             if epoch and self._steps is None:
-                raise self._unknown_length(f"at epoch {epoch}, with which `fit` begins")
+                raise self._unknown_length(f"at epoch {epoch}, where `fit` starts")
             self._step.assign(epoch * self._steps if epoch else 0)
         self._begun = True
 

@@ -114,8 +114,8 @@ def _observed(recorder, optimizer, scope) -> dict:
 
         is_due = look.is_due
         if is_due is True:
-            # A traced condition prevents XLA from fusing the statistics with the
-            # update, which would make sums of squares many times slower.
+            # A traced predicate makes `when` use a loop. It keeps XLA from fusing the
+            # statistics with the update, which makes sums of squares many times slower.
             is_due = clock[0] >= 0
         values = [jnp.stack(look.next_clock(clock)), *when(is_due, record, rows)]
         for update in zip(recorder.step_variables(), values, strict=True):

@@ -28,7 +28,7 @@ class Recorder:
         self.variables: list[keras.Variable] = []
         self.unknown: list[keras.Variable] = []  # updated, but not in the records
         self.clock = backend.make_clock(model)
-        self.records: list[keras.Variable] = []  # marks, figures and counts
+        self.records: list[keras.Variable] = []  # row marks, numbers and counts
         self.is_called = False  # whether the step has called the optimizer
         self.updates_per_step = 1
         self.updates = 0  # number of updates in the step that is being traced

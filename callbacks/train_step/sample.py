@@ -139,7 +139,10 @@ def _padded(one: Magnitudes, missing: int) -> Magnitudes:
 
 
 def _magnitudes(largest, counts) -> Magnitudes:
-    """Converts counts by exponent to `Magnitudes`, with outer bins for the rest."""
+    """Converts counts by exponent to `Magnitudes`.
+
+    The outer bins include the counts of all exponents beyond the range.
+    """
     signed = counts.reshape(-1, 2, NUM_EXPONENTS)
     finite = signed[:, :, 1:-1]
     first, last = LOWEST + BIAS - 1, HIGHEST + BIAS - 1
