@@ -19,7 +19,8 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
     arguments and defaults. The differences and additions are:
 
     - A NaN or infinite value is never the best. It counts as an epoch without
-      improvement. In Keras, a NaN in the first monitored epoch remains the best forever.
+      improvement. In Keras, a NaN in the first monitored epoch remains the best value
+      forever.
     - The best weights are kept on disk, not in memory. All variables of the model are
       preserved, including LoRA adapters, quantized kernels and seeds. With
       `restore_best_weights`, they are restored when `fit` ends, whether it stopped
