@@ -1,27 +1,30 @@
-"""What the monitors of the training step cost, on a model that is small and fast.
+"""Measures the overhead of the training monitors.
 
     python benchmarks/monitor_overhead.py
     python benchmarks/monitor_overhead.py large
 
-In one process: `fit` of an MLP 784-512-512-512-10 with Adam on batches of 128, plain
-and with monitors, on the backend that `KERAS_BACKEND` names. All of these trainings
-are under way at once, and take turns of some steps each, so that what else happens on
-the machine slows all of them alike. Two models without monitors can differ by 7 %,
-by where they lie in memory: so there are many rounds, each with new models, which are
-made, and take turns, in another order. Rounds are added to those that are stored.
+By default, the script runs `fit` for an MLP 784-512-512-512-10 with Adam and batches
+of 128, with and without monitors, on the backend selected by `KERAS_BACKEND`. All
+training runs share one process and take turns of some steps each, so that other load
+on the machine affects all of them equally. Two identical models without monitors can
+differ by 7 %, depending on their position in memory. The benchmark therefore runs
+several rounds. Each round creates new models, and changes the order of the turns. New
+rounds are added to the stored ones.
 
-An epoch has as many steps as one of MNIST; the first, which compiles the step, is
-counted apart. The time of an epoch is that of its whole turns, by their median, since
-some take long for reasons that are not ours; and that of its end, with what the
-monitors do there. A cost is that time over the one of the plain `fit` of the same
-round, by the median of all rounds. All turns are kept in
-`results/monitor_overhead.json`.
+An epoch has as many steps as an epoch of MNIST. The first epoch, which compiles the
+step, is reported separately. The time of an epoch is the number of its full turns times
+their median time, plus the median time of the shorter last turn, which includes the
+work of the monitors at the end of the epoch. Medians are used because some turns are
+slow for unrelated reasons. The cost of a monitor is the ratio of its epoch time to that
+of the plain `fit` in the same round. The reported value is the median over all rounds.
+The times of all turns are saved in `results/monitor_overhead.json`.
 
-With `large` the model has 105 million parameters and there is one of it, so that all
-fits into 10 GB: short `fit`s, plain and with monitors, take turns on it. The first
-round, which compiles, does not count. A cost is the median time of a step over that
-of a plain one in the same round, by the median of all rounds; that of the defaults
-is made up of one step with a look and 49 without. All steps are kept in
+With `large`, a single model with 105 million parameters is used, which fits into 10 GB
+of memory. Short runs of `fit`, with and without monitors, take turns on it. The first
+round, which compiles, is not counted. The cost of a monitor is the ratio of the median
+step time to that of the plain `fit` in the same round. The reported value is the median
+over all rounds. The cost of the default settings is computed from one step with a
+record and 49 steps without. The times of all steps are saved in
 `results/monitor_overhead_large.json`.
 """
 
@@ -38,13 +41,13 @@ from callbacks import ActivationHistograms, GradientHistograms, UpdateRatio
 from zoo import mlp
 
 BATCH_SIZE, SAMPLE_SIZE = 128, 256
-AGAIN = "plain, again"  # what the measurement itself makes of no difference
-LARGE_UNITS, LARGE_STEPS, LARGE_EVERY = 5800, 8, 3  # with looks at 0, 3 and 6
+AGAIN = "plain, again"  # control that shows the error of the measurement
+LARGE_UNITS, LARGE_STEPS, LARGE_EVERY = 5800, 8, 3  # records at steps 0, 3 and 6
 BOTH = f"both, every={LARGE_EVERY}"
 
 
 def monitors(x) -> dict:
-    """Returns by name what makes the callbacks of a `fit`."""
+    """Returns functions that create the callbacks of a `fit`, by name."""
     return {
         "plain": lambda: [],
         AGAIN: lambda: [],
@@ -60,7 +63,7 @@ def monitors(x) -> dict:
 
 
 def large_monitors() -> dict:
-    """Returns by name what makes the callbacks of a `fit` of a large model."""
+    """Returns functions that create the callbacks for the large model, by name."""
     return {
         "plain": lambda: [],
         AGAIN: lambda: [],
@@ -74,13 +77,13 @@ def large_monitors() -> dict:
 
 
 class StepTimes(keras.callbacks.Callback):
-    """Keeps the seconds of every step but the first, which begins the `fit`."""
+    """Records the seconds of every step except the first step of a `fit`."""
 
     def on_train_begin(self, logs=None):
         self.seconds = []
 
     def on_train_batch_end(self, batch, logs=None):
-        float(logs["loss"])  # waits for what has only been started
+        float(logs["loss"])  # waits for pending computations
         now = time.perf_counter()
         if batch:
             self.seconds.append(now - self._last)
@@ -88,7 +91,7 @@ class StepTimes(keras.callbacks.Callback):
 
 
 def measure_large(options) -> list[dict]:
-    """Returns the seconds of all steps of some rounds, of which the first compiles."""
+    """Returns the seconds of all steps by round, without the first round."""
     rng = np.random.default_rng(0)
     x = rng.random((BATCH_SIZE * LARGE_STEPS, 784), dtype="float32")
     y = rng.integers(0, 10, len(x))
@@ -113,7 +116,7 @@ def summarize_large(rounds: list[dict]) -> dict:
         plain = statistics.median(seconds["plain"])
         for name in seconds.keys() & ratios.keys():
             ratios[name].append(statistics.median(seconds[name]) / plain)
-        # The first step is not among the seconds.
+        # The seconds do not include the first step.
         looks = seconds[BOTH][LARGE_EVERY - 1 :: LARGE_EVERY]
         others = [s for s in seconds[BOTH] if s not in looks]
         look, other = map(statistics.median, (looks, others))
@@ -128,7 +131,7 @@ def summarize_large(rounds: list[dict]) -> dict:
 
 
 class Turns:
-    """Lets one of many threads work at a time, and keeps the time that each took."""
+    """Lets one thread at a time run, and records the time that each takes."""
 
     def __init__(self, names):
         self.names = list(names)
@@ -153,7 +156,7 @@ class Turns:
 
 
 class FirstCallback(keras.callbacks.Callback):
-    """Begins an epoch before the monitors do."""
+    """Starts the times of a new epoch, before the monitors run."""
 
     def __init__(self, turns, name):
         super().__init__()
@@ -164,7 +167,7 @@ class FirstCallback(keras.callbacks.Callback):
 
 
 class LastCallback(keras.callbacks.Callback):
-    """Gives the turn away after some steps, and at the end of an epoch."""
+    """Passes the turn on after some steps, and records the time at the epoch end."""
 
     def __init__(self, turns, name, steps):
         super().__init__()
@@ -172,7 +175,7 @@ class LastCallback(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if (batch + 1) % self.steps == 0:
-            float(logs["loss"])  # waits for what has only been started
+            float(logs["loss"])  # waits for pending computations
             self.turns.pass_on(self.name)
             self.turns.take(self.name)
 
@@ -188,7 +191,7 @@ def make_model(units=(512, 512, 512)):
 
 
 def train(turns, name, callbacks, x, y, options):
-    """Trains one model, in its turns."""
+    """Trains one model when it is its turn."""
     turns.take(name)
     make_model().fit(
         x,
@@ -202,12 +205,12 @@ def train(turns, name, callbacks, x, y, options):
             LastCallback(turns, name, options.turn),
         ],
     )
-    turns.seconds[name].append([])  # for what follows the last epoch
+    turns.seconds[name].append([])  # for the time after the last epoch
     turns.pass_on(name)
 
 
 def measure(options) -> list[dict]:
-    """Returns the seconds of all turns of some rounds."""
+    """Returns the seconds of all turns, by round."""
     rng = np.random.default_rng(0)
     x = rng.random((BATCH_SIZE * options.steps, 784), dtype="float32")
     y = rng.integers(0, 10, len(x))
@@ -253,7 +256,7 @@ def summarize(rounds: list[dict], steps: int) -> dict:
 
 
 def run_round(kinds: list, x, y, options) -> dict[str, list[list[float]]]:
-    """Returns the seconds of all turns of all epochs, by kind."""
+    """Returns the seconds of all turns by kind and epoch, for one round."""
     turns = Turns(name for name, _ in kinds)
     threads = [
         threading.Thread(target=train, args=(turns, name, make(), x, y, options))
@@ -267,7 +270,7 @@ def run_round(kinds: list, x, y, options) -> dict[str, list[list[float]]]:
 
 
 def typical_epoch(epochs: list[list[float]]) -> float:
-    """Returns the seconds of an epoch, of which the last turn is shorter."""
+    """Returns the typical seconds of an epoch, whose last turn is shorter."""
     whole = statistics.median(turn for epoch in epochs for turn in epoch[:-1])
     end = statistics.median(epoch[-1] for epoch in epochs)
     return (len(epochs[0]) - 1) * whole + end
@@ -281,12 +284,12 @@ def parse_arguments(arguments=None):
     parser.add_argument("size", nargs="?", choices=("small", "large"), default="small")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
-        "--kinds", nargs="+", metavar="KIND", help=f"of {list(monitors([]))}"
+        "--kinds", nargs="+", metavar="KIND", help=f"choose from {list(monitors([]))}"
     )
-    parser.add_argument("--steps", type=int, default=469, help="of an epoch")
-    parser.add_argument("--epochs", type=int, default=2, help="that are measured")
-    parser.add_argument("--turn", type=int, default=50, help="steps of a turn")
-    parser.add_argument("--dry", action="store_true", help="save nothing")
+    parser.add_argument("--steps", type=int, default=469, help="steps per epoch")
+    parser.add_argument("--epochs", type=int, default=2, help="epochs to measure")
+    parser.add_argument("--turn", type=int, default=50, help="steps per turn")
+    parser.add_argument("--dry", action="store_true", help="do not save the results")
     return parser.parse_args(arguments)
 
 

@@ -1,4 +1,4 @@
-"""What is passed to `model.fit(callbacks=[...])`."""
+"""Callbacks, learning-rate schedules and related tools for training Keras models."""
 
 from . import schedules
 from .activation_histograms import ActivationHistograms

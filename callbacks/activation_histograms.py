@@ -1,4 +1,4 @@
-"""What the units of a network answer to a fixed sample."""
+"""Records histograms of layer outputs for a fixed sample."""
 
 import dataclasses
 import os
@@ -16,40 +16,44 @@ from .recorded import check_recorded, panels, save_record, spread
 
 
 class ActivationHistograms(keras.callbacks.Callback):
-    """Records histograms of what every layer gives for a fixed sample.
+    """Records histograms of the outputs of every layer for a fixed sample.
 
-    The sample passes forward through the model, as at inference, before the first
-    epoch and after every `every_epochs`. Bins are linear: over the activation's own
-    range where it has ends, which shows whether tanh fills [-1, 1] or piles up at the
-    ends, else over the values that came. Masked steps are left out.
+    The sample is passed through the model in inference mode, before the first epoch
+    and then after every `every_epochs` epochs. A model that `fit` builds is not
+    recorded before its first epoch. The bins have equal widths. If the activation has
+    a bounded range, they cover that range. This shows whether tanh uses all of [-1, 1]
+    or is concentrated at the bounds. Otherwise they cover the range of the recorded
+    values. Masked time steps are excluded.
 
-    All layers with a float output are recorded, also those inside other models and
-    layers, once for every place where a layer is used. Layers that run inside a loop,
-    a condition, a map or another compiled function cannot be seen, nor can those
-    inside the cells of a recurrent layer or inside the layer of a `TimeDistributed`:
-    one warning names them, and those with weights that do not run at all. On PyTorch
-    loops and conditions are plain Python: each call counts as a place of its own.
+    All layers with a float output are recorded, including those nested in other models
+    and layers. A layer that is used several times is recorded at each place. Layers
+    that run inside a loop, a condition, a map or another compiled function cannot be
+    recorded. The same holds for layers nested in the cells of a recurrent layer or in
+    the layer of a `TimeDistributed`. A single warning lists them, together with
+    layers that have weights but are not called. On PyTorch, loops and conditions are
+    plain Python, and each call counts as a separate place.
 
-    Outputs are copied to the host and reduced there, one layer after the other. If the
-    layers together give more than 2**24 (16.8 million) numbers for the sample, it
-    passes in parts, each as a batch of its own, which bounds the memory.
+    Outputs are copied to the host and reduced there, one layer at a time. If all
+    layers together output more than 2**24 (16.8 million) numbers for the sample, it is
+    split into several batches to limit memory.
 
-    A unit is an index of the last axis (of the channels, for images whose channels
-    come first). It is dead if it is zero on the whole sample; saturated if it is within
-    2.5 % of the range of an end on at least half of the sample.
+    A unit is an index of the last axis, or of the channel axis in layers with
+    `data_format="channels_first"`. A unit is dead if it is zero for the whole sample.
+    It is saturated if, for at least half of the sample, it is within 2.5 % of the
+    activation's range from either bound.
 
     Args:
-        sample: Inputs of the model, as `model(sample)` takes them: an array with a
-            batch dimension, or a list or dict of them; a few hundred examples are
+        sample: Inputs of the model, as in `model(sample)`: an array with a batch
+            dimension, or a list or dict of such arrays. A few hundred examples are
             enough.
-        every_epochs: Integer >= 1: pass the sample after every so many epochs.
-            Defaults to `1`.
-        log_dir: Folder of event files for TensorBoard: histograms `activation/...`,
-            scalars `dead_units/...` and `saturated_units/...`. Defaults to `None`.
+        every_epochs: Integer >= 1: record after every `every_epochs` epochs. Defaults
+            to `1`.
+        log_dir: Folder for TensorBoard event files, with histograms `activation/...`
+            and scalars `dead_units/...` and `saturated_units/...`. Defaults to `None`.
 
     Raises:
-        ValueError: If an argument is invalid; in `fit`, if the model has no `call`,
-            or takes other inputs than the sample.
+        ValueError: If an argument is invalid. In `fit`, if the model has no `call`
+            method, or if the sample does not match the inputs of the model.
 
     Example:
 
@@ -93,11 +97,11 @@ class ActivationHistograms(keras.callbacks.Callback):
         self._epochs = self._forward = None
 
     def __getstate__(self):
-        # After an interrupt they may be there; the next `fit` makes new ones.
+        # An interrupted `fit` can leave these. The next `fit` creates new ones.
         return vars(self) | {"_log": None, "_forward": None}
 
     def on_epoch_begin(self, epoch, logs=None):
-        # A model that is built by its first batch must draw its weights there.
+        # A model that its first batch builds must draw its initial weights then.
         if self._epochs is None and self.model.built:
             _check_shapes(self.sample, self.model)
             self._record(epoch)
@@ -121,18 +125,25 @@ class ActivationHistograms(keras.callbacks.Callback):
             self._log = None
 
     def activation_info(self) -> dict:
-        """Returns all that is recorded, as NumPy arrays.
+        """Returns all recorded data as NumPy arrays.
 
         Returns:
-            Of shape `(passes,)`: "step" and "epoch", both as numbers of those that had
-            been trained. Of shape `(layers,)`: "layer", the names. Of shape
-            `(passes, layers)`: "mean" and "deviation" of the finite entries,
-            "non_finite", the number of the others, "zeros", the fraction of entries
-            that are zero, and of units "dead" and "saturated", as fractions (NaN for a
-            range without ends). Of shapes `(passes, layers, 51)` and
-            `(passes, layers, 50)`: "edges" of the bins, and "counts". For every layer
-            "unit_zeros/<layer>" and "unit_saturated/<layer>", of shape
-            `(passes, units)`: the fraction of the sample on which a unit is so.
+            A dict with the following arrays.
+
+            - Of shape `(passes,)`: "step" and "epoch", the numbers of steps and epochs
+              trained before the pass.
+            - Of shape `(layers,)`: "layer", the names.
+            - Of shape `(passes, layers)`: "mean" and "deviation", the mean and standard
+              deviation of the finite entries; "non_finite", the number of the other
+              entries; "zeros", the fraction of entries that are zero; "dead", the
+              fraction of dead units; "saturated", the fraction of saturated units, NaN
+              for an activation without bounds.
+            - Of shape `(passes, layers, 51)`: "edges", the bin edges.
+            - Of shape `(passes, layers, 50)`: "counts", the numbers of entries in the
+              bins.
+            - Of shape `(passes, units)` for every layer: "unit_zeros/<layer>" and
+              "unit_saturated/<layer>", the fractions of the sample for which each unit
+              is zero, or within 2.5 % of the range from a bound.
         """
         names = self._layers()
         rows = self._rows()
@@ -160,11 +171,12 @@ class ActivationHistograms(keras.callbacks.Callback):
         return info
 
     def to_frame(self):
-        """Returns a `pandas.DataFrame`: a row for every pass and layer.
+        """Returns a `pandas.DataFrame` with one row per pass and layer.
 
-        Columns: step and epoch (trained so far), layer, mean, deviation, non_finite
-        (number of entries), zeros (fraction of entries), dead and saturated (fractions
-        of units).
+        The columns are step and epoch (numbers trained so far), layer, mean, standard
+        deviation (deviation), number of non-finite entries (non_finite), fraction of
+        zero entries (zeros), and fractions of dead and saturated units (dead,
+        saturated).
         """
         import pandas as pd
 
@@ -176,26 +188,29 @@ class ActivationHistograms(keras.callbacks.Callback):
         return pd.DataFrame(frame | {name: info[name].ravel() for name in columns})
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes the frame to a .csv, or all of `activation_info()` to an .npz file.
+        """Saves the frame to a .csv file, or `activation_info()` to an .npz file.
+
+        Args:
+            path: File to write, ending in .csv or .npz.
 
         Raises:
-            ValueError: If `path` ends in neither.
+            ValueError: If `path` does not end in .csv or .npz.
         """
         save_record(path, self, self.activation_info())
 
     def plot(self, figure=None):
-        """Draws a heat map over the epochs for every layer with an activation.
+        """Plots a heat map over the epochs for every layer with an activation.
 
-        The fractions of dead and of saturated units, at the end, are in the titles. Of
-        many layers twelve are drawn, evenly spread; if none has an activation, all
-        count.
+        The titles show the fractions of dead and saturated units in the last pass. If
+        there are more than twelve layers, twelve of them are drawn, evenly spaced. If
+        no layer has an activation, all layers are considered.
 
         Args:
             figure: Matplotlib figure or subfigure to draw in. Defaults to `None`: a
-                new one.
+                new figure.
 
         Returns:
-            The figure.
+            The Matplotlib figure.
 
         Raises:
             ValueError: If nothing has been recorded.
@@ -232,12 +247,15 @@ class ActivationHistograms(keras.callbacks.Callback):
         return mesh
 
     def _layers(self) -> list[str]:
-        """Names of the layers, of which those of the last pass come first."""
+        """Returns the names of the layers, starting with those of the last pass."""
         names = [one.name for *_, row in reversed(self._passes) for one in row]
         return list(dict.fromkeys(names))
 
     def _rows(self) -> list[list[Answers]]:
-        """The answers of each pass, one for every layer, empty if it did not run."""
+        """Returns the `Answers` of all layers for each pass.
+
+        A layer that did not run in a pass gets empty ones.
+        """
         names = self._layers()
         rows = [{one.name: one for one in row} for *_, row in self._passes]
         any_row = {name: one for row in rows for name, one in row.items()}
@@ -272,7 +290,7 @@ class ActivationHistograms(keras.callbacks.Callback):
 
 
 def _no_answers(other: Answers) -> Answers:
-    """What is recorded of a layer in a pass in which it did not run."""
+    """Returns empty `Answers` for a layer that did not run in a pass."""
     nothing = np.full_like(other.unit_zeros, np.nan)
     return dataclasses.replace(
         other,
@@ -286,7 +304,7 @@ def _no_answers(other: Answers) -> Answers:
 
 
 def _padded(rows: list[np.ndarray]) -> np.ndarray:
-    """Stacks what is of one length, but where a pass had another number of units."""
+    """Stacks vectors, and pads those of passes with fewer units with NaN."""
     size = max(map(len, rows))
     return np.array(
         [np.pad(row, (0, size - len(row)), constant_values=np.nan) for row in rows]
@@ -305,7 +323,7 @@ def _warn_of_unseen(names: list[str]) -> None:
 
 
 def _saturated(fractions) -> float:
-    """The fraction of units that are saturated on at least half of the sample."""
+    """Returns the fraction of units that are saturated for half the sample or more."""
     return np.nan if np.isnan(fractions).any() else float((fractions >= 0.5).mean())
 
 
@@ -320,7 +338,7 @@ def _title(one: Answers) -> str:
 
 
 def _check_sample(sample):
-    """Returns the sample, or raises if it is no batch of inputs."""
+    """Returns the sample, or raises if it is not a batch of inputs."""
     arrays = keras.tree.flatten(sample)
     sizes = {np.shape(array)[:1] for array in arrays if hasattr(array, "shape")}
     is_batch = len(arrays) and all(hasattr(array, "shape") for array in arrays)
@@ -328,15 +346,15 @@ def _check_sample(sample):
         raise invalid_argument(
             "sample",
             "inputs of the model with at least one example: an array, or a list or "
-            "dict of arrays with as many examples each",
+            "dict of arrays with the same number of examples",
             type(sample).__name__ if not is_batch else [np.shape(a) for a in arrays],
-            "Of a dataset, a batch will do: `x, y = next(iter(data.validation))`.",
+            "Use a batch of a dataset, such as `x, y = next(iter(data.validation))`.",
         )
     return sample
 
 
 def _check_shapes(sample, model) -> None:
-    """Raises if a functional model takes other examples than those of the sample."""
+    """Raises if the shapes of the sample do not match a functional model."""
     inputs = getattr(model, "inputs", None)
     if not inputs or isinstance(sample, dict):
         return

@@ -1,4 +1,4 @@
-"""The best weights of a training, in a file."""
+"""Saves and restores the best weights of a training run."""
 
 import contextlib
 import hashlib
@@ -19,18 +19,19 @@ from zoo.utils.model_state import (
     write_state,
 )
 
-KEY = "kerascope"  # of our attribute and group in a file that Keras writes
+KEY = "kerascope"  # our attribute and group in the HDF5 file
 
 
 class BestWeights:
-    """Keeps the weights of one epoch, and what is known of that epoch.
+    """Saves the weights of one epoch on disk, with a record of that epoch.
 
-    They go to the user's file, for `model.load_weights`, or to a temporary one, which
-    holds the variables bit for bit. Where Keras would merge LoRA adapters, the user's
-    file has the variables, too. A temporary file is removed with this object.
+    The weights are written to the user's file, for `model.load_weights`, or to a
+    temporary file, which stores all variables bit for bit. If the model has LoRA
+    adapters, which Keras merges on saving, the user's file also stores the variables.
+    The temporary file is deleted with this object.
 
     Args:
-        filepath: The user's file, or `None`.
+        filepath: Path of the user's file, or `None`.
     """
 
     def __init__(self, filepath: Path | None):
@@ -43,16 +44,16 @@ class BestWeights:
         return self._kept_in is not None
 
     def check(self, model: keras.Model) -> None:
-        """Raises if the user's file cannot be written, or could not hold the model."""
+        """Raises if the user's file is not writable, or Keras cannot save the model."""
         if self._filepath is not None:
             writable_folder(self._filepath.parent)
             check_can_be_saved(model, "filepath")
 
     def record_in_file(self, model: keras.Model) -> dict | None:
-        """Returns what the user's file says of its epoch.
+        """Returns the record of the epoch that the user's file stores.
 
-        It is `None` if there is no such file, if Keras alone wrote it, if it is
-        damaged, or if it is of a model of other weights.
+        Returns `None` if the file does not exist, has no record, is damaged, or
+        belongs to a model whose weights differ in shape or dtype.
         """
         if self._filepath is None or not self._filepath.is_file():
             return None
@@ -64,16 +65,16 @@ class BestWeights:
         return record if record.get("weights") == _digest(model) else None
 
     def take_over_file(self) -> None:
-        """Makes the user's file the one that is restored."""
+        """Makes `restore()` load the user's file."""
         self._kept_in = self._filepath
 
     def keep(self, model: keras.Model, record: dict, *, in_file: bool) -> None:
-        """Writes the weights that a model has now.
+        """Saves the current weights of a model.
 
         Args:
-            model: Model.
-            record: What is known of the epoch, for JSON.
-            in_file: Whether they go to the user's file.
+            model: Model to save.
+            record: Record of the epoch, a dict that JSON can represent.
+            in_file: Whether to write the user's file instead of the temporary one.
         """
         if not in_file or self._filepath is None:
             path = self._temporary_path()
@@ -92,7 +93,7 @@ class BestWeights:
         self._kept_in = path
 
     def restore(self, model: keras.Model) -> None:
-        """Gives a model the weights that were kept, and leaves its optimizers."""
+        """Restores the saved weights of a model, but no optimizer state."""
         with h5py.File(self._kept_in) as file:
             if KEY in file:
                 read_state(model, file[KEY])
@@ -107,7 +108,7 @@ class BestWeights:
         return self._temporary
 
     def __getstate__(self):
-        # A copy, in another process perhaps, gets a temporary file of its own.
+        # A copy, possibly in another process, gets its own temporary file.
         state = {**vars(self), "_temporary": None, "contents": None}
         if self.are_kept and self._kept_in == self._temporary:
             with contextlib.suppress(FileNotFoundError):
@@ -124,12 +125,12 @@ class BestWeights:
 
 
 def _digest(model) -> str:
-    """Tells models of other weights apart."""
+    """Returns a hash of the shapes and dtypes of the weights."""
     weights = [(tuple(weight.shape), weight.dtype) for weight in model.weights]
     return hashlib.sha256(repr(weights).encode()).hexdigest()
 
 
 def _optimizers_of(model) -> list:
-    """The compiled optimizer, and those that a `train_step` of its own uses."""
+    """Returns the compiled optimizer, and those that are attributes of the model."""
     found = [*vars(model).values(), model.optimizer]
     return [item for item in found if isinstance(item, keras.optimizers.Optimizer)]

@@ -1,4 +1,4 @@
-"""Early stopping that survives a NaN and a restart, with best weights on disk."""
+"""Early stopping that handles NaN and restarts, and keeps the best weights on disk."""
 
 import math
 import os
@@ -15,75 +15,77 @@ from .best_weights import BestWeights
 class EarlyStopping(keras.callbacks.EarlyStopping):
     """Stops training when a monitored metric has stopped improving.
 
-    On finite values it does what `keras.callbacks.EarlyStopping` does, whose
-    arguments and defaults it has. The rest is different, or new:
+    For finite values it behaves like `keras.callbacks.EarlyStopping`, with the same
+    arguments and defaults. The differences and additions are:
 
-    - A value that is NaN or infinite is never the best; it counts as an epoch
-      without improvement. In Keras a first NaN stays the best for good.
-    - The best weights are kept on disk, not in memory: all variables of the model as
-      they are, LoRA adapters, quantized kernels and seeds included. With
-      `restore_best_weights` they are loaded when `fit` ends, early or at its last
-      epoch, and the optimizer stays as it is. After an exception or an interrupt,
-      `restore_best()` loads them.
-    - With a `filepath`, a training that goes on after a restart knows the best value
+    - A NaN or infinite value is never the best. It counts as an epoch without
+      improvement. In Keras, a NaN in the first monitored epoch remains the best value
+      forever.
+    - The best weights are kept on disk, not in memory. All variables of the model are
+      preserved, including LoRA adapters, quantized kernels and seeds. With
+      `restore_best_weights`, they are restored when `fit` ends, whether it stopped
+      early or not. The optimizer is not changed. After an exception or an interrupt,
+      call `restore_best()` to restore them.
+    - With a `filepath`, training that resumes after a restart reads the best value
       and its epoch from the file.
-    - Training can also stop at once: at a value that is not finite, that is good
-      enough, or that is beyond hope.
+    - Training can also stop immediately: when the metric is not finite, reaches a
+      target, or diverges.
 
-    Nothing is monitored before `start_from_epoch`. With a `validation_freq` of n,
-    pass `start_from_epoch=n - 1`: the first epoch that is monitored must have the
-    metric, while later ones that lack it are passed over.
+    Monitoring starts at `start_from_epoch`. With a `validation_freq` of n, pass
+    `start_from_epoch=n - 1`: the logs of the first monitored epoch must contain the
+    metric. Later epochs without it are skipped.
 
     Args:
         monitor: Name of a metric in the logs. Defaults to `"val_loss"`.
-        min_delta: A change of at most this is no improvement. Defaults to `0`.
-        patience: Epochs without improvement after which training stops. Defaults to
-            `0`.
-        verbose: 1 prints one sentence that says why training stopped, and one when
-            weights are restored; 0 is silent. Defaults to `0`.
-        mode: "min", "max", or "auto", which knows the direction of losses and of
+        min_delta: Minimum improvement. A change of at most `min_delta` does not count.
+            Defaults to `0`.
+        patience: Number of epochs without improvement after which training stops.
+            Defaults to `0`.
+        verbose: 1 prints why training stopped, and when weights are restored. 0 prints
+            nothing. Defaults to `0`.
+        mode: "min", "max", or "auto", which infers the direction for losses and for
             Keras' metrics. Defaults to `"auto"`.
         baseline: Value that the metric must improve on within `patience` epochs.
             Defaults to `None`.
-        restore_best_weights: Whether to load the weights of the best epoch when `fit`
-            ends. Defaults to `False`.
-        start_from_epoch: First epoch, counted from 0, that is monitored. Defaults to
-            `0`.
-        min_delta_mode: "absolute", or "relative": then `min_delta` is a fraction of
-            the best value so far, such as 0.01 for one percent. Defaults to
-            `"absolute"`.
-        check_finite: Whether to stop at once when the metric is NaN or infinite.
+        restore_best_weights: Whether to restore the weights of the best epoch when
+            `fit` ends. Defaults to `False`.
+        start_from_epoch: First epoch to monitor, counted from 0. Defaults to `0`.
+        min_delta_mode: "absolute" or "relative". In relative mode, `min_delta` is a
+            fraction of the best value so far, such as 0.01 for one percent. Defaults
+            to `"absolute"`.
+        check_finite: Whether to stop immediately when the metric is NaN or infinite.
             Defaults to `False`.
-        stopping_threshold: Stop at once when the metric reaches this value. Defaults
-            to `None`.
-        divergence_threshold: Stop at once when the metric is worse than this value.
+        stopping_threshold: Stop immediately when the metric reaches this value.
             Defaults to `None`.
-        filepath: File ending in ".weights.h5" that gets the best weights, for
-            `model.load_weights`; it stays after training. A file that has better
-            weights of the same monitor, mode and model is never replaced. If `fit`
-            begins after epoch 0, as with `BackupAndRestore` or `initial_epoch`, and
-            the file's epoch is not a later one, training goes on from the file's
-            best value. If not, a new training has begun: it has its own best value
-            and weights, and warns at its end if the file still has better ones. Any
-            other file is replaced. `load_weights` gives LoRA adapters merged into
-            their kernels, as Keras saves them; `restore_best()` gives them as they
-            were. Defaults to `None`: with `restore_best_weights` the weights go to a
-            temporary folder, which is removed with this callback or when Python
-            exits; without it, they go nowhere.
+        divergence_threshold: Stop immediately when the metric is worse than this
+            value. Defaults to `None`.
+        filepath: File ending in ".weights.h5" to save the best weights to, for
+            `model.load_weights`. It is kept after training. A file with better weights
+            for the same monitor, mode and model is never replaced. Any other file is
+            replaced. If `fit` starts after epoch 0, as with `BackupAndRestore` or
+            `initial_epoch`, and the epoch in the file is not later, training resumes
+            from the best value in the file. Otherwise a new training run starts with
+            its own best value and weights. It warns at the end if the file still has
+            better weights. `load_weights` restores LoRA adapters merged into their
+            kernels, as Keras saves them. `restore_best()` restores the adapters
+            unmerged. Defaults to `None`: with `restore_best_weights`, the weights are
+            saved to a temporary folder, which is deleted with this callback or when
+            Python exits. Without it, they are not saved.
 
     Attributes:
-        best: Best value of the metric, or `None` if there was no finite one.
+        best: Best value of the metric, or `None` if no value was finite.
         best_epoch: Epoch of the best value, counted from 0, or `None`.
-        stopped_epoch: Epoch at whose end training was stopped, counted from 0; 0 if
-            it was not.
-        reason: Why training was stopped, in words; `None` if it was not. Here and in
-            what is printed epochs count from 1, as in the progress bar.
+        stopped_epoch: Epoch at whose end training was stopped, counted from 0. It is 0
+            if training was not stopped.
+        reason: Why training was stopped, as text, or `None` if it was not stopped. In
+            this text and in printed messages, epochs count from 1, as in the progress
+            bar.
 
     Raises:
-        ValueError: If an argument is invalid; at the end of the first epoch, if the
-            logs do not have the metric; with a `filepath`, if Keras' file could not
-            hold the model: with LoRA adapters on quantized layers, which Keras
-            rounds, and without `call` and `build`.
+        ValueError: If an argument is invalid. At the end of the first monitored epoch,
+            if the logs do not contain the metric. In `fit` with a `filepath`, if Keras
+            cannot save the model faithfully: if a quantized layer has a LoRA adapter,
+            which Keras rounds, or if an unbuilt model has no `call` method.
 
     Example:
 
@@ -185,7 +187,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         self.wait += 1
         improved = math.isfinite(value) and self._is_improvement(value, self.best)
         if improved:
-            # Until the baseline is passed, patience runs on, as in Keras.
+            # As in Keras, patience keeps running until the baseline is passed.
             if self.baseline is None or self._is_improvement(value, self.baseline):
                 self.wait = 0
             self._keep(value, epoch)
@@ -207,19 +209,21 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
                 print(f"Restored the weights of the best epoch: {self.best_epoch + 1}.")
         if self._file_is_better(self.best):
             warnings.warn(
-                f"'{self.filepath}' still has the weights of an earlier training, with "
-                f"{self.monitor} = {self._value_in_file:g}; the best of this one is "
-                f"{self.best}. Remove the file, or give each training its own.",
+                f"'{self.filepath}' still has the weights of an earlier training run, "
+                f"with {self.monitor} = {self._value_in_file:g}; the best value of "
+                f"this run is {self.best}. Remove the file, or use a separate file "
+                "for each run.",
                 stacklevel=2,
             )
 
     def restore_best(self) -> None:
         """Loads the weights of the best epoch of the last `fit`.
 
-        With `restore_best_weights` `fit` has done so, unless an exception ended it.
+        With `restore_best_weights`, `fit` already does this unless an exception ends
+        it.
 
         Raises:
-            ValueError: If none were kept.
+            ValueError: If no weights were saved.
         """
         if self._weights is None or not self._weights.are_kept:
             raise ValueError(
@@ -232,7 +236,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         self._weights.restore(self.model)
 
     def get_monitor_value(self, logs) -> float | None:
-        """Returns the metric, or `None` where it was there earlier and now is not."""
+        """Returns the metric, or `None` if only earlier logs contained it."""
         if self.monitor in (logs or {}):
             self._was_in_logs = True
             return float(logs[self.monitor])
@@ -259,7 +263,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         return bool(self.monitor_op(monitor_value - delta, reference_value))
 
     def _keep(self, value: float, epoch: int) -> None:
-        """Makes this epoch the best, after its weights are safe."""
+        """Saves the weights, then marks this epoch as the best."""
         if self._weights is not None:
             in_file = self.filepath is not None and not self._file_is_better(value)
             record = self._comparable() | {
@@ -273,14 +277,14 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         self.best, self.best_epoch = value, epoch
 
     def _read_file(self) -> None:
-        """Learns what the file says of its epoch, if it is one of this model."""
+        """Reads the record in the file, if it belongs to this model and monitor."""
         record = self._weights and self._weights.record_in_file(self.model)
         if record and record["monitor"] == self.monitor:
             self._record = record
             self._was_in_logs = self._first_epoch > 0
 
     def _take_over_record(self) -> None:
-        """Learns how good the file is, and goes on from there after a restart."""
+        """Stores the file's best value, and resumes from it after a restart."""
         record, self._record = self._record, None
         if not record or not self._comparable().items() <= record.items():
             return
@@ -293,18 +297,18 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
                 self._weights.take_over_file()
 
     def _comparable(self) -> dict:
-        """What makes the values of two trainings comparable."""
+        """Returns the settings that two runs must share to compare their values."""
         mode = "max" if self.monitor_op(1, 0) else "min"
         return {"monitor": self.monitor, "mode": mode}
 
     def _file_is_better(self, value: float | None) -> bool:
-        """Whether the file has a value that this one does not improve on."""
+        """Returns whether the value in the file is better than `value`."""
         if self._value_in_file is None or value == self._value_in_file:
             return False
         return value is None or bool(self.monitor_op(self._value_in_file, value))
 
     def _stop_at_once(self, value: float) -> str | None:
-        """Says why a value ends training, patience or not, if it does."""
+        """Returns why the value ends training immediately, or `None`."""
         shown = f"{self.monitor} = {value:g}"
         if self.check_finite and not math.isfinite(value):
             return f"{shown} is not finite"
@@ -317,7 +321,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         return f"{shown} has reached the stopping threshold {goal:g}"
 
     def _stall(self) -> str:
-        """Says for how long the metric has not improved, and on what."""
+        """Returns the reason for stopping when patience has run out."""
         epochs = "1 epoch" if self.wait == 1 else f"{self.wait} epochs"
         if self.best is None or self.best_epoch is None:
             return f"{self.monitor} has not been finite for {epochs}"

@@ -1,4 +1,4 @@
-"""Event files, as TensorBoard reads them."""
+"""Writes TensorBoard event files."""
 
 import os
 import time
@@ -10,15 +10,15 @@ from zoo.utils.files import writable_folder
 
 
 class EventLog:
-    """Writes scalars and histograms that TensorBoard shows, on every backend.
+    """Writes scalars and histograms for TensorBoard, on every backend.
 
-    It needs the package `tensorboard`, but not TensorFlow.
+    It requires the package `tensorboard`, but not TensorFlow.
 
     Args:
-        folder: Folder of the event files, made where it does not exist.
+        folder: Folder for the event files. Created if it does not exist.
 
     Raises:
-        OSError: If nothing can be written there.
+        OSError: If the folder is not writable.
     """
 
     def __init__(self, folder: str | os.PathLike):
@@ -27,19 +27,19 @@ class EventLog:
         self._writer = EventFileWriter(str(writable_folder(folder)))
 
     def add_scalar(self, tag: str, value: float, step: int) -> None:
-        """Adds one point of the curve `tag`."""
+        """Adds one point to the curve `tag`."""
         from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
         self._add(scalar_pb(tag, float(value)), step)
 
     def add_histogram(self, tag: str, edges, counts, step: int) -> None:
-        """Adds one histogram to those under `tag`.
+        """Adds one histogram to the series `tag`.
 
         Args:
-            tag: Name.
-            edges: Array of the edges of the bins, one more than there are bins.
-            counts: Array of the numbers of entries.
-            step: Number of the step.
+            tag: Name of the series.
+            edges: Array of bin edges, one more than there are bins.
+            counts: Array with the number of entries in each bin.
+            step: Step number.
         """
         from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.plugins.histogram.metadata import create_summary_metadata
@@ -55,11 +55,11 @@ class EventLog:
         self._add(summary, step)
 
     def flush(self) -> None:
-        """Lets TensorBoard see what has been added."""
+        """Writes buffered events to disk, where TensorBoard can read them."""
         self._writer.flush()
 
     def close(self) -> None:
-        """Ends the file."""
+        """Closes the event file."""
         self._writer.close()
 
     def _add(self, summary, step: int):

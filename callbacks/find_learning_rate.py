@@ -29,41 +29,42 @@ def find_learning_rate(
     smoothing: float = 0.9,
     divergence_factor: float = 4.0,
 ) -> RangeTest:
-    """Trains a few steps at rates that rise exponentially, and sees how the loss goes.
+    """Runs a learning rate range test: trains at increasing rates and records the loss.
 
     This is the range test of Smith, "Cyclical Learning Rates for Training Neural
-    Networks" (2015; WACV 2017), section 3.3, over rates that are evenly spaced on a
-    logarithmic axis. It ends at divergence.
+    Networks" (2015; WACV 2017), section 3.3, with learning rates evenly spaced on a
+    logarithmic scale. The test stops early if the loss diverges.
 
-    The model is left bit for bit as it came, also after an error or an interrupt:
-    weights, the state of the optimizer, its learning rate, metrics and the states of
-    seed generators; also the state of further optimizers that a `train_step` of your
-    own uses, if they are attributes of the model, and whose rates stay as they are.
-    What belongs to no model moves on as in `fit`: the dataset is
-    read (`data.order.counter`), and on PyTorch `Dropout` without a seed draws from
-    the global generator.
+    Afterwards the state of the model is restored bit for bit, even after an error or
+    an interrupt. This includes the weights, the state and the learning rate of the
+    optimizer, the metrics and the seed generators. It also includes other optimizers
+    that a custom `train_step` uses, if they are attributes of the model or of its
+    layers. The test does not change their learning rates. State outside the model
+    advances as in `fit`: the dataset is read (`data.order.counter`), and on PyTorch,
+    `Dropout` without a seed draws from the global generator.
 
     Args:
-        model: A `keras.Model`, compiled with a float as learning rate. Its
-            `train_step` returns the loss as "loss".
-        dataset: Batches `(x, y)` or `(x, y, sample_weight)`, as `data.train`; it is
-            read again where it has fewer than `steps`.
-        min_learning_rate: First rate. Defaults to `1e-7`.
-        max_learning_rate: Last rate. Defaults to `10.0`.
-        steps: Number of rates, each used for one batch. Defaults to `200`.
-        smoothing: Factor in [0, 1) of the exponential average of the loss, whose
-            bias towards its start at 0 is corrected as in Adam; 0 does not smooth.
-            Defaults to `0.9`.
-        divergence_factor: The sweep ends once the smoothed loss is this many times
-            its lowest, or a loss is not finite. Defaults to `4.0`.
+        model: A `keras.Model`, compiled with a float as the learning rate. Its
+            `train_step` must return the loss as "loss".
+        dataset: Batches `(x, y)` or `(x, y, sample_weight)`, such as `data.train`. It
+            is iterated over repeatedly if it has fewer than `steps` batches.
+        min_learning_rate: First learning rate. Defaults to `1e-7`.
+        max_learning_rate: Last learning rate. Defaults to `10.0`.
+        steps: Number of learning rates, each used for one batch. Defaults to `200`.
+        smoothing: Decay factor in [0, 1) of the exponential moving average of the
+            loss. The average starts at 0, and its bias is corrected as in Adam. 0
+            disables smoothing. Defaults to `0.9`.
+        divergence_factor: Stop when the smoothed loss exceeds its lowest value by this
+            factor, or when a loss is not finite. Defaults to `4.0`.
 
     Returns:
         A `RangeTest`, with `steepest`, `tenth_of_minimum`, `to_frame()` and `plot()`.
 
     Raises:
-        ValueError: If an argument is invalid, the model is not compiled, its
-            optimizer holds a schedule or several optimizers, the dataset is empty, or
-            the first step does not use the compiled optimizer or returns no "loss".
+        ValueError: If an argument is invalid, the model is not compiled, its optimizer
+            uses a schedule or combines several optimizers, another optimizer is not
+            built, the dataset is empty, or the first step does not use the compiled
+            optimizer or does not return "loss".
 
     Example:
 
@@ -104,7 +105,7 @@ def find_learning_rate(
             smoothed = average / (1 - smoothing**step)
             records.append((rate, loss, smoothed))
             lowest = min(lowest, smoothed)
-            # The magnitude, so that a loss below zero diverges upwards too.
+            # The absolute value makes the limit work for negative losses, too.
             limit = lowest + (divergence_factor - 1) * abs(lowest)
             if not math.isfinite(loss) or smoothed > limit:
                 diverged = True
@@ -128,26 +129,26 @@ def _check_model(model) -> None:
     ):
         raise invalid_argument(
             "model",
-            "a model that is compiled with one optimizer, which has one learning rate",
+            "a model that is compiled with one optimizer and one learning rate",
             model.optimizer and type(model.optimizer).__name__,
-            "Compile with one optimizer for the sweep.",
+            "Compile the model with a single optimizer for the range test.",
         )
     unbuilt = [one for one in _further_optimizers(model) if not one.built]
     if unbuilt:
         raise invalid_argument(
             "model",
-            "further optimizers that are built, so that they can be put back",
+            "further optimizers that are built, so that their state can be restored",
             [one.name for one in unbuilt],
-            "Call `optimizer.build(variables)` with what each of them updates.",
+            "Call `optimizer.build(variables)` with the variables that each updates.",
         )
-    # With a float it is a variable, with a schedule the value that it has now.
+    # A variable if compiled with a float, a tensor if compiled with a schedule.
     if not isinstance(getattr(model.optimizer, "learning_rate", None), keras.Variable):
         raise invalid_argument(
             "model",
             "an optimizer compiled with a float as learning rate",
             model.optimizer.name,
-            "Compile with a float for the sweep, which sets the rate itself; leave the "
-            "schedule for `fit`.",
+            "Compile with a float for the range test, which sets the learning rate "
+            "itself. Use the schedule in `fit` only.",
         )
 
 
@@ -166,15 +167,15 @@ def _rates(minimum, maximum, steps) -> list[float]:
 
 
 def _batches(dataset) -> Iterator[tuple]:
-    """Yields (x, y, sample_weight) as NumPy arrays, over and over."""
+    """Yields (x, y, sample_weight) as NumPy arrays, repeating the dataset forever."""
     is_one_batch = isinstance(dataset, tuple) or hasattr(dataset, "shape")
     if is_one_batch or not hasattr(dataset, "__iter__"):
         raise invalid_argument(
             "dataset",
-            "an iterable of batches (x, y), as a tf.data.Dataset or PyDataset",
+            "an iterable of batches (x, y), such as a tf.data.Dataset or PyDataset",
             type(dataset).__name__,
-            "Of what `zoo.datasets.load` returns it is `data.train`; "
-            "`zoo.datasets.from_arrays((x, y)).train` makes one of arrays.",
+            "Pass `data.train` of the data that `zoo.datasets.load` returns, or build "
+            "one from arrays with `zoo.datasets.from_arrays((x, y)).train`.",
         )
     while True:
         batch = None
@@ -189,13 +190,13 @@ def _batches(dataset) -> Iterator[tuple]:
                 "dataset",
                 "at least one batch in every iteration",
                 type(dataset).__name__,
-                "A generator can be read only once: give it `steps` batches.",
+                "A generator can be read only once, so it must yield `steps` batches.",
             )
 
 
 def _build(model: keras.Model, x) -> None:
-    """Creates the variables that the first step would create, to know their start."""
-    if type(model).call is keras.Model.call:  # its `train_step` calls its layers
+    """Creates the variables that the first step would create, to save their state."""
+    if type(model).call is keras.Model.call:  # only its `train_step` calls its layers
         unbuilt = [
             layer.name for layer in model._flatten_layers(False) if not layer.built
         ]
@@ -210,7 +211,7 @@ def _build(model: keras.Model, x) -> None:
 
 
 def _counts(model: keras.Model) -> list[float]:
-    """What every call of the optimizer changes: its counters, and a loss scale."""
+    """Returns the optimizer's scalars that each call changes, such as its counter."""
     rate = id(updating_optimizers(model.optimizer)[0]._learning_rate)
     return [
         float(keras.ops.convert_to_numpy(variable))
@@ -220,26 +221,26 @@ def _counts(model: keras.Model) -> list[float]:
 
 
 def _check_first_step(model: keras.Model, logs: dict, *, is_used: bool) -> None:
-    """Raises if the sweep would show nothing of the rates that it sets."""
+    """Raises if the step does not use the learning rate, or does not return a loss."""
     if not is_used:
         raise invalid_argument(
             "model",
             "a training step that updates weights with the compiled optimizer, whose "
-            "rate the sweep sets",
+            "learning rate the range test sets",
             type(model.optimizer).__name__,
             "The first step has not called it: no weight is trainable, or `train_step` "
-            "uses optimizers of its own.",
+            "uses other optimizers.",
         )
     if "loss" not in logs:
         raise invalid_argument(
             "model",
-            'a `train_step` that returns the loss to look at as "loss"',
+            'a `train_step` that returns the loss as "loss"',
             sorted(logs),
         )
 
 
 def _further_optimizers(model: keras.Model) -> list:
-    """Optimizers that are attributes of the model or its layers, but not compiled."""
+    """Returns optimizers other than the compiled one, found in layer attributes."""
     compiled = [model.optimizer, *updating_optimizers(model.optimizer)]
     found = []
     for layer in model._flatten_layers():
@@ -253,7 +254,7 @@ def _further_optimizers(model: keras.Model) -> list:
 
 @contextlib.contextmanager
 def _unchanged(model: keras.Model) -> Iterator[None]:
-    """Puts all variables back as they were, whatever happens inside."""
+    """Restores all variables on exit, even after an exception."""
     before = [
         (variable, np.array(keras.ops.convert_to_numpy(variable)))
         for variable in (
@@ -266,10 +267,10 @@ def _unchanged(model: keras.Model) -> Iterator[None]:
     try:
         yield
     finally:
-        # On JAX a step that was interrupted leaves its state with the model, which
-        # would come back later. Asking a callback for its model takes it up now.
+        # On JAX, an interrupted step leaves its state with the model, which would
+        # overwrite the variables later. Reading `callback.model` syncs it now.
         callback = keras.callbacks.Callback()
         callback.set_model(model)
-        callback.model.reset_metrics()  # those that the first step created
+        callback.model.reset_metrics()  # includes metrics created by the first step
         for variable, value in before:
             variable.assign(value)

@@ -1,4 +1,4 @@
-"""The weights of the first layer, as images."""
+"""Extracts and plots the weights of the first layer as images."""
 
 import keras
 import numpy as np
@@ -7,21 +7,23 @@ from zoo.utils.arguments import check_integer, invalid_argument
 
 
 def first_layer_images(model: keras.Model) -> np.ndarray:
-    """Returns what each unit of the first layer looks for in an image.
+    """Returns the weights of each unit of the first layer as an image.
 
-    The first layer is the first dense or convolutional one. A dense layer must see
-    the flattened image, as in `zoo.mlp`; a convolutional one gives its filters.
+    The first layer is the first dense or 2D convolutional layer of the model. The
+    input of a dense layer must be the flattened image, as in `zoo.mlp`. For a
+    convolutional layer the images are its filters.
 
     Args:
-        model: Built model of images of shape `(height, width)` or
+        model: Built model whose inputs are images of shape `(height, width)` or
             `(height, width, channels)`.
 
     Returns:
-        Float array of shape `(units, height, width, channels)`: weights, in order of
-        the units.
+        Float array of shape `(units, height, width, channels)` with the weights of all
+        units.
 
     Raises:
-        ValueError: If the model has no such layer, or its inputs are no images.
+        ValueError: If the model is not built, or has no dense or 2D convolutional
+            layer. If the first one is dense and its input is not a flattened image.
 
     Example:
 
@@ -44,21 +46,23 @@ def first_layer_images(model: keras.Model) -> np.ndarray:
 
 
 def plot_first_layer(model: keras.Model, *, max_units: int = 64, ax=None):
-    """Draws the weights of the first layer, an image for each unit.
+    """Plots the weights of the first layer, one image per unit.
 
-    Trained well they are smooth, strokes and edges; noise says that the layer has
-    learned little or without regularization; images that are all alike say that its
-    units began alike. All share one scale, symmetric around zero: of one channel red
-    is positive and blue negative; three are shown as colours around grey.
+    Well-trained weights are smooth and show strokes and edges. Noise indicates that the
+    layer has learned little, or that regularization is missing. Identical images
+    indicate that the units were initialized identically. All images share one scale,
+    symmetric around zero. With three channels, the weights are drawn as colors around
+    gray. Otherwise their mean over the channels is drawn, with red for positive and
+    blue for negative values.
 
     Args:
-        model: Built model of images, as of `first_layer_images`.
-        max_units: Integer >= 1: units that are drawn, the first ones. Defaults to
-            `64`.
-        ax: Matplotlib axes to draw on. Defaults to `None`: new ones.
+        model: Built model of images, as in `first_layer_images`.
+        max_units: Integer >= 1: maximum number of units to draw, starting with the
+            first. Defaults to `64`.
+        ax: Matplotlib axes to draw on. Defaults to `None`: new axes.
 
     Returns:
-        The axes.
+        The Matplotlib axes.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -80,7 +84,7 @@ def plot_first_layer(model: keras.Model, *, max_units: int = 64, ax=None):
 
 
 def _mosaic(images) -> np.ndarray:
-    """Images beside each other, with a line of NaN between them."""
+    """Arranges images in a grid, separated by lines of NaN."""
     count, height, width, channels = images.shape
     columns = int(np.ceil(np.sqrt(count)))
     rows = -(-count // columns)

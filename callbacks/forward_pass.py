@@ -1,4 +1,4 @@
-"""The forward pass of a sample, and the statistics of every layer in it."""
+"""Runs a forward pass of a sample, and computes statistics of every layer."""
 
 import itertools
 import operator
@@ -15,36 +15,38 @@ from .layer_statistics import Answers, answers_of, ends_of, measure, units_of
 
 
 class ForwardPass:
-    """Passes a sample through a model, and measures the outputs of every layer.
+    """Passes a sample through a model, and computes statistics of every layer.
 
-    If the outputs of the whole sample would take too much memory, the sample passes
-    in parts, twice: the first time to find the range of the bins over all parts.
+    If the outputs for the whole sample need too much memory, the sample is split into
+    parts. All parts are then passed twice: first to find the range of the bins, then
+    to count.
 
     Args:
         model: Built model.
 
     Attributes:
-        unseen: Names of the layers that cannot be measured, known after a pass.
+        unseen: Names of the layers that cannot be recorded. Set by the first pass.
     """
 
     def __init__(self, model: keras.Model):
         self.unseen: list[str] = []
         self._model = model
         self._layers: dict[str, keras.layers.Layer] = {}
-        self._examples: int | None = None  # at most, in a part
-        self._entries = 0  # of all outputs, in the last call that was traced
+        self._examples: int | None = None  # maximum number of examples in a part
+        self._entries = 0  # number of entries of all outputs, in the last traced call
         self._outputs = compile_function(self._watch, model.variables)
 
     def __call__(self, sample) -> list[Answers]:
         if self._examples is None and not COMPILES and _takes_any_size(self._model):
-            # Without a trace, the whole sample would have to pass to be counted.
+            # Without tracing, counting the entries of the whole sample would require
+            # a full pass.
             self._outputs(_slice(sample, 0, 1))
             self._examples = max(1, MAX_ENTRIES // max(1, self._entries))
         while True:
             try:
                 return self._pass(_parts_of(sample, self._examples))
             except TooManyOutputs:
-                continue  # in smaller parts
+                continue  # with smaller parts
 
     def _pass(self, parts) -> list[Answers]:
         ends: dict[str, list] = {}
@@ -63,7 +65,7 @@ class ForwardPass:
         ]
 
     def _units(self, part) -> Iterator[tuple[str, np.ndarray]]:
-        """Yields what each layer gives for a part, in the order of the layers."""
+        """Yields the name and the unit matrix of each output for a part."""
         found = self._outputs(part)
         for name, layer in self._layers.items():
             if name in found:
@@ -84,7 +86,7 @@ class ForwardPass:
 
 
 def _parts_of(sample, examples: int | None) -> list:
-    """Splits a sample in parts as equal as possible, since each size is compiled."""
+    """Splits a sample into parts of nearly equal size, since each size is compiled."""
     size = _size_of(sample)
     if examples is None or examples >= size:
         return [sample]

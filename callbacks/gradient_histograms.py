@@ -1,4 +1,4 @@
-"""How large the entries of gradients, weights or updates are, layer by layer."""
+"""Records histograms of the magnitudes of gradients, weights or updates."""
 
 import os
 
@@ -16,41 +16,45 @@ NUM_BINS = HIGHEST - LOWEST
 class GradientHistograms(StepMonitor):
     """Records histograms of the magnitudes of gradients, on a logarithmic axis.
 
-    Gradients that vanish or explode over the depth move along that axis from layer
-    to layer; dead units are zeros; a NaN is counted where it first appears. The
-    gradients are those that trained the model, before the optimizer clips them, as
-    summed over all replicas and divided by the loss scale. They are counted inside
-    the compiled step. Training stays what it is, bit for bit, unless a compiler fuses
-    the observed step differently, which changes the last bits of a step.
+    Vanishing or exploding gradients show as a shift along this axis from layer to
+    layer. Dead units show as zeros. A NaN is counted in the layer where it first
+    appears. The gradients are the ones that trained the model: before clipping by the
+    optimizer, summed over all replicas and divided by the loss scale. They are counted
+    inside the compiled step. Training is unchanged bit for bit, unless a compiler fuses
+    the recorded step differently, which can change the last bits of the results.
 
-    A bin holds the magnitudes between two powers of 2, by sign. There are 96, from
-    2**-64 to 2**32, of which the first and the last hold all beyond, too. Zeros are
-    counted apart, and with them what is below 2**-126, the smallest normal float32,
-    which TensorFlow and XLA compute with as zero.
+    Each bin counts magnitudes between two consecutive powers of 2, separately for each
+    sign. There are 96 bins, from 2**-64 to 2**32. The first and the last bin include
+    all magnitudes beyond the range. Zeros are counted separately. They include
+    magnitudes below 2**-126, the smallest normal float32, which TensorFlow and XLA
+    treat as zero.
 
-    Only bins that are not empty are kept, at 8 bytes: a look takes about 200 bytes of
-    memory for each variable. At most 1,000 looks stay in memory, evenly spaced over
-    the `fit`: when there are more, every second one is dropped, and from then on half
-    as many are kept. TensorBoard has every look.
+    Only non-empty bins are stored, at 8 bytes each. A record takes about 200 bytes of
+    memory per variable. At most 1,000 looks (records of one update each) are kept in
+    memory, evenly spaced over the `fit`. When there are more, every second one is
+    dropped, and the interval between records doubles. TensorBoard includes every
+    record.
 
-    Steps are counted from 0 in every `fit`. With gradient accumulation only steps
-    that update the weights count for `every`, and their gradients are the
-    accumulated ones.
+    Steps are counted from 0 in every `fit`. With gradient accumulation, only steps
+    that update the weights count for `every`, and the accumulated gradients are
+    recorded.
 
     Args:
-        every: Integer >= 1: look into one in so many steps, and into the first.
+        every: Integer >= 1: record every `every`-th step, starting with the first.
             Defaults to `50`.
-        of: What to record instead of the "gradient": the "weight" before the step, or
-            the "update", what the step added to it. Zeros among the updates are
-            weights that the step did not move: where the gradient is zero, or too
-            small a change for the precision of the weight. Defaults to `"gradient"`.
-        log_dir: Folder of event files for TensorBoard: histograms of log2 of the
-            magnitudes `gradient_log2/...` and scalars `gradient_norm/...`, or
-            `weight_...` and `update_...`. Defaults to `None`.
+        of: Quantity to record: "gradient"; "weight", the value before the step; or
+            "update", the change that the step makes. An update is zero if the gradient
+            is zero or the change is too small for the precision of the weight.
+            Defaults to `"gradient"`.
+        log_dir: Folder for TensorBoard event files, with histograms of the log2 of the
+            magnitudes, `gradient_log2/...`, and scalars `gradient_norm/...`. The names
+            start with `weight_` or `update_` if `of` selects these. Defaults to
+            `None`.
 
     Raises:
-        ValueError: If an argument is invalid; in `fit`, if the model has no Keras
-            optimizer.
+        ValueError: If an argument is invalid. In `fit`, if the model has no Keras
+            optimizer, or if the optimizers of a `MultiOptimizer` have different
+            numbers of gradient accumulation steps.
 
     Example:
 
@@ -75,18 +79,24 @@ class GradientHistograms(StepMonitor):
         super().__init__(every, log_dir, counted=of)
 
     def histogram_info(self) -> dict:
-        """Returns all that is recorded, as NumPy arrays.
+        """Returns all recorded data as NumPy arrays.
 
         Returns:
-            Of shape `(looks,)`: "step", "epoch", "learning_rate" and "skipped". Of
-            shape `(variables,)`: "variable", the paths, and "size". A number: "every",
-            one in so many steps is kept, which is a multiple of the argument's value.
-            Of shape `(looks, variables)`: "norm" and "largest" (magnitude), NaN for a
-            variable without a gradient; "zeros" and "non_finite", numbers of entries.
-            "log2", of shape (97,), are the edges of the bins. "counts", of shape
-            `(looks, variables, 2, 96)`, are the numbers of entries, of the positive
-            ones and the negative ones. (The norm is a sum of squares in float32, to
-            which entries below 1e-19 add nothing; the counts have them.)
+            A dict with the following arrays.
+
+            - Of shape `(records,)`: "step", "epoch", "learning_rate" and "skipped".
+            - Of shape `(variables,)`: "variable", the paths, and "size".
+            - A scalar: "every", the number of steps between the records that are kept,
+              a multiple of the argument `every`.
+            - Of shape `(records, variables)`: "norm" and "largest", the largest
+              magnitude, both NaN for a variable without a gradient; "zeros" and
+              "non_finite", numbers of entries.
+            - Of shape `(97,)`: "log2", the log2 of the bin edges.
+            - Of shape `(records, variables, 2, 96)`: "counts", numbers of positive and
+              of negative entries in each bin.
+
+            The norm is computed from a sum of squares in float32, to which entries
+            below 1e-19 contribute nothing. The counts include them.
         """
         info = self._info()
         info["norm"] = self._array_of_all(f"{self.of}_norm")
@@ -103,10 +113,11 @@ class GradientHistograms(StepMonitor):
         return info
 
     def to_frame(self):
-        """Returns a `pandas.DataFrame`: a row for every look and variable.
+        """Returns a `pandas.DataFrame` with one row per record and variable.
 
-        Columns: step, epoch, variable, norm, rms, largest (magnitude), zeros (fraction
-        of the entries), non_finite (number of them), learning_rate, skipped.
+        The columns are step, epoch, variable, norm, root mean square (rms), largest
+        magnitude (largest), fraction of zero entries (zeros), number of non-finite
+        entries (non_finite), learning_rate and skipped.
         """
         info = self.histogram_info()
         info["rms"] = info["norm"] / np.sqrt(info["size"])
@@ -115,25 +126,29 @@ class GradientHistograms(StepMonitor):
         return frame_of(info, columns)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes the frame to a .csv, or all of `histogram_info()` to an .npz file.
+        """Saves the frame to a .csv file, or all of `histogram_info()` to an .npz file.
+
+        Args:
+            path: File to write, ending in .csv or .npz.
 
         Raises:
-            ValueError: If `path` ends in neither.
+            ValueError: If `path` does not end in .csv or .npz.
         """
         save_record(path, self, self.histogram_info())
 
     def plot(self, figure=None):
-        """Draws a heat map of magnitudes over time for every kernel, in order of depth.
+        """Plots a heat map of the magnitudes over time for every kernel, by depth.
 
-        The colour is the fraction of the entries that are not zero; the share of zeros
-        is in the title. Of many kernels twelve are drawn, evenly spread.
+        The color shows the fraction of the nonzero finite entries in each bin. The
+        title shows the fraction of zeros in the last record. If there are more than
+        twelve kernels, twelve of them are drawn, evenly spaced.
 
         Args:
             figure: Matplotlib figure or subfigure to draw in. Defaults to `None`: a
-                new one.
+                new figure.
 
         Returns:
-            The figure.
+            The Matplotlib figure.
 
         Raises:
             ValueError: If nothing has been recorded.
@@ -161,15 +176,16 @@ class GradientHistograms(StepMonitor):
         return figure
 
     def plot_norms(self, ax=None):
-        """Draws the root mean square gradient (or `of`) of the kernels by their depth.
+        """Plots the root mean square of the gradient (or `of`) of the kernels by depth.
 
-        Lines are looks, from the first, which is bright, to the last.
+        Each line is a record. Colors run from bright for the first record to dark for
+        the last. At most twelve records are drawn, evenly spaced.
 
         Args:
-            ax: Matplotlib axes to draw on. Defaults to `None`: new ones.
+            ax: Matplotlib axes to draw on. Defaults to `None`: new axes.
 
         Returns:
-            The axes.
+            The Matplotlib axes.
 
         Raises:
             ValueError: If nothing has been recorded.
@@ -206,7 +222,7 @@ class GradientHistograms(StepMonitor):
 
 
 def _edges_of_steps(steps):
-    """Edges between the looks, so that every look has a column."""
+    """Returns edges between the steps, so that every record gets a column."""
     if len(steps) == 1:
         return np.array([steps[0] - 0.5, steps[0] + 0.5])
     between = (steps[1:] + steps[:-1]) / 2

@@ -1,4 +1,4 @@
-"""What the layers of a model give in one forward pass."""
+"""Captures the outputs of all layers of a model in a forward pass."""
 
 import contextlib
 import functools
@@ -12,27 +12,30 @@ from zoo.differentiation import same_trace
 from .step_monitor import unique
 from .train_step.common import patched
 
-MAX_ENTRIES = 2**24  # of all outputs together, 64 MiB
-# What is inside of these runs step by step, in a loop or in calls that Keras unrolls.
+MAX_ENTRIES = 2**24  # limit for all outputs together, 64 MiB
+# Layers nested in these run step by step, in a loop or in unrolled calls.
 STEPWISE = (keras.layers.RNN, keras.layers.TimeDistributed)
 
 
 class TooManyOutputs(BaseException):
-    """The outputs take too much memory; not an `Exception`, which AutoGraph wraps."""
+    """The outputs require too much memory.
+
+    It is not an `Exception`, since AutoGraph wraps those.
+    """
 
 
 class LayerOutputs:
-    """Watches the layers of a model while it is called.
+    """Captures the outputs of the layers of a model while it is called.
 
     Args:
-        model: Model.
+        model: Model to observe.
 
     Attributes:
-        layers: The layers by the names of their outputs, in the order of these. An
-            output that is not the first of its layer has its number in the name.
-        unseen: Names of layers whose output cannot be had: those that run inside a
-            loop, a branch or another compiled function, and those with weights that
-            were not called.
+        layers: Dict from the name of each output to its layer, in the order of the
+            calls. Names of repeated outputs of a layer end with a number.
+        unseen: Names of layers whose output cannot be captured: those that run inside
+            a loop, a branch or another compiled function, and those that have weights
+            but were not called.
         entries: Number of entries of all outputs.
     """
 
@@ -45,11 +48,15 @@ class LayerOutputs:
         self._model = model
 
     def of(self, inputs) -> dict:
-        """Returns what the layers give for inputs, as at inference.
+        """Calls the model in inference mode, and returns the outputs of its layers.
+
+        Args:
+            inputs: Inputs of the model.
 
         Returns:
-            Pairs of a float tensor and its mask, or `None`, by name. If they are too
-            many, they are counted, but not kept.
+            A dict from the name of each output to a pair: a float tensor, and its mask
+            or `None`. If the outputs exceed `MAX_ENTRIES`, they are counted in
+            `entries`, but not returned.
         """
         layers, hidden = _layers_within(self._model)
         called: set[int] = set()
@@ -75,7 +82,7 @@ class LayerOutputs:
         }
 
     def _attributes(self, name, layer, called) -> dict:
-        """The methods that are watched, as Keras chooses between them."""
+        """Returns the methods of a layer to replace, by name."""
         is_quantized = getattr(layer, "quantization_mode", None) is not None
         method = "quantized_call" if is_quantized else "call"
         own = getattr(layer, method)
@@ -107,14 +114,14 @@ class LayerOutputs:
 
 
 def _plain(call, *args, **kwargs):
-    """Stands for `rematerialized_call`, which only a backward pass would need."""
+    """Replaces `rematerialized_call`, which only a backward pass needs."""
     return call
 
 
 def _layers_within(layer, path: str = "") -> tuple[list, list[str]]:
-    """Layers inside of others, with their paths, and names of those that are hidden.
+    """Returns pairs of path and nested layer, and the paths of hidden layers.
 
-    A shared layer comes once.
+    A shared layer is listed once.
     """
     found: dict[int, tuple] = {}
     hidden: list[str] = []
@@ -125,7 +132,8 @@ def _layers_within(layer, path: str = "") -> tuple[list, list[str]]:
         deeper, deeper_hidden = _layers_within(inner, f"{name}/")
         hidden += deeper_hidden
         if isinstance(inner, STEPWISE):
-            # Its own output is that of the layer or cell inside; what is deeper is not.
+            # The outputs of the inner layer or cell are those of this layer. Layers
+            # nested deeper are hidden.
             hidden += [
                 name_within
                 for name_within, one in deeper
@@ -139,7 +147,7 @@ def _layers_within(layer, path: str = "") -> tuple[list, list[str]]:
 
 
 def _has_own_weights(layer) -> bool:
-    """Whether a layer has weights that belong to no layer inside of it."""
+    """Returns whether a layer has weights that belong to none of its nested layers."""
     inner = layer._flatten_layers(include_self=False)
     of_inner = {id(weight) for one in inner for weight in one.weights}
     return any(id(weight) not in of_inner for weight in layer.weights)

@@ -1,4 +1,4 @@
-"""What one layer gives for a sample, reduced to a few numbers."""
+"""Statistics of the outputs of one layer for a sample."""
 
 from dataclasses import dataclass
 
@@ -15,41 +15,44 @@ RANGES = {
     "softsign": (-1.0, 1.0),
     "tanh": (-1.0, 1.0),
 }
-MARGIN = 0.025  # of the range, at either end, within which a unit is saturated
-NARROWEST = 2.0**-15  # width of a histogram, relative to the largest magnitude
+MARGIN = 0.025  # a unit this close to a bound, relative to the range, is saturated
+NARROWEST = 2.0**-15  # minimum histogram width, relative to the largest magnitude
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What one layer answered at one time; a unit is an index of the last axis."""
+    """Statistics of the outputs of one layer for the whole sample, in one pass.
+
+    A unit is an index of the channel axis, which is usually the last one.
+    """
 
     name: str
     is_activation: bool
-    edges: np.ndarray  # of the bins
-    counts: np.ndarray  # entries by bin
+    edges: np.ndarray  # bin edges
+    counts: np.ndarray  # number of entries per bin
     mean: float
     deviation: float
     non_finite: int
-    unit_zeros: np.ndarray  # fractions of the sample, by unit
-    unit_saturated: np.ndarray  # the same; NaN for a range without ends
+    unit_zeros: np.ndarray  # fraction of zeros per unit
+    unit_saturated: np.ndarray  # fraction near a bound per unit; NaN without bounds
 
 
 @dataclass(frozen=True, eq=False)
 class Figures:
-    """What one layer gives for a part of the sample; arrays as in `Answers`."""
+    """Statistics of the outputs of one layer for a part of the sample."""
 
     edges: np.ndarray
     counts: np.ndarray
     rows: int
-    number: int  # of finite entries
+    number: int  # number of finite entries
     mean: float
     deviation: float
-    zeros: np.ndarray  # numbers of rows, by unit
+    zeros: np.ndarray  # number of zeros per unit
     saturated: np.ndarray | None
 
 
 def units_of(layer, output: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    """Returns the entries that count: a column for each unit."""
+    """Returns the unmasked entries as a matrix with one column per unit."""
     if getattr(layer, "data_format", None) == "channels_first" and output.ndim > 2:
         output = np.moveaxis(output, 1, -1)
     if mask is not None:
@@ -58,19 +61,19 @@ def units_of(layer, output: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
 
 
 def ends_of(units: np.ndarray) -> tuple[float, float]:
-    """Returns the smallest and the largest finite entry; infinities without one."""
+    """Returns the smallest and largest finite entry, or (inf, -inf) without any."""
     finite = units[np.isfinite(units)]
     return float(finite.min(initial=np.inf)), float(finite.max(initial=-np.inf))
 
 
 def measure(layer, units: np.ndarray, ends: list | None = None) -> Figures:
-    """Measures what a layer gives.
+    """Computes the statistics of the outputs of a layer for a part of the sample.
 
     Args:
-        layer: Layer.
-        units: What `units_of` returned.
-        ends: What `ends_of` returned of each part of the sample. Defaults to `None`:
-            this is the whole.
+        layer: Layer that computed the outputs.
+        units: Result of `units_of`.
+        ends: Results of `ends_of` for all parts of the sample. Defaults to `None`: the
+            part is the whole sample.
     """
     finite = units[np.isfinite(units)]
     span = RANGES.get(_activation_of(layer))
@@ -83,7 +86,7 @@ def measure(layer, units: np.ndarray, ends: list | None = None) -> Figures:
     else:
         span = _span_between([ends_of(finite)] if ends is None else ends)
     counts, edges = _histogram(finite, span)
-    with np.errstate(over="ignore"):  # of float64 close to its largest number
+    with np.errstate(over="ignore"):  # float64 near its maximum can overflow
         mean = float(finite.mean(dtype="float64")) if finite.size else 0.0
         deviation = float(finite.std(dtype="float64")) if finite.size else 0.0
     return Figures(
@@ -99,12 +102,12 @@ def measure(layer, units: np.ndarray, ends: list | None = None) -> Figures:
 
 
 def answers_of(name: str, layer, parts: list[Figures]) -> Answers:
-    """Returns the answers of a layer for the whole sample.
+    """Combines the statistics of all parts of the sample.
 
     Args:
-        name: Name of the layer at its place.
-        layer: Layer.
-        parts: What `measure` returned for each part of the sample.
+        name: Name of the output.
+        layer: Layer that computed the outputs.
+        parts: Results of `measure` for all parts of the sample.
     """
     rows = sum(part.rows for part in parts)
     number = np.array([part.number for part in parts])
@@ -112,7 +115,8 @@ def answers_of(name: str, layer, parts: list[Figures]) -> Answers:
     deviations = np.array([part.deviation for part in parts])
     count = number.sum()
     mean = (number * means).sum() / count if count else np.nan
-    # A sum of squares around the mean is that around a part's own, plus their distance.
+    # Sum of squares around the joint mean: the sum around the mean of each part, plus
+    # the squared difference between the two means.
     squares = number * (deviations**2 + (means - mean) ** 2)
     zeros = _sum([part.zeros for part in parts])
     saturated = np.full(len(zeros), np.nan)
@@ -132,9 +136,9 @@ def answers_of(name: str, layer, parts: list[Figures]) -> Answers:
 
 
 def _span_between(ends: list) -> tuple[float, float]:
-    """Returns ends that hold all values, with bins between them that have a width."""
+    """Returns a range that covers all values, wide enough for distinct bin edges."""
     low, high = min(low for low, _ in ends), max(high for _, high in ends)
-    if low > high:  # nothing is finite
+    if low > high:  # no finite values
         return 0.0, 1.0
     narrowest = NARROWEST * max(abs(low), abs(high))
     if low == high:
@@ -146,7 +150,7 @@ def _span_between(ends: list) -> tuple[float, float]:
 
 
 def _histogram(finite: np.ndarray, span: tuple) -> tuple[np.ndarray, np.ndarray]:
-    # The difference of two ends can be more than their type holds.
+    # The width of the range can overflow the dtype.
     is_wide = span[1] - span[0] > np.finfo(finite.dtype).max / NUM_BINS
     scale = 2.0**-10 if is_wide else 1
     scaled = finite * finite.dtype.type(scale) if is_wide else finite
@@ -155,12 +159,12 @@ def _histogram(finite: np.ndarray, span: tuple) -> tuple[np.ndarray, np.ndarray]
 
 
 def _sum(rows: list[np.ndarray]) -> np.ndarray:
-    """Sums figures of units over the parts, of which one can have fewer units."""
+    """Sums vectors of the parts. Parts with fewer units are padded with zeros."""
     size = max(map(len, rows))
     return sum(np.pad(row, (0, size - len(row))) for row in rows)
 
 
 def _activation_of(layer) -> str:
-    """The name of what the layer applies; "" where it has no activation."""
+    """Returns the name of the layer's activation function, or "" if it has none."""
     function = getattr(layer, "activation", None)
     return getattr(function, "__name__", "") or activation_name(layer)

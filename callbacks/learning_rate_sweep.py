@@ -1,4 +1,4 @@
-"""What a learning rate range test measured, and the rates it suggests."""
+"""The result of a learning rate range test."""
 
 from dataclasses import dataclass
 
@@ -9,21 +9,23 @@ import numpy as np
 class RangeTest:
     """Holds the loss at every learning rate that `find_learning_rate` tried.
 
-    A suggestion is a place to begin a search, not its result. Both look at the
-    smoothed loss from the end of its run-in on, the first 1 / (1 - smoothing) steps,
-    in which an average of few losses moves more than training does. Both are `None`
-    if the loss did not fall after that.
+    The suggested learning rates, `steepest` and `tenth_of_minimum`, are starting
+    points for a search, not final values. Both use the smoothed loss from step number
+    1 / (1 - smoothing) on. Before that step, it averages too few losses and is noisy.
+    Both are `None` if the smoothed loss did not decrease after that step.
 
     Args:
-        learning_rates: Array of the rates, in rising order.
-        losses: Array of the losses, each measured just before the step of its rate.
-        smoothed_losses: Array of their exponential averages.
-        smoothing: Factor of the average.
-        diverged: Whether the sweep was ended by divergence.
+        learning_rates: Array of the learning rates, in increasing order.
+        losses: Array of the losses. Each was measured immediately before the update
+            with its learning rate.
+        smoothed_losses: Array of the exponential moving averages of the losses.
+        smoothing: Decay factor of the average.
+        diverged: Whether the test stopped because the loss diverged.
 
     Attributes:
-        steepest: Rate at which the smoothed loss fell fastest, over log(rate).
-        tenth_of_minimum: A tenth of the rate at which it was lowest.
+        steepest: Learning rate at which the smoothed loss decreased fastest with
+            respect to log(learning rate).
+        tenth_of_minimum: A tenth of the learning rate with the lowest smoothed loss.
 
     Example:
 
@@ -56,7 +58,7 @@ tenth of minimum 0.01>
         return None if falling is None else float(self.learning_rates[falling[1]] / 10)
 
     def to_frame(self):
-        """Returns a `pandas.DataFrame`: a row for every step of the sweep."""
+        """Returns a `pandas.DataFrame` with one row for each step of the test."""
         import pandas as pd
 
         return pd.DataFrame(
@@ -68,13 +70,13 @@ tenth of minimum 0.01>
         )
 
     def plot(self, ax=None):
-        """Draws the loss over the rate, and marks both suggestions.
+        """Plots the loss against the learning rate, and marks both suggestions.
 
         Args:
-            ax: Matplotlib axes to draw on. Defaults to `None`: new ones.
+            ax: Matplotlib axes to draw on. Defaults to `None`: new axes.
 
         Returns:
-            The axes.
+            The Matplotlib axes.
         """
         import matplotlib.pyplot as plt
 
@@ -89,7 +91,7 @@ tenth of minimum 0.01>
             if rate is not None:
                 ax.axvline(rate, color=color, ls="--", label=f"{name}: {rate:.2g}")
         falling = self._falling()
-        if falling is not None:  # a diverging loss would flatten all before it
+        if falling is not None:  # otherwise a diverging loss sets the scale
             top, bottom = self.smoothed_losses[falling[0]], np.nanmin(self.losses)
             ax.set_ylim(bottom - 0.1 * (top - bottom), top + 0.5 * (top - bottom))
         ax.set(xscale="log", xlabel="learning rate", ylabel="loss of a batch")
@@ -109,7 +111,7 @@ tenth of minimum 0.01>
         )
 
     def _falling(self) -> tuple[int, int] | None:
-        """Returns the first and the last step of the fall, or `None` without one."""
+        """Returns the first and last step of the decrease, or `None` without one."""
         first = min(round(1 / (1 - self.smoothing)), len(self.losses)) - 1
         seen = np.where(np.isfinite(self.smoothed_losses), self.smoothed_losses, np.inf)
         lowest = first + int(np.argmin(seen[first:]))

@@ -1,4 +1,4 @@
-"""Callbacks that log `optimizer.learning_rate`, under a schedule of ours."""
+"""Lets callbacks that log `optimizer.learning_rate` read the scheduled value."""
 
 import contextlib
 import sys
@@ -12,15 +12,15 @@ from .train_step.common import patched
 
 
 class RateReader:
-    """Stands for a callback that reads rates, and lets it read the scheduled ones.
+    """Wraps a callback, so that it reads the scheduled learning rates.
 
-    While a hook of the callback runs, the optimizers say the rate that they used
-    last; at all other times they say the float that they were compiled with, which
-    `ReduceLROnPlateau` and others read and set.
+    While a hook of the callback runs, each optimizer returns the learning rate that
+    it used last. At all other times it returns its compiled float, which
+    `ReduceLROnPlateau` and other callbacks read and set.
 
     Args:
-        callback: Callback that reads rates and sets none.
-        used_rates: Function that returns pairs of an optimizer and its rate.
+        callback: Callback that reads learning rates, but does not set them.
+        used_rates: Function that returns pairs of an optimizer and its learning rate.
     """
 
     def __init__(self, callback: keras.callbacks.Callback, used_rates: Callable):
@@ -43,11 +43,11 @@ class RateReader:
 
 
 def show_rates(callback: keras.callbacks.Callback, used_rates: Callable) -> None:
-    """Replaces the readers of rates in the list that a callback is in.
+    """Wraps all callbacks that log learning rates in the list of a given callback.
 
     Args:
-        callback: Callback, of which a hook is being called by the list.
-        used_rates: Function that returns pairs of an optimizer and its rate.
+        callback: Callback whose hook the `CallbackList` is currently calling.
+        used_rates: Function that returns pairs of an optimizer and its learning rate.
     """
     callbacks = _list_of(callback)
     for index, other in enumerate(callbacks):
@@ -56,7 +56,7 @@ def show_rates(callback: keras.callbacks.Callback, used_rates: Callable) -> None
 
 
 def hide_rates(callback: keras.callbacks.Callback) -> None:
-    """Puts back what `show_rates` has replaced."""
+    """Restores the callbacks that `show_rates` wrapped."""
     callbacks = _list_of(callback)
     for index, other in enumerate(callbacks):
         if isinstance(other, RateReader):
@@ -69,10 +69,10 @@ def _reads_rates(callback) -> bool:
 
 
 def _list_of(callback) -> list:
-    """The callbacks of the `CallbackList` that is calling, or none.
+    """Returns the callbacks of the calling `CallbackList`, or an empty list.
 
-    Keras does not tell a callback which others there are, so it is looked up among
-    the callers.
+    Keras does not give a callback access to the others, so the list is looked up in
+    the call stack.
     """
     frame: FrameType | None = sys._getframe()
     while frame is not None:

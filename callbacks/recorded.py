@@ -1,4 +1,4 @@
-"""What monitors do with their records: frames, files and panels."""
+"""Shared helpers of the monitors for saving and plotting."""
 
 import os
 from pathlib import Path
@@ -12,15 +12,15 @@ MAX_PANELS = 12
 
 
 def save_record(path: str | os.PathLike, monitor, info: dict) -> None:
-    """Writes a record: the frame as .csv, or all arrays as .npz.
+    """Saves recorded data: the frame to a .csv file, or all arrays to an .npz file.
 
     Args:
-        path: File to write, of which the folder exists.
-        monitor: What has the frame, as `to_frame()`.
-        info: Arrays by name.
+        path: File to write, in an existing folder.
+        monitor: Callback whose `to_frame()` returns the frame.
+        info: Dict of arrays by name.
 
     Raises:
-        ValueError: If `path` ends differently.
+        ValueError: If `path` does not end in .csv or .npz.
     """
     ending = Path(path).suffix if isinstance(path, str | os.PathLike) else None
     if ending not in (".csv", ".npz"):
@@ -33,16 +33,16 @@ def save_record(path: str | os.PathLike, monitor, info: dict) -> None:
 
 
 def check_recorded(monitor, count: int) -> None:
-    """Raises if there is nothing to draw."""
+    """Raises if nothing has been recorded."""
     if not count:
         raise ValueError(
-            f"This {type(monitor).__name__} has recorded nothing. Expected it to have "
-            "been passed to `model.fit(callbacks=[...])`, with at least one step."
+            f"This {type(monitor).__name__} has recorded nothing. Expected at least "
+            "one step of `model.fit(callbacks=[...])` with this callback."
         )
 
 
 def spread(indices) -> list:
-    """Returns at most as many as there are panels, evenly spread over all."""
+    """Returns at most `MAX_PANELS` of the indices, evenly spaced."""
     indices = list(indices)
     if len(indices) <= MAX_PANELS:
         return indices
@@ -51,7 +51,7 @@ def spread(indices) -> list:
 
 
 def panels(figure, count: int, columns: int = 4):
-    """Returns a figure, new where it is `None`, and that many axes in it."""
+    """Returns a figure and `count` axes in it, in a new figure if it is `None`."""
     import matplotlib.pyplot as plt
 
     columns = min(columns, count)

@@ -1,4 +1,4 @@
-"""A schedule of the learning rate, exact at every step."""
+"""Schedules the learning rate at every step."""
 
 import keras
 
@@ -12,47 +12,49 @@ from .schedules.schedule import Schedule
 class ScheduleLearningRate(ScheduledValue):
     """Multiplies the compiled learning rate by a schedule, at every step.
 
-    The factor is computed inside the compiled step: it is exact under XLA and with
-    `steps_per_execution`, and costs no synchronisation. The optimizer keeps the
-    float that it was compiled with, during training, after it and in saved files;
-    `ReduceLROnPlateau` and whoever else sets `optimizer.learning_rate` changes that
-    float, and by it the whole schedule. `TensorBoard` and the callbacks of W&B read
-    the rate that was used; any other callback that reads `optimizer.learning_rate`
-    reads the float. A `fit` with this callback compiles a step of its own, which is
-    used again while model, optimizer and schedule stay the same.
+    The factor is computed inside the compiled step. It is therefore exact under XLA
+    and with `steps_per_execution`, and needs no synchronization. The optimizer keeps
+    its compiled float during training, after training and in saved files. A callback
+    that sets `optimizer.learning_rate`, such as `ReduceLROnPlateau`, changes that
+    float and thereby scales the whole schedule. `TensorBoard` and the W&B callbacks
+    read the scheduled learning rate. All other callbacks that read
+    `optimizer.learning_rate` get the float. A `fit` with this callback compiles its
+    own step. Later calls of `fit` reuse it if the model, the optimizer and the
+    schedule are unchanged.
 
-    In a `MultiOptimizer` every optimizer has its rate multiplied. Optimizers that a
-    `train_step` uses besides the compiled one are not scheduled. Steps that are made
-    from outside, such as `train_on_batch` inside a callback, use the compiled rate
-    and take no time.
+    In a `MultiOptimizer`, the learning rate of every optimizer is scheduled. Other
+    optimizers that a custom `train_step` uses are not scheduled. Steps outside the
+    loop of `fit`, such as a `train_on_batch` inside a callback, use the compiled
+    learning rate and do not advance the time.
 
-    Time is that of `fit`. In epochs it is epoch + batch / steps, so that a `fit` with
-    `initial_epoch=5` goes on at 5, and a second `fit` from epoch 0 begins again. In
-    steps it is the number of batches, an epoch that `fit` leaves out being counted
-    in full. A batch counts whether or not the weights change with it: with gradient
-    accumulation, and where `LossScaleOptimizer` skips a step.
+    The time of the schedule is the progress of `fit`. In epochs, it is
+    epoch + batch / steps. A `fit` with `initial_epoch=5` therefore starts at 5, and a
+    second `fit` from epoch 0 starts over. In steps, it is the number of batches.
+    Epochs skipped by `initial_epoch` count in full. Every batch counts, even if the
+    weights do not change, as with gradient accumulation or a step that
+    `LossScaleOptimizer` skips.
 
-    The logs and History have the rate of an epoch's last step as "learning_rate", or,
-    with several optimizers, as "learning_rate_" and the name of each; NaN if there is
-    no trainable weight.
+    The logs and History contain the learning rate of the last step of each epoch as
+    "learning_rate". With several optimizers, the keys are "learning_rate_" followed by
+    the optimizer's name. The value is NaN if the model has no trainable weights.
     Keras' `ReduceLROnPlateau` and `LearningRateScheduler` log the optimizer's float
-    under that name: History is put right, what lies between them in the list of
-    callbacks sees the float.
+    as "learning_rate". This callback corrects History, but other callbacks may see the
+    float, depending on their order in the list.
 
     Args:
-        schedule: Schedule, from `callbacks.schedules`.
-        unit: "epoch" or "step", the unit of the schedule's time. Defaults to
-            `"epoch"`.
-        warmup_steps: Integer >= 0, the schedule's warm-up, given in steps whatever
-            the unit is. Defaults to `0`, which leaves the warm-up to the schedule.
-            (`InverseSquareRoot` then needs a `timescale`.)
-        steps_per_epoch: Integer >= 1, needed where the length of the dataset is
-            unknown; where `fit` knows it, that counts. Defaults to `None`.
+        schedule: Schedule from `callbacks.schedules`.
+        unit: "epoch" or "step": unit of the schedule's time. Defaults to `"epoch"`.
+        warmup_steps: Integer >= 0: warm-up of the schedule in steps, independent of
+            `unit`. Defaults to `0`, which keeps the schedule's own warm-up.
+            (`InverseSquareRoot` requires a `timescale` if `warmup_steps` is used.)
+        steps_per_epoch: Integer >= 1: required if the length of the dataset is
+            unknown. If `fit` knows the length, that value is used instead. Defaults to
+            `None`.
 
     Raises:
-        ValueError: If an argument is invalid; in `fit`, if the optimizer holds a
-            schedule of its own, the length of an epoch is needed and unknown, or the
-            first step does not ask the compiled optimizer for its rate.
+        ValueError: If an argument is invalid. In `fit`, if the optimizer already holds
+            a schedule, if the length of an epoch is required but unknown, or if the
+            first step does not read the learning rate of the compiled optimizer.
 
     Example:
 
@@ -140,27 +142,27 @@ class ScheduleLearningRate(ScheduledValue):
                     "learning_rate",
                     "a float in the optimizer that the model is compiled with",
                     learning_rate,
-                    "The optimizer can hold a schedule, or the callback can: give it "
+                    "Pass a schedule to the optimizer or to this callback, but only "
                     "to one of them.",
                 )
         return [(optimizer, None) for optimizer in optimizers]
 
     def _rates_to_read(self) -> list[tuple]:
-        """What loggers read: the rates that were used last."""
+        """Returns pairs of an optimizer and its last learning rate, for loggers."""
         return [(one.optimizer, one.used) for one in self._scheduled or ()]
 
     def _used_schedule(self) -> Schedule:
         return self._schedule
 
     def _correct_history(self):
-        # A History of the user's may stand before this callback, and lack the rate.
+        # A History that the user lists before this callback lacks the learning rate.
         history = getattr(getattr(self.model, "history", None), "history", {})
         for name, value in self._logged.items():
             if history.get(name):
                 history[name][-1] = value
 
     def _warmed_up(self, steps_per_unit: int) -> Schedule:
-        """The schedule with the warm-up that is given in steps."""
+        """Returns the schedule with the warm-up of `warmup_steps`."""
         if not self.warmup_steps:
             return self.schedule
         warmup = self.warmup_steps / steps_per_unit
@@ -172,5 +174,5 @@ class ScheduleLearningRate(ScheduledValue):
                 "warmup_steps",
                 f"a warm-up that is a part of {self.schedule!r}",
                 self.warmup_steps,
-                f"It makes: {error}",
+                f"The resulting schedule is invalid: {error}",
             ) from None

@@ -1,4 +1,4 @@
-"""A schedule of the momentum."""
+"""Schedules the momentum at every step."""
 
 import keras
 
@@ -10,33 +10,34 @@ from .train_step import StepTensor
 
 
 class ScheduleMomentum(ScheduledValue):
-    """Moves the momentum against a schedule, at every step.
+    """Moves the momentum in the opposite direction of a schedule, at every step.
 
-    Where the schedule's factor is 1, the momentum is `minimum`; where it is 0, the
-    momentum is the compiled one; between them it is between them:
-    compiled - (compiled - minimum) * factor. So `Linear(5)` raises it from `minimum`
-    over the first 5 epochs (Sutskever et al. 2013, section 3, let it grow from 0.5),
-    and `OneCycle(90)` makes it the counter-cycle of the learning rate
-    (Smith & Topin 2019; PyTorch cycles between 0.95 and 0.85).
+    The momentum is compiled - (compiled - minimum) * factor. It equals `minimum` where
+    the schedule's factor is 1, and the compiled momentum where the factor is 0. For
+    example, `Linear(5)` raises the momentum from `minimum` over the first 5 epochs
+    (Sutskever et al. 2013, section 3, start at 0.5). `OneCycle(90)` cycles it in the
+    opposite direction of the learning rate (Smith & Topin 2019; PyTorch cycles between
+    0.95 and 0.85).
 
-    It is computed inside the compiled step, as by `ScheduleLearningRate`, where it
-    also says what time is. The optimizer keeps the float that it was compiled with,
-    during training, after it and in saved files. The logs and History have the
-    momentum of an epoch's last step as "momentum". In a `MultiOptimizer` every
-    optimizer with a momentum has it scheduled.
+    The momentum is computed inside the compiled step, and time is measured as in
+    `ScheduleLearningRate`. The optimizer keeps its compiled float during training,
+    after training and in saved files. The logs and History contain the momentum of
+    the last step of each epoch as "momentum". In a `MultiOptimizer`, the momentum of
+    every optimizer that has one is scheduled.
 
     Args:
-        schedule: Schedule, from `callbacks.schedules`.
+        schedule: Schedule from `callbacks.schedules`.
         minimum: Float in [0, 1), at most the compiled momentum.
-        unit: "epoch" or "step", the unit of the schedule's time. Defaults to
-            `"epoch"`.
-        steps_per_epoch: Integer >= 1, needed where the length of the dataset is
-            unknown; where `fit` knows it, that counts. Defaults to `None`.
+        unit: "epoch" or "step": unit of the schedule's time. Defaults to `"epoch"`.
+        steps_per_epoch: Integer >= 1: required if the length of the dataset is
+            unknown. If `fit` knows the length, that value is used instead. Defaults to
+            `None`.
 
     Raises:
-        ValueError: If an argument is invalid; in `fit`, if the optimizer has no
-            momentum, was compiled with 0, or with less than `minimum`, or if the
-            length of an epoch is needed and unknown.
+        ValueError: If an argument is invalid. In `fit`, if the optimizer has no
+            momentum, if its compiled momentum is 0 or less than `minimum`, if the
+            length of an epoch is required but unknown, or if the first step does not
+            read the momentum of the compiled optimizer.
 
     Example:
 
@@ -96,7 +97,7 @@ class ScheduleMomentum(ScheduledValue):
         super().on_train_end(logs)
 
     def _compiled_values(self, optimizers: list) -> list[tuple]:
-        if len(optimizers) > 1:  # some of them can do without a momentum
+        if len(optimizers) > 1:  # not all of them need a momentum
             with_momentum = [o for o in optimizers if getattr(o, "momentum", None)]
             optimizers = with_momentum or optimizers
         return [(one, self._compiled_momentum(one)) for one in optimizers]
@@ -110,10 +111,10 @@ class ScheduleMomentum(ScheduledValue):
             what = "none" if momentum is None else "0"
             raise invalid_argument(
                 "optimizer",
-                "one that is compiled with a momentum > 0, as "
+                "one that is compiled with a momentum > 0, such as "
                 "`SGD(learning_rate, momentum=0.9)`",
                 type(optimizer).__name__,
-                f"Its momentum is {what}, so that there is nothing to schedule.",
+                f"Its momentum is {what}, so there is nothing to schedule.",
             )
         if momentum < self.minimum:
             raise invalid_argument(

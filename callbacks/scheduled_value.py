@@ -1,4 +1,4 @@
-"""What the callbacks with a schedule have in common."""
+"""The base class of callbacks that schedule an optimizer hyperparameter."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,16 @@ from .train_step import StepCallback, updating_optimizers
 
 @dataclass(eq=False)
 class ScheduledOptimizer:
-    """One optimizer of a schedule.
+    """One optimizer with a scheduled value.
 
     Attributes:
         optimizer: Keras optimizer.
-        compiled: Value that it was compiled with, where the step does not read it.
-        used: Variable with the value of the last step.
-        tensor: Value of the step, which the optimizer reads, or what stands for it.
-        was_read: Whether the optimizer has read it.
+        compiled: Value that the optimizer was compiled with, or `None` if the step
+            reads it from the optimizer.
+        used: Variable with the value used in the last step.
+        tensor: Tensor of the scheduled value that the optimizer reads in the step, or
+            the `StepTensor` that holds it.
+        was_read: Whether the optimizer has read the value.
     """
 
     optimizer: keras.optimizers.Optimizer
@@ -31,10 +33,11 @@ class ScheduledOptimizer:
 
 
 class ScheduledValue(StepCallback):
-    """Keeps the time of the schedule, and logs the value that was used.
+    """Tracks the time of a schedule, and logs the value that was used.
 
-    A subclass gives `log_name`, `_compiled_values()` and `begin_step()`, which takes
-    the factor from `_next_factor()`, and gives each of `_scheduled` its value.
+    A subclass defines `log_name`, `_compiled_values()` and `begin_step()`. The latter
+    gets the factor from `_next_factor()` and sets the value of each optimizer in
+    `_scheduled`.
     """
 
     log_name: str
@@ -55,7 +58,7 @@ class ScheduledValue(StepCallback):
         self.steps_per_epoch = steps_per_epoch
 
     def on_train_begin(self, logs=None):
-        # A `CallbackList` of the user's gives no params.
+        # A `CallbackList` created by the user may set no params.
         self._steps = (self.params or {}).get("steps") or self.steps_per_epoch
         if self._steps is None and self.unit == "epoch":
             raise self._unknown_length("with unit='epoch'")
@@ -67,33 +70,34 @@ class ScheduledValue(StepCallback):
         super().on_train_begin(logs)
 
     def on_epoch_begin(self, epoch, logs=None):
-        # In steps, time is what is counted; an epoch may have more than were known.
+        # With unit="step", the step counter is the time, and keeps counting: an epoch
+        # may have more steps than expected.
         if not self._begun or self.unit == "epoch":
             if epoch and self._steps is None:
-                raise self._unknown_length(f"at epoch {epoch}, with which `fit` begins")
+                raise self._unknown_length(f"at epoch {epoch}, where `fit` starts")
             self._step.assign(epoch * self._steps if epoch else 0)
         self._begun = True
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
-        if logs is not None:  # a loop of the user's own may have none
+        if logs is not None:  # a custom training loop may pass none
             logs.update(self._used_values())
 
     def on_train_end(self, logs=None):
         super().on_train_end(logs)
-        self._scheduled = self._step = None  # they hold tensors of the step
+        self._scheduled = self._step = None  # release the tensors of the step
 
     def prepare_step(self) -> None:
         optimizers = updating_optimizers(self.model.optimizer)
         if not optimizers and self.model.optimizer is not None and self.model.built:
-            # A `MultiOptimizer` by a function asks it for its optimizers here.
+            # A `MultiOptimizer` defined by a function creates its optimizers here.
             self.model.optimizer.build(self.model.trainable_variables)
             optimizers = updating_optimizers(self.model.optimizer)
         if not optimizers:
             raise invalid_argument(
                 "optimizer",
                 f"a built model that is compiled with a Keras optimizer, whose "
-                f"{self.log_name.replace('_', ' ')} is scheduled",
+                f"{self.log_name.replace('_', ' ')} can be scheduled",
                 self.model.optimizer,
             )
         if optimizers != [one.optimizer for one in self._scheduled]:
@@ -112,13 +116,13 @@ class ScheduledValue(StepCallback):
                 f"a training step that asks the compiled optimizer for its "
                 f"{self.log_name.replace('_', ' ')}",
                 ", ".join(names),
-                "No step has asked it: the schedule has no effect. A `train_step` with "
-                "optimizers of its own is one that this callback cannot schedule; give "
-                "them `schedule.as_keras(...)` as learning rate.",
+                "No step has asked for it, so the schedule has no effect. This "
+                "callback cannot schedule other optimizers that a `train_step` uses. "
+                "Pass them `schedule.as_keras(...)` as the learning rate.",
             )
 
     def __getstate__(self):
-        # They hold optimizers and tensors of a `fit` that was interrupted.
+        # After an interrupted `fit`, they still hold optimizers and tensors.
         return super().__getstate__() | {"_scheduled": None, "_step": None}
 
     def step_variables(self) -> list[keras.Variable]:
@@ -126,7 +130,7 @@ class ScheduledValue(StepCallback):
 
     def step_key(self) -> tuple:
         schedule = self._used_schedule()
-        # What a schedule of the user's own depends on, its config need not say.
+        # The config of a user-defined schedule need not describe it completely.
         package = Schedule.__module__.rpartition(".")[0]
         is_ours = type(schedule).__module__.startswith(package)
         return (
@@ -139,7 +143,7 @@ class ScheduledValue(StepCallback):
         )
 
     def step_part(self) -> "ScheduledValue":
-        part = object.__new__(type(self))  # with the variables, which `copy` leaves out
+        part = object.__new__(type(self))  # `copy.copy` would omit the variables
         part.__dict__.update(vars(self), _train_function=None)
         return part
 
@@ -150,7 +154,7 @@ class ScheduledValue(StepCallback):
             one.used.assign(float("nan"))
 
     def _compiled_values(self, optimizers: list) -> list[tuple]:
-        """Returns the optimizers to schedule, and what each was compiled with."""
+        """Returns pairs of an optimizer to schedule and its compiled value."""
         raise NotImplementedError
 
     def _was_read(self, one: ScheduledOptimizer) -> bool:
@@ -160,13 +164,17 @@ class ScheduledValue(StepCallback):
         return self.schedule
 
     def _next_factor(self, schedule: Schedule):
-        """The factor of this step, as a tensor; moves the time on."""
+        """Returns the factor of this step as a tensor, and advances the time."""
         factor = schedule(time_of_step(self._step, self._steps_per_unit))
         self._step.assign_add(1)
         return factor
 
     def _used_values(self) -> dict[str, float]:
-        """What the last step used, by name; NaN where nothing was read."""
+        """Returns the values used in the last step, by log name.
+
+        A single value is NaN if the optimizer did not read it. With several
+        optimizers, values that were not read are omitted.
+        """
         values = {}
         for one in self._scheduled:
             name, was_read = self.log_name, self._was_read(one)
@@ -184,6 +192,6 @@ class ScheduledValue(StepCallback):
     def _unknown_length(self, when: str) -> ValueError:
         return invalid_argument(
             "steps_per_epoch",
-            f"an integer >= 1 {when}, as the dataset's length is unknown",
+            f"an integer >= 1 {when}, since the length of the dataset is unknown",
             self.steps_per_epoch,
         )

@@ -1,4 +1,4 @@
-"""Saved models along one training, for an ensemble."""
+"""Saves models during training, for an ensemble."""
 
 import os
 from collections.abc import Iterable
@@ -17,37 +17,40 @@ from zoo.utils.model_state import check_can_be_saved
 
 
 class Snapshots(keras.callbacks.Callback):
-    """Saves the model at the end of every cycle of a cyclic learning rate.
+    """Saves the model after given epochs, such as the cycle ends of a cyclic schedule.
 
-    At the end of a cycle the rate is low and the model has settled in a minimum; the
-    next cycle throws it out of it. Averaging what the saved models predict gives an
-    ensemble for the price of one training: Huang et al., "Snapshot Ensembles: Train
-    1, get M for free" (ICLR 2017), section 3.
+    At the end of a cycle the learning rate is low and the model is near a minimum. The
+    next cycle moves it away again. Averaging the predictions of the saved models gives
+    an ensemble for the cost of one training run. See Huang et al., "Snapshot
+    Ensembles: Train 1, get M for free" (ICLR 2017), section 3.
 
-    Epochs are counted as the progress bar counts them: 10 is the end of the tenth,
-    where a cycle of length 10 ends. So `epochs=schedule.cycle_ends` saves at the end
-    of every cycle of a `callbacks.schedules.Cosine` that counts epochs, if its length
-    and growth are such that cycles end with an epoch.
+    Epochs are counted from 1, as in the progress bar: 10 means the end of the tenth
+    epoch, which is also the end of a cycle of length 10. For a
+    `callbacks.schedules.Cosine` with time in epochs, `epochs=schedule.cycle_ends` saves
+    the model at the end of every cycle. Choose its length and growth such that each
+    cycle ends with an epoch.
 
-    A file is written whole or not at all. It is a `.keras` file with optimizer, as
-    `model.save` writes it: LoRA adapters are merged into their kernels.
+    Files are written atomically. Each is a `.keras` file that includes the optimizer,
+    as written by `model.save`, which merges LoRA adapters into their kernels.
 
     Args:
-        directory: Folder of the files, made where it does not exist. A file is named
-            after its epoch, as "snapshot-0010.keras", and replaces one of that name.
-            Other files stay: give each training its own folder, or use `paths`.
-        every: Save at the end of every so many epochs. Defaults to `None`.
-        epochs: Save at the end of these epochs, whole numbers >= 1. Defaults to
-            `None`. Exactly one of `every` and `epochs` must be given.
+        directory: Folder for the files. Created if it does not exist. A file is named
+            after its epoch, such as "snapshot-0010.keras", and replaces an existing
+            file of that name. Other files are kept, so use a separate folder for each
+            training run, or rely on `paths`.
+        every: Save after every `every` epochs. Defaults to `None`.
+        epochs: Save after these epochs, whole numbers >= 1. Defaults to `None`.
+            Exactly one of `every` and `epochs` must be given.
 
     Attributes:
         paths: Files written in the last `fit`, in order, for
             `keras.models.load_model`.
 
     Raises:
-        ValueError: If an argument is invalid; in `fit`, if a saved file would hold
-            another model: with LoRA adapters on quantized layers, which Keras
-            rounds, and without `call` and `build`.
+        ValueError: If an argument is invalid. In `fit`, if Keras cannot save the model
+            faithfully: if a quantized layer has a LoRA adapter, which Keras rounds, or
+            if an unbuilt model has no `call` method.
+        OSError: In `fit`, if the folder is not writable.
 
     Example:
 
@@ -104,7 +107,7 @@ class Snapshots(keras.callbacks.Callback):
 def _check_epochs(epochs) -> tuple[int, ...]:
     numbers = tuple(epochs) if isinstance(epochs, Iterable) else ()
     if not numbers or not all(map(_is_epoch, numbers)):
-        fix = "A cycle must end with an epoch: see its length, growth and warm-up."
+        fix = "A cycle must end with an epoch. Adjust length, growth or warm-up."
         if is_integer(epochs):
             fix = f"Every {epochs} epochs is `every={epochs}`."
         expected = "whole numbers >= 1, at least one"
@@ -113,5 +116,5 @@ def _check_epochs(epochs) -> tuple[int, ...]:
 
 
 def _is_epoch(value) -> bool:
-    """Whether a cycle that ends there ends with an epoch, but for rounding."""
+    """Returns whether `value` is a whole number >= 1, up to rounding errors."""
     return is_number(value) and value >= 1 and abs(value - round(value)) < 1e-6

@@ -1,4 +1,4 @@
-"""What the monitors of the training step have in common."""
+"""The base class of callbacks that monitor the training step."""
 
 from dataclasses import replace
 
@@ -11,23 +11,24 @@ from .event_log import EventLog, check_log_dir
 from .train_step import StepCallback, updating_optimizer, updating_optimizers
 from .train_step.sample import padded
 
-MAX_LOOKS = 1000  # that are kept in memory
+MAX_LOOKS = 1000  # maximum number of records in memory
 
 
 class StepMonitor(StepCallback):
-    """Collects what the step recorded, and leaves the training as it is.
+    """Collects the records of the training step without changing the training.
 
-    At most `MAX_LOOKS` looks stay in memory, evenly spaced over the training: when
-    there are more, every second one is dropped, and from then on only one in twice
-    as many is kept. The first one stays, and updates of one step stay together.
+    At most `MAX_LOOKS` records are kept in memory, evenly spaced over the training.
+    When there are more, every second one is dropped, and the interval between records
+    doubles. The first record is always kept, and all updates of a step are kept or
+    dropped together.
 
-    A subclass writes a sample to TensorBoard in `_log_sample()`.
+    A subclass implements `_log_sample()`, which writes a sample to TensorBoard.
 
     Args:
-        every: Look into one in so many steps.
+        every: Record every `every`-th step, starting with the first.
         log_dir: Folder for TensorBoard, or `None`.
-        counted: Kind of which the magnitudes are counted: "gradient", "weight" or
-            "update". Defaults to `None`.
+        counted: Kind of tensor whose magnitudes are counted: "gradient", "weight" or
+            "update". Defaults to `None`: no magnitudes are counted.
     """
 
     def __init__(self, every: int, log_dir, *, counted: str | None = None):
@@ -47,7 +48,7 @@ class StepMonitor(StepCallback):
             self._log = EventLog(self.log_dir)
 
     def __getstate__(self):
-        self._collect()  # after an interrupt something may be left
+        self._collect()  # after an interrupt, some rows may be unread
         return super().__getstate__() | {"_observation": None, "_log": None}
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -68,7 +69,7 @@ class StepMonitor(StepCallback):
         super().on_train_end(logs)
 
     def step_key(self) -> tuple:
-        return ()  # what is recorded, the observation says
+        return ()  # the observation defines what is recorded
 
     def _log_sample(self, sample) -> None:
         raise NotImplementedError
@@ -81,23 +82,23 @@ class StepMonitor(StepCallback):
         self._names, self._shapes = [], []
 
     def _collect(self):
-        """Reads what is new; a `fit` that was interrupted has some of it."""
+        """Reads new records, including those left by an interrupted `fit`."""
         if self._observation is not None:
             self._observation.read()
             self._name_variables()
 
     def _name_variables(self):
         variables = self._observation.variables
-        prefix = f"{self._model.name}/"  # not `self.model`, which on JAX waits
+        prefix = f"{self._model.name}/"  # `self.model` would synchronize on JAX
         self._names = unique(
             variable.path.removeprefix(prefix) for variable in variables
         )
         self._shapes = [tuple(variable.shape) for variable in variables]
-        # Variables that a callback makes trainable come later than others.
+        # Variables that a callback makes trainable are added later.
         self._samples = [padded(sample, len(variables)) for sample in self._samples]
 
     def _receive(self, samples: list):
-        """Takes over new samples, of which some were asked for by others."""
+        """Processes new samples, except those that only other monitors requested."""
         self._name_variables()
         samples = [sample for sample in samples if sample.number % self.every == 0]
         for sample in samples:
@@ -106,7 +107,7 @@ class StepMonitor(StepCallback):
             self._keep(sample)
 
     def _take(self, sample) -> None:
-        """Does with a sample what is done with every one, whether kept or not."""
+        """Processes a sample, whether or not it is kept."""
         if self._log is not None:
             self._log_sample(sample)
 
@@ -116,7 +117,7 @@ class StepMonitor(StepCallback):
         has = sample.magnitudes
         own = {kind: has[kind] for kind in has if kind == self._counted}
         self._samples.append(replace(sample, magnitudes=own))
-        # The updates of the first step stay, however many they are.
+        # All updates of the first step are kept, regardless of their number.
         if len(self._samples) > MAX_LOOKS and sample.number:
             self._kept_every *= 2
             self._samples = [
@@ -124,7 +125,7 @@ class StepMonitor(StepCallback):
             ]
 
     def _info(self) -> dict:
-        """What all records have: arrays of the steps, and names of the variables."""
+        """Returns the arrays that all monitors record, by name."""
         self._collect()
         return {
             "step": self._array("step", "int64"),
@@ -137,28 +138,29 @@ class StepMonitor(StepCallback):
         }
 
     def _array(self, figure: str, dtype: str = "float32", shape: tuple = ()):
-        """One figure of all samples, of shape `(samples, *shape)`."""
+        """Returns one attribute of all samples, of shape `(samples, *shape)`."""
         values = [getattr(sample, figure) for sample in self._samples]
         return np.array(values, dtype=dtype).reshape(len(values), *shape)
 
     def _array_of_all(self, figure: str, dtype: str = "float32", shape: tuple = ()):
-        """One figure of all samples and variables."""
+        """Returns one attribute for all samples and variables."""
         return self._array(figure, dtype, (len(self._names), *shape))
 
     def _sizes(self):
         return np.array([np.prod(shape, dtype="int64") for shape in self._shapes])
 
     def _matrices(self) -> list[int]:
-        """Places of the variables with more than one dimension."""
+        """Returns the indices of the variables with more than one dimension."""
         return [i for i, shape in enumerate(self._shapes) if len(shape) > 1]
 
 
 def frame_of(info: dict, columns: tuple):
-    """Returns a `pandas.DataFrame` in long form, a row for each step and variable.
+    """Returns a `pandas.DataFrame` in long form: one row per record and variable.
 
     Args:
-        info: Arrays, of which those of `columns` have the shape `(steps, variables)`.
-        columns: Names of the figures.
+        info: Dict of arrays. Those named in `columns` have shape
+            `(records, variables)`.
+        columns: Names of the arrays to include.
     """
     import pandas as pd
 
@@ -172,7 +174,7 @@ def frame_of(info: dict, columns: tuple):
 
 
 def unique(names) -> list[str]:
-    """Returns the names, with a number behind those that came before."""
+    """Returns the names, with a number appended to repeated ones."""
     found: list[str] = []
     counts: dict[str, int] = {}
     for name in names:
@@ -182,7 +184,7 @@ def unique(names) -> list[str]:
 
 
 def layer_of(variable: str) -> str:
-    """Returns the short name of a kernel: that of its layer."""
+    """Returns the path of a variable without the suffix "/kernel"."""
     return variable.removesuffix("/kernel")
 
 
@@ -193,13 +195,13 @@ def _check_optimizer(model) -> None:
             "optimizer",
             "a model that is compiled with a Keras optimizer",
             optimizer,
-            "Updates can be watched where a Keras optimizer makes them.",
+            "Only updates by a Keras optimizer can be recorded.",
         )
     steps = {one.gradient_accumulation_steps for one in updating_optimizers(optimizer)}
     if len(steps) > 1:
         raise invalid_argument(
             "optimizer",
-            "optimizers that all accumulate as many gradients, or none, in a "
-            "MultiOptimizer",
+            "optimizers that all have the same number of gradient accumulation steps, "
+            "in a MultiOptimizer",
             f"gradient_accumulation_steps of {steps}",
         )

@@ -1,4 +1,4 @@
-"""How far a step moves the weights, next to how large they are."""
+"""Records the ratio of update norm to weight norm."""
 
 import os
 
@@ -10,49 +10,51 @@ from .recorded import check_recorded, save_record
 from .step_monitor import StepMonitor, frame_of, layer_of
 
 TYPICAL = 1e-3
-FLOOR = 0.01  # of the root mean square 1 / sqrt(fan_in) with which signals keep size
+FLOOR = 0.01  # fraction of 1 / sqrt(fan_in), the RMS weight that preserves signal size
 
 
 class UpdateRatio(StepMonitor):
-    """Records the norm of each update over the norm of the weights it moves.
+    """Records the ratio of the norm of each update to the norm of the weights.
 
-    The ratio tells whether the learning rate fits the weights: about 1e-3 is typical,
-    far below a layer hardly learns, far above it is thrown about (Karpathy, "CS231n",
-    2015, notes on "Ratio of weights:updates"). The updates are those that trained the
-    model, with momentum, weight decay and clipping, and the gradients are those that
-    made them. They are reduced to norms inside the compiled step. Training stays what
-    it is, bit for bit, unless a compiler fuses the observed step differently, which
-    changes the last bits of a step.
+    The ratio shows whether the learning rate suits the weights. About 1e-3 is typical.
+    If the ratio is much smaller, a layer hardly learns. If it is much larger, training
+    is unstable (Karpathy, "CS231n", 2015, notes on "Ratio of weights:updates"). The
+    updates include momentum, weight decay and clipping. The gradients are the ones that
+    produced the updates. The norms are computed inside the compiled step. Training is
+    unchanged bit for bit, unless a compiler fuses the recorded step differently, which
+    can change the last bits of the results.
 
-    The logs and History have "update_ratio": the median over the kernels, and over
-    the looks of the epoch. An epoch without a look repeats the last one; before the
-    first it is NaN. Out of the median stay variables of one dimension, as biases;
-    kernels that have not grown yet, with a root mean square below 0.01 / sqrt(fan-in),
-    as those of a branch that starts at zero; and steps that a `LossScaleOptimizer`
-    skipped. The frame has them.
+    The logs and History contain "update_ratio": the median over the kernels, then over
+    the records of the epoch. An epoch without a record repeats the previous value,
+    which is NaN before the first record. The median excludes one-dimensional
+    variables, such as biases; kernels with a root mean square below
+    0.01 / sqrt(fan-in), such as those of a branch that is initialized to zero; and
+    steps that a `LossScaleOptimizer` skipped. The frame includes all of them.
 
-    Steps are counted from 0 in every `fit`; those from outside, such as
-    `train_on_batch` inside a callback, do not count. With gradient accumulation only
-    steps that update the weights count for `every`, and their gradients are the
-    accumulated ones. A step that calls the optimizer several times has a look for
-    each update, in which variables that it leaves out are NaN. Updates by another
-    optimizer than the compiled one cannot be seen, which a warning says.
+    Steps are counted from 0 in every `fit`. Steps outside the loop of `fit`, such as a
+    `train_on_batch` inside a callback, do not count. With gradient accumulation, only
+    steps that update the weights count for `every`, and the accumulated gradients are
+    recorded. If a step calls the optimizer several times, each update has its own
+    record, in which variables that it does not update are NaN. Only updates by the
+    compiled optimizer can be recorded. A warning is issued if it makes none.
 
-    At most 1,000 looks stay in memory, evenly spaced over the `fit`, at about 12 bytes
-    for each look and variable: when there are more, every second one is dropped, and
-    from then on half as many are kept. The logs and TensorBoard have every look.
+    At most 1,000 looks (records of one update each) are kept in memory, evenly spaced
+    over the `fit`, at about 12 bytes per record and variable. When there are more,
+    every second one is dropped, and the interval between records doubles. The logs and
+    TensorBoard include every record.
 
     Args:
-        every: Integer >= 1: look into one in so many steps, and into the first.
+        every: Integer >= 1: record every `every`-th step, starting with the first.
             Defaults to `50`.
-        healthy: Bounds of the band that `plot()` marks as healthy. Defaults to
-            `(1e-4, 1e-2)`.
-        log_dir: Folder of event files for TensorBoard: scalars `update_ratio` for
+        healthy: Lower and upper bound of the band that `plot()` marks as healthy.
+            Defaults to `(1e-4, 1e-2)`.
+        log_dir: Folder for TensorBoard event files, with scalars `update_ratio` for
             the model and `update_ratio/...` for every variable. Defaults to `None`.
 
     Raises:
-        ValueError: If an argument is invalid; in `fit`, if the model has no Keras
-            optimizer.
+        ValueError: If an argument is invalid. In `fit`, if the model has no Keras
+            optimizer, or if the optimizers of a `MultiOptimizer` have different
+            numbers of gradient accumulation steps.
 
     Example:
 
@@ -92,17 +94,19 @@ class UpdateRatio(StepMonitor):
             logs["update_ratio"] = self._logged
 
     def ratio_info(self) -> dict:
-        """Returns all that is recorded, as NumPy arrays.
+        """Returns all recorded data as NumPy arrays.
 
         Returns:
-            Of shape `(looks,)`: "step", "epoch", "learning_rate" (NaN where the
-            optimizers of a `MultiOptimizer` have different ones), "skipped" and
-            "median", the ratio of the model. Of shape `(variables,)`: "variable", the
-            paths, and "size". A number: "every", one in so many steps is kept. Of
-            shape `(looks, variables)`: "ratio", NaN where the
-            weights are zero or the step was skipped; "in_median"; "gradient_norm",
-            "weight_norm" and "update_norm", of which the root mean square is the norm
-            over sqrt(size).
+            A dict with the following arrays.
+
+            - Of shape `(records,)`: "step", "epoch", "learning_rate" (NaN where the
+              optimizers of a `MultiOptimizer` have different ones), "skipped", and
+              "median", the ratio of the model.
+            - Of shape `(variables,)`: "variable", the paths, and "size".
+            - A scalar: "every", the number of steps between the records that are kept.
+            - Of shape `(records, variables)`: "ratio", NaN where the weights are zero
+              or the step was skipped; "in_median"; "gradient_norm", "weight_norm" and
+              "update_norm". Divide a norm by sqrt(size) to get the root mean square.
         """
         info = self._info()
         for figure in ("gradient_norm", "weight_norm", "update_norm"):
@@ -113,10 +117,10 @@ class UpdateRatio(StepMonitor):
         return info
 
     def to_frame(self):
-        """Returns a `pandas.DataFrame`: a row for every look and variable.
+        """Returns a `pandas.DataFrame` with one row per record and variable.
 
-        Columns: step, epoch, variable, ratio, in_median, the norm and root mean
-        square (rms) of gradient, weight and update, learning_rate, skipped.
+        The columns are step, epoch, variable, ratio, in_median, the norm and root mean
+        square (rms) of gradient, weight and update, learning_rate and skipped.
         """
         info = self.ratio_info()
         columns = ["ratio", "in_median"]
@@ -126,21 +130,24 @@ class UpdateRatio(StepMonitor):
         return frame_of(info, columns)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes the frame to a .csv file, or all of `ratio_info()` to an .npz file.
+        """Saves the frame to a .csv file, or all of `ratio_info()` to an .npz file.
+
+        Args:
+            path: File to write, ending in .csv or .npz.
 
         Raises:
-            ValueError: If `path` ends in neither.
+            ValueError: If `path` does not end in .csv or .npz.
         """
         save_record(path, self, self.ratio_info())
 
     def plot(self, ax=None):
-        """Draws the ratio of every kernel over time, and the healthy band.
+        """Plots the ratio of every kernel over time, with the healthy band.
 
         Args:
-            ax: Matplotlib axes to draw on. Defaults to `None`: new ones.
+            ax: Matplotlib axes to draw on. Defaults to `None`: new axes.
 
         Returns:
-            The axes.
+            The Matplotlib axes.
 
         Raises:
             ValueError: If nothing has been recorded.
@@ -186,16 +193,16 @@ class UpdateRatio(StepMonitor):
                 self._log.add_scalar(f"update_ratio/{name}", ratio, sample.step)
 
     def _ratios(self, weight, update, skipped) -> dict:
-        """Returns "ratio" and "in_median" of all variables, and the "median" of looks.
+        """Returns the arrays "ratio", "in_median" and "median" of `ratio_info()`.
 
         Args:
-            weight: Norms of the weights, of shape `(looks, variables)`.
-            update: Norms of the updates.
-            skipped: Whether a look was skipped, of shape `(looks, 1)`.
+            weight: Norms of the weights, of shape `(records, variables)`.
+            update: Norms of the updates, of the same shape.
+            skipped: Whether the step was skipped, of shape `(records, 1)`.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where((weight == 0) | skipped, np.nan, update / weight)
-        # The norm of weights with a root mean square of 1 / sqrt(fan_in).
+        # The norm of a kernel whose root mean square is 1 / sqrt(fan_in).
         typical = np.sqrt([shape[-1] if shape else 1 for shape in self._shapes])
         is_matrix = np.array([len(shape) > 1 for shape in self._shapes], dtype=bool)
         in_median = (weight >= FLOOR * typical) & is_matrix & ~skipped
@@ -214,7 +221,7 @@ def _check_band(value) -> tuple[float, float]:
     is_pair = isinstance(value, tuple | list) and len(value) == 2
     if not is_pair or not all(map(is_number, value)) or not 0 < value[0] < value[1]:
         raise invalid_argument(
-            "healthy", "two numbers, 0 < lower < upper, as (1e-4, 1e-2)", value
+            "healthy", "two numbers, 0 < lower < upper, such as (1e-4, 1e-2)", value
         )
     low, high = value
     return float(low), float(high)

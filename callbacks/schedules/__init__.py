@@ -30,8 +30,8 @@ __all__ = [
 def __getattr__(name: str):
     if name == "Step":
         warnings.warn(
-            "`callbacks.schedules.Step` is now called `StepDecay`; the former name "
-            "will be removed.",
+            "`callbacks.schedules.Step` is now called `StepDecay`. The old name will "
+            "be removed.",
             DeprecationWarning,
             stacklevel=2,
         )

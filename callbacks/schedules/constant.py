@@ -1,4 +1,4 @@
-"""A rate that stays."""
+"""A constant learning rate, with an optional warm-up."""
 
 from keras import ops
 
@@ -8,10 +8,10 @@ from .schedule import Schedule
 
 @registered
 class Constant(Schedule):
-    """Stays at 1, after the warm-up.
+    """Keeps the factor at 1 after the warm-up.
 
     Args:
-        warmup: Number >= 0: how long the factor rises from 0. Defaults to `0.0`.
+        warmup: Number >= 0: duration of the rise from 0. Defaults to `0.0`.
 
     Raises:
         ValueError: If an argument is invalid.

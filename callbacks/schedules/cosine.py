@@ -1,4 +1,4 @@
-"""A rate that falls along half a cosine, once or in cycles."""
+"""Cosine decay, once or in cycles."""
 
 import math
 
@@ -13,20 +13,19 @@ from .schedule import Schedule, check_length
 
 @registered
 class Cosine(Schedule):
-    """Falls from 1 to a minimum along half a cosine; with `cycles`, again and again.
+    """Decays from 1 to a minimum along half a cosine, optionally with warm restarts.
 
-    Loshchilov & Hutter 2017 (SGDR), equation 5. The cycles share what the warm-up
-    leaves of the length; a restart is back at 1, and `growth` makes every cycle that
-    many times as long as the one before. Past the end the factor stays at the
-    minimum.
+    See Loshchilov & Hutter 2017 (SGDR), equation 5. The cycles divide the time
+    between the end of the warm-up and `length`. Each cycle starts at 1 and is `growth`
+    times as long as the previous one. After the end, the factor stays at the minimum.
 
     Args:
-        length: Number > 0: time of the end, with the warm-up in it.
+        length: Number > 0: end time, including the warm-up.
         minimum: Factor at the end of each cycle, in [0, 1). Defaults to `0.0`.
-        cycles: Integer >= 1, number of times that the factor falls. Defaults to `1`.
-        growth: Number > 0: length of a cycle over that of the cycle before. Defaults
-            to `1.0`.
-        warmup: Number >= 0: how long the factor rises from 0. Defaults to `0.0`.
+        cycles: Integer >= 1: number of cycles. Defaults to `1`.
+        growth: Number > 0: ratio of the length of a cycle to that of the previous
+            one. Defaults to `1.0`.
+        warmup: Number >= 0: duration of the rise from 0. Defaults to `0.0`.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -60,7 +59,7 @@ class Cosine(Schedule):
 
     @property
     def cycle_ends(self) -> tuple[float, ...]:
-        """Times at which the cycles end; the last is the length."""
+        """End times of the cycles. The last one equals `length`."""
         shares = np.cumsum(self.growth ** np.arange(self.cycles))
         ends = self.warmup + (self.length - self.warmup) * shares / shares[-1]
         return tuple(ends.tolist())

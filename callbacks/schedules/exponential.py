@@ -1,4 +1,4 @@
-"""A rate that falls by the same share in equal times."""
+"""Exponential decay."""
 
 from keras import ops
 
@@ -10,13 +10,14 @@ from .schedule import Schedule
 
 @registered
 class Exponential(Schedule):
-    """Falls as e^(-kt), t being counted from the end of the warm-up.
+    """Decays as e^(-kt), where t is the time since the end of the warm-up.
 
-    It has no end. To halve every 10 epochs, take `decay=math.log(2) / 10`.
+    The decay has no end. To halve the factor every 10 epochs, use
+    `decay=math.log(2) / 10`.
 
     Args:
-        decay: Number k > 0.
-        warmup: Number >= 0: how long the factor rises from 0. Defaults to `0.0`.
+        decay: Number > 0: the decay rate k.
+        warmup: Number >= 0: duration of the rise from 0. Defaults to `0.0`.
 
     Raises:
         ValueError: If an argument is invalid.

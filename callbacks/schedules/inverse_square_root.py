@@ -1,4 +1,4 @@
-"""A rate that falls as one over the square root of time."""
+"""Inverse square-root decay."""
 
 from keras import ops
 
@@ -10,17 +10,17 @@ from .schedule import Schedule
 
 @registered
 class InverseSquareRoot(Schedule):
-    """Falls as sqrt(T / (T + t)), t being counted from the end of the warm-up.
+    """Decays as sqrt(T / (T + t)), where t is the time since the end of the warm-up.
 
-    With a warm-up w and no other time scale, T is w, and the factor is the
-    min(t / w, sqrt(w / t)) of Vaswani et al. 2017, equation 3 (t from 0 again). With
-    a time scale of its own (Zhai et al. 2022, Scaling Vision Transformers) it needs
-    no warm-up. It has no end.
+    Without a `timescale`, T equals the warm-up w. The factor is then
+    min(s / w, sqrt(w / s)) at a time s counted from 0, as in Vaswani et al. 2017,
+    equation 3. With a `timescale` (Zhai et al. 2022, Scaling Vision Transformers), no
+    warm-up is needed. The decay has no end.
 
     Args:
-        timescale: Number T > 0. Defaults to `None`: the warm-up.
-        warmup: Number >= 0: how long the factor rises from 0. Defaults to `0.0`,
-            which needs a `timescale`.
+        timescale: Number > 0: the time scale T. Defaults to `None`: the warm-up.
+        warmup: Number >= 0: duration of the rise from 0. Defaults to `0.0`, which
+            requires a `timescale`.
 
     Raises:
         ValueError: If an argument is invalid.

@@ -1,4 +1,4 @@
-"""A rate that falls as one over time."""
+"""Inverse-time decay."""
 
 from zoo.utils.arguments import check_positive
 
@@ -8,13 +8,13 @@ from .schedule import Schedule
 
 @registered
 class InverseTime(Schedule):
-    """Falls as 1 / (1 + kt), t being counted from the end of the warm-up.
+    """Decays as 1 / (1 + kt), where t is the time since the end of the warm-up.
 
-    It has no end.
+    The decay has no end.
 
     Args:
-        decay: Number k > 0.
-        warmup: Number >= 0: how long the factor rises from 0. Defaults to `0.0`.
+        decay: Number > 0: the decay rate k.
+        warmup: Number >= 0: duration of the rise from 0. Defaults to `0.0`.
 
     Raises:
         ValueError: If an argument is invalid.

@@ -1,4 +1,4 @@
-"""A schedule in the form that Keras optimizers take."""
+"""Adapts a schedule to Keras optimizers."""
 
 from collections.abc import Callable
 
@@ -12,16 +12,16 @@ from .step_time import time_of_step
 
 @registered
 class KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Gives an optimizer the rate of a schedule; made by `Schedule.as_keras`.
+    """Wraps a schedule for use in a Keras optimizer. Created by `Schedule.as_keras`.
 
-    Time is what the optimizer counts: its `apply` calls. A step that
-    `LossScaleOptimizer` skips does not count, as with all schedules of Keras.
+    Time is measured by the optimizer's own counter, which counts `apply` calls. As
+    with all Keras schedules, a step that `LossScaleOptimizer` skips does not count.
 
     Args:
-        schedule: Schedule, from `callbacks.schedules`.
-        learning_rate: Number > 0, the rate where the factor is 1.
-        steps_per_unit: Integer >= 1, steps in a unit of the schedule's time. Defaults
-            to `1`.
+        schedule: Schedule from `callbacks.schedules`.
+        learning_rate: Number > 0: learning rate where the factor is 1.
+        steps_per_unit: Integer >= 1: optimizer steps per unit of the schedule's time.
+            Defaults to `1`.
 
     Raises:
         ValueError: If an argument is invalid.

@@ -1,4 +1,4 @@
-"""A rate that falls along a line."""
+"""Linear decay."""
 
 from keras import ops
 
@@ -10,12 +10,12 @@ from .schedule import Schedule, check_length
 
 @registered
 class Linear(Schedule):
-    """Falls from 1 to a minimum along a line, and stays there.
+    """Decays linearly from 1 to a minimum, and stays there.
 
     Args:
-        length: Number > 0: time of the end, with the warm-up in it.
+        length: Number > 0: end time, including the warm-up.
         minimum: Factor at the end, in [0, 1). Defaults to `0.0`.
-        warmup: Number >= 0: how long the factor rises from 0. Defaults to `0.0`.
+        warmup: Number >= 0: duration of the rise from 0. Defaults to `0.0`.
 
     Raises:
         ValueError: If an argument is invalid.

@@ -1,4 +1,4 @@
-"""A rate that rises once and falls once."""
+"""The one-cycle schedule."""
 
 import math
 
@@ -12,20 +12,20 @@ from .schedule import Schedule, check_length
 
 @registered
 class OneCycle(Schedule):
-    """Rises to 1 along half a cosine, and falls far below its start along another.
+    """Rises to 1 along half a cosine, then decays far below its start along another.
 
-    Smith & Topin 2019 (super-convergence), in the two-phase form and with the
-    numbers that fastai, PyTorch and optax have made common. The compiled rate is the
-    highest one. Past the end the factor stays.
+    See Smith & Topin 2019 (super-convergence). This is the two-phase form with the
+    default values common in fastai, PyTorch and optax. The compiled learning rate is
+    the peak. After the end, the factor stays at `final`.
 
     Args:
-        length: Number > 0: time of the end, with the warm-up in it.
-        peak: Where the factor is 1, as a fraction of the cycle, in (0, 1). Defaults
-            to `0.3`.
+        length: Number > 0: end time, including the warm-up.
+        peak: Position of the peak, as a fraction of the cycle, in (0, 1). Defaults to
+            `0.3`.
         initial: Factor at the start of the cycle, in [0, 1). Defaults to `1 / 25`.
-        final: Factor at its end, in [0, 1). Defaults to `1 / 250_000`.
-        warmup: Number >= 0: how long the factor rises from 0 to `initial` before
-            the cycle begins. Defaults to `0.0`, since the cycle itself begins low.
+        final: Factor at the end of the cycle, in [0, 1). Defaults to `1 / 250_000`.
+        warmup: Number >= 0: duration of the rise from 0 to `initial` before the cycle
+            starts. Defaults to `0.0`, since the cycle itself starts low.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -59,7 +59,7 @@ class OneCycle(Schedule):
         rising = progress < self.peak
         rise = progress / self.peak
         fall = ops.minimum((progress - self.peak) / (1 - self.peak), 1.0)
-        # From the peak (0) to the foot of either side (1).
+        # 0 at the peak, 1 at the start and at the end of the cycle.
         foot = ops.where(rising, 1 - rise, fall)
         low = ops.where(rising, self.initial, self.final)
         return low + (1 - low) * (1 + ops.cos(math.pi * foot)) / 2

@@ -1,4 +1,4 @@
-"""How the learning rate goes with the batch size."""
+"""The linear scaling rule for the learning rate."""
 
 from zoo.utils.arguments import check_integer, check_positive
 
@@ -6,19 +6,20 @@ from zoo.utils.arguments import check_integer, check_positive
 def scale_learning_rate(
     learning_rate: float, *, batch_size: int, reference_batch_size: int
 ) -> float:
-    """Returns the rate for another batch size: k times the batch, k times the rate.
+    """Scales the learning rate in proportion to the batch size.
 
-    This is the linear scaling rule of Goyal et al. 2017, section 2.1, for SGD. It
-    breaks down early in training, which is what a warm-up is for, and for very large
+    This is the linear scaling rule for SGD of Goyal et al. 2017, section 2.1. It
+    fails early in training, which a warm-up compensates for, and for very large
     batches.
 
     Args:
-        learning_rate: Number > 0, a rate that is good at `reference_batch_size`.
-        batch_size: Integer >= 1, size of the batches to train with.
-        reference_batch_size: Integer >= 1.
+        learning_rate: Number > 0: learning rate that works well with
+            `reference_batch_size`.
+        batch_size: Integer >= 1: batch size to train with.
+        reference_batch_size: Integer >= 1: batch size of `learning_rate`.
 
     Returns:
-        The rate for `batch_size`, a float.
+        The learning rate for `batch_size`, a float.
 
     Raises:
         ValueError: If an argument is invalid.

@@ -1,4 +1,4 @@
-"""What all schedules have in common."""
+"""The base class of all schedules."""
 
 import numpy as np
 from keras import ops
@@ -13,16 +13,17 @@ class Schedule:
 
     It returns the factor by which the compiled learning rate is multiplied. The caller
     chooses the unit of time: epochs or steps. A subclass implements `factor(time)`,
-    which returns the factor after the warm-up, and `get_config()`. Both are enough to
-    train with the schedule, to save it and to plot it.
+    which returns the factor after the warm-up. A subclass with arguments of its own
+    also overrides `get_config()`. This suffices to train with the schedule, to save it
+    and to plot it.
 
-    The warm-up is linear: at a time t below its end w, the factor is t / w times the
-    one at w. It is a part of the length of a schedule: `Cosine(90, warmup=5)` ends at
-    90.
+    The warm-up is linear: at a time t before its end w, the factor is t / w times the
+    factor at w. The length of a schedule includes the warm-up:
+    `Cosine(90, warmup=5)` ends at 90.
 
     Args:
-        warmup: Number >= 0: how long the factor rises from 0. Defaults to `0.0`,
-            which means no warm-up.
+        warmup: Number >= 0: duration of the rise from 0. Defaults to `0.0`, which
+            means no warm-up.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -54,28 +55,29 @@ class Schedule:
         time = ops.convert_to_tensor(time, "float32")
         if not self.warmup:
             return self.factor(time)
-        # NOTE[DIFF]: from 0; Goyal et al. 2017, section 2.2, begin at the rate that
-        # is good for a small batch.
+        # NOTE[DIFF]: The warm-up starts at 0. Goyal et al. 2017, section 2.2, start at
+        # the learning rate for a small batch.
         rise = ops.minimum(time / self.warmup, 1.0)
         return rise * self.factor(ops.maximum(time, self.warmup))
 
     def factor(self, time):
-        """Returns the factor at `time`, a float32 tensor that is >= `warmup`."""
+        """Returns the factor at `time`, a float32 tensor of values >= `warmup`."""
         raise NotImplementedError(
             f"{type(self).__name__} must implement `factor(time)`."
         )
 
     def as_keras(self, learning_rate: float, steps_per_unit: int = 1):
-        """Returns the schedule for use in an optimizer, instead of a callback.
+        """Converts the schedule for use in an optimizer, without a callback.
 
         Args:
-            learning_rate: Number > 0, the rate where the factor is 1.
-            steps_per_unit: Integer >= 1: steps of the optimizer in a unit of time;
-                for a schedule in epochs, the batches of an epoch. Defaults to `1`.
+            learning_rate: Number > 0: learning rate where the factor is 1.
+            steps_per_unit: Integer >= 1: optimizer steps per unit of time. For a
+                schedule in epochs, pass the number of batches per epoch. Defaults to
+                `1`.
 
         Returns:
-            A `keras.optimizers.schedules.LearningRateSchedule`. It is saved with the
-            optimizer.
+            A `keras.optimizers.schedules.LearningRateSchedule`, which is saved with
+            the optimizer.
 
         Raises:
             ValueError: If an argument is invalid.
@@ -83,12 +85,11 @@ class Schedule:
         return KerasSchedule(self, learning_rate, steps_per_unit)
 
     def plot(self, length: float, ax=None):
-        """Draws the factor from time 0 to `length`.
+        """Plots the factor from time 0 to `length`.
 
         Args:
-            length: Number > 0.
-            ax: Matplotlib axes to draw into. Defaults to `None`: those of a new
-                figure.
+            length: Number > 0: end of the plotted range.
+            ax: Matplotlib axes to draw on. Defaults to `None`: new axes.
 
         Returns:
             The Matplotlib axes.
@@ -106,12 +107,12 @@ class Schedule:
         return ax
 
     def get_config(self) -> dict:
-        """Returns the arguments that make the same schedule again."""
+        """Returns the arguments that recreate the schedule."""
         return {"warmup": self.warmup}
 
     @classmethod
     def from_config(cls, config: dict):
-        """Returns the schedule that `config` of `get_config()` describes."""
+        """Creates a schedule from the result of `get_config()`."""
         return cls(**config)
 
     def __repr__(self) -> str:
@@ -127,7 +128,7 @@ def check_length(length, warmup: float) -> float:
     if warmup >= length:
         raise invalid_argument(
             "warmup",
-            f"a number below `length`, which is {length:g} with the warm-up in it",
+            f"a number below `length`, which is {length:g} (including the warm-up)",
             warmup,
         )
     return length

@@ -13,19 +13,20 @@ from .schedule import Schedule
 
 @registered
 class StepDecay(Schedule):
-    """Multiplies the learning rate by a factor at intervals, or at boundaries.
+    """Multiplies the learning rate by a factor at regular intervals or at given times.
 
-    Both count from time 0, with the warm-up in it, as in the recipe of Goyal et al.
-    2017: 5 epochs of warm-up, then a tenth at epochs 30, 60 and 80. At a boundary
-    itself the new factor holds.
+    Intervals and boundaries are measured from time 0, including the warm-up. Goyal et
+    al. 2017, for example, warm up for 5 epochs, then divide the learning rate by 10 at
+    epochs 30, 60 and 80. The new factor applies from the boundary on.
 
     Args:
-        every: Number > `warmup`: time from one drop to the next. Defaults to `None`,
-            which needs `boundaries`.
-        boundaries: Times of the drops instead, rising numbers > `warmup`. Defaults to
-            `None`.
-        factor: Number > 0 that each drop multiplies by. Defaults to `0.1`.
-        warmup: Number >= 0: how long the factor rises from 0. Defaults to `0.0`.
+        every: Number > `warmup`: time between drops. Defaults to `None`, which
+            requires `boundaries`.
+        boundaries: Times of the drops, increasing numbers > `warmup`. Defaults to
+            `None`, which requires `every`.
+        factor: Number > 0: factor by which each drop multiplies the learning rate.
+            Defaults to `0.1`.
+        warmup: Number >= 0: duration of the rise from 0. Defaults to `0.0`.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -65,7 +66,8 @@ class StepDecay(Schedule):
     def _drops(self, time):
         if self.boundaries is not None:
             return sum(ops.cast(time >= end, "float32") for end in self.boundaries)
-        # Not `floor(time / every)`: a rounded quotient can lie below a whole number.
+        # `floor(time / every)` would be wrong: rounding can push the quotient below a
+        # whole number.
         drops = ops.round(time / self.every)
         return drops - ops.cast(drops * self.every > time, "float32")
 
@@ -103,5 +105,5 @@ class StepDecay(Schedule):
         }
 
 
-# Files that were saved under the former name can still be loaded.
+# Keeps files loadable that were saved under the old name.
 keras.saving.get_custom_objects()["kerascope>Step"] = StepDecay

@@ -1,17 +1,17 @@
-"""The time of a training step, in the unit of a schedule."""
+"""Converts step numbers to schedule time."""
 
 from keras import ops
 
 
 def time_of_step(step, steps_per_unit: int):
-    """Returns the time of a step, in units: epoch + batch / steps.
+    """Converts a step number to time in units, such as epoch + batch / steps.
 
-    The beginning of a unit comes out as a whole number, also where a compiler turns
-    a division into a product with the rounded inverse.
+    The start of a unit is always a whole number, even if a compiler replaces the
+    division by a multiplication with the rounded reciprocal.
 
     Args:
-        step: Integer tensor or variable, counted from 0.
-        steps_per_unit: Integer >= 1.
+        step: Step number, an integer tensor or variable, counted from 0.
+        steps_per_unit: Integer >= 1: number of steps per unit.
 
     Returns:
         A float32 tensor.

@@ -1,4 +1,4 @@
-"""The one look into the training step that all callbacks of a `fit` share."""
+"""Runs callbacks inside the training step. All callbacks of a `fit` share one step."""
 
 from .common import updating_optimizer, updating_optimizers
 from .step_callback import StepCallback

@@ -1,4 +1,4 @@
-"""What the steps of all backends have in common."""
+"""Helpers shared by the training steps of all backends."""
 
 import contextlib
 
@@ -7,13 +7,13 @@ import keras
 
 @contextlib.contextmanager
 def patched(target, **attributes):
-    """Gives one object other attributes while the context lasts.
+    """Replaces attributes of one object within a context.
 
-    They go past `__setattr__`, with which Keras would track and save them.
+    The attributes bypass `__setattr__`, since Keras would track and save them.
 
     Args:
-        target: Object, such as a model or an optimizer.
-        **attributes: Attributes by name.
+        target: Object to patch, such as a model or an optimizer.
+        **attributes: New attributes by name.
     """
     own = vars(target)
     before = {name: own[name] for name in attributes if name in own}
@@ -27,17 +27,17 @@ def patched(target, **attributes):
 
 
 def updating_optimizer(model):
-    """Returns the optimizer of a model without the loss scaling around it."""
+    """Returns the optimizer of a model without a `LossScaleOptimizer` around it."""
     return getattr(model.optimizer, "inner_optimizer", model.optimizer)
 
 
 def updating_optimizers(optimizer) -> list:
-    """Returns the optimizers that update weights when this one is called.
+    """Returns the optimizers that update the weights when `optimizer` is called.
 
-    A `LossScaleOptimizer` and a `MultiOptimizer` leave the updates to others.
+    A `LossScaleOptimizer` and a `MultiOptimizer` delegate the updates to others.
 
     Args:
-        optimizer: Optimizer, or `None`, which has none.
+        optimizer: Optimizer, or `None`, for which the list is empty.
     """
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if optimizer is None:
@@ -46,25 +46,25 @@ def updating_optimizers(optimizer) -> list:
 
 
 def begin_step(model, callbacks: list):
-    """Lets all callbacks begin their part of the step."""
+    """Calls `begin_step` of all callbacks."""
     for callback in callbacks:
         callback.begin_step(updating_optimizer(model))
 
 
 def begin_clock(clock) -> list:
-    """Returns the clock at the beginning of a step, from that of the step before.
+    """Advances the clock to the next step.
 
-    A clock is four integers, or tensors: the number of the step, the number of steps
-    before it that updated weights, the number of rows, and whether this step has
-    updated weights so far.
+    A clock consists of four integers or tensors: the step number, the number of
+    earlier steps that updated the weights, the number of rows written, and 1 if this
+    step has updated the weights so far, else 0.
     """
     step, number, row, updated = clock
     return [step + 1, number + updated, row, 0 * updated]
 
 
 def make_variable(model, value, dtype: str) -> keras.Variable:
-    """Returns a new variable for the step, which neither is trained nor saved."""
-    # TensorFlow's strategies want variables that are made in their scope.
+    """Creates a variable for the step that is neither trained nor saved."""
+    # TensorFlow strategies require variables to be created in their scope.
     strategy = getattr(model, "distribute_strategy", None)
     with strategy.scope() if strategy else contextlib.nullcontext():
         return keras.Variable(
@@ -77,7 +77,7 @@ def make_variable(model, value, dtype: str) -> keras.Variable:
 
 
 def choose(predicate, true_function, false_function):
-    """Calls one of two functions; inside the step a tensor can decide."""
+    """Calls one of two functions, depending on a bool or on a tensor of the step."""
     if isinstance(predicate, bool):
         return true_function() if predicate else false_function()
     return keras.ops.cond(predicate, true_function, false_function)

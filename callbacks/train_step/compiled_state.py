@@ -1,4 +1,4 @@
-"""What a train function of TensorFlow trains, whatever was said since it was traced."""
+"""Restores the `trainable` attributes that a traced TensorFlow train function uses."""
 
 import contextlib
 
@@ -8,12 +8,12 @@ import tensorflow as tf
 
 @contextlib.contextmanager
 def trainable_as_compiled(model, own):
-    """Gives layers the `trainable` that they had when a train function was traced.
+    """Sets `trainable` of all layers to the value at the time of tracing.
 
-    Keras goes on with a function that it has traced, until `compile` or
-    `make_train_function(force=True)` is called. Another function must train the same
-    variables: those for which the optimizer was built. (A `train_step` of the user's
-    own can share the variables among optimizers, and is left as it is.)
+    Keras keeps using a traced function until `compile` or
+    `make_train_function(force=True)` is called. A new function must train the same
+    variables, which are those that the optimizer was built for. A model with a custom
+    `train_step` is not changed, since it may split the variables among optimizers.
 
     Args:
         model: Compiled model.
@@ -56,10 +56,10 @@ def _set_trainable(layer, trained: set) -> None:
 
 
 def _is_traced(own) -> bool:
-    """Whether a train function that Keras made has been traced.
+    """Returns whether a train function that Keras made has been traced.
 
-    Keras keeps the compiled functions, or what wraps them, in the closure of what it
-    returns.
+    The closure of the train function contains the compiled functions or their
+    wrappers.
     """
     cells = [cell.cell_contents for cell in getattr(own, "__closure__", None) or ()]
     kind = tf.types.experimental.PolymorphicFunction

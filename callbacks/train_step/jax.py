@@ -1,4 +1,4 @@
-"""The step where state is passed along: JAX."""
+"""The training step on JAX, which passes state explicitly."""
 
 from typing import NamedTuple
 
@@ -11,18 +11,18 @@ from .common import begin_clock, begin_step, make_variable, patched
 from .look import Look
 from .sample import NUM_BINS
 
-SMALL = 2**12  # entries of a tensor that is measured together with others
+SMALL = 2**12  # maximum number of entries of a tensor that is grouped with others
 
-CHUNK, HISTOGRAMS = 2**14, 4  # of entries that are counted one after the other
+CHUNK, HISTOGRAMS = 2**14, 4  # chunk size and interleaved histograms for counting
 
-FEW = 2**20  # weights
+FEW = 2**20  # number of weights up to which one function runs all steps
 
 
 def make_function(model, own, callbacks: list, recorder, args: tuple):
-    """Returns a train function of the model in which callbacks take part.
+    """Creates a train function that includes the callbacks.
 
-    The callbacks' variables, and those of the recorder, go through the compiled step
-    as a fifth part of Keras' state, and come back to the variables without waiting
+    The variables of the callbacks and the recorder are passed through the compiled
+    step as a fifth part of Keras' state. They are assigned afterwards without waiting
     for the values.
 
     Args:
@@ -34,7 +34,7 @@ def make_function(model, own, callbacks: list, recorder, args: tuple):
     """
     own_step = model.train_step
     state, _ = args
-    # Not those of the variables, which Keras has emptied before the call.
+    # Taken from the arguments, since Keras has emptied the variables before the call.
     own_shardings = jax.tree.map(lambda value: value.sharding, state)
 
     def variables():
@@ -78,21 +78,21 @@ def make_function(model, own, callbacks: list, recorder, args: tuple):
 
 
 def is_compiled(model) -> bool:
-    """Whether the first call of the train function has traced all of the step."""
+    """Returns whether the first call of the train function traces the whole step."""
     return bool(model.jit_compile) and not model.run_eagerly
 
 
 def has_free_condition(model) -> bool:
-    """Whether a condition inside the step costs nothing.
+    """Returns whether one compiled function for all steps is cheaper than two.
 
-    For an observed update XLA keeps the weights twice, which costs less than a second
-    compilation where they are few.
+    To record an update, XLA keeps two copies of the weights. If there are few weights,
+    this costs less than a second compilation.
     """
     return model.count_params() <= FEW
 
 
 def _observed(recorder, optimizer, scope) -> dict:
-    """Returns the optimizer's `stateless_apply`, observed, by its name."""
+    """Returns a dict with the optimizer's `stateless_apply`, with recording added."""
     if recorder is None:
         return {}
     own = optimizer.stateless_apply
@@ -114,8 +114,8 @@ def _observed(recorder, optimizer, scope) -> dict:
 
         is_due = look.is_due
         if is_due is True:
-            # The loop keeps XLA from merging what is measured with what the optimizer
-            # computes, which makes sums of squares many times slower.
+            # A traced predicate makes `when` use a loop. It keeps XLA from fusing the
+            # statistics with the update, which makes sums of squares many times slower.
             is_due = clock[0] >= 0
         values = [jnp.stack(look.next_clock(clock)), *when(is_due, record, rows)]
         for update in zip(recorder.step_variables(), values, strict=True):
@@ -126,10 +126,10 @@ def _observed(recorder, optimizer, scope) -> dict:
 
 
 def when(predicate, function, values: list) -> list:
-    """Returns `function(values)` if the predicate holds, and else the values.
+    """Returns `function(values)` if the predicate is true, otherwise `values`.
 
-    A loop that runs once or not at all changes the values in place; a condition would
-    copy them.
+    It uses a loop with at most one iteration, which changes the values in place. A
+    condition would copy them.
     """
     if not isinstance(predicate, jax.core.Tracer):  # such as under `run_eagerly`
         return function(values) if predicate else values
@@ -141,33 +141,33 @@ def when(predicate, function, values: list) -> list:
 
 
 def make_clock(model):
-    """Returns the variable of the clock."""
+    """Creates the clock variable."""
     return make_variable(model, np.zeros(4, "int32"), "int32")
 
 
 def set_clock(clock, numbers: list) -> None:
-    """Makes a clock say these numbers."""
+    """Sets the numbers of a clock."""
     clock.assign(np.array(numbers, "int32"))
 
 
 def numbers(clock) -> list:
-    """Returns what a clock says."""
+    """Returns the numbers of a clock."""
     return np.asarray(clock.value).tolist()
 
 
 def dense(gradient):
-    """Returns a gradient as a tensor, which it is."""
+    """Returns a gradient unchanged, since it is a dense tensor."""
     return gradient
 
 
 class _Group(NamedTuple):
-    """Tensors of one size and type that are measured together.
+    """Group of tensors of equal size and dtype that are processed together.
 
     Attributes:
-        places: Places of the tensors among all.
-        tensors: Matrix with a row for each tensor.
-        minus: Matrix that is subtracted from it, or `None`. A difference of large
-            tensors is part of what measures it, so that it takes no memory.
+        places: Indices of the tensors in the full list.
+        tensors: Matrix with one row per tensor.
+        minus: Matrix to subtract, or `None`. The difference is computed only where it
+            is used, so that XLA can fuse it and large tensors need no extra memory.
     """
 
     places: list
@@ -180,13 +180,15 @@ class _Group(NamedTuple):
 
 
 def operands(tensors: list, minus: list | None = None) -> list:
-    """Returns what `norms`, `largest` and `count_exponents` take.
+    """Prepares tensors for `norms`, `largest` and `count_exponents`.
 
-    All small tensors of one size are in one, since each call is compiled.
+    Small tensors of equal size and dtype are grouped, since each operation must be
+    compiled.
 
     Args:
-        tensors: Tensors of any float type.
-        minus: Tensors to subtract from them, in their type. Defaults to `None`.
+        tensors: List of tensors of any float dtype.
+        minus: List of tensors to subtract from `tensors`, in their dtype. Defaults to
+            `None`.
     """
     groups: dict[tuple, list[int]] = {}
     for place, tensor in enumerate(tensors):
@@ -199,7 +201,7 @@ def operands(tensors: list, minus: list | None = None) -> list:
 
 
 def norms(groups: list):
-    """Returns the norm of every tensor."""
+    """Returns the L2 norm of every tensor."""
     return jnp.sqrt(_of_every_tensor(_square_sums, groups))
 
 
@@ -209,7 +211,7 @@ def largest(groups: list):
 
 
 def count_exponents(groups: list):
-    """Returns for every tensor how many entries have each sign and exponent."""
+    """Counts the entries of every tensor by sign and exponent."""
     return _of_every_tensor(_count_exponents, groups)
 
 
@@ -225,7 +227,7 @@ def _of_every_tensor(measure, groups: list):
 
 
 def _square_sums(rows):
-    if len(rows) == 1:  # of any length: a dot product is precise
+    if len(rows) == 1:  # a dot product is precise for any length
         return jnp.vdot(rows[0], rows[0], precision="highest")[None]
     return jnp.sum(rows * rows, axis=1)
 
@@ -247,11 +249,11 @@ def _count_at_once(rows):
 
 
 def _count_by_chunks(row):
-    """Counts the entries of a vector by chunks that stay in the cache of a CPU.
+    """Counts the entries of a vector in chunks that fit into the CPU cache.
 
-    Neighbours have histograms of their own, so that an addition need not wait for
-    the one before. The last chunk overlaps with the one before, and leaves out what
-    that has counted.
+    Neighboring entries use different histograms, so an addition need not wait for the
+    previous one. The last chunk overlaps with the previous one, and skips the entries
+    that are already counted.
     """
     size = min(CHUNK, len(row))
     lane = jnp.arange(size, dtype="int32")
@@ -277,4 +279,4 @@ def _exponents(values):
 
 
 def _add_ones(counts, places):
-    return counts.at[places].add(1, mode="promise_in_bounds")  # which is faster
+    return counts.at[places].add(1, mode="promise_in_bounds")  # faster than a check

@@ -1,4 +1,4 @@
-"""One look into the optimizer's part of a step, in tensors."""
+"""Records one update by the optimizer, with tensors of the step."""
 
 import functools
 
@@ -10,16 +10,16 @@ from .sample import KINDS, NUM_BINS
 
 
 class Look:
-    """Measures one call of an optimizer.
+    """Records one call of an optimizer.
 
-    It is made where the step is traced, and holds tensors of the step.
+    It is created while the step is traced, and holds tensors of the step.
 
     Args:
-        recorder: `Recorder` that it belongs to.
-        optimizer: Optimizer of the model, which can leave the updates to others.
-        gradients: Gradients as the optimizer gets them, or `None` for a variable
-            without.
-        variables: Variables that they belong to.
+        recorder: `Recorder` to which the record belongs.
+        optimizer: Optimizer of the model, which may delegate the updates to others.
+        gradients: List of the gradients passed to the optimizer; `None` for a variable
+            without a gradient.
+        variables: List of the corresponding variables.
         clock: Clock of the step, see `begin_clock`.
     """
 
@@ -40,7 +40,7 @@ class Look:
         self.is_due = _both(self._is_update, is_due)
 
     def known(self, values) -> list:
-        """Returns those of the values, one a variable, that belong to known ones."""
+        """Returns the values, one per variable, that belong to known variables."""
         return [
             value
             for place, value in zip(self._places, values, strict=True)
@@ -48,27 +48,27 @@ class Look:
         ]
 
     def next_clock(self, clock) -> list:
-        """Returns a clock after this update."""
+        """Returns the clock after this update."""
         step, number, row, updated = clock
         updated = _maximum(updated, _integer(self._is_update))
         return [step, number, row + _integer(self.is_due), updated]
 
     def before(self) -> tuple:
-        """Returns what must be taken before the optimizer works."""
+        """Returns learning rate, skip flag and gradients, taken before the update."""
         skipped = ops.zeros((), dtype="float32")
         if self._is_scaled:
             skipped = 1 - _float32(self._optimizer.check_finite(self._gradients))
         return self._rate(), skipped, self._used_gradients()
 
     def record(self, before: tuple, old: list, new: list, records: list, clock) -> list:
-        """Returns the tensors of the rows with one more row in them.
+        """Returns the record tensors with one more row.
 
         Args:
-            before: What `before()` returned.
-            old: Tensors of the known variables before the optimizer worked.
-            new: The same after it.
-            records: Tensors of the rows.
-            clock: Clock of the step, which says where the row is put.
+            before: Result of `before()`.
+            old: Tensors of the known variables before the update.
+            new: Tensors of the known variables after the update.
+            records: Tensors that hold the rows.
+            clock: Clock of the step, which determines the position of the row.
         """
         rate, skipped, gradients = before
         step, number, row, _ = clock
@@ -100,7 +100,7 @@ class Look:
         return list({id(owner): owner for owner in self._owners}.values())
 
     def _rate(self):
-        """The learning rate; NaN where optimizers with different rates share it."""
+        """Returns the learning rate, or NaN if the optimizers have different ones."""
         rates = [
             _float32(ops.convert_to_tensor(owner.learning_rate))
             for owner in self._distinct_owners()
@@ -111,7 +111,7 @@ class Look:
         return ops.where(are_equal, rates[0], float("nan"))
 
     def _used_gradients(self) -> list:
-        """The gradients as the weights would get them before any clipping."""
+        """Returns the unscaled and accumulated gradients, before any clipping."""
         scale = self._optimizer.loss_scale_factor
         if self._is_scaled:
             scale = self._optimizer.dynamic_scale
@@ -131,15 +131,15 @@ class Look:
         return gradients
 
     def _measured(self, tensors: list, minus=None) -> tuple:
-        """Returns what a backend measures, and the place there of every variable.
+        """Returns operands for the backend, and the index of each variable in them.
 
         Args:
-            tensors: Tensors of the known variables, or `None` for one without.
-            minus: Tensors that are subtracted from them. Defaults to `None`.
+            tensors: Tensors of the known variables; `None` for a variable without one.
+            minus: Tensors to subtract from `tensors`. Defaults to `None`.
         """
         places = [place for place in self._places if place is not None]
         has = [i for i, tensor in enumerate(tensors) if tensor is not None]
-        # Variables without a tensor get the one that comes after the last.
+        # Variables without a tensor get the index after the last one.
         source = np.full(len(self._recorder.variables), len(has))
         source[[places[i] for i in has]] = np.arange(len(has))
         if not has:
@@ -149,13 +149,13 @@ class Look:
         return self._recorder.backend.operands(tensors, minus), source
 
     def _of_all(self, measure, operands, source, *, shape: tuple = ()):
-        """Measures tensors; variables without one get NaN, or counts of 0.
+        """Applies a backend function, with NaN or counts of 0 for missing tensors.
 
         Args:
-            measure: Function of the backend.
-            operands: What it measures, or `None` if there is nothing.
-            source: Place of every variable among them.
-            shape: Shape of one figure. Defaults to `()`.
+            measure: Function of the backend, such as `norms`.
+            operands: Operands of the function, or `None` if there are none.
+            source: Index of each variable among the operands.
+            shape: Shape of the result for one variable. Defaults to `()`.
         """
         if operands is None:
             size = len(source)
@@ -169,7 +169,7 @@ class Look:
 
 
 def _owners(optimizer, variables: list) -> list:
-    """The optimizer that updates each variable."""
+    """Returns the optimizer of each variable."""
     optimizers = updating_optimizers(optimizer)
     if len(optimizers) == 1:
         return optimizers * len(variables)
@@ -180,21 +180,21 @@ def _owners(optimizer, variables: list) -> list:
 
 
 def _updates(optimizer):
-    """Whether this call of the optimizer updates weights: a bool or a tensor."""
+    """Returns whether this call updates the weights, as a bool or a tensor."""
     steps = optimizer.gradient_accumulation_steps
     return not steps or (optimizer._iterations + 1) % steps == 0
 
 
 def _put(records, row, values):
     place = row % records.shape[0]
-    # Of one type with the place: Python's integers are int64 where JAX has it.
+    # Same dtype as `place`: Python integers become int64 on JAX if that is enabled.
     zero = 0 if isinstance(place, int) else ops.zeros_like(place)
     start = (place, *[zero] * (len(records.shape) - 1))
     return ops.slice_update(records, start, values[None])
 
 
 def _any(conditions):
-    """The disjunction of bools or tensors."""
+    """Returns the disjunction of bools or tensors."""
     conditions = list(conditions)
     if any(condition is True for condition in conditions):
         return True
@@ -203,7 +203,7 @@ def _any(conditions):
 
 
 def _both(first, second):
-    """The conjunction of what are bools or tensors."""
+    """Returns the conjunction of two bools or tensors."""
     if isinstance(first, bool):
         return second if first else False
     if isinstance(second, bool):

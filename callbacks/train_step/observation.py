@@ -1,4 +1,4 @@
-"""What is recorded of the sampled steps of one `fit`."""
+"""Collects the records of one `fit`, and distributes them to callbacks."""
 
 import warnings
 from collections.abc import Callable
@@ -11,15 +11,15 @@ from .sample import sample_of
 
 
 class Observation:
-    """Collects figures of gradients, weights and updates of the sampled steps.
+    """Collects records of gradients, weights and updates in sampled steps.
 
-    All callbacks of one `fit` that ask for records share this one. The step reduces
-    them to a row of numbers, inside what is compiled; the rows are read when they are
-    used up or when somebody asks.
+    All callbacks in one `fit` that request records share one instance. The compiled
+    step reduces each update to a row of numbers. The rows are read when no free rows
+    are left, or on request.
     """
 
     def __init__(self):
-        self.epoch = 0  # which the callbacks set
+        self.epoch = 0  # set by the callbacks
         self.requests: dict[int, set[str]] = {}
         self._receivers: list[Callable] = []
         self._recorder: Recorder | None = None
@@ -30,25 +30,25 @@ class Observation:
 
     @property
     def active(self) -> bool:
-        """Whether anybody asked for anything."""
+        """Whether any callback has requested records."""
         return bool(self.requests)
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """Variables that the entries of a sample belong to; later ones may be added."""
+        """Variables that the entries of a sample belong to. More may be added later."""
         return self._variables
 
     def request(
         self, every: int, receive: Callable, counted: str | None = None
     ) -> None:
-        """Asks for one in so many steps.
+        """Requests a record of every `every`-th step, starting with the first.
 
         Args:
-            every: Number of steps.
-            receive: Function of a list of new samples, which is called as they are
-                read. The list also has what others asked for.
-            counted: Kind of which the magnitudes are counted: "gradient", "weight"
-                or "update". Defaults to `None`: of none.
+            every: Number of steps from one record to the next.
+            receive: Function that is called with a list of new samples when they are
+                read. The list includes samples that others requested.
+            counted: Kind of tensor whose magnitudes are counted: "gradient", "weight"
+                or "update". Defaults to `None`: no magnitudes are counted.
         """
         kinds = self.requests.setdefault(every, set())
         if counted is not None:
@@ -57,22 +57,22 @@ class Observation:
             self._receivers.append(receive)
 
     def attach(self, recorder: Recorder) -> None:
-        """Reads from this recorder from now on."""
+        """Starts to read from a recorder."""
         self._recorder = recorder
         self._variables = recorder.variables
 
     def detach(self) -> None:
-        """Reads what is left; from then on the recorder can be used by another."""
+        """Reads the remaining rows, and releases the recorder for another `fit`."""
         if self._recorder is not None:
             self.read()
             self._recorder = None
             self._variables = list(self._variables)
 
     def after_call(self, steps: int) -> None:
-        """Reads the rows before a later step needs their place.
+        """Reads the rows if the next call could overwrite unread ones.
 
         Args:
-            steps: Number of steps that one call can make.
+            steps: Maximum number of steps in one call.
         """
         self._steps_unread += steps
         recorder = self._recorder
@@ -82,7 +82,7 @@ class Observation:
             self.read()
 
     def read(self) -> None:
-        """Gives a `Sample` of every row that has not been read to all who asked."""
+        """Passes a `Sample` for every unread row to all receivers."""
         recorder = self._recorder
         if recorder is None or not recorder.records:
             return
@@ -104,7 +104,7 @@ class Observation:
             receive(samples)
 
     def _check_lost(self, recorder: Recorder, lost: int) -> None:
-        """Warns if a step updated the weights more often than its code says."""
+        """Warns if rows were lost, and raises the expected updates per step."""
         if not lost:
             return
         steps = max(1, self._steps_unread)
@@ -114,7 +114,7 @@ class Observation:
             self._has_warned = True
             warnings.warn(
                 f"{lost} looks into the training step were lost: the step updates the "
-                "weights more often than its rows can hold. Look into fewer steps "
-                "with `every`, or set a lower `steps_per_execution`.",
+                "weights more often than the available rows can hold. Increase "
+                "`every`, or decrease `steps_per_execution`.",
                 stacklevel=2,
             )

@@ -1,4 +1,4 @@
-"""The part of the observation that is inside the step."""
+"""Holds the variables to which the training step writes its records."""
 
 import keras
 import numpy as np
@@ -11,38 +11,38 @@ START = [-1, 0, 0, 0]  # the clock before the first step
 
 
 class Recorder:
-    """Holds the variables to which the step writes a row for every sampled update.
+    """Holds the variables to which the step writes one row per sampled update.
 
-    The rows are a ring: they must be read before their place is needed again.
+    The rows form a ring buffer. Read them before they are overwritten.
 
     Args:
-        model: Model whose optimizer is observed.
-        backend: Module of the backend, with `norms`, `largest`, `count_exponents`,
-            `make_clock` and `set_clock`.
-        requests: Dict from `every` to the kinds of which the magnitudes are counted.
+        model: Model whose optimizer is recorded.
+        backend: Module of the backend, with functions such as `norms`, `largest`,
+            `count_exponents`, `make_clock` and `set_clock`.
+        requests: Dict from `every` to the kinds whose magnitudes are counted.
     """
 
     def __init__(self, model: keras.Model, backend, requests: dict[int, set[str]]):
         self.backend = backend
         self.requests = {every: frozenset(has) for every, has in requests.items()}
         self.variables: list[keras.Variable] = []
-        self.unknown: list[keras.Variable] = []  # updated, but without a place
+        self.unknown: list[keras.Variable] = []  # updated, but not in the records
         self.clock = backend.make_clock(model)
-        self.records: list[keras.Variable] = []  # marks, figures and counts
+        self.records: list[keras.Variable] = []  # row marks, numbers and counts
         self.is_called = False  # whether the step has called the optimizer
         self.updates_per_step = 1
-        self.updates = 0  # of the step that is being traced
+        self.updates = 0  # number of updates in the step that is being traced
         self._model = model
 
     @property
     def counted(self) -> tuple[str, ...]:
-        """Kinds of which the magnitudes are counted."""
+        """Kinds whose magnitudes are counted."""
         wanted = set().union(*self.requests.values())
         return tuple(kind for kind in KINDS if kind in wanted)
 
     @property
     def num_rows(self) -> int:
-        """Number of rows of the ring."""
+        """Number of rows in the ring buffer."""
         return self.records[0].shape[0] if self.records else 0
 
     def step_variables(self) -> list[keras.Variable]:
@@ -51,11 +51,11 @@ class Recorder:
         return [self.clock, *self.records]
 
     def build(self, variables=()) -> None:
-        """Makes the records, if that has not been done.
+        """Creates the record variables if they do not exist.
 
         Args:
-            variables: What the optimizer updates. Defaults to `()`. The model's
-                trainable variables have a place in any case.
+            variables: Variables that the optimizer updates. The model's trainable
+                variables are always included. Defaults to `()`.
         """
         if self.records:
             return
@@ -73,28 +73,31 @@ class Recorder:
         ]
 
     def rows_of(self, steps: int) -> int:
-        """Returns how many rows that many steps write at most."""
+        """Returns the maximum number of rows that `steps` steps write."""
         per_step = self.updates_per_step
         return sum(steps // every + 1 for every in self.requests) * per_step
 
     def rebuild(self) -> None:
-        """Drops the records, which must have been read; the clock goes on."""
+        """Drops the records, which must have been read, but not the clock."""
         self.records = []
         self._add(self.unknown)
         self.unknown = []
 
     def restart(self) -> None:
-        """Begins again at step 0, with no row written."""
+        """Starts over at step 0, without any rows."""
         self.backend.set_clock(self.clock, START)
         if self.records:
             marks = self.records[0]
             marks.assign(np.full(marks.shape, -1, "int32"))
 
     def follow(self, other: "Recorder") -> bool:
-        """Goes on where another recorder is, whose variables keep their places.
+        """Continues from another recorder, and keeps the order of its variables.
+
+        Args:
+            other: Recorder to continue from.
 
         Returns:
-            Whether the records, if there were any, had to be dropped.
+            Whether the order of the variables changed, which drops the records.
         """
         self.backend.set_clock(self.clock, self.backend.numbers(other.clock))
         known = [id(variable) for variable in self.variables[: len(other.variables)]]
@@ -105,33 +108,34 @@ class Recorder:
         return True
 
     def set_step(self, step: int) -> None:
-        """Says which step is the next, where each of them updates the weights."""
-        row = ops.convert_to_tensor(self.clock)[2]  # without waiting for its value
+        """Sets the number of the next step, assuming that every step is an update."""
+        row = ops.convert_to_tensor(self.clock)[2]  # does not wait for the value
         clock = ops.stack([step - 1, step, row, 0])
         self.clock.assign(ops.cast(clock, "int32"))
 
     def count_update(self) -> None:
-        """Says that the step that is being traced updates weights once more."""
+        """Counts one more update in the step that is being traced."""
         self.is_called = True
         self.updates += 1
         self.updates_per_step = max(self.updates_per_step, self.updates)
 
     def accumulates(self) -> bool:
-        """Whether some steps only accumulate gradients."""
+        """Returns whether some steps only accumulate gradients."""
         optimizers = updating_optimizers(self._model.optimizer)
         return any(one.gradient_accumulation_steps for one in optimizers)
 
     def is_due(self, number, *, counts: bool = False):
-        """Whether the updates of a step are sampled, or with counts so.
+        """Returns whether the updates of a step are recorded.
 
         Args:
-            number: Integer, or a tensor: the number of steps before it that updated
+            number: Integer or tensor: number of earlier steps that updated the
                 weights.
-            counts: Whether the question is about the counts. Defaults to `False`.
+            counts: Whether to ask for updates whose magnitudes are counted. Defaults
+                to `False`.
 
         Returns:
-            A bool where the answer is always the same or `number` is an integer, else
-            a tensor.
+            A bool if the result is constant or `number` is an integer, otherwise a
+            tensor.
         """
         wanted = [every for every, has in self.requests.items() if has or not counts]
         if 1 in wanted or not wanted:

@@ -1,32 +1,34 @@
-"""What one look into a step saw."""
+"""Records of single updates, and how they are read from rows."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-LOWEST, HIGHEST = -64, 32  # log2 of the magnitudes that have a bin of their own
+LOWEST, HIGHEST = -64, 32  # range of the histograms, in log2 of the magnitude
 
-# The exponent of a float32 has 8 bits, of which 0 stands for zero and numbers below
-# 2**-126, and 255 for infinity and NaN; the others are log2 of the magnitude + 127.
+# The exponent of a float32 has 8 bits. The value 0 means zero or a magnitude below
+# 2**-126, and 255 means infinity or NaN. All other values are floor(log2(magnitude))
+# plus 127.
 NUM_EXPONENTS, BIAS = 256, 127
 NUM_BINS = 2 * NUM_EXPONENTS  # positive numbers first
 
-# What a row has first. Then it has for every variable the norm of each kind, and the
-# largest magnitude of those kinds of which magnitudes are counted.
-LEADING = 2  # learning rate, whether the step was skipped
+# A row starts with `LEADING` numbers. Next come the norms of all variables for each
+# kind, and then the largest magnitudes of all variables for each counted kind.
+LEADING = 2  # learning rate, and whether the step was skipped
 KINDS = ("gradient", "weight", "update")
 
 
 @dataclass(frozen=True, eq=False)
 class Magnitudes:
-    """How large the entries of one kind are; arrays have an entry for every variable.
+    """Magnitudes of the entries of one kind of tensor.
 
     Attributes:
-        largest: Largest magnitudes; NaN for a variable without a gradient.
-        places: Flat indices of the counts that are not 0, which are few.
-        numbers: Those counts.
-        zeros: Numbers of entries that are 0, or below 2**-126 and computed with as 0.
-        non_finite: Numbers of entries that are infinite or NaN.
+        largest: Largest magnitude of each variable; NaN without a gradient.
+        places: Flat indices of the nonzero counts, which are few.
+        numbers: Values of the nonzero counts.
+        zeros: Number of entries of each variable that are 0 or have a magnitude below
+            2**-126, which is treated as 0.
+        non_finite: Number of entries of each variable that are infinite or NaN.
     """
 
     largest: np.ndarray
@@ -37,10 +39,11 @@ class Magnitudes:
 
     @property
     def counts(self) -> np.ndarray:
-        """Entries by sign and log2 of the magnitude, the positive ones first.
+        """Numbers of entries by sign, positive first, and log2 of the magnitude.
 
-        Int32 of shape `(variables, 2, 96)`: bin `i` counts magnitudes in
-        [2**(i - 64), 2**(i - 63)), the first and the last one also those beyond.
+        Int32 array of shape `(variables, 2, 96)`. Bin `i` counts magnitudes in
+        [2**(i - 64), 2**(i - 63)). The first and the last bin include all magnitudes
+        beyond the range.
         """
         counts = np.zeros((len(self.largest), 2, HIGHEST - LOWEST), "int32")
         counts.flat[self.places] = self.numbers
@@ -49,22 +52,22 @@ class Magnitudes:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One update that was looked into; arrays have an entry for every variable.
+    """Record of one update. Arrays have one entry per variable.
 
-    A step can have several updates, each with a sample of its own.
+    A step can make several updates, each with its own sample.
 
     Attributes:
-        step: Number of the step in its `fit`, from 0.
-        number: How many steps before it updated weights.
+        step: Step number in its `fit`, counted from 0.
+        number: Number of earlier steps that updated the weights.
         epoch: Epoch of the step.
-        learning_rate: Rate of the update; NaN where several optimizers with
-            different rates share it.
-        skipped: Whether a `LossScaleOptimizer` skipped it.
-        gradient_norm: Norms of the gradients; NaN for a variable that has none, or
-            that this update leaves out.
+        learning_rate: Learning rate of the update; NaN if several optimizers with
+            different learning rates took part.
+        skipped: Whether a `LossScaleOptimizer` skipped the update.
+        gradient_norm: Norms of the gradients; NaN for a variable that has no gradient
+            or is not part of this update.
         weight_norm: Norms of the weights before the update.
-        update_norm: Norms of what the update added to the weights.
-        magnitudes: The `Magnitudes` of those kinds that somebody asked for.
+        update_norm: Norms of the changes that the update made to the weights.
+        magnitudes: Dict of `Magnitudes` by kind, for all requested kinds.
     """
 
     step: int
@@ -79,17 +82,18 @@ class Sample:
 
 
 def sample_of(epoch: int, counted: tuple, marks, numbers, counts=None) -> Sample:
-    """Returns the sample that one row holds.
+    """Converts one row to a sample.
 
     Args:
         epoch: Epoch of the step.
-        counted: Kinds of which magnitudes are counted.
-        marks: Numbers of the step, of the steps that update, and of the row.
-        numbers: Float array: what leads, then every figure of all variables.
-        counts: Array `(counted, variables, NUM_BINS)` by sign and exponent. Defaults
-            to `None`.
+        counted: Kinds whose magnitudes are counted.
+        marks: Step number, number of earlier steps that updated the weights, and row
+            number.
+        numbers: Float array: the `LEADING` numbers, then those of all variables.
+        counts: Array of shape `(counted, variables, NUM_BINS)` with the counts by sign
+            and exponent. Defaults to `None`.
     """
-    # A copy, since a view would keep all rows in memory.
+    # Copied, since a view would keep all rows in memory.
     columns = numbers[LEADING:].reshape(len(KINDS) + len(counted), -1).copy()
     norms = {f"{kind}_norm": columns[i] for i, kind in enumerate(KINDS)}
     largest = columns[len(KINDS) :]
@@ -107,7 +111,7 @@ def sample_of(epoch: int, counted: tuple, marks, numbers, counts=None) -> Sample
 
 
 def padded(sample: Sample, size: int) -> Sample:
-    """Returns a sample with entries for more variables, which it does not know."""
+    """Pads a sample to `size` variables, with NaN or 0 for the added ones."""
     missing = size - len(sample.weight_norm)
     if not missing:
         return sample
@@ -125,7 +129,7 @@ def _padded(one: Magnitudes, missing: int) -> Magnitudes:
     def longer(array, value=0):
         return np.append(array, np.full(missing, value, array.dtype))
 
-    # The places of the counts stay, since the new variables come last.
+    # The flat indices of the counts stay valid, since new variables come last.
     return replace(
         one,
         largest=longer(one.largest, np.nan),
@@ -135,7 +139,10 @@ def _padded(one: Magnitudes, missing: int) -> Magnitudes:
 
 
 def _magnitudes(largest, counts) -> Magnitudes:
-    """Folds counts by sign and exponent: one bin for all that is beyond the range."""
+    """Converts counts by exponent to `Magnitudes`.
+
+    The outer bins include the counts of all exponents beyond the range.
+    """
     signed = counts.reshape(-1, 2, NUM_EXPONENTS)
     finite = signed[:, :, 1:-1]
     first, last = LOWEST + BIAS - 1, HIGHEST + BIAS - 1

@@ -1,4 +1,4 @@
-"""The compiled functions of a training step in which callbacks take part."""
+"""Compiles training steps that include callbacks."""
 
 import contextlib
 import functools
@@ -11,22 +11,23 @@ from .recorder import Recorder
 
 backend = importlib.import_module(f".{keras.backend.backend()}", package=__package__)
 
-KEPT = 4  # steps that are kept with a train function
+KEPT = 4  # number of steps cached with a train function
 
 
 class Step:
-    """Makes steps of a model, with what callbacks add to them.
+    """Runs training steps of a model, including the parts of the callbacks.
 
-    Where the compiled functions allow it, there is one function for all steps. If a
-    condition inside it would not be free, there are two, and a count of the steps
-    outside says which one is next: one that observes, and one that does not, which
-    is the model's own if no callback takes part in it.
+    If a condition inside the compiled step is free, or if only the step itself can tell
+    which steps update the weights, one function runs all steps. Otherwise there are two
+    functions, one that records and one that does not. The latter is the model's own
+    function if no callback takes part in the step. A step counter outside the compiled
+    functions decides which one runs next.
 
     Args:
         model: Compiled model.
         own: The model's own train function.
-        callbacks: List of the callbacks that take part.
-        requests: What is to be recorded, see `Recorder`.
+        callbacks: List of the participating callbacks.
+        requests: What to record, see `Recorder`.
     """
 
     def __init__(self, model, own, callbacks: list, requests: dict):
@@ -34,7 +35,7 @@ class Step:
         self.optimizer = model.optimizer
         self.recorder = Recorder(model, backend, requests) if requests else None
         self.has_run = False
-        self.is_free = False  # whether another `fit` can take it
+        self.is_free = False  # whether another `fit` can reuse it
         self._model = model
         self._own = own
         self._functions: dict = {}
@@ -42,15 +43,15 @@ class Step:
         self.restart()
 
     def restart(self) -> None:
-        """Begins again at step 0."""
+        """Starts over at step 0."""
         self.is_free = False
         self._steps = 0
-        self._is_behind = False  # whether the clock of the step has not seen all steps
+        self._is_behind = False  # whether the clock of the step has missed steps
         if self.recorder is not None:
             self.recorder.restart()
 
     def go_on_from(self, other: "Step") -> None:
-        """Begins where another step has ended."""
+        """Continues from the last position of another step."""
         self._steps, self._is_behind = other._steps, other._is_behind
         if self.recorder is None or other.recorder is None:
             return
@@ -58,13 +59,13 @@ class Step:
             self._functions = {}
 
     def rebuild(self) -> None:
-        """Makes the functions again at the next call, with records of another size."""
+        """Recompiles the functions at the next call, with new records."""
         self._functions = {}
         if self.recorder is not None:
             self.recorder.rebuild()
 
     def __call__(self, *args):
-        """Makes one call of the train function."""
+        """Calls the train function once."""
         with contextlib.ExitStack() as stack:
             for optimizer, attributes in self._attributes:
                 stack.enter_context(patched(optimizer, **attributes))
@@ -73,7 +74,7 @@ class Step:
                 self.recorder.set_step(self._steps)
                 self._is_behind = False
             result = self._function(observe, args)(*args)
-        # After the call, which ends without a step where the data has run out.
+        # Counted after the call, which raises if the data is exhausted.
         self._steps += 1
         self._is_behind |= not observe
         self.has_run = True
@@ -88,11 +89,11 @@ class Step:
 
     @functools.cached_property
     def _has_free_condition(self) -> bool:
-        # Asked once, at the first call: to count parameters at every step costs time.
+        # Evaluated only once, since counting the parameters takes time.
         return backend.has_free_condition(self._model)
 
     def _knows_which_update(self) -> bool:
-        """Whether only the step itself knows which steps update the weights."""
+        """Returns whether only the step itself can tell which steps update weights."""
         recorder = self.recorder
         accumulates = recorder is not None and recorder.accumulates()
         return self._model.steps_per_execution > 1 or accumulates
@@ -107,22 +108,21 @@ class Step:
                 self._functions[observe] = backend.make_function(
                     self._model, self._own, self.callbacks, recorder, args
                 )
-            finally:  # Keras makes a function by putting it into the model
+            finally:  # `make_train_function` sets the attribute of the model
                 self._model.train_function = in_place
         return self._functions[observe]
 
 
 def take_step(model, own, callbacks: list, requests: dict) -> Step:
-    """Returns a step as described by `Step`, from an earlier `fit` if there is one.
+    """Returns a `Step`, reused from an earlier `fit` if possible.
 
-    Functions that are compiled once cost neither time nor memory again. They are kept
-    with the model's own train function, and dropped with it by `compile` and
-    `make_train_function`.
+    Reusing compiled functions saves time and memory. They are stored with the model's
+    own train function, and discarded with it by `compile` and `make_train_function`.
     """
     callbacks = [one for one in callbacks if one.step_key() != ()]
     keys = [one.step_key() for one in callbacks]
     frozen = {every: frozenset(has) for every, has in requests.items()}
-    # A function can have attributes, as long as it is none of C.
+    # A Python function can have attributes, unlike a function implemented in C.
     kept = (
         vars(own).setdefault("_kerascope_steps", []) if hasattr(own, "__dict__") else []
     )
@@ -142,7 +142,7 @@ def take_step(model, own, callbacks: list, requests: dict) -> Step:
 
 
 def _attributes(callbacks, optimizer) -> list[tuple]:
-    """The attributes that the optimizers have during the step."""
+    """Returns pairs of an updating optimizer and its attributes during the step."""
     return [
         (one, {k: v for c in callbacks for k, v in c.attributes_of(one).items()})
         for one in updating_optimizers(optimizer)

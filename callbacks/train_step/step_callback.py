@@ -1,4 +1,4 @@
-"""A callback of which a part runs inside the training step."""
+"""The base class of callbacks that run inside the training step."""
 
 import keras
 
@@ -7,76 +7,76 @@ from .train_function import TrainFunction
 
 
 class StepCallback(keras.callbacks.Callback):
-    """Takes part in the training step that `fit` compiles.
+    """Runs a part of the callback inside the training step that `fit` compiles.
 
-    What a subclass does in `begin_step`, with `keras.ops`, is compiled with the step:
-    it costs no synchronisation, and sees every batch under `steps_per_execution` too.
-    The optimizers have their `optimizer_attributes` while the train function is
-    called, which is when it is traced; at all other times they are as compiled.
+    A subclass implements `begin_step` with `keras.ops`. It is compiled with the step,
+    so it needs no synchronization and runs for every batch, even with
+    `steps_per_execution`. While the train function is called, and therefore while it is
+    traced, the attributes in `attributes_of` replace those of the optimizers.
 
-    Several callbacks of one `fit` share one step, in the order of the list. After
-    `fit` the model has the train function that it had.
+    Several callbacks in one `fit` share one step and run in the order of the list.
+    After `fit`, the original train function of the model is restored.
     """
 
     def begin_step(self, optimizer: keras.optimizers.Optimizer) -> None:
-        """Runs at the beginning of every step, inside what is compiled.
+        """Runs at the beginning of every step, inside the compiled step.
 
-        Under one call of the train function it may run for several steps, and for
-        several replicas: what the optimizer was compiled with must not be read from
-        an attribute that `optimizer_attributes` replaces.
+        One call of the train function may run it for several steps and several
+        replicas. Do not read a compiled value from an attribute that
+        `optimizer_attributes` replaces.
 
         Args:
-            optimizer: The optimizer of the model; of a `LossScaleOptimizer`, the
-                inner one.
+            optimizer: Optimizer of the model, or the inner optimizer of a
+                `LossScaleOptimizer`.
         """
 
     def step_variables(self) -> list[keras.Variable]:
         """Returns the variables that `begin_step` reads and assigns.
 
-        They belong to the callback: neither the model nor the optimizer tracks or
-        saves them. Between two steps they can be read and assigned freely.
+        They belong to the callback. Neither the model nor the optimizer tracks or
+        saves them. They can be read and assigned between steps.
         """
         return []
 
     def optimizer_attributes(self) -> dict:
-        """Returns attributes that the optimizer has during the step, by name."""
+        """Returns attributes to replace on the optimizers during the step, by name."""
         return {}
 
     def attributes_of(self, optimizer: keras.optimizers.Optimizer) -> dict:
-        """Returns the attributes of one of the optimizers that update weights."""
+        """Returns the attributes to replace on a given updating optimizer, by name."""
         return self.optimizer_attributes()
 
     def prepare_step(self) -> None:
-        """Runs when the model has another train function, before its first step."""
+        """Runs after the train function was replaced, before its first step."""
 
     def check_step(self) -> None:
-        """Runs once after the first step, to see whether it did what it is for.
+        """Runs once after the first step, to check that the callback took effect.
 
-        Where steps are not compiled, it runs after the first epoch.
+        If steps are not compiled, it runs after the first epoch.
         """
 
     def step_key(self) -> tuple | None:
-        """Returns what tells the part in the step from that of other callbacks.
+        """Returns a key that identifies the computation of the callback in the step.
 
-        With an equal key a compiled step of an earlier `fit` can be used again, after
-        `take_over()`. An empty one says that the callback takes no part in the step;
-        `None`, that it must be compiled.
+        If the keys are equal, a compiled step from an earlier `fit` can be reused after
+        `take_over()`. An empty key means that the callback adds nothing to the step.
+        `None` means that the step cannot be reused.
         """
         return None
 
     def step_part(self) -> "StepCallback":
-        """Returns what runs in the step, which can outlive the callback's `fit`."""
+        """Returns the object that runs in the step, which may outlive this `fit`."""
         return self
 
     def take_over(self, other: "StepCallback") -> None:
-        """Goes on with the step variables of a callback with an equal key."""
+        """Adopts the step variables of a callback with an equal key."""
 
     def make_step_variable(self, value, dtype: str) -> keras.Variable:
-        """Returns a new scalar variable that `begin_step` may use."""
+        """Creates a scalar variable for use in `begin_step`."""
         return make_variable(self.model, value, dtype)
 
     def __getstate__(self):
-        # What belongs to one `fit` stays there: a copy makes its own in the next.
+        # These belong to one `fit`. A copy creates its own in the next one.
         return {
             name: value
             for name, value in vars(self).items()

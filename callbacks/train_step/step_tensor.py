@@ -1,17 +1,18 @@
-"""A tensor of the step, where Keras expects a number."""
+"""Wraps a tensor for use where Keras expects a number."""
 
 import keras
 
 
 class StepTensor(keras.Variable):
-    """Stands for a tensor that is computed in the step, as a hyperparameter.
+    """Represents a hyperparameter that is computed as a tensor in the step.
 
-    Keras' optimizers ask `momentum != 0` in Python, which a tensor cannot answer
-    while it is traced. This can, as its value is not what the question is about: the
-    optimizer has been built with a momentum. Everywhere else it is its `tensor`.
+    Keras' optimizers evaluate `momentum != 0` in Python, which fails on a traced
+    tensor. Here the comparison always returns `True`, since the optimizer has been
+    built with a momentum. In all other uses the value is that of `tensor`.
 
     Attributes:
-        was_read: Whether anybody asked for the tensor.
+        tensor: Tensor of the current step, or `None` before and after training.
+        was_read: Whether the tensor has been read.
     """
 
     tensor = None

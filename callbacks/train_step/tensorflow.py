@@ -1,4 +1,4 @@
-"""The step on TensorFlow."""
+"""The training step on TensorFlow."""
 
 import contextlib
 import threading
@@ -13,7 +13,7 @@ from .sample import NUM_BINS
 
 
 def make_function(model, own, callbacks: list, recorder, args: tuple):
-    """Returns a train function of the model in which callbacks take part.
+    """Creates a train function that includes the callbacks.
 
     Args:
         model: Compiled model.
@@ -26,8 +26,9 @@ def make_function(model, own, callbacks: list, recorder, args: tuple):
     clocks = threading.local()  # replicas are traced in threads
 
     def train_step(data):
-        # At the end of data of unknown length TensorFlow runs what does not depend on
-        # the data once more. Keras' own part must stay so, ours must not move.
+        # When data of unknown length ends, TensorFlow once more runs all operations
+        # that do not depend on the data. Keras' own part must keep this behavior, but
+        # the callbacks must not advance.
         tensors = tf.nest.flatten(data, expand_composites=True)
         has_data = [tensor for tensor in tensors if tf.is_tensor(tensor)]
         with tf.control_dependencies(has_data):
@@ -54,7 +55,7 @@ def make_function(model, own, callbacks: list, recorder, args: tuple):
             stack.enter_context(as_compiled)
             as_compiled = contextlib.nullcontext()  # the first call traces
             if recorder is not None:
-                if model.built:  # replicas cannot make variables
+                if model.built:  # replicas cannot create variables
                     recorder.build()
                 apply = _observed(recorder, model.optimizer, clocks)
                 stack.enter_context(patched(model.optimizer, apply=apply))
@@ -64,19 +65,19 @@ def make_function(model, own, callbacks: list, recorder, args: tuple):
 
 
 def is_compiled(model) -> bool:
-    """Whether the first call of the train function has traced all of the step."""
+    """Returns whether the first call of the train function traces the whole step."""
     return not model.run_eagerly
 
 
 def has_free_condition(model) -> bool:
-    """Whether a condition inside the step costs nothing."""
-    # Mirrored variables cannot be assigned under a condition; XLA copies them.
+    """Returns whether a condition inside the step is free."""
+    # Mirrored variables cannot be assigned in a condition, and XLA copies variables.
     is_mirrored = model.distribute_strategy.num_replicas_in_sync > 1
     return not (is_mirrored or model.jit_compile)
 
 
 def _observed(recorder, optimizer, clocks):
-    """Returns the optimizer's `apply`, observed."""
+    """Returns the optimizer's `apply` with recording added."""
     own = optimizer.apply
 
     def apply(gradients, trainable_variables=None):
@@ -87,7 +88,7 @@ def _observed(recorder, optimizer, clocks):
         with tf.init_scope():
             recorder.build(variables)
         recorder.count_update()
-        # Mirrored variables cannot be assigned under a condition.
+        # Mirrored variables cannot be assigned in a condition.
         is_mirrored = tf.distribute.has_strategy()
         whole = _all_reduced(gradients) if is_mirrored else gradients
         clock = clocks.of_data
@@ -111,7 +112,7 @@ def _observed(recorder, optimizer, clocks):
                 lambda: records,
             )
             _assign(recorder.records, rows)
-        else:  # The optimizer in both branches: what is not seen costs nothing.
+        else:  # The optimizer runs in both branches, so other steps cost nothing extra.
             choose(look.is_due, record, lambda: own(gradients, variables))
         clocks.of_data = look.next_clock(clock)
         clocks.always = look.next_clock(clocks.always)
@@ -120,7 +121,7 @@ def _observed(recorder, optimizer, clocks):
 
 
 def _all_reduced(gradients):
-    """Gradients, summed over all replicas, as the optimizer sums them."""
+    """Sums the gradients over all replicas, as the optimizer does."""
     context = tf.distribute.get_replica_context()
     present = [gradient for gradient in gradients if gradient is not None]
     reduced = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, present))
@@ -137,31 +138,32 @@ def _assign(variables, values):
 
 
 def make_clock(model):
-    """Returns the variable of the clock."""
+    """Creates the clock variable."""
     return make_variable(model, np.zeros(4, "int32"), "int32")
 
 
 def set_clock(clock, numbers: list) -> None:
-    """Makes a clock say these numbers."""
+    """Sets the numbers of a clock."""
     clock.assign(np.array(numbers, "int32"))
 
 
 def numbers(clock) -> list:
-    """Returns what a clock says."""
+    """Returns the numbers of a clock."""
     return clock.numpy().tolist()
 
 
 def dense(gradient):
-    """Returns a gradient as a tensor; that of an embedding has some rows only."""
+    """Converts a gradient to a dense tensor. That of an embedding may be sparse."""
     return tf.convert_to_tensor(gradient)
 
 
 def operands(tensors: list, minus: list | None = None) -> list:
-    """Returns what `norms`, `largest` and `count_exponents` take.
+    """Prepares tensors for `norms`, `largest` and `count_exponents`.
 
     Args:
-        tensors: Tensors of any float type.
-        minus: Tensors to subtract from them, in their type. Defaults to `None`.
+        tensors: List of tensors of any float dtype.
+        minus: List of tensors to subtract from `tensors`, in their dtype. Defaults to
+            `None`.
     """
     if minus is not None:
         tensors = [a - b for a, b in zip(tensors, minus, strict=True)]
@@ -169,12 +171,12 @@ def operands(tensors: list, minus: list | None = None) -> list:
 
 
 def when(predicate, function, values: list) -> list:
-    """Returns `function(values)` if the predicate holds, and else the values."""
+    """Returns `function(values)` if the predicate is true, otherwise `values`."""
     return choose(predicate, lambda: function(values), lambda: values)
 
 
 def norms(tensors: list):
-    """Returns the norm of every tensor."""
+    """Returns the L2 norm of every tensor."""
     return tf.sqrt(2 * tf.stack([tf.nn.l2_loss(tensor) for tensor in tensors]))
 
 
@@ -184,7 +186,7 @@ def largest(tensors: list):
 
 
 def count_exponents(tensors: list):
-    """Returns for every tensor how many entries have each sign and exponent."""
+    """Counts the entries of every tensor by sign and exponent."""
     return tf.stack([_count_exponents(tensor) for tensor in tensors])
 
 

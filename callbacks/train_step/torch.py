@@ -1,4 +1,4 @@
-"""The step on PyTorch."""
+"""The training step on PyTorch."""
 
 import torch
 
@@ -8,7 +8,7 @@ from .sample import NUM_BINS
 
 
 def make_function(model, own, callbacks: list, recorder, args: tuple):
-    """Returns a train function of the model in which callbacks take part.
+    """Creates a train function that includes the callbacks.
 
     Args:
         model: Compiled model.
@@ -29,7 +29,7 @@ def make_function(model, own, callbacks: list, recorder, args: tuple):
             return own_step(data)
 
     def train_function(data):
-        # Keras looks the step up at every call, not when it makes the function.
+        # Keras looks up `train_step` at every call, not when it creates the function.
         with patched(model, train_step=train_step):
             return own(data)
 
@@ -37,17 +37,17 @@ def make_function(model, own, callbacks: list, recorder, args: tuple):
 
 
 def is_compiled(model) -> bool:
-    """Whether the first call of the train function has traced all of the step."""
+    """Returns whether the first call of the train function traces the whole step."""
     return False
 
 
 def has_free_condition(model) -> bool:
-    """Whether a condition inside the step costs nothing."""
+    """Returns whether a condition inside the step is free."""
     return True
 
 
 def _observed(recorder, optimizer):
-    """Returns the optimizer's `apply`, observed."""
+    """Returns the optimizer's `apply` with recording added."""
     own = optimizer.apply
 
     def apply(gradients, trainable_variables=None):
@@ -56,7 +56,7 @@ def _observed(recorder, optimizer):
         if not optimizer.built:
             optimizer.build(variables)
         recorder.build(variables)
-        # Plain integers: to read a tensor would wait for the device.
+        # The clock consists of plain integers: reading a tensor would synchronize.
         clock = recorder.clock
         if not recorder.accumulates() and not recorder.is_due(clock[1]):
             own(gradients, variables)
@@ -80,31 +80,32 @@ def _observed(recorder, optimizer):
 
 
 def make_clock(model):
-    """Returns the numbers of the clock."""
+    """Creates the clock, a list of integers."""
     return [0, 0, 0, 0]
 
 
 def set_clock(clock, numbers: list) -> None:
-    """Makes a clock say these numbers."""
+    """Sets the numbers of a clock."""
     clock[:] = numbers
 
 
 def numbers(clock) -> list:
-    """Returns what a clock says."""
+    """Returns the numbers of a clock."""
     return list(clock)
 
 
 def dense(gradient):
-    """Returns a gradient as a tensor, which it is."""
+    """Returns a gradient unchanged, since it is a dense tensor."""
     return gradient
 
 
 def operands(tensors: list, minus: list | None = None) -> list:
-    """Returns what `norms`, `largest` and `count_exponents` take.
+    """Prepares tensors for `norms`, `largest` and `count_exponents`.
 
     Args:
-        tensors: Tensors of any float type.
-        minus: Tensors to subtract from them, in their type. Defaults to `None`.
+        tensors: List of tensors of any float dtype.
+        minus: List of tensors to subtract from `tensors`, in their dtype. Defaults to
+            `None`.
     """
     if minus is not None:
         tensors = [a - b for a, b in zip(tensors, minus, strict=True)]
@@ -112,12 +113,12 @@ def operands(tensors: list, minus: list | None = None) -> list:
 
 
 def when(predicate, function, values: list) -> list:
-    """Returns `function(values)` if the predicate holds, and else the values."""
+    """Returns `function(values)` if the predicate is true, otherwise `values`."""
     return choose(predicate, lambda: function(values), lambda: values)
 
 
 def norms(tensors: list):
-    """Returns the norm of every tensor."""
+    """Returns the L2 norm of every tensor."""
     return torch.stack(torch._foreach_norm(tensors))
 
 
@@ -127,11 +128,11 @@ def largest(tensors: list):
 
 
 def count_exponents(tensors: list):
-    """Returns for every tensor how many entries have each sign and exponent."""
+    """Counts the entries of every tensor by sign and exponent."""
     return torch.stack([_count_exponents(tensor) for tensor in tensors])
 
 
 def _count_exponents(tensor):
-    # The shift keeps the sign, of which 9 bits are left with the exponent.
+    # The shift extends the sign bit. The mask keeps 9 bits: the sign and the exponent.
     bits = (tensor.reshape(-1).view(torch.int32) >> 23).bitwise_and_(NUM_BINS - 1)
     return torch.bincount(bits, minlength=NUM_BINS).to(torch.int32)

@@ -1,4 +1,4 @@
-"""What `fit` calls at every step, while callbacks take part in it."""
+"""Replaces the train function of a model while callbacks take part in the step."""
 
 import sys
 import warnings
@@ -12,24 +12,23 @@ from .step import backend, take_step
 
 
 class TrainFunction:
-    """Stands in for `model.train_function` during one `fit`.
+    """Replaces `model.train_function` during one `fit`.
 
-    Callbacks announce the calls of their `fit` in `on_train_batch_begin`. Any other
-    call comes from somewhere else, such as a `train_on_batch` or a `fit` inside a
-    callback, and is passed on to the model's own function: it takes no time of a
-    schedule, and nothing of it is recorded. Where another function has been put into
-    the model meanwhile, by `compile`, `make_train_function` or an inner `fit`, the
-    next announcement takes that as the model's own, and stands in again.
+    Callbacks announce each call by their `fit` in `on_train_batch_begin`. All other
+    calls, such as those of a `train_on_batch` or a `fit` inside a callback, are passed
+    on to the model's own function. They do not advance schedules and are not recorded.
+    If `compile`, `make_train_function` or an inner `fit` sets another train function,
+    the next announcement takes that as the model's own, and replaces it again.
 
-    Keras calls no hook of a callback after an exception, so this object may outlive
-    its `fit`. It then passes all calls on, until the next `fit` replaces it.
+    Keras calls no hooks after an exception, so this object may outlive its `fit`. It
+    then passes all calls on until the next `fit` replaces it.
 
     Args:
-        model: Compiled model, whose `train_function` is made.
-        params: Parameters that the callbacks of the `fit` share; a `CallbackList` of
-            the user's own can have none, or share them among several.
-        begin: Logs that the callbacks get as this `fit` begins, a new object each
-            time; `None` where somebody calls a callback without.
+        model: Compiled model. Its train function is created if it does not exist.
+        params: Parameters that the callbacks of the `fit` share. A `CallbackList`
+            created by the user may have none, or share them with others.
+        begin: Logs passed to `on_train_begin`, a new object for each `fit`; `None` if
+            a callback was called without logs.
     """
 
     def __init__(self, model: keras.Model, params: dict | None, begin: dict | None):
@@ -47,14 +46,14 @@ class TrainFunction:
 
     @classmethod
     def of(cls, model, params: dict | None, begin: dict | None) -> "TrainFunction":
-        """Returns that of this `fit`, made if it is the first call."""
+        """Returns the instance for this `fit`, created on the first call."""
         function = model.train_function
         if isinstance(function, cls) and function._is_of(params, begin):
             return function
         return cls(model, params, begin)
 
     def add(self, callback):
-        """Lets a callback take part; to be called before the first step."""
+        """Adds a callback. Must be called before the first step."""
         names = callback.optimizer_attributes().keys()
         if names & self._names:
             name = type(callback).__name__
@@ -65,15 +64,15 @@ class TrainFunction:
         self._names |= names
 
     def announce(self):
-        """Says that the next call is one of this `fit`."""
+        """Announces that the next call comes from this `fit`."""
         if self._model.train_function is not self:
             self._stand_in()
-        if backend.is_compiled(self._model):  # so that a first step has shown all
+        if backend.is_compiled(self._model):  # then the first step was traced in full
             self.check()
         self._announced = True
 
     def check(self):
-        """Lets the callbacks see whether the steps so far did what they are for."""
+        """Checks once that the steps so far used the callbacks."""
         if self._step is not None and self._step.has_run and not self._is_checked:
             self._is_checked = True
             for callback in self._callbacks:
@@ -81,7 +80,7 @@ class TrainFunction:
             self._check_observation()
 
     def remove(self):
-        """Puts the model's own function back, and keeps what was recorded."""
+        """Restores the model's own function, and reads the remaining records."""
         if self._model.train_function is self:
             self._model.train_function = self._own
         self.observation.detach()
@@ -101,7 +100,7 @@ class TrainFunction:
 
     @property
     def model(self) -> keras.Model:
-        """The model, for which JAX need not bring back its state."""
+        """The model, without synchronizing its state on JAX."""
         return self._model
 
     def _is_of(self, params, begin) -> bool:
@@ -119,14 +118,14 @@ class TrainFunction:
             return
         name = type(self._model.optimizer).__name__
         warnings.warn(
-            f"Nothing is recorded of the updates: no training step has called `apply` "
+            f"No updates are recorded: no training step has called `apply` "
             f"of the optimizer that the model is compiled with, {name}. Updates by "
-            "other optimizers cannot be seen.",
+            "other optimizers cannot be recorded.",
             stacklevel=2,
         )
 
     def _keep_up(self):
-        """Reads rows before they are written over, and makes room for all of them."""
+        """Reads rows before they are overwritten, and adds rows if necessary."""
         steps, recorder = self._model.steps_per_execution, self._step.recorder
         self.observation.after_call(steps)
         if recorder.unknown or recorder.rows_of(steps) > recorder.num_rows > 0:
@@ -134,9 +133,9 @@ class TrainFunction:
             self._step.rebuild()
 
     def _stand_in(self):
-        """Takes the place of the model's own train function."""
+        """Replaces the model's own train function."""
         own = self._model.train_function
-        if isinstance(own, TrainFunction):  # of a `fit` that was interrupted
+        if isinstance(own, TrainFunction):  # left by an interrupted `fit`
             own = own._own
         if own is None:
             self._model.make_train_function()
@@ -147,7 +146,7 @@ class TrainFunction:
         self._model.train_function = self
 
     def _begin_step_again(self, own):
-        """Goes on with another train function, where the last one was."""
+        """Continues with a new train function from the current step."""
         for callback in self._callbacks:
             callback.prepare_step()
         before = self._step
@@ -156,7 +155,7 @@ class TrainFunction:
         self._is_checked = False
 
     def _made(self, own, before=None):
-        """Returns the step, which goes on from the one before it."""
+        """Returns a step for `own`, which continues from `before`."""
         requests = self.observation.requests
         step = take_step(self._model, own, self._callbacks, requests)
         if before is not None:
@@ -167,15 +166,15 @@ class TrainFunction:
 
 
 def _is_foreign(frame, params) -> bool:
-    """Whether a caller is known to be another than this `fit`.
+    """Returns whether a call is known to come from outside this `fit`.
 
-    It tells a call that comes between an announcement and the announced step, from a
-    callback further down the list.
+    This detects calls between an announcement and the announced step. They come from
+    callbacks that are later in the list.
 
     Args:
         frame: Frame of the caller.
-        params: Parameters that the callbacks of this `fit` share; `None` under a
-            `CallbackList` of the user's, whose `fit`, or own loop, sets none.
+        params: Parameters that the callbacks of this `fit` share; `None` for a
+            `CallbackList` created by the user, for which none are set.
     """
     if frame.f_code.co_name == "train_on_batch":
         return _is_inside_fit(frame)
@@ -185,7 +184,7 @@ def _is_foreign(frame, params) -> bool:
 
 
 def _is_inside_fit(frame) -> bool:
-    """Whether Keras' `fit` is further up, so that the loop is not the user's."""
+    """Returns whether Keras' `fit` is in the call stack, rather than a custom loop."""
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         if frame.f_code.co_name == "fit" and module.startswith("keras."):
