@@ -54,8 +54,8 @@ class AdversarialTrainer(keras.Model):
     chance level.
 
     Args:
-        model: Built classifier with one input, which takes floats or images stored as
-            integers.
+        model: Built classifier with one input of floats, or of integers such as uint8
+            images.
         attack: The training attack, such as `PGD(epsilon=0.1, steps=7)`. With
             `FGSM(epsilon, random_start=True)`, this is fast single-step training.
         objective: "standard" minimizes the compiled loss on adversarial examples

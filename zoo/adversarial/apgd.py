@@ -21,18 +21,18 @@ class APGD(Attack):
 
     Croce & Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
     Diverse Parameter-free Attacks" (2020), algorithm 1. The step size starts at 2
-    epsilon. At checkpoints at shrinking intervals, the search tests each example: if
-    the objective increased too seldom or its maximum did not improve, the search
-    returns to the best point of the example and halves its step size.
+    epsilon. At checkpoints, whose intervals shrink, the attack tests each example. If
+    the objective increased in too few steps, or its maximum stopped improving, the
+    attack returns to the best point of the example and halves its step size.
 
     Args:
         epsilon: Number >= 0: the largest norm of a perturbation, in the units of the
             inputs.
         loss: "cross_entropy", as in `PGD`; "dlr", the difference-of-logits ratio,
             which is invariant to the scale of the logits; or "targeted_dlr", in which
-            each restart targets another wrong class, the most likely first. With
-            too few classes for a ratio, both use the difference of two logits.
-            Defaults to `"cross_entropy"`.
+            each restart targets another wrong class, the most likely first. With too
+            few classes for a ratio, "dlr" and "targeted_dlr" use the difference of
+            two logits. Defaults to `"cross_entropy"`.
         norm: "linf" or "l2". Defaults to `"linf"`.
         steps: Integer >= 1. Defaults to `100`.
         random_start: Whether to start at a random point, uniform in the ball, instead
