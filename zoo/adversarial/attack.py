@@ -243,7 +243,7 @@ class Attack(abc.ABC):
         return (predicted == y) if self.targeted else (predicted != y)
 
     def noise(self, shape, restarts: np.ndarray, examples: np.ndarray) -> np.ndarray:
-        """Returns noise for the starting points, or for the ball's center if fixed."""
+        """Returns noise for random starts, or else the noise of the ball's center."""
         if self.random_start:
             return norms.draw_for_examples(
                 self.norm, shape, self.seed, restarts, examples

@@ -29,7 +29,8 @@ class Found:
 
     Args:
         adversarial: Float32 array with the shape of the inputs.
-        broken: Bool array: whether the attack succeeded.
+        broken: Bool array: whether the attack succeeded; also true for examples that
+            were not attacked.
         objective: Float32 array: the best objective, or minus infinity for examples
             that were not attacked.
         non_finite: Bool array: whether an objective or a gradient was not finite.
