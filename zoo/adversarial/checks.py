@@ -101,7 +101,7 @@ def check_range(low: float, high: float, bounds: tuple[float, float]) -> None:
             "x",
             f"values within the attack's bounds={tuple(bounds)}",
             f"values from {low:.6g} to {high:.6g}",
-            "Pass the range of your inputs as `bounds=`, and epsilon in the same units.",
+            "Pass the range of your inputs as `bounds=`, and epsilon in their units.",
         )
 
 
@@ -118,8 +118,8 @@ def check_labels(y, size: int, head: Head) -> np.ndarray:
     Args:
         y: Labels: integers, booleans or whole floats of shape `(examples,)` or
             `(examples, 1)`, or one-hot rows. For a single output they may be -1 and 1
-            if the model is not compiled, its loss is a hinge loss or a regression
-            loss, or its loss is unknown.
+            if the loss is a hinge loss, a squared error or a similar regression loss,
+            or unknown.
         size: Number of examples.
         head: The head of the model.
     """

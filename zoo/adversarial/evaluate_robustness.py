@@ -70,8 +70,8 @@ def evaluate_robustness(
 
     With several outputs, the largest one is the prediction. A single output predicts
     class 1 above a threshold. The threshold is 0.5 for a sigmoid, a squared error, and
-    other losses that drive outputs to 0 and 1. It is 0 for logits, hinge losses, and
-    models that are not compiled. A threshold other than 0.5 in a compiled
+    other losses that drive outputs to 0 and 1. It is 0 for logits, hinge losses, labels
+    -1 and 1, and models that are not compiled. A threshold other than 0.5 in a compiled
     `BinaryAccuracy` takes precedence.
 
     The weights, batch statistics and random state of the model do not change.
@@ -90,8 +90,8 @@ def evaluate_robustness(
         bounds: The minimum and maximum value of an input. Defaults to `(0.0, 1.0)`.
         mask: Booleans that broadcast to the shape of an example: the features that
             may change. Defaults to `None`: all.
-        steps: Integer >= 1: steps of the searches in "pgd" and the stages "apgd_*".
-            Defaults to `100`.
+        steps: Integer >= 1: steps of each search in "pgd" and the stages "apgd_*";
+            "smoothed" takes at most 50. Defaults to `100`.
         restarts: Integer >= 1: restarts of "pgd". Defaults to `5`.
         batch_size: Integer >= 1: number of examples that are attacked at once. It does
             not affect the results, up to rounding. Defaults to `256`.
