@@ -152,10 +152,10 @@ def _count_flat(odds, slopes, settings) -> tuple[int, int]:
 def _count_mismatches(target, x, y, epsilon, slopes_of, batch_size, settings) -> int:
     """Counts examples whose outputs change differently than the gradient predicts.
 
-    The comparison starts at a random point near each example. It compares the changes
-    in random directions with those of the tangent plane. Smooth models agree with it
-    at small scales, and low-precision models at large scales. Agreement at one scale
-    is therefore sufficient.
+    The comparison starts at a random point in the ball around each example. It compares
+    the changes in random directions with those of the tangent plane. Smooth models
+    agree with it at small scales, and low-precision models at large scales. Agreement
+    at one scale is therefore sufficient.
     """
     generator = np.random.default_rng((settings["seed"], len(x)))
     low, high = settings["bounds"]
