@@ -60,9 +60,9 @@ class Places:
         return bool((self.rows >= 0).any())
 
     def empty_state(self, settings: dict) -> dict:
-        """Returns the state of a search for the places that are currently taken.
+        """Returns the state of a batch before any place is taken.
 
-        The state has the right structure for the first step; fresh places replace it.
+        A search that begins in a place overwrites the entries of that place.
         """
         x, noise = (ops.convert_to_tensor(a) for a in (self._x[self.rows], self._noise))
         active = ops.convert_to_tensor(self.rows >= 0)
