@@ -131,7 +131,7 @@ def check_attacks(
             f"With epsilon {widest:.4g}, at which every input can become any other, "
             f"{len(left)} of {size} examples are still classified correctly, although "
             "the model predicts other classes at other inputs. Gradient-based attacks "
-            f"fail at every epsilon. {UPPER_BOUND}"
+            f"fail regardless of epsilon. {UPPER_BOUND}"
         )
 
 
@@ -186,7 +186,7 @@ def check_square(broken: int, size: int) -> Iterator[str]:
         yield (
             f"A search that takes no gradients broke {broken} of {size} examples that "
             "withstood all gradient-based attacks: the model masks its gradients. "
-            f'The stage "square" runs this search on all examples. {UPPER_BOUND}'
+            f'The stage "square" adds this search to the evaluation. {UPPER_BOUND}'
         )
 
 
