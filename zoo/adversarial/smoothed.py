@@ -33,8 +33,7 @@ class Smoothed(PGD):
     part is computed from the remaining changes. On a smooth model only the first part
     counts, and on a model without gradients only the second. On a random model the
     changes are mostly noise, so only the first part is used, unless it is zero. Each
-    step follows the sum of all previous gradient estimates, since each of them is
-    noisy.
+    step follows the sum of all gradient estimates so far, since each of them is noisy.
 
     The attack has no training mode.
 
@@ -105,8 +104,7 @@ class Smoothed(PGD):
         return super().objective(logits_of, x, y, rank)
 
     def _count(self) -> int:
-        """Returns the points per example in one model call: the current one and pairs.
-        """
+        """Returns the number of points per example in one call of the model."""
         return 1 + 2 * DIRECTIONS // self._calls()
 
     def _calls(self) -> int:
@@ -146,7 +144,7 @@ class Smoothed(PGD):
         return moves * settings["mask"] if "mask" in settings else moves
 
     def _differentiate(self, logits_of, objective, points, moves, scale, settings):
-        """Evaluates and differentiates the model at the points and at pairs around them.
+        """Differentiates the objective at the points and at pairs around them.
 
         A random model is called several times, each time with some of the pairs. Every
         call within one differentiation is a new draw.

@@ -165,7 +165,7 @@ class Square(Attack):
         return ops.where(inside, signs * settings["epsilon"], moved)
 
     def _l2_step(self, moved, drawn, settings):
-        """Adds a change to a subset of features; `_step` rescales the sum to epsilon."""
+        """Changes a subset of features; `_step` rescales the result to epsilon."""
         return moved + settings["epsilon"] * drawn[3]
 
     def _l2_move(self, moved, drawn, settings):

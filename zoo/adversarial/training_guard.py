@@ -99,8 +99,9 @@ class TrainingGuard(keras.callbacks.Callback):
             self._warn(
                 "single step",
                 f"Epoch {epoch + 1}: on the last training examples, the training "
-                f"attack leaves {one:.3f} correctly classified, and ten-step PGD leaves "
-                f"only {ten:.3f}: catastrophic overfitting of single-step training. "
+                f"attack leaves {one:.3f} correctly classified, but ten-step PGD "
+                f"leaves only {ten:.3f}: catastrophic overfitting of single-step "
+                "training. "
                 "The reported robust accuracy is that under a single step. "
                 f"{REMEDY}",
             )
