@@ -47,11 +47,11 @@ class AdversarialTrainer(keras.Model):
     model, with its optimizer.
 
     Single-step training can suffer from catastrophic overfitting (Wong, Rice & Kolter,
-    2020): the robust accuracy under the single step rises, and the one under more steps
-    falls to zero. A warning reports this. It is based on the multi-step attack in
-    validation, or, without validation data, on ten-step PGD on the last 64 training
-    examples of each epoch. Another warning reports that training has collapsed to
-    chance level.
+    2020): the robust accuracy under the single step rises, while the robust accuracy
+    under more steps falls to zero. A warning reports this. It is based on the
+    multi-step attack in validation or, without one, on ten-step PGD on the last 64
+    training examples of each epoch. Another warning reports that training has collapsed
+    to chance level.
 
     Args:
         model: Built classifier with one input of floats, or of integers such as uint8
@@ -215,7 +215,7 @@ class AdversarialTrainer(keras.Model):
         self._head, self._logits = head, head.logits_of(self.model)
 
     def compile_from_config(self, config):
-        """Compiles the trainer with the configuration of a saved one."""
+        """Compiles the trainer with a saved compile configuration."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
@@ -306,7 +306,7 @@ class AdversarialTrainer(keras.Model):
         return loss + (1 - self.clean_weight) * difference
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Updates the metrics of clean and, in training, adversarial predictions."""
+        """Updates the clean metrics and, in training, those on adversarial inputs."""
         y, sample_weight = only(y), only(sample_weight)
         clean = y_pred
         if _is_pair(y_pred):

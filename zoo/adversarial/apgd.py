@@ -17,7 +17,7 @@ RISING = 0.75  # rho in the paper: share of steps that must increase the objecti
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class APGD(Attack):
-    """Maximizes its loss by gradient ascent with momentum and adaptive step sizes.
+    """Maximizes a loss by projected gradient ascent with momentum and adaptive steps.
 
     Croce & Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
     Diverse Parameter-free Attacks" (2020), algorithm 1. The step size starts at 2
@@ -90,7 +90,7 @@ class APGD(Attack):
             seed=seed,
         )
         if loss == "targeted_dlr" and targeted:
-            fix = 'Use `loss="dlr"` for a class of your own.'
+            fix = 'Use `loss="dlr"` to choose the target classes.'
             raise invalid_argument("targeted", 'False with "targeted_dlr"', True, fix)
 
     def _settings(self, scale) -> dict:
@@ -142,7 +142,7 @@ class APGD(Attack):
 
 
 def _check(window, point, best, step, rises, checked, halved):
-    """Updates the best point; at a checkpoint, may return to it with half the step.
+    """Updates the best point; may return to it at a checkpoint and halve the step size.
 
     `window` is the number of steps since the previous checkpoint, or 0 if this is not
     a checkpoint.

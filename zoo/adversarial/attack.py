@@ -29,7 +29,8 @@ class Attack(abc.ABC):
     or sigmoid.
 
     Subclasses implement `_begin`, the initial state of a search, and `_step`, one
-    update. Attacks with the same `algorithm` name share compiled searches.
+    update. Attacks with the same `algorithm` name, norm and loss share compiled
+    searches.
     """
 
     algorithm: str
@@ -79,7 +80,7 @@ class Attack(abc.ABC):
             A float32 NumPy array with the shape of `x`.
 
         Raises:
-            ValueError: If the data or the model are invalid.
+            ValueError: If the data or the model is invalid.
         """
         check_integer("batch_size", batch_size, minimum=1)
         if self._attacked is None or self._attacked.model is not model:
@@ -89,7 +90,7 @@ class Attack(abc.ABC):
         return self._attacked.attack(self, x, y, batch_size=batch_size).adversarial
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
-        """Raises if epsilon or the mask do not fit examples of shape `shape`."""
+        """Raises if epsilon or the mask does not fit examples of shape `shape`."""
         check_epsilon(self.epsilon, self.norm, self.bounds, shape)
         if self.mask is not None:
             check_mask_shape(self.mask.shape, shape)

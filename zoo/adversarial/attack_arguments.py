@@ -30,7 +30,7 @@ def check_epsilon(epsilon, norm: str, bounds, shape=(), name="epsilon") -> float
             f"at most {widest:.6g}, the largest {norm} perturbation within "
             f"bounds={tuple(bounds)}",
             epsilon,
-            "Are the inputs in other units than epsilon? Set `bounds=` to their range.",
+            "Are the inputs in different units? Set `bounds=` to their range.",
         )
     return epsilon
 

@@ -131,7 +131,7 @@ class AttackedModel:
             batch_size: Integer >= 1.
 
         Returns:
-            The NumPy array of the results.
+            A NumPy array of the results for all inputs.
         """
         compiled = self._compile(function.__name__, function)
         size = min(len(x), batch_size)

@@ -160,7 +160,8 @@ def check_classes(
         extremes: The lowest and the highest label.
         limits: The lowest and the highest valid label.
         is_whole: Whether all labels are whole numbers.
-        is_one_hot: Whether labels are integers, or rows with a single 1 and zeros.
+        is_one_hot: Whether labels are integers, or rows with a single 1 that are 0
+            elsewhere.
         expected: Description of valid labels for the error message.
     """
     if not is_whole:
@@ -170,8 +171,8 @@ def check_classes(
         raise invalid_argument("y", expected, received)
     if not is_one_hot:
         fix = (
-            "Every row of one-hot labels has a single 1 and zeros. Multi-label and "
-            "soft labels are not supported."
+            "Every row of one-hot labels has a single 1 and is 0 elsewhere. Multi-label "
+            "and soft labels are not supported."
         )
         raise invalid_argument("y", expected, "rows that are not one-hot", fix)
 

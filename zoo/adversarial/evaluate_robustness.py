@@ -57,7 +57,7 @@ def evaluate_robustness(
     over random points, and over several draws of a random model. The prediction of a
     random model is the majority vote of 101 draws.
 
-    The checks, most of which use a sample of 200 examples, test that
+    The checks test, mostly on a sample of 200 examples, that
 
     - gradients do not vanish and predict the change of the outputs,
     - many steps find what a single step finds, and attacks move the inputs,
@@ -66,7 +66,7 @@ def evaluate_robustness(
     - the compiled loss matches the head, and the clean accuracy matches the compiled
       metrics.
 
-    `report.warnings` lists the failures.
+    `report.warnings` lists the checks that failed.
 
     With several outputs, the largest one is the prediction. A single output predicts
     class 1 above a threshold. The threshold is 0.5 for a sigmoid, a squared error, and
@@ -172,7 +172,7 @@ def _check_epsilons(epsilons) -> list[float]:
     if isinstance(epsilons, Real):
         epsilons = [epsilons]
     if isinstance(epsilons, str) or not len(np.shape(epsilons)) == 1:
-        raise invalid_argument("epsilons", "a number or several", epsilons)
+        raise invalid_argument("epsilons", "a number or several numbers", epsilons)
     if not len(epsilons):
         raise invalid_argument("epsilons", "one number at least", epsilons)
     return sorted(

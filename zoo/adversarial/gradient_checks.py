@@ -24,7 +24,7 @@ ROUNDING = {  # relative rounding error of the logits
 
 
 def is_random(target: AttackedModel, x: np.ndarray) -> bool:
-    """Returns whether two calls in inference mode on the same inputs differ."""
+    """Returns whether two calls in inference mode differ by more than rounding."""
     with unchanged_state():
         first, second = (
             np.asarray(ops.convert_to_numpy(target.logits(x))) for _ in range(2)

@@ -131,7 +131,7 @@ def probe(model: keras.Model, bounds: tuple[float, float]) -> tuple:
         shape = model.get_build_config().get("input_shape")
     if shape is None or None in shape[1:]:
         fix = "Call the model on a batch of its inputs."
-        raise invalid_argument("model", "a model of known input shape", shape, fix)
+        raise invalid_argument("model", "a model with a known input shape", shape, fix)
     x = np.random.default_rng(0).uniform(*bounds, (PROBES, *shape[1:]))
     with unchanged_state():
         outputs = on_floats(model)(ops.convert_to_tensor(x.astype("float32")))
@@ -144,7 +144,7 @@ def contradiction(
 ) -> str | None:
     """Returns a description of how the loss contradicts the head, or `None`."""
     if head.expected == LOGITS and head.activation:
-        return f"the model ends in a {head.activation}, and the loss takes logits"
+        return f"the model ends in a {head.activation}, and the loss expects logits"
     if head.activation or head.expected not in (PROBABILITIES, RATES):
         return None
     highest = np.inf if head.expected == RATES else 1.0
@@ -153,7 +153,7 @@ def contradiction(
         may_be &= bool(((outputs >= 0) & (outputs <= highest + 1e-3)).all())
     if may_be:
         return None
-    return f"the model ends in logits, and the loss takes {head.expected}"
+    return f"the model ends in logits, and the loss expects {head.expected}"
 
 
 def vanishes(head: Head, outputs: np.ndarray) -> bool:

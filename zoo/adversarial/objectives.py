@@ -11,9 +11,10 @@ def cross_entropy(logits, labels):
     """Returns the log-odds against the label, a monotonic function of cross-entropy.
 
     For logits z and label y, these are m = log(sum of exp(z_k), k != y) - z_y.
-    Cross-entropy is softplus(m), so it increases with m, and its gradient is the
-    gradient of m times 1 - p_y. For a confident model this factor underflows, such as
-    with logits multiplied by 100. The log-odds omit it and keep the direction.
+    Cross-entropy is softplus(m), so it increases with m, and its gradient is that of m
+    times 1 - p_y. This factor underflows if the model is very confident, such as after
+    a multiplication of the logits by 100. The gradient of m keeps the direction and
+    omits the factor.
     """
     return ops.logsumexp(_others(logits, labels), axis=1) - _of(logits, labels)
 

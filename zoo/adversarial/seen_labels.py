@@ -71,7 +71,7 @@ class SeenLabels(keras.metrics.Metric):
 
 
 class SeenGuard(keras.callbacks.Callback):
-    """Rejects invalid inputs and labels after the first batch and every epoch."""
+    """Rejects invalid inputs and labels after the first batch and after every epoch."""
 
     def on_train_begin(self, logs=None):
         self._looked = False

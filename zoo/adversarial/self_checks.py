@@ -12,8 +12,8 @@ from .gradient_checks import FEW, UPPER_BOUND, check_gradients
 from .pgd import PGD
 from .square import Square
 
-SQUARE_STEPS = 300  # steps per example of the sample that withstood other attacks
-FEW_BY_SQUARE = 0.02  # tolerated share, which more gradient steps might break
+SQUARE_STEPS = 300  # steps of the Square attack on the sample
+FEW_BY_SQUARE = 0.02  # tolerated share, since more gradient steps might break it
 
 
 def check_constant(
@@ -147,7 +147,7 @@ def _searches(epsilon: float, steps: int, settings: dict) -> tuple[PGD, APGD]:
 
 
 def _tried(x: np.ndarray, settings: dict) -> np.ndarray:
-    """Returns all inputs, and as many copies with random values within the mask."""
+    """Returns all inputs, and a copy of each with random values where it may change."""
     generator = np.random.default_rng(settings["seed"])
     noise = generator.uniform(*settings["bounds"], x.shape).astype("float32")
     mask = True if settings["mask"] is None else np.asarray(settings["mask"], bool)

@@ -6,11 +6,11 @@ import keras
 
 from .multi_step_probe import MultiStepProbe
 
-COLLAPSE = 0.5  # share of the best, or of the single-step, robust accuracy
+COLLAPSE = 0.5  # limit, relative to the best or the single-step robust accuracy
 CLEAR = 0.2  # significant difference of two accuracies on few examples
 CHANCE = 0.02  # margin above 1 / classes that still counts as chance level
 PATIENCE = 5  # epochs within which training should exceed chance level
-REMEDY = "Keep the weights of an earlier epoch, or use more steps or smaller steps."
+REMEDY = "Keep the weights of an earlier epoch, or train with more or smaller steps."
 ACCURACIES = (
     "accuracy",
     "acc",
