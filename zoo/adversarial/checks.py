@@ -171,8 +171,8 @@ def check_classes(
         raise invalid_argument("y", expected, received)
     if not is_one_hot:
         fix = (
-            "Every row of one-hot labels has a single 1 and is 0 elsewhere. Multi-label "
-            "and soft labels are not supported."
+            "Every row of one-hot labels has a single 1 and is 0 elsewhere. Multi-label"
+            " and soft labels are not supported."
         )
         raise invalid_argument("y", expected, "rows that are not one-hot", fix)
 

@@ -72,7 +72,7 @@ class Smoothed(PGD):
         return super().is_successful(logits, y)
 
     def noise(self, shape, restarts: np.ndarray, examples: np.ndarray) -> np.ndarray:
-        """Returns noise for the start, random signs and the width, one row each."""
+        """Returns, for each example, the noise of the start, random signs and width."""
         start = super().noise(shape, restarts, examples)
         count = (DIRECTIONS + 1) * math.prod(shape) + self.steps
         signs = np.empty((len(examples), count), "float32")
