@@ -1,4 +1,4 @@
-"""Adversarial training, and evaluations of robustness that check themselves."""
+"""Adversarial attacks, adversarial training and evaluation of robustness."""
 
 from .adversarial_trainer import AdversarialTrainer
 from .apgd import APGD

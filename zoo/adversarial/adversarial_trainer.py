@@ -1,4 +1,4 @@
-"""Adversarial training as an ordinary `fit`."""
+"""A model that trains a classifier on adversarial examples in `fit`."""
 
 import contextlib
 import warnings
@@ -29,50 +29,57 @@ from .training_guard import TrainingGuard
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class AdversarialTrainer(keras.Model):
-    """Trains a classifier on adversarial examples, through Keras' own `fit`.
+    """Trains a classifier on adversarial examples with Keras' own `fit`.
 
-    In every step the batch is attacked, in the training mode of the attack and the
-    inference mode of the model, and then Keras trains on what was found: callbacks,
-    metrics, sample and class weights, mixed precision, gradient accumulation and
-    distribution are those of any model. Every compiled metric is reported twice: as
-    "accuracy" on clean and as "robust_accuracy" on adversarial inputs, in training,
-    validation and `evaluate`; so is the loss as "robust_loss". "loss" is what
-    training minimises, and in `evaluate` the loss on clean inputs. To escape robust
-    overfitting, monitor "val_robust_accuracy" (Rice, Wong & Kolter, 2020).
+    Each step first attacks the batch, with the attack in its training mode and the
+    model in inference mode. Keras then trains on the result. Callbacks, metrics, sample
+    and class weights, mixed precision, gradient accumulation and distribution work as
+    for any model.
 
-    `trainer.model` is the model as it was passed, trained, which saves and loads
-    without kerascope. The trainer saves as any Keras model, with its optimizer.
+    Training, validation and `evaluate` report every compiled metric twice: on clean
+    inputs, such as "accuracy", and on adversarial inputs, such as "robust_accuracy".
+    "robust_loss" is the compiled loss on adversarial inputs. "loss" is the minimized
+    objective in training and the loss on clean inputs in `evaluate`. To stop before
+    robust overfitting, monitor "val_robust_accuracy" (Rice, Wong & Kolter, 2020).
 
-    Single-step training can overfit catastrophically (Wong, Rice & Kolter, 2020): its
-    own robust accuracy rises, while that under more steps falls to zero. A warning
-    says so, from the multi-step attack in validation; without validation data, from
-    PGD of ten steps on the last 64 training examples of each epoch. Another warning
-    says when training has collapsed to chance.
+    `trainer.model` is the trained classifier, the same object that was passed. It can
+    be saved, and loaded without kerascope. The trainer itself is saved like any Keras
+    model, with its optimizer.
+
+    Single-step training can suffer from catastrophic overfitting (Wong, Rice & Kolter,
+    2020): the robust accuracy under the single step rises, while the robust accuracy
+    under more steps falls to zero. A warning reports this. It is based on the
+    multi-step attack in validation or, without one, on ten-step PGD on the last 64
+    training examples of each epoch. Another warning reports that training has collapsed
+    to chance level.
 
     Args:
-        model: Built classifier of one input of floats.
-        attack: What is trained against, as `PGD(epsilon=0.1, steps=7)`. With
-            `FGSM(epsilon, random_start=True)` it is fast single-step training.
-        objective: "standard" minimises the compiled loss on adversarial examples
-            (Madry et al., 2018, equation 2.1). "trades" adds to the loss on clean
-            examples `beta` times the divergence between the predictions for both,
-            which the attack maximises (Zhang et al., 2019, equation 5). Defaults to
-            `"standard"`.
-        validation_attack: Attack of validation and `evaluate`, in the evaluation
-            mode: the best of all its steps and restarts. Defaults to `None`: `attack`,
-            or with a single step a `PGD` of ten.
-        clean_weight: Float in [0, 1): share of the loss on clean examples in the
+        model: Built classifier with one input of floats, or of integers such as uint8
+            images.
+        attack: The training attack, such as `PGD(epsilon=0.1, steps=7)`. With
+            `FGSM(epsilon, random_start=True)`, this is fast single-step training.
+        objective: "standard" minimizes the compiled loss on adversarial examples
+            (Madry et al., 2018, equation 2.1). "trades" minimizes the loss on clean
+            examples plus `beta` times the divergence between clean and adversarial
+            predictions, and its attack maximizes that divergence (Zhang et al., 2019,
+            equation 5). Defaults to `"standard"`.
+        validation_attack: The attack of validation and `evaluate`. It runs in its
+            evaluation mode, which keeps the best of all steps and restarts. Defaults
+            to `None`: `attack`, or ten-step `PGD` if `attack` takes a single step.
+        clean_weight: Float in [0, 1): weight of the loss on clean examples in the
             standard objective. Defaults to `0.0`.
         beta: Number > 0: weight of the divergence in TRADES. Defaults to `6.0`.
-        warmup_epochs: Integer >= 0: epochs over which epsilon grows in equal parts to
-            its full size. Defaults to `0`.
-        clean_metrics: Whether training reports metrics on clean inputs too, for which
-            the standard objective takes one more forward pass. Defaults to `True`.
+        warmup_epochs: Integer >= 0: number of epochs with a reduced epsilon, which
+            grows linearly to its full size. Defaults to `0`.
+        clean_metrics: Whether training also reports metrics on clean inputs. This
+            takes one more forward pass in the standard objective with a `clean_weight`
+            of 0. Defaults to `True`.
         name: Name of the model. Defaults to `"adversarial_trainer"`.
 
     Raises:
-        ValueError: If an argument is invalid; in `compile`, if the loss does not fit
-            the head; in `fit`, if inputs are not within the bounds of the attack.
+        ValueError: If an argument is invalid. `compile` raises it if the loss
+            contradicts the head of the model; `fit` and `evaluate` raise it if inputs
+            are outside the bounds of the attack or labels are invalid.
 
     Example:
 
@@ -101,7 +108,7 @@ class AdversarialTrainer(keras.Model):
         name: str = "adversarial_trainer",
     ):
         check_model(model)
-        # The layers of the model cast their inputs themselves.
+        # The model's own layers cast their inputs.
         super().__init__(name=name, dtype=model.dtype_policy, autocast=False)
         self.objective = check_choice("objective", objective, ("standard", "trades"))
         self.clean_weight = check_fraction("clean_weight", clean_weight)
@@ -117,10 +124,10 @@ class AdversarialTrainer(keras.Model):
                 "attack",
                 "an attack with a random start, for TRADES",
                 attack,
-                "At the input itself the divergence has no gradient.",
+                "At the input itself, the gradient of the divergence is zero.",
             )
         if objective == "trades" and clean_weight:
-            fix = "TRADES weighs clean examples against `beta`."
+            fix = "In TRADES, `beta` sets the trade-off with the clean loss."
             raise invalid_argument("clean_weight", "0 with TRADES", clean_weight, fix)
         self.model = model
         self._call_on_floats = on_floats(model)
@@ -141,7 +148,7 @@ class AdversarialTrainer(keras.Model):
         self.built = True
 
     def call(self, inputs, training=None):
-        """Returns the model's one output, for each entry where there are several."""
+        """Returns the model's output, or a dict of outputs for a dict of inputs."""
         if _is_pair(inputs):
             return {
                 key: self._call_on_floats(x, training=training)
@@ -163,9 +170,9 @@ class AdversarialTrainer(keras.Model):
         weighted_metrics=None,
         **options,
     ):
-        """Configures training as `keras.Model.compile` does.
+        """Configures training like `keras.Model.compile`.
 
-        Where the model returns a dict of one output, losses and metrics may be dicts.
+        If the model returns a dict with one output, losses and metrics may be dicts.
         """
         loss, loss_weights = only(loss), only(loss_weights)
         metrics, weighted_metrics = (
@@ -184,7 +191,7 @@ class AdversarialTrainer(keras.Model):
         self._read_head(loss)
 
     def _read_head(self, loss) -> None:
-        """Reads how outputs are meant, and raises if the loss means them otherwise."""
+        """Determines the head of the model, and raises if the loss contradicts it."""
         num_outputs, outputs = probe(self.model, self.attack.bounds)
         metrics = compiled.user_metrics(self)
         head = read_head(self.model, num_outputs, outputs, loss=loss, metrics=metrics)
@@ -199,16 +206,16 @@ class AdversarialTrainer(keras.Model):
         others = [t for t in compiled.thresholds(metrics) if t != head.threshold]
         if num_outputs == 1 and others:
             warnings.warn(
-                f"The compiled accuracy has a threshold of {others[0]:g}, but after "
-                f"this loss the model predicts class 1 above {head.threshold:g}: "
-                "the accuracy measures other predictions than are attacked. Pass "
+                f"The compiled accuracy has a threshold of {others[0]:g}, but with "
+                f"this loss the model predicts class 1 above {head.threshold:g}. The "
+                "accuracy does not measure the predictions that are attacked. Pass "
                 f"`keras.metrics.BinaryAccuracy(threshold={head.threshold:g})`.",
                 stacklevel=3,
             )
         self._head, self._logits = head, head.logits_of(self.model)
 
     def compile_from_config(self, config):
-        """Compiles as the config of a saved trainer says."""
+        """Compiles the trainer with a saved compile configuration."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
@@ -222,11 +229,12 @@ class AdversarialTrainer(keras.Model):
         callbacks=None,
         **options,
     ):
-        """Trains as `keras.Model.fit` does, and returns its `History`.
+        """Trains like `keras.Model.fit`, and returns its `History`.
 
         Raises:
-            ValueError: If inputs or labels are not what the attack can take: before
-                training if they are arrays, else after the first batch.
+            ValueError: If inputs or labels are invalid. NumPy arrays are checked
+                before training, other data after the first batch and after every
+                epoch.
         """
         self._assert_is_compiled("fit")
         self._check_arrays(x, y)
@@ -252,10 +260,10 @@ class AdversarialTrainer(keras.Model):
         )
 
     def evaluate(self, x=None, y=None, *arguments, callbacks=None, **options):
-        """Evaluates as `keras.Model.evaluate` does, clean and under attack.
+        """Evaluates like `keras.Model.evaluate`, on clean and adversarial inputs.
 
         Raises:
-            ValueError: If inputs or labels are not what the attack can take.
+            ValueError: If inputs or labels are invalid.
         """
         self._assert_is_compiled("evaluate")
         is_validation = isinstance(callbacks, keras.callbacks.CallbackList)
@@ -267,7 +275,7 @@ class AdversarialTrainer(keras.Model):
         return results
 
     def check_seen(self) -> None:
-        """Raises if inputs or labels since `fit` or `evaluate` began were wrong."""
+        """Raises if an input or label was invalid since `fit` or `evaluate` began."""
         low, high = (float(ops.convert_to_numpy(seen)) for seen in self.input_range)
         check_range(low, high, self.attack.bounds)
         if self._robust is not None and self._head is not None:
@@ -280,14 +288,14 @@ class AdversarialTrainer(keras.Model):
         return self._step(super().test_step, self._attack_in_evaluation, arguments)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **options):
-        """Returns the loss of a training step, or the compiled one in evaluation."""
-        y, sample_weight = only(y), only(sample_weight)  # Keras builds with raw data
+        """Returns the training objective, or the compiled loss in evaluation."""
+        y, sample_weight = only(y), only(sample_weight)  # Keras passes raw data here
         if not _is_pair(y_pred):
             return super().compute_loss(x, y, y_pred, sample_weight, **options)
         robust, clean = y_pred["adversarial"], y_pred.get("clean")
         if clean is None:
             return super().compute_loss(x, y, robust, sample_weight, **options)
-        # With the clean predictions it has what layers and regularizers add.
+        # This includes the losses added by layers and regularizers.
         loss = super().compute_loss(x, y, clean, sample_weight, **options)
         if self.objective == "trades":
             logits = [self._head.to_logits(part) for part in (clean, robust)]
@@ -298,7 +306,7 @@ class AdversarialTrainer(keras.Model):
         return loss + (1 - self.clean_weight) * difference
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Updates the metrics of clean, or in training of adversarial predictions."""
+        """Updates the clean metrics and, in training, those on adversarial inputs."""
         y, sample_weight = only(y), only(sample_weight)
         clean = y_pred
         if _is_pair(y_pred):
@@ -351,7 +359,7 @@ class AdversarialTrainer(keras.Model):
         return cls(**{**config, **parts})
 
     def _step(self, step: Callable, prepare: Callable, arguments):
-        """Attacks a batch, and hands it to a step of Keras."""
+        """Attacks a batch, and runs a training or test step of Keras on the result."""
         if keras.backend.backend() != "jax":
             with _without_gradients():
                 data = prepare(arguments[0])
@@ -406,7 +414,7 @@ class AdversarialTrainer(keras.Model):
         return x, y, sample_weight
 
     def _best_adversarial(self, x, labels):
-        """The validation attack: over its restarts, what is best for each example."""
+        """Runs the validation attack; keeps the best restart for each example."""
         attack = self._attack_of_validation()
         settings = attack.settings()
         inputs = ops.cast(x, "float32")
@@ -425,12 +433,12 @@ class AdversarialTrainer(keras.Model):
 
     @property
     def head(self) -> Head | None:
-        """How outputs of the model are read; `None` before `compile`."""
+        """The meaning of the model's outputs; `None` before `compile`."""
         return self._head
 
     @property
     def validates_with_one_step(self) -> bool:
-        """Whether validation, too, runs an attack of a single step."""
+        """Whether the validation attack takes a single step."""
         return self._attack_of_validation().steps == 1
 
     def _attack_of_validation(self) -> Attack:
@@ -441,9 +449,9 @@ class AdversarialTrainer(keras.Model):
         return with_many_steps(self.attack)
 
     def _see(self, x, y):
-        """Returns a batch as floats and classes, and keeps the extremes of both.
+        """Converts a batch to floats and classes, and records the extremes of both.
 
-        Inside a compiled step nothing can be refused: `check_seen` does it.
+        A compiled step cannot raise an error for invalid values; `check_seen` does.
         """
         x = as_floats(only(x), only(x))
         lowest, highest = self.input_range
@@ -461,7 +469,7 @@ class AdversarialTrainer(keras.Model):
             return x, ops.argmax(ops.cast(y, "float32"), axis=1)
         if num_outputs == 1:
             return x, ops.cast(y > 0, "int32")
-        # A wrong label must reach `check_seen`, not end the attack in an index error.
+        # Invalid labels must not cause an index error here; `check_seen` reports them.
         return x, ops.clip(ops.cast(y, "int32"), 0, num_outputs - 1)
 
     def _forget_seen(self) -> None:
@@ -483,7 +491,7 @@ class AdversarialTrainer(keras.Model):
     def _assert_is_compiled(self, method: str) -> None:
         if self._head is None:
             fix = f"Call `compile()` before `{method}()`."
-            raise invalid_argument("self", "a trainer that is compiled", self.name, fix)
+            raise invalid_argument("self", "a compiled trainer", self.name, fix)
 
     def _check_arrays(self, x, y):
         x, y = only(x), only(y)
@@ -492,7 +500,7 @@ class AdversarialTrainer(keras.Model):
         x = check_inputs(x, self.attack.bounds)
         y = np.asarray(ops.convert_to_numpy(y))
         if are_signed(y) and self._head.expected != compiled.MARGINS:
-            expected = "labels 0 and 1, with a loss that is no hinge loss"
+            expected = "labels 0 and 1, unless the loss is a hinge loss"
             raise invalid_argument("y", expected, "-1 and 1", "Pass `(y + 1) / 2`.")
         check_labels(y, len(x), self._head)
 
@@ -513,19 +521,19 @@ class _Divergence(keras.losses.Loss):
 
 
 def _unpack(data) -> tuple:
-    """Returns inputs, labels and weights, the last two out of a dict of one entry."""
+    """Returns inputs, labels and weights; unpacks labels and weights in a dict."""
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     return x, only(y), only(sample_weight)
 
 
 def _is_pair(values) -> bool:
-    """Whether there is an entry for adversarial inputs, and perhaps for clean ones."""
+    """Returns whether `values` is a dict of adversarial and perhaps clean tensors."""
     return isinstance(values, dict) and "adversarial" in values
 
 
 def _check_attack(name: str, attack, model: keras.Model) -> Attack:
     if not isinstance(attack, Attack) or attack.targeted:
-        expected = "an attack that is not targeted, as PGD(epsilon=0.1, steps=7)"
+        expected = "an attack that is not targeted, such as PGD(epsilon=0.1, steps=7)"
         raise invalid_argument(name, expected, attack)
     inputs = graph_inputs(model)
     shape: tuple = inputs[0].shape[1:] if inputs else (None,)
@@ -535,7 +543,7 @@ def _check_attack(name: str, attack, model: keras.Model) -> Attack:
 
 
 def _without_gradients():
-    """On PyTorch whatever is computed would be kept for a gradient."""
+    """Returns a context in which PyTorch records no operations for gradients."""
     if keras.backend.backend() != "torch":
         return contextlib.nullcontext()
     import torch

@@ -1,4 +1,4 @@
-"""Auto-PGD, which finds its step sizes itself."""
+"""The Auto-PGD attack, which adapts its step sizes."""
 
 import itertools
 
@@ -12,38 +12,39 @@ from .attack import Attack
 
 LOSSES = ("cross_entropy", "dlr", "targeted_dlr")
 MOMENTUM = 0.75  # alpha in the paper
-RISING = 0.75  # rho: of the steps that must raise the objective
+RISING = 0.75  # rho in the paper: share of steps that must increase the objective
 
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class APGD(Attack):
-    """Steps uphill with momentum, and halves its steps where they do not help.
+    """Maximizes a loss by projected gradient ascent with momentum and adaptive steps.
 
     Croce & Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
-    Diverse Parameter-free Attacks" (2020), algorithm 1: steps begin at 2 epsilon. At
-    checkpoints that come ever closer, an example whose objective rose too seldom, or
-    found nothing better, goes back to its best point with half the step.
+    Diverse Parameter-free Attacks" (2020), algorithm 1. The step size starts at 2
+    epsilon. At checkpoints, whose intervals shrink, the attack tests each example. If
+    the objective increased in too few steps, or its maximum stopped improving, the
+    attack returns to the best point of the example and halves its step size.
 
     Args:
         epsilon: Number >= 0: the largest norm of a perturbation, in the units of the
             inputs.
         loss: "cross_entropy", as in `PGD`; "dlr", the difference-of-logits ratio,
-            which does not change with the scale of the logits; or "targeted_dlr", of
-            which every restart goes for another wrong class, the most likely first.
-            Where there are too few classes for a ratio, it is a difference of logits.
-            Defaults to `"cross_entropy"`.
+            which is invariant to the scale of the logits; or "targeted_dlr", in which
+            each restart targets another wrong class, the most likely first. With too
+            few classes for a ratio, "dlr" and "targeted_dlr" use the difference of
+            two logits. Defaults to `"cross_entropy"`.
         norm: "linf" or "l2". Defaults to `"linf"`.
         steps: Integer >= 1. Defaults to `100`.
-        random_start: Whether to start at a random point, uniform in the ball, or at
-            the input. Defaults to `True`.
-        restarts: Integer >= 1: searches from different starts, in evaluation; `None`
-            is 9 with "targeted_dlr", else 1. Defaults to `None`.
-        bounds: The lowest and the highest value of an input. Defaults to
-            `(0.0, 1.0)`.
+        random_start: Whether to start at a random point, uniform in the ball, instead
+            of at the input. Defaults to `True`.
+        restarts: Integer >= 1: number of searches from different starting points, in
+            evaluation. Defaults to `None`: 9 with "targeted_dlr", otherwise 1.
+        bounds: The minimum and maximum value of an input. Defaults to `(0.0, 1.0)`.
         mask: Booleans that broadcast to the shape of an example: the features that
             may change. Defaults to `None`: all.
-        targeted: Whether labels name the class to reach, not the one to leave; not
-            with "targeted_dlr", which names classes itself. Defaults to `False`.
+        targeted: Whether labels are the classes to reach instead of the true classes.
+            Must be `False` with "targeted_dlr", which selects its own target classes.
+            Defaults to `False`.
         seed: Integer >= 0, as in `PGD`. Defaults to `0`.
 
     Raises:
@@ -89,7 +90,7 @@ class APGD(Attack):
             seed=seed,
         )
         if loss == "targeted_dlr" and targeted:
-            fix = 'Use `loss="dlr"` for a class of your own.'
+            fix = 'Use `loss="dlr"` to choose the target classes.'
             raise invalid_argument("targeted", 'False with "targeted_dlr"', True, fix)
 
     def _settings(self, scale) -> dict:
@@ -103,15 +104,15 @@ class APGD(Attack):
         lowest = per_example - float("inf")
         return (
             start,
-            start,  # the point before
+            start,  # the previous point
             lowest,  # its objective
             start,  # the best point
             lowest,  # its objective
             ops.zeros_like(start),  # its gradient
             per_example + 2 * settings["epsilon"],  # the step size
-            per_example,  # how often the objective rose since the last checkpoint
+            per_example,  # number of increases since the last checkpoint
             lowest,  # the best objective at the last checkpoint
-            per_example > 0,  # whether the step was halved there
+            per_example > 0,  # whether the step size was halved there
         )
 
     def _step(self, index, state, loss, gradient, x, settings):
@@ -128,7 +129,7 @@ class APGD(Attack):
         rises = rises + ops.cast((index > 0) & (loss > loss_before), rises.dtype)
         uphill = norms.direction(self.norm, gradient, settings.get("mask"))
         target = self._project(current + norms.expand(step, x) * uphill, x, settings)
-        # The number of the step is one for all, or one for each example.
+        # `index` is a scalar, or has one entry per example.
         index = ops.broadcast_to(index, ops.shape(loss))
         momentum = norms.expand(ops.where(index > 0, MOMENTUM, 1.0), x)
         points = (
@@ -141,9 +142,10 @@ class APGD(Attack):
 
 
 def _check(window, point, best, step, rises, checked, halved):
-    """Keeps the best point; at the end of a window, may halve steps and return to it.
+    """Updates the best point; may return to it at a checkpoint and halve the step size.
 
-    `window` is how many steps the window had, and 0 where none ends.
+    `window` is the number of steps since the previous checkpoint, or 0 if this is not
+    a checkpoint.
     """
     current, loss, gradient = point
     better = loss > best[1]
@@ -161,7 +163,7 @@ def _check(window, point, best, step, rises, checked, halved):
 
 
 def _choose(chosen, first, second) -> list:
-    """Takes (points, objective, gradient) of the first where `chosen`."""
+    """Selects points, objective and gradient from `first` where `chosen` is true."""
     return [
         ops.where(norms.expand(chosen, a), a, b)
         for a, b in zip(first, second, strict=True)
@@ -169,9 +171,10 @@ def _choose(chosen, first, second) -> list:
 
 
 def _windows(steps: int) -> np.ndarray:
-    """Returns how long the window was that ends as each point arrives, else 0.
+    """Returns the length of the window that ends at each point, or 0 if none ends.
 
-    The paper's iteration k makes point k + 1, and then checks if k is a checkpoint.
+    Iteration k of the paper computes point k + 1 and then tests whether k is a
+    checkpoint.
     """
     windows = np.zeros(steps, "int32")
     marks = checkpoints(steps)
@@ -182,8 +185,11 @@ def _windows(steps: int) -> np.ndarray:
 
 
 def checkpoints(steps: int) -> list[int]:
-    """Returns the steps after which step sizes are judged (section 3, "selection")."""
-    before, position, marks = 0, 22, [0]  # in hundredths, which floats do not hold
+    """Returns the checkpoints: the steps at which step sizes may be halved.
+
+    See section 3 of the paper, "selection".
+    """
+    before, position, marks = 0, 22, [0]  # integer hundredths, to avoid rounding
     while position <= 100:
         marks.append(-(-position * steps // 100))
         before, position = position, position + max(position - before - 3, 6)

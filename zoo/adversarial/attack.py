@@ -1,4 +1,4 @@
-"""What all attacks have in common."""
+"""The base class of all attacks."""
 
 import abc
 
@@ -16,24 +16,26 @@ from .objective_scale import are_finite, first_scale, smaller_scale
 
 
 class Attack(abc.ABC):
-    """Searches for small perturbations that change what a classifier predicts.
+    """Searches for small perturbations that change the prediction of a classifier.
 
-    An attack has two modes. *Evaluation*, which is calling it, keeps for every example
-    the best it has met, over all steps and restarts: what is misclassified first,
-    then what has the larger objective; what is misclassified is stepped no more.
-    *Training*, which is `perturb`, takes a fixed number of steps and their last
-    point, as the inner maximisation of Madry et al. (2018) does.
+    An attack has two modes. *Evaluation*, a call of the attack, keeps the best point of
+    every example over all steps and restarts. A misclassified point is better than any
+    other; otherwise the larger objective is better. Misclassified examples are not
+    updated further. *Training*, the method `perturb`, takes a fixed number of steps and
+    returns the last point, like the inner maximization of Madry et al. (2018).
 
-    The model runs in inference mode, and stays as it is, its random state included. A
-    final softmax or sigmoid is left out: logits are attacked.
+    The model runs in inference mode. Its variables, including its random state, do not
+    change. The attack maximizes a function of the logits, so it omits a final softmax
+    or sigmoid.
 
-    Subclasses say where a search starts (`_begin`) and how it steps (`_step`), and name
-    that as their `algorithm`: those of one name share compiled searches.
+    Subclasses implement `_begin`, the initial state of a search, and `_step`, one
+    update. Attacks with the same `algorithm` name, norm and loss share compiled
+    searches.
     """
 
     algorithm: str
     loss = "cross_entropy"
-    points_per_step = 1  # at which the model is asked about an example
+    points_per_step = 1  # evaluated points per example and step
 
     def __init__(
         self,
@@ -55,7 +57,7 @@ class Attack(abc.ABC):
         self.random_start = check_choice("random_start", random_start, (True, False))
         self.restarts = check_integer("restarts", restarts, minimum=1)
         if restarts > 1 and not random_start and self.loss != "targeted_dlr":
-            fix = "Without a random start all restarts are the same."
+            fix = "Without a random start, all restarts are the same."
             raise invalid_argument("restarts", "1", restarts, fix)
         self.mask = check_mask(mask)
         self.targeted = check_choice("targeted", targeted, (True, False))
@@ -63,22 +65,22 @@ class Attack(abc.ABC):
         self._attacked: AttackedModel | None = None
 
     def __call__(self, model: keras.Model, x, y, *, batch_size: int = 256):
-        """Returns the best adversarial examples found: the evaluation mode.
+        """Returns the best adversarial examples found (evaluation mode).
 
         Args:
-            model: Classifier of one input; a compiled function is made once for every
-                model and kept while the model stays the same.
+            model: Classifier with one input. The search is compiled on the first call
+                and reused in further calls with the same model.
             x: Array of shape `(examples, ...)`, within the bounds.
-            y: True classes, or with `targeted=True` the classes to reach: integers of
-                shape `(examples,)`, or one-hot of shape `(examples, classes)`.
-            batch_size: Integer >= 1: examples that are attacked at a time. It changes
-                the time that is needed, and nothing else. Defaults to `256`.
+            y: True classes, or the classes to reach if `targeted=True`: integers of
+                shape `(examples,)`, or one-hot rows of shape `(examples, classes)`.
+            batch_size: Integer >= 1: number of examples that are attacked at once. It
+                affects only the running time. Defaults to `256`.
 
         Returns:
-            A float32 NumPy array of the shape of `x`.
+            A float32 NumPy array with the shape of `x`.
 
         Raises:
-            ValueError: If the data or the model are not what an attack can take.
+            ValueError: If the data or the model is invalid.
         """
         check_integer("batch_size", batch_size, minimum=1)
         if self._attacked is None or self._attacked.model is not model:
@@ -88,26 +90,27 @@ class Attack(abc.ABC):
         return self._attacked.attack(self, x, y, batch_size=batch_size).adversarial
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
-        """Raises if epsilon or the mask do not fit examples of a shape."""
+        """Raises if epsilon or the mask does not fit examples of shape `shape`."""
         check_epsilon(self.epsilon, self.norm, self.bounds, shape)
         if self.mask is not None:
             check_mask_shape(self.mask.shape, shape)
 
     def perturb(self, logits_of, x, objective, *, noise=None, scale=1.0):
-        """Returns the last point of a fixed number of steps: the training mode.
+        """Returns the last point of a fixed number of steps (training mode).
 
-        It consists of operations of Keras, and is called inside a training step.
+        The method uses only Keras operations and runs inside a training step.
 
         Args:
-            logits_of: Function of inputs to logits.
+            logits_of: Function that maps inputs to logits.
             x: Tensor of numbers of shape `(batch, ...)`.
-            objective: Function of logits to what is maximised, of shape `(batch,)`.
-            noise: What `noise_for_batch` returned; `None` starts at `x`. Defaults to
-                `None`.
-            scale: Factor on epsilon and steps, as for a warm-up. Defaults to `1.0`.
+            objective: Function that maps logits to the values to maximize, of shape
+                `(batch,)`.
+            noise: Result of `noise_for_batch`. Defaults to `None`: start at `x`.
+            scale: Factor on epsilon and the step size, such as in a warm-up. Defaults
+                to `1.0`.
 
         Returns:
-            A tensor of the shape of `x`, in float32, or in float64 if `x` is.
+            A tensor with the shape of `x`, in float64 if `x` is, otherwise in float32.
         """
         inputs = ops.cast(x, "float32")
         settings = self.settings(scale)
@@ -136,31 +139,32 @@ class Attack(abc.ABC):
         return as_floats(ops.stop_gradient(self._last(state)), x)
 
     def search(self, logits_of, x, y, active, rank, noise, settings):
-        """Returns the best points of one restart: the evaluation mode, for a batch.
+        """Returns the best points of one restart for a batch (evaluation mode).
 
         Args:
-            logits_of: Function of inputs to logits.
+            logits_of: Function that maps inputs to logits.
             x: Float32 tensor of shape `(batch, ...)`.
             y: Integer tensor of shape `(batch,)`.
             active: Bool tensor of shape `(batch,)`: the examples to attack.
-            rank: Integer scalar or tensor of shape `(batch,)`, the number of the
-                restart: which wrong class a targeted loss goes for.
-            noise: What `noise` or `noise_for_batch` returned.
-            settings: What `settings` returned, as tensors.
+            rank: Integer scalar or tensor of shape `(batch,)`: number of the restart,
+                which selects the target class of "targeted_dlr".
+            noise: Result of `noise` or `noise_for_batch`.
+            settings: Result of `settings`.
 
         Returns:
-            A tuple: the points, whether they are successful, and their objective.
+            A tuple: the points, whether each is successful, and their objective.
         """
         found = self.begin_search(x, active, noise, settings)
         found = self.continue_search(logits_of, x, y, rank, found, 0, settings)
         return found["points"], found["is_successful"], found["objective"]
 
     def begin_search(self, x, active, noise, settings) -> dict:
-        """Returns what a search knows of every example before its first step.
+        """Returns the state of a search before its first step.
 
-        All entries are tensors of shape `(batch, ...)`: `points`, the best so far, and
-        their `objective`; `is_going`, `is_successful`, `is_finite`; `index`, the number
-        of steps taken; the `scale` of the objective; and the `state` of the algorithm.
+        All entries are tensors of shape `(batch, ...)`: `points`, the best points so
+        far, and their `objective`; the flags `is_going`, `is_successful` and
+        `is_finite`; `index`, the number of steps taken; `scale`, the factor on the
+        objective; and `state`, a tuple that belongs to the algorithm.
         """
         lowest = ops.full(ops.shape(active), -float("inf"), dtype="float32")
         return {
@@ -175,20 +179,20 @@ class Attack(abc.ABC):
         }
 
     def continue_search(self, logits_of, x, y, rank, found, waiting, settings) -> dict:
-        """Steps until all examples are done, or a quarter, while others are waiting.
+        """Runs steps until all examples are done, or a quarter if others are waiting.
 
         Args:
-            logits_of: Function of inputs to logits.
+            logits_of: Function that maps inputs to logits.
             x: Float32 tensor of shape `(batch, ...)`.
             y: Integer tensor of shape `(batch,)`.
-            rank: As in `search`.
-            found: What `begin_search` or this method returned.
-            waiting: Integer scalar: whether there are examples to take the places of
-                those that are done, 0 or 1.
-            settings: What `settings` returned, as tensors.
+            rank: Same as in `search`.
+            found: Result of `begin_search` or of this method.
+            waiting: Integer scalar, 0 or 1: whether other examples are waiting for the
+                places of those that are done.
+            settings: Result of `settings`.
 
         Returns:
-            A dict as that of `begin_search`.
+            A dict with the entries of `begin_search`.
         """
         objective = self.objective(logits_of, x, y, rank)
         fewest = waiting * (3 * ops.shape(y)[0] // 4)
@@ -204,7 +208,7 @@ class Attack(abc.ABC):
             wins = going & self.is_successful(logits, y)
             better = going & (wins | (loss > found["objective"]))
             best = ops.where(norms.expand(better, x), state[0], found["points"])
-            # An example that is done needs no gradient.
+            # Successful examples need no gradient.
             scale = ops.where(
                 going & ~wins,
                 smaller_scale(found["scale"], loss, gradient),
@@ -232,12 +236,15 @@ class Attack(abc.ABC):
         return found
 
     def is_successful(self, logits, y):
-        """Whether each example is misclassified, or with a target classified so."""
+        """Returns whether the attack succeeded, for each example.
+
+        Success is a misclassification or, if targeted, the prediction of the target.
+        """
         predicted = ops.cast(ops.argmax(logits, axis=1), y.dtype)
         return (predicted == y) if self.targeted else (predicted != y)
 
     def noise(self, shape, restarts: np.ndarray, examples: np.ndarray) -> np.ndarray:
-        """Returns the noise of random starts; without them, that of the center."""
+        """Returns noise for random starts, or else the noise of the ball's center."""
         if self.random_start:
             return norms.draw_for_examples(
                 self.norm, shape, self.seed, restarts, examples
@@ -245,11 +252,11 @@ class Attack(abc.ABC):
         return norms.center(self.norm, shape, len(examples))
 
     def noise_for_batch(self, x, seed):
-        """Draws noise inside a compiled step; `None` without random starts."""
+        """Draws noise in a compiled step; returns `None` without random starts."""
         return norms.draw_for_batch(self.norm, x, seed) if self.random_start else None
 
     def settings(self, scale=1.0) -> dict:
-        """Returns the tensors that a compiled search takes as arguments."""
+        """Returns the dict of tensors that a compiled search takes as an argument."""
         settings = self._settings(scale)
         return {key: ops.convert_to_tensor(value) for key, value in settings.items()}
 
@@ -265,11 +272,11 @@ class Attack(abc.ABC):
         return settings
 
     def kind(self) -> tuple:
-        """Returns what a compiled search was made for; the rest are its arguments."""
+        """Returns the key of a compiled search; other settings are its arguments."""
         return self.algorithm, self.norm, self.loss, self.targeted
 
     def get_config(self) -> dict:
-        """Returns the arguments, of which `from_config` makes the same attack."""
+        """Returns the arguments from which `from_config` creates the same attack."""
         return {
             "epsilon": self.epsilon,
             "norm": self.norm,
@@ -284,11 +291,11 @@ class Attack(abc.ABC):
 
     @classmethod
     def from_config(cls, config: dict) -> "Attack":
-        """Returns the attack of a config."""
+        """Creates an attack from its config."""
         return cls(**config)
 
     def with_epsilon(self, epsilon: float) -> "Attack":
-        """Returns the same attack of another size."""
+        """Returns the same attack with another epsilon."""
         return self.from_config({**self.get_config(), "epsilon": epsilon})
 
     def __repr__(self) -> str:
@@ -297,21 +304,26 @@ class Attack(abc.ABC):
 
     @abc.abstractmethod
     def _begin(self, start, settings: dict) -> tuple:
-        """Returns the state of a search: a tuple, of which the points come first."""
+        """Returns the initial state of a search: a tuple that begins with the points.
+
+        Args:
+            start: Result of `_start`.
+            settings: Result of `settings`.
+        """
 
     @abc.abstractmethod
     def _step(self, index, state, loss, gradient, x, settings) -> tuple:
-        """Returns the next state, given objective and gradient at its points."""
+        """Returns the next state, given the objective and gradient at its points."""
 
     def objective(self, logits_of, x, y, rank=0):
-        """Returns the function of logits that this attack maximises.
+        """Returns the function of logits that this attack maximizes.
 
         Args:
-            logits_of: Function of inputs to logits.
+            logits_of: Function that maps inputs to logits.
             x: Float tensor of shape `(batch, ...)`.
             y: Integer tensor of shape `(batch,)`.
-            rank: Integer scalar or tensor of shape `(batch,)`: which wrong class a
-                targeted loss goes for. Defaults to `0`, the most likely.
+            rank: Integer scalar or tensor of shape `(batch,)`: rank of the wrong class
+                that "targeted_dlr" targets. Defaults to `0`: the most likely.
         """
         if self.loss == "targeted_dlr":
             logits = logits_of(x)
@@ -334,7 +346,7 @@ class Attack(abc.ABC):
         return norms.project(self.norm, points, x, settings["epsilon"], *bounds)
 
     def _last(self, state):
-        """Returns the points that `perturb` returns, given the last state."""
+        """Returns the points in the last state, for `perturb`."""
         return state[0]
 
     def _ascent(self, logits_of, objective, state, index, scale, settings):

@@ -1,4 +1,4 @@
-"""Checks of what all attacks take."""
+"""Checks of the arguments that all attacks share."""
 
 import numpy as np
 
@@ -7,18 +7,18 @@ from . import norms
 
 
 def check_bounds(bounds) -> tuple[float, float]:
-    """Returns the bounds as two floats, or raises if they are not in order."""
+    """Returns the bounds as two floats, or raises if they are invalid."""
     is_pair = isinstance(bounds, tuple | list) and len(bounds) == 2
     if not is_pair or not all(map(is_number, bounds)) or bounds[0] >= bounds[1]:
-        expected = "two finite numbers, the lowest and the highest value of an input"
+        expected = "two finite numbers, the minimum and the maximum value of an input"
         raise invalid_argument("bounds", expected, bounds)
     return float(bounds[0]), float(bounds[1])
 
 
 def check_epsilon(epsilon, norm: str, bounds, shape=(), name="epsilon") -> float:
-    """Returns epsilon as a float, or raises if no perturbation can be that large.
+    """Returns epsilon as a float, or raises if it exceeds any possible perturbation.
 
-    Without the shape of an example that can be said for linf only.
+    With l2, this limit is checked only if the shape of an example is given.
     """
     epsilon = check_not_negative(name, epsilon)
     if norm == "l2" and not shape:
@@ -30,27 +30,27 @@ def check_epsilon(epsilon, norm: str, bounds, shape=(), name="epsilon") -> float
             f"at most {widest:.6g}, the largest {norm} perturbation within "
             f"bounds={tuple(bounds)}",
             epsilon,
-            "Are the inputs in other units than epsilon? Say so with `bounds=`.",
+            "Are the inputs in different units? Set `bounds=` to their range.",
         )
     return epsilon
 
 
 def check_mask(mask) -> np.ndarray | None:
-    """Returns the mask as booleans, or raises if it holds other values or no 1."""
+    """Returns the mask as booleans; raises if it has other values or is all false."""
     if mask is None:
         return None
     mask = np.asarray(mask)
     if not np.isin(mask, (0, 1)).all() or not mask.any():
         raise invalid_argument(
             "mask",
-            "booleans of the shape of an example, True where it may change",
+            "booleans of the shape of an example, True for features that may change",
             f"{mask.dtype} of shape {mask.shape}",
         )
     return mask.astype(bool)
 
 
 def check_mask_shape(mask: tuple[int, ...], shape: tuple[int, ...]) -> None:
-    """Raises if a mask of a shape does not broadcast to that of an example."""
+    """Raises if the shape of a mask does not broadcast to that of an example."""
     pairs = zip(reversed(mask), reversed(shape), strict=False)
     if len(mask) > len(shape) or any(own not in (1, size) for own, size in pairs):
         expected = f"booleans that broadcast to the shape of an example, {shape}"

@@ -1,4 +1,4 @@
-"""A model as attacks see it: logits, and searches that are compiled once."""
+"""A wrapper that gives attacks the logits of a model and compiled searches."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,19 +19,20 @@ from .places import Places
 if TYPE_CHECKING:
     from .attack import Attack
 
-SAMPLE = 200  # inputs at which the head is read
-SEEN = 4  # calls of a model in one step of an attack, at most
+SAMPLE = 200  # inputs that are used to determine the head
+SEEN = 4  # maximum number of model calls in one step of an attack
 
 
 @dataclass
 class Found:
-    """What an attack has found, an entry for every example.
+    """Holds the results of an attack, one entry per example.
 
     Args:
-        adversarial: Float32 array of the shape of the inputs.
-        broken: Bool array: whether the prediction is as the attack wants it.
-        objective: Float32 array: what the attack maximises, minus infinity where it
-            did not begin.
+        adversarial: Float32 array with the shape of the inputs.
+        broken: Bool array: whether the attack succeeded; also true for examples that
+            were not attacked.
+        objective: Float32 array: the best objective, or minus infinity for examples
+            that were not attacked.
         non_finite: Bool array: whether an objective or a gradient was not finite.
     """
 
@@ -41,7 +42,7 @@ class Found:
     non_finite: np.ndarray
 
     def merge(self, rows: np.ndarray, broken, points, objective, is_finite) -> None:
-        """Takes over what is better in the results of one search."""
+        """Updates the results with the better points of one search."""
         better = broken | (objective > self.objective[rows])
         self.adversarial[rows[better]] = points[better]
         self.objective[rows[better]] = objective[better]
@@ -50,20 +51,20 @@ class Found:
 
 
 class AttackedModel:
-    """Compiles a model's predictions and searches, once for every kind and shape.
+    """Compiles a model's predictions and searches, once per kind and shape.
 
-    The layers say how outputs are read; after `check_data` the data, the compiled loss
-    and the compiled metrics do, too.
+    At first, only the layers determine the head. `check_data` determines it again from
+    the layers, the data, the compiled loss and the compiled metrics.
 
     Args:
-        model: Built classifier of one input.
-        head: How outputs are read, where it is known. Defaults to `None`.
+        model: Built classifier with one input.
+        head: The head of the model, if it is known. Defaults to `None`: unknown.
 
     Attributes:
-        head: How outputs are read as logits and as predictions.
+        head: How outputs are converted to logits and to predictions.
 
     Raises:
-        ValueError: If the model cannot be attacked along gradients.
+        ValueError: If the model does not allow gradient-based attacks.
     """
 
     def __init__(self, model: keras.Model, head: Head | None = None):
@@ -74,7 +75,7 @@ class AttackedModel:
         self._call = on_floats(model)
         self._compiled: dict = {}
         inputs = graph_inputs(model)
-        if head is None and inputs:  # what the layers alone say, until data come
+        if head is None and inputs:  # from the layers only, until `check_data`
             self._head = read_head(model, model.outputs[0].shape[-1], None)
         if self._head is not None:
             self._logits = self._head.logits_of(model)
@@ -82,19 +83,19 @@ class AttackedModel:
     @property
     def head(self) -> Head:
         if self._head is None:
-            raise RuntimeError("Call `check_data` first: the layers do not say it.")
+            raise RuntimeError("Call `check_data` first, to determine the head.")
         return self._head
 
     def logits(self, x):
-        """Returns float32 logits of two classes at least, in inference mode."""
+        """Returns float32 logits of at least two classes, in inference mode."""
         return self._logits(x)
 
     def outputs(self, x):
-        """Returns what the model returns in inference mode."""
+        """Returns the outputs of the model in inference mode."""
         return self._call(x, training=False)
 
     def check_data(self, x, y, bounds) -> tuple[np.ndarray, np.ndarray]:
-        """Returns float32 inputs and int32 labels, or raises if they do not fit."""
+        """Returns float32 inputs and int32 labels, or raises if they are invalid."""
         inputs = graph_inputs(self.model)
         x = check_inputs(only(x), bounds, inputs[0].shape[1:] if inputs else None)
         y = _to_numpy(only(y))
@@ -121,7 +122,17 @@ class AttackedModel:
             self._compiled.clear()
 
     def compute(self, function: Callable, x: np.ndarray, batch_size: int):
-        """Returns a method's tensor over all of `x`, compiled and batch by batch."""
+        """Applies a method to all of `x`, compiled and in batches.
+
+        Args:
+            function: Method of this object that maps a batch to a tensor. Its name
+                identifies the compiled function.
+            x: Float32 array of inputs.
+            batch_size: Integer >= 1.
+
+        Returns:
+            A NumPy array of the results for all inputs.
+        """
         compiled = self._compile(function.__name__, function)
         size = min(len(x), batch_size)
         batches = [x[start : start + size] for start in range(0, len(x), size)]
@@ -130,17 +141,17 @@ class AttackedModel:
         )
 
     def compute_once(self, function: Callable, *arguments) -> np.ndarray:
-        """Returns any function's tensor, compiled for this call alone."""
+        """Returns the result of any function, which is compiled for this call only."""
         return _to_numpy(compile_function(function, self.model.variables)(*arguments))
 
     def predict(self, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
-        """Returns the classes that the model's own outputs predict."""
+        """Returns the classes that the model predicts."""
         return self.head.classes(self.compute(self.outputs, x, batch_size))
 
     def vote(self, x: np.ndarray, draws: int, batch_size: int) -> np.ndarray:
-        """Returns the classes that most draws of a random model predict.
+        """Returns the majority vote of a random model over several draws.
 
-        They are draws that no attack has seen.
+        The first `SEEN` draws are skipped, since attacks may have used them.
         """
         count = max(2, self.head.num_outputs)
         votes = np.zeros((len(x), count), "int64")
@@ -163,20 +174,22 @@ class AttackedModel:
         batch_size: int = 256,
         on_progress: Callable[[float], None] = lambda share: None,
     ) -> Found:
-        """Searches for adversarial examples, in the evaluation mode of an attack.
+        """Searches for adversarial examples with the evaluation mode of an attack.
 
         Args:
             attack: The attack.
             x: Float32 array, within the bounds.
-            y: Int32 array.
-            rows: Rows of the examples to attack, all of which are classified
-                correctly. Defaults to `None`: all that are.
+            y: Int32 array of true classes, or of target classes.
+            rows: Indices of the examples to attack. Defaults to `None`: the correctly
+                classified examples or, if the attack is targeted, those that are not
+                classified as their target.
             batch_size: Integer >= 1. Defaults to `256`.
-            on_progress: Function that is told what share of the attack was done
-                since it was last told. Defaults to one that does nothing.
+            on_progress: Function that receives the fraction of the attack completed
+                since its previous call. Defaults to a function that does nothing.
 
         Returns:
-            What was `Found`. What is not attacked is left as it is, and is broken.
+            A `Found`. Examples that are not attacked are unchanged and count as
+            broken.
         """
         found = Found(
             adversarial=x.copy(),
@@ -208,7 +221,7 @@ class AttackedModel:
         return found
 
     def _resumption(self, attack: "Attack") -> Callable:
-        """Returns what begins the searches that are fresh, and continues all."""
+        """Returns a function that starts new searches and continues all searches."""
 
         def resume(x, y, rank, noise, active, is_fresh, waiting, state, settings):
             begun = attack.begin_search(x, active, noise, settings)
@@ -230,7 +243,7 @@ class AttackedModel:
 
 
 def _fill(values: np.ndarray, size: int) -> np.ndarray:
-    """Repeats the first row until there are `size`: one shape, one compilation."""
+    """Pads with the first row to `size` rows, so that one compilation suffices."""
     if len(values) == size:
         return values
     return np.concatenate([values, np.repeat(values[:1], size - len(values), axis=0)])

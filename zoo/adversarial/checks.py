@@ -1,4 +1,4 @@
-"""Checks of models and data, before anything is computed."""
+"""Checks of models, inputs and labels before an attack."""
 
 import keras
 import numpy as np
@@ -18,9 +18,9 @@ TOKENS = (
 
 
 def check_model(model) -> None:
-    """Raises if no gradient can lead from the model's output to its input."""
+    """Raises if a model does not allow attacks along the gradient of its input."""
     if not isinstance(model, keras.Model) or not model.built:
-        fix = "Give its input shape with `keras.Input`, or call it on a batch."
+        fix = "Give its input shape with `keras.Input`, or call the model on a batch."
         raise invalid_argument("model", "a keras.Model that is built", model, fix)
     inputs = graph_inputs(model)
     if inputs is None:
@@ -35,44 +35,47 @@ def check_model(model) -> None:
             "model",
             "a model of float inputs",
             f"{model.name} with inputs of dtype {dtype}",
-            "Integers, as tokens, have no gradient and no small perturbations: these "
-            "attacks are for images, tables and other numbers.",
+            "Integers, as tokens, have no gradient and no small perturbations. These "
+            "attacks support images, tables and other numeric inputs.",
         )
     if any(_takes_integers(layer) for layer in model.layers):
         raise invalid_argument(
             "model",
             "a model in which no inner model has inputs of integers",
             model.name,
-            "The inner model would round the perturbed inputs: give it a "
+            "The inner model would round the perturbed inputs. Give it a "
             "`keras.Input` of floats.",
         )
     check_outputs(tuple(outputs[0].shape))
 
 
 def check_outputs(shape: tuple, size: int | None = None) -> None:
-    """Raises if outputs are not those of a classifier, for `size` examples."""
+    """Raises if `shape` is not that of a classifier's outputs for `size` examples."""
     if len(shape) != 2 or (size is not None and shape[0] != size):
         expected = "a classifier, with outputs of shape (batch, classes)"
         raise invalid_argument("model", expected, shape)
 
 
 def check_inputs(x, bounds: tuple[float, float], shape=None) -> np.ndarray:
-    """Returns the inputs in float32, or raises if they are not finite and in bounds.
+    """Returns the inputs as float32, or raises if they are invalid.
+
+    Inputs must be finite and within the bounds. Values that exceed the bounds by
+    rounding only are clipped.
 
     Args:
         x: Array of shape `(examples, ...)`.
-        bounds: The lowest and the highest value.
-        shape: Shape of an example, with `None` where any size will do. Defaults to
-            `None`: any.
+        bounds: The minimum and maximum value of an input.
+        shape: Shape of an example, with `None` for dimensions of any size. Defaults to
+            `None`: any shape.
     """
     x = np.asarray(keras.ops.convert_to_numpy(x))
     if x.dtype == bool:
         x = x.astype("float32")
     if x.ndim < 2 or not len(x) or not np.issubdtype(x.dtype, np.number):
-        expected = "numbers of shape (examples, ...), one example at least"
+        expected = "numbers of shape (examples, ...), with at least one example"
         raise invalid_argument("x", expected, f"{x.dtype} of shape {x.shape}")
     if shape is not None and not _fits(x.shape[1:], shape):
-        expected = f"examples of shape {tuple(shape)}, which the model takes"
+        expected = f"examples of shape {tuple(shape)}, the input shape of the model"
         raise invalid_argument("x", expected, x.shape)
     finite = np.isfinite(x).reshape(len(x), -1).all(axis=1)
     if not finite.all():
@@ -83,12 +86,12 @@ def check_inputs(x, bounds: tuple[float, float], shape=None) -> np.ndarray:
 
 
 def check_range(low: float, high: float, bounds: tuple[float, float]) -> None:
-    """Raises if inputs are not finite, or not within the bounds.
+    """Raises if inputs are not finite or not within the bounds.
 
     Args:
-        low: The lowest value of the inputs.
-        high: The highest value of the inputs.
-        bounds: The lowest and the highest value that inputs may have.
+        low: Minimum of the inputs.
+        high: Maximum of the inputs.
+        bounds: The minimum and maximum value that inputs may have.
     """
     if np.isnan(low) or np.isnan(high):
         raise invalid_argument("x", "finite numbers", "NaN")
@@ -103,19 +106,20 @@ def check_range(low: float, high: float, bounds: tuple[float, float]) -> None:
 
 
 def are_signed(y: np.ndarray) -> bool:
-    """Returns whether labels are -1 and 1, as a hinge loss takes them."""
+    """Returns whether labels are -1 and 1, such as for a hinge loss."""
     if not len(y) or not np.issubdtype(y.dtype, np.number):
         return False
     return bool(np.isin(y, (-1, 1)).all() and (y == -1).any())
 
 
 def check_labels(y, size: int, head: Head) -> np.ndarray:
-    """Returns int32 classes of shape `(examples,)`, or raises if they are none.
+    """Returns int32 classes of shape `(examples,)`, or raises for invalid labels.
 
     Args:
         y: Labels: integers, booleans or whole floats of shape `(examples,)` or
-            `(examples, 1)`, or one-hot. With a single output they may be -1 and 1,
-            unless the loss is a cross-entropy.
+            `(examples, 1)`, or one-hot rows. For a single output they may be -1 and 1
+            if the loss is a hinge loss, a squared error or a similar regression loss,
+            or unknown.
         size: Number of examples.
         head: The head of the model.
     """
@@ -154,10 +158,11 @@ def check_classes(
 
     Args:
         extremes: The lowest and the highest label.
-        limits: The lowest and the highest label that there may be.
+        limits: The lowest and the highest valid label.
         is_whole: Whether all labels are whole numbers.
-        is_one_hot: Whether each row, if there are rows, has one 1, and else 0.
-        expected: What the error says was expected.
+        is_one_hot: Whether labels are integers, or rows with a single 1 that are 0
+            elsewhere.
+        expected: Description of valid labels for the error message.
     """
     if not is_whole:
         raise invalid_argument("y", expected, "numbers that are not whole")
@@ -166,8 +171,8 @@ def check_classes(
         raise invalid_argument("y", expected, received)
     if not is_one_hot:
         fix = (
-            "Every row of one-hot labels has one 1, and else 0: several labels "
-            "at once, and shares of classes, cannot be attacked."
+            "Every row of one-hot labels has a single 1 and is 0 elsewhere. Multi-label"
+            " and soft labels are not supported."
         )
         raise invalid_argument("y", expected, "rows that are not one-hot", fix)
 
@@ -180,7 +185,7 @@ def _takes_integers(layer) -> bool:
 
 
 def _takes_tokens(model) -> bool:
-    """Whether a layer reads integers as names of things."""
+    """Returns whether a model has a layer that reads integers as categories."""
     return any(
         _takes_tokens(layer)
         if isinstance(layer, keras.Model)

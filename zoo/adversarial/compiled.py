@@ -1,4 +1,4 @@
-"""What `compile` says about the outputs of a model: its loss and its accuracies."""
+"""Functions that read the loss and the accuracies of a compiled model."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -39,16 +39,17 @@ NAMES = (
 
 
 def expected_outputs(loss, num_outputs: int) -> str | None:
-    """Returns what a loss takes the outputs of a model for.
+    """Returns the kind of outputs that a loss expects.
 
     Args:
-        loss: What `compile` takes: a name, function, `Loss`, or a list or dict of one.
-        num_outputs: Integer >= 1: outputs for an example.
+        loss: Loss as passed to `compile`: a name, a function, a `Loss`, or a list or
+            dict of one of these.
+        num_outputs: Integer >= 1: number of outputs per example.
 
     Returns:
         "logits"; "probabilities"; "rates", which are not negative; "values", which
-        are close to the labels; "margins", whose sign is the class; or `None` where
-        it cannot be told.
+        approximate the labels; "margins", whose sign predicts the class; or `None` if
+        unknown.
     """
     losses = [one for one in keras.tree.flatten(loss) if one is not None]
     if len(losses) != 1:
@@ -70,10 +71,10 @@ def expected_outputs(loss, num_outputs: int) -> str | None:
 
 
 def user_metrics(model: keras.Model) -> list:
-    """Returns the metrics as `compile` received them, weighted ones too.
+    """Returns the metrics and weighted metrics that were passed to `compile`.
 
-    Keras keeps them under private names; in public it has only those that an
-    evaluation has built, whose state is the user's.
+    Keras stores them in private attributes. Its public attribute lists metrics only
+    after an evaluation has built them, and their state belongs to the user.
     """
     compiled = model._compile_metrics
     if compiled is None:
@@ -83,7 +84,7 @@ def user_metrics(model: keras.Model) -> list:
 
 
 def thresholds(metrics: Sequence) -> list[float]:
-    """Returns the thresholds of binary accuracies on a single output."""
+    """Returns the thresholds of the binary accuracies of a model with one output."""
     return [
         float(metric.threshold)
         for metric in (_metric(one, 1) for one in metrics)
@@ -94,13 +95,13 @@ def thresholds(metrics: Sequence) -> list[float]:
 def accuracies(
     metrics: list, y: np.ndarray, classes: np.ndarray, outputs: np.ndarray
 ) -> dict[str, float]:
-    """Computes the accuracies among compiled metrics, whose state stays as it is.
+    """Computes the compiled accuracies without changing the state of the metrics.
 
     Args:
-        metrics: What `user_metrics` returned.
-        y: Labels as the user gave them.
-        classes: Integer array of shape `(examples,)`: the same labels.
-        outputs: Array of shape `(examples, outputs)`: what the model returned.
+        metrics: Result of `user_metrics`.
+        y: Labels in the user's format.
+        classes: Integer array of shape `(examples,)`: the same labels as classes.
+        outputs: Array of shape `(examples, outputs)`: the outputs of the model.
 
     Returns:
         A dict of names and values.
@@ -124,16 +125,17 @@ def accuracies(
 
 
 def copy_metric(metric):
-    """Returns an equal metric with a state of its own; what is none is as it was."""
+    """Returns a copy of a metric with its own state; returns other objects as is."""
     if not isinstance(metric, keras.metrics.Metric):
         return metric
     return type(metric).from_config(metric.get_config())
 
 
 def _metric(identifier, num_outputs: int):
-    """A new metric that is the accuracy of a prediction, or `None` if it is another.
+    """Returns a new metric if the identifier is an accuracy, or `None` otherwise.
 
-    `BinaryAccuracy` over several outputs counts outputs, not examples.
+    `BinaryAccuracy` does not qualify with several outputs, since it then averages over
+    outputs instead of examples.
     """
     if isinstance(identifier, str) and identifier.lower() in ("accuracy", "acc"):
         if num_outputs == 1:
@@ -153,7 +155,7 @@ def _metric(identifier, num_outputs: int):
 
 
 def _from_logits(loss) -> bool | None:
-    """The argument `from_logits` of a loss, given or by default, if it has one."""
+    """Returns the value or default of the `from_logits` argument of a loss, if any."""
     given, function = getattr(loss, "from_logits", None), loss
     if isinstance(loss, keras.losses.Loss):
         function = getattr(loss, "fn", None)
@@ -169,10 +171,11 @@ def _from_logits(loss) -> bool | None:
 
 
 def _by_behavior(loss: Callable) -> str | None:
-    """Tells a loss of one output by its values where the label is 1.
+    """Determines the kind of a loss of one output from its values for the label 1.
 
-    On logits it falls without end, a squared error has its minimum at 1, and on
-    probabilities or margins nothing changes above 1; only margins go below 0.
+    A loss of logits keeps decreasing, and a squared error has its minimum at 1. A loss
+    of probabilities or margins is constant above 1; only one of margins still
+    decreases between -1 and 0.
     """
     label = np.ones((1, 1), "float32")
 
@@ -182,7 +185,7 @@ def _by_behavior(loss: Callable) -> str | None:
 
     try:
         below, zero, one, far = (at(output) for output in (-1.0, 0.0, 1.0, 9.0))
-    except Exception:  # code of the user, which need not take these arguments
+    except Exception:  # a user-defined loss may reject these arguments
         return None
     if not np.isfinite([zero, one, far]).all() or zero <= one:
         return None

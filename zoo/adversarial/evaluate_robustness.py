@@ -1,4 +1,4 @@
-"""The accuracy of a classifier under attack, with checks that attacks work."""
+"""A function that evaluates a classifier under attack and checks the attacks."""
 
 from collections.abc import Sequence
 from numbers import Real
@@ -21,7 +21,7 @@ from .pgd import PGD
 from .robustness_report import RobustnessReport
 from .self_checks import check_finite
 
-TARGETS = 9  # classes that the targeted stage tries
+TARGETS = 9  # maximum number of classes that the targeted stage tries
 
 
 def evaluate_robustness(
@@ -38,64 +38,72 @@ def evaluate_robustness(
     seed: int = 0,
     verbose: int = 1,
 ) -> RobustnessReport:
-    """Attacks a classifier in stages, and checks that the attacks can work on it.
+    """Attacks a classifier in stages, and checks that the attacks are effective.
 
-    The stages are "clean"; "fgsm", a single step; "pgd", with restarts; "apgd_ce",
-    "apgd_dlr" and "apgd_targeted", as in AutoAttack (Croce & Hein, 2020). Each attacks
-    only what withstood all before it, and what is broken at one epsilon counts as
-    broken at all larger ones. Logits are attacked, also where the model ends in a
-    softmax or sigmoid, with objectives whose gradients no scale of the logits makes
-    vanish.
+    The stages are "clean"; "fgsm", a single step; "pgd", with restarts; and "apgd_ce",
+    "apgd_dlr" and "apgd_targeted", as in AutoAttack (Croce & Hein, 2020). Each stage
+    attacks only the examples that withstood all earlier stages. An example broken at
+    one epsilon counts as broken at all larger ones. The attacks use logits, even if
+    the model ends in a softmax or sigmoid. Their objectives have gradients that do not
+    vanish at any scale of the logits.
 
-    NOTE[DIFF] AutoAttack also runs FAB, and always the Square attack, which takes no
-    gradients. Here 300 steps of it run on what withstood in a sample of 200 examples,
-    at the largest epsilon. If they break any, 1,000 steps become the stage "square",
-    for all examples and epsilons: it costs more only where gradients are not enough.
-    Where a check finds that attacks fail, the stage "smoothed" follows gradients that
-    are averaged over random points, and over draws of a random model. A random model
-    is taken to predict the class that most of 101 draws predict.
+    NOTE[DIFF] AutoAttack also runs FAB, and always runs the gradient-free Square
+    attack. This function first runs 300 steps of Square at the largest epsilon, on the
+    examples that withstood the other attacks in a sample of 200. If they break any,
+    1,000 steps of Square become the stage "square", for all examples and epsilons. The
+    extra cost thus arises only if gradients do not suffice.
 
-    On a sample of the examples it is checked that gradients do not vanish and say how
-    the outputs change, that many steps find what one does, that attacks move inputs,
-    that nothing is robust with epsilon as wide as the bounds, that outputs are finite
-    and inference is not random; that the compiled loss fits the head, and that the
-    clean accuracy is that of the compiled metrics. What fails is in `report.warnings`.
+    If a check finds that attacks fail, the stage "smoothed" follows gradients averaged
+    over random points, and over several draws of a random model. The prediction of a
+    random model is the majority vote of 101 draws.
 
-    Of several outputs the largest is the prediction. A single one predicts class 1
-    above a threshold: 0.5 for a sigmoid, and for a squared error or another loss that
-    drives outputs to 0 and 1; 0 for logits, for hinge losses, and for a model that is
-    not compiled; that of a compiled `BinaryAccuracy` where it is not 0.5.
+    The checks test, mostly on a sample of 200 examples, that
 
-    The model stays as it is: weights, batch statistics, random state.
+    - gradients do not vanish and predict the change of the outputs,
+    - many steps find what a single step finds, and attacks move the inputs,
+    - no example is robust with epsilon as wide as the bounds,
+    - outputs are finite, predictions are not constant and inference is not random,
+    - the compiled loss matches the head, and the clean accuracy matches the compiled
+      metrics.
+
+    `report.warnings` lists the checks that failed.
+
+    With several outputs, the largest one is the prediction. A single output predicts
+    class 1 above a threshold. The threshold is 0.5 for a sigmoid, a squared error, and
+    other losses that drive outputs to 0 and 1. It is 0 for logits, hinge losses, labels
+    -1 and 1, and models that are not compiled. A threshold other than 0.5 in a compiled
+    `BinaryAccuracy` takes precedence.
+
+    The weights, batch statistics and random state of the model do not change.
 
     Args:
-        model: Built classifier of one input and one output, ending in logits, softmax
-            or sigmoid; of an `AdversarialTrainer`, its model. Images may come in as
-            integers, `keras.Input(..., dtype="uint8")`: they are perturbed as floats.
-        data: Arrays `(x, y)`, or batches of them, as `data.test`. Labels are integers,
-            booleans or one-hot; for a single output trained with a hinge or a squared
-            error they may be -1 and 1.
-        epsilons: The largest norms of a perturbation, numbers >= 0 in the units of
-            the inputs.
+        model: Built classifier with one input and one output that ends in logits,
+            softmax or sigmoid. For an `AdversarialTrainer`, its inner model is
+            evaluated. Images may be integers, `keras.Input(..., dtype="uint8")`; they
+            are perturbed as floats.
+        data: Arrays `(x, y)`, or an iterable of such batches, such as `data.test`.
+            Labels are integers, booleans or one-hot rows. For a single output trained
+            with a hinge loss or a squared error, they may be -1 and 1.
+        epsilons: Number or sequence of numbers >= 0: the largest norms of a
+            perturbation, in the units of the inputs.
         norm: "linf" or "l2". Defaults to `"linf"`.
-        bounds: The lowest and the highest value of an input. Defaults to
-            `(0.0, 1.0)`.
+        bounds: The minimum and maximum value of an input. Defaults to `(0.0, 1.0)`.
         mask: Booleans that broadcast to the shape of an example: the features that
             may change. Defaults to `None`: all.
-        steps: Integer >= 1: steps of each search after the first stage. Defaults to
-            `100`.
+        steps: Integer >= 1: steps of each search in "pgd" and the stages "apgd_*";
+            "smoothed" takes at most 50. Defaults to `100`.
         restarts: Integer >= 1: restarts of "pgd". Defaults to `5`.
-        batch_size: Integer >= 1: examples that are attacked at a time; the results
-            do not depend on it, up to rounding. Defaults to `256`.
-        seed: Integer >= 0 of the random starts. Defaults to `0`.
+        batch_size: Integer >= 1: number of examples that are attacked at once. It does
+            not affect the results, up to rounding. Defaults to `256`.
+        seed: Integer >= 0: seed of the random numbers. Defaults to `0`.
         verbose: 0 is silent, 1 shows a progress bar. Defaults to `1`.
 
     Returns:
         A `RobustnessReport`, with `robust_accuracy`, `warnings`, `to_frame()` and
-        `plot()`; `print` shows it as a table.
+        `plot()`. `print` shows it as a table.
 
     Raises:
-        ValueError: If an argument is invalid, or model and data do not fit.
+        ValueError: If an argument is invalid, or the data do not fit the model.
 
     Example:
 
@@ -164,7 +172,7 @@ def _check_epsilons(epsilons) -> list[float]:
     if isinstance(epsilons, Real):
         epsilons = [epsilons]
     if isinstance(epsilons, str) or not len(np.shape(epsilons)) == 1:
-        raise invalid_argument("epsilons", "a number or several", epsilons)
+        raise invalid_argument("epsilons", "a number or several numbers", epsilons)
     if not len(epsilons):
         raise invalid_argument("epsilons", "one number at least", epsilons)
     return sorted(
@@ -173,7 +181,7 @@ def _check_epsilons(epsilons) -> list[float]:
 
 
 def _arrays(data) -> tuple[np.ndarray, np.ndarray]:
-    """Returns inputs and labels of a pair of arrays, or of batches of pairs."""
+    """Returns inputs and labels, given a pair of arrays or batches of pairs."""
     if isinstance(data, tuple) and len(data) == 2:
         return tuple(keras.ops.convert_to_numpy(only(part)) for part in data)
     try:

@@ -1,4 +1,4 @@
-"""Runs attacks in stages, and checks that they can work."""
+"""The stages and checks of `evaluate_robustness`."""
 
 import time
 
@@ -22,27 +22,27 @@ from .self_checks import (
 from .smoothed import WIDTHS, Smoothed
 from .square import Square
 
-SAMPLE = 200  # examples of the self-checks
+SAMPLE = 200  # number of examples in the self-checks
 SMOOTHED_STEPS = 50
-STAGE_STEPS = 1000  # of the Square attack, where it breaks more than others do
-DRAWS = 101  # of a random model, which predicts what most of them do
-TOLERANCE = 1e-5  # of the bounds: the rounding of float32
+STAGE_STEPS = 1000  # steps of the stage "square"
+DRAWS = 101  # draws of a random model; its prediction is their majority vote
+TOLERANCE = 1e-5  # for float32 rounding, relative to the width of the bounds
 
 
 class Evaluation:
-    """Runs the stages, and keeps what broke.
+    """Runs the stages and keeps the adversarial examples.
 
     Args:
         target: The model, after `check_data`.
         x: Float32 array of all inputs.
         y: Int32 array of their classes.
-        settings: What all attacks take: norm, bounds, mask and seed.
-        batch_size: Examples that are attacked at a time.
+        settings: Arguments of all attacks: norm, bounds, mask and seed.
+        batch_size: Number of examples that are attacked at once.
 
     Attributes:
-        outputs: Array of what the model returns at `x`: of a random model, one draw.
+        outputs: Array of the model's outputs at `x`; one draw of a random model.
         clean: Integer array of the classes that the model predicts at `x`.
-        rows: What `RobustnessReport` takes.
+        rows: Argument `rows` of `RobustnessReport`.
     """
 
     def __init__(
@@ -66,12 +66,12 @@ class Evaluation:
         self.left_at: dict[float, np.ndarray] = {}
 
     def run(self, epsilons: list[float], stages: dict[str, Attack], verbose) -> None:
-        """Attacks in stages, each what withstood all before it."""
+        """Runs the stages, each on the examples that withstood all earlier stages."""
         bar = _Bar(len(epsilons) * len(stages), verbose)
         for epsilon in epsilons:
             clean = int((self.clean == self.y).sum())
             self._add_row(epsilon, "clean", len(self.x), clean, self.clean_seconds)
-            self.clean_seconds = 0.0  # of the later epsilons: it was computed once
+            self.clean_seconds = 0.0  # computed only once, counted at the first epsilon
             for stage, attack in stages.items():
                 bar.begin(stage, epsilon)
                 self._attack(stage, attack.with_epsilon(epsilon), bar.advance)
@@ -79,14 +79,14 @@ class Evaluation:
         bar.finish()
 
     def check(self, epsilons: list[float], steps: int) -> list[str]:
-        """Checks the attacks on a sample; where they fail, others become stages.
+        """Checks the attacks on a sample, and adds stages if they fail.
 
         Args:
-            epsilons: Those of `run`.
-            steps: Steps of the attacks.
+            epsilons: Same as in `run`.
+            steps: Number of steps of the attacks.
 
         Returns:
-            The sentences of the checks.
+            A list of warnings.
         """
         correct = np.flatnonzero(self.clean == self.y)[:SAMPLE]
         if not len(correct):
@@ -103,7 +103,7 @@ class Evaluation:
         left = sample[self.left[sample]]
         square = Square(epsilons[-1], steps=SQUARE_STEPS, **self.settings)
         broken = int(self._find(square, left).broken[left].sum())
-        if not self.random:  # there the stages before stop at what one draw says
+        if not self.random:  # with a random model, other stages follow a single draw
             found += check_square(broken, len(sample))
         self._add_stages(
             self._last_stages(found, broken, epsilons[-1], steps), epsilons
@@ -122,7 +122,7 @@ class Evaluation:
         return stages
 
     def _add_stages(self, stages, epsilons) -> None:
-        """Runs stages after all others of every epsilon."""
+        """Runs additional stages at every epsilon, after all other stages."""
         before = np.ones(len(self.x), bool)
         for epsilon in epsilons:
             self.left = before & self.left_at[epsilon]
@@ -132,10 +132,10 @@ class Evaluation:
         self.rows.sort(key=lambda row: row["epsilon"])
 
     def _verify(self, epsilon) -> list[str]:
-        """Looks again at what broke, as the model itself sees it."""
+        """Verifies the adversarial examples, and returns warnings."""
         broken = (self.clean == self.y) & ~self.left
         warnings: list[str] = []
-        if broken.any() and not self.random:  # which was said, if it is
+        if broken.any() and not self.random:  # randomness has its own warning
             predicted = self.target.predict(self.adversarial[broken], self.batch_size)
             warnings += check_transfer(predicted, self.y[broken])
         attacked = [row for row in self.rows if row["attacked"]]
@@ -145,8 +145,8 @@ class Evaluation:
             warnings.append(
                 f"In the stage {worst['stage']} at epsilon {worst['epsilon']:g}, an "
                 "objective or a gradient was not finite (NaN or infinity) at "
-                f"{worst['non_finite']} of {worst['attacked']} examples: the attack "
-                f"could not follow it. {UPPER_BOUND}"
+                f"{worst['non_finite']} of {worst['attacked']} examples, so the attack "
+                f"could not make progress there. {UPPER_BOUND}"
             )
         low, high = self.settings["bounds"]
         slack = TOLERANCE * (high - low)
@@ -154,13 +154,13 @@ class Evaluation:
         inside = (self.adversarial >= low) & (self.adversarial <= high)
         if largest > epsilon + slack or not inside.all():
             warnings.append(
-                "A perturbation is larger than epsilon or leaves the bounds. This is "
-                "an error of the evaluation, not of the model: please report it."
+                "A perturbation is larger than epsilon or leaves the bounds. This is a "
+                "bug in the evaluation, not a fault of the model. Please report it."
             )
         return warnings
 
     def examples(self, epsilon: float) -> dict:
-        """Returns what the panel shows: the first examples that broke."""
+        """Returns the first adversarial examples, for the panel of the report."""
         shown = np.flatnonzero((self.clean == self.y) & ~self.left)[:MAX_SHOWN]
         adversarial = self.adversarial[shown]
         fooled = self._predict(adversarial) if len(shown) else self.y[:0]
@@ -244,7 +244,7 @@ class Evaluation:
 
 
 class _Bar:
-    """A progress bar of stages, which shows a share of the stage that runs."""
+    """A progress bar over all stages that also advances within a stage."""
 
     def __init__(self, stages: int, verbose: int):
         self._bar = keras.utils.Progbar(100 * stages, verbose=verbose)

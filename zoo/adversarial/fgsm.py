@@ -7,30 +7,30 @@ from .pgd import PGD
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class FGSM(PGD):
-    """Takes a single step along the sign of the gradient.
+    """Takes a single step in the direction of the sign of the gradient.
 
     Goodfellow, Shlens & Szegedy, "Explaining and Harnessing Adversarial Examples"
-    (2015), section 4; with l2, a step along the gradient. With a random start it is
-    the attack of fast adversarial training (Wong, Rice & Kolter, "Fast Is Better than
-    Free", 2020, algorithm 3): a step of 1.25 epsilon, and back into the ball.
+    (2015), section 4. With l2, the step follows the normalized gradient. With a random
+    start, this is the attack of fast adversarial training (Wong, Rice & Kolter, "Fast
+    Is Better than Free", 2020, algorithm 3): a step of 1.25 epsilon, followed by a
+    projection onto the ball.
 
-    It is quick and weak: what withstands it is not robust yet.
+    The attack is fast but weak. A model that withstands it is not necessarily robust.
 
     Args:
         epsilon: Number >= 0: the largest norm of a perturbation, in the units of the
             inputs.
         norm: "linf" or "l2". Defaults to `"linf"`.
-        step_size: Norm of the step, a number > 0; `None` is epsilon, or 1.25 epsilon
-            from a random start. Defaults to `None`.
-        random_start: Whether to start at a random point, uniform in the ball, or at
-            the input. Defaults to `False`.
-        restarts: Integer >= 1: steps from different starts, in evaluation. Defaults
-            to `1`.
-        bounds: The lowest and the highest value of an input. Defaults to
-            `(0.0, 1.0)`.
+        step_size: Number > 0: norm of the step. Defaults to `None`: epsilon, or 1.25
+            epsilon with a random start.
+        random_start: Whether to start at a random point, uniform in the ball, instead
+            of at the input. Defaults to `False`.
+        restarts: Integer >= 1: number of steps from different starting points, in
+            evaluation. Defaults to `1`.
+        bounds: The minimum and maximum value of an input. Defaults to `(0.0, 1.0)`.
         mask: Booleans that broadcast to the shape of an example: the features that
             may change. Defaults to `None`: all.
-        targeted: Whether labels name the class to reach, not the one to leave.
+        targeted: Whether labels are the classes to reach instead of the true classes.
             Defaults to `False`.
         seed: Integer >= 0, as in `PGD`. Defaults to `0`.
 

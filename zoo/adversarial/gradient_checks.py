@@ -1,4 +1,4 @@
-"""Whether the gradients of a classifier say how its outputs change."""
+"""Checks that the gradients of a classifier predict changes of its outputs."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,12 +10,12 @@ from . import norms, objectives
 from .attacked_model import AttackedModel
 from .objective_scale import SCALE, SMALLEST_SCALE
 
-FEW = 0.05  # of the examples: what may be so by chance
+FEW = 0.05  # tolerated share of failing examples
 UPPER_BOUND = "The robust accuracy is an upper bound."
-DIRECTIONS = 4  # random ones, in which changes are compared
-SCALES = (1 / 64, 1 / 16, 1 / 4, 1)  # of epsilon, at which they are compared
-MISMATCH = 0.5  # of the change that the gradient promises
-ROUNDING = {  # of the logits
+DIRECTIONS = 4  # number of random directions in which changes are compared
+SCALES = (1 / 64, 1 / 16, 1 / 4, 1)  # step sizes of the comparison, in epsilons
+MISMATCH = 0.5  # tolerated error, relative to the change that the gradient predicts
+ROUNDING = {  # relative rounding error of the logits
     "float32": 1e-5,
     "float16": 5e-3,
     "bfloat16": 4e-2,
@@ -24,7 +24,7 @@ ROUNDING = {  # of the logits
 
 
 def is_random(target: AttackedModel, x: np.ndarray) -> bool:
-    """Whether two calls in inference mode on the same inputs differ."""
+    """Returns whether two calls in inference mode differ by more than rounding."""
     with unchanged_state():
         first, second = (
             np.asarray(ops.convert_to_numpy(target.logits(x))) for _ in range(2)
@@ -46,15 +46,18 @@ def check_gradients(
     batch_size: int,
     **settings,
 ) -> Iterator[str]:
-    """Finds gradients that do not say how the outputs change.
+    """Finds gradients that do not predict the change of the outputs.
 
     Args:
-        target: The model, which is not random.
-        x: Float32 array of a sample, which is classified correctly.
-        y: Int32 array of its classes.
+        target: The model, which must not be random.
+        x: Float32 array: a sample of correctly classified inputs.
+        y: Int32 array of their classes.
         epsilon: The largest epsilon of the evaluation, > 0.
-        batch_size: Examples that are differentiated at a time.
-        **settings: What attacks take: norm, bounds, mask and seed.
+        batch_size: Number of examples per gradient computation.
+        **settings: Arguments of attacks: norm, bounds, mask and seed.
+
+    Yields:
+        A warning for each fault.
     """
     size, few = len(x), FEW * len(x)
     slopes_of = _slopes_of(target, batch_size)
@@ -63,7 +66,7 @@ def check_gradients(
     if size - finite.sum() > few:
         yield (
             "The gradient with respect to the input is not finite (NaN or infinity) "
-            f"at {size - finite.sum()} of {size} examples: attacks along gradients "
+            f"at {size - finite.sum()} of {size} examples. Gradient-based attacks "
             "cannot work there. Look for a root, a logarithm or a division at zero, or "
             f"for an overflow. {UPPER_BOUND}"
         )
@@ -73,34 +76,35 @@ def check_gradients(
     if zero > few:
         yield (
             f"The gradient with respect to the input is exactly zero at {zero} of "
-            f"{size} examples: something in the model rounds, clips, casts or "
-            f"saturates, and attacks along gradients cannot work. {UPPER_BOUND}"
+            f"{size} examples. An operation in the model rounds, clips, casts or "
+            f"saturates, so gradient-based attacks cannot work. {UPPER_BOUND}"
         )
         return
     if zero + vanishing > few:
         yield (
             "The gradient with respect to the input nearly vanishes at "
-            f"{zero + vanishing} of {size} examples: followed through the whole "
-            f"range of the inputs, it would not change a prediction. {UPPER_BOUND}"
+            f"{zero + vanishing} of {size} examples. A function with this slope would "
+            f"not change a prediction anywhere within the bounds. {UPPER_BOUND}"
         )
     mismatches = _count_mismatches(
         target, x, y, epsilon, slopes_of, batch_size, settings
     )
     if mismatches > few:
         yield (
-            f"The gradient does not say how the outputs change at {mismatches} of "
-            f"{size} examples: whether steps are as small as "
-            f"{SCALES[0] * epsilon:.2g} or as large as {epsilon:.2g}, the real change "
-            f"differs by more than {MISMATCH:.0%} from what the gradient promises. "
-            "Something in the model rounds, oscillates or stops gradients. "
+            f"The gradient does not predict how the outputs change at {mismatches} of "
+            f"{size} examples. For all step sizes from "
+            f"{SCALES[0] * epsilon:.2g} to {epsilon:.2g}, the actual change "
+            f"differs by more than {MISMATCH:.0%} from the predicted change. "
+            "An operation in the model rounds, oscillates or stops gradients. "
             f"{UPPER_BOUND}"
         )
 
 
 def _slopes_of(target, batch_size) -> Callable:
-    """Returns a function to the log-odds against each label, and their gradients.
+    """Returns a function that computes log-odds against labels and their gradients.
 
-    Gradients that overflow are computed again, with the objective at smaller scales.
+    Where a gradient overflows, the function repeats it with a smaller scale of the
+    objective.
     """
 
     def scaled(x, y, scale):
@@ -131,14 +135,14 @@ def _slopes_of(target, batch_size) -> Callable:
 
 
 def _count_flat(odds, slopes, settings) -> tuple[int, int]:
-    """Counts examples with a gradient of zero, and those with one that is tiny.
+    """Counts examples whose gradient is zero, and examples whose gradient is tiny.
 
-    Tiny is relative: that of a linear function that does not change by a tenth of the
-    log-odds against the label while the input crosses all of its bounds.
+    A gradient is tiny if a linear function with this gradient, over the whole range of
+    the bounds, changes by less than a tenth of the log-odds against the label.
     """
     if settings["mask"] is not None:
         slopes = slopes * np.asarray(settings["mask"])
-    order = 1 if settings["norm"] == "linf" else 2  # of the dual norm
+    order = 1 if settings["norm"] == "linf" else 2  # order of the dual norm
     reach = np.linalg.norm(slopes.reshape(len(slopes), -1), order, axis=1)
     zero = reach == 0
     reach = reach * norms.widest(settings["norm"], slopes.shape[1:], settings["bounds"])
@@ -146,11 +150,12 @@ def _count_flat(odds, slopes, settings) -> tuple[int, int]:
 
 
 def _count_mismatches(target, x, y, epsilon, slopes_of, batch_size, settings) -> int:
-    """Counts examples whose outputs change otherwise than the gradient promises.
+    """Counts examples whose outputs change differently than the gradient predicts.
 
-    From a random point in the ball, changes in random directions are compared with
-    those of the tangent plane. A smooth model agrees with it at small scales, one that
-    computes in few digits at large ones: an agreement at one scale is enough.
+    The comparison starts at a random point in the ball around each example. It compares
+    the changes in random directions with those of the tangent plane. Smooth models
+    agree with it at small scales, and low-precision models at large scales. Agreement
+    at one scale is therefore sufficient.
     """
     generator = np.random.default_rng((settings["seed"], len(x)))
     low, high = settings["bounds"]
@@ -181,7 +186,7 @@ def _count_mismatches(target, x, y, epsilon, slopes_of, batch_size, settings) ->
 
 
 def _log_odds(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Returns what `objectives.cross_entropy` does, in float64."""
+    """Computes `objectives.cross_entropy` in float64."""
     rows, others = np.arange(len(y)), logits.astype("float64")
     own = others[rows, y]
     others[rows, y] = -np.inf
@@ -189,10 +194,9 @@ def _log_odds(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _coarsest(layer) -> str:
-    """Returns the coarsest dtype that a layer, or one inside it, computes in.
+    """Returns the least precise compute dtype of a layer and its inner layers.
 
-    Quantized layers round their inputs, also those of which Keras says that they
-    compute in float32.
+    Quantized layers round their inputs, even if their `compute_dtype` is float32.
     """
     policy = getattr(layer, "dtype_policy", None)
     quantized = getattr(policy, "quantization_mode", None)
@@ -204,7 +208,7 @@ def _coarsest(layer) -> str:
 
 
 def _batches(size: int, batch_size: int) -> list[np.ndarray]:
-    """Returns rows in batches of one shape: the last ones come twice if need be."""
+    """Returns row indices in batches of equal size; the last two may overlap."""
     batch_size = min(size, batch_size)
     starts = range(0, size, batch_size)
     return [np.arange(batch_size) + min(s, size - batch_size) for s in starts]

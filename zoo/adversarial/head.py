@@ -1,4 +1,4 @@
-"""How the outputs of a classifier are read as logits and as predictions."""
+"""The head of a classifier, which converts outputs to logits and predictions."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,21 +15,24 @@ from .compiled import LOGITS, MARGINS, PROBABILITIES, RATES, VALUES
 from .logits import as_classes, ends_linear, find_logits, log_probabilities
 from .model_call import graph_inputs, on_floats
 
-PROBES = 16  # random inputs
-TINY = 1e-37  # below it a probability has no logarithm in float32
+PROBES = 16  # number of random inputs
+TINY = 1e-37  # smallest probability with a reliable logarithm in float32
 
 
 @dataclass(frozen=True)
 class Head:
-    """What the outputs of a classifier mean.
+    """Describes the meaning of a classifier's outputs.
 
     Args:
-        num_outputs: Outputs for an example. A single one is that of class 1.
-        activation: "softmax" or "sigmoid" if the outputs are probabilities, or `None`.
-        is_hidden: Whether no visible layer makes the probabilities, so that they are
-            taken back to logits.
-        threshold: Output above which a single one predicts class 1.
-        expected: What the compiled loss takes the outputs for, or `None`.
+        num_outputs: Number of outputs per example. A single output belongs to class 1.
+        activation: "softmax" or "sigmoid" if the outputs are probabilities. Defaults
+            to `None`: they are not.
+        is_hidden: Whether the probabilities come from an unrecognized operation, so
+            that logits are computed from the probabilities. Defaults to `False`.
+        threshold: Value above which a single output predicts class 1. Defaults to
+            `0.0`.
+        expected: Kind of outputs that the compiled loss expects, a result of
+            `expected_outputs`. Defaults to `None`: unknown.
     """
 
     num_outputs: int
@@ -44,19 +47,19 @@ class Head:
         return self.num_outputs == 1 and self.expected in (None, VALUES, MARGINS)
 
     def classes(self, outputs: np.ndarray) -> np.ndarray:
-        """Returns the classes that outputs of the model predict."""
+        """Returns the predicted classes, given outputs of the model."""
         if self.num_outputs == 1:
             return (outputs[:, 0] > self.threshold).astype("int64")
         return outputs.argmax(axis=1)
 
     def to_logits(self, outputs):
-        """Returns float32 logits of two classes at least, of outputs of the model."""
+        """Converts outputs of the model to float32 logits of at least two classes."""
         if self.activation is not None:
             outputs = log_probabilities(outputs, self.activation)
         return self._center(outputs)
 
     def logits_of(self, model: keras.Model) -> Callable:
-        """Returns the function of inputs to logits, whose sign predicts the class."""
+        """Returns a function that maps inputs to logits, whose argmax is the class."""
         if self.is_hidden:
             call = on_floats(model)
             return lambda x: self.to_logits(call(x))
@@ -71,7 +74,7 @@ class Head:
 
     @property
     def _offset(self) -> float:
-        """The logit at the threshold."""
+        """The logit that corresponds to the threshold."""
         if self.activation != "sigmoid":
             return self.threshold
         return math.log(self.threshold) - math.log1p(-self.threshold)
@@ -86,13 +89,13 @@ def read_head(
     metrics: Sequence = (),
     signed: bool = False,
 ) -> Head:
-    """Reads what the outputs of a classifier mean, of its layers, loss and metrics.
+    """Determines the head of a classifier from its layers, loss and metrics.
 
     Args:
         model: Built classifier.
-        num_outputs: Outputs for an example.
-        outputs: Array of shape `(examples, num_outputs)`: outputs for a few examples.
-            `None` is unknown: then the loss is believed.
+        num_outputs: Number of outputs per example.
+        outputs: Array of shape `(examples, num_outputs)`: outputs for a few examples,
+            or `None` to rely on the layers and the loss.
         loss: Compiled loss. Defaults to `None`: the model is not compiled.
         metrics: Compiled metrics. Defaults to `()`.
         signed: Whether labels are -1 and 1. Defaults to `False`.
@@ -114,10 +117,10 @@ def read_head(
 
 
 def probe(model: keras.Model, bounds: tuple[float, float]) -> tuple:
-    """Returns the number of outputs, and outputs at random inputs within the bounds.
+    """Returns the number of outputs, and outputs for random inputs within the bounds.
 
-    The outputs are `None` where the last layer says what they are, or where inputs may
-    have any size.
+    The outputs are `None` if the last layer determines their meaning, or if a
+    functional model has inputs of variable size.
     """
     inputs = graph_inputs(model)
     if inputs is not None:
@@ -128,7 +131,7 @@ def probe(model: keras.Model, bounds: tuple[float, float]) -> tuple:
         shape = model.get_build_config().get("input_shape")
     if shape is None or None in shape[1:]:
         fix = "Call the model on a batch of its inputs."
-        raise invalid_argument("model", "a model of known input shape", shape, fix)
+        raise invalid_argument("model", "a model with a known input shape", shape, fix)
     x = np.random.default_rng(0).uniform(*bounds, (PROBES, *shape[1:]))
     with unchanged_state():
         outputs = on_floats(model)(ops.convert_to_tensor(x.astype("float32")))
@@ -139,9 +142,9 @@ def probe(model: keras.Model, bounds: tuple[float, float]) -> tuple:
 def contradiction(
     head: Head, model: keras.Model, outputs: np.ndarray | None
 ) -> str | None:
-    """Returns how the compiled loss contradicts the head, or `None`."""
+    """Returns a description of how the loss contradicts the head, or `None`."""
     if head.expected == LOGITS and head.activation:
-        return f"the model ends in a {head.activation}, and the loss takes logits"
+        return f"the model ends in a {head.activation}, and the loss expects logits"
     if head.activation or head.expected not in (PROBABILITIES, RATES):
         return None
     highest = np.inf if head.expected == RATES else 1.0
@@ -150,11 +153,11 @@ def contradiction(
         may_be &= bool(((outputs >= 0) & (outputs <= highest + 1e-3)).all())
     if may_be:
         return None
-    return f"the model ends in logits, and the loss takes {head.expected}"
+    return f"the model ends in logits, and the loss expects {head.expected}"
 
 
 def vanishes(head: Head, outputs: np.ndarray) -> bool:
-    """Whether probabilities are so sure that no logits can be told of them."""
+    """Returns whether probabilities are so extreme that their logits are lost."""
     sure = outputs <= TINY
     if head.activation == "sigmoid":
         sure |= outputs >= 1
@@ -162,7 +165,7 @@ def vanishes(head: Head, outputs: np.ndarray) -> bool:
 
 
 def _hidden_activation(num_outputs, outputs, expected) -> str | None:
-    """The activation whose outputs these are, which no visible layer makes."""
+    """Infers an activation that no recognized layer applies, or returns `None`."""
     if outputs is None:
         if expected != PROBABILITIES:
             return None
@@ -177,10 +180,11 @@ def _hidden_activation(num_outputs, outputs, expected) -> str | None:
 
 
 def _threshold(activation, expected, given: list[float], signed: bool) -> float:
-    """The output above which class 1 is predicted.
+    """Returns the output value above which class 1 is predicted.
 
-    A threshold of a compiled `BinaryAccuracy` counts if it is not Keras' default of
-    0.5, which nobody chose; else what the loss drives the outputs to decides.
+    The threshold of a compiled `BinaryAccuracy` applies unless it is the Keras default
+    of 0.5, which may not be a deliberate choice. Otherwise, the activation, the loss
+    and the labels determine the threshold.
     """
     chosen = [one for one in given if one != 0.5]
     if activation == "sigmoid":

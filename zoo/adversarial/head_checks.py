@@ -1,4 +1,4 @@
-"""Checks that a head is read as the model, its loss and its metrics mean it."""
+"""Checks that the head agrees with the model, its loss and its metrics."""
 
 from collections.abc import Iterator
 
@@ -12,40 +12,46 @@ from .head import Head, contradiction, vanishes
 
 
 def check_head(target: AttackedModel, outputs: np.ndarray) -> Iterator[str]:
-    """Finds probabilities that no visible layer made, and a loss that contradicts.
+    """Finds probabilities of unknown origin, and a loss that contradicts the head.
 
     Args:
         target: The model, after `check_data`.
-        outputs: Array of shape `(examples, outputs)`: what the model returned.
+        outputs: Array of shape `(examples, outputs)`: outputs of the model.
+
+    Yields:
+        A warning for each fault.
     """
     head, outputs = target.head, outputs.astype("float32")
     if head.is_hidden and (head.expected is None or vanishes(head, outputs)):
         yield (
-            f"The outputs look like {head.activation} probabilities, and no final "
-            f"{head.activation} layer was found to attack the logits before it: "
-            "gradients may vanish in it. End the model in logits. "
+            f"The outputs look like {head.activation} probabilities, but no final "
+            f"{head.activation} layer was found, so its input cannot be attacked. "
+            "Gradients may vanish. End the model in logits. "
             f"{UPPER_BOUND}"
         )
     if contradiction(head, target.model, outputs):
         ending = f"a {head.activation}" if head.activation else "logits"
         yield (
-            f"The model ends in {ending}, but was compiled with a loss that takes "
-            f"{head.expected}, as with from_logits={head.expected == LOGITS}: it was "
-            "not trained on what it predicts."
+            f"The model ends in {ending}, but was compiled with a loss that expects "
+            f"{head.expected} (from_logits={head.expected == LOGITS}). The loss "
+            "misinterprets the outputs of the model."
         )
 
 
 def check_accuracy(
     model: keras.Model, head: Head, y: np.ndarray, classes: np.ndarray, outputs
 ) -> Iterator[str]:
-    """Compares the clean accuracy with what the compiled metrics say.
+    """Compares the clean accuracy with the compiled accuracies.
 
     Args:
         model: The model.
-        head: How its outputs are read.
-        y: Labels as the user gave them.
-        classes: Int32 array of shape `(examples,)`: the same labels.
-        outputs: Array of shape `(examples, outputs)`: what the model returned.
+        head: The head of the model.
+        y: Labels in the user's format.
+        classes: Int32 array of shape `(examples,)`: the same labels as classes.
+        outputs: Array of shape `(examples, outputs)`: outputs of the model.
+
+    Yields:
+        A warning for each difference.
     """
     own = (head.classes(outputs) == classes).mean()
     metrics = user_metrics(model) if getattr(model, "compiled", False) else []
@@ -54,8 +60,8 @@ def check_accuracy(
         if not abs(value - own) * len(classes) < 0.5:
             yield (
                 f"The clean accuracy is {own:.4f} by {rule}, but the compiled metric "
-                f"`{name}` is {value:.4f}: it does not measure what the model was "
-                f"trained to predict, or the model is not read as it is meant. "
+                f"`{name}` is {value:.4f}. Either the metric does not fit the training "
+                f"objective, or the outputs of the model were misinterpreted. "
                 f"{_fix(head)}"
             )
     if head.num_outputs == 1 and head.threshold in (0, 0.5):
@@ -70,8 +76,8 @@ def check_accuracy(
 
 def _fix(head: Head) -> str:
     if head.num_outputs > 1:
-        return "Compile an accuracy that compares the largest output with the label."
+        return "Compile an accuracy that compares the argmax with the label."
     return (
-        "Compile the model with the loss that it was trained with, and with "
+        "Compile the model with its training loss and with "
         "`keras.metrics.BinaryAccuracy(threshold=...)`."
     )

@@ -1,4 +1,4 @@
-"""The logits of a classifier, also of one that ends in probabilities."""
+"""Functions that find the logits of a classifier, even if it ends in probabilities."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -12,18 +12,18 @@ PROBABILITIES = ("softmax", "sigmoid")
 
 
 def find_logits(model: keras.Model) -> tuple[Callable, str | None]:
-    """Finds what comes before a final softmax or sigmoid.
+    """Finds the input of a final softmax or sigmoid.
 
-    It is found where the activation is one of the last layer, a layer of its own, an
-    operation of `keras.ops`, or one of these in a model that is the last layer.
+    The activation is recognized if it is an argument of the last layer, a separate
+    layer, an operation of `keras.ops`, or one of these at the end of an inner model.
 
     Args:
-        model: Model of one input and one output.
+        model: Model with one input and one output.
 
     Returns:
-        A function of inputs to what the model computes in inference mode before the
-        activation, and the activation: "softmax", "sigmoid" or `None` if the model
-        ends in none that can be seen.
+        A function that computes the input of the activation in inference mode, and the
+        activation: "softmax", "sigmoid", or `None` if none is recognized. With `None`,
+        the function computes the output of the model.
     """
     last = _last_operation(model)
     if last is None:
@@ -51,7 +51,7 @@ def find_logits(model: keras.Model) -> tuple[Callable, str | None]:
 
 
 def ends_linear(model: keras.Model) -> bool:
-    """Returns whether a model visibly ends in an affine layer: in no probabilities."""
+    """Returns whether the last layer is known to be affine, so not probabilities."""
     last = _last_operation(model)
     if last is None:
         return False
@@ -62,7 +62,10 @@ def ends_linear(model: keras.Model) -> bool:
 
 
 def as_classes(outputs):
-    """Returns float32 logits of at least two classes; one output is that of class 1."""
+    """Returns float32 logits of at least two classes.
+
+    A single output becomes the logit of class 1, and class 0 gets the logit 0.
+    """
     outputs = ops.cast(outputs, "float32")
     if outputs.shape[-1] == 1:
         return ops.concatenate([ops.zeros_like(outputs), outputs], axis=-1)
@@ -70,7 +73,7 @@ def as_classes(outputs):
 
 
 def log_probabilities(outputs, activation: str):
-    """Returns logits that have these probabilities, as exactly as they can be told."""
+    """Returns logits for probabilities, which are clipped from below at 1e-37."""
     outputs = ops.cast(outputs, "float32")
     tiny = 1e-37
     if activation == "sigmoid":
@@ -81,9 +84,10 @@ def log_probabilities(outputs, activation: str):
 
 
 def _last_operation(model):
-    """The operation that makes the output of a functional model, and its input.
+    """Returns the last operation of a functional model, and the operation's input.
 
-    Layers that change nothing in inference mode are passed over.
+    Layers that do nothing in inference mode are skipped. The result is `None` if the
+    model is subclassed or the operation has several inputs.
     """
     try:
         output = model.outputs[0]
@@ -117,7 +121,7 @@ def _activation_of(operation) -> str | None:
 
 
 def _computes_more(operation) -> bool:
-    """Whether a layer does more than its activation, as `Dense` does."""
+    """Returns whether a layer does more than apply its activation, such as `Dense`."""
     alone = keras.layers.Softmax | keras.layers.Activation
     return isinstance(operation, keras.layers.Layer) and not isinstance(
         operation, alone

@@ -1,4 +1,4 @@
-"""Models called on one float tensor, whatever structure and dtype they declare."""
+"""Functions that call a model on one float tensor, and related helpers."""
 
 from collections.abc import Callable
 
@@ -6,11 +6,12 @@ import keras
 
 
 def on_floats(model: keras.Model) -> Callable:
-    """Returns a function of a float tensor and `training` to the one output.
+    """Returns a function that maps a float tensor and `training` to the output.
 
-    A dict or list of one entry is packed and unpacked. A model with integer inputs,
-    such as `keras.Input(..., dtype="uint8")`, would round what it is called on: its
-    layers are called instead, on floats.
+    The function packs the input and unpacks the output if the model uses a dict or
+    list with one entry. A model with integer inputs, such as
+    `keras.Input(..., dtype="uint8")`, would round its inputs. The function therefore
+    calls the layers of such a model directly, on floats.
     """
     inputs = graph_inputs(model)
     is_integer = inputs is not None and not is_float(inputs[0])
@@ -29,9 +30,9 @@ def on_floats(model: keras.Model) -> Callable:
 
 
 def only(values):
-    """Returns the one tensor of a dict, list or tuple; anything else as it is.
+    """Returns the only tensor of a dict, list or tuple; returns other values as is.
 
-    A list of numbers, or of lists of them, is an array of its own.
+    A list of numbers or of nested lists represents an array and is not unpacked.
     """
     if isinstance(values, dict | list | tuple) and len(values) == 1:
         (value,) = values.values() if isinstance(values, dict) else values
@@ -41,7 +42,7 @@ def only(values):
 
 
 def graph_inputs(model: keras.Model) -> list | None:
-    """Returns the symbolic inputs of a functional model; `None` of a subclassed one."""
+    """Returns the symbolic inputs of a functional model, or `None` if subclassed."""
     try:
         return model.inputs or None
     except AttributeError:
@@ -54,23 +55,23 @@ def is_float(tensor) -> bool:
 
 
 def as_floats(points, x):
-    """Returns points in float32, or in float64 if `x` is.
+    """Returns points as float64 if `x` is float64, otherwise as float32.
 
-    In the dtype of integers, or of floats of 16 bits, they would leave the ball.
+    Rounding to integers or 16-bit floats could move them out of the ball.
     """
     dtype = keras.backend.standardize_dtype(x.dtype)
     return keras.ops.cast(points, "float64" if dtype == "float64" else "float32")
 
 
 class _OnFloats(keras.layers.Layer):
-    """Calls the layers of a functional model, without its conversion of inputs."""
+    """Calls the layers of a functional model without casting its inputs."""
 
     def __init__(self, model):
-        # TensorFlow refuses the default name, which begins with an underscore.
+        # TensorFlow rejects the default name, which begins with an underscore.
         name = f"{model.name}_on_floats"
         super().__init__(name=name, dtype=model.dtype_policy, autocast=False)
         self._graph = keras.Function(model.inputs[0], model.outputs[0])
 
     def call(self, x, training=None):
-        # Layers take `training` from the call that they are part of.
+        # Inner layers get `training` from the enclosing call.
         return self._graph(x)

@@ -1,4 +1,4 @@
-"""What more steps break of the examples that a single-step attack trains on."""
+"""A probe for catastrophic overfitting of single-step adversarial training."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ EXAMPLES = 64
 
 
 def with_many_steps(attack: Attack) -> PGD:
-    """Returns PGD of ten steps, from a random start, in the ball of an attack."""
+    """Returns ten-step PGD with a random start and the settings of an attack."""
     return PGD(
         attack.epsilon,
         norm=attack.norm,
@@ -27,9 +27,9 @@ def with_many_steps(attack: Attack) -> PGD:
 
 
 class MultiStepProbe:
-    """Compares an attack of one step with one of ten, on the last training examples.
+    """Compares a single-step attack with ten-step PGD on the last training examples.
 
-    Wong, Rice & Kolter, "Fast Is Better than Free" (2020), section 5.4, find
+    Wong, Rice & Kolter, "Fast Is Better than Free" (2020), section 5.4, detect
     catastrophic overfitting in this way.
 
     Args:
@@ -37,8 +37,8 @@ class MultiStepProbe:
         attack: The training attack, which takes one step.
 
     Attributes:
-        metric: Keeps the examples; a metric, since the state of metrics goes through
-            the training step on every backend, and is not saved.
+        metric: Metric that stores the last 64 examples. The state of a metric passes
+            through the training step on every backend and is not saved.
     """
 
     def __init__(self, model: keras.Model, attack: Attack):
@@ -48,10 +48,10 @@ class MultiStepProbe:
         self._target: AttackedModel | None = None
 
     def accuracies(self, head: Head) -> tuple[float, float]:
-        """Returns the accuracies under the attack of one step, and that of ten.
+        """Returns the accuracies under the single-step attack and ten-step PGD.
 
         Args:
-            head: How the outputs of the model are read.
+            head: The head of the model.
         """
         if self._target is None or self._target.head != head:
             self._target = AttackedModel(self._model, head)
@@ -65,7 +65,7 @@ class MultiStepProbe:
 
 
 class _RecentExamples(keras.metrics.Metric):
-    """Keeps the last examples; reports nothing, and is not reset."""
+    """Stores the last examples. It reports no value and ignores resets."""
 
     def __init__(self, shape: tuple[int, ...]):
         super().__init__(name="recent_examples")
@@ -91,13 +91,13 @@ class _RecentExamples(keras.metrics.Metric):
         self._count.assign(ops.minimum(self._count + ops.shape(y)[0], EXAMPLES))
 
     def reset_state(self):
-        pass  # every epoch begins with it
+        pass  # Keras calls it at the start of every epoch; the examples must remain
 
     def result(self):
         return {}
 
     def examples(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the inputs and classes that it keeps."""
+        """Returns the stored inputs and classes."""
         x, y, count = (
             ops.convert_to_numpy(kept) for kept in (self._x, self._y, self._count)
         )

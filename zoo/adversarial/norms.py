@@ -1,7 +1,7 @@
-"""Balls of the two norms: where perturbations live, and how they move.
+"""Operations on perturbations in linf and l2 balls.
 
-All functions take batches, and treat every example by itself. A direction is zero
-where `mask` is, and a perturbation that starts at zero there stays so to the last bit.
+All functions process batches, and each example independently. Directions are zero
+where `mask` is zero, so a perturbation that starts at zero there stays exactly zero.
 """
 
 import math
@@ -11,11 +11,11 @@ import numpy as np
 from keras import ops
 
 NORMS = ("linf", "l2")
-TINY = 1e-30  # below any gradient that float32 can square
+TINY = 1e-30  # smaller than any number whose square float32 can represent
 
 
 def norm_of(norm: str, delta):
-    """Returns the norm of every perturbation, of shape `(batch, 1, ...)`."""
+    """Returns the norm of each perturbation, with shape `(batch, 1, ...)`."""
     axes = _axes(delta)
     if norm == "linf":
         return ops.max(ops.abs(delta), axis=axes, keepdims=True)
@@ -23,9 +23,9 @@ def norm_of(norm: str, delta):
 
 
 def direction(norm: str, gradient, mask=None):
-    """Returns the perturbation of norm 1 that a linear function grows most along.
+    """Returns the perturbation of norm 1 in the direction of steepest ascent.
 
-    It is zero where the gradient is zero, or is not finite.
+    It is zero where the gradient is zero or NaN.
     """
     gradient = ops.where(ops.isnan(gradient), ops.zeros_like(gradient), gradient)
     if mask is not None:
@@ -33,25 +33,25 @@ def direction(norm: str, gradient, mask=None):
     if norm == "linf":
         return ops.sign(gradient)
     gradient = ops.clip(gradient, -1e30, 1e30)
-    # To a largest entry of 1 first, since squares of small gradients underflow.
+    # Scale the largest entry to 1 first, since squares of small gradients underflow.
     gradient = gradient / ops.maximum(norm_of("linf", gradient), TINY)
     return gradient / ops.maximum(norm_of("l2", gradient), TINY)
 
 
 def project(norm: str, x, center, epsilon, low, high):
-    """Returns the inputs, moved into the ball around `center` and into the bounds."""
+    """Projects inputs onto the ball around `center`, and clips them to the bounds."""
     if norm == "linf":
         lowest = ops.maximum(center - epsilon, low)
         return ops.minimum(ops.maximum(x, lowest), ops.minimum(center + epsilon, high))
     delta = x - center
     size = norm_of("l2", delta)
     delta = delta * ops.minimum(1.0, epsilon / ops.maximum(size, TINY))
-    # Clipping moves every entry towards the center, and so not out of the ball.
+    # Clipping moves every entry towards the center, so the point stays in the ball.
     return ops.clip(center + delta, low, high)
 
 
 def noise_size(norm: str, shape: tuple[int, ...]) -> int:
-    """Returns how many numbers are drawn for a random point of the unit ball."""
+    """Returns the count of random numbers needed for a point in the unit ball."""
     return math.prod(shape) + (2 if norm == "l2" else 0)
 
 
@@ -62,14 +62,14 @@ def draw_for_examples(
     restarts: np.ndarray,
     examples: np.ndarray,
 ) -> np.ndarray:
-    """Draws noise for examples: a stateless function of (seed, restart, example).
+    """Draws noise for examples as a stateless function of seed, restart and example.
 
     Args:
         norm: "linf" or "l2".
         shape: Shape of an example.
         seed: Integer >= 0.
-        restarts: Integer array: the number of the restart of each example.
-        examples: Integer array: the place of each example in the data.
+        restarts: Integer array: the index of the restart of each example.
+        examples: Integer array: the index of each example in the data.
 
     Returns:
         A float32 array of shape `(examples, noise_size)`, for `unit_ball`.
@@ -86,14 +86,14 @@ def draw_for_examples(
 
 
 def center(norm: str, shape: tuple[int, ...], size: int) -> np.ndarray:
-    """Returns what `unit_ball` makes the center of the ball of."""
+    """Returns the noise that `unit_ball` maps to the center of the ball."""
     noise = np.zeros((size, noise_size(norm, shape)), "float32")
     noise[:, math.prod(shape) :] = 1
     return noise
 
 
 def draw_for_batch(norm: str, x, seed):
-    """Draws noise for a batch of a training step, inside the compiled function."""
+    """Draws noise for a batch inside a compiled training step."""
     shape = (ops.shape(x)[0], noise_size(norm, x.shape[1:]))
     if norm == "linf":
         return keras.random.uniform(shape, -1, 1, dtype="float32", seed=seed)
@@ -101,10 +101,10 @@ def draw_for_batch(norm: str, x, seed):
 
 
 def unit_ball(norm: str, noise, like, mask=None):
-    """Returns points that are uniform in the unit ball, in the dimensions of a mask.
+    """Returns uniform points in the unit ball, within the features of a mask.
 
-    The first n entries of a point that is uniform on the sphere in n + 2 dimensions
-    are uniform in the ball in n dimensions (Voelker, Gosmann & Stewart, "Efficiently
+    If a point is uniform on the sphere in n + 2 dimensions, its first n entries are
+    uniform in the ball in n dimensions (Voelker, Gosmann & Stewart, "Efficiently
     sampling vectors and coordinates from the n-sphere and n-ball", 2017).
     """
     rest = noise[:, math.prod(like.shape[1:]) :]
@@ -118,13 +118,13 @@ def unit_ball(norm: str, noise, like, mask=None):
 
 
 def widest(norm: str, shape: tuple[int, ...], bounds: tuple[float, float]) -> float:
-    """Returns the norm of the largest perturbation that the bounds admit."""
+    """Returns the norm of the largest perturbation within the bounds."""
     width = bounds[1] - bounds[0]
     return width if norm == "linf" else width * math.sqrt(math.prod(shape))
 
 
 def expand(values, like):
-    """Returns a value for every example in a shape that broadcasts to that of `like`.
+    """Reshapes one value per example so that it broadcasts to the shape of `like`.
 
     Args:
         values: Tensor of shape `(batch,)`.

@@ -1,34 +1,35 @@
-"""What attacks maximise: functions of logits and labels, one value an example.
+"""Objectives that attacks maximize: functions of logits, one value per example.
 
-None of them vanishes where a model is sure of itself, or where its logits are large:
-so no float32 rounds their gradients to zero.
+Except for `divergence`, their gradients do not vanish if a model is very confident or
+its logits are large, so float32 does not round them to zero.
 """
 
 from keras import ops
 
 
 def cross_entropy(logits, labels):
-    """Returns the log-odds against the label, which cross-entropy is a function of.
+    """Returns the log-odds against the label, a monotonic function of cross-entropy.
 
-    With z the logits and y the label this is m = log(sum of exp(z_k), k != y) - z_y.
-    Cross-entropy is softplus(m): it rises with m, and its gradient is that of m times
-    a positive number, 1 - p_y. That number is what underflows where a model is sure,
-    as with logits that were multiplied by 100; the direction is kept.
+    For logits z and label y, these are m = log(sum of exp(z_k), k != y) - z_y.
+    Cross-entropy is softplus(m), so it increases with m, and its gradient is that of m
+    times 1 - p_y. This factor underflows if the model is very confident, such as after
+    a multiplication of the logits by 100. The gradient of m keeps the direction and
+    omits the factor.
     """
     return ops.logsumexp(_others(logits, labels), axis=1) - _of(logits, labels)
 
 
 def margin(logits, labels):
-    """Returns how far the largest other logit is above that of the label."""
+    """Returns the largest other logit minus the logit of the label."""
     return ops.max(_others(logits, labels), axis=1) - _of(logits, labels)
 
 
 def dlr(logits, labels):
-    """Returns the difference-of-logits ratio, which no scale of the logits changes.
+    """Returns the difference-of-logits ratio, invariant to the scale of the logits.
 
     Croce & Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
-    Diverse Parameter-free Attacks" (2020), section 4. With two classes it would be
-    constant: there the margin takes its place.
+    Diverse Parameter-free Attacks" (2020), section 4. With two classes the ratio is
+    constant, so the function returns the margin instead.
     """
     difference = margin(logits, labels)
     if logits.shape[1] < 3:
@@ -38,10 +39,10 @@ def dlr(logits, labels):
 
 
 def targeted_dlr(logits, labels, targets):
-    """Returns the ratio whose growth makes `targets` overtake `labels`.
+    """Returns the targeted ratio, which increases as `targets` overtake `labels`.
 
-    Croce & Hein (2020), section 4.3. It needs four classes: with fewer, the
-    difference of the two logits takes its place.
+    Croce & Hein (2020), section 4.3. The ratio needs at least four classes. With fewer
+    classes, the function returns the difference of the two logits instead.
     """
     difference = _of(logits, targets) - _of(logits, labels)
     if logits.shape[1] < 4:
@@ -51,7 +52,7 @@ def targeted_dlr(logits, labels, targets):
 
 
 def divergence(logits, clean_logits):
-    """Returns KL(clean || perturbed), which TRADES maximises and trains against.
+    """Returns KL(clean || perturbed), which TRADES attacks maximize.
 
     Zhang et al., "Theoretically Principled Trade-off between Robustness and Accuracy"
     (2019), equation 5 with the divergence of their section 5.
@@ -61,16 +62,16 @@ def divergence(logits, clean_logits):
 
 
 def likely_others(logits, labels, rank):
-    """Returns the classes that come at `rank`, 0 the first, among the wrong ones.
+    """Returns the wrong class at position `rank`, counted from the most likely one.
 
-    `rank` is one for all, or one for each example.
+    `rank` starts at 0. It is a scalar or has one entry per example.
     """
     order = ops.argsort(-_others(logits, labels), axis=1)
     return _of(order, ops.broadcast_to(rank, ops.shape(labels)))
 
 
 def _others(logits, labels):
-    """The logits, with minus infinity at the label."""
+    """Returns the logits with minus infinity at the label."""
     is_label = ops.one_hot(labels, logits.shape[1], dtype="bool")
     return ops.where(is_label, -float("inf"), logits)
 

@@ -1,4 +1,4 @@
-"""Projected gradient descent."""
+"""The projected gradient descent (PGD) attack."""
 
 import keras
 
@@ -9,35 +9,35 @@ from .attack import Attack
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class PGD(Attack):
-    """Steps uphill on cross-entropy, and back into the ball after every step.
+    """Maximizes cross-entropy by projected gradient ascent.
 
     Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks"
-    (2018), section 2.1. Steps follow the sign of the gradient for linf, the normalized
-    gradient for l2. Gradients are those of the log-odds, which have the direction of
-    those of cross-entropy, and do not vanish where a model is sure of itself.
+    (2018), section 2.1. Each step follows the sign of the gradient for linf or the
+    normalized gradient for l2, and is then projected onto the ball. The attack uses
+    the gradient of the log-odds. It has the direction of the gradient of
+    cross-entropy, but does not vanish if the model is very confident.
 
     Args:
         epsilon: Number >= 0: the largest norm of a perturbation, in the units of the
             inputs.
-        norm: "linf", the largest change of a feature, or "l2", the root of the sum of
-            squared changes. Defaults to `"linf"`.
+        norm: "linf", the largest absolute change of a feature, or "l2", the root of
+            the sum of squared changes. Defaults to `"linf"`.
         steps: Integer >= 1. Defaults to `40`.
-        step_size: Norm of a step, a number > 0; `None` is 2.5 * epsilon / steps.
-            Defaults to `None`.
-        random_start: Whether to start at a random point, uniform in the ball, or at
-            the input. Defaults to `True`.
-        restarts: Integer >= 1: searches from different starts, in evaluation.
-            Defaults to `1`.
-        bounds: The lowest and the highest value of an input. Defaults to
-            `(0.0, 1.0)`.
+        step_size: Number > 0: norm of a step. Defaults to `None`:
+            2.5 * epsilon / steps.
+        random_start: Whether to start at a random point, uniform in the ball, instead
+            of at the input. Defaults to `True`.
+        restarts: Integer >= 1: number of searches from different starting points, in
+            evaluation. Defaults to `1`.
+        bounds: The minimum and maximum value of an input. Defaults to `(0.0, 1.0)`.
         mask: Booleans that broadcast to the shape of an example: the features that
             may change. Defaults to `None`: all.
-        targeted: Whether labels name the class to reach, not the one to leave.
+        targeted: Whether labels are the classes to reach instead of the true classes.
             Defaults to `False`.
-        seed: Integer >= 0. In evaluation the random start is a function of it, the
-            number of the restart and the place of the example in the data: it does
-            not depend on the batch size, and more restarts contain fewer. Defaults
-            to `0`.
+        seed: Integer >= 0. In evaluation, the random start depends only on the seed,
+            the index of the restart and the index of the example in the data. It does
+            not depend on the batch size, and additional restarts keep the starts of
+            the earlier ones. Defaults to `0`.
 
     Raises:
         ValueError: If an argument is invalid.

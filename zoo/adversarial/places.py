@@ -1,4 +1,4 @@
-"""The places of a batch, which examples take and leave while an attack runs."""
+"""The places of a batch, which are refilled with examples during an attack."""
 
 from collections import deque
 from typing import TYPE_CHECKING
@@ -13,21 +13,22 @@ if TYPE_CHECKING:
 class Places:
     """Keeps the batches of an attack full.
 
-    Examples that are broken early make room for others at once, so that an attack takes
-    the time of the steps that are needed, not that of the example that withstands
-    longest. An example that withstood waits for its next restart. All batches have one
-    shape.
+    Examples that are done free their places for other examples. The running time of an
+    attack therefore depends on the steps that are needed, not on the slowest example in
+    each batch. An example that withstood a restart waits for its next restart. All
+    batches have the same shape.
 
     Args:
         attack: The attack.
         x: Float32 array of all inputs.
         y: Int32 array of their labels.
-        rows: Rows of the examples to attack.
+        rows: Indices of the examples to attack.
         size: Number of places.
 
     Attributes:
-        rows: Integer array: the example in each place, or -1.
-        is_fresh: Bool array: whether a place begins a search.
+        rows: Integer array: index of the example in each place, or -1 if the place is
+            free.
+        is_fresh: Bool array: whether a new search begins in a place.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Places:
         self._noise = np.repeat(attack.noise(x.shape[1:], first, first), size, axis=0)
 
     def fill(self) -> bool:
-        """Gives the free places to those who wait; returns whether any is taken."""
+        """Assigns waiting examples to free places; returns whether any is taken."""
         free = np.flatnonzero(self.rows < 0)[: len(self._waiting)]
         if len(free):
             examples = [self._waiting.popleft() for _ in free]
@@ -59,16 +60,19 @@ class Places:
         return bool((self.rows >= 0).any())
 
     def empty_state(self, settings: dict) -> dict:
-        """Returns the state of a search in which no place is taken."""
+        """Returns the state of a batch before any place is taken.
+
+        A search that begins in a place overwrites the entries of that place.
+        """
         x, noise = (ops.convert_to_tensor(a) for a in (self._x[self.rows], self._noise))
         active = ops.convert_to_tensor(self.rows >= 0)
         return self._attack.begin_search(x, active, noise, settings)
 
     def arguments(self) -> tuple:
-        """Returns the arrays of `begin_search` and `continue_search`.
+        """Returns the arrays for `begin_search` and `continue_search`.
 
-        They are inputs, labels, restarts, noise, and which places are taken, which
-        begin a search, and whether examples are waiting.
+        They are the inputs, labels, restarts and noise, which places are taken, which
+        places begin a search, and whether examples are waiting.
         """
         return (
             self._x[self.rows],
@@ -83,9 +87,14 @@ class Places:
     def leave(self, is_going: np.ndarray, is_successful: np.ndarray) -> tuple:
         """Frees the places of searches that are done.
 
+        Args:
+            is_going: Bool array: whether the search in each place continues.
+            is_successful: Bool array: whether the search in each place succeeded.
+
         Returns:
-            The places, the examples that were there, and the number of restarts that
-            each of them is done with: all of them, if it is broken.
+            A tuple: the freed places, their examples, and the number of restarts
+            completed for each example. If it is broken, all its remaining restarts
+            count as completed.
         """
         done = np.flatnonzero((self.rows >= 0) & ~is_going)
         rows, restarts = self.rows[done], self._restarts[done]

@@ -1,7 +1,7 @@
-"""The parts of an input that a random search changes at a time: squares, subsets.
+"""Random windows of the Square attack: squares of images and subsets of features.
 
-All numbers are drawn before the search, uniform in [0, 1), a row for each example, so
-a search is a function of its seed and compiles on every backend.
+All random numbers are drawn before the search, uniformly in [0, 1), one row per
+example. A search is therefore a function of its seed and compiles on every backend.
 """
 
 import math
@@ -9,26 +9,30 @@ import math
 import numpy as np
 from keras import ops
 
-SHARE = 0.8  # of the features that the first windows change
-HALVED_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # of 10,000 steps
+SHARE = 0.8  # share of the features in the first windows
+# Steps at which the share is halved, for a search of 10,000 steps.
+HALVED_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
 def shares(steps: int) -> np.ndarray:
-    """Returns the share of the features that every step changes (section 3.1)."""
+    """Returns the share of the features that each step changes.
+
+    See section 3.1 of Andriushchenko et al. (2020).
+    """
     scaled = np.arange(1, steps + 1) * 10_000 / steps
     return SHARE / 2 ** np.searchsorted(HALVED_AT, scaled)
 
 
 class Squares:
-    """Squares in images of shape `(rows, columns, channels)`.
+    """Draws random squares in images of shape `(rows, columns, channels)`.
 
     Args:
         shape: Shape of an image.
         steps: Number of steps of the search.
 
     Attributes:
-        start_size: How many numbers `stripes` and `tiles` take for an example.
-        step_size: How many numbers `draw` takes for an example.
+        start_size: Count of random numbers per example for `stripes` and `tiles`.
+        step_size: Count of random numbers per example for `draw`.
     """
 
     def __init__(self, shape: tuple[int, int, int], steps: int):
@@ -38,7 +42,7 @@ class Squares:
         tiles = math.ceil(rows / self._tile) * math.ceil(columns / self._tile)
         self.start_size = max(columns, tiles) * channels
         self.step_size = 5 + channels
-        # As square as the image lets them be, where it is long and thin.
+        # In long, thin images, windows become rectangles of the same area.
         area = shares(steps) * rows * columns
         side = np.rint(np.sqrt(area))
         narrow = np.clip(side, 1, min(rows, columns))
@@ -48,14 +52,14 @@ class Squares:
         self._bumps, self._kinds = _bumps(self._sides, rows, columns)
 
     def stripes(self, numbers):
-        """Returns signs in vertical stripes, where a search under linf starts."""
+        """Returns random signs in vertical stripes, the starting point under linf."""
         _, columns, channels = self.shape
         signs = _signs(numbers[:, : columns * channels])
         signs = ops.reshape(signs, (-1, 1, columns, channels))
         return ops.broadcast_to(signs, (ops.shape(numbers)[0], *self.shape))
 
     def tiles(self, numbers):
-        """Returns bumps of random signs in tiles, where a search under l2 starts."""
+        """Returns tiles of bumps with random signs, the starting point under l2."""
         rows, columns, channels = self.shape
         size = self._tile
         down, across = math.ceil(rows / size), math.ceil(columns / size)
@@ -67,17 +71,17 @@ class Squares:
         return signs[:, :rows, :columns] * bumps
 
     def draw(self, step, numbers, start):
-        """Draws a window, another one, and what to add to the first.
+        """Draws two windows, and the changes for the first one.
 
         Args:
-            step: Integer tensor of shape `(batch,)`, from 0.
-            numbers: Tensor of shape `(batch, step_size)`.
-            start: The numbers of the start, which are not used here.
+            step: Integer tensor of shape `(batch,)`: the step, starting at 0.
+            numbers: Tensor of shape `(batch, step_size)`: random numbers of the step.
+            start: Random numbers of the starting point, which only `Subsets` uses.
 
         Returns:
-            Two bool tensors that broadcast to `(batch, *shape)`, the windows; a tensor
-            of signs, constant in each channel; and one of a bump in the first window,
-            with the same signs.
+            A tuple: the two windows, bool tensors that broadcast to `(batch, *shape)`;
+            a tensor of signs, constant in each channel; and a tensor with a bump of
+            these signs in the first window.
         """
         sides = ops.take(ops.convert_to_tensor(self._sides), step, axis=0)
         corner = _corner(numbers[:, 0:2], sides, self.shape)
@@ -103,19 +107,21 @@ class Squares:
 
 
 class Subsets:
-    """Random subsets of features that have no neighbours, of shape `(features, 1, 1)`.
+    """Draws random subsets of features without spatial order.
 
-    Each example has a random order of its features. A subset is what lies between two
-    places of that order, after each place was multiplied by a random number that has
-    no common divisor with the number of features.
+    The features have the shape `(features, 1, 1)`. Each example has a random order of
+    its features. Every step permutes the order again: it multiplies each place by a
+    random number coprime to the number of features, and adds a random shift, modulo
+    that number. The subset consists of the first features of the result.
 
     Args:
         size: Number of features.
         steps: Number of steps of the search.
 
     Attributes:
-        start_size: How many numbers `stripes` and `tiles` take for an example.
-        step_size: How many numbers `draw` takes for an example.
+        start_size: Count of random numbers per example for `stripes`, `tiles` and the
+            order.
+        step_size: Count of random numbers per example for `draw`.
     """
 
     def __init__(self, size: int, steps: int):
@@ -136,13 +142,13 @@ class Subsets:
     tiles = stripes
 
     def draw(self, step, numbers, start):
-        """Draws a subset, another one, and signs: as `Squares.draw` does."""
+        """Draws two subsets, and the changes for the first one; see `Squares.draw`."""
         size = self.shape[0]
         order = ops.argsort(start[:, :size], axis=1)
         count = ops.take(ops.convert_to_tensor(self._counts), step)[:, None]
         first = self._shuffled(order, numbers[:, 0], numbers[:, 1])
         second = self._shuffled(order, numbers[:, 0], numbers[:, 2])
-        # Evenly spread over -1 to 1: under l2 features differ in size, too.
+        # Evenly spaced between -1 and 1, since l2 steps also vary in magnitude.
         places = self._shuffled(order, numbers[:, 3], numbers[:, 4])
         values = (2 * ops.cast(places, "float32") + 1) / size - 1
         inside, other, values = (
@@ -150,7 +156,7 @@ class Subsets:
             for part in (first < count, second < count, values)
         )
         signs = ops.where(values < 0, 1.0, -1.0)
-        # Steps shrink as subsets do: a step of norm 1 would change all features.
+        # The norm of a step shrinks with its subset; it is 1 for all features.
         length = ops.sqrt(ops.sum(ops.square(ops.where(inside, values, 0.0)), axis=1))
         share = ops.sqrt(ops.cast(count, "float32") / size)
         factor = ops.reshape(share, (-1, 1, 1, 1)) / ops.maximum(
@@ -159,7 +165,7 @@ class Subsets:
         return inside, other, signs, ops.where(inside, values * factor, 0.0)
 
     def _shuffled(self, order, factor, shift):
-        """Returns another place for every feature, given two numbers in [0, 1)."""
+        """Permutes the places of the features, given two numbers in [0, 1)."""
         size = self.shape[0]
         factor = ops.take(
             ops.convert_to_tensor(self._factors), _integers(factor, len(self._factors))
@@ -169,9 +175,9 @@ class Subsets:
 
 
 def bump(rows: int, columns: int) -> np.ndarray:
-    """Returns two pyramids of opposite signs and norm 1, one above the other.
+    """Returns two pyramids of opposite signs, one above the other, of total norm 1.
 
-    The pattern of the search under l2: Andriushchenko et al. (2020), section 3.3.
+    This is the l2 pattern of Andriushchenko et al. (2020), section 3.3.
     """
     above = rows // 2
     result = np.concatenate(
@@ -181,7 +187,7 @@ def bump(rows: int, columns: int) -> np.ndarray:
 
 
 def _pyramid(rows: int, columns: int) -> np.ndarray:
-    """Returns nested rectangles, the outer of which are lower; of norm 1."""
+    """Returns a pyramid of nested rectangles, lower towards its edges, of norm 1."""
     if not rows:
         return np.zeros((0, columns))
     vertical = np.abs(np.arange(rows) - rows // 2)
@@ -193,7 +199,7 @@ def _pyramid(rows: int, columns: int) -> np.ndarray:
 
 
 def _bumps(sides: np.ndarray, rows: int, columns: int):
-    """Returns the bumps of all sizes, upright and turned, and the size of each step."""
+    """Returns bumps of all sizes, upright and turned, and the size index per step."""
     kinds, indices = np.unique(sides, axis=0, return_inverse=True)
     bumps = np.zeros((len(kinds), 2, rows, columns), "float32")
     for some, (high, wide) in zip(bumps, kinds, strict=True):
@@ -208,7 +214,7 @@ def _corner(numbers, sides, shape):
 
 
 def _integers(numbers, limit):
-    """Returns integers from 0 to below a limit, given numbers in [0, 1)."""
+    """Converts numbers in [0, 1) to integers in [0, limit)."""
     limit = ops.cast(limit, "int32")
     integers = ops.cast(numbers * ops.cast(limit, numbers.dtype), "int32")
     return ops.minimum(integers, limit - 1)

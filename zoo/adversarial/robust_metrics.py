@@ -1,4 +1,4 @@
-"""What an adversarial training measures at adversarial inputs."""
+"""The metrics of `AdversarialTrainer` on adversarial inputs."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ from .seen_labels import SeenLabels
 
 @dataclass
 class RobustMetrics:
-    """Copies of the compiled metrics, for adversarial inputs.
+    """Holds copies of the compiled metrics for adversarial inputs.
 
     Attributes:
-        compiled: The copies, or `None` if there are none.
-        loss: The mean of the compiled loss.
-        labels: Which labels were seen.
+        compiled: The copies, or `None` if no metrics are compiled.
+        loss: Mean of the compiled loss on adversarial inputs.
+        labels: Extremes of the labels, for a later check.
     """
 
     compiled: CompileMetrics | None
@@ -37,7 +37,7 @@ class RobustMetrics:
         return [metric for metric in metrics if metric is not None]
 
     def update(self, loss, y, outputs, sample_weight):
-        """Adds a batch."""
+        """Updates the metrics with a batch."""
         self.loss.update_state(loss, sample_weight=ops.shape(outputs)[0])
         if self.compiled is not None:
             self.compiled.update_state(y, outputs, sample_weight)

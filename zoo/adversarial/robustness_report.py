@@ -1,4 +1,4 @@
-"""What an evaluation of robustness has found."""
+"""The results of `evaluate_robustness`."""
 
 import math
 from dataclasses import dataclass
@@ -12,27 +12,28 @@ MAX_SHOWN = 5
 
 @dataclass(frozen=True)
 class RobustnessReport:
-    """Holds what `evaluate_robustness` has found; `print` shows it as a table.
+    """Holds the results of `evaluate_robustness`; `print` shows them as a table.
 
-    Stages come one after another, each on what withstood all before it, so the
-    accuracy of a stage is what is left after it, and that of the last one is the
-    robust accuracy: an upper bound, since other attacks might find more.
+    Each stage attacks only the examples that withstood all earlier stages. The accuracy
+    of a stage is thus the accuracy after this and all earlier stages, and that of the
+    last stage is the robust accuracy. It is an upper bound, since other attacks might
+    succeed on more examples.
 
     Args:
-        rows: A dictionary for every epsilon and stage: `epsilon`, `stage`,
-            `accuracy`, its 95 % confidence interval from `low` to `high` (Wilson),
-            how many examples were `attacked` and how many `broken`, the
-            `largest_perturbation` in the norm, how many examples had a `non_finite`
-            objective or gradient, the `seconds` it took, and the `seed`.
-        warnings: Sentences, one for everything that is suspicious.
+        rows: A dictionary for each epsilon and stage: `epsilon`; `stage`; `accuracy`;
+            its 95 % confidence interval from `low` to `high` (Wilson); the number of
+            examples `attacked` and `broken`; `largest_perturbation` in the norm; the
+            number of examples with a `non_finite` objective or gradient; the running
+            time in `seconds`; and the `seed`.
+        warnings: List of sentences, one for each suspicious finding.
         norm: "linf" or "l2".
-        examples: A dictionary of arrays for the panel of `plot`: the inputs `x`,
-            `adversarial`, the `label`, and what is predicted for both, `predicted`
-            and `fooled`; `epsilon` is theirs.
+        examples: A dictionary of arrays for the panel of `plot`: the inputs `x`; the
+            `adversarial` inputs; the true `label`; the predictions for both inputs,
+            `predicted` and `fooled`. Its entry `epsilon` is their epsilon.
 
     Attributes:
         clean_accuracy: The accuracy without an attack.
-        robust_accuracy: A dictionary of the robust accuracy at every epsilon.
+        robust_accuracy: A dictionary from each epsilon to the robust accuracy.
     """
 
     rows: tuple[dict, ...]
@@ -49,17 +50,17 @@ class RobustnessReport:
         return {row["epsilon"]: row["accuracy"] for row in self.rows}
 
     def to_frame(self) -> pd.DataFrame:
-        """Returns the rows as a table of pandas."""
+        """Returns the rows as a pandas data frame."""
         return pd.DataFrame(list(self.rows))
 
     def plot(self, figure=None):
-        """Draws accuracy against epsilon, and a panel of examples.
+        """Plots accuracy against epsilon, and a panel of examples.
 
-        The panel shows inputs, perturbations and adversarial inputs, with what the
-        model predicts; inputs that are no images are drawn as curves.
+        The panel shows inputs, perturbations and adversarial inputs with the
+        predictions of the model. Inputs that are not images are drawn as curves.
 
         Args:
-            figure: Matplotlib figure to draw on. Defaults to `None`: a new one.
+            figure: Matplotlib figure to draw on. Defaults to `None`: a new figure.
 
         Returns:
             The figure.
@@ -94,7 +95,7 @@ class RobustnessReport:
         table["largest"] = last["largest_perturbation"].map("{:.4g}".format)
         seconds = frame["seconds"].sum()
         lines = [
-            f"Robustness in {self.norm}: accuracy after each stage, of "
+            f"Robustness in {self.norm}: accuracy after each stage, on "
             f"{self.rows[0]['attacked']:,} examples ({seconds:.0f} s, seed "
             f"{self.rows[0]['seed']})",
             table.reset_index().to_string(index=False),
@@ -161,7 +162,8 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
     """Returns the 95 % confidence interval of a proportion.
 
     Wilson, "Probable Inference, the Law of Succession, and Statistical Inference"
-    (1927): unlike the usual interval, it holds for 0 and for all of few examples.
+    (1927). Unlike the normal approximation, it is valid for small samples and for
+    proportions of 0 and 1.
 
     Example:
 

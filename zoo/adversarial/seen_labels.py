@@ -1,4 +1,4 @@
-"""Which labels were met inside compiled steps, where none can be refused."""
+"""Checks of labels in compiled steps, which cannot raise errors themselves."""
 
 import keras
 from keras import ops
@@ -7,15 +7,15 @@ from .checks import check_classes
 from .compiled import MARGINS
 from .head import Head
 
-NONE = -1e30  # below what any label gives
+NONE = -1e30  # initial value, lower than any value from labels
 
 
 class SeenLabels(keras.metrics.Metric):
-    """Keeps the extremes of labels on the device, and judges them when asked.
+    """Records the extremes of labels on the device, for a check outside the step.
 
-    As a metric it is part of the state of a step on every backend, and of no saved
-    file. It shows nothing in the logs, and is reset by `clear` only: Keras resets
-    metrics before a callback could look at them.
+    As a metric, it is part of the state of a step on every backend, and it is not
+    saved. It adds nothing to the logs. Only `clear` resets it, because Keras resets
+    metrics before a callback can read them.
     """
 
     def __init__(self, name: str = "seen_labels"):
@@ -29,12 +29,12 @@ class SeenLabels(keras.metrics.Metric):
         )
 
     def update_state(self, y):
-        """Adds labels of shape `(batch,)`, or one-hot of shape `(batch, classes)`."""
+        """Adds classes of shape `(batch,)` or one-hot rows `(batch, classes)`."""
         y = ops.cast(y, "float32")
         is_whole = ops.isfinite(y) & (y == ops.round(y))
         sums = ops.sum(y, axis=1) - 1 if len(y.shape) == 2 else ops.zeros_like(y)
         extremes = (
-            -ops.min(y),  # TensorFlow 2.21 may compile the maximum of -y wrongly
+            -ops.min(y),  # TensorFlow 2.21 may miscompile the maximum of -y
             ops.max(y),
             ops.max(ops.cast(~is_whole, "float32")),
             ops.max(sums),
@@ -50,15 +50,15 @@ class SeenLabels(keras.metrics.Metric):
         """Does nothing: see `clear`."""
 
     def clear(self) -> None:
-        """Forgets all labels."""
+        """Resets the extremes."""
         self._extremes.assign(ops.full((5,), NONE))
 
     def check(self, head: Head) -> None:
-        """Raises if a label is none of the classes of a head."""
+        """Raises if a recorded label is not a class of the head."""
         lowest, highest, broken, *sums = (
             float(value) for value in ops.convert_to_numpy(self._extremes)
         )
-        if broken == NONE:  # no batch
+        if broken == NONE:  # no batch was recorded
             return
         classes = max(2, head.num_outputs)
         check_classes(
@@ -66,12 +66,12 @@ class SeenLabels(keras.metrics.Metric):
             (-1 if head.expected == MARGINS else 0, classes - 1),
             is_whole=broken <= 0,
             is_one_hot=max(sums) <= 0,
-            expected=f"classes from 0 to {classes - 1}, or one-hot ones",
+            expected=f"classes from 0 to {classes - 1}, or one-hot rows",
         )
 
 
 class SeenGuard(keras.callbacks.Callback):
-    """Refuses wrong inputs and labels after the first batch, and after every epoch."""
+    """Rejects invalid inputs and labels after the first batch and after every epoch."""
 
     def on_train_begin(self, logs=None):
         self._looked = False

@@ -1,4 +1,4 @@
-"""What can make an attack fail on a model that is not robust, looked for."""
+"""Checks for faults that make attacks fail on a model that is not robust."""
 
 from collections.abc import Iterator
 
@@ -12,8 +12,8 @@ from .gradient_checks import FEW, UPPER_BOUND, check_gradients
 from .pgd import PGD
 from .square import Square
 
-SQUARE_STEPS = 300  # on the sample, for each example that withstood all else
-FEW_BY_SQUARE = 0.02  # of the examples: what more steps along gradients might break
+SQUARE_STEPS = 300  # steps of the Square attack on the sample
+FEW_BY_SQUARE = 0.02  # tolerated share, since more gradient steps might break it
 
 
 def check_constant(
@@ -26,16 +26,19 @@ def check_constant(
     batch_size: int,
     **settings,
 ) -> Iterator[str]:
-    """Finds a model that predicts one class wherever it is asked.
+    """Finds a model with a constant prediction.
 
     Args:
         target: The model.
         x: Float32 array of all inputs.
         y: Int32 array of their classes.
-        rows: Rows of a sample, which is classified correctly.
-        steps: Steps of the attacks.
-        batch_size: Examples that are attacked at a time.
-        **settings: What else attacks take: norm, bounds, mask and seed.
+        rows: Indices of a sample of correctly classified inputs.
+        steps: Number of steps of the attacks.
+        batch_size: Number of examples that are attacked at once.
+        **settings: Other arguments of attacks: norm, bounds, mask and seed.
+
+    Yields:
+        A warning if the prediction is constant.
     """
     if len(np.unique(y[rows])) > 1:
         return
@@ -50,10 +53,10 @@ def check_constant(
             return
     yield (
         f"The model predicts class {y[rows[0]]} at all {len(tried)} inputs that were "
-        f"tried, {len(tried) - len(x)} random ones among them. With epsilon "
-        f"{widest:.4g}, the largest that the bounds admit, no attack finds another "
-        "class either: there seems to be nothing to break, and the robust accuracy is "
-        "that of a constant prediction."
+        f"tried, including {len(tried) - len(x)} random inputs. With epsilon "
+        f"{widest:.4g}, the largest within the bounds, no attack finds another class "
+        "either. There seems to be nothing to break: the robust accuracy is that of a "
+        "constant prediction."
     )
 
 
@@ -69,18 +72,21 @@ def check_attacks(
     batch_size: int,
     **settings,
 ) -> Iterator[str]:
-    """Finds signs that gradients do not lead to adversarial examples that exist.
+    """Finds signs that gradient-based attacks miss adversarial examples.
 
     Args:
         target: The model, whose predictions are not constant.
         x: Float32 array of all inputs.
         y: Int32 array of their classes.
-        rows: Rows of a sample, which is classified correctly.
+        rows: Indices of a sample of correctly classified inputs.
         epsilon: The largest epsilon of the evaluation, > 0.
         random: Whether the model is random in inference mode.
-        steps: Steps of the attacks.
-        batch_size: Examples that are attacked at a time.
-        **settings: What else attacks take: norm, bounds, mask and seed.
+        steps: Number of steps of the attacks.
+        batch_size: Number of examples that are attacked at once.
+        **settings: Other arguments of attacks: norm, bounds, mask and seed.
+
+    Yields:
+        A warning for each fault.
     """
 
     def attack(attack, rows=rows):
@@ -90,10 +96,10 @@ def check_attacks(
     if random:
         yield (
             "Two calls in inference mode on the same inputs differ: the model is "
-            "random. It is taken to predict the class that most draws predict, with "
-            "and without an attack. Most stages follow one draw, the stage "
-            '"smoothed" the average of several. Switch the randomness off for a number '
-            f"that can be reproduced. {UPPER_BOUND}"
+            "random. Its prediction is the majority vote of several draws, with and "
+            "without an attack. Most stages follow a single draw; the stage "
+            '"smoothed" follows the average of several. Turn off the randomness to get '
+            f"the same result on every call. {UPPER_BOUND}"
         )
     else:
         yield from check_gradients(
@@ -104,16 +110,16 @@ def check_attacks(
     better = int((single.broken & ~many.broken)[rows].sum())
     if better > few:
         yield (
-            f"A single step breaks {better} of {size} examples that {steps} steps "
-            "within the same epsilon do not: the gradient points in directions that do "
-            f"not last. {UPPER_BOUND}"
+            f"A single step breaks {better} of {size} examples that {steps} steps with "
+            "the same epsilon do not break. The direction of the gradient is not "
+            f"consistent along the steps. {UPPER_BOUND}"
         )
     is_still = (many.adversarial == x).all(axis=tuple(range(1, x.ndim)))
     still = int((is_still & ~many.broken)[rows].sum())
     if still > few:
         yield (
-            f"The attack left {still} of {size} examples where they were: no point "
-            f"that it tried was worse for the model. {UPPER_BOUND}"
+            f"The attack left {still} of {size} examples unchanged: no point that it "
+            f"tried increased the objective. {UPPER_BOUND}"
         )
     if settings["mask"] is not None:
         return
@@ -124,8 +130,8 @@ def check_attacks(
         yield (
             f"With epsilon {widest:.4g}, at which every input can become any other, "
             f"{len(left)} of {size} examples are still classified correctly, although "
-            "the model predicts other classes at other inputs: the attacks along "
-            f"gradients fail, whatever epsilon. {UPPER_BOUND}"
+            "the model predicts other classes at other inputs. Gradient-based attacks "
+            f"fail regardless of epsilon. {UPPER_BOUND}"
         )
 
 
@@ -141,7 +147,7 @@ def _searches(epsilon: float, steps: int, settings: dict) -> tuple[PGD, APGD]:
 
 
 def _tried(x: np.ndarray, settings: dict) -> np.ndarray:
-    """Returns all inputs, and as many that are random where they may change."""
+    """Returns all inputs, and a copy of each with random values where it may change."""
     generator = np.random.default_rng(settings["seed"])
     noise = generator.uniform(*settings["bounds"], x.shape).astype("float32")
     mask = True if settings["mask"] is None else np.asarray(settings["mask"], bool)
@@ -149,43 +155,54 @@ def _tried(x: np.ndarray, settings: dict) -> np.ndarray:
 
 
 def are_finite(outputs: np.ndarray) -> np.ndarray:
-    """Whether the outputs of each example say what it is classified as."""
-    # Minus infinity rules a class out, which leaves the others as they are.
+    """Returns whether the outputs of each example determine its class."""
+    # Minus infinity only excludes a class; the others still determine the prediction.
     return (outputs < np.inf).all(axis=1)
 
 
 def check_finite(outputs: np.ndarray) -> Iterator[str]:
-    """Finds outputs that are not finite, with which nothing can be classified."""
+    """Finds outputs that are NaN or infinite, for which the class is undefined."""
     finite = are_finite(outputs)
     if not finite.all():
         yield (
             f"The outputs are not finite (NaN or infinity) at {(~finite).sum()} of "
-            f"{len(finite)} inputs without any attack: what is predicted there means "
-            "nothing. Look for weights that diverged, an overflow, or a division by "
-            "zero in the model."
+            f"{len(finite)} inputs without any attack. Predictions for them are "
+            "meaningless. Look for weights that diverged, an overflow, or a division "
+            "by zero in the model."
         )
 
 
 def check_square(broken: int, size: int) -> Iterator[str]:
-    """Compares the search without gradients with the attacks along them.
+    """Compares the gradient-free search with gradient-based attacks.
 
     Args:
-        broken: How many examples it broke that withstood all other stages.
-        size: How many examples the sample has, all classified correctly.
+        broken: Number of examples that only the gradient-free search broke.
+        size: Number of examples in the sample, all of them correctly classified.
+
+    Yields:
+        A warning if the gradient-free search broke too many.
     """
     if broken > FEW_BY_SQUARE * size:
         yield (
             f"A search that takes no gradients broke {broken} of {size} examples that "
-            "withstood all attacks along gradients: the model hides its gradients. "
-            f'The stage "square" counts what this search breaks. {UPPER_BOUND}'
+            "withstood all gradient-based attacks: the model masks its gradients. "
+            f'The stage "square" adds this search to the evaluation. {UPPER_BOUND}'
         )
 
 
 def check_transfer(predicted: np.ndarray, y: np.ndarray) -> Iterator[str]:
-    """Compares what the model itself predicts with what broke in the attack."""
+    """Compares the predictions for adversarial examples with the attack's results.
+
+    Args:
+        predicted: Classes that the model predicts for the adversarial examples.
+        y: Their true classes.
+
+    Yields:
+        A warning if too many of them are classified correctly.
+    """
     right = int((predicted == y).sum())
     if right > FEW * len(y):
         yield (
             f"{right} of {len(y)} adversarial examples are classified correctly when "
-            "the model sees them again: its predictions are not reproducible."
+            "the model predicts them again: its predictions are not reproducible."
         )

@@ -1,4 +1,4 @@
-"""Projected gradient descent on a smoothed model."""
+"""The projected gradient descent attack on a smoothed model."""
 
 import math
 
@@ -9,39 +9,45 @@ from ..differentiation import input_gradient
 from . import norms
 from .pgd import PGD
 
-DIRECTIONS = 8  # random ones, at each step
-WIDTHS = (1.0, 0.5, 0.25)  # of the smoothing, relative to epsilon, one a restart
-TRAVEL = 5.0  # of all steps together, relative to epsilon
-CALLS_OF_RANDOM = 4  # of a random model, at each step: each is another draw
+DIRECTIONS = 8  # number of random directions in each step
+WIDTHS = (1.0, 0.5, 0.25)  # smoothing width of each restart, relative to epsilon
+TRAVEL = 5.0  # total length of all steps, relative to epsilon
+CALLS_OF_RANDOM = 4  # calls of a random model in each step; each is a new draw
 
 
 class Smoothed(PGD):
-    """Steps along the gradient of the average of a model over random points.
+    """Follows the gradient of the model's average over random points.
 
-    Where a model rounds, its own gradient is zero or misleads; that of the average
-    over a neighbourhood of the width of epsilon does neither. It has two parts: the
-    averaged gradients of the model (Athalye et al., "Synthesizing Robust Adversarial
-    Examples" (2018), equation 3, which also averages over the draws of a random model),
-    and the correlation of the real changes of the objective with random directions
-    (Ilyas et al., "Black-box Adversarial Attacks with Limited Queries and Information"
-    (2018), section 2.1, with antithetic pairs). The first is scaled to the share of
-    the changes that it explains, and the second adds the rest: on a smooth model only
-    the first counts, on one without gradients only the second. What a random model
-    changes is mostly noise: there the first counts, unless it is zero. Steps follow the
-    sum of all gradients so far, since each is noisy.
+    If a model rounds its inputs or activations, its own gradient is zero or misleading.
+    The gradient of the average over a neighborhood as wide as epsilon is neither. The
+    attack estimates this gradient from two parts:
 
-    It has no training mode.
+    - The averaged gradients of the model. Athalye et al., "Synthesizing Robust
+      Adversarial Examples" (2018), equation 3, also average over the draws of a random
+      model.
+    - The correlation of the actual changes of the objective with random directions.
+      Ilyas et al., "Black-box Adversarial Attacks with Limited Queries and Information"
+      (2018), section 2.1, use antithetic pairs.
+
+    The first part is scaled by the share of the changes that it explains. The second
+    part is computed from the remaining changes. On a smooth model only the first part
+    counts, and on a model without gradients only the second. On a random model the
+    changes are mostly noise, so only the first part is used, unless it is zero. Each
+    step follows the sum of all gradient estimates so far, since each of them is noisy.
+
+    The attack has no training mode.
 
     NOTE[DIFF] Athalye, Carlini & Wagner, "Obfuscated Gradients Give a False Sense of
-    Security" (2018) replace the layer that hides gradients by a smooth one (BPDA).
-    Which layer that is cannot be known here, so the whole model is smoothed.
+    Security" (2018) replace the layer that masks gradients by a smooth layer (BPDA).
+    This attack cannot know which layer that is, so it smooths the whole model.
 
     Args:
-        epsilon: Number >= 0, as in `PGD`.
-        random: Whether the model is random in inference mode. Every step then asks
-            several draws, and the search goes on to its end for the best objective:
-            what one draw misclassifies means little. Defaults to `False`.
-        **settings: What else `PGD` takes, but for `step_size`.
+        epsilon: Number >= 0, same as in `PGD`.
+        random: Whether the model is random in inference mode. If so, each step uses
+            several draws, and the search always runs all steps to find the best
+            objective, because a misclassification in one draw means little. Defaults
+            to `False`.
+        **settings: Other arguments of `PGD`, except `step_size`.
     """
 
     algorithm = "smoothed"
@@ -66,7 +72,7 @@ class Smoothed(PGD):
         return super().is_successful(logits, y)
 
     def noise(self, shape, restarts: np.ndarray, examples: np.ndarray) -> np.ndarray:
-        """Returns that of the start, then random signs, then the width."""
+        """Returns, for each example, the noise of the start, random signs and width."""
         start = super().noise(shape, restarts, examples)
         count = (DIRECTIONS + 1) * math.prod(shape) + self.steps
         signs = np.empty((len(examples), count), "float32")
@@ -98,7 +104,7 @@ class Smoothed(PGD):
         return super().objective(logits_of, x, y, rank)
 
     def _count(self) -> int:
-        """Returns the points in one call of the model: the present one, and pairs."""
+        """Returns the number of points per example in one call of the model."""
         return 1 + 2 * DIRECTIONS // self._calls()
 
     def _calls(self) -> int:
@@ -117,11 +123,12 @@ class Smoothed(PGD):
         return losses, gradient, logits
 
     def _moves(self, points, noise, index, settings):
-        """Returns random moves of all features, by the width of the smoothing.
+        """Returns random moves of all features, as large as the smoothing width.
 
-        They are of shape `(batch, DIRECTIONS, ...)`. Those of one step are independent,
-        and those of any two steps uncorrelated: signs that stay, times a window of a
-        row of signs, which each step moves by one.
+        Their shape is `(batch, DIRECTIONS, ...)`. They are the product of fixed random
+        signs and a window of another row of random signs, which each step shifts by
+        one. The moves within a step are independent, and the moves of different steps
+        are uncorrelated.
         """
         size = math.prod(points.shape[1:])
         signs = ops.reshape(noise[:, : DIRECTIONS * size], (-1, DIRECTIONS, size))
@@ -137,15 +144,15 @@ class Smoothed(PGD):
         return moves * settings["mask"] if "mask" in settings else moves
 
     def _differentiate(self, logits_of, objective, points, moves, scale, settings):
-        """Asks the model at the points, and at pairs around them.
+        """Differentiates the objective at the points and at pairs around them.
 
-        A random model is called several times, each with some of the pairs: within
-        one differentiation every call is another draw.
+        A random model is called several times, each time with some of the pairs. Every
+        call within one differentiation is a new draw.
 
         Returns:
-            A tuple: the objective at the points; the steps between the pairs, and how
-            the objective changes along them; the average gradient; and the logits at
-            the points. What is not finite is zero in the gradient.
+            A tuple: the objective at the points; the steps between the pairs; the
+            changes of the objective along them; the average gradient; and the logits
+            at the points. Gradients and changes that are not finite are set to zero.
         """
         calls, count, shape = self._calls(), self._count(), points.shape[1:]
         moves = ops.reshape(moves, (-1, calls, DIRECTIONS // calls, *shape))
@@ -181,7 +188,7 @@ class Smoothed(PGD):
 
 
 def _joined(parts):
-    """Returns what all calls found of an example in a row: `(batch, directions, ...)`.
+    """Concatenates the results of all calls to shape `(batch, directions, ...)`.
 
     Args:
         parts: Tensor of shape `(calls, batch, directions of a call, ...)`.
@@ -193,9 +200,10 @@ def _smoothed_gradient(steps, changes, gradient):
     """Returns the gradient of the smoothed objective.
 
     Args:
-        steps: Tensor of shape `(batch, directions, ...)`.
-        changes: Tensor of shape `(batch, directions)`: those of the objective.
-        gradient: Tensor of shape `(batch, ...)`: the average gradient there.
+        steps: Tensor of shape `(batch, directions, ...)`: steps between pairs.
+        changes: Tensor of shape `(batch, directions)`: changes of the objective along
+            the steps.
+        gradient: Tensor of shape `(batch, ...)`: the average gradient.
     """
     axes = tuple(range(2, len(steps.shape)))
     promises = ops.sum(steps * gradient[:, None], axis=axes)
@@ -207,7 +215,8 @@ def _smoothed_gradient(steps, changes, gradient):
         changes - explained * promises, (-1, steps.shape[1], *[1] * len(axes))
     )
     rest = ops.sum(rest * steps, axis=1)
-    # The mean of squared steps is the identity times this, where no bounds clip.
+    # Without clipping, the expected sum of outer products of the steps is the identity
+    # times this size.
     size = ops.sum(ops.mean(ops.square(steps), axis=axes), axis=1)
     rest = rest / norms.expand(ops.maximum(size, norms.TINY), rest)
     return norms.expand(explained[:, 0], gradient) * gradient + rest

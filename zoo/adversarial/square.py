@@ -1,4 +1,4 @@
-"""The Square attack, which takes no gradients."""
+"""The Square attack, which uses no gradients."""
 
 import math
 
@@ -13,36 +13,37 @@ from .random_windows import Squares, Subsets
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class Square(Attack):
-    """Changes random squares of an image, and keeps what raises the margin.
+    """Changes random squares of an image, and keeps changes that increase the margin.
 
     Andriushchenko, Croce, Flammarion & Hein, "Square Attack: a Query-efficient
-    Black-box Adversarial Attack via Random Search" (2020), algorithms 1 to 3. It asks
-    the model for its outputs only, so nothing that hides gradients stops it. It needs
-    more steps than attacks along gradients, and each takes a forward pass only.
+    Black-box Adversarial Attack via Random Search" (2020), algorithms 1 to 3. The
+    attack uses only the outputs of the model, so masked gradients do not stop it. It
+    needs more steps than gradient-based attacks, but each step takes only a forward
+    pass.
 
-    Examples of shape `(rows, columns)` or `(rows, columns, channels)` are images; with
+    Examples of shape `(rows, columns)` or `(rows, columns, channels)` are images. With
     the image data format "channels_first", channels come first.
 
-    NOTE[DIFF] Examples of other shapes, such as tables, have no squares. There random
-    subsets of features change: under linf to a random side of the ball, under l2 by
-    random steps that shrink on the same schedule.
+    NOTE[DIFF] Examples of other shapes, such as tables, have no squares. The attack
+    then changes random subsets of features. Under linf, it moves them to a random side
+    of the ball. Under l2, it takes random steps that shrink on the same schedule.
 
     Args:
         epsilon: Number >= 0: the largest norm of a perturbation, in the units of the
             inputs.
         norm: "linf" or "l2". Defaults to `"linf"`.
-        steps: Integer >= 1: how often the model is asked about each example, after
-            the random start. The size of the squares falls on a schedule that this
-            number stretches. Defaults to `1000`.
-        restarts: Integer >= 1: searches from different starts. Defaults to `1`.
-        bounds: The lowest and the highest value of an input. Defaults to
-            `(0.0, 1.0)`.
+        steps: Integer >= 1: number of model evaluations per example after the random
+            start. The schedule of the square sizes scales with it. Defaults to `1000`.
+        restarts: Integer >= 1: number of searches from different starting points.
+            Defaults to `1`.
+        bounds: The minimum and maximum value of an input. Defaults to `(0.0, 1.0)`.
         mask: Booleans that broadcast to the shape of an example: the features that
             may change. Defaults to `None`: all.
-        targeted: Whether labels name the class to reach, not the one to leave.
+        targeted: Whether labels are the classes to reach instead of the true classes.
             Defaults to `False`.
-        seed: Integer >= 0. The search for an example is a function of it, the number
-            of the restart and the place of the example in the data. Defaults to `0`.
+        seed: Integer >= 0. The search for an example depends only on the seed, the
+            index of the restart and the index of the example in the data. Defaults to
+            `0`.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -89,7 +90,7 @@ class Square(Attack):
         return config
 
     def kind(self) -> tuple:
-        return (*super().kind(), self.steps)  # they set the sizes of the squares
+        return (*super().kind(), self.steps)  # steps determine the square sizes
 
     def noise(self, shape, restarts: np.ndarray, examples: np.ndarray) -> np.ndarray:
         noise = np.empty((len(examples), self._noise_size(shape)), "float32")
@@ -164,11 +165,11 @@ class Square(Attack):
         return ops.where(inside, signs * settings["epsilon"], moved)
 
     def _l2_step(self, moved, drawn, settings):
-        """Adds to a subset of features; the sum is scaled to epsilon again."""
+        """Changes a subset of features; `_step` rescales the result to epsilon."""
         return moved + settings["epsilon"] * drawn[3]
 
     def _l2_move(self, moved, drawn, settings):
-        """Takes from one window what it gives to another (algorithm 3)."""
+        """Moves the budget of one window to another window (algorithm 3)."""
         inside, other, _, bump = drawn
         axes, channels = (1, 2), moved.shape[3]
         within = ops.where(inside, moved, 0.0)
@@ -197,14 +198,14 @@ def _channels_first(shape) -> bool:
 
 
 def _to_grid(values, windows):
-    """Returns tensors of examples in the shape of `windows`."""
+    """Reshapes a tensor of examples to the shape of `windows`."""
     if _channels_first(values.shape[1:]):
         values = ops.transpose(values, (0, 2, 3, 1))
     return ops.reshape(values, (-1, *windows.shape))
 
 
 def _from_grid(values, like):
-    """Returns a tensor of the shape of windows in that of the examples."""
+    """Reshapes a tensor from the shape of windows to the shape of `like`."""
     if _channels_first(like.shape[1:]):
         values = ops.transpose(values, (0, 3, 1, 2))
     return ops.reshape(values, ops.shape(like))

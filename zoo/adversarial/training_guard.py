@@ -1,4 +1,4 @@
-"""What watches an adversarial training from outside of its steps."""
+"""A callback that warms up epsilon and detects failures of adversarial training."""
 
 import warnings
 
@@ -6,11 +6,11 @@ import keras
 
 from .multi_step_probe import MultiStepProbe
 
-COLLAPSE = 0.5  # of the best robust accuracy so far, or of that under one step
-CLEAR = 0.2  # difference of two accuracies on few examples that is not by chance
-CHANCE = 0.02  # above 1 / classes
-PATIENCE = 5  # epochs in which a training may get away from chance
-REMEDY = "Keep the weights of an earlier epoch, take more steps or a smaller step size."
+COLLAPSE = 0.5  # limit, relative to the best or the single-step robust accuracy
+CLEAR = 0.2  # significant difference of two accuracies on few examples
+CHANCE = 0.02  # margin above 1 / classes that still counts as chance level
+PATIENCE = 5  # epochs within which training should exceed chance level
+REMEDY = "Keep the weights of an earlier epoch, or train with more or smaller steps."
 ACCURACIES = (
     "accuracy",
     "acc",
@@ -21,14 +21,14 @@ ACCURACIES = (
 
 
 class TrainingGuard(keras.callbacks.Callback):
-    """Warms epsilon up, and names what goes wrong in an adversarial training.
+    """Warms up epsilon, and warns if adversarial training fails.
 
     Args:
-        warmup_epochs: Integer >= 0: epochs with a smaller epsilon.
+        warmup_epochs: Integer >= 0: number of epochs with a reduced epsilon.
         num_classes: Number of classes.
-        single_step: Whether the training attack takes one step.
-        probe: Compares it with an attack of more steps, where validation does not.
-            Defaults to `None`: no comparison.
+        single_step: Whether the training attack takes a single step.
+        probe: Compares the training attack with a multi-step attack if validation does
+            not. Defaults to `None`: no comparison.
     """
 
     def __init__(
@@ -72,8 +72,8 @@ class TrainingGuard(keras.callbacks.Callback):
             self._warn(
                 "chance",
                 f"Epoch {epoch + 1}: the accuracy is {value:.3f}, that of guessing one "
-                f"of {self.num_classes} classes. Adversarial training has collapsed: "
-                "use a smaller epsilon, or let it grow with `warmup_epochs`.",
+                f"of {self.num_classes} classes. Adversarial training has collapsed. "
+                "Use a smaller epsilon, or increase it gradually with `warmup_epochs`.",
             )
 
     def _check_multi_step(self, epoch, logs):
@@ -98,9 +98,10 @@ class TrainingGuard(keras.callbacks.Callback):
         if ten < COLLAPSE * one and one - ten > CLEAR:
             self._warn(
                 "single step",
-                f"Epoch {epoch + 1}: of the last training examples, the training "
-                f"attack leaves {one:.3f} classified correctly, and PGD of 10 steps "
-                f"only {ten:.3f}: catastrophic overfitting of single-step training. "
+                f"Epoch {epoch + 1}: on the last training examples, the training "
+                f"attack leaves {one:.3f} correctly classified, but ten-step PGD "
+                f"leaves only {ten:.3f}: catastrophic overfitting of single-step "
+                "training. "
                 "The reported robust accuracy is that under a single step. "
                 f"{REMEDY}",
             )
