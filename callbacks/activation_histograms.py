@@ -137,7 +137,8 @@ class ActivationHistograms(keras.callbacks.Callback):
               deviation of the finite entries; "non_finite", the number of the other
               entries; "zeros", the fraction of entries that are zero; "dead", the
               fraction of dead units; "saturated", the fraction of saturated units, NaN
-              for an activation without bounds.
+              for an activation without bounds. All but "non_finite" are NaN for a
+              layer that did not run.
             - Of shape `(passes, layers, 51)`: "edges", the bin edges.
             - Of shape `(passes, layers, 50)`: "counts", the numbers of entries in the
               bins.
@@ -157,7 +158,7 @@ class ActivationHistograms(keras.callbacks.Callback):
             "deviation": lambda one: one.deviation,
             "non_finite": lambda one: one.non_finite,
             "zeros": lambda one: one.unit_zeros.mean(),
-            "dead": lambda one: (one.unit_zeros == 1).mean(),
+            "dead": lambda one: _dead(one.unit_zeros),
             "saturated": lambda one: _saturated(one.unit_saturated),
             "edges": lambda one: one.edges,
             "counts": lambda one: one.counts,
@@ -279,7 +280,7 @@ class ActivationHistograms(keras.callbacks.Callback):
             self._log.add_histogram(
                 f"activation/{one.name}", one.edges, one.counts, self._step
             )
-            dead = (one.unit_zeros == 1).mean()
+            dead = _dead(one.unit_zeros)
             self._log.add_scalar(f"dead_units/{one.name}", dead, self._step)
             saturated = _saturated(one.unit_saturated)
             if np.isfinite(saturated):
@@ -322,6 +323,11 @@ def _warn_of_unseen(names: list[str]) -> None:
     )
 
 
+def _dead(zeros) -> float:
+    """Returns the fraction of units that are zero for the whole sample."""
+    return np.nan if np.isnan(zeros).any() else float((zeros == 1).mean())
+
+
 def _saturated(fractions) -> float:
     """Returns the fraction of units that are saturated for half the sample or more."""
     return np.nan if np.isnan(fractions).any() else float((fractions >= 0.5).mean())
@@ -329,8 +335,8 @@ def _saturated(fractions) -> float:
 
 def _title(one: Answers) -> str:
     title = one.name.removesuffix("_activation")
-    dead, saturated = (one.unit_zeros == 1).mean(), _saturated(one.unit_saturated)
-    if dead:
+    dead, saturated = _dead(one.unit_zeros), _saturated(one.unit_saturated)
+    if dead > 0:
         title += f" · {dead:.0%} dead"
     if np.isfinite(saturated):
         title += f" · {saturated:.0%} saturated"

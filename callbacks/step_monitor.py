@@ -118,7 +118,7 @@ class StepMonitor(StepCallback):
         own = {kind: has[kind] for kind in has if kind == self._counted}
         self._samples.append(replace(sample, magnitudes=own))
         # All updates of the first step are kept, regardless of their number.
-        if len(self._samples) > MAX_LOOKS and sample.number:
+        while len(self._samples) > MAX_LOOKS and any(s.number for s in self._samples):
             self._kept_every *= 2
             self._samples = [
                 s for s in self._samples if not s.number % self._kept_every

@@ -268,6 +268,41 @@ def test_no_pass_computes_more_examples_than_fit(monkeypatch):
     assert callback.activation_info()["counts"].sum() == len(X) * 11
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="elsewhere a model is traced once"
+)
+def test_a_layer_that_does_not_run_in_a_pass_is_nan_there():
+    class Sometimes(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(3, name="dense")
+            self.relu = keras.layers.ReLU(name="relu")
+            self.skips = False
+
+        def call(self, x):
+            x = self.dense(x)
+            return x if self.skips else self.relu(x)
+
+    model = Sometimes()
+    model(X)
+    model.compile("sgd", "mse")
+    skip = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: setattr(model, "skips", True)
+    )
+    activations = ActivationHistograms(X)
+    model.fit(
+        X, np.zeros((len(X), 3)), verbose=0, callbacks=[activations, skip], epochs=1
+    )
+    info = activations.activation_info()
+    place = info["layer"].tolist().index("relu")
+    assert info["epoch"].tolist() == [0, 1]
+    for name in ("mean", "deviation", "zeros", "dead", "saturated"):
+        assert np.isnan(info[name][1, place]), name
+    assert np.isfinite(info["dead"][0, place])
+    activations.plot()
+    plt.close("all")
+
+
 @pytest.mark.parametrize("value", [1e10, -3e38])
 def test_a_large_constant_has_bins(value):
     dense = keras.layers.Dense(1, name="dense", kernel_initializer="zeros")
