@@ -5,6 +5,7 @@ python benchmarks/tables.py --write    # writes them to the README
 """
 
 import argparse
+import functools
 import re
 import statistics
 from pathlib import Path
@@ -83,9 +84,9 @@ def paired_table() -> str:
     return markdown(columns, rows)
 
 
-def overhead_table() -> str:
+def overhead_table(results: str = "monitor_overhead") -> str:
     """Returns the time of training with monitors relative to without, by backend."""
-    entries = load("monitor_overhead")
+    entries = load(results)
     names = dict.fromkeys(name for entry in entries.values() for name in entry["costs"])
     del names["plain"]
     rows = []
@@ -272,6 +273,9 @@ TABLES = {
     "paired": paired_table,
     "input_pipeline": pipeline_table,
     "monitor_overhead": overhead_table,
+    "monitor_overhead_large": functools.partial(
+        overhead_table, "monitor_overhead_large"
+    ),
     "adversarial": adversarial_table,
     "attack": attack_table,
     "adversarial_step": adversarial_step_table,
