@@ -15,7 +15,7 @@ SMALL = 2**12  # maximum number of entries of a tensor that is grouped with othe
 
 CHUNK, HISTOGRAMS = 2**14, 4  # chunk size and interleaved histograms for counting
 
-FEW = 2**20  # number of weights up to which one function runs all steps
+FEW = 2**16  # number of weights up to which one function runs all steps
 
 
 def make_function(model, own, callbacks: list, recorder, args: tuple):
@@ -148,6 +148,16 @@ def make_clock(model):
 def set_clock(clock, numbers: list) -> None:
     """Sets the numbers of a clock."""
     clock.assign(np.array(numbers, "int32"))
+
+
+def set_step(clock, step: int) -> None:
+    """Sets the number of the next step, without waiting for pending steps."""
+    clock.assign(_with_step(clock.value, np.int32(step)))
+
+
+@jax.jit
+def _with_step(clock, step):
+    return jnp.stack([step - 1, step, clock[2], jnp.zeros_like(step)])
 
 
 def numbers(clock) -> list:

@@ -2,7 +2,6 @@
 
 import keras
 import numpy as np
-from keras import ops
 
 from .common import make_variable, updating_optimizers
 from .sample import KINDS, LEADING, NUM_BINS
@@ -18,7 +17,7 @@ class Recorder:
     Args:
         model: Model whose optimizer is recorded.
         backend: Module of the backend, with functions such as `norms`, `largest`,
-            `count_exponents`, `make_clock` and `set_clock`.
+            `count_exponents`, `make_clock`, `set_clock` and `set_step`.
         requests: Dict from `every` to the kinds whose magnitudes are counted.
     """
 
@@ -109,9 +108,7 @@ class Recorder:
 
     def set_step(self, step: int) -> None:
         """Sets the number of the next step, assuming that every step is an update."""
-        row = ops.convert_to_tensor(self.clock)[2]  # does not wait for the value
-        clock = ops.stack([step - 1, step, row, 0])
-        self.clock.assign(ops.cast(clock, "int32"))
+        self.backend.set_step(self.clock, step)
 
     def count_update(self) -> None:
         """Counts one more update in the step that is being traced."""

@@ -147,6 +147,11 @@ def set_clock(clock, numbers: list) -> None:
     clock.assign(np.array(numbers, "int32"))
 
 
+def set_step(clock, step: int) -> None:
+    """Sets the number of the next step."""
+    clock.assign(tf.stack([step - 1, step, clock[2], 0]))
+
+
 def numbers(clock) -> list:
     """Returns the numbers of a clock."""
     return clock.numpy().tolist()

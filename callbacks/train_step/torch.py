@@ -89,6 +89,11 @@ def set_clock(clock, numbers: list) -> None:
     clock[:] = numbers
 
 
+def set_step(clock, step: int) -> None:
+    """Sets the number of the next step."""
+    clock[:] = [step - 1, step, clock[2], 0]
+
+
 def numbers(clock) -> list:
     """Returns the numbers of a clock."""
     return list(clock)
