@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
+from zoo.backend.keras_internals import flatten_layers
 from zoo.utils.arguments import (
     check_fraction,
     check_integer,
@@ -198,7 +199,9 @@ def _build(model: keras.Model, x) -> None:
     """Creates the variables that the first step would create, to save their state."""
     if type(model).call is keras.Model.call:  # only its `train_step` calls its layers
         unbuilt = [
-            layer.name for layer in model._flatten_layers(False) if not layer.built
+            layer.name
+            for layer in flatten_layers(model, include_self=False)
+            if not layer.built
         ]
         if unbuilt:
             raise invalid_argument(
@@ -243,7 +246,7 @@ def _further_optimizers(model: keras.Model) -> list:
     """Returns optimizers other than the compiled one, found in layer attributes."""
     compiled = [model.optimizer, *updating_optimizers(model.optimizer)]
     found = []
-    for layer in model._flatten_layers():
+    for layer in flatten_layers(model):
         for value in list(vars(layer).values()):
             values = list(value.values()) if isinstance(value, dict) else value
             values = values if isinstance(values, list | tuple) else [values]

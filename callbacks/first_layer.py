@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from zoo.backend.keras_internals import flatten_layers
 from zoo.utils.arguments import check_integer, invalid_argument
 
 
@@ -100,7 +101,7 @@ def _first_kernel(model) -> np.ndarray:
     if not isinstance(model, keras.Model) or not model.built:
         raise invalid_argument("model", "a built keras.Model", type(model).__name__)
     kinds = keras.layers.Dense | keras.layers.Conv2D
-    for layer in model._flatten_layers(include_self=False):
+    for layer in flatten_layers(model, include_self=False):
         if isinstance(layer, kinds):
             return np.array(keras.ops.convert_to_numpy(layer.kernel))
     raise invalid_argument("model", "a dense or convolutional layer", model.name)

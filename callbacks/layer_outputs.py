@@ -7,6 +7,7 @@ import math
 import keras
 from keras.src.backend import get_keras_mask
 
+from zoo.backend.keras_internals import flatten_layers
 from zoo.differentiation import same_trace
 
 from .step_monitor import unique
@@ -125,7 +126,7 @@ def _layers_within(layer, path: str = "") -> tuple[list, list[str]]:
     """
     found: dict[int, tuple] = {}
     hidden: list[str] = []
-    for inner in layer._flatten_layers(include_self=False, recursive=False):
+    for inner in flatten_layers(layer, include_self=False, recursive=False):
         name = f"{path}{inner.name}"
         if not isinstance(inner, keras.layers.InputLayer):
             found.setdefault(id(inner), (name, inner))
@@ -148,7 +149,7 @@ def _layers_within(layer, path: str = "") -> tuple[list, list[str]]:
 
 def _has_own_weights(layer) -> bool:
     """Returns whether a layer has weights that belong to none of its nested layers."""
-    inner = layer._flatten_layers(include_self=False)
+    inner = flatten_layers(layer, include_self=False)
     of_inner = {id(weight) for one in inner for weight in one.weights}
     return any(id(weight) not in of_inner for weight in layer.weights)
 

@@ -1,12 +1,12 @@
 """A constant learning rate, with an optional warm-up."""
 
+import keras
 from keras import ops
 
-from .registration import registered
 from .schedule import Schedule
 
 
-@registered
+@keras.saving.register_keras_serializable(package="kerascope")
 class Constant(Schedule):
     """Keeps the factor at 1 after the warm-up.
 

@@ -2,16 +2,16 @@
 
 import math
 
+import keras
 import numpy as np
 from keras import ops
 
 from zoo.utils.arguments import check_fraction, check_integer, check_positive
 
-from .registration import registered
 from .schedule import Schedule, check_length
 
 
-@registered
+@keras.saving.register_keras_serializable(package="kerascope")
 class Cosine(Schedule):
     """Decays from 1 to a minimum along half a cosine, optionally with warm restarts.
 

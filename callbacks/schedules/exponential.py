@@ -1,14 +1,14 @@
 """Exponential decay."""
 
+import keras
 from keras import ops
 
 from zoo.utils.arguments import check_positive
 
-from .registration import registered
 from .schedule import Schedule
 
 
-@registered
+@keras.saving.register_keras_serializable(package="kerascope")
 class Exponential(Schedule):
     """Decays as e^(-kt), where t is the time since the end of the warm-up.
 

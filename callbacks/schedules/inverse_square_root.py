@@ -1,14 +1,14 @@
 """Inverse square-root decay."""
 
+import keras
 from keras import ops
 
 from zoo.utils.arguments import check_positive, invalid_argument
 
-from .registration import registered
 from .schedule import Schedule
 
 
-@registered
+@keras.saving.register_keras_serializable(package="kerascope")
 class InverseSquareRoot(Schedule):
     """Decays as sqrt(T / (T + t)), where t is the time since the end of the warm-up.
 

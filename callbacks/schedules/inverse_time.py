@@ -1,12 +1,13 @@
 """Inverse-time decay."""
 
+import keras
+
 from zoo.utils.arguments import check_positive
 
-from .registration import registered
 from .schedule import Schedule
 
 
-@registered
+@keras.saving.register_keras_serializable(package="kerascope")
 class InverseTime(Schedule):
     """Decays as 1 / (1 + kt), where t is the time since the end of the warm-up.
 

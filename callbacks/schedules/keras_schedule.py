@@ -6,11 +6,10 @@ import keras
 
 from zoo.utils.arguments import check_integer, check_positive, invalid_argument
 
-from .registration import registered
 from .step_time import time_of_step
 
 
-@registered
+@keras.saving.register_keras_serializable(package="kerascope")
 class KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """Wraps a schedule for use in a Keras optimizer. Created by `Schedule.as_keras`.
 

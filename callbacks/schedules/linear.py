@@ -1,14 +1,14 @@
 """Linear decay."""
 
+import keras
 from keras import ops
 
 from zoo.utils.arguments import check_fraction
 
-from .registration import registered
 from .schedule import Schedule, check_length
 
 
-@registered
+@keras.saving.register_keras_serializable(package="kerascope")
 class Linear(Schedule):
     """Decays linearly from 1 to a minimum, and stays there.
 

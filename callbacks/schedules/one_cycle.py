@@ -2,15 +2,15 @@
 
 import math
 
+import keras
 from keras import ops
 
 from zoo.utils.arguments import check_fraction, invalid_argument, is_number
 
-from .registration import registered
 from .schedule import Schedule, check_length
 
 
-@registered
+@keras.saving.register_keras_serializable(package="kerascope")
 class OneCycle(Schedule):
     """Rises to 1 along half a cosine, then decays far below its start along another.
 

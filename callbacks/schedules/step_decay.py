@@ -7,11 +7,10 @@ from keras import ops
 
 from zoo.utils.arguments import check_positive, invalid_argument, is_number
 
-from .registration import registered
 from .schedule import Schedule
 
 
-@registered
+@keras.saving.register_keras_serializable(package="kerascope")
 class StepDecay(Schedule):
     """Multiplies the learning rate by a factor at regular intervals or at given times.
 

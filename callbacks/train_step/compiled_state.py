@@ -5,6 +5,8 @@ import contextlib
 import keras
 import tensorflow as tf
 
+from zoo.backend.keras_internals import flatten_layers
+
 
 @contextlib.contextmanager
 def trainable_as_compiled(model, own):
@@ -30,7 +32,7 @@ def trainable_as_compiled(model, own):
             layer._trainable,
             [(v, v.trainable) for v in layer._trainable_variables],
         )
-        for layer in model._flatten_layers()
+        for layer in flatten_layers(model)
     ]
     try:
         for layer, *_ in before:
@@ -48,7 +50,7 @@ def _set_trainable(layer, trained: set) -> None:
         variable.trainable = id(variable) in trained
     weights = [
         id(variable)
-        for inner in layer._flatten_layers()
+        for inner in flatten_layers(layer)
         for variable in inner._trainable_variables
     ]
     if weights:

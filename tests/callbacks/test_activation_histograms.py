@@ -65,9 +65,8 @@ def test_dead_and_saturated_are_fractions_of_units():
 
 
 def test_a_unit_of_an_image_is_a_channel():
-    model = keras.Sequential(
-        [keras.Input((4, 4, 1)), keras.layers.Conv2D(3, 2, activation="relu")]
-    )
+    conv = keras.layers.Conv2D(3, 2, activation="relu", name="conv2d")
+    model = keras.Sequential([keras.Input((4, 4, 1)), conv])
     model.layers[0].set_weights([np.ones((2, 2, 1, 3)), np.array([0.0, -99.0, 0.0])])
     x = np.ones((8, 4, 4, 1), "float32")
     callback = fit(model, ActivationHistograms(x), x)
