@@ -12,6 +12,8 @@ import callbacks
 import tuning
 import zoo
 
+pytestmark = pytest.mark.backend_independent
+
 OTHER_BACKENDS = {"jax", "tensorflow", "torch"} - {keras.backend.backend()}
 MODULES = [
     name

@@ -5,6 +5,8 @@ import importlib
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.backend_independent
+
 # Makes TensorFlow and TFDS look as if they were not installed.
 BLOCK = """
 import sys

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+pytestmark = pytest.mark.backend_independent
+
 PACKAGES = ("zoo", "callbacks", "tuning")
 # Rooms of backend-specific code.
 BACKEND_ROOMS = (

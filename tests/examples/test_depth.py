@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.backend_independent
+
 
 @pytest.fixture
 def depth(root, monkeypatch):

@@ -2,6 +2,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.backend_independent
+
 
 @pytest.mark.slow
 def test_it_draws_a_picture_of_every_fault(root, monkeypatch, tmp_path, capsys):

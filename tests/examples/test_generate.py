@@ -5,6 +5,8 @@ import pytest
 
 from zoo import LanguageModel
 
+pytestmark = pytest.mark.backend_independent
+
 SMALL = ["--units", "8", "--epochs", "1", "--sequence-length", "8", "--length", "12"]
 
 

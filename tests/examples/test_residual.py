@@ -2,6 +2,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.backend_independent
+
 
 @pytest.fixture
 def residual(root, monkeypatch):

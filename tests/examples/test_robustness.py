@@ -3,6 +3,8 @@ import sys
 import pandas as pd
 import pytest
 
+pytestmark = pytest.mark.backend_independent
+
 
 @pytest.fixture
 def robustness(root, monkeypatch):

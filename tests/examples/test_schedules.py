@@ -2,6 +2,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.backend_independent
+
 RATES = (0.1, 0.1, 0.1, 0.1, 0.2, 0.2, 0.05, 0.05, 0.2)
 
 

@@ -9,6 +9,8 @@ from tuning import CoarseToFineSearch
 from tuning.narrowing import LEVEL, range_p_value
 from tuning.search_trial import DIVERGED
 
+pytestmark = pytest.mark.backend_independent
+
 
 def search_of(function, tmp_path, name="search", **options):
     """A finished search over a function of the hyperparameters, which it declares."""

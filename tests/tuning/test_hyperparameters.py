@@ -6,6 +6,8 @@ import pytest
 
 from tuning import CoarseToFineSearch, RandomSearch
 
+pytestmark = pytest.mark.backend_independent
+
 
 def searched(declare, tmp_path, max_trials=60, cls=RandomSearch, **options):
     """A finished search over a function of the hyperparameters, which it declares."""

@@ -10,9 +10,10 @@ import time
 
 import pytest
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(os, "fork"), reason="kills processes as POSIX does"
-)
+pytestmark = [
+    pytest.mark.backend_independent,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes as POSIX does"),
+]
 
 # A search in a fork of a process that has imported everything, killed before or after
 # its n-th write, for every n asked for; then one that goes on.

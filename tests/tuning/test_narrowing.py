@@ -9,6 +9,8 @@ from tuning.narrowing import (
     range_p_value,
 )
 
+pytestmark = pytest.mark.backend_independent
+
 
 def test_without_an_effect_there_is_evidence_as_often_as_the_level_says():
     generator = np.random.default_rng(0)

@@ -4,6 +4,8 @@ from keras_tuner.engine import hyperparameters as kt
 
 from tuning.numerical import exact
 
+pytestmark = pytest.mark.backend_independent
+
 STEPS = [
     # Counted in hundredths, where integers are exact.
     *((0, 50, 10), (10, 70, 10), (0, 60, 20), (0, 90, 30), (0, 100, 10)),

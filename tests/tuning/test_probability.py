@@ -6,6 +6,8 @@ from keras_tuner.engine import hyperparameters as kt
 
 from tuning.probability import to_probability, to_values
 
+pytestmark = pytest.mark.backend_independent
+
 SPACE = {
     "float": kt.Float("x", -2.0, 5.0),
     "log": kt.Float("x", 1e-6, 10.0, sampling="log"),

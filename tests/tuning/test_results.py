@@ -12,6 +12,8 @@ from sklearn.model_selection import KFold
 from tuning import RandomSearch
 from tuning.importances import permutation_importances
 
+pytestmark = pytest.mark.backend_independent
+
 
 @pytest.fixture
 def searched(tmp_path):

@@ -12,7 +12,10 @@ import pytest
 from tuning import MLPSpace, RandomSearch
 from zoo import datasets
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # KerasTuner's own
+pytestmark = [
+    pytest.mark.backend_independent,
+    pytest.mark.filterwarnings("ignore"),  # KerasTuner's own
+]
 
 TUNERS = pytest.mark.parametrize(
     "tuner",

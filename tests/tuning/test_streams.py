@@ -1,6 +1,9 @@
 import numpy as np
+import pytest
 
 from tuning.streams import seed, uniform
+
+pytestmark = pytest.mark.backend_independent
 
 
 def test_draws_are_uniform():

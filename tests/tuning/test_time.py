@@ -9,6 +9,8 @@ from matplotlib import pyplot as plt
 
 from tuning import CoarseToFineSearch, RandomSearch
 
+pytestmark = pytest.mark.backend_independent
+
 
 def searches(cls, **options):
     class Search(cls):

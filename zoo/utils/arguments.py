@@ -24,6 +24,7 @@ def invalid_argument(name: str, expected: str, received, fix: str = "") -> Value
 
 
 def is_integer(value) -> bool:
+    """Returns whether a value is an integer, of Python or NumPy, but not a bool."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 

@@ -6,6 +6,8 @@ from tuning import zero_or_log_uniform
 from tuning.hyperparameters import DrawnHyperParameters
 from tuning.streams import uniform
 
+pytestmark = pytest.mark.backend_independent
+
 
 def test_half_is_zero_and_the_rest_log_uniform():
     values = []

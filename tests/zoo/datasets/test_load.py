@@ -9,6 +9,8 @@ import tensorflow_datasets as tfds
 from zoo import datasets
 from zoo.datasets.load import load
 
+pytestmark = pytest.mark.backend_independent
+
 
 def arrays(dataset):
     batches = list(dataset.as_numpy_iterator())

@@ -3,6 +3,8 @@ import pytest
 
 from zoo.datasets import Order
 
+pytestmark = pytest.mark.backend_independent
+
 
 def test_every_counter_gives_another_permutation():
     order = Order(seed=0)

@@ -10,6 +10,8 @@ from sklearn.datasets import load_diabetes, load_digits
 from zoo import datasets
 from zoo.datasets.shipped import cache_folder
 
+pytestmark = pytest.mark.backend_independent
+
 
 def arrays(dataset):
     batches = list(dataset.as_numpy_iterator())

@@ -4,6 +4,8 @@ import pytest
 
 from zoo.datasets.splits import choose_splits
 
+pytestmark = pytest.mark.backend_independent
+
 
 def test_shipped_splits_are_used_as_they_are():
     sizes = {"train": 100, "validation": 20, "test": 30}

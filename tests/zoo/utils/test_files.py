@@ -2,6 +2,8 @@ import pytest
 
 from zoo.utils.files import replacing, writable_folder
 
+pytestmark = pytest.mark.backend_independent
+
 
 def test_a_file_takes_its_place_when_it_is_whole(tmp_path):
     path = tmp_path / "a.txt"

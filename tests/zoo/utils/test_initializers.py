@@ -6,6 +6,8 @@ import pytest
 
 from zoo import mlp
 
+pytestmark = pytest.mark.backend_independent
+
 to_numpy = keras.ops.convert_to_numpy
 DEPTH, UNITS = 30, 512
 

@@ -4,6 +4,8 @@ import pytest
 
 from zoo.utils.real_array import real_array
 
+pytestmark = pytest.mark.backend_independent
+
 X = np.arange(12.0).reshape(6, 2)
 MASKED = np.ma.masked_equal(X, 6.0)
 
