@@ -31,8 +31,11 @@ def sigmoid(x):
 
 
 def numpy_lstm(x, layer):
-    """The steps of a layer, from Gers et al. 2000, equations 1 to 7, without loops
-    over cells: input and forget gate, candidate and output gate, in Keras' order."""
+    """Returns the outputs of all steps of a layer, computed with NumPy.
+
+    From Gers et al., 2000, equations 1 to 7. The gates are in the order of Keras: input
+    gate, forget gate, candidate, output gate.
+    """
     kernel, recurrent, bias = (to_numpy(weight) for weight in layer.weights)
     units = len(recurrent)
     hidden = cell = np.zeros((len(x), units))
