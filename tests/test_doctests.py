@@ -12,7 +12,7 @@ import callbacks
 import tuning
 import zoo
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 OTHER_BACKENDS = {"jax", "tensorflow", "torch"} - {keras.backend.backend()}
 MODULES = [

@@ -5,7 +5,7 @@ import importlib
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 # Makes TensorFlow and TFDS look as if they were not installed.
 BLOCK = """

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 PACKAGES = ("zoo", "callbacks", "tuning")
 # Rooms of backend-specific code.

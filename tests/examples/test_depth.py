@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 
 @pytest.fixture

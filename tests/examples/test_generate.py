@@ -5,7 +5,7 @@ import pytest
 
 from zoo import LanguageModel
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 SMALL = ["--units", "8", "--epochs", "1", "--sequence-length", "8", "--length", "12"]
 

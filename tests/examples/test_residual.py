@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import sys
 import pandas as pd
 import pytest
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 
 @pytest.fixture

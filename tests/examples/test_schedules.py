@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 RATES = (0.1, 0.1, 0.1, 0.1, 0.2, 0.2, 0.05, 0.05, 0.2)
 

@@ -62,7 +62,7 @@ def test_default_dataset_and_options(train, tmp_path, capsys):
     assert model.get_layer("hidden_1").compute_dtype == "bfloat16"
 
 
-@pytest.mark.backend_independent
+@pytest.mark.one_backend
 def test_a_training_that_diverges_says_so(train, tmp_path):
     options = "--dataset diabetes --learning-rate 1e38 --epochs 2 --units 16"
     with pytest.raises(SystemExit, match="training diverged.*--learning-rate 1e.38"):
@@ -77,7 +77,7 @@ def test_regression(train, tmp_path, capsys):
     assert rmse < 70  # that of the mean of all targets is 77
 
 
-@pytest.mark.backend_independent
+@pytest.mark.one_backend
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -98,7 +98,7 @@ def test_bad_options_end_with_one_sentence(train, tmp_path, arguments, message):
         train(arguments)
 
 
-@pytest.mark.backend_independent
+@pytest.mark.one_backend
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -115,7 +115,7 @@ def test_bad_options_of_the_parser(train, arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.backend_independent
+@pytest.mark.one_backend
 @pytest.mark.parametrize(
     ("options", "layer", "accuracy"),
     [
@@ -146,7 +146,7 @@ def test_a_language_model(train, tmp_path, capsys):
     assert history["val_accuracy"].iloc[-1] > 0.17  # always a space: 0.15
 
 
-@pytest.mark.backend_independent
+@pytest.mark.one_backend
 @pytest.mark.slow
 @pytest.mark.real_data("imdb_reviews")
 def test_an_mlp_on_text_is_refused(train, tmp_path):
@@ -155,14 +155,14 @@ def test_an_mlp_on_text_is_refused(train, tmp_path):
         train([*options, "--output", str(tmp_path)])
 
 
-@pytest.mark.backend_independent
+@pytest.mark.one_backend
 def test_an_lstm_on_a_table_is_refused(train, tmp_path):
     options = ["--dataset", "diabetes", "--model", "lstm"]
     with pytest.raises(SystemExit, match="A table has no order of time"):
         train([*options, "--output", str(tmp_path)])
 
 
-@pytest.mark.backend_independent
+@pytest.mark.one_backend
 def test_a_res_mlp_has_one_width(train, tmp_path):
     options = ["--model", "res_mlp", "--units", "8", "8"]
     with pytest.raises(SystemExit, match="A res_mlp has one width.*8, 8"):

@@ -9,7 +9,7 @@ from tuning import CoarseToFineSearch
 from tuning.narrowing import LEVEL, range_p_value
 from tuning.search_trial import DIVERGED
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 
 def search_of(function, tmp_path, name="search", **options):

@@ -6,7 +6,7 @@ import pytest
 
 from tuning import CoarseToFineSearch, RandomSearch
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 
 def searched(declare, tmp_path, max_trials=60, cls=RandomSearch, **options):

@@ -11,7 +11,7 @@ import time
 import pytest
 
 pytestmark = [
-    pytest.mark.backend_independent,
+    pytest.mark.one_backend,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes as POSIX does"),
 ]
 

@@ -9,7 +9,7 @@ from tuning.narrowing import (
     range_p_value,
 )
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 
 def test_without_an_effect_there_is_evidence_as_often_as_the_level_says():

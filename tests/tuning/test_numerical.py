@@ -4,7 +4,7 @@ from keras_tuner.engine import hyperparameters as kt
 
 from tuning.numerical import exact
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 STEPS = [
     # Counted in hundredths, where integers are exact.

@@ -6,7 +6,7 @@ from keras_tuner.engine import hyperparameters as kt
 
 from tuning.probability import to_probability, to_values
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 SPACE = {
     "float": kt.Float("x", -2.0, 5.0),

@@ -12,7 +12,7 @@ from sklearn.model_selection import KFold
 from tuning import RandomSearch
 from tuning.importances import permutation_importances
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 
 @pytest.fixture

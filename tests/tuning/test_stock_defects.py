@@ -13,7 +13,7 @@ from tuning import MLPSpace, RandomSearch
 from zoo import datasets
 
 pytestmark = [
-    pytest.mark.backend_independent,
+    pytest.mark.one_backend,
     pytest.mark.filterwarnings("ignore"),  # KerasTuner's own
 ]
 

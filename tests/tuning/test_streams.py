@@ -3,7 +3,7 @@ import pytest
 
 from tuning.streams import seed, uniform
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 
 def test_draws_are_uniform():

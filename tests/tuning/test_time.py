@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 
 from tuning import CoarseToFineSearch, RandomSearch
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 
 def searches(cls, **options):

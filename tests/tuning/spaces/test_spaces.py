@@ -46,7 +46,7 @@ def test_the_first_trial_is_a_sound_one(cls):
     assert model.output_shape == (None, 2)
 
 
-@pytest.mark.backend_independent
+@pytest.mark.one_backend
 @pytest.mark.parametrize("cls", SPACES)
 @pytest.mark.parametrize("kind", ["classification", "regression"])
 def test_every_draw_can_be_built(cls, kind):

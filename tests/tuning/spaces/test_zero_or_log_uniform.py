@@ -6,7 +6,7 @@ from tuning import zero_or_log_uniform
 from tuning.hyperparameters import DrawnHyperParameters
 from tuning.streams import uniform
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 
 def test_half_is_zero_and_the_rest_log_uniform():

@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 from zoo import datasets
 from zoo.datasets.load import load
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 
 def arrays(dataset):

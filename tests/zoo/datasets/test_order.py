@@ -3,7 +3,7 @@ import pytest
 
 from zoo.datasets import Order
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 
 def test_every_counter_gives_another_permutation():

@@ -10,7 +10,7 @@ from sklearn.datasets import load_diabetes, load_digits
 from zoo import datasets
 from zoo.datasets.shipped import cache_folder
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 
 def arrays(dataset):

@@ -4,7 +4,7 @@ import pytest
 
 from zoo.datasets.splits import choose_splits
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 
 def test_shipped_splits_are_used_as_they_are():

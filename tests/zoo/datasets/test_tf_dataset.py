@@ -6,7 +6,7 @@ import tensorflow as tf
 from zoo.datasets import Arrays, Order
 from zoo.datasets.tf_dataset import in_memory, streamed
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 ROWS = Arrays(np.arange(10, dtype="float32")[:, None], np.arange(10))
 

@@ -2,7 +2,7 @@ import pytest
 
 from zoo.utils.files import replacing, writable_folder
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 
 def test_a_file_takes_its_place_when_it_is_whole(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from zoo import mlp
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 to_numpy = keras.ops.convert_to_numpy
 DEPTH, UNITS = 30, 512

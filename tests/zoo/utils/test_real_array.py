@@ -4,7 +4,7 @@ import pytest
 
 from zoo.utils.real_array import real_array
 
-pytestmark = pytest.mark.backend_independent
+pytestmark = pytest.mark.one_backend
 
 X = np.arange(12.0).reshape(6, 2)
 MASKED = np.ma.masked_equal(X, 6.0)
