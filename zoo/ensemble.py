@@ -79,7 +79,12 @@ def average(
         )
     first = members[0]
     if ACTIVATIONS.get(task) == "softmax":
-        _check_classes("models", first)
+        _check_classes(
+            "models",
+            first,
+            "To average a single output, pass `task='regression'`, or 'multi_label' if "
+            "it is a logit.",
+        )
     inputs = keras.Input(
         batch_shape=first.input_shape, dtype=first.inputs[0].dtype, name="input"
     )
@@ -241,8 +246,12 @@ def distiller(
     """
     check_positive("temperature", temperature)
     check_fraction("student_loss_weight", student_loss_weight)
+    fix = (
+        "To distill the outputs of a regression, use "
+        '`keras.distillation.FeatureDistillation("mse")`.'
+    )
     for argument, model in (("teacher", teacher), ("student", student)):
-        _check_classes(argument, model)
+        _check_classes(argument, model, fix)
     # Keras 3.15 converts its default, the name "kl_divergence", to a function that
     # `compute_loss` does not recognize: it would pass logits instead of probabilities.
     divergence = keras.distillation.LogitsDistillation(
@@ -289,7 +298,7 @@ def _check_functional(model: keras.Model) -> None:
             )
 
 
-def _check_classes(argument: str, model: keras.Model) -> None:
+def _check_classes(argument: str, model: keras.Model, fix: str) -> None:
     """Raises if there is only one class, whose probability is always 1."""
     if not isinstance(model, keras.Model):
         raise invalid_argument(argument, "a keras.Model", model)
@@ -298,8 +307,7 @@ def _check_classes(argument: str, model: keras.Model) -> None:
             argument,
             "models with a logit for each class, at least two",
             f"{model.name} with outputs of shape {model.output_shape}",
-            "To average a single output, pass `task='regression'`, or 'multi_label' if "
-            "it is a logit.",
+            fix,
         )
 
 
