@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import pandas as pd
 
-from .datasets.text import UNKNOWN
-from .layers import EmbeddingDropout
-from .utils.arguments import (
+from ..datasets.text import UNKNOWN
+from ..layers import EmbeddingDropout
+from ..utils.arguments import (
     check_choice,
     check_integer,
     check_not_negative,
