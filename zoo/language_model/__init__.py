@@ -1,5 +1,10 @@
-"""Text generation and scoring with a trained language model."""
+"""Text generation and scoring with a trained language model.
 
-from .language_model import LanguageModel, next_probabilities
+`token_reader` runs the model on a stream of tokens, and `next_token` turns its logits
+into probabilities.
+"""
+
+from .language_model import LanguageModel
+from .next_token import next_probabilities
 
 __all__ = ["LanguageModel", "next_probabilities"]

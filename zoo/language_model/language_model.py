@@ -1,4 +1,4 @@
-"""Text generation and scoring with a trained language model."""
+"""Generates and scores text with a trained language model."""
 
 import string
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from ..datasets.text import UNKNOWN
-from ..layers import EmbeddingDropout
 from ..utils.arguments import (
     check_choice,
     check_integer,
@@ -16,18 +15,10 @@ from ..utils.arguments import (
     invalid_argument,
     is_integer,
 )
+from .next_token import log_softmax, next_probabilities
+from .token_reader import TokenReader
 
 TOKENS = ("character", "word")
-CHUNK = 64  # tokens per call; the rest is read singly, so two input lengths compile
-POSITION_WISE = (  # layers that process each token independently
-    keras.layers.Activation,
-    keras.layers.Dense,
-    keras.layers.Dropout,
-    keras.layers.Embedding,
-    keras.layers.InputLayer,
-    keras.layers.Rescaling,
-    EmbeddingDropout,
-)
 
 
 class LanguageModel:
@@ -73,9 +64,8 @@ class LanguageModel:
     ):
         self.vocabulary = _check_vocabulary(vocabulary)
         self.tokens = check_choice("tokens", tokens, TOKENS)
-        _check_model(model, len(self.vocabulary))
         self._ids = {token: index for index, token in enumerate(self.vocabulary)}
-        self._model = _with_states(model)
+        self._reader = TokenReader(model, len(self.vocabulary))
 
     def encode(self, text: str) -> np.ndarray:
         """Returns the token ids of a text, an int32 array with 1 for unknown tokens."""
@@ -137,11 +127,11 @@ class LanguageModel:
             check_integer("seed", seed, minimum=0)
         rng = np.random.default_rng(seed)
         written: list[int] = []
-        self._reset()
-        logits = self._read(ids)
+        self._reader.reset()
+        logits = self._reader.read_prompt(ids)
         while len(written) < length:
             if written:
-                logits = self._read(written[-1:])
+                logits = self._reader.read(written[-1:])[-1]
             probabilities = next_probabilities(logits, temperature, top_k)
             written.append(int(rng.choice(len(probabilities), p=probabilities)))
         return self.decode(written)
@@ -163,8 +153,8 @@ class LanguageModel:
         """
         ids = self._check_prompt(prompt)
         check_integer("top_k", top_k, minimum=1)
-        self._reset()
-        probabilities = np.exp(_log_softmax(self._read(ids)))
+        self._reader.reset()
+        probabilities = np.exp(log_softmax(self._reader.read_prompt(ids)))
         best = np.argsort(-probabilities, kind="stable")[:top_k]
         return pd.DataFrame(
             {
@@ -201,7 +191,7 @@ class LanguageModel:
                 "Without a validation split, `data.validation` is `None`.",
             )
         total, count, last = 0.0, 0, None
-        self._reset()
+        self._reader.reset()
         for x, y in windows:
             x, y = np.asarray(x), np.asarray(y)
             _check_windows(x, y, last)
@@ -212,30 +202,12 @@ class LanguageModel:
                     "windows", f"ids from {self._id_range}", received
                 )
             for ids, targets in zip(x, y, strict=True):
-                log_probabilities = _log_softmax(self._call(ids))
+                log_probabilities = log_softmax(self._reader.read(ids))
                 total -= log_probabilities[np.arange(len(targets)), targets].sum()
                 count += len(targets)
         if not count:
             raise invalid_argument("windows", "at least one batch", windows)
         return float(total / count)
-
-    def _reset(self) -> None:
-        sizes = [state.shape[-1] for state in self._model.inputs[1:]]
-        self._states = [np.zeros((1, size), "float32") for size in sizes]
-
-    def _read(self, ids: Sequence[int]) -> np.ndarray:
-        """Reads ids from the current state, and returns the logits after the last."""
-        whole = len(ids) // CHUNK * CHUNK
-        for start in range(0, whole, CHUNK):
-            logits = self._call(ids[start : start + CHUNK])
-        for index in ids[whole:]:
-            logits = self._call([index])
-        return logits[-1]
-
-    def _call(self, ids: Sequence[int]) -> np.ndarray:
-        inputs = [np.array([ids], "int32"), *self._states]
-        logits, *self._states = self._model.predict_on_batch(inputs)
-        return logits[0]
 
     def _check_prompt(self, prompt) -> np.ndarray:
         ids = self.encode(prompt) if isinstance(prompt, str) else prompt
@@ -254,85 +226,6 @@ class LanguageModel:
         return f"0 to {len(self.vocabulary) - 1}"
 
 
-def next_probabilities(
-    logits: np.ndarray, temperature: float = 1.0, top_k: int | None = None
-) -> np.ndarray:
-    """Returns the probabilities from which the next token is sampled.
-
-    Args:
-        logits: Float array of shape `(vocabulary,)`. Padding at 0 and unknown at 1
-            get probability 0.
-        temperature: Number >= 0. Defaults to `1.0`.
-        top_k: Number of tokens to keep; among equal logits, the first are kept.
-            Defaults to `None`: all.
-
-    Returns:
-        A float64 array of shape `(vocabulary,)`.
-
-    Example:
-
-    >>> next_probabilities(np.log([5, 5, 1, 2, 1]), top_k=2).round(3).tolist()
-    [0.0, 0.0, 0.333, 0.667, 0.0]
-    >>> next_probabilities(np.log([5, 5, 1, 2, 1]), temperature=0).tolist()
-    [0.0, 0.0, 0.0, 1.0, 0.0]
-    """
-    logits = np.array(logits, "float64")
-    logits[:2] = -np.inf
-    if temperature == 0:
-        top_k, temperature = 1, 1.0
-    order = np.argsort(-logits, kind="stable")
-    logits[order[top_k:] if top_k else []] = -np.inf
-    return np.exp(_log_softmax((logits - logits.max()) / temperature))
-
-
-def _with_states(model: keras.Model) -> keras.Model:
-    """Returns a model with the same weights that takes and returns LSTM states.
-
-    Its inputs are token ids of shape `(batch, time)`, of any length, followed by the
-    output and the cell state of every LSTM layer. Its outputs are the logits, followed
-    by the new states.
-    """
-    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.LSTM)]
-    states = [keras.Input((layer.units,)) for layer in layers for _ in range(2)]
-    new_states = {}
-
-    def reading(layer):
-        if not isinstance(layer, keras.layers.LSTM):
-            return layer
-        return keras.layers.RNN(
-            layer.cell,
-            return_sequences=True,
-            return_state=True,
-            dtype=layer.dtype_policy,
-            name=layer.name,
-        )
-
-    def call(layer, *args, **kwargs):
-        if not isinstance(layer, keras.layers.RNN):
-            return layer(*args, **kwargs)
-        index = names.index(layer.name)
-        before = states[2 * index : 2 * index + 2]
-        outputs, *new_states[layer.name] = layer(*args, initial_state=before)
-        return outputs
-
-    names = [layer.name for layer in layers]
-    twin = keras.models.clone_model(
-        # Not the model itself: clone_model would copy its optimizer, too.
-        keras.Model([*model.inputs, *states], model.outputs),
-        input_tensors=[keras.Input((None,), dtype="int32"), *states],
-        clone_function=reading,
-        call_function=call,
-    )
-    after = [state for name in names for state in new_states[name]]
-    return keras.Model(twin.inputs, [*twin.outputs, *after])
-
-
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    logits = np.asarray(logits, "float64")
-    logits = logits - logits.max(axis=-1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
-
-
 def _check_vocabulary(vocabulary) -> list[str]:
     valid = isinstance(vocabulary, Sequence) and not isinstance(vocabulary, str)
     if not valid or len(vocabulary) < 3 or vocabulary[1] != UNKNOWN:
@@ -343,37 +236,6 @@ def _check_vocabulary(vocabulary) -> list[str]:
             "Pass `data.vocabulary`.",
         )
     return list(vocabulary)
-
-
-def _check_model(model, vocabulary_size: int) -> None:
-    fix = "Build one with `zoo.lstm(..., vocabulary_size=..., return_sequences=True)`."
-    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
-        raise invalid_argument("model", "a functional keras.Model", model, fix)
-    shapes = [tuple(tensor.shape) for tensor in (*model.inputs, *model.outputs)]
-    sizes = [len(shape) for shape in shapes]
-    if sizes != [2, 3] or shapes[1][-1] != vocabulary_size:
-        raise invalid_argument(
-            "model",
-            f"one that maps token ids to {vocabulary_size} logits at every step, one "
-            "for each token of the vocabulary",
-            model,
-            fix,
-        )
-    # Not `model.layers`, which excludes `keras.ops` operations.
-    operations = keras.Model(model.inputs, model.outputs).operations
-    across = [step for step in operations if not isinstance(step, POSITION_WISE)]
-    if not across or not all(map(_is_forward_lstm, across)):
-        raise invalid_argument(
-            "model",
-            "one with LSTM layers, read forward, and no other link between tokens",
-            across,
-            fix,
-        )
-
-
-def _is_forward_lstm(layer) -> bool:
-    plain = type(layer) is keras.layers.LSTM and not layer.return_state
-    return plain and layer.return_sequences and not layer.go_backwards
 
 
 def _check_windows(x: np.ndarray, y: np.ndarray, last) -> None:
