@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from keras_tuner.engine import hyperparameters as kt
+from keras_tuner.engine.hyperparameters import HyperParameter
 
 from zoo.utils.files import replacing
 
 from .column import Column
+from .keras_tuner_internals import project_folder
 from .narrowing import (
     FEWEST_TRIALS,
     LEVEL,
@@ -53,7 +54,7 @@ class CoarseToFineOracle(SearchOracle):
         self._columns: dict[str, Column] = {}
         self._last_explored: tuple = (None, None)
 
-    def draw_value(self, hp: kt.HyperParameter, trial: SearchTrial) -> tuple:
+    def draw_value(self, hp: HyperParameter, trial: SearchTrial) -> tuple:
         """Draws a value from the range of the round or, to explore, the full range.
 
         Returns:
@@ -73,7 +74,7 @@ class CoarseToFineOracle(SearchOracle):
         probability = low + uniform(*key) * (high - low)
         return hp.prob_to_value(min(probability, 1 - 2.0**-53)), "narrowed"
 
-    def range_of(self, hp: kt.HyperParameter, round: int) -> tuple:
+    def range_of(self, hp: HyperParameter, round: int) -> tuple:
         """Returns the range of a round: two probabilities, or the remaining values."""
         decision = self.decisions(round - 1).get(key_of(hp)) if round > 1 else None
         return super().range_of(hp, round) if decision is None else decision.new
@@ -140,7 +141,7 @@ class CoarseToFineOracle(SearchOracle):
             inside &= ~columns[first].outside(hp, found[first].new, len(trials))
         return {key: decisions[key] for key in space}
 
-    def _column(self, hp: kt.HyperParameter, trials: list[SearchTrial]) -> Column:
+    def _column(self, hp: HyperParameter, trials: list[SearchTrial]) -> Column:
         """Returns the values of a hyperparameter, reading only new trials."""
         column = self._columns.setdefault(key_of(hp), Column())
         for trial in trials[column.num_trials :]:
@@ -154,7 +155,7 @@ class CoarseToFineOracle(SearchOracle):
 
     def _decide(
         self,
-        hp: kt.HyperParameter,
+        hp: HyperParameter,
         round: int,
         column: Column,
         ranks: np.ndarray,
@@ -181,7 +182,7 @@ class CoarseToFineOracle(SearchOracle):
         numbers = tuple(tested.numbers[index] for index in decision.best)
         return dataclasses.replace(decision, best=numbers)
 
-    def _stratum(self, hp: kt.HyperParameter, trial: SearchTrial) -> tuple:
+    def _stratum(self, hp: HyperParameter, trial: SearchTrial) -> tuple:
         """Returns a label for the distribution that a value was drawn from.
 
         Given values were not drawn, so each forms its own stratum.
@@ -206,11 +207,12 @@ class CoarseToFineOracle(SearchOracle):
                     "trials_that_decided": decision.best,
                 }
             )
-        with replacing(Path(self._project_dir) / f"round_{round}.json") as partial:
+        path = Path(project_folder(self)) / f"round_{round}.json"
+        with replacing(path) as partial:
             partial.write_text(json.dumps(entries, indent=1))
 
 
-def _in_values(hp: kt.HyperParameter, bounds: tuple) -> list:
+def _in_values(hp: HyperParameter, bounds: tuple) -> list:
     if not is_ordered(hp):
         return list(bounds)
     return list(to_values(hp, bounds))

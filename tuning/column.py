@@ -50,6 +50,6 @@ class Column:
         return outside
 
     def _where(self, mask: list[bool]) -> "Column":
-        parts = (self.numbers, self.positions, self.strata)
-        numbers, positions, strata = (list(compress(part, mask)) for part in parts)
+        lists = (self.numbers, self.positions, self.strata)
+        numbers, positions, strata = (list(compress(each, mask)) for each in lists)
         return Column(numbers, positions, strata)

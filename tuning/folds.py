@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import sys
 from dataclasses import dataclass
 
 import keras
@@ -76,9 +77,9 @@ class Folds:
             expected = "None with a dataset, whose batches are `(x, y, sample_weight)`"
             raise invalid_argument("sample_weight", expected, type(weight).__name__)
         if y is None:
-            self._parts = _cut_dataset(folds, seed, x, given.get("steps_per_epoch"))
+            self._splits = _cut_dataset(folds, seed, x, given.get("steps_per_epoch"))
         else:
-            self._parts = _cut_arrays(folds, seed, x, y, weight)
+            self._splits = _cut_arrays(folds, seed, x, y, weight)
 
     def arguments(self, index: int, kwargs: dict) -> tuple[tuple, dict]:
         """Returns the arguments of `fit` for one fold.
@@ -91,7 +92,7 @@ class Folds:
             Positional arguments, `(x, y)` or `(dataset,)`, and a dict of keyword
             arguments.
         """
-        train, validation = self._parts[index]
+        train, validation = self._splits[index]
         given = {**self._positional, **kwargs, "validation_data": validation}
         kept = {name: value for name, value in given.items() if name not in DATA}
         if len(train) == 3:
@@ -101,10 +102,8 @@ class Folds:
 
 def is_tf_dataset(x) -> bool:
     """Returns whether `x` is a `tf.data.Dataset`, without importing TensorFlow."""
-    return any(
-        each.__module__.startswith("tensorflow.") and each.__name__ == "DatasetV2"
-        for each in type(x).__mro__
-    )
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and isinstance(x, tensorflow.data.Dataset)
 
 
 def is_endless(dataset) -> bool:
@@ -219,7 +218,7 @@ def _read(dataset, steps_per_epoch) -> tuple[Examples, int]:
             "a dataset of batches `(x, y)` or `(x, y, sample_weight)`, with `folds`",
             dataset.element_spec,
         )
-    data = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *batches)
+    data = keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *batches)
     examples = Examples(data)
     # The dataset may reshuffle on every pass, so sort by hash for a fixed order.
     leaves = keras.tree.flatten(data)

@@ -5,10 +5,15 @@ from collections.abc import Callable, Iterable
 
 import keras_tuner
 from keras_tuner import errors
-from keras_tuner.engine import hyperparameters as kt
+from keras_tuner.engine.hyperparameters import Float, HyperParameter, Int
 
 from zoo.utils.arguments import invalid_argument, is_number
 
+from .keras_tuner_internals import (
+    add_hyperparameter,
+    check_name,
+    hyperparameters_named,
+)
 from .numerical import exact
 from .probability import to_probability
 from .values import Values
@@ -78,8 +83,8 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
 
     def is_active(self, hyperparameter) -> bool:
         """Returns whether a hyperparameter, or any of a given name, is active."""
-        if not isinstance(hyperparameter, kt.HyperParameter):
-            named = self._hps.get(str(hyperparameter), ())
+        if not isinstance(hyperparameter, HyperParameter):
+            named = hyperparameters_named(self, str(hyperparameter))
             return any(self.is_active(hp) for hp in named)
         if not hyperparameter.conditions:
             return True
@@ -121,7 +126,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
         return cls.of(parsed.space, parsed.values)
 
     @classmethod
-    def of(cls, space: Iterable[kt.HyperParameter], values: dict, given=frozenset()):
+    def of(cls, space: Iterable[HyperParameter], values: dict, given=frozenset()):
         """Creates an instance from the hyperparameters of a space and their values.
 
         The hyperparameters are shared, not copied, except for KerasTuner's own numbers,
@@ -129,8 +134,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
         """
         hyperparameters = cls()
         for hp in map(exact, space):
-            hyperparameters._hps[hp.name].append(hp)
-            hyperparameters._space.append(hp)
+            add_hyperparameter(hyperparameters, hp)
         hyperparameters.values = values
         hyperparameters.given = given
         return hyperparameters
@@ -140,9 +144,10 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
 
     def _exists(self, name, conditions=None) -> bool:
         # A scope may refer to any declared name, even outside the enclosing scope.
+        named = hyperparameters_named(self, name)
         if conditions is None:
-            return bool(self._hps.get(name))
-        return super()._exists(name, conditions)
+            return bool(named)
+        return any(hp.conditions == conditions for hp in named)
 
     def _retrieve(self, hp):
         """Returns the value of a hyperparameter that a build declares."""
@@ -160,20 +165,19 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
 
     def _register(self, hyperparameter, overwrite=False):
         hp = exact(hyperparameter)
-        self._validate_name(hp.name)
-        self._hps[hp.name].append(hp)
-        self._space.append(hp)
+        check_name(self, hp.name)
+        add_hyperparameter(self, hp)
         is_due = hp.name not in self.values or (overwrite and self.draw is None)
         if is_due and self.is_active(hp):
             self.values[hp.name] = self._first_value(hp)
 
-    def _first_value(self, hp: kt.HyperParameter):
+    def _first_value(self, hp: HyperParameter):
         return hp.default if self.draw is None else self.draw(exact(hp))
 
-    def _check_same_range(self, hp: kt.HyperParameter) -> None:
+    def _check_same_range(self, hp: HyperParameter) -> None:
         """Raises if a hyperparameter was declared with another range before."""
         range_ = _range(hp)
-        for other in self._hps.get(hp.name, ()):
+        for other in hyperparameters_named(self, hp.name):
             if _range(other) == range_:
                 continue
             is_same = other.conditions == hp.conditions
@@ -222,7 +226,7 @@ def check_range(name: str, low, high, sampling: str = "linear") -> None:
         )
 
 
-def check_space(space: list[kt.HyperParameter]) -> None:
+def check_space(space: list[HyperParameter]) -> None:
     """Raises if a hyperparameter has an invalid step or default.
 
     Raises:
@@ -232,7 +236,7 @@ def check_space(space: list[kt.HyperParameter]) -> None:
         _check_values(hp)
 
 
-def _check_values(hp: kt.HyperParameter) -> None:
+def _check_values(hp: HyperParameter) -> None:
     step = getattr(hp, "step", None)
     if step is not None and (not is_number(step) or step <= 0):
         expected = f"a number > 0 for hyperparameter '{hp.name}'"
@@ -245,20 +249,20 @@ def _check_values(hp: kt.HyperParameter) -> None:
 
 
 @functools.lru_cache(maxsize=4096)
-def _config(hp: kt.HyperParameter) -> dict:
+def _config(hp: HyperParameter) -> dict:
     """Returns the config of a hyperparameter, cached because all trials share it."""
     return hp.get_config()
 
 
-def _range(hp: kt.HyperParameter) -> tuple:
+def _range(hp: HyperParameter) -> tuple:
     """Returns a key for the values of a hyperparameter and their distribution."""
-    if isinstance(hp, kt.Float | kt.Int):
+    if isinstance(hp, Float | Int):
         return (type(hp).__name__, hp.min_value, hp.max_value, hp.step, hp.sampling)
     return (type(hp).__name__, *hp.values)
 
 
-def _words(hp: kt.HyperParameter) -> str:
-    if not isinstance(hp, kt.Float | kt.Int):
+def _words(hp: HyperParameter) -> str:
+    if not isinstance(hp, Float | Int):
         return f"{type(hp).__name__} of {list(hp.values)}"
     step = "" if hp.step is None else f" in steps of {hp.step}"
     return f"{type(hp).__name__} from {hp.min_value} to {hp.max_value}{step}"

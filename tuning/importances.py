@@ -40,8 +40,8 @@ def _losses(predict, x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
     for start in range(0, x.shape[1], columns_at_once):
         columns = np.arange(start, min(start + columns_at_once, x.shape[1]))
         permuted = np.tile(x, (len(columns), REPEATS, 1, 1))
-        for place, column in enumerate(columns):
-            permuted[place, :, :, column] = x[orders, column]
+        for index, column in enumerate(columns):
+            permuted[index, :, :, column] = x[orders, column]
         predicted = predict(permuted.reshape(-1, x.shape[1]))
         scores.append(_r2(y, predicted.reshape(len(columns), REPEATS, len(x))))
     return _r2(y, predict(x)) - np.concatenate(scores).mean(axis=1)

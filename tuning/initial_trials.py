@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import keras_tuner
 from keras_tuner import errors
-from keras_tuner.engine import hyperparameters as kt
+from keras_tuner.engine.hyperparameters import HyperParameter
 
 from zoo.utils.arguments import invalid_argument
 
@@ -46,7 +46,7 @@ def check_initial_trials(
     return [*trials, {}]
 
 
-def given_value(hp: kt.HyperParameter, given: dict) -> tuple:
+def given_value(hp: HyperParameter, given: dict) -> tuple:
     """Returns the value of a hyperparameter in an initial trial, and its source.
 
     Args:

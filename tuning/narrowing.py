@@ -173,8 +173,9 @@ def range_p_value(
     groups = _groups(strata, smallest=2)
     if not groups:
         return 1.0
-    parts = [np.stack([positions[group], positions[group] ** 2], 1) for group in groups]
-    design = np.concatenate([part - part.mean(axis=0) for part in parts])
+    columns = np.stack([positions, positions**2], axis=1)
+    powers = [columns[group] for group in groups]
+    design = np.concatenate([each - each.mean(axis=0) for each in powers])
     basis, sizes, _ = np.linalg.svd(design, full_matrices=False)
     basis = basis[:, sizes > 1e-9 * max(sizes[0], 1e-9)]
     scores = [_ranks(ranks[group]) / len(group) for group in groups]

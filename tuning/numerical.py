@@ -4,12 +4,12 @@ import functools
 import math
 from collections.abc import Sequence
 
-from keras_tuner.engine import hyperparameters as kt
+from keras_tuner.engine import hyperparameters
 
 ROUNDING = 1e-8  # tolerance for a number of steps such as 4.999...
 
 
-class _Exact(kt.HyperParameter):
+class _Exact(hyperparameters.HyperParameter):
     """Restricts values to the steps of a range, including a bound that a step reaches.
 
     KerasTuner counts linear steps with `//`. As `0.5 // 0.1` is 4, a search never tries
@@ -51,11 +51,11 @@ class _Exact(kt.HyperParameter):
         return min(max(value, self.min_value), self.max_value)
 
 
-class Float(_Exact, kt.Float):
+class Float(_Exact, hyperparameters.Float):
     """A float hyperparameter with the exact values of its range."""
 
 
-class Int(_Exact, kt.Int):
+class Int(_Exact, hyperparameters.Int):
     """An integer hyperparameter with the exact values of its range."""
 
     @functools.cached_property
@@ -65,7 +65,7 @@ class Int(_Exact, kt.Int):
         return [int(value) for value in super()._on_steps]
 
 
-def exact(hp: kt.HyperParameter) -> kt.HyperParameter:
+def exact(hp: hyperparameters.HyperParameter) -> hyperparameters.HyperParameter:
     """Returns a hyperparameter that takes exactly the values of its range.
 
     Args:
@@ -74,5 +74,5 @@ def exact(hp: kt.HyperParameter) -> kt.HyperParameter:
     Returns:
         A copy if `hp` is a `Float` or `Int` of KerasTuner, otherwise `hp` itself.
     """
-    better = {kt.Float: Float, kt.Int: Int}.get(type(hp))
+    better = {hyperparameters.Float: Float, hyperparameters.Int: Int}.get(type(hp))
     return hp if better is None else better.from_config(hp.get_config())

@@ -72,10 +72,10 @@ def _hyperparameter(ax, info: dict) -> None:
     values = info["values"]
     if info["scale"] == "category":
         names = sorted({str(value) for value in values})
-        places = {name: place for place, name in enumerate(names)}
+        ticks = {name: tick for tick, name in enumerate(names)}
         # Shift equal values slightly, so that they remain distinguishable.
         shift = np.linspace(-0.15, 0.15, max(len(values), 1))
-        values = [places[str(v)] + s for v, s in zip(values, shift, strict=False)]
+        values = [ticks[str(v)] + s for v, s in zip(values, shift, strict=False)]
         ax.set_xticks(range(len(names)), names)
     else:
         ax.set_xscale(info["scale"])
@@ -122,8 +122,8 @@ def _name_rounds(ax) -> None:
             for number in rounds
         ]
         labels = [f"round {number:g}" for number in rounds]
-        place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "frameon": False}
-        ax.legend(handles, labels, ncols=len(rounds), **place)
+        above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "frameon": False}
+        ax.legend(handles, labels, ncols=len(rounds), **above)
 
 
 def _axes(ax):

@@ -4,39 +4,51 @@ import math
 import numbers
 from collections.abc import Sequence
 
-from keras_tuner.engine import hyperparameters as kt
+import numpy as np
+from keras_tuner.engine.hyperparameters import Float, HyperParameter, Int
 
 
-def is_ordered(hp: kt.HyperParameter) -> bool:
+def is_ordered(hp: HyperParameter) -> bool:
     """Returns whether the values of a hyperparameter have an order."""
-    return isinstance(hp, kt.Float | kt.Int) or getattr(hp, "ordered", False)
+    return isinstance(hp, Float | Int) or getattr(hp, "ordered", False)
 
 
-def is_constant(hp: kt.HyperParameter) -> bool:
+def is_constant(hp: HyperParameter) -> bool:
     """Returns whether a hyperparameter has only one value."""
     values = choices(hp)
     return values is not None and len(values) < 2
 
 
-def choices(hp: kt.HyperParameter) -> Sequence | None:
+def choices(hp: HyperParameter) -> Sequence | None:
     """Returns all values of a hyperparameter in order, or `None` if it is continuous.
 
     Integers on a log scale without a step count as continuous, because there may be
     millions.
     """
-    if isinstance(hp, kt.Float | kt.Int) and hp.step is None:
+    if isinstance(hp, Float | Int) and hp.step is None:
         return None
     return hp.values if isinstance(hp.values, Sequence) else list(hp.values)
 
 
-def finite_values(hp: kt.HyperParameter) -> Sequence | None:
+def scale_of(hp: HyperParameter) -> str:
+    """Returns the scale to plot values on: "linear", "log" or "category"."""
+    if not is_ordered(hp):
+        return "category"
+    values = choices(hp)
+    if values is None or hasattr(hp, "sampling"):
+        return "log" if hp.sampling == "log" else "linear"
+    ratios = np.divide(values[1:], values[:-1]) if values[0] > 0 else [1, 2]
+    return "log" if len(values) > 2 and np.ptp(ratios) < 1e-6 else "linear"
+
+
+def finite_values(hp: HyperParameter) -> Sequence | None:
     """Returns all values of a hyperparameter, or `None` if it has infinitely many."""
-    if isinstance(hp, kt.Int) and hp.step is None:
+    if isinstance(hp, Int) and hp.step is None:
         return range(hp.min_value, hp.max_value + 1)
     return choices(hp)
 
 
-def to_probability(hp: kt.HyperParameter, value) -> float:
+def to_probability(hp: HyperParameter, value) -> float:
     """Returns the fraction of a hyperparameter's draws that lie below a value.
 
     This is the inverse of `hp.prob_to_value`. If the hyperparameter has a finite list
@@ -73,7 +85,7 @@ def to_probability(hp: kt.HyperParameter, value) -> float:
     return (_index(hp, values, value) + 0.5) / len(values)
 
 
-def own_value(hp: kt.HyperParameter, value):
+def own_value(hp: HyperParameter, value):
     """Returns a value in the type of the hyperparameter, such as 32 for 32.0.
 
     Raises:
@@ -86,7 +98,7 @@ def own_value(hp: kt.HyperParameter, value):
     return values[_index(hp, values, value)]
 
 
-def bounds_of(hp: kt.HyperParameter) -> tuple:
+def bounds_of(hp: HyperParameter) -> tuple:
     """Returns the values at the probabilities 0 and 1 of an ordered hyperparameter.
 
     With `sampling="reverse_log"` and a step, the first one is the highest.
@@ -95,7 +107,7 @@ def bounds_of(hp: kt.HyperParameter) -> tuple:
     return (hp.min_value, hp.max_value) if values is None else (values[0], values[-1])
 
 
-def to_values(hp: kt.HyperParameter, range_: tuple[float, float]) -> tuple:
+def to_values(hp: HyperParameter, range_: tuple[float, float]) -> tuple:
     """Converts a range of probabilities to the values at its two ends."""
     first, last = bounds_of(hp)
     return (
@@ -104,7 +116,7 @@ def to_values(hp: kt.HyperParameter, range_: tuple[float, float]) -> tuple:
     )
 
 
-def _index(hp: kt.HyperParameter, values: Sequence, value) -> int:
+def _index(hp: HyperParameter, values: Sequence, value) -> int:
     """Returns the index of a value, allowing for rounding of floats."""
     if isinstance(values, range):
         if isinstance(value, float) and value.is_integer():
@@ -123,7 +135,7 @@ def _index(hp: kt.HyperParameter, values: Sequence, value) -> int:
     raise ValueError(f"Expected one of {values}. Received: {hp.name}={value!r}")
 
 
-def key_of(hp: kt.HyperParameter) -> str:
+def key_of(hp: HyperParameter) -> str:
     """Returns a unique key for a hyperparameter, from its name and conditions."""
     conditions = [f"{each.name} in {each.values}" for each in hp.conditions]
     return " where ".join([hp.name, *conditions])

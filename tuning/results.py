@@ -9,15 +9,10 @@ import pandas as pd
 from zoo.utils.arguments import check_integer, invalid_argument
 
 from . import plots
+from .expected_best import expected_best
 from .importances import permutation_importances
-from .probability import (
-    bounds_of,
-    choices,
-    is_constant,
-    is_ordered,
-    to_probability,
-    to_values,
-)
+from .probability import is_constant, is_ordered, scale_of, to_probability, to_values
+from .range_edges import edge_warnings
 from .search_oracle import SearchOracle
 from .search_trial import COMPLETED, SearchTrial
 
@@ -25,7 +20,6 @@ COLUMNS = (
     *("trial", "round", "status", "score", "score_std"),
     *("epochs", "seconds", "error"),
 )
-NEAR_EDGE = 0.05  # fraction of the full range
 FEWEST_FOR_IMPORTANCE = 10
 
 
@@ -177,22 +171,9 @@ class SearchResults:
             best = [active[index] for index in order[: max(len(active) // 4, 2)]]
             if best[0].status != COMPLETED:
                 continue
-            positions = [self._position(hp, trial) for trial in best]
-            values = choices(hp)
-            near = NEAR_EDGE if values is None else 0.5 / len(values) + 1e-9
             value = best[0].hyperparameters.values[hp.name]
-            first, last = bounds_of(hp)
-            names = ("lower", "upper") if first <= last else ("upper", "lower")
-            for bound, name, distance, mean in (
-                (first, names[0], positions[0], np.mean(positions)),
-                (last, names[1], 1 - positions[0], 1 - np.mean(positions)),
-            ):
-                if distance <= near and mean < 0.25 + near and (name, bound) != NO_EDGE:
-                    sentences.append(
-                        f"The best {hp.name}, {_short(value)}, lies "
-                        + ("within 5 % of" if values is None else "at")
-                        + f" the {name} bound {_short(bound)} of its range: widen it."
-                    )
+            positions = [self._position(hp, trial) for trial in best]
+            sentences += edge_warnings(hp, value, positions)
         return sentences
 
     def best_so_far_info(self) -> dict:
@@ -229,22 +210,7 @@ class SearchResults:
             if trial.round == 1 and set(trial.sources.values()) <= {"full"}
         ]
         scores = [t.score for t in drawn if t.status == COMPLETED]
-        if not scores:
-            return {name: np.array([]) for name in ("trials", "mean", "low", "high")}
-        worst = min(scores) if self._is_maximized() else max(scores)
-        scores = sorted(
-            [*scores, *[worst] * (len(drawn) - len(scores))],
-            reverse=not self._is_maximized(),
-        )
-        count = len(scores)
-        n = np.arange(1, count + 1)
-        below = np.arange(count + 1) / count  # P(one draw is no better)
-        mean = [float(np.diff(below**k) @ scores) for k in n]
-        low, high = (
-            np.array([scores[min(int(count * q ** (1 / k)), count - 1)] for k in n])
-            for q in (0.1, 0.9)
-        )
-        return {"trials": n, "mean": np.array(mean), "low": low, "high": high}
+        return expected_best(scores, len(drawn), is_maximized=self._is_maximized())
 
     def hyperparameters_info(self) -> list[dict]:
         """Returns the data of `plot_hyperparameters`.
@@ -264,7 +230,7 @@ class SearchResults:
                     "values": [t.hyperparameters.values[hp.name] for t in trials],
                     "scores": [trial.score for trial in trials],
                     "rounds": [trial.round for trial in trials],
-                    "scale": _scale(hp),
+                    "scale": scale_of(hp),
                     "ranges": self._ranges(hp) if is_ordered(hp) else None,
                 }
             )
@@ -338,20 +304,3 @@ class SearchResults:
             to_values(hp, self.oracle.range_of(hp, number))
             for number in range(1, last + 1)
         ]
-
-
-NO_EDGE = ("lower", 0)
-
-
-def _scale(hp) -> str:
-    if not is_ordered(hp):
-        return "category"
-    values = choices(hp)
-    if values is None or hasattr(hp, "sampling"):
-        return "log" if hp.sampling == "log" else "linear"
-    ratios = np.divide(values[1:], values[:-1]) if values[0] > 0 else [1, 2]
-    return "log" if len(values) > 2 and np.ptp(ratios) < 1e-6 else "linear"
-
-
-def _short(value) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

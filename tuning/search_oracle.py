@@ -7,10 +7,11 @@ from typing import Any
 
 import keras_tuner
 import numpy as np
-from keras_tuner.engine import hyperparameters as kt
+from keras_tuner.engine.hyperparameters import HyperParameter
 
 from .hyperparameters import DrawnHyperParameters, check_space
 from .initial_trials import check_names, given_value
+from .keras_tuner_internals import project_folder
 from .probability import is_ordered
 from .progress import Progress
 from .search_trial import (
@@ -52,6 +53,7 @@ class SearchOracle(keras_tuner.Oracle):
         initial: Dicts of values for the first trials. Missing hyperparameters get their
             defaults.
         is_out_of_time: Function that returns whether no new trial may start.
+        progress: `Progress` that prints a line per trial.
     """
 
     ongoing_trials: dict[str, SearchTrial]
@@ -86,12 +88,21 @@ class SearchOracle(keras_tuner.Oracle):
         self.is_out_of_time: Callable[[], bool] = lambda: False
         # KerasTuner does not release its own lock after an exception.
         self._guard = threading.RLock()
-        self._display = Progress(self)
+        self.progress = Progress(self)
         self._failures_in_a_row = 0
         self._files: TrialFiles | None = None
         self._seen_spaces: set[tuple] = set()
         self.book = TrialBook(self.loss)
         self.trials = self.book.trials
+
+    @property
+    def verbose(self) -> int:
+        """How much the search prints, as in `RandomSearch.search`."""
+        return self.progress.verbose
+
+    @verbose.setter
+    def verbose(self, value: int):
+        self.progress.verbose = value
 
     def create_trial(self, tuner_id: str) -> SearchTrial:
         """Returns the next trial, interrupted ones first, or a STOPPED trial."""
@@ -104,7 +115,7 @@ class SearchOracle(keras_tuner.Oracle):
             if trial is None:
                 return SearchTrial(self.get_space(), status=STOPPED)
             self.ongoing_trials[tuner_id] = trial
-            self._display.on_trial_begin(trial)
+            self.progress.on_trial_begin(trial)
             return trial
 
     def populate_space(self, trial_id: str) -> dict:
@@ -114,7 +125,7 @@ class SearchOracle(keras_tuner.Oracle):
             return {"status": STOPPED, "values": None}
         return {"status": RUNNING, "values": trial.hyperparameters.values}
 
-    def draw_value(self, hp: kt.HyperParameter, trial: SearchTrial) -> tuple:
+    def draw_value(self, hp: HyperParameter, trial: SearchTrial) -> tuple:
         """Draws a random value from the full range.
 
         Returns:
@@ -123,7 +134,7 @@ class SearchOracle(keras_tuner.Oracle):
         probability = uniform(self.seed, trial.number, trial.attempt, hp.name)
         return hp.prob_to_value(probability), "full"
 
-    def range_of(self, hp: kt.HyperParameter, round: int) -> tuple:
+    def range_of(self, hp: HyperParameter, round: int) -> tuple:
         """Returns the range of a round: two probabilities, or the values."""
         return (0.0, 1.0) if is_ordered(hp) else tuple(hp.values)
 
@@ -149,11 +160,11 @@ class SearchOracle(keras_tuner.Oracle):
             if trial.status != FAILED:
                 trial.forget_unasked()
             self.update_space(trial.hyperparameters)
-            self._save_trial(trial)
+            self._write(trial)
             self.book.end(trial)
             self.end_order.append(trial.trial_id)
             self.release(trial)
-            self._display.on_trial_end(trial)
+            self.progress.on_trial_end(trial)
             self._count_failures(trial)
 
     def check_given(self, trial: SearchTrial) -> None:
@@ -187,11 +198,11 @@ class SearchOracle(keras_tuner.Oracle):
         Pruned trials rank below completed trials. Diverged and failed trials share the
         last rank, so that bad values count as bad regardless of the outcome.
         """
-        places = {COMPLETED: 0, PRUNED: 1, DIVERGED: 2, FAILED: 2}
+        levels = {COMPLETED: 0, PRUNED: 1, DIVERGED: 2, FAILED: 2}
         keys = []
         for trial in trials:
-            place = places[trial.status]
-            keys.append((place, self.loss(trial) if place < 2 else 0.0))
+            level = levels[trial.status]
+            keys.append((level, self.loss(trial) if level < 2 else 0.0))
         order = {key: rank for rank, key in enumerate(sorted(set(keys)))}
         return np.array([order[key] for key in keys], float)
 
@@ -223,12 +234,12 @@ class SearchOracle(keras_tuner.Oracle):
             self._seen_spaces.add(space)
             super().update_space(hyperparameters)
 
-    def _save_trial(self, trial: SearchTrial) -> None:
+    def _write(self, trial: SearchTrial) -> None:
         self._trial_files().write(trial)
 
     def _trial_files(self) -> TrialFiles:
         if self._files is None:
-            self._files = TrialFiles(self._project_dir)
+            self._files = TrialFiles(project_folder(self))
         return self._files
 
     def _interrupted_trial(self) -> SearchTrial | None:
@@ -249,7 +260,7 @@ class SearchOracle(keras_tuner.Oracle):
             return None
         self.book.add(trial)
         self.start_order.append(trial.trial_id)
-        self._save_trial(trial)
+        self._write(trial)
         return trial
 
     def _draw_trial(self, number: int) -> SearchTrial | None:
@@ -262,7 +273,7 @@ class SearchOracle(keras_tuner.Oracle):
         trial = self._make_trial(number, MAX_ATTEMPTS)
         every, left = self._untried(trial)
         if not left:
-            self._display.on_exhausted(None if every else MAX_ATTEMPTS)
+            self.progress.on_exhausted(None if every else MAX_ATTEMPTS)
             return None
         chosen = left[int(uniform(self.seed, number, "left") * len(left))]
         self._draw_values(trial, lambda hp: chosen[hp.name])
@@ -298,7 +309,7 @@ class SearchOracle(keras_tuner.Oracle):
     def _drawer(self, trial: SearchTrial) -> Callable:
         """Returns a function that provides values, even those requested later."""
 
-        def draw(hp: kt.HyperParameter):
+        def draw(hp: HyperParameter):
             if self._is_given(trial):
                 value, source = given_value(hp, self.initial[trial.number])
             else:

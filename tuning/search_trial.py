@@ -8,25 +8,25 @@ import os
 from typing import Any
 
 import numpy as np
-from keras_tuner.engine import trial as kt
 from keras_tuner.engine.hyperparameters import HyperParameter
+from keras_tuner.engine.trial import Trial, TrialStatus
 
 from zoo.utils.files import replacing
 
 from .execution_record import ExecutionRecord
 from .hyperparameters import DrawnHyperParameters
 
-RUNNING = kt.TrialStatus.RUNNING
-STOPPED = kt.TrialStatus.STOPPED
-COMPLETED = kt.TrialStatus.COMPLETED
-FAILED = kt.TrialStatus.FAILED
+RUNNING = TrialStatus.RUNNING
+STOPPED = TrialStatus.STOPPED
+COMPLETED = TrialStatus.COMPLETED
+FAILED = TrialStatus.FAILED
 # Statuses that KerasTuner lacks. Neither is a failure: both are caused by the
 # hyperparameters.
 PRUNED = "PRUNED"
 DIVERGED = "DIVERGED"
 
 
-class SearchTrial(kt.Trial):
+class SearchTrial(Trial):
     """Holds the values and the outcome of a trial, which are stored in one file.
 
     Attributes:

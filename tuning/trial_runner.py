@@ -1,16 +1,22 @@
 """Runs a trial: trains its model once per execution or fold."""
 
+import copy
 from collections.abc import Callable
 
 import keras
 import keras_tuner
 import numpy as np
+from keras_tuner import errors
+
+from zoo.utils.arguments import invalid_argument
 
 from .checkpoints import Checkpoints
 from .execution import Execution
 from .folds import Folds
+from .garbage_collection import GarbageCollection
 from .hooks import HOOKS, Hooks
-from .hypermodels import returns_history
+from .hypermodels import build_model, returns_history
+from .keras_tuner_internals import configure_tensorboard
 from .median_rule import MedianRule
 from .search_trial import COMPLETED, SearchTrial
 from .streams import seed as seed_of
@@ -20,8 +26,9 @@ class TrialRunner:
     """Trains the models of trials, and saves the weights of the best trials.
 
     Args:
-        tuner: `RandomSearch` that builds the models.
+        tuner: `RandomSearch` that has the hypermodel and the oracle.
         checkpoints: `Checkpoints` that save the weights.
+        garbage: `GarbageCollection` that frees the memory of earlier models.
         folds: Folds of the training data; `None` to train `executions_per_trial` times
             on all training data.
         prune: Whether to stop trainings that are worse than the median.
@@ -33,6 +40,7 @@ class TrialRunner:
         self,
         tuner,
         checkpoints: Checkpoints,
+        garbage: GarbageCollection,
         folds: Folds | None,
         *,
         prune: bool,
@@ -42,6 +50,7 @@ class TrialRunner:
         self.tuner = tuner
         self.oracle = tuner.oracle
         self.checkpoints = checkpoints
+        self.garbage = garbage
         self.folds = folds
         self.prune = prune
         self.is_out_of_time = is_out_of_time
@@ -104,7 +113,10 @@ class TrialRunner:
             args, kwargs = self.folds.arguments(index, kwargs)
         score = None
         try:
-            model = self.tuner._try_build(trial.hyperparameters)
+            self.garbage.collect()
+            model = build_model(
+                self.tuner.hypermodel, trial.hyperparameters, self.tuner.max_model_size
+            )
             result = self.tuner.hypermodel.fit(
                 trial.hyperparameters,
                 model,
@@ -118,10 +130,10 @@ class TrialRunner:
         return score, model
 
     def _callbacks(self, original: list, trial: SearchTrial, index: int) -> list:
-        callbacks = self.tuner._deepcopy_callbacks(original)
+        callbacks = _copies(original)
         if any(type(each).__name__ == "TensorBoard" for each in callbacks):
             with trial.hyperparameters.values.unrecorded_reads():
-                self.tuner._configure_tensorboard_dir(callbacks, trial, index)
+                configure_tensorboard(self.tuner, callbacks, trial, index)
         overridden = [
             hook
             for hook in HOOKS
@@ -139,3 +151,13 @@ class TrialRunner:
             return True
         better_than = self.oracle.objective.better_than
         return bool(best) and better_than(score, best[-1].score)
+
+
+def _copies(callbacks: list) -> list:
+    """Returns copies of the callbacks, since their state belongs to one training."""
+    try:
+        return copy.deepcopy(callbacks)
+    except Exception as error:  # of any callback
+        expected = "callbacks that `copy.deepcopy` can copy, once per training"
+        wrong = invalid_argument("callbacks", expected, callbacks, str(error))
+        raise errors.FatalValueError(str(wrong)) from error

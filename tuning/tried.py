@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from keras_tuner.engine import hyperparameters as kt
+from keras_tuner.engine.hyperparameters import HyperParameter
 
 from .probability import finite_values
 
@@ -34,7 +34,7 @@ class Tried:
         )
 
 
-def combinations(space: Sequence[kt.HyperParameter], draw) -> Iterator[dict]:
+def combinations(space: Sequence[HyperParameter], draw) -> Iterator[dict]:
     """Yields all combinations of the values of a space, as dicts by name.
 
     Args:
