@@ -70,7 +70,7 @@ def numeric_values(column: pd.Series, where: str, *, or_names=False) -> np.ndarr
     Args:
         column: A `pandas.Series`.
         where: Description of the column, for messages.
-        or_names: Whether strings and categories are valid in its place, for messages.
+        or_names: Whether strings and categories are also valid, for messages.
             Defaults to `False`.
 
     Raises:
