@@ -11,7 +11,7 @@ from keras_tuner.engine.hyperparameters import HyperParameter
 
 from zoo.utils.files import replacing
 
-from .column import Column
+from .hyperparameter_column import Column
 from .keras_tuner_internals import project_folder
 from .narrowing import (
     FEWEST_TRIALS,
@@ -28,10 +28,10 @@ from .probability import (
     to_probability,
     to_values,
 )
+from .random_streams import seed as seed_of
+from .random_streams import uniform
 from .search_oracle import SearchOracle
 from .search_trial import SearchTrial
-from .streams import seed as seed_of
-from .streams import uniform
 
 
 class CoarseToFineOracle(SearchOracle):

@@ -9,14 +9,14 @@ from keras_tuner.engine.hyperparameters import Float, HyperParameter, Int
 
 from zoo.utils.arguments import invalid_argument, is_number
 
+from .exact_numbers import exact
 from .keras_tuner_internals import (
     add_hyperparameter,
     check_name,
     hyperparameters_named,
 )
-from .numerical import exact
 from .probability import to_probability
-from .values import Values
+from .tracked_values import Values
 
 
 class DrawnHyperParameters(keras_tuner.HyperParameters):
@@ -130,7 +130,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
         """Creates an instance from the hyperparameters of a space and their values.
 
         The hyperparameters are shared, not copied, except for KerasTuner's own numbers,
-        which are replaced by exact ones (see `numerical.exact`).
+        which are replaced by exact ones (see `exact_numbers.exact`).
         """
         hyperparameters = cls()
         for hp in map(exact, space):

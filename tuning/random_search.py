@@ -12,7 +12,7 @@ import keras_tuner
 from zoo.utils.arguments import check_choice, invalid_argument
 
 from .checkpoints import Checkpoints
-from .exploration import explore
+from .discovery import explore
 from .folds import Folds
 from .garbage_collection import GarbageCollection
 from .hypermodels import check_hypermodel, returns_history

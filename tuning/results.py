@@ -10,7 +10,7 @@ from zoo.utils.arguments import check_integer, invalid_argument
 
 from . import plots
 from .expected_best import expected_best
-from .importances import permutation_importances
+from .permutation_importance import permutation_importances
 from .probability import is_constant, is_ordered, scale_of, to_probability, to_values
 from .range_edges import edge_warnings
 from .search_oracle import SearchOracle

@@ -14,6 +14,7 @@ from .initial_trials import check_names, given_value
 from .keras_tuner_internals import project_folder
 from .probability import is_ordered
 from .progress import Progress
+from .random_streams import uniform
 from .search_trial import (
     COMPLETED,
     DIVERGED,
@@ -23,10 +24,9 @@ from .search_trial import (
     STOPPED,
     SearchTrial,
 )
-from .streams import uniform
 from .trial_book import TrialBook
 from .trial_files import TrialFiles
-from .tried import combinations
+from .tried_combinations import combinations
 
 MAX_ATTEMPTS = 1000  # draws per trial before untried combinations are listed
 MAX_COMBINATIONS = 100_000  # most combinations to list

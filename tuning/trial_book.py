@@ -4,7 +4,7 @@ import bisect
 from collections.abc import Callable
 
 from .search_trial import COMPLETED, FAILED, SearchTrial
-from .tried import Tried
+from .tried_combinations import Tried
 
 
 class TrialBook:

@@ -14,12 +14,12 @@ from .checkpoints import Checkpoints
 from .execution import Execution
 from .folds import Folds
 from .garbage_collection import GarbageCollection
-from .hooks import HOOKS, Hooks
 from .hypermodels import build_model, returns_history
 from .keras_tuner_internals import configure_tensorboard
 from .median_rule import MedianRule
+from .random_streams import seed as seed_of
 from .search_trial import COMPLETED, SearchTrial
-from .streams import seed as seed_of
+from .tuner_hooks import HOOKS, Hooks
 
 
 class TrialRunner:

@@ -10,7 +10,7 @@ from sklearn.inspection import permutation_importance
 from sklearn.model_selection import KFold
 
 from tuning import RandomSearch
-from tuning.importances import permutation_importances
+from tuning.permutation_importance import permutation_importances
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_the_expected_best_is_that_of_all_samples(searched, direction):
 
 def test_sixty_random_trials_reach_the_best_twentieth():
     """1 - 0.95 ** 60 = 0.954, through the streams of the search."""
-    from tuning.streams import uniform
+    from tuning.random_streams import uniform
 
     reached = [
         min(uniform(seed, trial, "x") for trial in range(60)) < 0.05

@@ -5,7 +5,7 @@ import pytest
 
 from tuning import LSTMSpace, MLPSpace, RandomSearch, ResMLPSpace
 from tuning.hyperparameters import DrawnHyperParameters
-from tuning.streams import uniform
+from tuning.random_streams import uniform
 from zoo import datasets
 
 SPACES = [MLPSpace, ResMLPSpace, LSTMSpace]

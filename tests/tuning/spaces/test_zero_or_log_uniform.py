@@ -4,7 +4,7 @@ import pytest
 
 from tuning import zero_or_log_uniform
 from tuning.hyperparameters import DrawnHyperParameters
-from tuning.streams import uniform
+from tuning.random_streams import uniform
 
 
 def test_half_is_zero_and_the_rest_log_uniform():

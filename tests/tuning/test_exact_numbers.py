@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras_tuner.engine import hyperparameters as kt
 
-from tuning.numerical import exact
+from tuning.exact_numbers import exact
 
 STEPS = [
     # Counted in hundredths, where integers are exact.

@@ -1,6 +1,6 @@
 import numpy as np
 
-from tuning.streams import seed, uniform
+from tuning.random_streams import seed, uniform
 
 
 def test_draws_are_uniform():

@@ -17,7 +17,7 @@ def uniform(*key) -> float:
 
     Example:
 
-    >>> from tuning.streams import uniform
+    >>> from tuning.random_streams import uniform
     >>> uniform(0, 7, "learning_rate") == uniform(0, 7, "learning_rate")
     True
     >>> draws = [uniform(0, trial, "units") for trial in range(1000)]
