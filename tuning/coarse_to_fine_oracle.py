@@ -11,7 +11,7 @@ from keras_tuner.engine.hyperparameters import HyperParameter
 
 from zoo.utils.files import replacing
 
-from .hyperparameter_column import Column
+from .hyperparameter_column import HyperparameterColumn
 from .keras_tuner_internals import project_folder
 from .narrowing import (
     FEWEST_TRIALS,
@@ -51,7 +51,7 @@ class CoarseToFineOracle(SearchOracle):
         super().__init__(**settings)
         self.explore = explore
         self._decisions: dict[int, dict[str, Decision]] = {}
-        self._columns: dict[str, Column] = {}
+        self._columns: dict[str, HyperparameterColumn] = {}
         self._last_explored: tuple = (None, None)
 
     def draw_value(self, hp: HyperParameter, trial: SearchTrial) -> tuple:
@@ -141,9 +141,11 @@ class CoarseToFineOracle(SearchOracle):
             inside &= ~columns[first].outside(hp, found[first].new, len(trials))
         return {key: decisions[key] for key in space}
 
-    def _column(self, hp: HyperParameter, trials: list[SearchTrial]) -> Column:
+    def _column(
+        self, hp: HyperParameter, trials: list[SearchTrial]
+    ) -> HyperparameterColumn:
         """Returns the values of a hyperparameter, reading only new trials."""
-        column = self._columns.setdefault(key_of(hp), Column())
+        column = self._columns.setdefault(key_of(hp), HyperparameterColumn())
         for trial in trials[column.num_trials :]:
             if hp.name in trial.sources and trial.has(hp):
                 value = trial.hyperparameters.values[hp.name]
@@ -157,7 +159,7 @@ class CoarseToFineOracle(SearchOracle):
         self,
         hp: HyperParameter,
         round: int,
-        column: Column,
+        column: HyperparameterColumn,
         ranks: np.ndarray,
         inside: np.ndarray,
     ) -> Decision:

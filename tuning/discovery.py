@@ -7,7 +7,9 @@ from .probability import own_value
 from .search_oracle import SearchOracle
 
 
-def explore(hypermodel: keras_tuner.HyperModel, oracle: SearchOracle) -> None:
+def discover_hyperparameters(
+    hypermodel: keras_tuner.HyperModel, oracle: SearchOracle
+) -> None:
     """Builds a hypermodel with its defaults, then once for each closed scope.
 
     A conditional scope is closed if one of its conditions does not hold. KerasTuner

@@ -2,8 +2,6 @@
 
 import hashlib
 import inspect
-import sys
-from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -12,32 +10,11 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from zoo.datasets import ArrayDataset, Arrays, Order
 from zoo.utils.arguments import invalid_argument
 
+from .examples import Examples
+from .tf_datasets import is_endless, is_of_unknown_length, is_tf_dataset
+
 DATA = ("x", "y", "sample_weight")
 FIT = tuple(inspect.signature(keras.Model.fit).parameters)[1:]
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Holds examples of any structure, with the interface of `Arrays`.
-
-    Args:
-        data: `(x, y)` or `(x, y, sample_weight)`, each an array or a structure of
-            arrays, such as a dict.
-    """
-
-    data: tuple
-
-    @property
-    def y(self):
-        """The targets."""
-        return self.data[1]
-
-    def __len__(self) -> int:
-        return len(keras.tree.flatten(self.data)[0])
-
-    def batch(self, rows) -> tuple:
-        """Returns the examples of some rows, given as a slice or an index array."""
-        return keras.tree.map_structure(lambda array: array[rows], self.data)
 
 
 class Folds:
@@ -98,22 +75,6 @@ class Folds:
         if len(train) == 3:
             *train, kept["sample_weight"] = train
         return tuple(train), kept
-
-
-def is_tf_dataset(x) -> bool:
-    """Returns whether `x` is a `tf.data.Dataset`, without importing TensorFlow."""
-    tensorflow = sys.modules.get("tensorflow")
-    return tensorflow is not None and isinstance(x, tensorflow.data.Dataset)
-
-
-def is_endless(dataset) -> bool:
-    """Returns whether a `tf.data.Dataset` is known to repeat forever."""
-    return int(dataset.cardinality()) == -1  # tf.data.INFINITE_CARDINALITY
-
-
-def is_of_unknown_length(dataset) -> bool:
-    """Returns whether TensorFlow does not know the length of a `tf.data.Dataset`."""
-    return int(dataset.cardinality()) == -2  # tf.data.UNKNOWN_CARDINALITY
 
 
 def _cut_arrays(folds: int, seed: int, x, y, weight) -> list[tuple]:

@@ -9,7 +9,7 @@ from .probability import is_ordered
 
 
 @dataclass
-class Column:
+class HyperparameterColumn:
     """Holds the trials in which a hyperparameter is active, ordered by number.
 
     Attributes:
@@ -31,11 +31,11 @@ class Column:
         self.positions.append(position)
         self.strata.append(stratum)
 
-    def up_to(self, number: int) -> "Column":
+    def up_to(self, number: int) -> "HyperparameterColumn":
         """Returns the column of the trials with lower numbers."""
         return self._where([each < number for each in self.numbers])
 
-    def of(self, inside: np.ndarray) -> "Column":
+    def of(self, inside: np.ndarray) -> "HyperparameterColumn":
         """Returns the column of the trials for which a boolean mask is true."""
         return self._where(inside[self.numbers].tolist())
 
@@ -49,7 +49,7 @@ class Column:
             outside[self.numbers] = [value not in new for value in self.positions]
         return outside
 
-    def _where(self, mask: list[bool]) -> "Column":
+    def _where(self, mask: list[bool]) -> "HyperparameterColumn":
         lists = (self.numbers, self.positions, self.strata)
         numbers, positions, strata = (list(compress(each, mask)) for each in lists)
-        return Column(numbers, positions, strata)
+        return HyperparameterColumn(numbers, positions, strata)

@@ -16,7 +16,7 @@ from .keras_tuner_internals import (
     hyperparameters_named,
 )
 from .probability import to_probability
-from .tracked_values import Values
+from .tracked_values import TrackedValues
 
 
 class DrawnHyperParameters(keras_tuner.HyperParameters):
@@ -43,13 +43,13 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
         super().__init__()
 
     @property
-    def values(self) -> Values:
+    def values(self) -> TrackedValues:
         """The values by name. Reading a value records its name in `asked`."""
         return self._values
 
     @values.setter
     def values(self, values: dict):
-        self._values = Values(values, self.asked)
+        self._values = TrackedValues(values, self.asked)
 
     def Float(
         self,

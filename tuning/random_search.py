@@ -12,7 +12,7 @@ import keras_tuner
 from zoo.utils.arguments import check_choice, invalid_argument
 
 from .checkpoints import Checkpoints
-from .discovery import explore
+from .discovery import discover_hyperparameters
 from .folds import Folds
 from .garbage_collection import GarbageCollection
 from .hypermodels import check_hypermodel, returns_history
@@ -275,7 +275,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
 
     def _populate_initial_space(self) -> None:
         if self.hypermodel is not None:
-            explore(self.hypermodel, self.oracle)
+            discover_hyperparameters(self.hypermodel, self.oracle)
 
     def _make_oracle(self, **settings) -> SearchOracle:
         return SearchOracle(trials_per_round=settings["max_trials"], **settings)

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 
-class Values(dict):
+class TrackedValues(dict):
     """Maps names of hyperparameters to values, and records which values are read.
 
     Testing for a name, setting a value and comparing do not count as reading.
@@ -15,7 +15,7 @@ class Values(dict):
     """
 
     def __init__(self, values=(), asked: dict | None = None):
-        if isinstance(values, Values):
+        if isinstance(values, TrackedValues):
             values = values.unrecorded()
         super().__init__(values)
         self.asked = {} if asked is None else asked

@@ -4,7 +4,7 @@ import bisect
 from collections.abc import Callable
 
 from .search_trial import COMPLETED, FAILED, SearchTrial
-from .tried_combinations import Tried
+from .tried_combinations import TriedCombinations
 
 
 class TrialBook:
@@ -28,7 +28,7 @@ class TrialBook:
         self.trials: dict[str, SearchTrial] = {}
         self.unfinished: dict[str, SearchTrial] = {}
         self.num_finished = 0
-        self.tried = Tried()
+        self.tried = TriedCombinations()
         self._ranking: list[tuple[float, int]] = []
         self._completed: dict[int, SearchTrial] = {}
 

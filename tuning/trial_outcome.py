@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 from keras_tuner import errors
 
-from .execution import TrialEnd, objective_value
 from .execution_record import ExecutionRecord
+from .objective_value import objective_value
 from .search_trial import COMPLETED, FAILED, PRUNED, SearchTrial
+from .trial_end import TrialEnd
 
 
 @contextlib.contextmanager

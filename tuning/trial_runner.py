@@ -19,7 +19,7 @@ from .keras_tuner_internals import configure_tensorboard
 from .median_rule import MedianRule
 from .random_streams import seed as seed_of
 from .search_trial import COMPLETED, SearchTrial
-from .tuner_hooks import HOOKS, Hooks
+from .tuner_hooks import HOOKS, TunerHooks
 
 
 class TrialRunner:
@@ -139,7 +139,7 @@ class TrialRunner:
             for hook in HOOKS
             if getattr(type(self.tuner), hook) is not getattr(keras_tuner.Tuner, hook)
         ]
-        return [*callbacks, Hooks(self.tuner, trial)] if overridden else callbacks
+        return [*callbacks, TunerHooks(self.tuner, trial)] if overridden else callbacks
 
     def _rule(self, index: int) -> MedianRule:
         return self._rules.setdefault(index, MedianRule(self.oracle.objective))

@@ -7,7 +7,7 @@ from keras_tuner.engine.hyperparameters import HyperParameter
 from .probability import finite_values
 
 
-class Tried:
+class TriedCombinations:
     """Stores tried combinations of values for fast lookup.
 
     The lookup time does not grow with the number of combinations. A combination counts

@@ -5,7 +5,7 @@ import keras
 HOOKS = ("on_batch_begin", "on_batch_end", "on_epoch_begin", "on_epoch_end")
 
 
-class Hooks(keras.callbacks.Callback):
+class TunerHooks(keras.callbacks.Callback):
     """Calls the methods of a tuner that KerasTuner calls during `fit`."""
 
     def __init__(self, tuner, trial):
