@@ -11,21 +11,21 @@ import keras_tuner
 
 from zoo.utils.arguments import check_choice, invalid_argument
 
-from .checkpoints import Checkpoints
-from .discovery import discover_hyperparameters
-from .folds import Folds
-from .garbage_collection import GarbageCollection
-from .hypermodels import check_hypermodel, returns_history
-from .initial_trials import check_initial_trials
+from .oracles.discovery import discover_hyperparameters
+from .oracles.initial_trials import check_initial_trials
+from .oracles.search_oracle import SearchOracle
 from .project import Project
-from .results import SearchResults
+from .results.search_results import SearchResults
 from .search_arguments import check_search_arguments
-from .search_oracle import SearchOracle
 from .search_settings import fit_settings, search_settings
-from .search_trial import FAILED, SearchTrial
 from .time_budget import TimeBudget
-from .trial_outcome import complete, recorded
-from .trial_runner import TrialRunner
+from .training.checkpoints import Checkpoints
+from .training.folds import Folds
+from .training.garbage_collection import GarbageCollection
+from .training.hypermodels import check_hypermodel, returns_history
+from .training.trial_outcome import complete, recorded
+from .training.trial_runner import TrialRunner
+from .trials.search_trial import FAILED, SearchTrial
 
 
 class RandomSearch(SearchResults, keras_tuner.Tuner):
@@ -78,8 +78,8 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             Multiple inputs and `sample_weight` are split in the same way. Folds are
             stratified by integer labels. Defaults to `None`.
         prune: Whether to stop a trial whose best value is worse than the median of
-            completed trials at the same epoch (see `tuning.median_rule`). Defaults to
-            `False`.
+            completed trials at the same epoch (see `tuning.training.median_rule`).
+            Defaults to `False`.
         time_budget: Seconds after which the search ends. Finished trials of earlier
             calls of `search` count. A trial that is cut off is repeated if the search
             continues with a larger budget. Defaults to `None`.

@@ -4,7 +4,7 @@ import keras_tuner
 import pytest
 
 from tuning import keras_tuner_internals
-from tuning.hyperparameters import DrawnHyperParameters
+from tuning.hyperparameters.drawn_hyperparameters import DrawnHyperParameters
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_an_override_of_a_method_that_is_gone_is_refused(cls, name, monkeypatch)
 
 def test_every_override_of_a_private_method_is_listed():
     from tuning import CoarseToFineSearch
-    from tuning.coarse_to_fine_oracle import CoarseToFineOracle
+    from tuning.oracles.coarse_to_fine_oracle import CoarseToFineOracle
 
     stock = {
         DrawnHyperParameters: keras_tuner.HyperParameters,

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from tuning import zero_or_log_uniform
-from tuning.hyperparameters import DrawnHyperParameters
+from tuning.hyperparameters.drawn_hyperparameters import DrawnHyperParameters
 from tuning.random_streams import uniform
 
 
