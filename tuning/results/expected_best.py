@@ -8,8 +8,8 @@ def expected_best(
 ) -> dict[str, np.ndarray]:
     """Returns the mean and two quantiles of the best score of n random trials.
 
-    Samples of n trials are drawn with replacement (Dodge et al., "Show Your Work",
-    2019, section 3.1).
+    The n trials are drawn with replacement (Dodge et al., "Show Your Work", 2019,
+    section 3.1).
 
     Args:
         scores: Scores of the completed trials.
