@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import keras_tuner
 from keras_tuner.engine.hyperparameters import HyperParameter
 
-from zoo.backend.keras_internals import attribute, missing
+from zoo.backend.keras_internals import attribute
 
 OVERRIDDEN = {
     # All declarations, such as `hp.Float`, find and add hyperparameters with these.
@@ -30,8 +30,7 @@ def check_overridden() -> None:
     """
     for cls, names in OVERRIDDEN.items():
         for name in names:
-            if not hasattr(cls, name):
-                raise missing(f"{cls.__name__}.{name}", keras_tuner)
+            attribute(cls, name, keras_tuner)
 
 
 def add_hyperparameter(

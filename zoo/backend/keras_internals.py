@@ -17,7 +17,8 @@ def attribute(owner, name: str, library=keras):
         ImportError: If it does not exist.
     """
     if not hasattr(owner, name):
-        raise missing(f"{type(owner).__name__}.{name}", library)
+        owner_name = getattr(owner, "__name__", type(owner).__name__)
+        raise missing(f"{owner_name}.{name}", library)
     return getattr(owner, name)
 
 

@@ -13,10 +13,6 @@ import numpy as np
 from ..backend.keras_internals import flatten_layers
 from .arguments import invalid_argument
 
-KERAS_MODULES = tuple(  # of Keras' own layers and models
-    cls.__module__.rpartition(".")[0] for cls in (keras.layers.Layer, keras.Model)
-)
-
 
 def write_state(model: keras.Model, group: h5py.Group) -> None:
     """Writes all variables of a model: weights, statistics and seeds.
@@ -107,7 +103,7 @@ def _layers_with_more(model) -> Iterator[tuple[int, keras.layers.Layer]]:
     for number, layer in enumerate(flatten_layers(model)):
         classes = type(layer).__mro__
         saving = next(cls for cls in classes if "save_own_variables" in vars(cls))
-        if not saving.__module__.startswith(KERAS_MODULES):
+        if not saving.__module__.startswith(("keras.src.layers", "keras.src.models")):
             yield number, layer
 
 
