@@ -6,7 +6,7 @@ import keras_tuner
 
 from zoo.utils.arguments import check_fraction, check_integer, invalid_argument
 
-from .coarse_to_fine_oracle import CoarseToFineOracle
+from .oracles.coarse_to_fine_oracle import CoarseToFineOracle
 from .random_search import RandomSearch
 
 
@@ -16,9 +16,9 @@ class CoarseToFineSearch(RandomSearch):
     After a round, the range of a hyperparameter narrows around the best trials of all
     rounds: a fifth as many as a round has, but at least three. It narrows only if a
     permutation test finds evidence (p <= 0.1) that the scores depend on the
-    hyperparameter; see `tuning.narrowing`. Without a test, ranges would narrow by
-    chance: even if a hyperparameter has no effect, the best few of 20 trials span most
-    of its range, but not all of it.
+    hyperparameter; see `tuning.oracles.narrowing`. Without a test, ranges would narrow
+    by chance: even if a hyperparameter has no effect, the best few of 20 trials span
+    most of its range, but not all of it.
 
     A bad learning rate hides all other effects. Therefore, the hyperparameter with the
     strongest evidence narrows first. The others are then tested, one after the other,

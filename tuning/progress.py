@@ -30,7 +30,7 @@ class Progress:
         self._seconds += time.monotonic() - self._trial_began
         self._num_trials += 1
         if self.verbose:
-            self._print(", ".join(filter(None, self._parts(trial))))
+            self._print(", ".join(filter(None, self._phrases(trial))))
 
     def on_exhausted(self, attempts: int | None) -> None:
         """Prints that no values are left, or that `attempts` draws found none."""
@@ -45,7 +45,7 @@ class Progress:
     def on_out_of_time(self, budget: float) -> None:
         self._print(f"the time budget of {duration(budget)} is used up")
 
-    def _parts(self, trial):
+    def _phrases(self, trial):
         oracle = self.oracle
         where = f"trial {trial.number + 1}/{oracle.max_trials}"
         rounds = -(-oracle.max_trials // oracle.trials_per_round)

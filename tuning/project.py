@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
+
 from zoo.utils.files import replacing, writable_folder
 
 if sys.platform == "win32":
@@ -91,6 +93,11 @@ class Project:
     def write(self, contents: dict) -> None:
         with replacing(self.settings_path) as partial:
             partial.write_text(json.dumps(contents, indent=1))
+
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        """Writes a table for users, which is never read."""
+        with replacing(self.folder / f"{name}.csv") as partial:
+            table.to_csv(partial, index=False)
 
     def check_fit(self, settings: dict, has_trained: bool) -> None:
         """Records the arguments of `fit`, or checks that they have not changed.

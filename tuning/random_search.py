@@ -2,36 +2,30 @@
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
 import keras
 import keras_tuner
-from keras_tuner import errors
 
-from zoo.utils.arguments import (
-    check_choice,
-    check_integer,
-    check_positive,
-    invalid_argument,
-)
-from zoo.utils.files import replacing
+from zoo.utils.arguments import check_choice, invalid_argument
 
-from .checkpoints import Checkpoints
-from .exploration import explore
-from .folds import Folds
-from .garbage_collection import GarbageCollection
-from .hypermodels import check_hypermodel, returns_history
-from .initial_trials import check_initial_trials
+from .oracles.discovery import discover_hyperparameters
+from .oracles.initial_trials import check_initial_trials
+from .oracles.search_oracle import SearchOracle
 from .project import Project
-from .results import SearchResults
-from .search_oracle import SearchOracle
+from .results.search_results import SearchResults
+from .search_arguments import check_search_arguments
 from .search_settings import fit_settings, search_settings
-from .search_trial import FAILED, SearchTrial
-from .trial_outcome import complete, recorded
-from .trial_runner import TrialRunner
+from .time_budget import TimeBudget
+from .training.checkpoints import Checkpoints
+from .training.folds import Folds
+from .training.garbage_collection import GarbageCollection
+from .training.hypermodels import check_hypermodel, returns_history
+from .training.trial_outcome import complete, recorded
+from .training.trial_runner import TrialRunner
+from .trials.search_trial import FAILED, SearchTrial
 
 
 class RandomSearch(SearchResults, keras_tuner.Tuner):
@@ -84,8 +78,8 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             Multiple inputs and `sample_weight` are split in the same way. Folds are
             stratified by integer labels. Defaults to `None`.
         prune: Whether to stop a trial whose best value is worse than the median of
-            completed trials at the same epoch (see `tuning.median_rule`). Defaults to
-            `False`.
+            completed trials at the same epoch (see `tuning.training.median_rule`).
+            Defaults to `False`.
         time_budget: Seconds after which the search ends. Finished trials of earlier
             calls of `search` count. A trial that is cut off is repeated if the search
             continues with a larger budget. Defaults to `None`.
@@ -157,35 +151,21 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             raise invalid_argument(
                 "objective", "a name in the logs, such as 'val_accuracy'", objective
             )
-        check_integer("max_trials", max_trials, minimum=1)
-        check_integer("executions_per_trial", executions_per_trial, minimum=1)
-        check_integer("checkpoints", checkpoints, minimum=0)
-        check_integer(
-            "max_consecutive_failed_trials", max_consecutive_failed_trials, minimum=1
+        check_search_arguments(
+            max_trials=max_trials,
+            seed=seed,
+            hyperparameters=hyperparameters,
+            executions_per_trial=executions_per_trial,
+            folds=folds,
+            prune=prune,
+            time_budget=time_budget,
+            checkpoints=checkpoints,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
+            max_model_size=max_model_size,
+            directory=directory,
+            project_name=project_name,
+            overwrite=overwrite,
         )
-        check_choice("prune", prune, (False, True))
-        check_choice("overwrite", overwrite, (False, True))
-        if hyperparameters is not None and not isinstance(
-            hyperparameters, keras_tuner.HyperParameters
-        ):
-            expected = "a keras_tuner.HyperParameters"
-            raise invalid_argument("hyperparameters", expected, hyperparameters)
-        for name, path in (("directory", directory), ("project_name", project_name)):
-            if path is not None and not isinstance(path, str | os.PathLike):
-                raise invalid_argument(name, "a path", path)
-        if seed is not None:
-            check_integer("seed", seed, minimum=0)
-        if time_budget is not None:
-            check_positive("time_budget", time_budget)
-        if max_model_size is not None:
-            check_integer("max_model_size", max_model_size, minimum=1)
-        if folds is not None:
-            check_integer("folds", folds, minimum=2)
-            if executions_per_trial > 1:
-                expected = "1 with `folds`, each of which is an execution"
-                raise invalid_argument(
-                    "executions_per_trial", expected, executions_per_trial
-                )
         self.folds = folds
         self.prune = prune
         self.time_budget = time_budget
@@ -244,20 +224,20 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             self.oracle.reload()
             has_trained = any(trial.status != FAILED for trial in self._finished())
             self._project.check_fit(fit_settings(fit_kwargs), has_trained)
+            used = sum(trial.seconds for trial in self._finished())
+            self._budget = TimeBudget(self.time_budget, used)
             self._runner = self._make_runner(fit_args, fit_kwargs, verbose)
             for trial in self._completed():
                 self._runner.learn(trial)
-            self._used = sum(trial.seconds for trial in self._finished())
-            self._began = time.monotonic()
-            self.oracle.is_out_of_time = self._is_out_of_time
+            self.oracle.is_out_of_time = self._budget.is_used_up
             self.oracle.on_search_begin()
-            self.oracle._display.on_search_begin(self._project.folder)
+            self.oracle.progress.on_search_begin(self._project.folder)
             stack.callback(self._write_tables)
             stack.enter_context(self._garbage)
             super().search(*fit_args, **fit_kwargs)
-            is_cut_off = self._is_out_of_time() and self.oracle.remaining_trials()
+            is_cut_off = self._budget.is_used_up() and self.oracle.remaining_trials()
             if is_cut_off and self.time_budget is not None:
-                self.oracle._display.on_out_of_time(self.time_budget)
+                self.oracle.progress.on_out_of_time(self.time_budget)
 
     def run_trial(self, trial: SearchTrial, *fit_args, **fit_kwargs) -> list:
         """Trains the model of a trial, once per execution or fold.
@@ -281,7 +261,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
 
     def load_model(self, trial: SearchTrial) -> keras.Model:
         """Returns the model of a trial with the weights of its best epoch."""
-        return self._checkpoints.load(trial, self._build_hypermodel)
+        return self._checkpoints.load(trial, self.hypermodel.build)
 
     def get_state(self) -> dict:
         return {}
@@ -293,26 +273,9 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         """Reads all trials from the folder."""
         self.oracle.reload()
 
-    def _try_build(self, hp) -> keras.Model:
-        """Builds the model of a trial after freeing the memory of earlier models."""
-        self._garbage.collect()
-        model = self._build_hypermodel(hp)
-        if not isinstance(model, keras.Model):
-            raise errors.FatalTypeError(
-                "Expected a keras.Model from `build` of the hypermodel. Received: "
-                f"{model!r}"
-            )
-        size = model.count_params() if model.built else 0
-        if self.max_model_size is not None and size > self.max_model_size:
-            raise errors.FailedTrialError(
-                f"The model has {size} parameters, and max_model_size is "
-                f"{self.max_model_size}"
-            )
-        return model
-
     def _populate_initial_space(self) -> None:
         if self.hypermodel is not None:
-            explore(self.hypermodel, self.oracle)
+            discover_hyperparameters(self.hypermodel, self.oracle)
 
     def _make_oracle(self, **settings) -> SearchOracle:
         return SearchOracle(trials_per_round=settings["max_trials"], **settings)
@@ -324,19 +287,15 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         return TrialRunner(
             self,
             self._checkpoints,
+            self._garbage,
             folds,
             prune=self.prune,
-            is_out_of_time=self._is_out_of_time,
+            is_out_of_time=self._budget.is_used_up,
             verbose=verbose,
         )
 
     def _settings(self) -> dict:
         return search_settings(self)
-
-    def _is_out_of_time(self) -> bool:
-        if self.time_budget is None:
-            return False
-        return self._used + time.monotonic() - self._began > self.time_budget
 
     def _try_run_and_update_trial(self, trial, *fit_args, **fit_kwargs) -> None:
         with recorded(trial):
@@ -346,7 +305,5 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             self.oracle.update_trial(trial.trial_id, metrics, trial.best_step)
 
     def _write_tables(self) -> None:
-        tables = {"results": self.results(), "history": self.history()}
-        for name, table in tables.items():
-            with replacing(self._project.folder / f"{name}.csv") as partial:
-                table.to_csv(partial, index=False)
+        self._project.write_table("results", self.results())
+        self._project.write_table("history", self.history())

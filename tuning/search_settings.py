@@ -1,6 +1,6 @@
 """Settings that identify a search and must not change when it continues."""
 
-from .probability import key_of
+from .hyperparameters.probability import key_of
 
 
 def search_settings(search) -> dict:

@@ -159,9 +159,9 @@ def loss_function(
         for data in (x, y, sample_weight)
     )
     for name, data in (("y", y), ("sample_weight", sample_weight)):
-        parts = [] if data is None else keras.tree.flatten((x, data))
-        if len({part.shape[0] for part in parts if len(part.shape)}) > 1:
-            received = keras.tree.map_structure(lambda part: tuple(part.shape), data)
+        tensors = [] if data is None else keras.tree.flatten((x, data))
+        if len({each.shape[0] for each in tensors if len(each.shape)}) > 1:
+            received = keras.tree.map_structure(lambda each: tuple(each.shape), data)
             raise invalid_argument(name, "as many examples as `x` has", received)
 
     def loss(values):

@@ -1,8 +1,5 @@
 """Ensembles of models, averages of their weights, and distillation."""
 
-import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -17,8 +14,8 @@ from .utils.arguments import (
     invalid_argument,
 )
 from .utils.copy_model import copy_model, load_variables, own_variables
+from .utils.load_models import Models, load_models
 
-Models = Sequence[keras.Model | str | os.PathLike] | str | os.PathLike
 ACTIVATIONS = {
     "classification": "softmax",
     "language_model": "softmax",
@@ -66,7 +63,7 @@ def average(
     ((None, 3), True)
     """
     check_choice("task", task, (*ACTIVATIONS, "regression"))
-    members = list(_load_all(models))
+    members = list(load_models(models))
     for member in members:
         _check_functional(member)
     facts = [
@@ -79,7 +76,12 @@ def average(
         )
     first = members[0]
     if ACTIVATIONS.get(task) == "softmax":
-        _check_classes("models", first)
+        _check_classes(
+            "models",
+            first,
+            "To average a single output, pass `task='regression'`, or 'multi_label' if "
+            "it is a logit.",
+        )
     inputs = keras.Input(
         batch_shape=first.input_shape, dtype=first.inputs[0].dtype, name="input"
     )
@@ -133,7 +135,7 @@ def average_weights(models: Models) -> keras.Model:
     # over the training data; here they are averaged, which needs no data.
     mean: list[dict] = []
     result = None
-    for count, model in enumerate(_load_all(models), start=1):
+    for count, model in enumerate(load_models(models), start=1):
         _check_not_quantized(model)
         stores = own_variables(model)
         if result is None:
@@ -241,8 +243,12 @@ def distiller(
     """
     check_positive("temperature", temperature)
     check_fraction("student_loss_weight", student_loss_weight)
+    fix = (
+        "To distill the outputs of a regression, use "
+        '`keras.distillation.FeatureDistillation("mse")`.'
+    )
     for argument, model in (("teacher", teacher), ("student", student)):
-        _check_classes(argument, model)
+        _check_classes(argument, model, fix)
     # Keras 3.15 converts its default, the name "kl_divergence", to a function that
     # `compute_loss` does not recognize: it would pass logits instead of probabilities.
     divergence = keras.distillation.LogitsDistillation(
@@ -251,32 +257,6 @@ def distiller(
     return keras.distillation.Distiller(
         teacher, student, divergence, student_loss_weight=student_loss_weight
     )
-
-
-def _load_all(models: Models) -> Iterator[keras.Model]:
-    """Yields the models one by one, and loads those given as files."""
-    expected = "models or paths of `.keras` files, at least one"
-    received = models
-    if isinstance(models, str | os.PathLike):
-        models = sorted(Path(models).glob("*.keras"))
-        expected = "a folder of `.keras` files, or a list of models or paths"
-    valid = isinstance(models, Sequence) and all(
-        isinstance(item, keras.Model | str | os.PathLike) for item in models
-    )
-    if not valid or not models:
-        raise invalid_argument("models", expected, received)
-    for item in models:
-        yield item if isinstance(item, keras.Model) else _load(item)
-
-
-def _load(path: str | os.PathLike) -> keras.Model:
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except Exception as error:
-        raise ValueError(
-            f"Cannot load a model. Expected the path of a `.keras` file. Received: "
-            f"'{path}'\n{error}"
-        ) from error
 
 
 def _check_functional(model: keras.Model) -> None:
@@ -289,7 +269,7 @@ def _check_functional(model: keras.Model) -> None:
             )
 
 
-def _check_classes(argument: str, model: keras.Model) -> None:
+def _check_classes(argument: str, model: keras.Model, fix: str) -> None:
     """Raises if there is only one class, whose probability is always 1."""
     if not isinstance(model, keras.Model):
         raise invalid_argument(argument, "a keras.Model", model)
@@ -298,8 +278,7 @@ def _check_classes(argument: str, model: keras.Model) -> None:
             argument,
             "models with a logit for each class, at least two",
             f"{model.name} with outputs of shape {model.output_shape}",
-            "To average a single output, pass `task='regression'`, or 'multi_label' if "
-            "it is a logit.",
+            fix,
         )
 
 

@@ -34,8 +34,8 @@ def check_gradients(
     The differences use a step of 1e-5 in float64, on a copy of the model with the
     same weights; the model itself stays unchanged. At sampled coordinates of every
     variable, the analytic derivative a is compared with the numeric derivative n by
-    the relative error |a - n| / max(|a|, |n|). For small derivatives, the part of
-    |a - n| that rounding of the loss can explain is subtracted; otherwise a derivative
+    the relative error |a - n| / max(|a|, |n|). For small derivatives, as much of
+    |a - n| as rounding of the loss can explain is subtracted; otherwise a derivative
     of zero would never pass. With `training=True`, the check differentiates through
     batch statistics, and dropout draws the same mask in every evaluation.
 

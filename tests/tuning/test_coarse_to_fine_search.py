@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from tuning import CoarseToFineSearch
-from tuning.narrowing import LEVEL, range_p_value
-from tuning.search_trial import DIVERGED
+from tuning.oracles.narrowing import LEVEL, range_p_value
+from tuning.trials.search_trial import DIVERGED
 
 pytestmark = pytest.mark.one_backend
 

@@ -468,7 +468,7 @@ def test_the_time_budget_ends_the_search_and_counts_all_calls(
     curves, capsys, monkeypatch
 ):
     clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
-    for module in ("random_search", "trial_outcome"):
+    for module in ("time_budget", "training.trial_outcome"):
         monkeypatch.setattr(f"tuning.{module}.time", clock)
 
     def slow(hp, call):

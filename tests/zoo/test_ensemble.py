@@ -254,6 +254,8 @@ def test_one_output_cannot_be_distilled():
     models = {"teacher": mlp((2,), 1), "student": mlp((2,), 2)}
     with pytest.raises(ValueError, match="`teacher`. Expected models with a logit for"):
         ensemble.distiller(**models)
+    with pytest.raises(ValueError, match="FeatureDistillation"):
+        ensemble.distiller(**models)
 
 
 def test_weights_of_other_shapes():

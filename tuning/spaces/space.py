@@ -12,7 +12,7 @@ from zoo.datasets import ArrayDataset, Data
 from zoo.utils.arguments import invalid_argument
 from zoo.utils.builders import copy_layer
 
-from ..folds import is_endless, is_tf_dataset
+from ..training.tf_datasets import is_endless, is_tf_dataset
 from .zero_or_log_uniform import zero_or_log_uniform
 
 SCHEDULES = {"constant": None, "cosine": Cosine, "linear": Linear}

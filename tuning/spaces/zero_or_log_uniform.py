@@ -4,7 +4,7 @@ import keras_tuner
 
 from zoo.utils.arguments import invalid_argument, is_number
 
-from ..hyperparameters import check_range
+from ..hyperparameters.drawn_hyperparameters import check_range
 
 
 def zero_or_log_uniform(

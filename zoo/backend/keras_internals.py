@@ -10,23 +10,24 @@ from collections.abc import Iterator
 import keras
 
 
-def attribute(owner, name: str):
+def attribute(owner, name: str, library=keras):
     """Returns an attribute that is private to another library.
 
     Raises:
         ImportError: If it does not exist.
     """
     if not hasattr(owner, name):
-        raise missing(f"{type(owner).__name__}.{name}")
+        owner_name = getattr(owner, "__name__", type(owner).__name__)
+        raise missing(f"{owner_name}.{name}", library)
     return getattr(owner, name)
 
 
-def missing(name: str) -> ImportError:
-    """Returns the error for a private name that does not exist."""
+def missing(name: str, library=keras) -> ImportError:
+    """Returns the error for a private name that a library does not have."""
     return ImportError(
-        f"kerascope uses `{name}`, which the installed versions do not have: Keras "
-        f"{keras.__version__}.\nInstall a version of Keras that kerascope was tested "
-        "with (see its README)."
+        f"kerascope uses `{name}`, which the installed versions do not have: "
+        f"{library.__name__} {library.__version__}.\nInstall a version of "
+        f"{library.__name__} that kerascope was tested with (see its README)."
     )
 
 

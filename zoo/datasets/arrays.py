@@ -111,6 +111,16 @@ def check_labels(labels: np.ndarray, num_classes: int, where: str) -> None:
         )
 
 
+def check_tokens(ids: np.ndarray, where: str, vocabulary) -> None:
+    """Raises if a token id is not an index of the vocabulary."""
+    if ids.min() < 0 or ids.max() >= len(vocabulary):
+        raise ValueError(
+            f"Invalid token ids in {where}. Expected integers from 0 to "
+            f"{len(vocabulary) - 1}, the indices of `vocabulary`. Received: ids from "
+            f"{ids.min()} to {ids.max()}"
+        )
+
+
 def check_not_empty(size: int, split: str, reason: str) -> None:
     """Raises if a split has no examples."""
     if size < 1:

@@ -16,26 +16,26 @@ NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "boolean")
 
 
 def category_codes(
-    column: pd.Series, categories: list, place: str, known: str = "values of train"
+    column: pd.Series, categories: list, where: str, known: str = "values of train"
 ) -> np.ndarray:
     """Returns the index in `categories` of every value, or raises if one is unknown.
 
     Args:
         column: A `pandas.Series` without missing values.
         categories: The valid values.
-        place: Description of the column, for messages.
+        where: Description of the column, for messages.
         known: Description of the categories, for messages.
 
     Raises:
         ValueError: If a value is missing or not one of the categories.
     """
-    check_complete(column, place)
+    check_complete(column, where)
     values = column.astype(object)
     codes = pd.Index(categories, dtype=object).get_indexer(values)
     if (codes < 0).any():
         row = int(np.argmax(codes < 0))
         raise ValueError(
-            f"Invalid {place}. Expected one of the {len(categories)} {known}. "
+            f"Invalid {where}. Expected one of the {len(categories)} {known}. "
             f"Received: {values.iloc[row]!r} in row {row}\nDrop such rows, or list all "
             "values that may occur: `.astype(pd.CategoricalDtype(values))` in train, "
             "or `class_names` of labels."
@@ -64,17 +64,19 @@ def distinct_values(column: pd.Series) -> list:
     return sorted(column.dropna().unique())
 
 
-def numeric_values(column: pd.Series, place: str) -> np.ndarray:
+def numeric_values(column: pd.Series, where: str, *, or_names=False) -> np.ndarray:
     """Returns the values of a numeric or boolean column in a NumPy dtype.
 
     Args:
         column: A `pandas.Series`.
-        place: Description of the column, for messages.
+        where: Description of the column, for messages.
+        or_names: Whether strings and categories are also valid, for messages.
+            Defaults to `False`.
 
     Raises:
         ValueError: If a value is missing or is not a real number.
     """
-    check_complete(column, place)
+    check_complete(column, where)
     dtype = column.dtype
     kind = types.infer_dtype(column)
     if types.is_object_dtype(dtype) and kind in NUMBERS:
@@ -89,21 +91,21 @@ def numeric_values(column: pd.Series, place: str) -> np.ndarray:
     fixes += [NO_NUMBERS["datetime"]] if kind == "date" else []
     fixes += ["Convert it with `.astype`, or drop it."]
     expected = "numbers or booleans"
-    if not is_categorical(
-        column
-    ):  # a categorical column arrives here only where numbers are required
+    # A categorical column arrives here only if the column of train is numeric.
+    if or_names and not is_categorical(column):
         expected = "numbers, booleans, strings or categories"
     raise ValueError(
-        f"Invalid {place}. Expected {expected}. Received: {kind} values of dtype "
+        f"Invalid {where}. Expected {expected}. Received: {kind} values of dtype "
         f"{dtype}\n{fixes[0]}"
     )
 
 
-def check_complete(column: pd.Series, place: str) -> None:
+def check_complete(column: pd.Series, where: str) -> None:
+    """Raises if a value is missing, and names the first row without one."""
     missing = column.isna().to_numpy()
     if missing.any():
         raise ValueError(
-            f"Invalid {place}. Expected a value in every row. Received: "
+            f"Invalid {where}. Expected a value in every row. Received: "
             f"{int(missing.sum())} missing of {len(column)}, first in row "
             f"{int(np.argmax(missing))}\nDrop such rows with `dropna`, or fill the "
             "gaps with `fillna`, before training."

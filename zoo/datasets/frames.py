@@ -57,7 +57,7 @@ class FrameEncoder:
             )
         self._categories = {}
         for name, (_, column) in zip(names, frame.items(), strict=True):
-            self._categories[name] = _categories(column, _place(name, where))
+            self._categories[name] = _categories(column, _column_in(name, where))
 
     @property
     def names(self) -> list[str]:
@@ -76,13 +76,13 @@ class FrameEncoder:
         encoded = np.empty((len(frame), len(self.names)), "float32")
         start = 0
         for name, categories in self._categories.items():
-            column, place = columns[name], _place(name, where)
+            column, column_where = columns[name], _column_in(name, where)
             if categories is None:
-                encoded[:, start] = _numbers(column, place)
+                encoded[:, start] = _numbers(column, column_where)
                 start += 1
             else:
                 stop = start + len(categories)
-                codes = category_codes(column, categories, place)
+                codes = category_codes(column, categories, column_where)
                 encoded[:, start:stop] = codes[:, None] == np.arange(stop - start)
                 start = stop
         return encoded
@@ -156,7 +156,7 @@ class TargetEncoder:
         column = _only_column(targets)
         if self._categories is not None:
             return category_codes(column, self._categories, where, self._known)
-        return numeric_values(column, where)
+        return numeric_values(column, where, or_names=True)
 
 
 def _only_column(targets) -> pd.Series:
@@ -173,37 +173,37 @@ def _matrix(targets, columns: list, where: str) -> np.ndarray:
         )
     return np.stack(
         [
-            numeric_values(targets[column], _place(_name(column), where))
+            numeric_values(targets[column], _column_in(_name(column), where))
             for column in columns
         ],
         axis=1,
     )
 
 
-def _categories(column: pd.Series, place: str) -> list | None:
+def _categories(column: pd.Series, where: str) -> list | None:
     """Returns the categories of a column, or `None` if it is not categorical."""
-    check_complete(column, place)
+    check_complete(column, where)
     if not is_categorical(column):
         return None
     categories = distinct_values(column)
     if len(categories) > MAX_CATEGORIES:
         raise ValueError(
-            f"Invalid {place}. Expected at most {MAX_CATEGORIES} categories. Received: "
+            f"Invalid {where}. Expected at most {MAX_CATEGORIES} categories. Received: "
             f"{len(categories)} different values in {len(column)} rows\nDrop the "
             "column if it identifies rows, or convert it to numbers."
         )
     return categories
 
 
-def _numbers(column: pd.Series, place: str) -> np.ndarray:
+def _numbers(column: pd.Series, where: str) -> np.ndarray:
     """Returns the values of a numeric or boolean column in float32."""
-    values = numeric_values(column, place)
+    values = numeric_values(column, where, or_names=True)
     with np.errstate(over="ignore"):
         values = values.astype("float32")
     if not np.isfinite(values).all():
         row = int(np.argmin(np.isfinite(values)))
         raise ValueError(
-            f"Invalid {place}. Expected finite numbers in the range of float32. "
+            f"Invalid {where}. Expected finite numbers in the range of float32. "
             f"Received: {column.iloc[row]!r} in row {row}"
         )
     return values
@@ -214,5 +214,5 @@ def _name(label) -> str:
     return "/".join(map(str, label)) if isinstance(label, tuple) else str(label)
 
 
-def _place(name: str, where: str) -> str:
+def _column_in(name: str, where: str) -> str:
     return f"column '{name}' in {where}"

@@ -1,12 +1,10 @@
 """Converts your own arrays to a dataset ready for `fit`."""
 
-import logging
-
 import numpy as np
 
 from ..utils.arguments import check_choice, check_integer, invalid_argument
 from .array_dataset import ArrayDataset
-from .arrays import Arrays, check_labels, image_scale, is_image, say_unscaled
+from .arrays import Arrays, check_tokens, image_scale, is_image, say_unscaled
 from .data import TASKS, Data
 from .order import Order
 from .pairs import (
@@ -16,8 +14,7 @@ from .pairs import (
     encode_targets,
     read_pairs,
 )
-
-logger = logging.getLogger(__name__)
+from .targets import class_labels, label_indicators, next_tokens, regression_targets
 
 
 def from_arrays(
@@ -102,11 +99,11 @@ def from_arrays(
     order = Order(seed)
     given = read_pairs(train, validation, test)
     inputs, feature_names = encode_inputs(given, vocabulary)
-    targets, names = encode_targets(given, class_names, task)
-    pairs = {part: (inputs[part], targets[part]) for part in given}
+    encoded, names = encode_targets(given, class_names, task)
+    pairs = {split: (inputs[split], encoded[split]) for split in given}
     check_pairs(pairs)
-    for part, x in inputs.items():
-        _check_alike(inputs["train"], x, part)
+    for split, x in inputs.items():
+        _check_alike(inputs["train"], x, split)
     pairs = cut_fractions(pairs, validation, test)
 
     task = task or _infer_task(*pairs["train"], vocabulary)
@@ -114,43 +111,31 @@ def from_arrays(
     if class_names is None and task in ("classification", "multi_label"):
         class_names = names
     x, scale = {}, None
-    for part, (inputs, _) in pairs.items():
-        x[part], scale = _inputs(inputs, part, vocabulary)
-    y = {part: targets for part, (_, targets) in pairs.items()}
+    for split, (inputs, _) in pairs.items():
+        x[split], scale = _inputs(inputs, split, vocabulary)
+    y = {split: values for split, (_, values) in pairs.items()}
     if task == "classification":
-        y = {part: _labels(labels, part) for part, labels in y.items()}
-        class_names = list(class_names or map(str, range(int(y["train"].max()) + 1)))
-        num_outputs = len(class_names)
-        for part, labels in y.items():
-            check_labels(labels, num_outputs, part)
-            y[part] = labels.astype("int32")
-        _warn_of_unseen(y, class_names)
+        targets = class_labels(y, class_names)
     elif task == "multi_label":
-        num_outputs = y["train"].shape[-1]
-        y = {part: _indicators(labels, part) for part, labels in y.items()}
-        class_names = list(class_names or map(str, range(num_outputs)))
-        for part, labels in y.items():
-            _check_width(labels, class_names, part)
+        targets = label_indicators(y, class_names)
     elif task == "language_model":
-        y = {part: _next_tokens(x[part], y[part], part, vocabulary) for part in y}
-        num_outputs = 0 if vocabulary is None else len(vocabulary)  # never None here
+        targets = next_tokens(y, x, vocabulary)
     else:
-        y = {part: _columns(targets, part) for part, targets in y.items()}
-        num_outputs = y["train"].shape[1]
+        targets = regression_targets(y)
 
-    arrays = {part: Arrays(x[part], y[part], scale) for part in pairs}
+    arrays = {split: Arrays(x[split], targets.y[split], scale) for split in pairs}
     return Data(
         name=name,
         datasets={
-            part: ArrayDataset(held, batch_size, order if part == "train" else None)
-            for part, held in arrays.items()
+            split: ArrayDataset(held, batch_size, order if split == "train" else None)
+            for split, held in arrays.items()
         },
-        sizes={part: len(held) for part, held in arrays.items()},
+        sizes={split: len(held) for split, held in arrays.items()},
         order=order,
         input_shape=arrays["train"].x.shape[1:],
-        num_outputs=num_outputs,
+        num_outputs=targets.num_outputs,
         task=task,
-        class_names=class_names,
+        class_names=targets.class_names,
         feature_names=feature_names,
         vocabulary=None if vocabulary is None else list(vocabulary),
         train_batches=arrays["train"].batches,
@@ -169,7 +154,7 @@ def _check_class_names(class_names, task: str) -> None:
         )
 
 
-def _check_alike(train, x, part: str) -> None:
+def _check_alike(train, x, split: str) -> None:
     """Raises if the examples of a split differ from train in shape or image dtype."""
     units = [
         array.dtype
@@ -181,7 +166,7 @@ def _check_alike(train, x, part: str) -> None:
         raise ValueError(
             "Splits differ. Expected one shape of examples, and one type of images, "
             f"in all splits. Received: {train.shape[1:]}, {train.dtype} in train; "
-            f"{x.shape[1:]}, {x.dtype} in {part}"
+            f"{x.shape[1:]}, {x.dtype} in {split}"
         )
 
 
@@ -200,81 +185,23 @@ def _are_indicators(y) -> bool:
     return is_matrix and bool(np.isin(y, (0, 1)).all() and (y.sum(axis=1) != 1).any())
 
 
-def _inputs(x, part: str, vocabulary) -> tuple[np.ndarray, float | None]:
+def _inputs(x, split: str, vocabulary) -> tuple[np.ndarray, float | None]:
     """Returns the inputs in their stored form, and their scale."""
     if vocabulary is not None:
         _check_vocabulary(vocabulary)
         if x.ndim != 2 or not np.issubdtype(x.dtype, np.integer):
             raise ValueError(
-                f"Invalid x of {part}. Expected token ids, integers of shape "
+                f"Invalid x of {split}. Expected token ids, integers of shape "
                 "(examples, sequence_length), since `vocabulary` is given. Received: "
                 f"shape {x.shape}, dtype {x.dtype}"
             )
-        _check_tokens(x, f"x of {part}", vocabulary)
+        check_tokens(x, f"x of {split}", vocabulary)
         return x.astype("int32"), None
     if is_image(x.dtype, x.ndim - 1):
         return (x[..., None] if x.ndim == 3 else x), image_scale(x.dtype)
-    if part == "train":
+    if split == "train":
         say_unscaled(x, "inputs")
     return x.astype("float32", copy=False), None
-
-
-def _labels(y, part: str) -> np.ndarray:
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim != 1 or (np.issubdtype(y.dtype, np.floating) and (y != y.round()).any()):
-        raise ValueError(
-            f"Invalid y of {part}. Expected class labels: integers of shape "
-            f"(examples,). Received: shape {y.shape}, dtype {y.dtype}\n"
-            "Convert one-hot labels with `y.argmax(axis=1)`. If several labels may "
-            "apply to one example, pass task='multi_label'."
-        )
-    return y
-
-
-def _indicators(y, part: str) -> np.ndarray:
-    if y.ndim != 2 or y.shape[1] < 2 or not np.isin(y, (0, 1)).all():
-        raise ValueError(
-            f"Invalid y of {part}. Expected zeros and ones of shape (examples, "
-            f"labels), at least two labels. Received: shape {y.shape}, dtype "
-            f"{y.dtype}, values from {y.min()} to {y.max()}"
-        )
-    return y.astype("int32")
-
-
-def _check_width(labels, class_names: list[str], part: str) -> None:
-    if labels.shape[1] != len(class_names):
-        raise ValueError(
-            f"Invalid y of {part}. Expected a column for each of {len(class_names)} "
-            f"labels. Received: shape {labels.shape}"
-        )
-
-
-def _columns(y, part: str) -> np.ndarray:
-    y = y.reshape(len(y), -1) if y.ndim == 1 else y
-    if y.ndim != 2:
-        raise ValueError(
-            f"Invalid y of {part}. Expected targets of shape (examples,) or "
-            f"(examples, targets). Received: shape {y.shape}"
-        )
-    if y.shape[1] > 1 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
-        raise ValueError(
-            f"Invalid y of {part}. Expected the targets of a regression, or class "
-            f"labels. Received: one-hot labels of shape {y.shape}\n"
-            "Convert them to class labels with `y.argmax(axis=1)`."
-        )
-    return y.astype("float32")
-
-
-def _next_tokens(x, y, part: str, vocabulary) -> np.ndarray:
-    if vocabulary is None or y.shape != x.shape:
-        raise ValueError(
-            f"Invalid arrays for a language model, in {part}. Expected `vocabulary`, "
-            f"and y of the shape of x. Received: vocabulary={vocabulary}, x of shape "
-            f"{x.shape}, y of shape {y.shape}"
-        )
-    _check_tokens(y, f"y of {part}", vocabulary)
-    return y.astype("int32")
 
 
 def _check_vocabulary(vocabulary) -> None:
@@ -285,33 +212,3 @@ def _check_vocabulary(vocabulary) -> None:
             "a list of distinct tokens, whose index is their id",
             vocabulary,
         )
-
-
-def _check_tokens(ids, where: str, vocabulary) -> None:
-    if ids.min() < 0 or ids.max() >= len(vocabulary):
-        raise ValueError(
-            f"Invalid token ids in {where}. Expected integers from 0 to "
-            f"{len(vocabulary) - 1}, the indices of `vocabulary`. Received: ids from "
-            f"{ids.min()} to {ids.max()}"
-        )
-
-
-def _warn_of_unseen(labels: dict[str, np.ndarray], class_names: list[str]) -> None:
-    """Logs a warning if a class is absent from train, as in rows sorted by class."""
-    num_seen = len(np.unique(labels["train"]))
-    if num_seen < len(class_names):
-        logger.warning(
-            "Train has %d of the %d classes. If its targets are numbers, pass "
-            "task='regression'; class labels begin at 0.",
-            num_seen,
-            len(class_names),
-        )
-    for part in labels:
-        unseen = sorted(set(labels[part].tolist()) - set(labels["train"].tolist()))
-        if unseen:
-            logger.warning(
-                "Classes %s occur in %s, but never in train. Are the rows sorted by "
-                "class? A fraction holds out the last rows: shuffle them first.",
-                [class_names[label] for label in unseen],
-                part,
-            )

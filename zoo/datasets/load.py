@@ -1,10 +1,5 @@
 """Loads TFDS datasets, ready for `fit`."""
 
-import logging
-import math
-
-import numpy as np
-
 from ..utils.arguments import (
     check_choice,
     check_fraction,
@@ -12,31 +7,12 @@ from ..utils.arguments import (
     check_shape,
     invalid_argument,
 )
-from . import tf_dataset
-from .arrays import (
-    Arrays,
-    check_finite,
-    check_labels,
-    check_not_empty,
-    image_scale,
-    say_unscaled,
-)
 from .data import Data
 from .features import read_features
+from .kinds import LOADERS, Options
 from .order import Order
 from .prepare import prepared_builder
 from .source import Source
-from .text import (
-    learn_vocabulary,
-    naming_bad_texts,
-    text_vectorization,
-    windows,
-)
-
-logger = logging.getLogger(__name__)
-
-SHUFFLE_BUFFER = 10_000  # maximum number of examples, for streamed datasets
-READ_BATCH = 1024
 
 
 def load(
@@ -63,10 +39,10 @@ def load(
     - a text, and a label;
     - only text, for a language model.
 
-    A vector of booleans in place of a label stands for several labels.
+    A vector of booleans instead of a label stands for several labels.
 
     The splits are those of the dataset. If "test" is missing, it is the last fifth of
-    train; if "validation" is missing, it is the last part of the remaining train
+    train; if "validation" is missing, it is cut off the end of the remaining train
     split. Neither depends on the seed. If train is a single text, it is split by
     characters.
 
@@ -135,151 +111,12 @@ def load(
     builder = prepared_builder(name, data_dir)
     mapping = read_features(builder.info, image_size)
     source = Source(name, builder, mapping, validation)
-    facts = {"name": name, "order": order, "task": mapping.task}
-    if mapping.kind == "language_model":
-        tokens = tokens or "character"
-        return _language_model(
-            source, facts, batch_size, tokens, vocabulary_size, sequence_length
-        )
-
-    facts["feature_names"] = mapping.feature_names
-    facts["class_names"] = mapping.class_names
-    facts["num_outputs"] = mapping.num_targets or len(mapping.class_names or ())
-    examples = {part: source.read(part) for part in source.parts}
-    if mapping.kind == "text":
-        tokens = tokens or "word"
-        texts = examples["train"].map(lambda text, label: text).batch(READ_BATCH)
-        vocabulary = learn_vocabulary(texts, tokens, vocabulary_size, name)
-        facts["vocabulary"] = vocabulary
-        facts["text_vectorization"] = lambda: text_vectorization(
-            vocabulary, tokens, sequence_length
-        )
-        layer = text_vectorization(vocabulary, tokens, sequence_length)
-        examples = {part: _tokenize(ds, layer) for part, ds in examples.items()}
-
-    specs = examples["train"].element_spec
-    is_image = mapping.kind == "image"
-    scale = image_scale(specs[0].dtype.as_numpy_dtype) if is_image else None
-    num_examples = sum(source.size(part) for part in source.parts)
-    num_bytes = num_examples * sum(math.prod(s.shape) * s.dtype.size for s in specs)
-    if num_bytes <= memory_limit:
-        return _hold(source, examples, facts, batch_size, scale)
-    logger.warning(
-        "Dataset '%s' takes %.1f GiB, more than memory_limit=%.1f GiB: it streams from "
-        "disk, shuffled in a buffer of at most %d examples.",
-        name,
-        num_bytes / 2**30,
-        memory_limit / 2**30,
-        SHUFFLE_BUFFER,
+    options = Options(
+        batch_size=batch_size,
+        order=order,
+        tokens=tokens,
+        vocabulary_size=vocabulary_size,
+        sequence_length=sequence_length,
+        memory_limit=memory_limit,
     )
-    return _stream(source, examples, facts, batch_size, scale)
-
-
-def _language_model(source, facts, batch_size, tokens, vocabulary_size, length) -> Data:
-    import tensorflow as tf
-
-    texts = {part: source.read_text(part) for part in source.parts}
-    train = tf.data.Dataset.from_tensors([texts["train"]])
-    vocabulary = learn_vocabulary(train, tokens, vocabulary_size, source.name)
-    encode = text_vectorization(vocabulary, tokens, sequence_length=None)
-    arrays = {}
-    for part, text in texts.items():
-        ids = np.asarray(encode(tf.constant([text])))[0]
-        x, y = windows(ids, length)
-        check_not_empty(
-            len(x),
-            part,
-            f"Its text has {len(ids)} tokens, and a window needs sequence_length + 1 "
-            f"= {length + 1} tokens.",
-        )
-        arrays[part] = Arrays(x, y)
-    return _in_memory(
-        arrays,
-        batch_size,
-        vocabulary=vocabulary,
-        text_vectorization=lambda: text_vectorization(vocabulary, tokens, None),
-        num_outputs=len(vocabulary),
-        **facts,
-    )
-
-
-def _tokenize(examples, layer):
-    """Maps `(text, label)` to `(ids, label)`, batch by batch for speed."""
-    import tensorflow as tf
-
-    return (
-        examples.batch(READ_BATCH)
-        .map(lambda texts, labels: (tf.cast(layer(texts), tf.int32), labels))
-        .unbatch()
-    )
-
-
-def _hold(source, examples, facts, batch_size, scale) -> Data:
-    """Reads all examples into memory and checks them."""
-    with naming_bad_texts(source.name):
-        arrays = {
-            part: Arrays(*_to_arrays(ds, source.size(part)), scale)
-            for part, ds in examples.items()
-        }
-    for part, held in arrays.items():
-        where = f"{part} of '{source.name}'"
-        check_finite(held.x, f"x of {where}")
-        check_finite(held.y, f"y of {where}")
-        if source.mapping.task == "classification":
-            check_labels(held.y, facts["num_outputs"], where)
-    say_unscaled(arrays["train"].x, f"inputs of '{source.name}'")
-    return _in_memory(arrays, batch_size, **facts)
-
-
-def _stream(source, examples, facts, batch_size, scale) -> Data:
-    """Returns data that rereads the examples from disk in every epoch."""
-    sizes = {part: source.size(part) for part in examples}
-    train = examples["train"]
-    datasets = {
-        part: tf_dataset.streamed(ds, sizes[part], batch_size, scale)
-        for part, ds in examples.items()
-        if part != "train"
-    }
-    datasets["train"] = tf_dataset.streamed(
-        train,
-        sizes["train"],
-        batch_size,
-        scale,
-        order=facts["order"],
-        buffer=min(SHUFFLE_BUFFER, sizes["train"]),
-    )
-    in_file_order = tf_dataset.streamed(train, sizes["train"], READ_BATCH, scale)
-    return Data(
-        datasets=datasets,
-        sizes=sizes,
-        input_shape=tuple(train.element_spec[0].shape),
-        train_batches=in_file_order.as_numpy_iterator,
-        **facts,
-    )
-
-
-def _in_memory(arrays: dict[str, Arrays], batch_size: int, **facts) -> Data:
-    orders = {"train": facts["order"]}
-    return Data(
-        datasets={
-            part: tf_dataset.in_memory(held, batch_size, orders.get(part))
-            for part, held in arrays.items()
-        },
-        sizes={part: len(held) for part, held in arrays.items()},
-        input_shape=arrays["train"].x.shape[1:],
-        train_batches=arrays["train"].batches,
-        **facts,
-    )
-
-
-def _to_arrays(examples, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Reads all examples into two preallocated arrays, without a second copy."""
-    x_spec, y_spec = examples.element_spec
-    x = np.empty((size, *x_spec.shape), x_spec.dtype.as_numpy_dtype)
-    y = np.empty((size, *y_spec.shape), y_spec.dtype.as_numpy_dtype)
-    start = 0
-    for inputs, targets in examples.batch(READ_BATCH).as_numpy_iterator():
-        stop = start + len(inputs)
-        x[start:stop], y[start:stop] = inputs, targets
-        start = stop
-    return x, y
+    return LOADERS[mapping.kind](source, options)

@@ -12,7 +12,7 @@ from ..utils.real_array import real_array
 from .arrays import check_finite, check_not_empty
 from .columns import numeric_values
 from .frames import FrameEncoder, TargetEncoder
-from .splits import PARTS
+from .splits import SPLITS
 
 Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
 
@@ -32,9 +32,9 @@ def read_pairs(train, validation, test) -> dict[str, tuple]:
         pairs = _read_npz(Path(train))
     else:
         pairs = {"train": _pair("train", train)}
-    for part, value in (("test", test), ("validation", validation)):
+    for split, value in (("test", test), ("validation", validation)):
         if isinstance(value, tuple | list):
-            pairs[part] = _pair(part, value)
+            pairs[split] = _pair(split, value)
     return pairs
 
 
@@ -45,18 +45,19 @@ def encode_inputs(pairs: dict[str, tuple], vocabulary) -> tuple[dict, list | Non
         pairs: Result of `read_pairs`.
         vocabulary: List of tokens if the inputs are token ids, otherwise `None`.
     """
-    inputs = {part: x for part, (x, _) in pairs.items()}
+    inputs = {split: x for split, (x, _) in pairs.items()}
     if vocabulary is not None or not isinstance(inputs["train"], pd.DataFrame):
-        for part, x in inputs.items():
+        for split, x in inputs.items():
             if vocabulary is None and isinstance(x, pd.DataFrame):
-                raise _mixed("x", "an array", part)
-        return {part: real_array(x, f"x of {part}") for part, x in inputs.items()}, None
+                raise _mixed("x", "an array", split)
+        arrays = {split: real_array(x, f"x of {split}") for split, x in inputs.items()}
+        return arrays, None
     encoder = FrameEncoder(inputs["train"], "x of train")
     encoded = {}
-    for part, x in inputs.items():
+    for split, x in inputs.items():
         if not isinstance(x, pd.DataFrame):
-            raise _mixed("x", "a DataFrame", part)
-        encoded[part] = encoder(x, f"x of {part}")
+            raise _mixed("x", "a DataFrame", split)
+        encoded[split] = encoder(x, f"x of {split}")
     return encoded, encoder.names
 
 
@@ -70,50 +71,50 @@ def encode_targets(
         class_names: Names of the classes from the user, or `None`.
         task: The requested task, or `None`.
     """
-    targets = {part: y for part, (_, y) in pairs.items()}
+    targets = {split: y for split, (_, y) in pairs.items()}
     if not isinstance(targets["train"], pd.Series | pd.DataFrame):
-        for part, y in targets.items():
+        for split, y in targets.items():
             if isinstance(y, pd.DataFrame) and y.shape[1] > 1:
-                raise _mixed("y", "an array", part)
+                raise _mixed("y", "an array", split)
         encoder = None
     else:
         encoder = TargetEncoder(targets["train"], class_names, task)
     encoded = {}
-    for part, y in targets.items():
+    for split, y in targets.items():
         if encoder is not None:
-            encoded[part] = encoder(y, f"y of {part}")
+            encoded[split] = encoder(y, f"y of {split}")
         elif isinstance(y, pd.Series):
-            encoded[part] = numeric_values(y, f"y of {part}")
+            encoded[split] = numeric_values(y, f"y of {split}")
         else:
-            encoded[part] = real_array(y, f"y of {part}")
+            encoded[split] = real_array(y, f"y of {split}")
     return encoded, None if encoder is None else encoder.names
 
 
 def check_pairs(pairs: Pairs) -> None:
     """Raises if lengths differ, an axis is empty, or a value is not finite."""
-    for part, (x, y) in pairs.items():
+    for split, (x, y) in pairs.items():
         shapes = x.shape[1:] + y.shape[1:]
         if x.ndim < 2 or y.ndim < 1 or len(x) != len(y) or 0 in shapes:
             raise ValueError(
-                f"Invalid arrays for `{part}`. Expected x of shape (examples, ...) and "
-                "y of the same length, no axis empty. Received: x of shape "
+                f"Invalid arrays for `{split}`. Expected x of shape (examples, ...) "
+                "and y of the same length, no axis empty. Received: x of shape "
                 f"{x.shape}, y of shape {y.shape}"
                 + ("\nPass a column as `x.reshape(-1, 1)`." if x.ndim == 1 else "")
             )
-        check_not_empty(len(x), part, "Add examples, or omit the split.")
+        check_not_empty(len(x), split, "Add examples, or omit the split.")
         for key, values in (("x", x), ("y", y)):
-            check_finite(_as_float32(values), f"{key} of {part}")
+            check_finite(_as_float32(values), f"{key} of {split}")
 
 
 def cut_fractions(pairs: Pairs, validation, test) -> Pairs:
     """Cuts test, then validation, off the end of train, where given as fractions."""
     pairs = dict(pairs)
-    for part, value in (("test", test), ("validation", validation)):
-        if value is not None and part not in pairs:
-            fraction = check_fraction(part, value)
+    for split, value in (("test", test), ("validation", validation)):
+        if value is not None and split not in pairs:
+            fraction = check_fraction(split, value)
             if fraction:
-                pairs["train"], pairs[part] = _cut(pairs["train"], part, fraction)
-    return {part: pairs[part] for part in PARTS if part in pairs}
+                pairs["train"], pairs[split] = _cut(pairs["train"], split, fraction)
+    return {split: pairs[split] for split in SPLITS if split in pairs}
 
 
 def _read_npz(path: Path) -> dict[str, tuple]:
@@ -128,9 +129,9 @@ def _read_npz(path: Path) -> dict[str, tuple]:
             f"writes it. Received: {error}"
         ) from None
     pairs = {
-        part: (arrays[f"x_{part}"], arrays[f"y_{part}"])
-        for part in PARTS
-        if f"x_{part}" in arrays and f"y_{part}" in arrays
+        split: (arrays[f"x_{split}"], arrays[f"y_{split}"])
+        for split in SPLITS
+        if f"x_{split}" in arrays and f"y_{split}" in arrays
     }
     if "train" not in pairs:
         raise ValueError(
@@ -140,7 +141,7 @@ def _read_npz(path: Path) -> dict[str, tuple]:
     return pairs
 
 
-def _pair(part: str, value) -> tuple:
+def _pair(split: str, value) -> tuple:
     if isinstance(value, tuple | list) and len(value) == 2:
         x, y = value
         is_series = isinstance(y, pd.Index | pd.api.extensions.ExtensionArray)
@@ -150,7 +151,7 @@ def _pair(part: str, value) -> tuple:
         received = f"{received} of {len(value)}"
     if isinstance(value, pd.DataFrame):
         fix = "Split the frame: `(frame.drop(columns='label'), frame['label'])`."
-    raise invalid_argument(part, "(x, y), a tuple of two arrays", received, fix)
+    raise invalid_argument(split, "(x, y), a tuple of two arrays", received, fix)
 
 
 def _as_float32(values: np.ndarray) -> np.ndarray:
@@ -161,19 +162,19 @@ def _as_float32(values: np.ndarray) -> np.ndarray:
         return values.astype("float32", copy=False)
 
 
-def _cut(pair: tuple, part: str, fraction: float) -> tuple:
-    """Cuts a fraction off the end of a split, and returns the rest and that part."""
+def _cut(pair: tuple, split: str, fraction: float) -> tuple:
+    """Cuts a fraction off the end of a split, and returns both."""
     x, y = pair
     size = round(len(x) * fraction)
-    reason = f"It is cut from {len(x)} examples with {part}={fraction}."
-    check_not_empty(size, part, reason)
+    reason = f"It is cut from {len(x)} examples with {split}={fraction}."
+    check_not_empty(size, split, reason)
     check_not_empty(len(x) - size, "train", reason)
     return (x[:-size], y[:-size]), (x[-size:], y[-size:])
 
 
-def _mixed(key: str, kind: str, part: str) -> ValueError:
+def _mixed(key: str, kind: str, split: str) -> ValueError:
     return ValueError(
-        f"Splits differ. Expected {kind} as {key} of {part}, as in train, so that "
+        f"Splits differ. Expected {kind} as {key} of {split}, as in train, so that "
         "the columns can be compared.\nPass a DataFrame in both, or "
         "`frame.to_numpy()`."
     )

@@ -1,7 +1,7 @@
 """Reads the splits of a prepared TFDS dataset."""
 
 from .features import Mapping
-from .splits import Part, choose_splits
+from .splits import StoredRange, choose_splits
 from .text import naming_bad_texts
 
 
@@ -9,7 +9,7 @@ class Source:
     """Reads the splits of a prepared TFDS dataset.
 
     If the train split of a language model is a single text, it is split by characters,
-    and the sizes of its parts are numbers of characters, not of examples.
+    and the sizes of the splits cut from it are numbers of characters, not of examples.
 
     Args:
         name: Name of the dataset, for messages.
@@ -17,49 +17,49 @@ class Source:
         mapping: The `Mapping` of its examples to `(x, y)`.
         validation: Fraction of train to hold out, in [0, 1).
 
+    Attributes:
+        sizes: Dict with the number of examples of each split.
+
     Raises:
         ValueError: If there is no train split, or a split would be empty.
     """
 
     def __init__(self, name: str, builder, mapping: Mapping, validation: float):
-        sizes = {
+        stored = {
             split: info.num_examples for split, info in builder.info.splits.items()
         }
         self.name, self.builder, self.mapping = name, builder, mapping
-        self.text = None
-        if mapping.kind == "language_model" and sizes.get("train") == 1:
-            self.text = self._join("train", 0, 1)
-            sizes["train"] = len(self.text)
-        self.parts = choose_splits(name, sizes, validation)
+        self._train_text = None
+        if mapping.kind == "language_model" and stored.get("train") == 1:
+            self._train_text = self._join(StoredRange("train", 0, 1))
+            stored["train"] = len(self._train_text)
+        self._ranges = choose_splits(name, stored, validation)
+        self.sizes = {split: each.size for split, each in self._ranges.items()}
 
-    def size(self, part: str) -> int:
-        """Returns the number of examples in a part, or of characters in its text."""
-        _, first, last = self.parts[part]
-        return last - first
+    def read(self) -> dict:
+        """Returns a `tf.data.Dataset` of `(x, y)` for each split, in fixed order."""
+        return {split: self._read(each) for split, each in self._ranges.items()}
 
-    def read(self, part: str):
-        """Returns a `tf.data.Dataset` of single `(x, y)` of a part, in fixed order."""
-        return self._read(self.parts[part])
+    def read_texts(self) -> dict[str, str]:
+        """Returns the texts of each split as one string, joined by newlines."""
+        return {split: self._text(each) for split, each in self._ranges.items()}
 
-    def read_text(self, part: str) -> str:
-        """Returns all texts of a part as one string, joined by newlines."""
-        split, first, last = self.parts[part]
-        if split == "train" and self.text is not None:
-            return self.text[first:last]
-        return self._join(split, first, last)
+    def _text(self, stored: StoredRange) -> str:
+        if stored.stored_split == "train" and self._train_text is not None:
+            return self._train_text[stored.start : stored.stop]
+        return self._join(stored)
 
-    def _join(self, *part) -> str:
+    def _join(self, stored: StoredRange) -> str:
         with naming_bad_texts(self.name):
-            texts = [text for text, _ in self._read(part).as_numpy_iterator()]
+            texts = [text for text, _ in self._read(stored).as_numpy_iterator()]
         return "\n".join(text.decode() for text in texts)
 
-    def _read(self, part: Part):
+    def _read(self, stored: StoredRange):
         import tensorflow as tf
         import tensorflow_datasets as tfds
 
-        split, first, last = part
         examples = self.builder.as_dataset(
-            split=tfds.core.ReadInstruction(split, first, last, unit="abs"),
+            split=tfds.core.ReadInstruction(*stored, unit="abs"),
             shuffle_files=False,
             read_config=tfds.ReadConfig(try_autocache=False),
         )

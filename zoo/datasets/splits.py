@@ -1,6 +1,7 @@
 """Selection of the examples of the train, validation and test splits."""
 
 import logging
+from typing import NamedTuple
 
 from .arrays import check_not_empty
 
@@ -8,17 +9,35 @@ logger = logging.getLogger(__name__)
 
 TEST_FRACTION = 0.2  # of train, if a dataset has no test split
 
-PARTS = ("train", "validation", "test")
-Part = tuple[str, int, int]  # a split of the dataset, and the range of its examples
+SPLITS = ("train", "validation", "test")
+
+
+class StoredRange(NamedTuple):
+    """Locates the examples of a split in the files of a dataset.
+
+    Args:
+        stored_split: Split that the dataset has.
+        start: Index of the first example in that split.
+        stop: Index after the last example.
+    """
+
+    stored_split: str
+    start: int
+    stop: int
+
+    @property
+    def size(self) -> int:
+        """Number of examples."""
+        return self.stop - self.start
 
 
 def choose_splits(
     name: str, sizes: dict[str, int], validation: float
-) -> dict[str, Part]:
+) -> dict[str, StoredRange]:
     """Chooses the train, validation and test splits from their sizes.
 
     Existing splits are used unchanged. If "test" is missing, it is the last fifth of
-    train. If "validation" is missing, it is the last part of the remaining train
+    train. If "validation" is missing, it is cut off the end of the remaining train
     split.
 
     Args:
@@ -28,8 +47,8 @@ def choose_splits(
             0 there is no validation split, even if the dataset has one.
 
     Returns:
-        A dict with an entry for "train", "validation" (unless `validation` is 0) and
-        "test": the split to read, its first example, and one past its last example.
+        A dict that maps "train", "validation" (unless `validation` is 0) and "test" to
+        their examples.
 
     Raises:
         ValueError: If there is no train split, or one of the three is empty.
@@ -40,12 +59,12 @@ def choose_splits(
             f"Received: splits {sorted(sizes)}"
         )
     stop = sizes["train"]
-    parts = {}
+    ranges = {}
     if "test" in sizes:
-        parts["test"] = ("test", 0, sizes["test"])
+        ranges["test"] = StoredRange("test", 0, sizes["test"])
     else:
         size = round(stop * TEST_FRACTION)
-        parts["test"] = ("train", stop - size, stop)
+        ranges["test"] = StoredRange("train", stop - size, stop)
         stop -= size
         logger.warning(
             "Dataset '%s' has no test split: the last %d %% of train (%d examples) "
@@ -55,17 +74,17 @@ def choose_splits(
             size,
         )
     if validation and "validation" in sizes:
-        parts["validation"] = ("validation", 0, sizes["validation"])
+        ranges["validation"] = StoredRange("validation", 0, sizes["validation"])
     elif validation:
         size = round(stop * validation)
-        parts["validation"] = ("train", stop - size, stop)
+        ranges["validation"] = StoredRange("train", stop - size, stop)
         stop -= size
-    parts["train"] = ("train", 0, stop)
-    for part, (split, first, last) in parts.items():
+    ranges["train"] = StoredRange("train", 0, stop)
+    for split, examples in ranges.items():
         check_not_empty(
-            last - first,
-            part,
-            f"It is cut from '{split}' of dataset '{name}' (sizes: {sizes}) with "
-            f"validation={validation}.",
+            examples.size,
+            split,
+            f"It is cut from '{examples.stored_split}' of dataset '{name}' (sizes: "
+            f"{sizes}) with validation={validation}.",
         )
-    return {part: parts[part] for part in PARTS if part in parts}
+    return {split: ranges[split] for split in SPLITS if split in ranges}

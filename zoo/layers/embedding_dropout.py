@@ -1,3 +1,5 @@
+"""Dropout of tokens of the vocabulary."""
+
 import keras
 
 from ..utils.arguments import check_fraction, check_integer

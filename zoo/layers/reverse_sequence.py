@@ -1,3 +1,5 @@
+"""Reversal of padded sequences."""
+
 import keras
 
 from .sequence_lengths import sequence_lengths

@@ -1,3 +1,5 @@
+"""Pooling over the time steps of padded sequences."""
+
 import keras
 
 from ..utils.arguments import check_choice

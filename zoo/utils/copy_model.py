@@ -34,7 +34,7 @@ def copy_model(
         )
         load_variables(copy, own_variables(model))
         _restore_adapters(copy, model)
-    except Exception as error:
+    except (NotImplementedError, TypeError, ValueError) as error:  # as Keras raises
         raise invalid_argument(
             "model",
             "a model that can be made from its `get_config`",

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tuning import LSTMSpace, MLPSpace, RandomSearch, ResMLPSpace
-from tuning.hyperparameters import DrawnHyperParameters
-from tuning.streams import uniform
+from tuning.hyperparameters.drawn_hyperparameters import DrawnHyperParameters
+from tuning.random_streams import uniform
 from zoo import datasets
 
 SPACES = [MLPSpace, ResMLPSpace, LSTMSpace]

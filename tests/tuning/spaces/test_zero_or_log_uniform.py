@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from tuning import zero_or_log_uniform
-from tuning.hyperparameters import DrawnHyperParameters
-from tuning.streams import uniform
+from tuning.hyperparameters.drawn_hyperparameters import DrawnHyperParameters
+from tuning.random_streams import uniform
 
 pytestmark = pytest.mark.one_backend
 

@@ -15,6 +15,7 @@ Y = np.arange(COUNT) % 2
 FRAME = pd.DataFrame({"age": np.arange(COUNT) / 2, "town": ["c", "a", "d", "b"] * 10})
 TOWNS = pd.CategoricalDtype(["d", "c", "b", "a", "e"])
 LABELS = pd.Series(["no", "yes"] * 20)
+DATES = pd.DataFrame(dict.fromkeys(("from", "to"), pd.date_range("2020", periods=40)))
 
 
 def x_of(frame, **arguments):
@@ -165,6 +166,11 @@ def test_frames_that_differ(test, message):
         ({"train": (FRAME, LABELS), "test": (FRAME, Y)}, "y of test.*Received: 0 in"),
         ({"train": (FRAME, Y), "test": (FRAME, LABELS)}, "y of test.*string values"),
         ({"train": (FRAME, LABELS.where(Y == 1))}, "y of train.*20 missing"),
+        ({"train": (FRAME, DATES)}, "'from' in y of train. Expected numbers or bool"),
+        (
+            {"train": (FRAME, DATES["to"])},
+            "y of train. Expected numbers.*or categories",
+        ),
     ],
 )
 def test_bad_arguments(arguments, message):

@@ -1,0 +1,1 @@
+"""Hyperparameters with exact ranges, drawn values, and positions in their ranges."""

@@ -1,0 +1,78 @@
+"""KerasTuner numbers that take every value of their range and no other."""
+
+import functools
+import math
+from collections.abc import Sequence
+
+from keras_tuner.engine import hyperparameters
+
+ROUNDING = 1e-8  # tolerance for a number of steps such as 4.999...
+
+
+class _Exact(hyperparameters.HyperParameter):
+    """Restricts values to the steps of a range, including a bound that a step reaches.
+
+    KerasTuner counts linear steps with `//`. As `0.5 // 0.1` is 4, a search never tries
+    the maximum. Rounding can also lead to values outside a range.
+    """
+
+    @property
+    def values(self) -> Sequence:
+        """All values by probability; up to ten examples if there is no step."""
+        return super().values if self.step is None else self._on_steps
+
+    def prob_to_value(self, prob: float):
+        if self.step is None:
+            value = super().prob_to_value(prob)
+            return min(max(value, self.min_value), self.max_value)
+        count = len(self.values)
+        return self.values[min(int(prob / (1 / count)), count - 1)]
+
+    def value_to_prob(self, value) -> float:
+        if self.step is None:
+            return super().value_to_prob(value)
+        return (self.values.index(value) + 0.5) / len(self.values)
+
+    @functools.cached_property
+    def _on_steps(self) -> Sequence:
+        low, high, step = self.min_value, self.max_value, self.step
+        if self.sampling == "linear":
+            count = int((high - low) / step + ROUNDING) + 1
+            return [self._snapped(low + index * step) for index in range(count)]
+        count = int(math.log(high / low, step) + ROUNDING) + 1
+        values = [low * math.pow(step, index) for index in range(count)]
+        if self.sampling == "reverse_log":
+            values = [high + low - value for value in values]
+        return [self._snapped(value) for value in values]
+
+    def _snapped(self, value):
+        if math.isclose(value, self.max_value, rel_tol=1e-12):
+            return self.max_value
+        return min(max(value, self.min_value), self.max_value)
+
+
+class Float(_Exact, hyperparameters.Float):
+    """A float hyperparameter with the exact values of its range."""
+
+
+class Int(_Exact, hyperparameters.Int):
+    """An integer hyperparameter with the exact values of its range."""
+
+    @functools.cached_property
+    def _on_steps(self) -> Sequence:
+        if self.sampling == "linear":  # may hold millions of values
+            return range(self.min_value, self.max_value + 1, self.step)
+        return [int(value) for value in super()._on_steps]
+
+
+def exact(hp: hyperparameters.HyperParameter) -> hyperparameters.HyperParameter:
+    """Returns a hyperparameter that takes exactly the values of its range.
+
+    Args:
+        hp: Hyperparameter.
+
+    Returns:
+        A copy if `hp` is a `Float` or `Int` of KerasTuner, otherwise `hp` itself.
+    """
+    better = {hyperparameters.Float: Float, hyperparameters.Int: Int}.get(type(hp))
+    return hp if better is None else better.from_config(hp.get_config())

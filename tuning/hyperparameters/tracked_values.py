@@ -1,0 +1,62 @@
+"""Values of a trial that record which of them are read."""
+
+import contextlib
+from collections.abc import Iterator
+
+
+class TrackedValues(dict):
+    """Maps names of hyperparameters to values, and records which values are read.
+
+    Testing for a name, setting a value and comparing do not count as reading.
+
+    Args:
+        values: Values by name.
+        asked: Dict that receives the name of every value that is read, as a key.
+    """
+
+    def __init__(self, values=(), asked: dict | None = None):
+        if isinstance(values, TrackedValues):
+            values = values.unrecorded()
+        super().__init__(values)
+        self.asked = {} if asked is None else asked
+
+    def unrecorded(self) -> dict:
+        """Returns a copy as a plain dict, whose reads are not recorded."""
+        return dict(super().items())
+
+    @contextlib.contextmanager
+    def unrecorded_reads(self) -> Iterator[None]:
+        """Discards the reads inside the context, for code that reads all values."""
+        asked = dict(self.asked)
+        yield
+        self.asked.clear()
+        self.asked.update(asked)
+
+    def __getitem__(self, name):
+        value = super().__getitem__(name)
+        self.asked[name] = None
+        return value
+
+    def get(self, name, default=None):
+        if name in self:
+            self.asked[name] = None
+        return super().get(name, default)
+
+    def __iter__(self):
+        self.asked.update(dict.fromkeys(super().__iter__()))
+        return super().__iter__()
+
+    def keys(self):
+        self.asked.update(dict.fromkeys(super().__iter__()))
+        return super().keys()
+
+    def values(self):
+        self.asked.update(dict.fromkeys(super().__iter__()))
+        return super().values()
+
+    def items(self):
+        self.asked.update(dict.fromkeys(super().__iter__()))
+        return super().items()
+
+    def copy(self) -> dict:
+        return dict(self.items())

@@ -1,0 +1,1 @@
+"""Oracles decide which values are tried next, and how ranges narrow."""

@@ -1,0 +1,220 @@
+"""Oracle that draws trials in rounds from narrowing ranges."""
+
+import dataclasses
+import json
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from keras_tuner.engine.hyperparameters import HyperParameter
+
+from zoo.utils.files import replacing
+
+from ..hyperparameters.probability import (
+    choices,
+    is_constant,
+    is_ordered,
+    key_of,
+    to_probability,
+    to_values,
+)
+from ..keras_tuner_internals import project_folder
+from ..random_streams import seed as seed_of
+from ..random_streams import uniform
+from ..trials.search_trial import SearchTrial
+from .hyperparameter_column import HyperparameterColumn
+from .narrowing import (
+    FEWEST_TRIALS,
+    LEVEL,
+    Decision,
+    narrow_choices,
+    narrow_range,
+)
+from .search_oracle import SearchOracle
+
+
+class CoarseToFineOracle(SearchOracle):
+    """Draws from ranges that narrow after each round if there is evidence for it.
+
+    The ranges of a round depend only on the seed and on the trials of earlier rounds.
+    They are recomputed from these and never stored, so they cannot be lost. The audit
+    files are written for users and never read.
+
+    Args:
+        explore: Probability that a trial after the first round draws one value from its
+            full range.
+        **settings: Arguments of `SearchOracle`.
+    """
+
+    def __init__(self, *, explore: float, **settings):
+        super().__init__(**settings)
+        self.explore = explore
+        self._decisions: dict[int, dict[str, Decision]] = {}
+        self._columns: dict[str, HyperparameterColumn] = {}
+        self._last_explored: tuple = (None, None)
+
+    def draw_value(self, hp: HyperParameter, trial: SearchTrial) -> tuple:
+        """Draws a value from the range of the round or, to explore, the full range.
+
+        Returns:
+            The value and its source, "narrowed" or "full".
+        """
+        if trial.round == 1:
+            return super().draw_value(hp, trial)
+        if self._last_explored[0] is not trial:
+            self._last_explored = trial, self._explored(trial)
+        if key_of(hp) == self._last_explored[1]:
+            return super().draw_value(hp, trial)
+        key = (self.seed, trial.number, trial.attempt, hp.name)
+        bounds = self.range_of(hp, trial.round)
+        if not is_ordered(hp):
+            return bounds[int(uniform(*key) * len(bounds))], "narrowed"
+        low, high = bounds
+        probability = low + uniform(*key) * (high - low)
+        return hp.prob_to_value(min(probability, 1 - 2.0**-53)), "narrowed"
+
+    def range_of(self, hp: HyperParameter, round: int) -> tuple:
+        """Returns the range of a round: two probabilities, or the remaining values."""
+        decision = self.decisions(round - 1).get(key_of(hp)) if round > 1 else None
+        return super().range_of(hp, round) if decision is None else decision.new
+
+    def decisions(self, round: int) -> dict[str, Decision]:
+        """Returns the decision on each range after a round."""
+        if round not in self._decisions:
+            self._decisions[round] = self._decide_all(round)
+        return self._decisions[round]
+
+    def end_trial(self, trial: SearchTrial) -> None:
+        super().end_trial(trial)
+        last = trial.round * self.trials_per_round
+        if self.book.num_finished == min(last, len(self.trials)) == last:
+            self._write_audit(trial.round)
+
+    def reload(self) -> None:
+        self._decisions, self._columns = {}, {}
+        super().reload()
+
+    def _explored(self, trial: SearchTrial) -> str | None:
+        """Returns the key of the hyperparameter that a trial explores, if any.
+
+        All other values come from their narrowed ranges, so that the score shows the
+        effect of this one.
+        """
+        key = (self.seed, trial.number, trial.attempt)
+        if uniform(*key, "explore") >= self.explore:
+            return None
+        narrowed = [
+            key_of(hp)
+            for hp in self.hyperparameters.space
+            if self.range_of(hp, trial.round) != self.range_of(hp, 1)
+        ]
+        index = int(uniform(*key, "explored") * len(narrowed))
+        return narrowed[index] if narrowed else None
+
+    def _decide_all(self, round: int) -> dict[str, Decision]:
+        """Decides on all ranges, in the order of the evidence.
+
+        The hyperparameter with the strongest evidence narrows first. The others are
+        then tested on the trials inside its new range, because a bad learning rate
+        hides all other effects.
+        """
+        space = {
+            key_of(hp): hp for hp in self.hyperparameters.space if not is_constant(hp)
+        }
+        trials = list(islice(self.trials.values(), round * self.trials_per_round))
+        ranks = self.ranks(trials)
+        columns = {key: self._column(hp, trials) for key, hp in space.items()}
+        inside, left = np.full(len(trials), True), dict(space)
+        decisions: dict[str, Decision] = {}
+        while left:
+            found = {
+                key: self._decide(hp, round, columns[key], ranks, inside)
+                for key, hp in left.items()
+            }
+            first = min(found, key=lambda key: found[key].doubt)
+            if found[first].doubt > LEVEL:
+                decisions |= found
+                break
+            decisions[first] = found[first]
+            hp = left.pop(first)
+            inside &= ~columns[first].outside(hp, found[first].new, len(trials))
+        return {key: decisions[key] for key in space}
+
+    def _column(
+        self, hp: HyperParameter, trials: list[SearchTrial]
+    ) -> HyperparameterColumn:
+        """Returns the values of a hyperparameter, reading only new trials."""
+        column = self._columns.setdefault(key_of(hp), HyperparameterColumn())
+        for trial in trials[column.num_trials :]:
+            if hp.name in trial.sources and trial.has(hp):
+                value = trial.hyperparameters.values[hp.name]
+                position = to_probability(hp, value) if is_ordered(hp) else value
+                column.append(trial.number, position, self._stratum(hp, trial))
+        # An earlier round may be decided after a later one, if the search was reloaded.
+        column.num_trials = max(column.num_trials, len(trials))
+        return column.up_to(len(trials))
+
+    def _decide(
+        self,
+        hp: HyperParameter,
+        round: int,
+        column: HyperparameterColumn,
+        ranks: np.ndarray,
+        inside: np.ndarray,
+    ) -> Decision:
+        """Decides from the trials inside, or from all if those are too few."""
+        tested = column.of(inside)
+        if len(tested.numbers) < FEWEST_TRIALS:
+            tested = column
+        common: dict[str, Any] = {
+            "ranks": ranks[tested.numbers],
+            "strata": tested.strata,
+            "current": self.range_of(hp, round),
+            "num_best": max(self.trials_per_round // 5, 3),
+            "seed": seed_of(self.seed, round, key_of(hp), "narrow"),
+        }
+        if not is_ordered(hp):
+            decision = narrow_choices(tested.positions, **common)
+        else:
+            few = choices(hp)
+            if few is not None:
+                common["resolution"] = 1 / len(few)
+            decision = narrow_range(tested.positions, **common)
+        numbers = tuple(tested.numbers[index] for index in decision.best)
+        return dataclasses.replace(decision, best=numbers)
+
+    def _stratum(self, hp: HyperParameter, trial: SearchTrial) -> tuple:
+        """Returns a label for the distribution that a value was drawn from.
+
+        Given values were not drawn, so each forms its own stratum.
+        """
+        source = trial.sources[hp.name]
+        alone = trial.number if source in ("initial", "default") else None
+        return (trial.round, source, alone)
+
+    def _write_audit(self, round: int) -> None:
+        entries = []
+        space = {key_of(hp): hp for hp in self.hyperparameters.space}
+        for key, decision in self.decisions(round).items():
+            hp = space[key]
+            entries.append(
+                {
+                    "hyperparameter": key,
+                    "decision": decision.reason,
+                    "p_value": decision.p_value,
+                    "trials_tested": decision.num_trials,
+                    "old_range": _in_values(hp, self.range_of(hp, round)),
+                    "new_range": _in_values(hp, decision.new),
+                    "trials_that_decided": decision.best,
+                }
+            )
+        path = Path(project_folder(self)) / f"round_{round}.json"
+        with replacing(path) as partial:
+            partial.write_text(json.dumps(entries, indent=1))
+
+
+def _in_values(hp: HyperParameter, bounds: tuple) -> list:
+    if not is_ordered(hp):
+        return list(bounds)
+    return list(to_values(hp, bounds))

@@ -1,0 +1,63 @@
+"""Discovers the hyperparameters of a hypermodel by building it."""
+
+import keras_tuner
+
+from ..hyperparameters.drawn_hyperparameters import DrawnHyperParameters
+from ..hyperparameters.probability import own_value
+from .search_oracle import SearchOracle
+
+
+def discover_hyperparameters(
+    hypermodel: keras_tuner.HyperModel, oracle: SearchOracle
+) -> None:
+    """Builds a hypermodel with its defaults, then once for each closed scope.
+
+    A conditional scope is closed if one of its conditions does not hold. KerasTuner
+    keeps building until all scopes are open, and never stops if one of them cannot be
+    opened.
+
+    Args:
+        hypermodel: Hypermodel that declares the hyperparameters.
+        oracle: Oracle that registers them.
+    """
+    hp: DrawnHyperParameters | None = oracle.get_space()
+    hypermodel.declare_hyperparameters(hp)
+    oracle.update_space(hp)
+    opened: list = []
+    closed: list = []
+    hp = oracle.get_space()
+    while hp is not None:
+        hypermodel.build(hp)
+        oracle.update_space(hp)
+        for scope in [*hp.inactive_scopes, *hp.active_scopes]:
+            known = opened if hp.are_met(scope) else closed
+            if scope not in known:
+                known.append(scope)
+        hp = _opening_next(oracle, opened, closed)
+
+
+def _opening_next(oracle, opened: list, closed: list) -> DrawnHyperParameters | None:
+    """Returns values that open the next closed scope; `None` if there are none."""
+    for scope in closed:
+        if scope in opened:
+            continue
+        opened.append(scope)  # try each scope only once
+        hp = oracle.get_space()
+        for condition in scope:
+            hp.values.update(_met(hp, condition))
+        hp.ensure_active_values()
+        if hp.are_met(scope):
+            return hp
+    return None
+
+
+def _met(hp: DrawnHyperParameters, condition) -> dict:
+    """Returns a value that meets a condition, by name; empty if there is none."""
+    for value in condition.values:
+        for parent in hp.space:
+            if parent.name == condition.name:
+                try:
+                    return {parent.name: own_value(parent, value)}
+                except (ValueError, TypeError):
+                    continue
+    return {}

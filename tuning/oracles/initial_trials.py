@@ -1,0 +1,91 @@
+"""Initial trials: the values that a search tries first."""
+
+from collections.abc import Sequence
+
+import keras_tuner
+from keras_tuner import errors
+from keras_tuner.engine.hyperparameters import HyperParameter
+
+from zoo.utils.arguments import invalid_argument
+
+from ..hyperparameters.drawn_hyperparameters import DrawnHyperParameters
+from ..hyperparameters.probability import own_value
+
+
+def check_initial_trials(
+    trials: Sequence[dict],
+    hypermodel: keras_tuner.HyperModel | None,
+    oracle: keras_tuner.Oracle,
+) -> list[dict]:
+    """Checks the initial trials by building each of them once.
+
+    Args:
+        trials: Dicts of values by hyperparameter name.
+        hypermodel: Hypermodel that builds the models, or `None`.
+        oracle: Oracle that registers the hyperparameters of the models.
+
+    Returns:
+        A list of the initial trials, followed by an empty dict for the defaults.
+
+    Raises:
+        ValueError: If a trial is not a dict, or if a hyperparameter does not exist or
+            its range lacks the value.
+    """
+    for given in trials:
+        if not isinstance(given, dict):
+            expected = "dicts of values by hyperparameter name"
+            raise invalid_argument("initial_trials", expected, trials)
+        space = DrawnHyperParameters()
+        space.given = oracle.hyperparameters.given
+        space.draw = lambda hp, given=given: given_value(hp, given)[0]
+        space.merge(oracle.hyperparameters.space)
+        if hypermodel is not None:
+            hypermodel.build(space)
+            oracle.update_space(space)
+            check_names(given, space)
+    return [*trials, {}]
+
+
+def given_value(hp: HyperParameter, given: dict) -> tuple:
+    """Returns the value of a hyperparameter in an initial trial, and its source.
+
+    Args:
+        hp: Hyperparameter.
+        given: Values of the initial trial, by name.
+
+    Returns:
+        The value and its source: "initial", or "default" if `given` lacks the name.
+
+    Raises:
+        ValueError: If the range of the hyperparameter lacks the value.
+    """
+    if hp.name not in given:
+        return hp.default, "default"
+    try:
+        return own_value(hp, given[hp.name]), "initial"
+    except (ValueError, TypeError) as error:
+        expected = f"values in the range of hyperparameter '{hp.name}'"
+        wrong = invalid_argument("initial_trials", expected, given, str(error))
+        raise errors.FatalValueError(str(wrong)) from None
+
+
+def check_names(given: dict, space: DrawnHyperParameters) -> None:
+    """Raises if an initial trial has values that its build does not read.
+
+    Args:
+        given: Values of the initial trial, by name.
+        space: Hyperparameters after the build.
+
+    Raises:
+        ValueError: If `given` has such values.
+    """
+    names = [name for name in space.values.unrecorded() if name in space.asked]
+    unknown = sorted(set(given) - set(names))
+    if unknown:
+        active = ", ".join(map(repr, names))
+        wrong = invalid_argument(
+            "initial_trials",
+            f"names of hyperparameters that these values have: {active}",
+            unknown,
+        )
+        raise errors.FatalValueError(str(wrong))

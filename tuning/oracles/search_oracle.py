@@ -1,0 +1,337 @@
+"""Oracle that proposes trials and records their outcomes."""
+
+import threading
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any
+
+import keras_tuner
+import numpy as np
+from keras_tuner.engine.hyperparameters import HyperParameter
+
+from ..hyperparameters.drawn_hyperparameters import DrawnHyperParameters, check_space
+from ..hyperparameters.probability import is_ordered
+from ..keras_tuner_internals import project_folder
+from ..progress import Progress
+from ..random_streams import uniform
+from ..trials.search_trial import (
+    COMPLETED,
+    DIVERGED,
+    FAILED,
+    PRUNED,
+    RUNNING,
+    STOPPED,
+    SearchTrial,
+)
+from ..trials.trial_book import TrialBook
+from ..trials.trial_files import TrialFiles
+from ..trials.tried_combinations import combinations
+from .initial_trials import check_names, given_value
+
+MAX_ATTEMPTS = 1000  # draws per trial before untried combinations are listed
+MAX_COMBINATIONS = 100_000  # most combinations to list
+
+
+class SearchOracle(keras_tuner.Oracle):
+    """Draws random values, each from its own stream.
+
+    A value depends only on the seed, the number of the trial, the number of rejected
+    draws for this trial, and the name of the hyperparameter. It does not depend on
+    other draws, on the hyperparameters known so far, or on interruptions. If 1,000
+    draws for a trial are rejected, the trial receives one of the untried combinations
+    instead.
+
+    Args:
+        objective: As in KerasTuner.
+        max_trials: Integer >= 1.
+        trials_per_round: Integer >= 1.
+        seed: Integer >= 0, or `None` if it is set later.
+        hyperparameters: Ranges that override those of the hypermodel, or `None`.
+        max_consecutive_failed_trials: Integer >= 1.
+
+    Attributes:
+        initial: Dicts of values for the first trials. Missing hyperparameters get their
+            defaults.
+        is_out_of_time: Function that returns whether no new trial may start.
+        progress: `Progress` that prints a line per trial.
+    """
+
+    ongoing_trials: dict[str, SearchTrial]
+
+    def __init__(
+        self,
+        objective,
+        *,
+        max_trials: int,
+        trials_per_round: int,
+        seed: int | None,
+        hyperparameters: keras_tuner.HyperParameters | None,
+        max_consecutive_failed_trials: int,
+    ):
+        super().__init__(
+            objective=objective,
+            max_trials=max_trials,
+            hyperparameters=hyperparameters,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
+        )
+        if hyperparameters is None:
+            self.hyperparameters = DrawnHyperParameters()
+        else:  # a copy, because builds add hyperparameters
+            check_space(hyperparameters.space)
+            names = frozenset(hp.name for hp in hyperparameters.space)
+            self.hyperparameters = DrawnHyperParameters.of(
+                hyperparameters.space, hyperparameters.values, names
+            )
+        self.seed: Any = seed  # KerasTuner treats 0 as no seed
+        self.trials_per_round = trials_per_round
+        self.initial: Sequence[dict] = ({},)
+        self.is_out_of_time: Callable[[], bool] = lambda: False
+        # KerasTuner does not release its own lock after an exception.
+        self._guard = threading.RLock()
+        self.progress = Progress(self)
+        self._failures_in_a_row = 0
+        self._files: TrialFiles | None = None
+        self._seen_spaces: set[tuple] = set()
+        self.book = TrialBook(self.loss)
+        self.trials = self.book.trials
+
+    @property
+    def verbose(self) -> int:
+        """How much the search prints, as in `RandomSearch.search`."""
+        return self.progress.verbose
+
+    @verbose.setter
+    def verbose(self, value: int):
+        self.progress.verbose = value
+
+    def create_trial(self, tuner_id: str) -> SearchTrial:
+        """Returns the next trial, interrupted ones first, or a STOPPED trial."""
+        with self._guard:
+            if tuner_id in self.ongoing_trials:
+                return self.ongoing_trials[tuner_id]
+            trial = None
+            if not self.is_out_of_time():
+                trial = self._interrupted_trial() or self._new_trial()
+            if trial is None:
+                return SearchTrial(self.get_space(), status=STOPPED)
+            self.ongoing_trials[tuner_id] = trial
+            self.progress.on_trial_begin(trial)
+            return trial
+
+    def populate_space(self, trial_id: str) -> dict:
+        """Returns the values of a new trial, as in KerasTuner."""
+        trial = self._draw_trial(int(trial_id))
+        if trial is None:
+            return {"status": STOPPED, "values": None}
+        return {"status": RUNNING, "values": trial.hyperparameters.values}
+
+    def draw_value(self, hp: HyperParameter, trial: SearchTrial) -> tuple:
+        """Draws a random value from the full range.
+
+        Returns:
+            The value and its source, "full".
+        """
+        probability = uniform(self.seed, trial.number, trial.attempt, hp.name)
+        return hp.prob_to_value(probability), "full"
+
+    def range_of(self, hp: HyperParameter, round: int) -> tuple:
+        """Returns the range of a round: two probabilities, or the values."""
+        return (0.0, 1.0) if is_ordered(hp) else tuple(hp.values)
+
+    def update_trial(self, trial_id: str, metrics: dict, step: int = 0) -> SearchTrial:
+        """Stores metrics of a trial where KerasTuner expects them."""
+        trial = self.trials[trial_id]
+        for name, value in metrics.items():
+            if not trial.metrics.exists(name):
+                is_objective = name == self.objective.name
+                direction = self.objective.direction if is_objective else None
+                trial.metrics.register(name, direction)
+            trial.metrics.update(name, value, step=step)
+        return trial
+
+    def end_trial(self, trial: SearchTrial) -> None:
+        """Records a finished trial.
+
+        Raises:
+            RuntimeError: If too many trials in a row have failed. It is raised after
+                the trial is saved.
+        """
+        with self._guard:
+            if trial.status != FAILED:
+                trial.forget_unasked()
+            self.update_space(trial.hyperparameters)
+            self._write(trial)
+            self.book.end(trial)
+            self.end_order.append(trial.trial_id)
+            self.release(trial)
+            self.progress.on_trial_end(trial)
+            self._count_failures(trial)
+
+    def check_given(self, trial: SearchTrial) -> None:
+        """Raises if an initial trial has values that its build did not read."""
+        if self._is_given(trial) and trial.hyperparameters.asked:
+            check_names(self.initial[trial.number], trial.hyperparameters)
+
+    def release(self, trial: SearchTrial) -> None:
+        """Makes an unfinished trial available to the next caller, unchanged."""
+        self.ongoing_trials = {
+            tuner_id: other
+            for tuner_id, other in self.ongoing_trials.items()
+            if other is not trial
+        }
+
+    def on_search_begin(self) -> None:
+        self._failures_in_a_row = 0
+        self.ongoing_trials = {}  # left by a search that ended with an exception
+
+    def get_best_trials(self, num_trials: int = 1) -> list[SearchTrial]:
+        """Returns the best completed trials, fewer if there are not enough."""
+        return self.book.best(num_trials)
+
+    def loss(self, trial: SearchTrial) -> float:
+        """Returns the score with the sign that makes lower values better."""
+        return -trial.score if self.objective.direction == "max" else trial.score
+
+    def ranks(self, trials: Sequence[SearchTrial]) -> np.ndarray:
+        """Returns ranks, where lower is better.
+
+        Pruned trials rank below completed trials. Diverged and failed trials share the
+        last rank, so that bad values count as bad regardless of the outcome.
+        """
+        levels = {COMPLETED: 0, PRUNED: 1, DIVERGED: 2, FAILED: 2}
+        keys = []
+        for trial in trials:
+            level = levels[trial.status]
+            keys.append((level, self.loss(trial) if level < 2 else 0.0))
+        order = {key: rank for rank, key in enumerate(sorted(set(keys)))}
+        return np.array([order[key] for key in keys], float)
+
+    def remaining_trials(self) -> int:
+        return max(self.max_trials - self.book.num_finished, 0)
+
+    def get_space(self) -> DrawnHyperParameters:
+        return self.hyperparameters.copy()
+
+    def save(self) -> None:
+        """Does nothing, because each trial is saved in its own file."""
+
+    def reload(self) -> None:
+        """Reads all trials, and registers their hyperparameters."""
+        with self._guard:
+            self.book = TrialBook(self.loss)
+            self.trials = self.book.trials
+            for trial in self._trial_files().read():
+                trial.hyperparameters.given = self.hyperparameters.given
+                self.book.add(trial)
+                self.update_space(trial.hyperparameters)
+            self.start_order = list(self.trials)
+            self.end_order = [id for id, t in self.trials.items() if t.is_finished]
+
+    def update_space(self, hyperparameters: keras_tuner.HyperParameters) -> None:
+        """Registers new hyperparameters."""
+        space = tuple(hyperparameters.space)
+        if space not in self._seen_spaces:
+            self._seen_spaces.add(space)
+            super().update_space(hyperparameters)
+
+    def _write(self, trial: SearchTrial) -> None:
+        self._trial_files().write(trial)
+
+    def _trial_files(self) -> TrialFiles:
+        if self._files is None:
+            self._files = TrialFiles(project_folder(self))
+        return self._files
+
+    def _interrupted_trial(self) -> SearchTrial | None:
+        for trial in self.book.unfinished.values():
+            if not any(trial is other for other in self.ongoing_trials.values()):
+                trial.begin()
+                trial.hyperparameters = trial.hyperparameters.copy()
+                trial.hyperparameters.draw = self._drawer(trial)
+                return trial
+        return None
+
+    def _new_trial(self) -> SearchTrial | None:
+        number = len(self.trials)
+        if number >= self.max_trials:
+            return None
+        trial = self._draw_trial(number)
+        if trial is None:
+            return None
+        self.book.add(trial)
+        self.start_order.append(trial.trial_id)
+        self._write(trial)
+        return trial
+
+    def _draw_trial(self, number: int) -> SearchTrial | None:
+        """Returns a trial with new values, or `None` if no new values were found."""
+        for attempt in range(MAX_ATTEMPTS):
+            trial = self._make_trial(number, attempt)
+            self._draw_values(trial, self._drawer(trial))
+            if trial.hyperparameters.values.unrecorded() not in self.book.tried:
+                return trial
+        trial = self._make_trial(number, MAX_ATTEMPTS)
+        every, left = self._untried(trial)
+        if not left:
+            self.progress.on_exhausted(None if every else MAX_ATTEMPTS)
+            return None
+        chosen = left[int(uniform(self.seed, number, "left") * len(left))]
+        self._draw_values(trial, lambda hp: chosen[hp.name])
+        trial.sources = dict.fromkeys(chosen, "full")
+        trial.hyperparameters.draw = self._drawer(trial)
+        return trial
+
+    def _make_trial(self, number: int, attempt: int) -> SearchTrial:
+        hyperparameters = DrawnHyperParameters()
+        hyperparameters.given = self.hyperparameters.given
+        trial = SearchTrial(hyperparameters, f"{number:04d}")
+        trial.round = number // self.trials_per_round + 1
+        trial.attempt = attempt
+        return trial
+
+    def _draw_values(self, trial: SearchTrial, draw: Callable) -> None:
+        trial.hyperparameters.draw = draw
+        trial.hyperparameters.merge(self.hyperparameters.space)
+
+    def _untried(self, trial: SearchTrial) -> tuple[bool, list[dict]]:
+        """Returns whether all combinations were checked, and the untried ones."""
+        space = self.hyperparameters.space
+        every = combinations(
+            space, lambda hp: SearchOracle.draw_value(self, hp, trial)[0]
+        )
+        left = [
+            values
+            for values in islice(every, MAX_COMBINATIONS)
+            if values not in self.book.tried
+        ]
+        return next(every, None) is None, left
+
+    def _drawer(self, trial: SearchTrial) -> Callable:
+        """Returns a function that provides values, even those requested later."""
+
+        def draw(hp: HyperParameter):
+            if self._is_given(trial):
+                value, source = given_value(hp, self.initial[trial.number])
+            else:
+                value, source = self.draw_value(hp, trial)
+            trial.sources[hp.name] = source
+            return value
+
+        return draw
+
+    def _is_given(self, trial: SearchTrial) -> bool:
+        return trial.attempt == 0 and trial.number < len(self.initial)
+
+    def _count_failures(self, trial: SearchTrial) -> None:
+        # A divergence is caused by the values and does not indicate a bug.
+        if trial.status == FAILED:
+            self._failures_in_a_row += 1
+        elif trial.status != DIVERGED:
+            self._failures_in_a_row = 0
+        limit = self.max_consecutive_failed_trials
+        if self._failures_in_a_row >= limit:
+            raise RuntimeError(
+                f"The search has ended because {limit} trials in a row failed. All "
+                f"trials are recorded. The last error was:\n{trial.error}\nFix its "
+                "cause and search again to continue with the next trial."
+            )

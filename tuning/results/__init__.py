@@ -1,0 +1,1 @@
+"""Tables, estimates and plots of the trials of a search."""

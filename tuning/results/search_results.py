@@ -1,0 +1,312 @@
+"""Results of a search: tables, models and the data of its plots."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import pandas as pd
+
+from zoo.utils.arguments import check_integer, invalid_argument
+
+from ..hyperparameters.probability import (
+    is_constant,
+    is_ordered,
+    scale_of,
+    to_probability,
+    to_values,
+)
+from ..oracles.search_oracle import SearchOracle
+from ..trials.search_trial import COMPLETED, SearchTrial
+from . import plots
+from .expected_best import expected_best
+from .permutation_importance import permutation_importances
+from .range_edges import edge_warnings
+
+COLUMNS = (
+    *("trial", "round", "status", "score", "score_std"),
+    *("epochs", "seconds", "error"),
+)
+FEWEST_FOR_IMPORTANCE = 10
+
+
+class SearchResults:
+    """Provides the results of a search at any time, even after it is reloaded.
+
+    The inheriting class must be a `keras_tuner.Tuner` with a `SearchOracle`.
+    """
+
+    oracle: SearchOracle
+    get_best_models: Callable[[int], list[keras.Model]]
+
+    def results(self) -> pd.DataFrame:
+        """Returns a table with one row per trial.
+
+        Returns:
+            A DataFrame with the columns `trial`, `round`, `status` ("completed",
+            "pruned", "diverged", "failed" or "running"), `score`, `score_std` (over
+            executions or folds), `epochs` (of all executions), `seconds` and `error`,
+            and one column per hyperparameter. A hyperparameter is NaN where it is
+            inactive or the build did not read it, such as `units_3` of a model of two
+            layers. If its name equals that of another column, " (hyperparameter)" is
+            appended.
+        """
+        names = dict.fromkeys(hp.name for hp in self.oracle.hyperparameters.space)
+        rows = [
+            (
+                *(trial.number, trial.round, trial.status.lower()),
+                *(np.nan if trial.score is None else trial.score, trial.score_std),
+                *(trial.epochs, trial.seconds, trial.error),
+                *map(trial.hyperparameters.values.unrecorded().get, names),
+            )
+            for trial in self.oracle.trials.values()
+        ]
+        hyperparameters = [
+            f"{name} (hyperparameter)" if name in COLUMNS else name for name in names
+        ]
+        return pd.DataFrame(rows, columns=[*COLUMNS, *hyperparameters])
+
+    def history(self) -> pd.DataFrame:
+        """Returns a table with one row per epoch of each execution.
+
+        Returns:
+            A DataFrame with the columns `trial`, `execution` (or fold) and `epoch`, all
+            counted from 0, and one column per metric.
+        """
+        columns: dict[str, list] = {"trial": [], "execution": [], "epoch": []}
+        count = 0
+        for trial in self.oracle.trials.values():
+            for number, execution in enumerate(trial.executions):
+                curves, epochs = execution.history, execution.epochs
+                columns["trial"] += [trial.number] * epochs
+                columns["execution"] += [number] * epochs
+                columns["epoch"] += range(epochs)
+                for name in {**dict.fromkeys([*columns][3:]), **curves}:
+                    curve = columns.setdefault(name, [np.nan] * count)
+                    curve += curves.get(name, [np.nan] * epochs)
+                count += epochs
+        return pd.DataFrame(columns)
+
+    def best_model(self) -> keras.Model:
+        """Returns the model of the best trial, with the weights of its best epoch.
+
+        With several executions or folds, the weights are those of the best one.
+
+        Raises:
+            ValueError: If no trial is completed, or if its weights were not kept.
+        """
+        return self.best_models(1)[0]
+
+    def best_models(self, num_models: int) -> list[keras.Model]:
+        """Returns the models of the best trials, starting with the best.
+
+        The models can be passed to `zoo.ensemble.average`.
+
+        Args:
+            num_models: Integer >= 1, at most `checkpoints`.
+
+        Raises:
+            ValueError: If there are fewer completed trials, or if weights were not
+                kept.
+        """
+        check_integer("num_models", num_models, minimum=1)
+        completed = sum(t.status == COMPLETED for t in self.oracle.trials.values())
+        if completed < num_models:
+            expected = f"at most {completed}, the number of completed trials"
+            raise invalid_argument("num_models", expected, num_models)
+        return self.get_best_models(num_models)
+
+    def importance(self, seed: int = 0) -> pd.DataFrame:
+        """Estimates how strongly each hyperparameter affects the score.
+
+        The method is the permutation importance (Breiman, "Random Forests", 2001,
+        section 10) of a random forest that predicts the rank of a trial. It measures
+        the decrease in R^2 on unseen trials (5-fold cross-validation) when the values
+        of one hyperparameter are permuted. A value near zero, or below, means no
+        importance. If a range has narrowed, the importance mostly reflects the effect
+        within the narrowed range.
+
+        Args:
+            seed: Integer >= 0. Defaults to `0`.
+
+        Returns:
+            A DataFrame with the columns `hyperparameter`, `importance` and `std` (over
+            the folds), the most important hyperparameter first.
+
+        Raises:
+            ValueError: If fewer than 10 trials are finished.
+        """
+        check_integer("seed", seed, minimum=0)
+        trials = self._finished()
+        if len(trials) < FEWEST_FOR_IMPORTANCE:
+            raise ValueError(
+                f"Too few trials to estimate importance. Expected at least "
+                f"{FEWEST_FOR_IMPORTANCE} finished trials. Received: {len(trials)}"
+            )
+        tuned = self._tuned()
+        columns = {name: i for i, name in enumerate({hp.name: None for hp in tuned})}
+        x = np.full((len(trials), len(columns)), -1.0)  # -1 if not active
+        for row, trial in enumerate(trials):
+            for hp in filter(trial.has, tuned):
+                x[row, columns[hp.name]] = self._position(hp, trial)
+        folds = permutation_importances(x, self.oracle.ranks(trials), seed)
+        table = pd.DataFrame(
+            {
+                "hyperparameter": list(columns),
+                "importance": np.mean(folds, axis=0),
+                "std": np.std(folds, axis=0, ddof=1),
+            }
+        )
+        return table.sort_values("importance", ascending=False, ignore_index=True)
+
+    def edge_warnings(self) -> list[str]:
+        """Returns a sentence for each range that should be wider.
+
+        A range should be wider if two conditions hold. The best value lies within 5 %
+        of a bound, or at the end of a list. The best quarter of the trials also lies,
+        on average, in the outer quarter of the range, with the same tolerance. A
+        hyperparameter without effect meets both conditions only by chance. A lower
+        bound of zero is ignored.
+        """
+        trials = self._finished()
+        sentences = []
+        for hp in self._tuned():
+            active = [t for t in trials if t.has(hp)]
+            if not is_ordered(hp) or len(active) < 4:
+                continue
+            order = np.argsort(self.oracle.ranks(active), kind="stable")
+            best = [active[index] for index in order[: max(len(active) // 4, 2)]]
+            if best[0].status != COMPLETED:
+                continue
+            value = best[0].hyperparameters.values[hp.name]
+            positions = [self._position(hp, trial) for trial in best]
+            sentences += edge_warnings(hp, value, positions)
+        return sentences
+
+    def best_so_far_info(self) -> dict:
+        """Returns the data of `plot_best_so_far`.
+
+        Returns:
+            A dict with `trial`, the numbers of the completed trials; `score`, their
+            scores; and `best`, the best score up to each trial.
+        """
+        trials = self._completed()
+        scores = np.array([trial.score for trial in trials])
+        best = np.maximum if self._is_maximized() else np.minimum
+        return {
+            "trial": np.array([trial.number for trial in trials], int),
+            "score": scores,
+            "best": best.accumulate(scores) if len(scores) else scores,
+        }
+
+    def expected_best_info(self) -> dict:
+        """Returns the data of `plot_expected_best`: expected best scores of n trials.
+
+        The n trials are sampled from the trials of the first round whose values were
+        drawn, which excludes initial trials and defaults (Dodge et al., "Show Your
+        Work", 2019, section 3.1). The result also contains the 10 % and 90 % quantiles
+        of the best score, from worse to better. A trial that was not completed counts
+        as the worst completed score.
+
+        Returns:
+            A dict with `trials`, which is n, and `mean`, `low` and `high` for each n.
+        """
+        drawn = [
+            trial
+            for trial in self._finished()
+            if trial.round == 1 and set(trial.sources.values()) <= {"full"}
+        ]
+        scores = [t.score for t in drawn if t.status == COMPLETED]
+        return expected_best(scores, len(drawn), is_maximized=self._is_maximized())
+
+    def hyperparameters_info(self) -> list[dict]:
+        """Returns the data of `plot_hyperparameters`.
+
+        Returns:
+            A list with a dict for each hyperparameter: `name`; `values`, `scores` and
+            `rounds` of the completed trials in which it is active; `scale`, which is
+            "linear", "log" or "category"; and `ranges`, a tuple `(low, high)` for each
+            round, or `None` if the values have no order.
+        """
+        infos = []
+        for hp in self._tuned():
+            trials = [t for t in self._completed() if t.has(hp)]
+            infos.append(
+                {
+                    "name": hp.name,
+                    "values": [t.hyperparameters.values[hp.name] for t in trials],
+                    "scores": [trial.score for trial in trials],
+                    "rounds": [trial.round for trial in trials],
+                    "scale": scale_of(hp),
+                    "ranges": self._ranges(hp) if is_ordered(hp) else None,
+                }
+            )
+        return infos
+
+    def plot(self):
+        """Plots the best score so far, the expected best score and each hyperparameter.
+
+        Returns:
+            The Matplotlib figure.
+        """
+        return plots.overview(self)
+
+    def plot_best_so_far(self, ax=None):
+        """Plots the score of each trial, and the best score so far.
+
+        Args:
+            ax: Matplotlib axes to draw into. Defaults to `None`: axes of a new figure.
+
+        Returns:
+            The Matplotlib axes.
+        """
+        return plots.best_so_far(
+            self.best_so_far_info(), self.oracle.objective.name, ax
+        )
+
+    def plot_expected_best(self, ax=None):
+        """Plots the expected best score of n random trials; see `expected_best_info`.
+
+        Args:
+            ax: Matplotlib axes to draw into. Defaults to `None`: axes of a new figure.
+
+        Returns:
+            The Matplotlib axes.
+        """
+        info = self.expected_best_info()
+        return plots.expected_best(info, self.oracle.objective.name, ax)
+
+    def plot_hyperparameters(self, figure=None):
+        """Plots the scores against each hyperparameter, with the ranges of each round.
+
+        Args:
+            figure: Matplotlib figure to draw into. Defaults to `None`: a new figure.
+
+        Returns:
+            The Matplotlib figure.
+        """
+        infos = self.hyperparameters_info()
+        return plots.hyperparameters(infos, self.oracle.objective.name, figure)
+
+    def _finished(self) -> list[SearchTrial]:
+        return [trial for trial in self.oracle.trials.values() if trial.is_finished]
+
+    def _completed(self) -> list[SearchTrial]:
+        return [t for t in self.oracle.trials.values() if t.status == COMPLETED]
+
+    def _tuned(self) -> list:
+        return [hp for hp in self.oracle.hyperparameters.space if not is_constant(hp)]
+
+    def _is_maximized(self) -> bool:
+        return self.oracle.objective.direction == "max"
+
+    def _position(self, hp, trial: SearchTrial) -> float:
+        value = trial.hyperparameters.values[hp.name]
+        return to_probability(hp, value)
+
+    def _ranges(self, hp) -> list[tuple]:
+        """Returns the range of each round as a pair of values."""
+        last = max((trial.round for trial in self.oracle.trials.values()), default=0)
+        return [
+            to_values(hp, self.oracle.range_of(hp, number))
+            for number in range(1, last + 1)
+        ]

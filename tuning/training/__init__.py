@@ -1,0 +1,1 @@
+"""Runs trials: builds, trains and checkpoints their models, on folds if requested."""

@@ -1,0 +1,57 @@
+"""Checks of hypermodels and of the models that they build."""
+
+import keras
+import keras_tuner
+from keras_tuner import errors
+
+from zoo.utils.arguments import invalid_argument
+
+
+def check_hypermodel(hypermodel, *, is_required: bool) -> None:
+    """Raises if `hypermodel` is neither a hypermodel nor a function."""
+    if hypermodel is None and not is_required:
+        return
+    is_function = callable(hypermodel) and not isinstance(hypermodel, type)
+    if not isinstance(hypermodel, keras_tuner.HyperModel) and not is_function:
+        expected = "a keras_tuner.HyperModel or a function that builds a model"
+        raise invalid_argument("hypermodel", expected, hypermodel)
+
+
+def returns_history(hypermodel) -> bool:
+    """Returns whether the hypermodel's `fit` returns the result of `model.fit`."""
+    if not isinstance(hypermodel, keras_tuner.HyperModel):
+        return True
+    fit = getattr(hypermodel.fit, "__func__", None)
+    is_plain = fit is keras_tuner.HyperModel.fit
+    return is_plain or getattr(hypermodel, "returns_history", False)
+
+
+def build_model(
+    hypermodel: keras_tuner.HyperModel,
+    hp: keras_tuner.HyperParameters,
+    max_model_size: int | None,
+) -> keras.Model:
+    """Builds the model of a trial.
+
+    Args:
+        hypermodel: Hypermodel that builds it.
+        hp: Hyperparameters of the trial.
+        max_model_size: Maximum number of parameters; `None` for no limit. A model that
+            is not built yet has no parameters.
+
+    Raises:
+        FatalTypeError: If the hypermodel does not return a model.
+        FailedTrialError: If the model is too large.
+    """
+    model = hypermodel.build(hp)
+    if not isinstance(model, keras.Model):
+        raise errors.FatalTypeError(
+            "Expected a keras.Model from `build` of the hypermodel. Received: "
+            f"{model!r}"
+        )
+    size = model.count_params() if model.built else 0
+    if max_model_size is not None and size > max_model_size:
+        raise errors.FailedTrialError(
+            f"The model has {size} parameters, and max_model_size is {max_model_size}"
+        )
+    return model

@@ -1,0 +1,73 @@
+"""Outcome of a trial: its status, its score and its metrics."""
+
+import contextlib
+import time
+import traceback
+from collections.abc import Iterator
+
+import numpy as np
+from keras_tuner import errors
+
+from ..trials.execution_record import ExecutionRecord
+from ..trials.search_trial import COMPLETED, FAILED, PRUNED, SearchTrial
+from .objective_value import objective_value
+from .trial_end import TrialEnd
+
+
+@contextlib.contextmanager
+def recorded(trial: SearchTrial) -> Iterator[None]:
+    """Records the duration of a trial and, if it raises, the reason.
+
+    Raises:
+        FatalError: Errors that end the whole search are re-raised.
+    """
+    began = time.monotonic()
+    try:
+        yield
+    except errors.FatalError:
+        raise
+    except TrialEnd as end:
+        if end.status is not None:
+            trial.status, trial.error = end.status, str(end)
+        if end.status == PRUNED:
+            reached = [each.best for each in trial.executions if each.best is not None]
+            trial.score = float(np.mean(reached))
+    except Exception as error:
+        trial.status, trial.message = FAILED, traceback.format_exc()
+        lines = str(error).strip().splitlines() or [""]
+        trial.error = f"{type(error).__name__}: {lines[0]}"
+    trial.seconds = time.monotonic() - began
+
+
+def complete(trial: SearchTrial, results, objective) -> dict[str, float]:
+    """Records a completed trial.
+
+    Args:
+        trial: Trial.
+        results: Return value of `run_trial`: a number, a dict of metrics, a `History`,
+            or a list of these.
+        objective: `keras_tuner.Objective`.
+
+    Returns:
+        A dict of the metrics of the trial by name, averaged over its executions.
+    """
+    results = results if isinstance(results, list) else [results]
+    if not trial.executions:  # a user-defined `run_trial`
+        trial.executions += [_record(result, objective) for result in results]
+    executions = trial.executions
+    trial.score = float(np.mean(trial.scores))
+    trial.best_step = int(np.mean([each.best_epoch for each in executions]))
+    trial.status = COMPLETED
+    metrics = {
+        name: float(np.mean([each.at_best(name) for each in executions]))
+        for name in executions[0].history
+    }
+    metrics[objective.name] = trial.score
+    return metrics
+
+
+def _record(result, objective) -> ExecutionRecord:
+    metrics = result if isinstance(result, dict) else {}
+    score = objective_value(result, objective)
+    curves = {name: [float(value)] for name, value in metrics.items()}
+    return ExecutionRecord(score=score, best=score, history=curves)

@@ -1,0 +1,131 @@
+"""Trial of a search, with its complete record."""
+
+import dataclasses
+import functools
+import json
+import math
+import os
+from typing import Any
+
+import numpy as np
+from keras_tuner.engine.hyperparameters import HyperParameter
+from keras_tuner.engine.trial import Trial, TrialStatus
+
+from zoo.utils.files import replacing
+
+from ..hyperparameters.drawn_hyperparameters import DrawnHyperParameters
+from .execution_record import ExecutionRecord
+
+RUNNING = TrialStatus.RUNNING
+STOPPED = TrialStatus.STOPPED
+COMPLETED = TrialStatus.COMPLETED
+FAILED = TrialStatus.FAILED
+# Statuses that KerasTuner lacks. Neither is a failure: both are caused by the
+# hyperparameters.
+PRUNED = "PRUNED"
+DIVERGED = "DIVERGED"
+
+
+class SearchTrial(Trial):
+    """Holds the values and the outcome of a trial, which are stored in one file.
+
+    Attributes:
+        number: Number of the trial, from 0.
+        round: Number of its round, from 1.
+        attempt: Number of draws that were rejected because earlier trials had the same
+            values.
+        sources: Dict that maps each name to the source of its value: "initial",
+            "default", "full" (drawn from the full range) or "narrowed".
+        executions: List with an `ExecutionRecord` for each execution or fold.
+        seconds: Duration of the trial.
+        error: Why the trial failed, diverged or was pruned, in one line; `None`
+            otherwise. If it failed, `message` holds the complete traceback.
+    """
+
+    score: Any  # a float, or None if there is none yet
+    message: str | None
+
+    def __init__(self, hyperparameters, trial_id=None, status=RUNNING, message=None):
+        super().__init__(hyperparameters, trial_id, status, message)
+        self.round = 1
+        self.attempt = 0
+        self.sources = {}
+        self.begin(status)
+
+    def begin(self, status: str = RUNNING) -> None:
+        """Resets the outcome, which an interrupted run may have left."""
+        self.status = status
+        self.score = self.message = None
+        self.error: str | None = None
+        self.seconds = 0.0
+        self.executions: list[ExecutionRecord] = []
+
+    @property
+    def number(self) -> int:
+        return int(self.trial_id)
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status not in (RUNNING, STOPPED)
+
+    def has(self, hp: HyperParameter) -> bool:
+        """Returns whether the model of this trial has a hyperparameter."""
+        values = self.hyperparameters.values.unrecorded()
+        return hp.name in values and self.hyperparameters.is_active(hp)
+
+    def forget_unasked(self) -> None:
+        """Removes values that the build did not read, e.g. of absent layers."""
+        self.hyperparameters.forget_unasked()
+        kept = self.hyperparameters.values
+        self.sources = {n: s for n, s in self.sources.items() if n in kept}
+
+    @property
+    def scores(self) -> list[float]:
+        """Scores of the executions that have one."""
+        scores = [execution.score for execution in self.executions]
+        return [score for score in scores if score is not None]
+
+    @property
+    def score_std(self) -> float:
+        """Standard deviation of the scores, NaN if there are fewer than two."""
+        scores = self.scores
+        return float(np.std(scores, ddof=1)) if len(scores) > 1 else math.nan
+
+    @property
+    def epochs(self) -> int:
+        """Number of trained epochs of all executions."""
+        return sum(execution.epochs for execution in self.executions)
+
+    def get_state(self) -> dict:
+        return {
+            **super().get_state(),
+            "round": self.round,
+            "attempt": self.attempt,
+            "sources": self.sources,
+            "executions": [dataclasses.asdict(each) for each in self.executions],
+            "seconds": self.seconds,
+            "error": self.error,
+        }
+
+    def set_state(self, state: dict) -> None:
+        hyperparameters = state["hyperparameters"]
+        super().set_state({**state, "hyperparameters": {"space": [], "values": {}}})
+        space = _parsed(json.dumps(hyperparameters["space"]))
+        self.hyperparameters = DrawnHyperParameters.of(space, hyperparameters["values"])
+        self.round = state["round"]
+        self.attempt = state["attempt"]
+        self.sources = state["sources"]
+        self.executions = [ExecutionRecord(**each) for each in state["executions"]]
+        self.seconds = state["seconds"]
+        self.error = state["error"]
+
+    def save(self, fname: str | os.PathLike) -> None:
+        with replacing(fname) as partial:
+            partial.write_text(json.dumps(self.get_state()))
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(space: str) -> tuple[HyperParameter, ...]:
+    """Parses a space; cached because most trials share the same one."""
+    config = {"space": json.loads(space), "values": {}}
+    return tuple(DrawnHyperParameters.from_config(config).space)

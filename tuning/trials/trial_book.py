@@ -1,0 +1,64 @@
+"""In-memory index of the trials of a search, for frequent queries."""
+
+import bisect
+from collections.abc import Callable
+
+from .search_trial import COMPLETED, FAILED, SearchTrial
+from .tried_combinations import TriedCombinations
+
+
+class TrialBook:
+    """Tracks all trials, the best trials, the unfinished trials and the tried values.
+
+    Each update processes only one trial, so that no trial requires a pass over all
+    others.
+
+    Args:
+        loss: Function that returns the score of a trial, where lower is better.
+
+    Attributes:
+        trials: Dict of all trials by id, in the order in which they started.
+        unfinished: Dict of the unfinished trials by id.
+        num_finished: Number of finished trials.
+        tried: Combinations of values that were tried.
+    """
+
+    def __init__(self, loss: Callable[[SearchTrial], float]):
+        self.loss = loss
+        self.trials: dict[str, SearchTrial] = {}
+        self.unfinished: dict[str, SearchTrial] = {}
+        self.num_finished = 0
+        self.tried = TriedCombinations()
+        self._ranking: list[tuple[float, int]] = []
+        self._completed: dict[int, SearchTrial] = {}
+
+    def add(self, trial: SearchTrial) -> None:
+        """Adds a trial, finished or not."""
+        self.trials[trial.trial_id] = trial
+        if trial.is_finished:
+            self._finish(trial)
+        else:
+            self.unfinished[trial.trial_id] = trial
+            values = trial.hyperparameters.values.unrecorded()
+            if values:  # empty if no hyperparameters are known yet
+                self.tried.add_whole(values)
+
+    def end(self, trial: SearchTrial) -> None:
+        """Marks a trial as finished."""
+        self.unfinished.pop(trial.trial_id, None)
+        self._finish(trial)
+
+    def best(self, number: int) -> list[SearchTrial]:
+        """Returns the best completed trials, fewer if there are not enough."""
+        return [self._completed[index] for _, index in self._ranking[:number]]
+
+    def _finish(self, trial: SearchTrial) -> None:
+        self.num_finished += 1
+        values = trial.hyperparameters.values.unrecorded()
+        if trial.status != FAILED:
+            self.tried.add(values)
+        elif values:  # empty if it failed before any value was read
+            self.tried.add_whole(values)
+        if trial.status == COMPLETED:
+            self._completed[trial.number] = trial
+            bisect.insort(self._ranking, (self.loss(trial), trial.number))

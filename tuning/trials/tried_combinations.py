@@ -1,0 +1,57 @@
+"""Combinations of values that a search has tried."""
+
+from collections.abc import Iterator, Sequence
+
+from keras_tuner.engine.hyperparameters import HyperParameter
+
+from ..hyperparameters.probability import finite_values
+
+
+class TriedCombinations:
+    """Stores tried combinations of values for fast lookup.
+
+    The lookup time does not grow with the number of combinations. A combination counts
+    as tried if it agrees with an earlier trial in all values that this trial read: a
+    build that receives the same values reads the same names.
+    """
+
+    def __init__(self):
+        self._asked: dict[tuple, set] = {}
+        self._whole: set[frozenset] = set()
+
+    def add(self, values: dict) -> None:
+        """Adds all values that a trial read."""
+        self._asked.setdefault(tuple(values), set()).add(tuple(values.values()))
+
+    def add_whole(self, values: dict) -> None:
+        """Adds the values of an incomplete trial, which might have read more."""
+        self._whole.add(frozenset(values.items()))
+
+    def __contains__(self, values: dict) -> bool:
+        return frozenset(values.items()) in self._whole or any(
+            tuple(map(values.get, names)) in tried
+            for names, tried in self._asked.items()
+        )
+
+
+def combinations(space: Sequence[HyperParameter], draw) -> Iterator[dict]:
+    """Yields all combinations of the values of a space, as dicts by name.
+
+    Args:
+        space: Hyperparameters, each after those that its conditions refer to.
+        draw: Function that returns one value of a hyperparameter with infinitely many
+            values. This value represents all of them.
+    """
+
+    def extend(values: dict, start: int) -> Iterator[dict]:
+        for index in range(start, len(space)):
+            hp = space[index]
+            if hp.name in values or not all(c.is_active(values) for c in hp.conditions):
+                continue
+            own = finite_values(hp)
+            for value in [draw(hp)] if own is None else own:
+                yield from extend({**values, hp.name: value}, index + 1)
+            return
+        yield values
+
+    return extend({}, 0)

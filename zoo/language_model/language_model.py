@@ -1,0 +1,253 @@
+"""Generates and scores text with a trained language model."""
+
+import string
+from collections.abc import Iterable, Sequence
+
+import keras
+import numpy as np
+import pandas as pd
+
+from ..datasets.text import UNKNOWN
+from ..utils.arguments import (
+    check_choice,
+    check_integer,
+    check_not_negative,
+    invalid_argument,
+    is_integer,
+)
+from .next_token import log_softmax, next_probabilities
+from .token_reader import TokenReader
+
+TOKENS = ("character", "word")
+
+
+class LanguageModel:
+    """Generates and scores text with a model that predicts the next token.
+
+    The model is a `zoo.lstm` with `return_sequences=True`, trained or loaded from a
+    file. It stays unchanged: a second model shares its weights and keeps the state of
+    the LSTM layers between calls, so that each token is processed once. The cost is
+    proportional to the number of tokens, and every prediction uses all previous tokens.
+
+    Args:
+        model: Functional `keras.Model` that maps int32 token ids of shape
+            `(batch, time)` to logits of shape `(batch, time, len(vocabulary))`. Only
+            forward LSTM layers may connect tokens.
+        vocabulary: List of tokens whose index is their id, such as
+            `data.vocabulary`, with padding at 0 and unknown at 1.
+        tokens: How texts are split into tokens, "character" or "word", as in
+            `datasets.load`. Defaults to `"character"`.
+
+    Raises:
+        ValueError: If an argument is invalid, or the model does not predict next
+            tokens.
+
+    Example:
+
+    >>> from zoo import LanguageModel, lstm
+    >>> vocabulary = ["", "[UNK]", *"abc"]
+    >>> model = lstm((8,), 5, vocabulary_size=5, units=(4,), return_sequences=True)
+    >>> language_model = LanguageModel(model, vocabulary)
+    >>> text = language_model.generate("ab", length=10, seed=0)
+    >>> len(text), set(text) <= set("abc")
+    (10, True)
+    >>> language_model.next_tokens("ab", top_k=3).columns.tolist()
+    ['token', 'probability']
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        vocabulary: Sequence[str],
+        *,
+        tokens: str = "character",
+    ):
+        self.vocabulary = _check_vocabulary(vocabulary)
+        self.tokens = check_choice("tokens", tokens, TOKENS)
+        self._ids = {token: index for index, token in enumerate(self.vocabulary)}
+        self._reader = TokenReader(model, len(self.vocabulary))
+
+    def encode(self, text: str) -> np.ndarray:
+        """Returns the token ids of a text, an int32 array with 1 for unknown tokens."""
+        if not isinstance(text, str):
+            raise invalid_argument("text", "a string", text)
+        tokens: Iterable[str] = text
+        if self.tokens == "word":
+            # As bytes, since TensorFlow lowercases and splits only ASCII characters.
+            words = text.encode().lower().translate(None, string.punctuation.encode())
+            tokens = [word.decode() for word in words.split()]
+        unknown = self._ids[UNKNOWN]
+        return np.array([self._ids.get(token, unknown) for token in tokens], "int32")
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Returns the text of token ids, with a space between words."""
+        ids = list(ids)
+        if not self._are_ids(ids):
+            raise invalid_argument("ids", f"ids from {self._id_range}", ids)
+        separator = "" if self.tokens == "character" else " "
+        return separator.join(self.vocabulary[index] for index in ids)
+
+    def generate(
+        self,
+        prompt: str | Sequence[int],
+        length: int = 200,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        seed: int | None = None,
+    ) -> str:
+        """Continues a prompt, token by token.
+
+        Each token is sampled from the softmax of the logits divided by the
+        temperature, over the `top_k` most probable tokens (Fan et al., "Hierarchical
+        Neural Story Generation", 2018, section 5). Padding and unknown are never
+        sampled.
+
+        Args:
+            prompt: Text or token ids to continue, at least one token.
+            length: Number of tokens to generate. Defaults to `200`.
+            temperature: Number >= 0. Values below 1 favor probable tokens; 0 always
+                picks the most probable one. Defaults to `1.0`.
+            top_k: Number of tokens to sample from. Defaults to `None`: all.
+            seed: Integer >= 0 that seeds the sampling: equal seeds give equal texts.
+                Defaults to `None`: a new text every time.
+
+        Returns:
+            The text that follows the prompt, without the prompt.
+
+        Raises:
+            ValueError: If an argument is invalid.
+        """
+        ids = self._check_prompt(prompt)
+        check_integer("length", length, minimum=0)
+        check_not_negative("temperature", temperature)
+        if top_k is not None:
+            check_integer("top_k", top_k, minimum=1)
+        if seed is not None:
+            check_integer("seed", seed, minimum=0)
+        rng = np.random.default_rng(seed)
+        written: list[int] = []
+        self._reader.reset()
+        logits = self._reader.read_prompt(ids)
+        while len(written) < length:
+            if written:
+                logits = self._reader.read(written[-1:])[-1]
+            probabilities = next_probabilities(logits, temperature, top_k)
+            written.append(int(rng.choice(len(probabilities), p=probabilities)))
+        return self.decode(written)
+
+    def next_tokens(self, prompt: str | Sequence[int], top_k: int = 10) -> pd.DataFrame:
+        """Returns the most probable tokens after a prompt.
+
+        Args:
+            prompt: Text or token ids to continue, at least one token.
+            top_k: Maximum number of tokens. Defaults to `10`.
+
+        Returns:
+            A data frame with columns "token" and "probability", in descending order
+            of probability and indexed by token id. The probabilities are those of the
+            model, over the whole vocabulary.
+
+        Raises:
+            ValueError: If an argument is invalid.
+        """
+        ids = self._check_prompt(prompt)
+        check_integer("top_k", top_k, minimum=1)
+        self._reader.reset()
+        probabilities = np.exp(log_softmax(self._reader.read_prompt(ids)))
+        best = np.argsort(-probabilities, kind="stable")[:top_k]
+        return pd.DataFrame(
+            {
+                "token": [self.vocabulary[index] for index in best],
+                "probability": probabilities[best],
+            },
+            index=pd.Index(best, name="id"),
+        )
+
+    def nats_per_token(self, windows) -> float:
+        """Returns the mean cross-entropy of a text that is read as one stream.
+
+        `model.evaluate` starts each window from an empty state, so the first tokens of
+        a window lack context. This method carries the state over from each window to
+        the next, as if the text were one long window.
+
+        Args:
+            windows: Dataset of batches `(x, y)` of integer ids of shape
+                `(batch, time)` in the order of the text, such as `data.validation`
+                or `data.test` of a language model. `y` is `x` shifted by one token.
+
+        Returns:
+            The cross-entropy in nats per token, a float.
+
+        Raises:
+            ValueError: If there are no windows, they are not consecutive, or an id is
+                outside the vocabulary.
+        """
+        if not hasattr(windows, "__iter__") and not hasattr(windows, "__getitem__"):
+            raise invalid_argument(
+                "windows",
+                "batches (x, y) of token ids",
+                windows,
+                "Without a validation split, `data.validation` is `None`.",
+            )
+        total, count, last = 0.0, 0, None
+        self._reader.reset()
+        for x, y in windows:
+            x, y = np.asarray(x), np.asarray(y)
+            _check_windows(x, y, last)
+            last = y[-1, -1]
+            if not self._are_ids([*x.flat, last]):
+                received = f"ids from {min(x.min(), last)} to {max(x.max(), last)}"
+                raise invalid_argument(
+                    "windows", f"ids from {self._id_range}", received
+                )
+            for ids, targets in zip(x, y, strict=True):
+                log_probabilities = log_softmax(self._reader.read(ids))
+                total -= log_probabilities[np.arange(len(targets)), targets].sum()
+                count += len(targets)
+        if not count:
+            raise invalid_argument("windows", "at least one batch", windows)
+        return float(total / count)
+
+    def _check_prompt(self, prompt) -> np.ndarray:
+        ids = self.encode(prompt) if isinstance(prompt, str) else prompt
+        valid = isinstance(ids, Sequence | np.ndarray) and self._are_ids(ids)
+        if not valid or not len(ids):
+            expected = f"a text or ids from {self._id_range}, at least one token"
+            raise invalid_argument("prompt", expected, prompt)
+        return np.array(ids, "int32")
+
+    def _are_ids(self, ids: Iterable) -> bool:
+        size = len(self.vocabulary)
+        return all(is_integer(index) and 0 <= index < size for index in ids)
+
+    @property
+    def _id_range(self) -> str:
+        return f"0 to {len(self.vocabulary) - 1}"
+
+
+def _check_vocabulary(vocabulary) -> list[str]:
+    valid = isinstance(vocabulary, Sequence) and not isinstance(vocabulary, str)
+    if not valid or len(vocabulary) < 3 or vocabulary[1] != UNKNOWN:
+        raise invalid_argument(
+            "vocabulary",
+            f"at least 3 strings, with padding at 0 and {UNKNOWN!r} at 1",
+            vocabulary,
+            "Pass `data.vocabulary`.",
+        )
+    return list(vocabulary)
+
+
+def _check_windows(x: np.ndarray, y: np.ndarray, last) -> None:
+    """Raises unless the windows are consecutive, and start with `last` if given."""
+    if x.ndim == 2 and x.shape == y.shape:
+        next_within = np.array_equal(x[:, 1:], y[:, :-1])
+        next_window = np.array_equal(x[1:, 0], y[:-1, -1])
+        if next_within and next_window and last in (None, x[0, 0]):
+            return
+    raise ValueError(
+        "Invalid value for argument `windows`. Expected batches (x, y) of token ids of "
+        "shape (batch, time) in the order of the text, with y shifted by one token. "
+        f"Received: x of shape {x.shape} and y of shape {y.shape}"
+        "\nPass `data.validation` or `data.test`; `data.train` is shuffled."
+    )

@@ -1,0 +1,41 @@
+"""Probabilities of the next token, from logits."""
+
+import numpy as np
+
+
+def next_probabilities(
+    logits: np.ndarray, temperature: float = 1.0, top_k: int | None = None
+) -> np.ndarray:
+    """Returns the probabilities from which the next token is sampled.
+
+    Args:
+        logits: Float array of shape `(vocabulary,)`. Padding at 0 and unknown at 1
+            get probability 0.
+        temperature: Number >= 0. Defaults to `1.0`.
+        top_k: Number of tokens to keep; among equal logits, the first are kept.
+            Defaults to `None`: all.
+
+    Returns:
+        A float64 array of shape `(vocabulary,)`.
+
+    Example:
+
+    >>> next_probabilities(np.log([5, 5, 1, 2, 1]), top_k=2).round(3).tolist()
+    [0.0, 0.0, 0.333, 0.667, 0.0]
+    >>> next_probabilities(np.log([5, 5, 1, 2, 1]), temperature=0).tolist()
+    [0.0, 0.0, 0.0, 1.0, 0.0]
+    """
+    logits = np.array(logits, "float64")
+    logits[:2] = -np.inf
+    if temperature == 0:
+        top_k, temperature = 1, 1.0
+    order = np.argsort(-logits, kind="stable")
+    logits[order[top_k:] if top_k else []] = -np.inf
+    return np.exp(log_softmax((logits - logits.max()) / temperature))
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Returns the log-probabilities over the last axis, in float64."""
+    logits = np.asarray(logits, "float64")
+    logits = logits - logits.max(axis=-1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
