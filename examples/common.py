@@ -35,7 +35,7 @@ class ExampleParser(argparse.ArgumentParser):
         super().__init__(description=docstring.split("\n\n")[0])
         seed = checked(int, f"0 to {2**32 - 1}", lambda value: 0 <= value < 2**32)
         self.add_argument(
-            "--seed", type=seed, default=0, help="seed of the weights and the data"
+            "--seed", type=seed, default=0, help="seed of all random numbers"
         )
         self.add_argument("--output", default="runs", help="folder of the results")
 

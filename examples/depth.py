@@ -114,13 +114,13 @@ def plot(accuracies, norms, data):
             ylabel="gradient norm of the kernel",
             yscale="log",
         )
-        panel.legend(fontsize=8)
         low, high = measured.norms.min(), measured.norms.max()
         limits = [min(limits[0], low / 1.5), max(limits[1], high * 1.5)]
     for panel in panels:
         panel.grid(alpha=0.3)
     for panel in panels[1:]:
         panel.set_ylim(limits)
+    panels[2].legend(fontsize=8, loc="lower right")
     figure.suptitle(f"What depth does to an MLP on {data.name}")
     return figure
 

@@ -24,7 +24,7 @@ from zoo.utils.files import replacing, writable_folder
 
 def parse_arguments(arguments=None):
     parser = ExampleParser(__doc__)
-    parser.add_argument("--text", help="a text file; default: tiny_shakespeare")
+    parser.add_argument("--text", help="a text file (default: tiny_shakespeare)")
     parser.add_argument(
         "--units", type=int, nargs="+", default=[128], help="units of each LSTM layer"
     )
@@ -58,12 +58,12 @@ def parse_arguments(arguments=None):
         "--temperature",
         type=checked(float, "a number >= 0", lambda value: 0 <= value < math.inf),
         default=0.8,
-        help="0 always generates the most probable character",
+        help="randomness of the text; with 0, the most probable characters follow",
     )
     parser.add_argument(
         "--top-k",
         type=at_least(1),
-        help="sample from the most probable characters; default: from all",
+        help="sample from the TOP_K most probable characters (default: from all)",
     )
     return parser.parse_args(arguments)
 

@@ -60,7 +60,7 @@ def parse_arguments(arguments=None):
     parser.add_argument(
         "--minutes",
         type=checked(float, "> 0", lambda value: 0 < value < math.inf),
-        help="time budget; default: none",
+        help="time budget (default: none)",
     )
     parser.add_argument(
         "--prune", action="store_true", help="stop unpromising trials early"

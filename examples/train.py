@@ -57,7 +57,7 @@ def parse_arguments(arguments=None):
     parser.add_argument(
         "--model",
         choices=UNITS,
-        help="builder of the model; default: lstm for texts, otherwise mlp",
+        help="builder of the model (default: lstm for texts, otherwise mlp)",
     )
     parser.add_argument(
         "--units",
@@ -85,12 +85,12 @@ def parse_arguments(arguments=None):
     parser.add_argument(
         "--mixed-precision",
         choices=["float16", "bfloat16"],
-        help="type to compute with; default: float32",
+        help="type to compute with (default: float32)",
     )
     parser.add_argument(
         "--xla",
         action=argparse.BooleanOptionalAction,
-        help="whether to compile with XLA; default: Keras decides",
+        help="whether to compile with XLA (default: Keras decides)",
     )
     return parser.parse_args(arguments)
 
