@@ -58,15 +58,15 @@ TEXTS = {
     "vanishing": (
         "Vanishing gradients",
         "You see the size of the gradient of every layer, from the input on the left "
-        "to the output. Each layer of sigmoids shrinks what comes back to it, so the "
-        "first ones do not learn. Use ReLU with He's initial weights, normalization, "
-        "or residual connections.",
+        "to the output. Each sigmoid layer shrinks the gradient that it passes back, "
+        "so the first layers do not learn. Use ReLU with He's initial weights, "
+        "normalization, or residual connections.",
     ),
     "saturated": (
         "Saturated units",
-        "You see which values the units take. They sit at the ends of tanh, where it "
-        "is flat and lets no gradient through: the initial weights are too large. "
-        "Use Glorot's, which keep the values in the middle.",
+        "You see the values of the units. They are at the ends of tanh, which is flat "
+        "there and passes no gradient back: the initial weights are too large. Use "
+        "Glorot's, which keep the values in the middle.",
     ),
     "dying": (
         "Dying ReLU units",
