@@ -168,7 +168,8 @@ class UpdateRatio(StepMonitor):
             ratio = info["ratio"][:, place]
             drawn = np.where(ratio > 0, ratio, np.nan)
             ax.plot(info["step"], drawn, color=color, lw=1.2, label=label)
-        ax.plot(info["step"], info["median"], color="k", lw=2.2, label="model")
+        drawn = np.where(info["median"] > 0, info["median"], np.nan)
+        ax.plot(info["step"], drawn, color="k", lw=2.2, label="model")
         ax.set(yscale="log", xlabel="step", ylabel="norm of update / norm of weights")
         bottom, top = ax.get_ylim()
         low, high = self.healthy

@@ -14,80 +14,44 @@ validation accuracy of 91.3, 96.3, 96.6, 96.0 and 95.7 %. With ReLU they reach 9
 layers start within a factor of six.
 """
 
-import argparse
-import os
 import time
 from pathlib import Path
 
 import keras
-import matplotlib
-import numpy as np
-
-from zoo import datasets, mlp
-from zoo.differentiation import weight_gradients
-from zoo.utils.files import replacing, writable_folder
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
+from common import (
+    ExampleParser,
+    GradientNorms,
+    at_least,
+    exit_on_error,
+    load_classes,
+    prepared_or_digits,
+    save_picture,
+)
+
+from zoo import mlp
+from zoo.utils.files import writable_folder
 
 UNITS, MAX_DEPTH = 30, 4
 RATES = {"sigmoid": 0.5, "relu": 0.1}
 LECTURES = (88, 96.5, 96.9, 96.5, 96.5)  # accuracy in % with 0 to 4 sigmoid layers
 
 
-class GradientNorms(keras.callbacks.Callback):
-    """Measures the gradient norm of each kernel, before training and after each epoch.
-
-    Args:
-        batch: Batch `(x, y)` on which the gradients are computed.
-
-    Attributes:
-        layers: Names of the layers, from the inputs to the outputs.
-        norms: Array of shape `(epochs + 1, layers)`.
-    """
-
-    def __init__(self, batch):
-        super().__init__()
-        self.batch = batch
-
-    def on_train_begin(self, logs=None):
-        self.layers = [layer.name for layer in self._with_kernels()]
-        self.norms = np.empty((0, len(self.layers)))
-        self.on_epoch_end(-1)
-
-    def on_epoch_end(self, epoch, logs=None):
-        weights = self.model.trainable_variables
-        gradients = weight_gradients(self.model, *self.batch)
-        by_weight = dict(
-            zip((weight.path for weight in weights), gradients, strict=True)
-        )
-        norms = [
-            float(keras.ops.norm(by_weight[layer.kernel.path]))
-            for layer in self._with_kernels()
-        ]
-        self.norms = np.vstack([self.norms, norms])
-
-    def _with_kernels(self):
-        return [layer for layer in self.model.layers if hasattr(layer, "kernel")]
-
-
 def parse_arguments(arguments=None):
-    folder = Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets"))
-    is_prepared = (folder.expanduser() / "mnist").is_dir()
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    parser = ExampleParser(__doc__)
+    parser.add_argument(
+        "--dataset",
+        default=prepared_or_digits("mnist"),
+        help="images or a table, in classes",
     )
-    dataset = "mnist" if is_prepared else "digits"
-    parser.add_argument("--dataset", default=dataset, help="images or a table")
-    parser.add_argument("--epochs", type=int, default=15)
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", default="runs", help="folder of the results")
-    options = parser.parse_args(arguments)
-    if options.epochs < 1:
-        parser.error(f"argument --epochs: expected >= 1, received {options.epochs}")
-    return options
+    parser.add_argument(
+        "--epochs", type=at_least(1), default=15, help="epochs of each network"
+    )
+    parser.add_argument(
+        "--batch-size", type=at_least(1), default=32, help="examples per step"
+    )
+    return parser.parse_args(arguments)
 
 
 def train(data, activation, depth, options):
@@ -150,13 +114,13 @@ def plot(accuracies, norms, data):
             ylabel="gradient norm of the kernel",
             yscale="log",
         )
-        panel.legend(fontsize=8)
         low, high = measured.norms.min(), measured.norms.max()
         limits = [min(limits[0], low / 1.5), max(limits[1], high * 1.5)]
     for panel in panels:
         panel.grid(alpha=0.3)
     for panel in panels[1:]:
         panel.set_ylim(limits)
+    panels[2].legend(fontsize=8, loc="lower right")
     figure.suptitle(f"What depth does to an MLP on {data.name}")
     return figure
 
@@ -167,10 +131,9 @@ def _listed(values) -> str:
 
 def main(arguments=None):
     options = parse_arguments(arguments)
-    folder = writable_folder(Path(options.output) / "depth")
-    data = datasets.load(
-        options.dataset, batch_size=options.batch_size, seed=options.seed
-    )
+    with exit_on_error():
+        folder = writable_folder(Path(options.output) / "depth")
+        data = load_classes(options, batch_size=options.batch_size)
     accuracies, norms = {}, {}
     for activation in RATES:
         runs = [
@@ -178,10 +141,7 @@ def main(arguments=None):
         ]
         accuracies[activation] = [accuracy for accuracy, _ in runs]
         norms[activation] = runs[-1][1]
-    figure = plot(accuracies, norms, data)
-    with replacing(folder / "depth.png") as path:
-        figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save_picture(plot(accuracies, norms, data), folder / "depth.png")
     print(f"picture in {folder}")
 
 

@@ -20,14 +20,20 @@ times too small, 10.1 % with a rate 100 times too large, and 20.0 % with eight s
 layers.
 """
 
-import argparse
-import os
 import textwrap
 import time
 from pathlib import Path
 
 import keras
-import matplotlib
+import matplotlib.pyplot as plt
+from common import (
+    ExampleParser,
+    at_least,
+    exit_on_error,
+    load_classes,
+    prepared_or_digits,
+    save_picture,
+)
 
 from callbacks import (
     ActivationHistograms,
@@ -35,11 +41,8 @@ from callbacks import (
     UpdateRatio,
     plot_first_layer,
 )
-from zoo import datasets, mlp
-from zoo.utils.files import replacing, writable_folder
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
+from zoo import mlp
+from zoo.utils.files import writable_folder
 
 RATE = 1e-3  # of Adam
 WIDTH, DEPTH = 128, 4
@@ -55,15 +58,15 @@ TEXTS = {
     "vanishing": (
         "Vanishing gradients",
         "You see the size of the gradient of every layer, from the input on the left "
-        "to the output. Each layer of sigmoids shrinks what comes back to it, so the "
-        "first ones do not learn. Use ReLU with He's initial weights, normalization, "
-        "or residual connections.",
+        "to the output. Each sigmoid layer shrinks the gradient that it passes back, "
+        "so the first layers do not learn. Use ReLU with He's initial weights, "
+        "normalization, or residual connections.",
     ),
     "saturated": (
         "Saturated units",
-        "You see which values the units take. They sit at the ends of tanh, where it "
-        "is flat and lets no gradient through: the initial weights are too large. "
-        "Use Glorot's, which keep the values in the middle.",
+        "You see the values of the units. They are at the ends of tanh, which is flat "
+        "there and passes no gradient back: the initial weights are too large. Use "
+        "Glorot's, which keep the values in the middle.",
     ),
     "dying": (
         "Dying ReLU units",
@@ -87,17 +90,18 @@ TEXTS = {
 
 
 def parse_arguments(arguments=None):
-    folder = Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets"))
-    is_prepared = (folder.expanduser() / "fashion_mnist").is_dir()
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    parser = ExampleParser(__doc__)
+    parser.add_argument(
+        "--dataset",
+        default=prepared_or_digits("fashion_mnist"),
+        help="images in classes",
     )
-    dataset = "fashion_mnist" if is_prepared else "digits"
-    parser.add_argument("--dataset", default=dataset, help="a dataset of images")
-    parser.add_argument("--steps", type=int, default=1200, help="steps per training")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", default="runs", help="folder of the results")
+    parser.add_argument(
+        "--steps",
+        type=at_least(1),
+        default=1200,
+        help="steps of each training, rounded down to whole epochs, but at least one",
+    )
     return parser.parse_args(arguments)
 
 
@@ -184,15 +188,14 @@ def picture(name, draw, size, runs, folder):
     lines = textwrap.wrap(text, round(size[0] * 12.5))
     draw(figure, runs)
     figure.suptitle("\n".join([title, *lines]), fontsize=10.5)
-    with replacing(folder / f"{name}.png") as path:
-        figure.savefig(path, dpi=100)
-    plt.close(figure)
+    save_picture(figure, folder / f"{name}.png")
 
 
 def main(arguments=None):
     options = parse_arguments(arguments)
-    folder = writable_folder(Path(options.output) / "diagnose")
-    data = datasets.load(options.dataset, seed=options.seed)
+    with exit_on_error():
+        folder = writable_folder(Path(options.output) / "diagnose")
+        data = load_classes(options, only_images=True)
 
     def run(title, **settings):
         return Run(title, data, options, **settings)

@@ -10,13 +10,12 @@ to `runs/generate/model.keras`.
     python examples/generate.py --text mine.txt --units 512 512 --epochs 20
 """
 
-import argparse
 import math
-import sys
 from pathlib import Path
 
 import keras
 import numpy as np
+from common import ExampleParser, at_least, checked, exit_on_error
 
 from zoo import LanguageModel, datasets, lstm
 from zoo.datasets.text import PADDING, UNKNOWN, windows
@@ -24,38 +23,49 @@ from zoo.utils.files import replacing, writable_folder
 
 
 def parse_arguments(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    parser = ExampleParser(__doc__)
+    parser.add_argument("--text", help="a text file (default: tiny_shakespeare)")
+    parser.add_argument(
+        "--units", type=int, nargs="+", default=[128], help="units of each LSTM layer"
     )
-    parser.add_argument("--text", help="a text file; default: tiny_shakespeare")
-    parser.add_argument("--units", type=int, nargs="+", default=[128])
-    parser.add_argument("--dropout", type=float, default=0.0)
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--learning-rate", type=float, default=5e-3)
-    parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--sequence-length", type=int, default=64)
-    parser.add_argument("--prompt", default="ROMEO:", help="text to continue")
-    parser.add_argument("--length", type=int, default=300, help="in characters")
-    parser.add_argument("--temperature", type=float, default=0.8)
-    parser.add_argument("--top-k", type=int, help="default: sample from all characters")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", default="runs", help="folder of the results")
-    options = parser.parse_args(arguments)
-    for name, expected, is_right in (
-        ("epochs", ">= 1", options.epochs >= 1),
-        ("learning_rate", "> 0", options.learning_rate > 0),
-        ("sequence_length", ">= 1", options.sequence_length >= 1),
-        ("prompt", "at least one character", options.prompt != ""),
-        ("length", ">= 0", options.length >= 0),
-        ("temperature", "a number >= 0", 0 <= options.temperature < math.inf),
-        ("top_k", ">= 1", options.top_k is None or options.top_k >= 1),
-        ("seed", f"0 to {2**32 - 1}", 0 <= options.seed < 2**32),
-    ):
-        if not is_right:
-            flag, received = name.replace("_", "-"), getattr(options, name)
-            parser.error(f"argument --{flag}: expected {expected}, received {received}")
-    return options
+    parser.add_argument("--dropout", type=float, default=0.0, help="rate of dropout")
+    parser.add_argument("--epochs", type=at_least(1), default=3, help="epochs to train")
+    parser.add_argument(
+        "--learning-rate",
+        type=checked(float, "> 0", lambda value: value > 0),
+        default=5e-3,
+        help="learning rate of Adam",
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=64, help="windows of text per step"
+    )
+    parser.add_argument(
+        "--sequence-length",
+        type=at_least(1),
+        default=64,
+        help="characters per window",
+    )
+    parser.add_argument(
+        "--prompt",
+        type=checked(str, "at least one character", lambda text: text != ""),
+        default="ROMEO:",
+        help="text to continue",
+    )
+    parser.add_argument(
+        "--length", type=at_least(0), default=300, help="characters to generate"
+    )
+    parser.add_argument(
+        "--temperature",
+        type=checked(float, "a number >= 0", lambda value: 0 <= value < math.inf),
+        default=0.8,
+        help="randomness of the text; with 0, the most probable characters follow",
+    )
+    parser.add_argument(
+        "--top-k",
+        type=at_least(1),
+        help="sample from the TOP_K most probable characters (default: from all)",
+    )
+    return parser.parse_args(arguments)
 
 
 def load_data(options):
@@ -89,12 +99,10 @@ def build_model(data, options):
 def main(arguments=None):
     options = parse_arguments(arguments)
     keras.utils.set_random_seed(options.seed)
-    try:
-        folder = writable_folder(writable_folder(options.output) / "generate")
+    with exit_on_error():
+        folder = writable_folder(Path(options.output) / "generate")
         data = load_data(options)
         model = build_model(data, options)
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
-        sys.exit(f"error: {error}")
     print(data)
     print(f"{model.name}: {model.count_params():,} parameters")
     model.fit(data.train, epochs=options.epochs, shuffle=False)

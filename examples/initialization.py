@@ -23,20 +23,18 @@ On digits (seed 0), from the first to the last hidden layer:
 The script takes 20 s on one CPU core.
 """
 
-import argparse
 import time
 from pathlib import Path
 
 import keras
-import matplotlib
-import numpy as np
-
-from zoo import datasets, mlp
-from zoo.differentiation import weight_gradients
-from zoo.utils.files import replacing, writable_folder
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
+from common import ExampleParser, at_least, exit_on_error, load_classes, save_picture
+from matplotlib.ticker import MaxNLocator
+
+from zoo import mlp
+from zoo.differentiation import weight_gradients
+from zoo.utils.files import writable_folder
 
 BATCH_SIZE = 512
 FLOOR, CEILING = 1e-25, 1e13  # limits of the plot; zero is drawn at the floor
@@ -51,19 +49,15 @@ ACTIVATIONS = ("relu", "tanh")
 
 
 def parse_arguments(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    parser = ExampleParser(__doc__)
+    parser.add_argument(
+        "--dataset", default="digits", help="images or a table, in classes"
     )
-    parser.add_argument("--dataset", default="digits", help="with classes, not texts")
-    parser.add_argument("--layers", type=int, default=20, help="hidden layers")
-    parser.add_argument("--units", type=int, default=256, help="units per layer")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", default="runs", help="folder of the results")
-    options = parser.parse_args(arguments)
-    if options.layers < 2:
-        parser.error(f"argument --layers: expected >= 2, received {options.layers}")
-    return options
+    parser.add_argument("--layers", type=at_least(2), default=20, help="hidden layers")
+    parser.add_argument(
+        "--units", type=at_least(1), default=256, help="units per layer"
+    )
+    return parser.parse_args(arguments)
 
 
 def spread(data, activation, initializer, options):
@@ -112,7 +106,7 @@ def plot(spreads, data, options):
     for panel in panels.flat:
         panel.set_yscale("log")
         panel.set_ylim(FLOOR / 10, CEILING)
-        panel.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.grid(alpha=0.3)
     exponents = range(-20, 11, 5)
     panels[0, 0].set_yticks(
@@ -129,8 +123,9 @@ def plot(spreads, data, options):
 def main(arguments=None):
     options = parse_arguments(arguments)
     start = time.perf_counter()
-    folder = writable_folder(Path(options.output) / "initialization")
-    data = datasets.load(options.dataset, batch_size=BATCH_SIZE, seed=options.seed)
+    with exit_on_error():
+        folder = writable_folder(Path(options.output) / "initialization")
+        data = load_classes(options, batch_size=BATCH_SIZE)
     spreads = {}
     for activation in ACTIVATIONS:
         for title, initializer in INITIALIZERS.items():
@@ -144,10 +139,7 @@ def main(arguments=None):
                 f"gradients {first_gradient:.1e} to {last_gradient:.1e}",
                 flush=True,
             )
-    with replacing(folder / "initialization.png") as path:
-        figure = plot(spreads, data, options)
-        figure.savefig(path, dpi=90)
-        plt.close(figure)
+    save_picture(plot(spreads, data, options), folder / "initialization.png")
     print(f"{time.perf_counter() - start:.0f} s; picture in {folder}")
 
 

@@ -11,39 +11,39 @@ On digits (seed 0, 15 epochs, TensorFlow), both residual networks reach a valida
 accuracy of 95.8 %, and the plain network reaches 12.5 %.
 """
 
-import argparse
 import time
 from pathlib import Path
 
 import keras
-import matplotlib
-import numpy as np
-from depth import GradientNorms
-
-from zoo import datasets, mlp, res_mlp
-from zoo.utils.files import replacing, writable_folder
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
+from common import (
+    ExampleParser,
+    GradientNorms,
+    at_least,
+    exit_on_error,
+    load_classes,
+    save_picture,
+)
+
+from zoo import mlp, res_mlp
+from zoo.utils.files import writable_folder
 
 UNITS, SHALLOW = 64, 4
 
 
 def parse_arguments(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    parser = ExampleParser(__doc__)
+    parser.add_argument(
+        "--dataset", default="digits", help="images or a table, in classes"
     )
-    parser.add_argument("--dataset", default="digits", help="images or a table")
-    parser.add_argument("--blocks", type=int, default=64)
-    parser.add_argument("--epochs", type=int, default=15)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", default="runs", help="folder of the results")
-    options = parser.parse_args(arguments)
-    for name in ("blocks", "epochs"):
-        if getattr(options, name) < 1:
-            parser.error(f"argument --{name}: expected >= 1")
-    return options
+    parser.add_argument(
+        "--blocks", type=at_least(1), default=64, help="blocks of the deep network"
+    )
+    parser.add_argument(
+        "--epochs", type=at_least(1), default=15, help="epochs of each network"
+    )
+    return parser.parse_args(arguments)
 
 
 def networks(blocks: int) -> dict:
@@ -116,16 +116,14 @@ def plot(runs, data):
 
 def main(arguments=None):
     options = parse_arguments(arguments)
-    folder = writable_folder(Path(options.output) / "residual")
-    data = datasets.load(options.dataset, batch_size=64, seed=options.seed)
+    with exit_on_error():
+        folder = writable_folder(Path(options.output) / "residual")
+        data = load_classes(options, batch_size=64)
     runs = {
         title: train(data, title, build, builder_options, options)
         for title, (build, builder_options) in networks(options.blocks).items()
     }
-    figure = plot(runs, data)
-    with replacing(folder / "residual.png") as path:
-        figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save_picture(plot(runs, data), folder / "residual.png")
     print(f"picture in {folder}")
 
 

@@ -11,48 +11,51 @@ over epsilon (`curves.png`) and, for each network, a panel of examples (`normal.
 Without `--dataset`, it uses MNIST if TFDS has prepared it, otherwise digits.
 """
 
-import argparse
-import os
 import time
 from pathlib import Path
 
 import keras
-import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
+from common import (
+    ExampleParser,
+    at_least,
+    checked,
+    exit_on_error,
+    load_classes,
+    prepared_or_digits,
+    save_picture,
+)
 
-from zoo import datasets, mlp
+from zoo import mlp
 from zoo.adversarial import PGD, AdversarialTrainer, evaluate_robustness
 from zoo.utils.files import replacing, writable_folder
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
-
-def default_dataset() -> str:
-    folder = os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
-    return "mnist" if (Path(folder).expanduser() / "mnist").is_dir() else "digits"
-
 
 def parse_arguments(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    parser = ExampleParser(__doc__)
+    parser.add_argument(
+        "--dataset", default=prepared_or_digits("mnist"), help="images in classes"
     )
-    parser.add_argument("--dataset", default=default_dataset(), help="with images")
-    parser.add_argument("--epsilon", type=float, default=0.1, help="linf, in [0, 1]")
-    parser.add_argument("--units", type=int, default=256)
-    parser.add_argument("--epochs", type=int, default=15)
-    parser.add_argument("--examples", type=int, default=500, help="examples to attack")
-    parser.add_argument("--steps", type=int, default=50, help="steps of the attacks")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", default="runs", help="folder of the results")
-    options = parser.parse_args(arguments)
-    for name in ("units", "epochs", "examples", "steps"):
-        if getattr(options, name) < 1:
-            parser.error(f"argument --{name}: expected >= 1")
-    if not 0 < options.epsilon <= 0.5:
-        parser.error("argument --epsilon: expected above 0, and at most 0.5")
-    return options
+    parser.add_argument(
+        "--epsilon",
+        type=checked(float, "above 0, and at most 0.5", lambda value: 0 < value <= 0.5),
+        default=0.1,
+        help="linf distance in training, and half the largest one in the evaluation",
+    )
+    parser.add_argument(
+        "--units", type=at_least(1), default=256, help="units of the hidden layer"
+    )
+    parser.add_argument(
+        "--epochs", type=at_least(1), default=15, help="epochs of each training"
+    )
+    parser.add_argument(
+        "--examples", type=at_least(1), default=500, help="test examples to attack"
+    )
+    parser.add_argument(
+        "--steps", type=at_least(1), default=50, help="steps of the attacks"
+    )
+    return parser.parse_args(arguments)
 
 
 def train(data, options, adversarial: bool) -> keras.Model:
@@ -105,21 +108,11 @@ def draw_curves(reports: dict):
     return figure
 
 
-def save(figure, path: Path) -> None:
-    with replacing(path) as partial:
-        figure.savefig(partial, dpi=110)
-    plt.close(figure)
-
-
 def main(arguments=None):
     options = parse_arguments(arguments)
-    try:
+    with exit_on_error():
         folder = writable_folder(Path(options.output) / "robustness")
-        data = datasets.load(options.dataset, batch_size=128, seed=options.seed)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f"error: {error}") from None
-    if data.task != "classification" or len(data.input_shape) != 3:
-        raise SystemExit(f"error: expected images in classes. Received: {data!r}")
+        data = load_classes(options, only_images=True)
     test = test_arrays(data, options.examples)
     epsilons = np.linspace(0, 2 * options.epsilon, 7).round(4).tolist()
     reports = {}
@@ -130,10 +123,10 @@ def main(arguments=None):
         )
         print(report)
         reports[name] = report
-        save(report.plot(), folder / f"{name}.png")
+        save_picture(report.plot(), folder / f"{name}.png")
         with replacing(folder / f"{name}.csv") as path:
             report.to_frame().to_csv(path, index=False)
-    save(draw_curves(reports), folder / "curves.png")
+    save_picture(draw_curves(reports), folder / "curves.png")
     print(f"pictures and tables in {folder}")
 
 

@@ -16,14 +16,20 @@ constant rate, 89.5 % with steps, 90.0 % with a cosine, and 90.3 % with a warm-u
 cosine. All plots take about four minutes on two CPU cores, or half a minute on digits.
 """
 
-import argparse
-import os
 import time
 from pathlib import Path
 
 import keras
-import matplotlib
+import matplotlib.pyplot as plt
 import pandas as pd
+from common import (
+    ExampleParser,
+    at_least,
+    exit_on_error,
+    load_classes,
+    prepared_or_digits,
+    save_picture,
+)
 
 from callbacks import ScheduleLearningRate
 from callbacks.schedules import (
@@ -37,32 +43,24 @@ from callbacks.schedules import (
     StepDecay,
     scale_learning_rate,
 )
-from zoo import datasets, mlp
-from zoo.utils.files import replacing, writable_folder
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
+from zoo import mlp
+from zoo.utils.files import writable_folder
 
 BATCH_SIZE, RATE = 128, 0.1
 HIGH_RATE = 0.2  # diverges immediately on Fashion-MNIST
 
 
 def parse_arguments(arguments=None):
-    folder = Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets"))
-    is_prepared = (folder.expanduser() / "fashion_mnist").is_dir()
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    parser = ExampleParser(__doc__)
+    parser.add_argument(
+        "--dataset",
+        default=prepared_or_digits("fashion_mnist"),
+        help="images or a table, in classes",
     )
-    dataset = "fashion_mnist" if is_prepared else "digits"
-    parser.add_argument("--dataset", default=dataset, help="images or a table")
-    parser.add_argument("--epochs", type=int, default=8, help="at least 4")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", default="runs", help="folder of the results")
-    options = parser.parse_args(arguments)
-    if options.epochs < 4:
-        parser.error(f"argument --epochs: expected >= 4, received {options.epochs}")
-    return options
+    parser.add_argument(
+        "--epochs", type=at_least(4), default=8, help="epochs of each training"
+    )
+    return parser.parse_args(arguments)
 
 
 def train(data, schedule, rate, options) -> pd.DataFrame:
@@ -176,11 +174,10 @@ def _short(schedule) -> str:
 
 def main(arguments=None):
     options = parse_arguments(arguments)
-    folder = writable_folder(Path(options.output) / "schedules")
-    data, large_batches = (
-        datasets.load(options.dataset, batch_size=size, seed=options.seed)
-        for size in (BATCH_SIZE, 4 * BATCH_SIZE)
-    )
+    with exit_on_error():
+        folder = writable_folder(Path(options.output) / "schedules")
+        data = load_classes(options, batch_size=BATCH_SIZE)
+        large_batches = load_classes(options, batch_size=4 * BATCH_SIZE)
     epochs = options.epochs
     warm = Cosine(epochs, warmup=epochs / 4)
 
@@ -215,9 +212,7 @@ def main(arguments=None):
         "warmup": plot_warmup(rescue, batches, data),
     }
     for name, figure in figures.items():
-        with replacing(folder / f"{name}.png") as path:
-            figure.savefig(path, dpi=110)
-        plt.close(figure)
+        save_picture(figure, folder / f"{name}.png")
     print(f"pictures in {folder}")
 
 

@@ -17,19 +17,21 @@ After an interruption, the same command continues the search. The test split is 
 once, for the best model.
 """
 
-import argparse
+import math
 import time
-from pathlib import Path
 
 import keras_tuner
-import matplotlib
+from common import (
+    ExampleParser,
+    at_least,
+    checked,
+    exit_on_error,
+    load_source,
+    save_picture,
+)
 
 from tuning import CoarseToFineSearch, LSTMSpace, MLPSpace, ResMLPSpace
-from zoo import datasets
-from zoo.utils.files import replacing
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
+from zoo.utils.files import replacing, writable_folder
 
 SPACES = {"mlp": MLPSpace, "res_mlp": ResMLPSpace, "lstm": LSTMSpace}
 OBJECTIVES = {
@@ -41,49 +43,49 @@ OBJECTIVES = {
 
 
 def parse_arguments(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    parser = ExampleParser(__doc__)
+    parser.add_data_source()
+    parser.add_argument(
+        "--model", choices=SPACES, default="mlp", help="builder of the models"
     )
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument("--dataset", default="digits", help="a TFDS dataset")
-    source.add_argument("--arrays", help="a .npz file with x_train, y_train, ...")
-    parser.add_argument("--model", choices=SPACES, default="mlp")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--trials", type=int, default=12, help="in each round")
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--minutes", type=float, help="time budget; default: none")
+    parser.add_argument(
+        "--rounds", type=at_least(1), default=3, help="rounds of trials"
+    )
+    parser.add_argument(
+        "--trials", type=at_least(1), default=12, help="trials in each round"
+    )
+    parser.add_argument(
+        "--epochs", type=at_least(1), default=10, help="epochs of each trial"
+    )
+    parser.add_argument(
+        "--minutes",
+        type=checked(float, "> 0", lambda value: 0 < value < math.inf),
+        help="time budget (default: none)",
+    )
     parser.add_argument(
         "--prune", action="store_true", help="stop unpromising trials early"
     )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", default="runs", help="folder of the results")
     return parser.parse_args(arguments)
 
 
 def main(arguments=None):
     options = parse_arguments(arguments)
-    if options.arrays:
-        name = Path(options.arrays).stem
-        data = datasets.from_arrays(
-            options.arrays, name=name, test=0.2, seed=options.seed
+    with exit_on_error():
+        output = writable_folder(options.output)
+        data = load_source(options, test=0.2)
+        name = f"search-{data.name.replace('/', '-')}-{options.model}"
+        search = CoarseToFineSearch(
+            SPACES[options.model](data),
+            keras_tuner.Objective(*OBJECTIVES[data.task]),
+            rounds=options.rounds,
+            trials_per_round=options.trials,
+            prune=options.prune,
+            time_budget=60 * options.minutes if options.minutes else None,
+            checkpoints=1,
+            seed=options.seed,
+            directory=output,
+            project_name=name,
         )
-    else:
-        data = datasets.load(options.dataset, seed=options.seed)
-    name = f"search-{data.name.replace('/', '-')}-{options.model}"
-
-    search = CoarseToFineSearch(
-        SPACES[options.model](data),
-        keras_tuner.Objective(*OBJECTIVES[data.task]),
-        rounds=options.rounds,
-        trials_per_round=options.trials,
-        prune=options.prune,
-        time_budget=60 * options.minutes if options.minutes else None,
-        checkpoints=1,
-        seed=options.seed,
-        directory=options.output,
-        project_name=name,
-    )
     start = time.perf_counter()
     search.search(data.train, validation_data=data.validation, epochs=options.epochs)
     print(f"\nsearched for {time.perf_counter() - start:.0f} s\n")
@@ -100,11 +102,8 @@ def main(arguments=None):
     for sentence in search.edge_warnings():
         print(sentence)
 
-    folder = Path(options.output) / name
-    figure = search.plot()
-    with replacing(folder / "search.png") as path:
-        figure.savefig(path, dpi=110)
-    plt.close(figure)
+    folder = output / name
+    save_picture(search.plot(), folder / "search.png")
     model = search.best_model()
     with replacing(folder / "best.keras") as path:
         model.save(path)

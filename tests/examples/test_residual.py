@@ -8,8 +8,7 @@ pytestmark = pytest.mark.one_backend
 @pytest.fixture
 def residual(root, monkeypatch):
     monkeypatch.syspath_prepend(str(root / "examples"))
-    for name in ("depth", "residual"):
-        sys.modules.pop(name, None)
+    sys.modules.pop("residual", None)
     import residual
 
     return residual

@@ -1,6 +1,7 @@
 import sys
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -50,6 +51,35 @@ def test_arrays(train, arrays, tmp_path, capsys):
     accuracy = (model.predict(x, verbose=0).argmax(axis=1) == y).mean()
     assert accuracy > 0.8
     assert f"validation accuracy {best:.4f}, test accuracy {accuracy:.4f}" in printed
+
+
+def test_the_picture_shows_the_printed_figures(train, tmp_path, capsys, monkeypatch):
+    figures = []
+    monkeypatch.setattr(
+        sys.modules["train"],
+        "save_picture",
+        lambda figure, path: figures.append(figure),
+    )
+    train(["--units", "32", "--epochs", "4", "--output", str(tmp_path)])
+    (figure,) = figures
+    plt.close(figure)
+    loss, accuracy, ratio, rate = (panel.get_ylabel() for panel in figure.axes)
+    assert (loss, accuracy, rate) == ("loss", "accuracy", "learning rate")
+    assert ratio.startswith("update ratio")
+    title = figure.get_suptitle()
+    assert title in capsys.readouterr().out
+
+    history = pd.read_csv(tmp_path / "digits" / "history.csv", index_col="epoch")
+    best = history.loc[int(title.split("best epoch ")[1].split(":")[0])]
+    printed = title.split("update ratio ")[1].split(", learning rate ")
+    np.testing.assert_allclose(
+        [float(number) for number in printed],
+        best[["update_ratio", "learning_rate"]],
+        rtol=0.05,
+    )
+    # After a warm-up of one epoch, the cosine: the last of its 33 steps is at 32 / 33.
+    last = 1e-3 * (1 + np.cos(np.pi * 32 / 33)) / 2
+    np.testing.assert_allclose(history["learning_rate"].iloc[-1], last, rtol=1e-3)
 
 
 def test_default_dataset_and_options(train, tmp_path, capsys):

@@ -1,0 +1,172 @@
+"""What the examples share: command line, errors, data, gradient norms and pictures.
+
+The examples are scripts. Python finds this module because it is in the same folder.
+"""
+
+import argparse
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+import keras
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+
+from zoo import datasets
+from zoo.differentiation import weight_gradients
+from zoo.utils.files import replacing
+
+matplotlib.use("Agg")  # pictures are files, and need no display
+
+
+class ExampleParser(argparse.ArgumentParser):
+    """Parses the command line of an example.
+
+    Every example has the options `--seed` and `--output`. The help of an option ends
+    with its default, unless the default is `None`.
+
+    Args:
+        docstring: Docstring of the example, whose first paragraph describes it.
+    """
+
+    def __init__(self, docstring):
+        super().__init__(description=docstring.split("\n\n")[0])
+        seed = checked(int, f"0 to {2**32 - 1}", lambda value: 0 <= value < 2**32)
+        self.add_argument(
+            "--seed", type=seed, default=0, help="seed of all random numbers"
+        )
+        self.add_argument("--output", default="runs", help="folder of the results")
+
+    def add_argument(self, *flags, **settings):
+        if settings.get("default") not in (None, argparse.SUPPRESS):
+            settings["help"] += " (default: %(default)s)"
+        return super().add_argument(*flags, **settings)
+
+    def add_data_source(self):
+        """Adds the options `--dataset` and `--arrays`, of which one may be given."""
+        source = self.add_mutually_exclusive_group()
+        source.add_argument(
+            "--dataset", default="digits", help="a TFDS dataset (default: %(default)s)"
+        )
+        source.add_argument("--arrays", help="a .npz file with x_train, y_train, ...")
+
+
+def checked(kind, expected, is_valid):
+    """Returns a `type` of argparse that rejects invalid values.
+
+    Args:
+        kind: `int`, `float` or `str`.
+        expected: Description of the valid values, for the error message.
+        is_valid: Function that returns whether a value is valid.
+    """
+
+    def convert(text):
+        value = kind(text)
+        if not is_valid(value):
+            raise argparse.ArgumentTypeError(f"expected {expected}, received {text}")
+        return value
+
+    convert.__name__ = kind.__name__  # argparse prints it if `kind` fails
+    return convert
+
+
+def at_least(minimum):
+    """Returns a `type` of argparse for integers that are not below a minimum."""
+    return checked(int, f">= {minimum}", lambda value: value >= minimum)
+
+
+@contextlib.contextmanager
+def exit_on_error():
+    """Ends the script with one sentence if an error shows that an option is wrong."""
+    try:
+        yield
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        sys.exit(f"error: {error}")
+
+
+def prepared_or_digits(name):
+    """Returns the name of a dataset if TFDS has prepared it, otherwise "digits"."""
+    folder = Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets"))
+    return name if (folder.expanduser() / name).is_dir() else "digits"
+
+
+def load_source(options, *, test=None, **settings):
+    """Loads the dataset of `--dataset`, or the arrays of `--arrays`.
+
+    Args:
+        options: Parsed options.
+        test: Fraction of the arrays to hold out for testing, if they have no test
+            data. Defaults to `None`.
+        **settings: Further arguments of both loaders.
+    """
+    settings["seed"] = options.seed
+    if options.arrays:
+        name = Path(options.arrays).stem
+        return datasets.from_arrays(options.arrays, name=name, test=test, **settings)
+    return datasets.load(options.dataset, **settings)
+
+
+def load_classes(options, *, only_images=False, **settings):
+    """Loads the dataset of `--dataset`, which must consist of examples in classes.
+
+    Args:
+        options: Parsed options.
+        only_images: Whether to reject tables. Texts are always rejected. Defaults to
+            `False`.
+        **settings: Further arguments of `datasets.load`.
+
+    Raises:
+        ValueError: If the example cannot use the dataset.
+    """
+    data = datasets.load(options.dataset, seed=options.seed, **settings)
+    is_text = data.vocabulary is not None
+    is_table = len(data.input_shape) != 3
+    if data.task != "classification" or is_text or (only_images and is_table):
+        expected = "images in classes" if only_images else "images or rows in classes"
+        raise ValueError(f"argument --dataset: expected {expected}, received {data!r}")
+    return data
+
+
+class GradientNorms(keras.callbacks.Callback):
+    """Measures the gradient norm of each kernel, before training and after each epoch.
+
+    Args:
+        batch: Batch `(x, y)` on which the gradients are computed.
+
+    Attributes:
+        layers: Names of the layers, from the inputs to the outputs.
+        norms: Array of shape `(epochs + 1, layers)`.
+    """
+
+    def __init__(self, batch):
+        super().__init__()
+        self.batch = batch
+
+    def on_train_begin(self, logs=None):
+        self.layers = [layer.name for layer in self._with_kernels()]
+        self.norms = np.empty((0, len(self.layers)))
+        self.on_epoch_end(-1)
+
+    def on_epoch_end(self, epoch, logs=None):
+        weights = self.model.trainable_variables
+        gradients = weight_gradients(self.model, *self.batch)
+        by_weight = dict(
+            zip((weight.path for weight in weights), gradients, strict=True)
+        )
+        norms = [
+            float(keras.ops.norm(by_weight[layer.kernel.path]))
+            for layer in self._with_kernels()
+        ]
+        self.norms = np.vstack([self.norms, norms])
+
+    def _with_kernels(self):
+        return [layer for layer in self.model.layers if hasattr(layer, "kernel")]
+
+
+def save_picture(figure, path):
+    """Writes a figure to a file, which is replaced only if that succeeds."""
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=110)
+    plt.close(figure)
