@@ -17,7 +17,6 @@ The README shows the accuracy and the time over several seeds, as measured by
 """
 
 import argparse
-import operator
 import sys
 import time
 
@@ -42,11 +41,11 @@ from zoo.utils.files import replacing, writable_folder
 
 # Default of --units for each builder.
 UNITS = {"mlp": [512, 512], "res_mlp": [256], "lstm": [128]}
-METRICS = {  # metric that defines the best epoch, and the test for "no worse"
-    "classification": ("accuracy", operator.ge),
-    "multi_label": ("binary_accuracy", operator.ge),
-    "regression": ("rmse", operator.le),
-    "language_model": ("accuracy", operator.ge),
+METRICS = {  # the metric that defines the best epoch
+    "classification": "accuracy",
+    "multi_label": "binary_accuracy",
+    "regression": "rmse",
+    "language_model": "accuracy",
 }
 WARMUP, PATIENCE = 1, 10  # epochs
 
@@ -176,13 +175,12 @@ def main(arguments=None):
     print(f"{model.name}: {model.count_params():,} parameters")
 
     folder = writable_folder(output / data.name.replace("/", "-"))
-    metric, no_worse = METRICS[data.task]
+    metric = METRICS[data.task]
     ratio = UpdateRatio(every=10)
     schedule = Cosine(options.epochs, warmup=min(WARMUP, options.epochs / 4))
     stopping = EarlyStopping(
         f"val_{metric}", patience=PATIENCE, restore_best_weights=True, verbose=1
     )
-    stopping.monitor_op = no_worse  # keeps the last of equal epochs
     history = model.fit(
         data.train,
         validation_data=data.validation,
