@@ -6,11 +6,7 @@ import pytest
 
 PACKAGES = ("zoo", "callbacks", "tuning")
 # Rooms of backend-specific code.
-BACKEND_ROOMS = (
-    "zoo/backend/",
-    "zoo/adversarial/adversarial_trainer.py",
-    "callbacks/train_step/",
-)
+BACKEND_ROOMS = ("zoo/backend/", "zoo/adversarial/adversarial_trainer.py")
 # TFDS and tf.data are read with TensorFlow on every backend.
 DATA_ROOMS = ("zoo/datasets/", "tuning/spaces/space.py")
 
