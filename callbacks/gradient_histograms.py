@@ -8,7 +8,8 @@ from zoo.utils.arguments import check_choice
 
 from .recorded import check_recorded, panels, save_record, spread
 from .step_monitor import StepMonitor, frame_of, layer_of
-from .train_step.sample import HIGHEST, KINDS, LOWEST
+from .train_step.magnitudes import HIGHEST, LOWEST
+from .train_step.update_record import QUANTITIES
 
 NUM_BINS = HIGHEST - LOWEST
 
@@ -75,7 +76,7 @@ class GradientHistograms(StepMonitor):
         of: str = "gradient",
         log_dir: str | os.PathLike | None = None,
     ):
-        self.of = check_choice("of", of, KINDS)
+        self.of = check_choice("of", of, QUANTITIES)
         super().__init__(every, log_dir, counted=of)
 
     def histogram_info(self) -> dict:

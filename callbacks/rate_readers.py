@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from .train_step.common import patched
+from zoo.backend.keras_internals import patched
 
 
 class RateReader:

@@ -6,7 +6,7 @@ from zoo.utils.arguments import check_fraction, invalid_argument
 
 from .scheduled_value import ScheduledValue
 from .schedules.schedule import Schedule
-from .train_step import StepTensor
+from .train_step import StepHyperparameter
 
 
 class ScheduleMomentum(ScheduledValue):
@@ -86,7 +86,7 @@ class ScheduleMomentum(ScheduledValue):
     def prepare_step(self) -> None:
         super().prepare_step()
         for one in self._scheduled:
-            one.tensor = one.tensor or StepTensor()
+            one.tensor = one.tensor or StepHyperparameter()
 
     def step_key(self) -> tuple:
         return (*super().step_key(), self.minimum)

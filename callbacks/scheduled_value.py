@@ -21,7 +21,7 @@ class ScheduledOptimizer:
             reads it from the optimizer.
         used: Variable with the value used in the last step.
         tensor: Tensor of the scheduled value that the optimizer reads in the step, or
-            the `StepTensor` that holds it.
+            the `StepHyperparameter` that holds it.
         was_read: Whether the optimizer has read the value.
     """
 
@@ -142,10 +142,10 @@ class ScheduledValue(StepCallback):
             *(one.compiled for one in self._scheduled),
         )
 
-    def step_part(self) -> "ScheduledValue":
-        part = object.__new__(type(self))  # `copy.copy` would omit the variables
-        part.__dict__.update(vars(self), _train_function=None)
-        return part
+    def participant(self) -> "ScheduledValue":
+        copy = object.__new__(type(self))  # `copy.copy` would omit the variables
+        copy.__dict__.update(vars(self), _train_function=None)
+        return copy
 
     def take_over(self, other: "ScheduledValue") -> None:
         other._step.assign(self._step)

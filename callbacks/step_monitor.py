@@ -9,7 +9,7 @@ from zoo.utils.arguments import check_integer, invalid_argument
 
 from .event_log import EventLog, check_log_dir
 from .train_step import StepCallback, updating_optimizer, updating_optimizers
-from .train_step.sample import padded
+from .train_step.update_record import padded
 
 MAX_LOOKS = 1000  # maximum number of records in memory
 

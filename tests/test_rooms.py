@@ -8,11 +8,7 @@ pytestmark = pytest.mark.one_backend
 
 PACKAGES = ("zoo", "callbacks", "tuning")
 # Rooms of backend-specific code.
-BACKEND_ROOMS = (
-    "zoo/backend/",
-    "zoo/adversarial/adversarial_trainer.py",
-    "callbacks/train_step/",
-)
+BACKEND_ROOMS = ("zoo/backend/", "zoo/adversarial/adversarial_trainer.py")
 # TFDS and tf.data are read with TensorFlow on every backend.
 DATA_ROOMS = ("zoo/datasets/", "tuning/spaces/space.py")
 

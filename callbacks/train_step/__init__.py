@@ -1,7 +1,15 @@
-"""Runs callbacks inside the training step. All callbacks of a `fit` share one step."""
+"""Runs callbacks inside the training step, and records updates of the weights.
 
-from .common import updating_optimizer, updating_optimizers
+All callbacks of a `fit` share one step and one recorder.
+"""
+
+from .optimizers import updating_optimizer, updating_optimizers
 from .step_callback import StepCallback
-from .step_tensor import StepTensor
+from .step_hyperparameter import StepHyperparameter
 
-__all__ = ["StepCallback", "StepTensor", "updating_optimizer", "updating_optimizers"]
+__all__ = [
+    "StepCallback",
+    "StepHyperparameter",
+    "updating_optimizer",
+    "updating_optimizers",
+]

@@ -4,25 +4,23 @@ import warnings
 from collections.abc import Callable
 
 import keras
-import numpy as np
 
-from .recorder import Recorder
-from .sample import sample_of
+from .update_recorder import UpdateRecorder
 
 
 class Observation:
-    """Collects records of gradients, weights and updates in sampled steps.
+    """Collects records of gradients, weights and updates.
 
     All callbacks in one `fit` that request records share one instance. The compiled
-    step reduces each update to a row of numbers. The rows are read when no free rows
-    are left, or on request.
+    step reduces each recorded update to a row of numbers. The rows are read when no
+    free rows are left, or on request.
     """
 
     def __init__(self):
         self.epoch = 0  # set by the callbacks
         self.requests: dict[int, set[str]] = {}
         self._receivers: list[Callable] = []
-        self._recorder: Recorder | None = None
+        self._recorder: UpdateRecorder | None = None
         self._variables: list[keras.Variable] = []
         self._steps_unread = 0
         self._last_row = -1
@@ -35,7 +33,7 @@ class Observation:
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """Variables that the entries of a sample belong to. More may be added later."""
+        """Variables that the entries of a record belong to. More may be added later."""
         return self._variables
 
     def request(
@@ -45,18 +43,18 @@ class Observation:
 
         Args:
             every: Number of steps from one record to the next.
-            receive: Function that is called with a list of new samples when they are
-                read. The list includes samples that others requested.
-            counted: Kind of tensor whose magnitudes are counted: "gradient", "weight"
-                or "update". Defaults to `None`: no magnitudes are counted.
+            receive: Function that is called with a list of new records when they are
+                read. The list includes records that others requested.
+            counted: Quantity whose magnitudes are counted: "gradient", "weight" or
+                "update". Defaults to `None`: no magnitudes are counted.
         """
-        kinds = self.requests.setdefault(every, set())
+        quantities = self.requests.setdefault(every, set())
         if counted is not None:
-            kinds.add(counted)
+            quantities.add(counted)
         if receive not in self._receivers:
             self._receivers.append(receive)
 
-    def attach(self, recorder: Recorder) -> None:
+    def attach(self, recorder: UpdateRecorder) -> None:
         """Starts to read from a recorder."""
         self._recorder = recorder
         self._variables = recorder.variables
@@ -82,28 +80,18 @@ class Observation:
             self.read()
 
     def read(self) -> None:
-        """Passes a `Sample` for every unread row to all receivers."""
+        """Passes an `UpdateRecord` for every unread row to all receivers."""
         recorder = self._recorder
-        if recorder is None or not recorder.records:
+        if recorder is None or not recorder.buffers:
             return
-        marks, *rows = [
-            np.array(keras.ops.convert_to_numpy(record)) for record in recorder.records
-        ]
-        order = np.argsort(marks[:, 2])
-        new = order[marks[order, 2] > self._last_row]
-        samples = []
-        for index in new:
-            row = [marks[index], *(values[index] for values in rows)]
-            samples.append(sample_of(self.epoch, recorder.counted, *row))
-        if len(new):
-            lost = int(marks[:, 2].max()) - self._last_row - len(new)
-            self._check_lost(recorder, lost)
-            self._last_row = int(marks[:, 2].max())
+        records, last_row = recorder.read(self.epoch, self._last_row)
+        self._check_lost(recorder, last_row - self._last_row - len(records))
+        self._last_row = last_row
         self._steps_unread = 0
-        for receive in self._receivers if samples else ():
-            receive(samples)
+        for receive in self._receivers if records else ():
+            receive(records)
 
-    def _check_lost(self, recorder: Recorder, lost: int) -> None:
+    def _check_lost(self, recorder: UpdateRecorder, lost: int) -> None:
         """Warns if rows were lost, and raises the expected updates per step."""
         if not lost:
             return

@@ -2,20 +2,20 @@
 
 import contextlib
 import functools
-import importlib
 
 import keras
 
-from .common import patched, updating_optimizers
-from .recorder import Recorder
+from zoo.backend import train_step
+from zoo.backend.keras_internals import patched
 
-backend = importlib.import_module(f".{keras.backend.backend()}", package=__package__)
+from .optimizers import updating_optimizer, updating_optimizers
+from .update_recorder import UpdateRecorder
 
 KEPT = 4  # number of steps cached with a train function
 
 
 class Step:
-    """Runs training steps of a model, including the parts of the callbacks.
+    """Runs training steps of a model that include callbacks.
 
     If a condition inside the compiled step is free, or if only the step itself can tell
     which steps update the weights, one function runs all steps. Otherwise there are two
@@ -26,18 +26,18 @@ class Step:
     Args:
         model: Compiled model.
         own: The model's own train function.
-        callbacks: List of the participating callbacks.
-        requests: What to record, see `Recorder`.
+        callbacks: List of the callbacks that take part in the step.
+        requests: What to record, see `UpdateRecorder`.
     """
 
     def __init__(self, model, own, callbacks: list, requests: dict):
+        self.model = model
+        self.own = own
         self.callbacks = callbacks
         self.optimizer = model.optimizer
-        self.recorder = Recorder(model, backend, requests) if requests else None
+        self.recorder = UpdateRecorder(model, requests) if requests else None
         self.has_run = False
         self.is_free = False  # whether another `fit` can reuse it
-        self._model = model
-        self._own = own
         self._functions: dict = {}
         self._attributes = _attributes(callbacks, self.optimizer)
         self.restart()
@@ -46,17 +46,30 @@ class Step:
         """Starts over at step 0."""
         self.is_free = False
         self._steps = 0
-        self._is_behind = False  # whether the clock of the step has missed steps
+        self._is_behind = False  # whether the step's counters have missed steps
         if self.recorder is not None:
             self.recorder.restart()
 
-    def go_on_from(self, other: "Step") -> None:
+    def continue_from(self, other: "Step") -> None:
         """Continues from the last position of another step."""
         self._steps, self._is_behind = other._steps, other._is_behind
         if self.recorder is None or other.recorder is None:
             return
         if self.recorder.follow(other.recorder):
             self._functions = {}
+
+    def begin_step(self) -> None:
+        """Runs the callbacks inside the step."""
+        for callback in self.callbacks:
+            callback.begin_step(updating_optimizer(self.model))
+
+    def callback_variables(self) -> list[keras.Variable]:
+        """Returns the variables that the callbacks read and assign inside the step."""
+        return [
+            variable
+            for callback in self.callbacks
+            for variable in callback.step_variables()
+        ]
 
     def rebuild(self) -> None:
         """Recompiles the functions at the next call, with new records."""
@@ -90,31 +103,31 @@ class Step:
     @functools.cached_property
     def _has_free_condition(self) -> bool:
         # Evaluated only once, since counting the parameters takes time.
-        return backend.has_free_condition(self._model)
+        return train_step.has_free_condition(self.model)
 
     def _knows_which_update(self) -> bool:
         """Returns whether only the step itself can tell which steps update weights."""
         recorder = self.recorder
         accumulates = recorder is not None and recorder.accumulates()
-        return self._model.steps_per_execution > 1 or accumulates
+        return self.model.steps_per_execution > 1 or accumulates
 
     def _function(self, observe: bool, args: tuple):
         if not observe and not self.callbacks:
-            return self._own
+            return self.own
         if observe not in self._functions:
             recorder = self.recorder if observe else None
-            in_place = self._model.train_function
+            in_place = self.model.train_function
             try:
-                self._functions[observe] = backend.make_function(
-                    self._model, self._own, self.callbacks, recorder, args
+                self._functions[observe] = train_step.make_function(
+                    self, recorder, args
                 )
             finally:  # `make_train_function` sets the attribute of the model
-                self._model.train_function = in_place
+                self.model.train_function = in_place
         return self._functions[observe]
 
 
-def take_step(model, own, callbacks: list, requests: dict) -> Step:
-    """Returns a `Step`, reused from an earlier `fit` if possible.
+def get_step(model, own, callbacks: list, requests: dict) -> Step:
+    """Returns a `Step`, that of an earlier `fit` if possible.
 
     Reusing compiled functions saves time and memory. They are stored with the model's
     own train function, and discarded with it by `compile` and `make_train_function`.
@@ -134,8 +147,8 @@ def take_step(model, own, callbacks: list, requests: dict) -> Step:
                 callback.take_over(other)
             step.restart()
             return step
-    parts = [one.step_part() for one in callbacks]
-    step = Step(model, own, parts, requests)
+    participants = [one.participant() for one in callbacks]
+    step = Step(model, own, participants, requests)
     kept.append((step, keys))
     del kept[:-KEPT]
     return step

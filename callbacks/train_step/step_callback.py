@@ -2,12 +2,13 @@
 
 import keras
 
-from .common import make_variable
+from zoo.backend.train_step import make_variable
+
 from .train_function import TrainFunction
 
 
 class StepCallback(keras.callbacks.Callback):
-    """Runs a part of the callback inside the training step that `fit` compiles.
+    """Runs a method of the callback inside the training step that `fit` compiles.
 
     A subclass implements `begin_step` with `keras.ops`. It is compiled with the step,
     so it needs no synchronization and runs for every batch, even with
@@ -64,7 +65,7 @@ class StepCallback(keras.callbacks.Callback):
         """
         return None
 
-    def step_part(self) -> "StepCallback":
+    def participant(self) -> "StepCallback":
         """Returns the object that runs in the step, which may outlive this `fit`."""
         return self
 

@@ -5,10 +5,12 @@ import warnings
 
 import keras
 
+from zoo.backend import train_step
+from zoo.backend.keras_internals import callback_list_of, is_keras_fit
 from zoo.utils.arguments import invalid_argument
 
 from .observation import Observation
-from .step import backend, take_step
+from .step import get_step
 
 
 class TrainFunction:
@@ -29,9 +31,13 @@ class TrainFunction:
             created by the user may have none, or share them with others.
         begin: Logs passed to `on_train_begin`, a new object for each `fit`; `None` if
             a callback was called without logs.
+
+    Raises:
+        RuntimeError: If callbacks cannot take part in the training step.
     """
 
     def __init__(self, model: keras.Model, params: dict | None, begin: dict | None):
+        train_step.check_supported()
         self.observation = Observation()
         self._callbacks: list[keras.callbacks.Callback] = []
         self._names: set[str] = set()
@@ -67,8 +73,8 @@ class TrainFunction:
         """Announces that the next call comes from this `fit`."""
         if self._model.train_function is not self:
             self._stand_in()
-        if backend.is_compiled(self._model):  # then the first step was traced in full
-            self.check()
+        if train_step.is_compiled(self._model):
+            self.check()  # the first step was traced in full
         self._announced = True
 
     def check(self):
@@ -92,7 +98,7 @@ class TrainFunction:
             return self._own(*args)
         self._announced = False
         if self._step is None:
-            self._step = self._made(self._own)
+            self._step = self._make_step(self._own)
         result = self._step(*args)
         if self.observation.active:
             self._keep_up()
@@ -151,15 +157,15 @@ class TrainFunction:
             callback.prepare_step()
         before = self._step
         self.observation.detach()
-        self._step = self._made(own, before)
+        self._step = self._make_step(own, before)
         self._is_checked = False
 
-    def _made(self, own, before=None):
+    def _make_step(self, own, before=None):
         """Returns a step for `own`, which continues from `before`."""
         requests = self.observation.requests
-        step = take_step(self._model, own, self._callbacks, requests)
+        step = get_step(self._model, own, self._callbacks, requests)
         if before is not None:
-            step.go_on_from(before)
+            step.continue_from(before)
         if step.recorder is not None:
             self.observation.attach(step.recorder)
         return step
@@ -178,7 +184,7 @@ def _is_foreign(frame, params) -> bool:
     """
     if frame.f_code.co_name == "train_on_batch":
         return _is_inside_fit(frame)
-    callbacks = frame.f_locals.get("callbacks")
+    callbacks = callback_list_of(frame)
     is_list = isinstance(callbacks, keras.callbacks.CallbackList)
     return is_list and (callbacks.params or None) is not params
 
@@ -186,8 +192,7 @@ def _is_foreign(frame, params) -> bool:
 def _is_inside_fit(frame) -> bool:
     """Returns whether Keras' `fit` is in the call stack, rather than a custom loop."""
     while frame is not None:
-        module = frame.f_globals.get("__name__", "")
-        if frame.f_code.co_name == "fit" and module.startswith("keras."):
+        if is_keras_fit(frame):
             return True
         frame = frame.f_back
     return False

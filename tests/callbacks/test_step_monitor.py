@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from callbacks import GradientHistograms, UpdateRatio, step_monitor
-from callbacks.train_step.sample import NUM_BINS, sample_of
+from callbacks.train_step.row_layout import RowLayout
+from zoo.backend.tensor_statistics import NUM_BINS
 
 BOUND = 20
 VARIABLES = [SimpleNamespace(path=f"model/dense/{i}", shape=(4, 5)) for i in range(3)]
@@ -16,7 +17,8 @@ def sample(number, updates=0):
     rng = np.random.default_rng(number)
     counts = rng.integers(0, 2, (1, 3, NUM_BINS), "int32")
     numbers = np.full(2 + 4 * 3, 0.5 + number, "float32")
-    return sample_of(0, ("gradient",), (number, number, 0), numbers, counts)
+    layout = RowLayout(num_variables=3, counted=("gradient",))
+    return layout.unpack(0, (number, number, 0), numbers, counts)
 
 
 def observed(monitor):

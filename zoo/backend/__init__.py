@@ -21,6 +21,9 @@ backend in use can be imported from this package:
   which `same_trace` was called.
 - `gradient_registry()`: Returns the dict in which the backend keeps custom gradients
   and their graphs until the process ends; an empty one if there is no registry.
+
+The sub-packages are built in the same way: `train_step` puts callbacks into the step
+that `fit` runs, and `tensor_statistics` computes norms and counts magnitudes.
 """
 
 import importlib

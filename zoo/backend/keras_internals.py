@@ -1,4 +1,4 @@
-"""Names that Keras, KerasTuner and TensorFlow do not promise to keep.
+"""Names that Keras, KerasTuner, TensorFlow and PyTorch do not promise to keep.
 
 Each function uses one such name and says why there is no public way. If the name is
 gone, it raises an `ImportError` that names it.
@@ -6,6 +6,8 @@ gone, it raises an `ImportError` that names it.
 
 import contextlib
 from collections.abc import Iterator
+from types import FrameType
+from typing import Any
 
 import keras
 
@@ -29,6 +31,33 @@ def missing(name: str, library=keras) -> ImportError:
         f"{library.__name__} {library.__version__}.\nInstall a version of "
         f"{library.__name__} that kerascope was tested with (see its README)."
     )
+
+
+@contextlib.contextmanager
+def patched(target, **attributes) -> Iterator[None]:
+    """Replaces attributes of one object within a context.
+
+    The attributes bypass `__setattr__`, since Keras would track and save them.
+
+    Args:
+        target: Object to patch, such as a model or an optimizer.
+        **attributes: New attributes by name.
+
+    Raises:
+        ImportError: If the object does not have one of the attributes. The replacement
+            would have no effect.
+    """
+    for name in attributes:
+        attribute(target, name)
+    own = vars(target)
+    before = {name: own[name] for name in attributes if name in own}
+    own.update(attributes)
+    try:
+        yield
+    finally:
+        for name in attributes:
+            del own[name]
+        own.update(before)
 
 
 @contextlib.contextmanager
@@ -85,3 +114,80 @@ def tensorflow_gradient_registry() -> dict:
         raise missing("tensorflow.python.framework.ops") from None
     registry = attribute(ops, "gradient_registry")
     return attribute(registry, "_registry")
+
+
+def own_trainable_variables(layer: keras.Layer) -> list[keras.Variable]:
+    """Returns the trainable weights that belong to a layer, frozen or not.
+
+    `layer.trainable_variables` includes those of nested layers, and lacks frozen ones.
+    """
+    return list(attribute(layer, "_trainable_variables"))
+
+
+def set_own_trainable(layer: keras.Layer, value: bool) -> None:
+    """Sets `trainable` of a layer, but not of its variables and nested layers.
+
+    The setter of `layer.trainable` sets all of them.
+    """
+    attribute(layer, "_trainable")
+    vars(layer)["_trainable"] = value
+
+
+def trained_variables(optimizer) -> list[keras.Variable]:
+    """Returns the variables that an optimizer was built for.
+
+    `optimizer.variables` are those of its own state.
+    """
+    return list(attribute(optimizer, "_trainable_variables"))
+
+
+def accumulated_gradient(optimizer, variable: keras.Variable) -> keras.Variable:
+    """Returns the sum of the gradients that an optimizer has accumulated.
+
+    Among `optimizer.variables`, it could be recognized by its name only.
+    """
+    index = attribute(optimizer, "_get_variable_index")(variable)
+    return attribute(optimizer, "_accumulated_gradients")[index]
+
+
+def count_of_calls(optimizer) -> keras.Variable:
+    """Returns the variable that counts the calls of an optimizer.
+
+    With gradient accumulation, `optimizer.iterations` counts the updates instead.
+    """
+    return attribute(optimizer, "_iterations")
+
+
+def patched_state_shardings(model: keras.Model, shardings: tuple):
+    """Replaces the shardings that a train function on JAX requires of its outputs.
+
+    Returns a context. Keras offers no way to add elements to the state.
+    """
+    return patched(model, _get_state_sharding_spec=lambda: shardings)
+
+
+def callback_list_of(frame: FrameType) -> Any:
+    """Returns the value of the local variable `callbacks` in the frame of a `fit`.
+
+    A train function has no access to the `fit` that calls it. In a frame of other code,
+    the variable may be missing, or may hold anything.
+    """
+    if "callbacks" not in frame.f_locals and is_keras_fit(frame):
+        raise missing("the local variable `callbacks` of keras.Model.fit")
+    return frame.f_locals.get("callbacks")
+
+
+def is_keras_fit(frame: FrameType) -> bool:
+    """Returns whether a frame runs Keras' `fit`."""
+    module = frame.f_globals.get("__name__", "")
+    return frame.f_code.co_name == "fit" and module.startswith("keras.")
+
+
+def torch_norms(tensors: list, order: float) -> list:
+    """Returns the norms of many PyTorch tensors, computed at once.
+
+    The public functions compute one norm at a time, or one of all tensors together.
+    """
+    import torch
+
+    return attribute(torch, "_foreach_norm")(tensors, ord=order)

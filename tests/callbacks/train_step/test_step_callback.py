@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from callbacks.train_step import StepCallback, StepTensor, updating_optimizer
+from callbacks.train_step import StepCallback, updating_optimizer
 
 STEPS = 7  # in an epoch
 BACKEND = keras.backend.backend()
@@ -127,16 +127,6 @@ def test_the_optimizer_that_updates():
     assert updating_optimizer(model) is sgd
     model.optimizer = keras.optimizers.LossScaleOptimizer(sgd)
     assert updating_optimizer(model) is sgd
-
-
-def test_a_step_tensor_computes_as_its_tensor():
-    held = StepTensor()
-    held.tensor = keras.ops.convert_to_tensor(0.25)
-    assert held != 0
-    assert held > 0
-    assert float(keras.ops.cast(held, "float32")) == 0.25
-    assert float(keras.ops.multiply(held, 2.0)) == 0.5
-    assert float(held - 1.0) == -0.75
 
 
 DISTRIBUTED = """

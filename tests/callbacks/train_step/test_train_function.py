@@ -569,3 +569,14 @@ def test_trainable_without_compile_is_what_it_is_in_keras(before, after):
         moved.append(not np.array_equal(kernel, np.array(first.kernel)))
         assert first.trainable == first.kernel.trainable == after
     assert moved == [before, before]
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="Keras supports NNX on JAX only")
+@pytest.mark.parametrize("callback", [ScheduleLearningRate(Linear(3)), UpdateRatio()])
+def test_callbacks_in_the_step_are_refused_with_nnx(monkeypatch, callback):
+    model = make_model()
+    before = np.array(model.get_weights())
+    monkeypatch.setattr(keras.config, "is_nnx_enabled", lambda: True)
+    with pytest.raises(RuntimeError, match="cannot take part .* in NNX mode"):
+        fit(model, [callback])
+    np.testing.assert_array_equal(model.get_weights(), before)

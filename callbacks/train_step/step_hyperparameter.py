@@ -1,9 +1,9 @@
-"""Wraps a tensor for use where Keras expects a number."""
+"""Wraps a tensor for use as a hyperparameter, which Keras expects to be a number."""
 
 import keras
 
 
-class StepTensor(keras.Variable):
+class StepHyperparameter(keras.Variable):
     """Represents a hyperparameter that is computed as a tensor in the step.
 
     Keras' optimizers evaluate `momentum != 0` in Python, which fails on a traced

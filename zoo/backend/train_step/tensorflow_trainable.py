@@ -5,11 +5,16 @@ import contextlib
 import keras
 import tensorflow as tf
 
-from zoo.backend.keras_internals import flatten_layers
+from ..keras_internals import (
+    flatten_layers,
+    own_trainable_variables,
+    set_own_trainable,
+    trained_variables,
+)
 
 
 @contextlib.contextmanager
-def trainable_as_compiled(model, own):
+def trainable_as_traced(model, own):
     """Sets `trainable` of all layers to the value at the time of tracing.
 
     Keras keeps using a traced function until `compile` or
@@ -25,12 +30,12 @@ def trainable_as_compiled(model, own):
     if not (is_keras and model.optimizer.built and _is_traced(own)):
         yield
         return
-    trained = {id(variable) for variable in model.optimizer._trainable_variables}
+    trained = {id(variable) for variable in trained_variables(model.optimizer)}
     before = [
         (
             layer,
-            layer._trainable,
-            [(v, v.trainable) for v in layer._trainable_variables],
+            layer.trainable,
+            [(v, v.trainable) for v in own_trainable_variables(layer)],
         )
         for layer in flatten_layers(model)
     ]
@@ -40,21 +45,21 @@ def trainable_as_compiled(model, own):
         yield
     finally:
         for layer, trainable, variables in before:
-            vars(layer)["_trainable"] = trainable
+            set_own_trainable(layer, trainable)
             for variable, value in variables:
                 variable.trainable = value
 
 
 def _set_trainable(layer, trained: set) -> None:
-    for variable in layer._trainable_variables:
+    for variable in own_trainable_variables(layer):
         variable.trainable = id(variable) in trained
     weights = [
         id(variable)
         for inner in flatten_layers(layer)
-        for variable in inner._trainable_variables
+        for variable in own_trainable_variables(inner)
     ]
     if weights:
-        vars(layer)["_trainable"] = not trained.isdisjoint(weights)
+        set_own_trainable(layer, not trained.isdisjoint(weights))
 
 
 def _is_traced(own) -> bool:

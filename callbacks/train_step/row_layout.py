@@ -1,0 +1,143 @@
+"""The layout of recorded rows: how they are allocated, packed and unpacked."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from keras import ops
+
+from zoo.backend.tensor_statistics import NUM_BINS
+from zoo.backend.train_step import StepCounters
+
+from .magnitudes import Magnitudes
+from .update_record import QUANTITIES, UpdateRecord
+
+LEADING = 2  # numbers before those of the variables
+
+
+@dataclass(frozen=True)
+class RowLayout:
+    """Describes the buffers to which the step writes one row per recorded update.
+
+    Row `i` is stored at index `i % rows` of each buffer, so the buffers are rings.
+
+    - The headers, an int32 buffer of shape `(rows, 3)`: step number, number of earlier
+      steps that updated the weights, and row number, which is -1 in an unused row.
+    - The numbers, a float32 buffer of shape `(rows, width)`: learning rate, and whether
+      the update was skipped; then the norms of all variables for each quantity; then
+      the largest magnitudes of all variables for each counted quantity.
+    - The counts, an int32 buffer of shape `(rows, counted, variables, NUM_BINS)`: the
+      entries by sign and exponent. It exists only if there is anything to count.
+
+    Args:
+        num_variables: Number of variables that are recorded.
+        counted: Quantities whose magnitudes are counted.
+    """
+
+    num_variables: int
+    counted: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        """Number of entries of a row in the buffer of numbers."""
+        return LEADING + self.num_variables * (len(QUANTITIES) + len(self.counted))
+
+    @property
+    def num_counts(self) -> int:
+        """Number of entries of a row in the buffer of counts."""
+        return len(self.counted) * self.num_variables * NUM_BINS
+
+    def allocate(self, rows: int) -> list[np.ndarray]:
+        """Returns the initial values of the buffers."""
+        buffers = [
+            np.full((rows, 3), -1, "int32"),
+            np.zeros((rows, self.width), "float32"),
+        ]
+        if self.num_counts:
+            shape = (rows, len(self.counted), self.num_variables, NUM_BINS)
+            buffers.append(np.zeros(shape, "int32"))
+        return buffers
+
+    def clear(self, buffers: list) -> None:
+        """Marks all rows of the buffers, which are variables, as unused."""
+        headers = buffers[0]
+        headers.assign(np.full(headers.shape, -1, "int32"))
+
+    def pack_header(self, counters: StepCounters):
+        """Returns the header of the next row as a tensor."""
+        step, number, row, _ = counters
+        return ops.cast(ops.stack([step, number, row]), "int32")
+
+    def pack_numbers(self, learning_rate, skipped, norms: list, largest: list):
+        """Returns the numbers of a row as a tensor.
+
+        Args:
+            learning_rate: Scalar tensor.
+            skipped: Scalar tensor: 1 if the update was skipped, else 0.
+            norms: One tensor per quantity, with the norms of all variables.
+            largest: One tensor per counted quantity, with the largest magnitudes.
+        """
+        return ops.concatenate([ops.stack([learning_rate, skipped]), *norms, *largest])
+
+    def pack_counts(self, counts: list):
+        """Returns the counts of a row, from one tensor per counted quantity."""
+        return ops.stack(counts)
+
+    def put(self, buffer, row, values):
+        """Returns a buffer with the values of one row replaced."""
+        index = row % buffer.shape[0]
+        # Same dtype as `index`: Python integers become int64 on JAX if that is enabled.
+        zero = 0 if isinstance(index, int) else ops.zeros_like(index)
+        start = (index, *[zero] * (len(buffer.shape) - 1))
+        return ops.slice_update(buffer, start, values[None])
+
+    def unpack_new(
+        self, buffers: list, epoch: int, last: int
+    ) -> tuple[list[UpdateRecord], int]:
+        """Converts the rows that have not been read.
+
+        Args:
+            buffers: Buffers as NumPy arrays.
+            epoch: Epoch of the rows.
+            last: Number of the last row that has been read.
+
+        Returns:
+            A list of records in the order of the row numbers, and the number of the
+            last row.
+        """
+        row_numbers = buffers[0][:, 2]
+        order = np.argsort(row_numbers)
+        new = order[row_numbers[order] > last]
+        records = [
+            self.unpack(epoch, *(buffer[index] for buffer in buffers)) for index in new
+        ]
+        return records, max(last, int(row_numbers.max()))
+
+    def unpack(self, epoch: int, header, numbers, counts=None) -> UpdateRecord:
+        """Converts one row to a record.
+
+        Args:
+            epoch: Epoch of the step.
+            header: Header of the row.
+            numbers: Numbers of the row.
+            counts: Counts of the row. Defaults to `None`: nothing is counted.
+        """
+        # Copied, since a view would keep all rows in memory.
+        shape = len(QUANTITIES) + len(self.counted), self.num_variables
+        per_variable = numbers[LEADING:].reshape(shape).copy()
+        norms = {
+            f"{quantity}_norm": values
+            for quantity, values in zip(QUANTITIES, per_variable, strict=False)
+        }
+        largest = per_variable[len(QUANTITIES) :]
+        return UpdateRecord(
+            step=int(header[0]),
+            number=int(header[1]),
+            epoch=epoch,
+            learning_rate=float(numbers[0]),
+            skipped=bool(numbers[1]),
+            **norms,
+            magnitudes={
+                quantity: Magnitudes.from_exponents(largest[i], counts[i])
+                for i, quantity in enumerate(self.counted)
+            },
+        )

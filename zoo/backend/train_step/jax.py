@@ -1,0 +1,153 @@
+"""Functions of `zoo.backend.train_step` on JAX, which passes state explicitly."""
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+from ..keras_internals import patched, patched_state_shardings, trained_variables
+from .step_counters import StepCounters
+from .variables import make_variable
+
+FEW = 2**16  # number of weights up to which one function runs all steps
+
+
+def make_function(step, recorder, args: tuple):
+    # The variables of the callbacks and the recorder are passed through the compiled
+    # step as a fifth element of Keras' state. They are assigned afterwards without
+    # waiting for the values.
+    model = step.model
+    own_step = model.train_step
+    state, _ = args
+    # Taken from the arguments, since Keras has emptied the variables before the call.
+    own_shardings = jax.tree.map(lambda value: value.sharding, state)
+    shardings = (*own_shardings, None)  # no constraint on the fifth element
+
+    def variables():
+        recorded = [] if recorder is None else recorder.step_variables()
+        return [*step.callback_variables(), *recorded]
+
+    def train_step(state, data):
+        *state, values = state
+        _, _, optimizer_values, _ = state
+        mapping = [
+            *zip(variables(), values, strict=True),
+            *zip(model.optimizer.variables, optimizer_values, strict=True),
+        ]
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            step.begin_step()
+            if recorder is not None:
+                counters = StepCounters(*recorder.counters.value)
+                counters = recorder.begin_step(counters)
+                recorder.counters.assign(jnp.stack(counters))
+        attributes = _recorded(recorder, model.optimizer, scope)
+        with patched(model.optimizer, **attributes):
+            logs, state = own_step(tuple(state), data)
+        values = [scope.get_current_value(variable) for variable in variables()]
+        return logs, (*state, values)
+
+    with (
+        patched(model, train_step=train_step),
+        patched_state_shardings(model, shardings),
+    ):
+        model.make_train_function(force=True)
+    function = model.train_function
+
+    def train_function(state, iterator):
+        values = [variable.value for variable in variables()]
+        logs, (*state, values) = function((*state, values), iterator)
+        for variable, value in zip(variables(), values, strict=True):
+            variable.assign(value)
+        return logs, tuple(state)
+
+    return train_function
+
+
+def is_compiled(model) -> bool:
+    return bool(model.jit_compile) and not model.run_eagerly
+
+
+def has_free_condition(model) -> bool:
+    # To record an update, XLA keeps two copies of the weights. If there are few
+    # weights, this costs less than a second compilation.
+    return model.count_params() <= FEW
+
+
+def check_supported() -> None:
+    if keras.config.is_nnx_enabled():
+        raise RuntimeError(
+            "Callbacks cannot take part in the training step in NNX mode, in which "
+            "Keras compiles the `train_step` of the model's class.\nUnset the "
+            "environment variable KERAS_NNX_ENABLED, or remove the callbacks that "
+            "schedule a value or record updates."
+        )
+
+
+def when(predicate, function, values: list) -> list:
+    # A loop with at most one iteration changes the values in place. A condition would
+    # copy them.
+    if not isinstance(predicate, jax.core.Tracer):  # such as under `run_eagerly`
+        return function(values) if predicate else values
+
+    def body(carry):
+        return jnp.zeros((), bool), function(carry[1])
+
+    return jax.lax.while_loop(lambda carry: carry[0], body, (predicate, values))[1]
+
+
+def make_counters(model):
+    return make_variable(model, np.array(StepCounters(), "int32"), "int32")
+
+
+def set_counters(counters, value: StepCounters) -> None:
+    counters.assign(np.array(value, "int32"))
+
+
+def set_step(counters, step: int) -> None:
+    counters.assign(_before_step(counters.value, np.int32(step)))
+
+
+def read_counters(counters) -> StepCounters:
+    return StepCounters(*np.asarray(counters.value).tolist())
+
+
+@jax.jit
+def _before_step(counters, step):
+    return jnp.stack(StepCounters.before(step, counters[2]))
+
+
+def _recorded(recorder, optimizer, scope) -> dict:
+    """Returns a dict with the optimizer's `stateless_apply`, with recording added."""
+    if recorder is None:
+        return {}
+    own = optimizer.stateless_apply
+
+    def stateless_apply(optimizer_values, gradients, old):
+        new, state = own(optimizer_values, gradients, old)
+        recorder.count_update()
+        values = map(scope.get_current_value, recorder.step_variables())
+        counters, *buffers = values
+        counters = StepCounters(*counters)
+        mapping = list(zip(optimizer.variables, optimizer_values, strict=True))
+        with keras.StatelessScope(mapping):
+            variables = trained_variables(optimizer)
+            call = recorder.observe(optimizer, gradients, variables, counters)
+
+        def record(buffers):
+            with keras.StatelessScope(mapping):
+                before = call.before()
+            changes = call.select(old), call.select(new)
+            return call.record(before, *changes, buffers, counters)
+
+        is_due = call.is_due
+        if is_due is True:
+            # A traced predicate makes `when` use a loop. It keeps XLA from fusing the
+            # statistics with the update, which makes sums of squares many times slower.
+            is_due = counters.step >= 0
+        counters_after = jnp.stack(call.next_counters(counters))
+        values = [counters_after, *when(is_due, record, buffers)]
+        for update in zip(recorder.step_variables(), values, strict=True):
+            scope.add_update(update)
+        return new, state
+
+    return {"stateless_apply": stateless_apply}

@@ -1,0 +1,29 @@
+"""The numbers that a training step counts."""
+
+from typing import Any, NamedTuple
+
+
+class StepCounters(NamedTuple):
+    """Counts steps and updates. The numbers are integers, or tensors inside a step.
+
+    Attributes:
+        step: Step number; -1 before the first step.
+        number: Number of earlier steps that updated the weights.
+        row: Number of recorded updates.
+        has_updated: 1 if this step has updated the weights so far, else 0.
+    """
+
+    step: Any = -1
+    number: Any = 0
+    row: Any = 0
+    has_updated: Any = 0
+
+    def next_step(self) -> "StepCounters":
+        """Returns the counters at the beginning of the next step."""
+        number = self.number + self.has_updated
+        return StepCounters(self.step + 1, number, self.row, 0 * self.has_updated)
+
+    @classmethod
+    def before(cls, step, row) -> "StepCounters":
+        """Returns the counters before a step, if every earlier step was an update."""
+        return cls(step - 1, step, row, 0 * step)
