@@ -54,6 +54,7 @@ print("works")
         "zoo.layers",
         "zoo.losses",
         "callbacks",
+        "callbacks.monitors",
         "callbacks.schedules",
         "tuning",
     ],

@@ -7,9 +7,9 @@ import numpy as np
 
 from zoo.utils.arguments import check_integer, invalid_argument
 
+from ..train_step import StepCallback, updating_optimizer, updating_optimizers
+from ..train_step.sample import padded
 from .event_log import EventLog, check_log_dir
-from .train_step import StepCallback, updating_optimizer, updating_optimizers
-from .train_step.sample import padded
 
 MAX_LOOKS = 1000  # maximum number of records in memory
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from zoo.utils.arguments import check_choice
 
+from ..train_step.sample import HIGHEST, KINDS, LOWEST
 from .recorded import check_recorded, panels, save_record, spread
 from .step_monitor import StepMonitor, frame_of, layer_of
-from .train_step.sample import HIGHEST, KINDS, LOWEST
 
 NUM_BINS = HIGHEST - LOWEST
 

@@ -10,8 +10,8 @@ from keras.src.backend import get_keras_mask
 from zoo.backend.keras_internals import flatten_layers
 from zoo.differentiation import same_trace
 
+from ..train_step.common import patched
 from .step_monitor import unique
-from .train_step.common import patched
 
 MAX_ENTRIES = 2**24  # limit for all outputs together, 64 MiB
 # Layers nested in these run step by step, in a loop or in unrolled calls.

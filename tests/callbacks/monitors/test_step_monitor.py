@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from callbacks import GradientHistograms, UpdateRatio, step_monitor
+from callbacks import GradientHistograms, UpdateRatio
+from callbacks.monitors import step_monitor
 from callbacks.train_step.sample import NUM_BINS, sample_of
 
 BOUND = 20

@@ -227,8 +227,8 @@ def test_parts_give_what_the_whole_gives(monkeypatch):
     model = mlp((4,), 2, units=(5, 7), activation="relu")
     whole = fit(model, ActivationHistograms(X)).activation_info()
     # The 35 numbers of an example: five parts of 3 or 4 examples.
-    monkeypatch.setattr("callbacks.layer_outputs.MAX_ENTRIES", 130)
-    monkeypatch.setattr("callbacks.forward_pass.MAX_ENTRIES", 130)
+    monkeypatch.setattr("callbacks.monitors.layer_outputs.MAX_ENTRIES", 130)
+    monkeypatch.setattr("callbacks.monitors.forward_pass.MAX_ENTRIES", 130)
     parts = fit(model, ActivationHistograms(X)).activation_info()
     assert set(parts) == set(whole)
     for name, values in whole.items():
@@ -255,7 +255,7 @@ def test_no_pass_computes_more_examples_than_fit(monkeypatch):
     model.fit(X, np.zeros((len(X), 7)), batch_size=2, verbose=0)
     sizes.clear()
     for module in ("layer_outputs", "forward_pass"):
-        monkeypatch.setattr(f"callbacks.{module}.MAX_ENTRIES", 3 * 11)
+        monkeypatch.setattr(f"callbacks.monitors.{module}.MAX_ENTRIES", 3 * 11)
     callback = ActivationHistograms(X)
     callback.set_model(model)
     callback.set_params({"steps": 1})

@@ -1,0 +1,14 @@
+"""Records and plots the state of a model during training."""
+
+from .activation_histograms import ActivationHistograms
+from .first_layer import first_layer_images, plot_first_layer
+from .gradient_histograms import GradientHistograms
+from .update_ratio import UpdateRatio
+
+__all__ = [
+    "ActivationHistograms",
+    "GradientHistograms",
+    "UpdateRatio",
+    "first_layer_images",
+    "plot_first_layer",
+]
