@@ -215,7 +215,7 @@ def _build(model: keras.Model, x) -> None:
 
 def _counts(model: keras.Model) -> list[float]:
     """Returns the optimizer's scalars that each call changes, such as its counter."""
-    rate = id(updating_optimizers(model.optimizer)[0]._learning_rate)
+    rate = id(updating_optimizers(model.optimizer)[0].learning_rate)
     return [
         float(keras.ops.convert_to_numpy(variable))
         for variable in model.optimizer.variables

@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from zoo.backend.keras_internals import learning_rate_attributes
+
 from .train_step.common import patched
 
 
@@ -35,8 +37,8 @@ class RateReader:
         def hook(*args, **kwargs):
             with contextlib.ExitStack() as stack:
                 for optimizer, rate in self._used_rates():
-                    says = {"_get_current_learning_rate": lambda rate=rate: rate}
-                    stack.enter_context(patched(optimizer, **says))
+                    attributes = learning_rate_attributes(lambda rate=rate: rate)
+                    stack.enter_context(patched(optimizer, **attributes))
                 return attribute(*args, **kwargs)
 
         return hook

@@ -5,9 +5,8 @@ import functools
 import math
 
 import keras
-from keras.src.backend import get_keras_mask
 
-from zoo.backend.keras_internals import flatten_layers
+from zoo.backend.keras_internals import flatten_layers, mask_of
 from zoo.differentiation import same_trace
 
 from ..train_step.common import patched
@@ -78,7 +77,7 @@ class LayerOutputs:
             name: layer for name, (_, layer, _) in zip(names, self._found, strict=True)
         }
         return {
-            name: (_at_least_float32(tensor), get_keras_mask(tensor))
+            name: (_at_least_float32(tensor), mask_of(tensor))
             for name, (*_, tensor) in zip(names, self._found, strict=True)
         }
 
