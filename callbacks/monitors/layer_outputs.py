@@ -10,7 +10,7 @@ from zoo.backend.keras_internals import flatten_layers, mask_of
 from zoo.differentiation import same_trace
 
 from ..train_step.common import patched
-from .step_monitor import unique
+from .names import unique_names
 
 MAX_ENTRIES = 2**24  # limit for all outputs together, 64 MiB
 # Layers nested in these run step by step, in a loop or in unrolled calls.
@@ -72,7 +72,7 @@ class LayerOutputs:
             if id(layer) not in called and _has_own_weights(layer)
         ]
         self.unseen = [*dict.fromkeys(self.unseen), *idle, *hidden]
-        names = unique(name for name, *_ in self._found)
+        names = unique_names(name for name, *_ in self._found)
         self.layers = {
             name: layer for name, (_, layer, _) in zip(names, self._found, strict=True)
         }
