@@ -1,4 +1,4 @@
-"""Records and plots the state of a model during training."""
+"""Callbacks that record gradients, weights, updates and layer outputs, and plots."""
 
 from .activation_histograms import ActivationHistograms
 from .first_layer import first_layer_images, plot_first_layer
