@@ -48,7 +48,7 @@ PRIVATE_ROOM = "zoo/backend/keras_internals.py"
 UNFINISHED_ROOMS = ("callbacks/train_step/", "tuning/", "zoo/adversarial/")
 PRIVATE_NAME = re.compile(r"_(?!kerascope_)[A-Za-z]\w*")
 PRIVATE_MODULE = re.compile(r"(keras|keras_tuner)\.src\b|tensorflow\.python\b")
-OF_PYTHON = {"_getframe"}  # `sys._getframe`
+OF_PYTHON = {"_getframe", "_replace"}  # of `sys`, and of named tuples
 OF_TEXTS = {"endswith", "removeprefix", "removesuffix"}  # methods of strings
 
 
@@ -151,6 +151,7 @@ def private_names(source, ours=frozenset()):
         ("class A(B):\n    def f(self): return self._inherited", set()),
         ("from ._module import _function", set()),
         ("sys._getframe()", set()),
+        ("counters._replace(step=0)", set()),
         ("vars(own).setdefault('_kerascope_steps', [])", set()),
         ("f'{name}_activation'.removesuffix('_activation')", set()),
         ("other._inherited", {"_inherited"}),
