@@ -72,28 +72,29 @@ def is_own_object(node):
     return getattr(function, "id", None) in ("self", "cls", "super")
 
 
-def used_names(node, here, ours):
+def used_names(node, here, anywhere):
     """Returns the names that a node uses, except those of the project.
 
     Args:
         node: Node of a syntax tree.
         here: Names that the module defines.
-        ours: Names that all modules define.
+        anywhere: Names that all modules of the project define.
     """
     match node:
         case ast.Attribute():
             # Other objects than `self` may belong to any library.
-            known = ours if is_own_object(node.value) else here
-            return {node.attr, ast.unparse(node)} - known
+            known = anywhere if is_own_object(node.value) else here
+            is_module = node.attr in ("python", "src")
+            return {ast.unparse(node) if is_module else node.attr} - known
         case ast.Import():
             return {alias.name for alias in node.names}
         case ast.ImportFrom(level=0):
             names = {alias.name for alias in node.names}
             return names | {f"{node.module}.{name}" for name in names}
         case ast.keyword(arg=str()):
-            return {node.arg} - ours
+            return {node.arg} - anywhere
         case ast.Constant(value=str()):
-            return {node.value} - ours
+            return {node.value} - anywhere
     return set()
 
 
@@ -109,21 +110,21 @@ def texts(tree):
     return found
 
 
-def private_names(source, ours=frozenset()):
+def private_names(tree, ours):
     """Returns the private names of other libraries that a module uses.
 
     Args:
-        source: Source code of the module.
+        tree: Syntax tree of the module.
         ours: Names that other modules of the project define.
     """
-    tree = ast.parse(source)
     here = defined_names(tree)
+    anywhere = ours | here
     skipped = {id(node) for node in texts(tree)}
     return {
         name
         for node in ast.walk(tree)
         if id(node) not in skipped
-        for name in used_names(node, here, ours | here) - OF_PYTHON
+        for name in used_names(node, here, anywhere) - OF_PYTHON
         if PRIVATE_NAME.fullmatch(name) or PRIVATE_MODULE.match(name)
     }
 
@@ -143,7 +144,7 @@ def private_names(source, ours=frozenset()):
         ("from keras.src.backend import x", {"keras.src.backend.x"}),
         ("from keras import src", {"keras.src"}),
         ("import tensorflow.python.eager", {"tensorflow.python.eager"}),
-        ("keras_tuner.src.engine", {"keras_tuner.src.engine", "keras_tuner.src"}),
+        ("keras_tuner.src.engine", {"keras_tuner.src"}),
         ("from jax import _src", {"_src"}),
         ("kind.__module__.startswith('keras.src.layers')", {"keras.src.layers"}),
         # Names of the project, of Python, and parts of texts.
@@ -158,17 +159,17 @@ def private_names(source, ours=frozenset()):
     ],
 )
 def test_private_names_are_found(source, found):
-    assert private_names(source, ours={"_inherited"}) == found
+    assert private_names(ast.parse(source), ours={"_inherited"}) == found
 
 
 def test_private_names_of_other_libraries_are_in_their_rooms(root):
-    sources = {
-        str(path.relative_to(root)): path.read_text()
+    trees = {
+        str(path.relative_to(root)): ast.parse(path.read_text())
         for package in PACKAGES
         for path in sorted((root / package).rglob("*.py"))
     }
-    ours = set().union(*(defined_names(ast.parse(one)) for one in sources.values()))
-    found = {path: private_names(source, ours) for path, source in sources.items()}
+    ours = set().union(*map(defined_names, trees.values()))
+    found = {path: private_names(tree, ours) for path, tree in trees.items()}
     rooms = PRIVATE_ROOMS + UNFINISHED_ROOMS
     for room in rooms:
         assert any(names for path, names in found.items() if path.startswith(room))
