@@ -1,15 +1,18 @@
 """Callbacks, learning-rate schedules and related tools for training Keras models."""
 
 from . import schedules
-from .activation_histograms import ActivationHistograms
 from .early_stopping import EarlyStopping
 from .find_learning_rate import find_learning_rate
-from .first_layer import first_layer_images, plot_first_layer
-from .gradient_histograms import GradientHistograms
+from .monitors import (
+    ActivationHistograms,
+    GradientHistograms,
+    UpdateRatio,
+    first_layer_images,
+    plot_first_layer,
+)
 from .schedule_learning_rate import ScheduleLearningRate
 from .schedule_momentum import ScheduleMomentum
 from .snapshots import Snapshots
-from .update_ratio import UpdateRatio
 
 __all__ = [
     "ActivationHistograms",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 
+from zoo.backend.keras_internals import set_monitor_operation
 from zoo.utils.arguments import check_choice, check_integer, invalid_argument, is_number
 
 from .best_weights import BestWeights
@@ -181,14 +182,14 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         if value is None:
             return
         if self.monitor_op is None:
-            self._set_monitor_op()
+            set_monitor_operation(self)
         self._take_over_record()
 
         self.wait += 1
-        improved = math.isfinite(value) and self._is_improvement(value, self.best)
+        improved = math.isfinite(value) and self._improves(value, self.best)
         if improved:
             # As in Keras, patience keeps running until the baseline is passed.
-            if self.baseline is None or self._is_improvement(value, self.baseline):
+            if self.baseline is None or self._improves(value, self.baseline):
                 self.wait = 0
             self._keep(value, epoch)
         # At the end of the first epoch Keras never stops for lack of patience.
@@ -254,7 +255,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             else "",
         )
 
-    def _is_improvement(self, monitor_value, reference_value):
+    def _improves(self, monitor_value, reference_value):
         if reference_value is None:
             return True
         delta = self.min_delta  # negative in mode "min"
@@ -326,8 +327,6 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         if self.best is None or self.best_epoch is None:
             return f"{self.monitor} has not been finite for {epochs}"
         on = f"{self.best:g} (epoch {self.best_epoch + 1})"
-        if self.baseline is not None and not self._is_improvement(
-            self.best, self.baseline
-        ):
+        if self.baseline is not None and not self._improves(self.best, self.baseline):
             on = f"the baseline {self.baseline:g}"
         return f"{self.monitor} has not improved on {on} for {epochs}"

@@ -181,10 +181,10 @@ def _batches(dataset) -> Iterator[tuple]:
     while True:
         batch = None
         for batch in dataset:
-            parts = keras.utils.unpack_x_y_sample_weight(batch)
+            arrays = keras.utils.unpack_x_y_sample_weight(batch)
             yield tuple(
-                None if part is None else keras.tree.map_structure(np.asarray, part)
-                for part in parts
+                None if one is None else keras.tree.map_structure(np.asarray, one)
+                for one in arrays
             )
         if batch is None:
             raise invalid_argument(
@@ -215,7 +215,7 @@ def _build(model: keras.Model, x) -> None:
 
 def _counts(model: keras.Model) -> list[float]:
     """Returns the optimizer's scalars that each call changes, such as its counter."""
-    rate = id(updating_optimizers(model.optimizer)[0]._learning_rate)
+    rate = id(updating_optimizers(model.optimizer)[0].learning_rate)
     return [
         float(keras.ops.convert_to_numpy(variable))
         for variable in model.optimizer.variables

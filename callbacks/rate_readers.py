@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from zoo.backend.keras_internals import patched
+from zoo.backend.keras_internals import learning_rate_attributes, patched
 
 
 class RateReader:
@@ -35,8 +35,8 @@ class RateReader:
         def hook(*args, **kwargs):
             with contextlib.ExitStack() as stack:
                 for optimizer, rate in self._used_rates():
-                    says = {"_get_current_learning_rate": lambda rate=rate: rate}
-                    stack.enter_context(patched(optimizer, **says))
+                    attributes = learning_rate_attributes(lambda rate=rate: rate)
+                    stack.enter_context(patched(optimizer, **attributes))
                 return attribute(*args, **kwargs)
 
         return hook

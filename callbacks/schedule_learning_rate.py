@@ -2,6 +2,10 @@
 
 import keras
 
+from zoo.backend.keras_internals import (
+    compiled_learning_rate,
+    learning_rate_attributes,
+)
 from zoo.utils.arguments import check_integer, invalid_argument
 
 from .rate_readers import hide_rates, show_rates
@@ -104,7 +108,7 @@ class ScheduleLearningRate(ScheduledValue):
     def begin_step(self, optimizer: keras.optimizers.Optimizer) -> None:
         factor = self._next_factor(self._schedule)
         for one in self._scheduled:
-            one.tensor = one.optimizer._learning_rate * factor
+            one.tensor = compiled_learning_rate(one.optimizer) * factor
             one.used.assign(one.tensor)
 
     def attributes_of(self, optimizer: keras.optimizers.Optimizer) -> dict:
@@ -114,10 +118,10 @@ class ScheduleLearningRate(ScheduledValue):
             one.was_read = True
             return one.tensor
 
-        return {"_get_current_learning_rate": learning_rate}
+        return learning_rate_attributes(learning_rate)
 
     def optimizer_attributes(self) -> dict:
-        return {"_get_current_learning_rate": None}
+        return learning_rate_attributes(None)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._correct_history()
@@ -136,7 +140,7 @@ class ScheduleLearningRate(ScheduledValue):
 
     def _compiled_values(self, optimizers: list) -> list[tuple]:
         for optimizer in optimizers:
-            learning_rate = getattr(optimizer, "_learning_rate", None)
+            learning_rate = compiled_learning_rate(optimizer)
             if not isinstance(learning_rate, keras.Variable):
                 raise invalid_argument(
                     "learning_rate",

@@ -56,6 +56,7 @@ print("works")
         "zoo.layers",
         "zoo.losses",
         "callbacks",
+        "callbacks.monitors",
         "callbacks.schedules",
         "tuning",
     ],

@@ -5,7 +5,7 @@ gone, it raises an `ImportError` that names it.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -90,6 +90,61 @@ def flatten_layers(model: keras.Layer, **options) -> list[keras.Layer]:
     return list(attribute(model, "_flatten_layers")(**options))
 
 
+def mask_of(tensor):
+    """Returns the mask that a layer attached to its output, or `None` without one.
+
+    Keras passes masks only to layers, not to code that calls a model.
+    """
+    try:
+        from keras.src.backend import get_keras_mask
+    except ImportError:
+        raise missing("keras.src.backend.get_keras_mask") from None
+    return get_keras_mask(tensor)
+
+
+def saves_as_keras(layer: keras.Layer) -> bool:
+    """Returns whether a layer inherits `save_own_variables` from a layer of Keras.
+
+    Keras' own layers save nothing but variables. Keras does not promise the names of
+    the modules that define them.
+    """
+    defining = next(
+        cls for cls in type(layer).__mro__ if "save_own_variables" in vars(cls)
+    )
+    return defining.__module__.startswith(("keras.src.layers", "keras.src.models"))
+
+
+def compiled_learning_rate(optimizer: keras.optimizers.Optimizer):
+    """Returns the learning rate that an optimizer was compiled with.
+
+    This is a variable for a float, otherwise a schedule or a function. The property
+    `learning_rate` calls schedules, and returns the value of
+    `learning_rate_attributes` while that is in use.
+    """
+    return attribute(optimizer, "_learning_rate")
+
+
+def learning_rate_attributes(read: Callable | None) -> dict:
+    """Returns the attributes with which an optimizer returns another learning rate.
+
+    `learning_rate` is a property, which an attribute of an instance cannot replace.
+
+    Args:
+        read: Function that returns the learning rate, or `None` if only the names of
+            the attributes are needed.
+    """
+    attribute(keras.optimizers.Optimizer, "_get_current_learning_rate")
+    return {"_get_current_learning_rate": read}
+
+
+def set_monitor_operation(callback: keras.callbacks.EarlyStopping) -> None:
+    """Sets `monitor_op` and the sign of `min_delta` for the mode of a callback.
+
+    Only Keras knows the direction of its metrics, which the mode "auto" depends on.
+    """
+    attribute(callback, "_set_monitor_op")()
+
+
 def compiled_loss(model: keras.Model):
     """Returns the object that computes the compiled loss, `None` without a loss.
 
@@ -101,6 +156,41 @@ def compiled_loss(model: keras.Model):
 def loss_weights(model: keras.Model):
     """Returns the `loss_weights` that a model was compiled with."""
     return attribute(compiled_loss(model), "_user_loss_weights")
+
+
+def replace_torch_registration(variables_of: Callable[[keras.Layer], dict]) -> None:
+    """Makes Keras register the variables that a function returns with PyTorch.
+
+    Keras has no public way to choose the names under which it registers variables.
+
+    Args:
+        variables_of: Function that returns a dict of the variables of a layer by name.
+
+    Raises:
+        ImportError: If Keras registers variables in a different way.
+    """
+    classes = [cls for cls in keras.Layer.__mro__ if "_track_variables" in vars(cls)]
+    if len(classes) != 1:
+        raise missing("keras.Layer._track_variables")
+
+    def register(layer: keras.Layer) -> None:
+        import torch
+
+        values = {name: one.value for name, one in variables_of(layer).items()}
+        layer._torch_params = torch.nn.ParameterDict(values)
+
+    def update(layer: keras.Layer, variable: keras.Variable) -> None:
+        """Updates the registration after a variable was added or removed."""
+        if hasattr(layer, "_torch_params"):
+            register(layer)
+
+    for name, method in (
+        ("_track_variables", register),
+        ("_post_track_variable", update),
+        ("_post_untrack_variable", update),
+    ):
+        attribute(classes[0], name)
+        setattr(classes[0], name, method)
 
 
 def tensorflow_gradient_registry() -> dict:

@@ -4,6 +4,8 @@ from collections import Counter
 
 import keras
 
+from .keras_internals import replace_torch_registration
+
 
 def register_all_variables() -> None:
     """Makes Keras register all variables of a layer with PyTorch.
@@ -24,17 +26,7 @@ def register_all_variables() -> None:
     """
     if keras.backend.backend() != "torch" or _registers_equal_paths():
         return
-    # These names are private; Keras has no public way to register variables.
-    classes = [cls for cls in keras.Layer.__mro__ if "_track_variables" in vars(cls)]
-    if len(classes) != 1:
-        raise ImportError(
-            f"Keras {keras.__version__} does not register all variables with PyTorch "
-            "if their paths are equal, and kerascope can fix this for Keras 3.15 only."
-            "\nInstall another version of Keras, or use another backend."
-        )
-    classes[0]._track_variables = _track_variables
-    classes[0]._post_track_variable = _track_again
-    classes[0]._post_untrack_variable = _track_again
+    replace_torch_registration(_variables_by_path)
 
 
 def _registers_equal_paths() -> bool:
@@ -44,21 +36,14 @@ def _registers_equal_paths() -> bool:
     return len(list(layer.parameters())) == 2
 
 
-def _track_variables(layer: keras.Layer) -> None:
-    import torch
-
-    values: dict = {}
+def _variables_by_path(layer: keras.Layer) -> dict[str, keras.Variable]:
+    """Returns the variables of a layer by path, with a number added to equal paths."""
+    found: dict[str, keras.Variable] = {}
     seen: Counter[str] = Counter()
     for variable in layer.variables:
         name = variable.path
-        while name in values:
+        while name in found:
             seen[variable.path] += 1
             name = f"{variable.path}_{seen[variable.path] + 1}"
-        values[name] = variable.value
-    layer._torch_params = torch.nn.ParameterDict(values)
-
-
-def _track_again(layer: keras.Layer, variable: keras.Variable) -> None:
-    """Updates the registration after a variable was added or removed."""
-    if hasattr(layer, "_torch_params"):
-        _track_variables(layer)
+        found[name] = variable
+    return found

@@ -10,7 +10,7 @@ import h5py
 import keras
 import numpy as np
 
-from ..backend.keras_internals import flatten_layers
+from ..backend.keras_internals import flatten_layers, saves_as_keras
 from .arguments import invalid_argument
 
 
@@ -101,9 +101,7 @@ def _has_adapter(layer) -> bool:
 def _layers_with_more(model) -> Iterator[tuple[int, keras.layers.Layer]]:
     """Yields layers that may save more than variables, such as PyTorch buffers."""
     for number, layer in enumerate(flatten_layers(model)):
-        classes = type(layer).__mro__
-        saving = next(cls for cls in classes if "save_own_variables" in vars(cls))
-        if not saving.__module__.startswith(("keras.src.layers", "keras.src.models")):
+        if not saves_as_keras(layer):
             yield number, layer
 
 

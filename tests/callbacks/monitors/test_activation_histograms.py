@@ -223,22 +223,22 @@ def test_quantized_layers_are_recorded():
     np.testing.assert_allclose(info["mean"][-1], [values.mean()], rtol=1e-5)
 
 
-def test_parts_give_what_the_whole_gives(monkeypatch):
+def test_batches_give_what_the_whole_sample_gives(monkeypatch):
     model = mlp((4,), 2, units=(5, 7), activation="relu")
     whole = fit(model, ActivationHistograms(X)).activation_info()
-    # The 35 numbers of an example: five parts of 3 or 4 examples.
-    monkeypatch.setattr("callbacks.layer_outputs.MAX_ENTRIES", 130)
-    monkeypatch.setattr("callbacks.forward_pass.MAX_ENTRIES", 130)
-    parts = fit(model, ActivationHistograms(X)).activation_info()
-    assert set(parts) == set(whole)
+    # The 35 numbers of an example: five batches of 3 or 4 examples.
+    monkeypatch.setattr("callbacks.monitors.layer_outputs.MAX_ENTRIES", 130)
+    monkeypatch.setattr("callbacks.monitors.forward_pass.MAX_ENTRIES", 130)
+    batches = fit(model, ActivationHistograms(X)).activation_info()
+    assert set(batches) == set(whole)
     for name, values in whole.items():
         if values.dtype.kind == "f":
             # Batches of other sizes round otherwise, and inner edges of the bins have
             # the rounding of the outer ones, which are the largest numbers here.
             atol = 1e-6 * np.abs(values[np.isfinite(values)]).max(initial=0)
-            np.testing.assert_allclose(parts[name], values, rtol=1e-5, atol=atol)
+            np.testing.assert_allclose(batches[name], values, rtol=1e-5, atol=atol)
         else:
-            np.testing.assert_array_equal(parts[name], values)
+            np.testing.assert_array_equal(batches[name], values)
 
 
 def test_no_pass_computes_more_examples_than_fit(monkeypatch):
@@ -255,7 +255,7 @@ def test_no_pass_computes_more_examples_than_fit(monkeypatch):
     model.fit(X, np.zeros((len(X), 7)), batch_size=2, verbose=0)
     sizes.clear()
     for module in ("layer_outputs", "forward_pass"):
-        monkeypatch.setattr(f"callbacks.{module}.MAX_ENTRIES", 3 * 11)
+        monkeypatch.setattr(f"callbacks.monitors.{module}.MAX_ENTRIES", 3 * 11)
     callback = ActivationHistograms(X)
     callback.set_model(model)
     callback.set_params({"steps": 1})
@@ -293,11 +293,11 @@ def test_a_layer_that_does_not_run_in_a_pass_is_nan_there():
         X, np.zeros((len(X), 3)), verbose=0, callbacks=[activations, skip], epochs=1
     )
     info = activations.activation_info()
-    place = info["layer"].tolist().index("relu")
+    layer = info["layer"].tolist().index("relu")
     assert info["epoch"].tolist() == [0, 1]
     for name in ("mean", "deviation", "zeros", "dead", "saturated"):
-        assert np.isnan(info[name][1, place]), name
-    assert np.isfinite(info["dead"][0, place])
+        assert np.isnan(info[name][1, layer]), name
+    assert np.isfinite(info["dead"][0, layer])
     activations.plot()
     plt.close("all")
 

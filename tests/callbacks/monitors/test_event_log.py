@@ -160,7 +160,7 @@ def without_tensorflow(name, *rest):
     return None if name.split(".")[0] == "tensorflow" else find_spec(name, *rest)
 
 PathFinder.find_spec = without_tensorflow
-from callbacks.event_log import EventLog
+from callbacks.monitors.event_log import EventLog
 import numpy as np
 log = EventLog("logs")
 log.add_scalar("a", 1.5, 3)

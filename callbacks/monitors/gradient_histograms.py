@@ -6,10 +6,12 @@ import numpy as np
 
 from zoo.utils.arguments import check_choice
 
-from .recorded import check_recorded, panels, save_record, spread
-from .step_monitor import StepMonitor, frame_of, layer_of
-from .train_step.magnitudes import HIGHEST, LOWEST
-from .train_step.update_record import QUANTITIES
+from ..train_step.magnitudes import HIGHEST, LOWEST
+from ..train_step.update_record import QUANTITIES
+from .names import layer_of
+from .plots import check_recorded, evenly_spaced, panels
+from .step_monitor import StepMonitor
+from .tables import frame_of, save_info
 
 NUM_BINS = HIGHEST - LOWEST
 
@@ -31,7 +33,7 @@ class GradientHistograms(StepMonitor):
     treat as zero.
 
     Only non-empty bins are stored, at 8 bytes each. A record takes about 200 bytes of
-    memory per variable. At most 1,000 looks (records of one update each) are kept in
+    memory per variable. At most 1,000 records, one for each update, are kept in
     memory, evenly spaced over the `fit`. When there are more, every second one is
     dropped, and the interval between records doubles. TensorBoard includes every
     record.
@@ -102,14 +104,14 @@ class GradientHistograms(StepMonitor):
         info = self._info()
         info["norm"] = self._array_of_all(f"{self.of}_norm")
         info["log2"] = np.arange(LOWEST, HIGHEST + 1)
-        shape = len(self._samples), len(self._names)
+        shape = len(self._records), len(self._names)
         for name, dtype, bins in (
             ("largest", "float32", ()),
             ("zeros", "int64", ()),
             ("non_finite", "int64", ()),
             ("counts", "int32", (2, NUM_BINS)),
         ):
-            rows = [getattr(s.magnitudes[self.of], name) for s in self._samples]
+            rows = [getattr(one.magnitudes[self.of], name) for one in self._records]
             info[name] = np.array(rows, dtype).reshape(*shape, *bins)
         return info
 
@@ -135,7 +137,7 @@ class GradientHistograms(StepMonitor):
         Raises:
             ValueError: If `path` does not end in .csv or .npz.
         """
-        save_record(path, self, self.histogram_info())
+        save_info(path, self, self.histogram_info())
 
     def plot(self, figure=None):
         """Plots a heat map of the magnitudes over time for every kernel, by depth.
@@ -156,20 +158,20 @@ class GradientHistograms(StepMonitor):
         """
         info = self.histogram_info()
         check_recorded(self, len(info["step"]))
-        places = spread(self._matrices())
-        figure, axes = panels(figure, len(places))
+        kernels = evenly_spaced(self._matrices())
+        figure, axes = panels(figure, len(kernels))
         counts = info["counts"].sum(axis=2)
-        used = np.flatnonzero(counts[:, places].any(axis=(0, 1)))
+        used = np.flatnonzero(counts[:, kernels].any(axis=(0, 1)))
         low, high = (used[0], used[-1] + 1) if len(used) else (0, NUM_BINS)
         edges = _edges_of_steps(info["step"])
-        for ax, place in zip(axes, places, strict=True):
-            rows = counts[:, place, low:high]
+        for ax, kernel in zip(axes, kernels, strict=True):
+            rows = counts[:, kernel, low:high]
             share = rows / np.maximum(rows.sum(axis=1, keepdims=True), 1)
             drawn = np.ma.masked_equal(share.T, 0)
             log2 = info["log2"][low : high + 1]
             mesh = ax.pcolormesh(edges, log2, drawn, vmin=0, vmax=0.25, cmap="magma_r")
-            zeros = info["zeros"][-1, place] / info["size"][place]
-            name = layer_of(self._names[place])
+            zeros = info["zeros"][-1, kernel] / info["size"][kernel]
+            name = layer_of(self._names[kernel])
             ax.set_title(f"{name} · {zeros:.0%} zeros", fontsize=9)
         figure.supxlabel("step", fontsize=9)
         figure.supylabel(f"log2 of the {self.of}'s magnitude", fontsize=9)
@@ -197,29 +199,30 @@ class GradientHistograms(StepMonitor):
         check_recorded(self, len(info["step"]))
         if ax is None:
             _, ax = plt.subplots(figsize=(7, 4), layout="constrained")
-        places = self._matrices()
-        rms = (info["norm"] / np.sqrt(info["size"]))[:, places]
-        looks = spread(range(len(rms)))
-        colors = plt.cm.viridis_r(np.linspace(0.1, 1, len(looks)))
-        for color, look in zip(colors, looks, strict=True):
-            drawn = np.where(rms[look] > 0, rms[look], np.nan)
-            label = f"step {info['step'][look]}" if look in (0, looks[-1]) else None
+        kernels = self._matrices()
+        rms = (info["norm"] / np.sqrt(info["size"]))[:, kernels]
+        records = evenly_spaced(range(len(rms)))
+        colors = plt.cm.viridis_r(np.linspace(0.1, 1, len(records)))
+        for color, record in zip(colors, records, strict=True):
+            drawn = np.where(rms[record] > 0, rms[record], np.nan)
+            is_labelled = record in (0, records[-1])
+            label = f"step {info['step'][record]}" if is_labelled else None
             ax.plot(drawn, color=color, marker=".", label=label)
-        names = [layer_of(self._names[place]) for place in places]
-        shown = spread(range(len(places)))
+        names = [layer_of(self._names[kernel]) for kernel in kernels]
+        shown = evenly_spaced(range(len(kernels)))
         ax.set_xticks(shown, [names[i] for i in shown], rotation=30, ha="right")
         ax.set(yscale="log", ylabel=f"root mean square of the {self.of}")
         ax.legend(fontsize=8)
         return ax
 
-    def _log_sample(self, sample):
+    def _log_record(self, record):
         edges = np.arange(LOWEST, HIGHEST + 1)
-        norms = getattr(sample, f"{self.of}_norm")
-        counts = sample.magnitudes[self.of].counts.sum(axis=1)
+        norms = getattr(record, f"{self.of}_norm")
+        counts = record.magnitudes[self.of].counts.sum(axis=1)
         for name, norm, row in zip(self._names, norms, counts, strict=True):
             if np.isfinite(norm):
-                self._log.add_scalar(f"{self.of}_norm/{name}", norm, sample.step)
-            self._log.add_histogram(f"{self.of}_log2/{name}", edges, row, sample.step)
+                self._log.add_scalar(f"{self.of}_norm/{name}", norm, record.step)
+            self._log.add_histogram(f"{self.of}_log2/{name}", edges, row, record.step)
 
 
 def _edges_of_steps(steps):

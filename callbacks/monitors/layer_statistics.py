@@ -1,6 +1,6 @@
 """Statistics of the outputs of one layer for a sample."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,8 +20,8 @@ NARROWEST = 2.0**-15  # minimum histogram width, relative to the largest magnitu
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """Statistics of the outputs of one layer for the whole sample, in one pass.
+class LayerStatistics:
+    """Statistics of the outputs of one layer for the whole sample.
 
     A unit is an index of the channel axis, which is usually the last one.
     """
@@ -36,10 +36,40 @@ class Answers:
     unit_zeros: np.ndarray  # fraction of zeros per unit
     unit_saturated: np.ndarray  # fraction near a bound per unit; NaN without bounds
 
+    @property
+    def zeros(self) -> float:
+        """Fraction of entries that are zero."""
+        return float(self.unit_zeros.mean())
+
+    @property
+    def dead(self) -> float:
+        """Fraction of units that are zero for the whole sample."""
+        return _fraction_at_least(1, self.unit_zeros)
+
+    @property
+    def saturated(self) -> float:
+        """Fraction of units that are saturated for half the sample or more."""
+        return _fraction_at_least(0.5, self.unit_saturated)
+
+    def without_outputs(self) -> "LayerStatistics":
+        """Returns the statistics of the same layer in a pass in which it did not run.
+
+        They are counts of zero and NaN.
+        """
+        return replace(
+            self,
+            counts=np.zeros_like(self.counts),
+            mean=np.nan,
+            deviation=np.nan,
+            non_finite=0,
+            unit_zeros=np.full_like(self.unit_zeros, np.nan),
+            unit_saturated=np.full_like(self.unit_saturated, np.nan),
+        )
+
 
 @dataclass(frozen=True, eq=False)
-class Figures:
-    """Statistics of the outputs of one layer for a part of the sample."""
+class BatchStatistics:
+    """Statistics of the outputs of one layer for a batch of the sample."""
 
     edges: np.ndarray
     counts: np.ndarray
@@ -60,36 +90,36 @@ def units_of(layer, output: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
     return output.reshape(-1, output.shape[-1] if output.ndim > 1 else 1)
 
 
-def ends_of(units: np.ndarray) -> tuple[float, float]:
+def range_of(units: np.ndarray) -> tuple[float, float]:
     """Returns the smallest and largest finite entry, or (inf, -inf) without any."""
     finite = units[np.isfinite(units)]
     return float(finite.min(initial=np.inf)), float(finite.max(initial=-np.inf))
 
 
-def measure(layer, units: np.ndarray, ends: list | None = None) -> Figures:
-    """Computes the statistics of the outputs of a layer for a part of the sample.
+def measure(layer, units: np.ndarray, ranges: list | None = None) -> BatchStatistics:
+    """Computes the statistics of the outputs of a layer for a batch of the sample.
 
     Args:
         layer: Layer that computed the outputs.
         units: Result of `units_of`.
-        ends: Results of `ends_of` for all parts of the sample. Defaults to `None`: the
-            part is the whole sample.
+        ranges: Results of `range_of` for all batches of the sample. Defaults to
+            `None`: the batch is the whole sample.
     """
     finite = units[np.isfinite(units)]
-    span = RANGES.get(_activation_of(layer))
+    bounds = RANGES.get(_activation_of(layer))
     saturated = None
-    if span is not None:
-        low, high = span
+    if bounds is not None:
+        low, high = bounds
         margin = MARGIN * (high - low)
-        at_an_end = (units <= low + margin) | (units >= high - margin)
-        saturated = at_an_end.sum(axis=0)
+        near_bound = (units <= low + margin) | (units >= high - margin)
+        saturated = near_bound.sum(axis=0)
     else:
-        span = _span_between([ends_of(finite)] if ends is None else ends)
-    counts, edges = _histogram(finite, span)
+        bounds = _joint_range([range_of(finite)] if ranges is None else ranges)
+    counts, edges = _histogram(finite, bounds)
     with np.errstate(over="ignore"):  # float64 near its maximum can overflow
         mean = float(finite.mean(dtype="float64")) if finite.size else 0.0
         deviation = float(finite.std(dtype="float64")) if finite.size else 0.0
-    return Figures(
+    return BatchStatistics(
         edges=edges,
         counts=counts,
         rows=len(units),
@@ -101,32 +131,32 @@ def measure(layer, units: np.ndarray, ends: list | None = None) -> Figures:
     )
 
 
-def answers_of(name: str, layer, parts: list[Figures]) -> Answers:
-    """Combines the statistics of all parts of the sample.
+def combine(name: str, layer, batches: list[BatchStatistics]) -> LayerStatistics:
+    """Combines the statistics of all batches of the sample.
 
     Args:
         name: Name of the output.
         layer: Layer that computed the outputs.
-        parts: Results of `measure` for all parts of the sample.
+        batches: Results of `measure` for all batches of the sample.
     """
-    rows = sum(part.rows for part in parts)
-    number = np.array([part.number for part in parts])
-    means = np.array([part.mean for part in parts])
-    deviations = np.array([part.deviation for part in parts])
+    rows = sum(batch.rows for batch in batches)
+    number = np.array([batch.number for batch in batches])
+    means = np.array([batch.mean for batch in batches])
+    deviations = np.array([batch.deviation for batch in batches])
     count = number.sum()
     mean = (number * means).sum() / count if count else np.nan
-    # Sum of squares around the joint mean: the sum around the mean of each part, plus
+    # Sum of squares around the joint mean: the sum around the mean of each batch, plus
     # the squared difference between the two means.
     squares = number * (deviations**2 + (means - mean) ** 2)
-    zeros = _sum([part.zeros for part in parts])
+    zeros = _sum([batch.zeros for batch in batches])
     saturated = np.full(len(zeros), np.nan)
-    if rows and parts[0].saturated is not None:
-        saturated = _sum([part.saturated for part in parts]) / rows
-    return Answers(
+    if rows and batches[0].saturated is not None:
+        saturated = _sum([batch.saturated for batch in batches]) / rows
+    return LayerStatistics(
         name=name,
         is_activation=_activation_of(layer) not in ("", "linear"),
-        edges=parts[0].edges,
-        counts=sum(part.counts for part in parts),
+        edges=batches[0].edges,
+        counts=sum(batch.counts for batch in batches),
         mean=float(mean),
         deviation=float(np.sqrt(squares.sum() / count)) if count else np.nan,
         non_finite=int(rows * len(zeros) - count),
@@ -135,9 +165,16 @@ def answers_of(name: str, layer, parts: list[Figures]) -> Answers:
     )
 
 
-def _span_between(ends: list) -> tuple[float, float]:
+def _fraction_at_least(threshold: float, fractions: np.ndarray) -> float:
+    """Returns the fraction of units with `threshold` or more; NaN if any is NaN."""
+    if np.isnan(fractions).any():
+        return np.nan
+    return float((fractions >= threshold).mean())
+
+
+def _joint_range(ranges: list) -> tuple[float, float]:
     """Returns a range that covers all values, wide enough for distinct bin edges."""
-    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     if low > high:  # no finite values
         return 0.0, 1.0
     narrowest = NARROWEST * max(abs(low), abs(high))
@@ -149,17 +186,17 @@ def _span_between(ends: list) -> tuple[float, float]:
     return low, high
 
 
-def _histogram(finite: np.ndarray, span: tuple) -> tuple[np.ndarray, np.ndarray]:
+def _histogram(finite: np.ndarray, bounds: tuple) -> tuple[np.ndarray, np.ndarray]:
     # The width of the range can overflow the dtype.
-    is_wide = span[1] - span[0] > np.finfo(finite.dtype).max / NUM_BINS
+    is_wide = bounds[1] - bounds[0] > np.finfo(finite.dtype).max / NUM_BINS
     scale = 2.0**-10 if is_wide else 1
     scaled = finite * finite.dtype.type(scale) if is_wide else finite
-    counts, edges = np.histogram(scaled, NUM_BINS, [end * scale for end in span])
+    counts, edges = np.histogram(scaled, NUM_BINS, [bound * scale for bound in bounds])
     return counts, edges / edges.dtype.type(scale) if is_wide else edges
 
 
 def _sum(rows: list[np.ndarray]) -> np.ndarray:
-    """Sums vectors of the parts. Parts with fewer units are padded with zeros."""
+    """Sums vectors of the batches. Those with fewer units are padded with zeros."""
     size = max(map(len, rows))
     return sum(np.pad(row, (0, size - len(row))) for row in rows)
 

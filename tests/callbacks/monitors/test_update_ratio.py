@@ -72,13 +72,13 @@ def test_the_logs_have_the_median_of_the_kernels(recorded):
     np.testing.assert_allclose(history["update_ratio"], expected, rtol=1e-6)
 
 
-def test_an_epoch_without_a_look_repeats_the_last():
+def test_an_epoch_without_a_record_repeats_the_last():
     history = fit(make_model(), UpdateRatio(2 * STEPS), epochs=4)
     first, second, third, fourth = history["update_ratio"]
     assert first == second != third == fourth
 
 
-def test_before_the_first_look_it_is_nan():
+def test_before_the_first_record_it_is_nan():
     model = make_model()
     model.compile(keras.optimizers.SGD(0.1, gradient_accumulation_steps=6), "mse")
     history = fit(model, UpdateRatio(), epochs=2)
@@ -135,7 +135,7 @@ def test_every_fit_begins_a_new_record(recorded):
     assert recorded.to_frame()["step"].unique().tolist() == [0]
 
 
-def test_two_of_them_share_the_looks():
+def test_two_of_them_share_the_records():
     often, seldom = UpdateRatio(1), UpdateRatio(3)
     fit(make_model(), often, callbacks=[seldom])
     frame = often.to_frame()

@@ -6,8 +6,10 @@ import numpy as np
 
 from zoo.utils.arguments import invalid_argument, is_number
 
-from .recorded import check_recorded, save_record
-from .step_monitor import StepMonitor, frame_of, layer_of
+from .names import layer_of
+from .plots import check_recorded
+from .step_monitor import StepMonitor
+from .tables import frame_of, save_info
 
 TYPICAL = 1e-3
 FLOOR = 0.01  # fraction of 1 / sqrt(fan_in), the RMS weight that preserves signal size
@@ -38,7 +40,7 @@ class UpdateRatio(StepMonitor):
     record, in which variables that it does not update are NaN. Only updates by the
     compiled optimizer can be recorded. A warning is issued if it makes none.
 
-    At most 1,000 looks (records of one update each) are kept in memory, evenly spaced
+    At most 1,000 records, one for each update, are kept in memory, evenly spaced
     over the `fit`, at about 12 bytes per record and variable. When there are more,
     every second one is dropped, and the interval between records doubles. The logs and
     TensorBoard include every record.
@@ -138,7 +140,7 @@ class UpdateRatio(StepMonitor):
         Raises:
             ValueError: If `path` does not end in .csv or .npz.
         """
-        save_record(path, self, self.ratio_info())
+        save_info(path, self, self.ratio_info())
 
     def plot(self, ax=None):
         """Plots the ratio of every kernel over time, with the healthy band.
@@ -163,9 +165,9 @@ class UpdateRatio(StepMonitor):
         kernels = self._matrices()
         colors = plt.cm.viridis(np.linspace(0, 0.9, max(1, len(kernels))))
         few = len(kernels) <= 10
-        for color, place in zip(colors, kernels, strict=False):
-            label = layer_of(self._names[place]) if few else None
-            ratio = info["ratio"][:, place]
+        for color, kernel in zip(colors, kernels, strict=False):
+            label = layer_of(self._names[kernel]) if few else None
+            ratio = info["ratio"][:, kernel]
             drawn = np.where(ratio > 0, ratio, np.nan)
             ax.plot(info["step"], drawn, color=color, lw=1.2, label=label)
         drawn = np.where(info["median"] > 0, info["median"], np.nan)
@@ -177,21 +179,21 @@ class UpdateRatio(StepMonitor):
         ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
         return ax
 
-    def _take(self, sample):
-        norms = sample.weight_norm[None], sample.update_norm[None]
-        median = self._ratios(*norms, np.array([[sample.skipped]]))["median"].item()
+    def _take(self, record):
+        norms = record.weight_norm[None], record.update_norm[None]
+        median = self._ratios(*norms, np.array([[record.skipped]]))["median"].item()
         if np.isfinite(median):
             self._new_medians.append(median)
             if self._log is not None:
-                self._log.add_scalar("update_ratio", median, sample.step)
-        super()._take(sample)
+                self._log.add_scalar("update_ratio", median, record.step)
+        super()._take(record)
 
-    def _log_sample(self, sample):
+    def _log_record(self, record):
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratios = sample.update_norm / sample.weight_norm
+            ratios = record.update_norm / record.weight_norm
         for name, ratio in zip(self._names, ratios, strict=True):
-            if np.isfinite(ratio) and not sample.skipped:
-                self._log.add_scalar(f"update_ratio/{name}", ratio, sample.step)
+            if np.isfinite(ratio) and not record.skipped:
+                self._log.add_scalar(f"update_ratio/{name}", ratio, record.step)
 
     def _ratios(self, weight, update, skipped) -> dict:
         """Returns the arrays "ratio", "in_median" and "median" of `ratio_info()`.

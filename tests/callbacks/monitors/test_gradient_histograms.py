@@ -41,9 +41,9 @@ def test_counts_are_those_of_numpy(scale):
     gradients = X.astype("float64") * scale
     log2 = np.clip(np.floor(np.log2(np.abs(gradients))), -64, 31)
     for sign, chosen in enumerate((gradients > 0, gradients < 0)):
-        for look in range(len(X)):
-            expected, _ = np.histogram(log2[look][chosen[look]], info["log2"])
-            np.testing.assert_array_equal(info["counts"][look, 0, sign], expected)
+        for record in range(len(X)):
+            expected, _ = np.histogram(log2[record][chosen[record]], info["log2"])
+            np.testing.assert_array_equal(info["counts"][record, 0, sign], expected)
     np.testing.assert_allclose(info["largest"][:, 0], np.abs(gradients).max(axis=1))
 
 
@@ -112,7 +112,7 @@ def test_it_draws_in_a_part_of_a_figure(recorded):
     plt.close("all")
 
 
-def test_one_look_can_be_drawn():
+def test_one_record_can_be_drawn():
     callback = fit(GradientHistograms(100))
     callback.plot()
     callback.plot_norms()

@@ -1,35 +1,8 @@
-"""Shared helpers of the monitors for saving and plotting."""
-
-import os
-from pathlib import Path
+"""Helpers for the plots of the monitors."""
 
 import numpy as np
 
-from zoo.utils.arguments import invalid_argument
-from zoo.utils.files import replacing
-
 MAX_PANELS = 12
-
-
-def save_record(path: str | os.PathLike, monitor, info: dict) -> None:
-    """Saves recorded data: the frame to a .csv file, or all arrays to an .npz file.
-
-    Args:
-        path: File to write, in an existing folder.
-        monitor: Callback whose `to_frame()` returns the frame.
-        info: Dict of arrays by name.
-
-    Raises:
-        ValueError: If `path` does not end in .csv or .npz.
-    """
-    ending = Path(path).suffix if isinstance(path, str | os.PathLike) else None
-    if ending not in (".csv", ".npz"):
-        raise invalid_argument("path", "a path that ends in .csv or .npz", path)
-    with replacing(path) as partial:
-        if ending == ".csv":
-            monitor.to_frame().to_csv(partial, index=False)
-        else:
-            np.savez_compressed(partial, **info)
 
 
 def check_recorded(monitor, count: int) -> None:
@@ -41,7 +14,7 @@ def check_recorded(monitor, count: int) -> None:
         )
 
 
-def spread(indices) -> list:
+def evenly_spaced(indices) -> list:
     """Returns at most `MAX_PANELS` of the indices, evenly spaced."""
     indices = list(indices)
     if len(indices) <= MAX_PANELS:

@@ -5,12 +5,11 @@ import functools
 import math
 
 import keras
-from keras.src.backend import get_keras_mask
 
-from zoo.backend.keras_internals import flatten_layers, patched
+from zoo.backend.keras_internals import flatten_layers, mask_of, patched
 from zoo.differentiation import same_trace
 
-from .step_monitor import unique
+from .names import unique_names
 
 MAX_ENTRIES = 2**24  # limit for all outputs together, 64 MiB
 # Layers nested in these run step by step, in a loop or in unrolled calls.
@@ -72,12 +71,12 @@ class LayerOutputs:
             if id(layer) not in called and _has_own_weights(layer)
         ]
         self.unseen = [*dict.fromkeys(self.unseen), *idle, *hidden]
-        names = unique(name for name, *_ in self._found)
+        names = unique_names(name for name, *_ in self._found)
         self.layers = {
             name: layer for name, (_, layer, _) in zip(names, self._found, strict=True)
         }
         return {
-            name: (_at_least_float32(tensor), get_keras_mask(tensor))
+            name: (_at_least_float32(tensor), mask_of(tensor))
             for name, (*_, tensor) in zip(names, self._found, strict=True)
         }
 

@@ -7,22 +7,23 @@ import numpy as np
 
 from zoo.utils.arguments import check_integer, invalid_argument
 
+from ..train_step import StepCallback, updating_optimizer, updating_optimizers
+from ..train_step.update_record import padded
 from .event_log import EventLog, check_log_dir
-from .train_step import StepCallback, updating_optimizer, updating_optimizers
-from .train_step.update_record import padded
+from .names import unique_names
 
-MAX_LOOKS = 1000  # maximum number of records in memory
+MAX_RECORDS = 1000  # maximum number of records in memory
 
 
 class StepMonitor(StepCallback):
     """Collects the records of the training step without changing the training.
 
-    At most `MAX_LOOKS` records are kept in memory, evenly spaced over the training.
+    At most `MAX_RECORDS` records are kept in memory, evenly spaced over the training.
     When there are more, every second one is dropped, and the interval between records
     doubles. The first record is always kept, and all updates of a step are kept or
     dropped together.
 
-    A subclass implements `_log_sample()`, which writes a sample to TensorBoard.
+    A subclass implements `_log_record()`, which writes a record to TensorBoard.
 
     Args:
         every: Record every `every`-th step, starting with the first.
@@ -71,13 +72,13 @@ class StepMonitor(StepCallback):
     def step_key(self) -> tuple:
         return ()  # the observation defines what is recorded
 
-    def _log_sample(self, sample) -> None:
+    def _log_record(self, record) -> None:
         raise NotImplementedError
 
     def _forget(self):
         self._observation = None
         self._log = None
-        self._samples = []
+        self._records = []
         self._kept_every = self.every
         self._names, self._shapes = [], []
 
@@ -85,43 +86,51 @@ class StepMonitor(StepCallback):
         """Reads new records, including those left by an interrupted `fit`."""
         if self._observation is not None:
             self._observation.read()
-            self._name_variables()
+            self._add_variables()
 
-    def _name_variables(self):
+    def _add_variables(self):
+        """Adds the variables that are new since the last call.
+
+        The first call adds those of the first step. Variables that a callback makes
+        trainable are added later.
+        """
         variables = self._observation.variables
+        if len(variables) == len(self._names):
+            return
         prefix = f"{self._model.name}/"  # `self.model` would synchronize on JAX
-        self._names = unique(
+        self._names = unique_names(
             variable.path.removeprefix(prefix) for variable in variables
         )
         self._shapes = [tuple(variable.shape) for variable in variables]
-        # Variables that a callback makes trainable are added later.
-        self._samples = [padded(sample, len(variables)) for sample in self._samples]
+        self._records = [padded(record, len(variables)) for record in self._records]
 
-    def _receive(self, samples: list):
-        """Processes new samples, except those that only other monitors requested."""
-        self._name_variables()
-        samples = [sample for sample in samples if sample.number % self.every == 0]
-        for sample in samples:
-            sample = padded(sample, len(self._names))
-            self._take(sample)
-            self._keep(sample)
+    def _receive(self, records: list):
+        """Processes new records, except those that only other monitors requested."""
+        self._add_variables()
+        for record in records:
+            if record.number % self.every == 0:
+                record = padded(record, len(self._names))
+                self._take(record)
+                self._keep(record)
 
-    def _take(self, sample) -> None:
-        """Processes a sample, whether or not it is kept."""
+    def _take(self, record) -> None:
+        """Processes a record, whether or not it is kept."""
         if self._log is not None:
-            self._log_sample(sample)
+            self._log_record(record)
 
-    def _keep(self, sample):
-        if sample.number % self._kept_every:
+    def _keep(self, record):
+        if record.number % self._kept_every:
             return
-        has = sample.magnitudes
+        has = record.magnitudes
         own = {kind: has[kind] for kind in has if kind == self._counted}
-        self._samples.append(replace(sample, magnitudes=own))
+        self._records.append(replace(record, magnitudes=own))
         # All updates of the first step are kept, regardless of their number.
-        while len(self._samples) > MAX_LOOKS and any(s.number for s in self._samples):
+        while len(self._records) > MAX_RECORDS and any(
+            one.number for one in self._records
+        ):
             self._kept_every *= 2
-            self._samples = [
-                s for s in self._samples if not s.number % self._kept_every
+            self._records = [
+                one for one in self._records if not one.number % self._kept_every
             ]
 
     def _info(self) -> dict:
@@ -138,12 +147,12 @@ class StepMonitor(StepCallback):
         }
 
     def _array(self, figure: str, dtype: str = "float32", shape: tuple = ()):
-        """Returns one attribute of all samples, of shape `(samples, *shape)`."""
-        values = [getattr(sample, figure) for sample in self._samples]
+        """Returns one attribute of all records, of shape `(records, *shape)`."""
+        values = [getattr(record, figure) for record in self._records]
         return np.array(values, dtype=dtype).reshape(len(values), *shape)
 
     def _array_of_all(self, figure: str, dtype: str = "float32", shape: tuple = ()):
-        """Returns one attribute for all samples and variables."""
+        """Returns one attribute for all records and variables."""
         return self._array(figure, dtype, (len(self._names), *shape))
 
     def _sizes(self):
@@ -152,40 +161,6 @@ class StepMonitor(StepCallback):
     def _matrices(self) -> list[int]:
         """Returns the indices of the variables with more than one dimension."""
         return [i for i, shape in enumerate(self._shapes) if len(shape) > 1]
-
-
-def frame_of(info: dict, columns: tuple):
-    """Returns a `pandas.DataFrame` in long form: one row per record and variable.
-
-    Args:
-        info: Dict of arrays. Those named in `columns` have shape
-            `(records, variables)`.
-        columns: Names of the arrays to include.
-    """
-    import pandas as pd
-
-    steps, variables = len(info["step"]), len(info["variable"])
-    frame = {name: np.repeat(info[name], variables) for name in ("step", "epoch")}
-    frame["variable"] = np.tile(info["variable"], steps)
-    frame |= {name: info[name].ravel() for name in columns}
-    for name in ("learning_rate", "skipped"):
-        frame[name] = np.repeat(info[name], variables)
-    return pd.DataFrame(frame)
-
-
-def unique(names) -> list[str]:
-    """Returns the names, with a number appended to repeated ones."""
-    found: list[str] = []
-    counts: dict[str, int] = {}
-    for name in names:
-        counts[name] = counts.get(name, 0) + 1
-        found.append(name if counts[name] == 1 else f"{name} ({counts[name]})")
-    return found
-
-
-def layer_of(variable: str) -> str:
-    """Returns the path of a variable without the suffix "/kernel"."""
-    return variable.removesuffix("/kernel")
 
 
 def _check_optimizer(model) -> None:

@@ -1,0 +1,57 @@
+"""Plots the histograms of layer outputs over the epochs."""
+
+import numpy as np
+
+from .plots import evenly_spaced, panels
+
+
+def plot_activations(info: dict, layers, *, width: float, figure=None):
+    """Plots a heat map over the epochs for every layer.
+
+    Args:
+        info: Result of `ActivationHistograms.activation_info`, with at least one pass.
+        layers: Indices of the layers to draw. If there are too many, some of them are
+            drawn, evenly spaced.
+        width: Width of the column of a pass, in epochs.
+        figure: Matplotlib figure or subfigure to draw in. Defaults to `None`: a new
+            figure.
+
+    Returns:
+        The Matplotlib figure.
+    """
+    layers = evenly_spaced(layers)
+    figure, axes = panels(figure, len(layers))
+    for ax, layer in zip(axes, layers, strict=True):
+        mesh = _draw(ax, info, layer, width)
+        ax.set_title(_title(info, layer), fontsize=9)
+    figure.supxlabel("epoch", fontsize=9)
+    figure.supylabel("activation", fontsize=9)
+    figure.colorbar(mesh, ax=axes, label="fraction of entries", extend="max")
+    return figure
+
+
+def _draw(ax, info: dict, layer: int, width: float):
+    """Draws one column per pass, since the bins of the passes can differ."""
+    edges, counts = info["edges"][:, layer], info["counts"][:, layer]
+    for epoch, bin_edges, row in zip(info["epoch"], edges, counts, strict=True):
+        fraction = row / max(row.sum(), 1)
+        mesh = ax.pcolormesh(
+            [epoch - width / 2, epoch + width / 2],
+            bin_edges,
+            np.ma.masked_equal(fraction[:, None], 0),
+            vmin=0,
+            vmax=0.15,
+            cmap="magma_r",
+        )
+    return mesh
+
+
+def _title(info: dict, layer: int) -> str:
+    """Returns the name of a layer, and what the last pass says of its units."""
+    title = str(info["layer"][layer]).removesuffix("_activation")
+    dead, saturated = info["dead"][-1, layer], info["saturated"][-1, layer]
+    if dead > 0:
+        title += f" · {dead:.0%} dead"
+    if np.isfinite(saturated):
+        title += f" · {saturated:.0%} saturated"
+    return title

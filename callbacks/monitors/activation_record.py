@@ -1,0 +1,80 @@
+"""Records of forward passes, and their conversion to arrays."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .layer_statistics import LayerStatistics
+
+FIGURES = (
+    "mean",
+    "deviation",
+    "non_finite",
+    "zeros",
+    "dead",
+    "saturated",
+    "edges",
+    "counts",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ActivationRecord:
+    """Statistics of all layers in one forward pass.
+
+    Attributes:
+        step: Number of steps trained before the pass.
+        epoch: Number of epochs trained before the pass.
+        layers: Statistics of the layers that ran, in the order of their calls.
+    """
+
+    step: int
+    epoch: int
+    layers: list[LayerStatistics]
+
+
+def latest_statistics(records: list[ActivationRecord]) -> dict[str, LayerStatistics]:
+    """Returns the latest statistics of every layer by name.
+
+    The layers of the last record come first.
+    """
+    found: dict[str, LayerStatistics] = {}
+    for record in reversed(records):
+        for layer in record.layers:
+            found.setdefault(layer.name, layer)
+    return found
+
+
+def arrays_of(records: list[ActivationRecord]) -> dict:
+    """Returns the arrays of `ActivationHistograms.activation_info`."""
+    latest = latest_statistics(records)
+    rows = [_row(record, latest) for record in records]
+    arrays = {
+        "step": np.array([record.step for record in records], dtype="int64"),
+        "epoch": np.array([record.epoch for record in records], dtype="int64"),
+        "layer": np.array(list(latest), dtype=str),
+    }
+    for figure in FIGURES:
+        arrays[figure] = np.array([[getattr(one, figure) for one in r] for r in rows])
+    for index, name in enumerate(latest):
+        for figure in ("unit_zeros", "unit_saturated"):
+            units = [getattr(row[index], figure) for row in rows]
+            arrays[f"{figure}/{name}"] = _stack(units)
+    return arrays
+
+
+def _row(record: ActivationRecord, latest: dict) -> list[LayerStatistics]:
+    """Returns the statistics of all layers, empty for those that did not run."""
+    ran = {layer.name: layer for layer in record.layers}
+    return [
+        ran[name] if name in ran else other.without_outputs()
+        for name, other in latest.items()
+    ]
+
+
+def _stack(vectors: list[np.ndarray]) -> np.ndarray:
+    """Stacks vectors, and pads those of passes with fewer units with NaN."""
+    size = max(map(len, vectors))
+    return np.array(
+        [np.pad(one, (0, size - len(one)), constant_values=np.nan) for one in vectors]
+    )

@@ -1,0 +1,73 @@
+"""Checks and splits a sample: inputs of a model, with a batch dimension."""
+
+import itertools
+import operator
+
+import keras
+import numpy as np
+
+from zoo.utils.arguments import invalid_argument
+
+
+def check_sample(sample):
+    """Returns the sample, or raises if it is not a batch of inputs."""
+    arrays = keras.tree.flatten(sample)
+    sizes = {np.shape(array)[:1] for array in arrays if hasattr(array, "shape")}
+    is_batch = len(arrays) and all(hasattr(array, "shape") for array in arrays)
+    if not is_batch or len(sizes) != 1 or sizes & {(), (0,)}:
+        raise invalid_argument(
+            "sample",
+            "inputs of the model with at least one example: an array, or a list or "
+            "dict of arrays with the same number of examples",
+            type(sample).__name__ if not is_batch else [np.shape(a) for a in arrays],
+            "Use a batch of a dataset, such as `x, y = next(iter(data.validation))`.",
+        )
+    return sample
+
+
+def check_shapes(sample, model: keras.Model) -> None:
+    """Raises if the shapes of the sample do not match a functional model."""
+    inputs = getattr(model, "inputs", None)
+    if not inputs or isinstance(sample, dict):
+        return
+    expected = [tuple(tensor.shape)[1:] for tensor in inputs]
+    shapes = [tuple(np.shape(array))[1:] for array in keras.tree.flatten(sample)]
+    if len(shapes) == len(expected) and all(map(_fits, shapes, expected)):
+        return
+    raise invalid_argument(
+        "sample", f"examples of shape {expected}, which the model takes", shapes
+    )
+
+
+def size_of(sample) -> int:
+    """Returns the number of examples."""
+    return keras.tree.flatten(sample)[0].shape[0]
+
+
+def examples(sample, start: int, stop: int):
+    """Returns the examples from `start` to `stop`, as a sample."""
+    return keras.tree.map_structure(operator.itemgetter(slice(start, stop)), sample)
+
+
+def split(sample, batch_size: int | None) -> list:
+    """Splits a sample into batches of nearly equal size, since each size is compiled.
+
+    Args:
+        sample: Sample to split.
+        batch_size: Maximum number of examples in a batch, or `None` for no maximum.
+    """
+    size = size_of(sample)
+    if batch_size is None or batch_size >= size:
+        return [sample]
+    number = -(-size // batch_size)
+    number = next((n for n in range(number, 2 * number) if size % n == 0), number)
+    bounds = np.linspace(0, size, number + 1).round().astype(int)
+    return [examples(sample, start, stop) for start, stop in itertools.pairwise(bounds)]
+
+
+def _fits(shape: tuple, expected: tuple) -> bool:
+    # Keras adds and removes a last axis of size 1.
+    shape, expected = (s[:-1] if s[-1:] == (1,) else s for s in (shape, expected))
+    return len(shape) == len(expected) and all(
+        wanted in (None, size) for size, wanted in zip(shape, expected, strict=True)
+    )
