@@ -8,7 +8,6 @@ PACKAGES = ("zoo", "callbacks", "tuning")
 # Rooms of backend-specific code.
 BACKEND_ROOMS = (
     "zoo/backend/",
-    "zoo/adversarial/training/adversarial_trainer.py",
     "callbacks/train_step/",
 )
 # TFDS and tf.data are read with TensorFlow on every backend.

@@ -99,7 +99,7 @@ class APGD(Attack):
     def get_config(self) -> dict:
         return {**super().get_config(), "loss": self.loss}
 
-    def _begin(self, start, settings):
+    def begin(self, start, settings):
         per_example = ops.zeros_like(ops.sum(start, axis=tuple(range(1, start.ndim))))
         lowest = per_example - float("inf")
         return (
@@ -115,7 +115,7 @@ class APGD(Attack):
             per_example > 0,  # whether the step size was halved there
         )
 
-    def _step(self, index, state, loss, gradient, x, settings):
+    def step(self, index, state, loss, gradient, x, settings):
         current, previous, loss_before, *best, step, rises, checked, halved = state
         current, loss, gradient, best, step, rises, checked, halved = _check(
             ops.take(settings["windows"], ops.minimum(index, settings["steps"] - 1)),

@@ -1,19 +1,18 @@
-"""The places of a batch, which are refilled with examples during an attack."""
+"""The slots of a batch, which are refilled with examples during an attack."""
 
 from collections import deque
-from typing import TYPE_CHECKING
 
 import numpy as np
 from keras import ops
 
-if TYPE_CHECKING:
-    from .attack import Attack
+from .attack_algorithm import AttackAlgorithm
+from .search import begin_search
 
 
-class Places:
+class BatchSlots:
     """Keeps the batches of an attack full.
 
-    Examples that are done free their places for other examples. The running time of an
+    Examples that are done free their slots for other examples. The running time of an
     attack therefore depends on the steps that are needed, not on the slowest example in
     each batch. An example that withstood a restart waits for its next restart. All
     batches have the same shape.
@@ -23,17 +22,17 @@ class Places:
         x: Float32 array of all inputs.
         y: Int32 array of their labels.
         rows: Indices of the examples to attack.
-        size: Number of places.
+        size: Number of slots.
 
     Attributes:
-        rows: Integer array: index of the example in each place, or -1 if the place is
-            free.
-        is_fresh: Bool array: whether a new search begins in a place.
+        rows: Integer array: index of the example in each slot, or -1 in a free
+            slot.
+        is_fresh: Bool array: whether a new search begins in a slot.
     """
 
     def __init__(
         self,
-        attack: "Attack",
+        attack: AttackAlgorithm,
         x: np.ndarray,
         y: np.ndarray,
         rows: np.ndarray,
@@ -48,7 +47,7 @@ class Places:
         self._noise = np.repeat(attack.noise(x.shape[1:], first, first), size, axis=0)
 
     def fill(self) -> bool:
-        """Assigns waiting examples to free places; returns whether any is taken."""
+        """Assigns waiting examples to free slots; returns whether any is taken."""
         free = np.flatnonzero(self.rows < 0)[: len(self._waiting)]
         if len(free):
             examples = [self._waiting.popleft() for _ in free]
@@ -60,19 +59,19 @@ class Places:
         return bool((self.rows >= 0).any())
 
     def empty_state(self, settings: dict) -> dict:
-        """Returns the state of a batch before any place is taken.
+        """Returns the state of a batch before any slot is taken.
 
-        A search that begins in a place overwrites the entries of that place.
+        A search that begins in a slot overwrites the entries of that slot.
         """
         x, noise = (ops.convert_to_tensor(a) for a in (self._x[self.rows], self._noise))
         active = ops.convert_to_tensor(self.rows >= 0)
-        return self._attack.begin_search(x, active, noise, settings)
+        return begin_search(self._attack, x, active, noise, settings)
 
     def arguments(self) -> tuple:
         """Returns the arrays for `begin_search` and `continue_search`.
 
-        They are the inputs, labels, restarts and noise, which places are taken, which
-        places begin a search, and whether examples are waiting.
+        They are the inputs, labels, restarts and noise, which slots are taken, which
+        slots begin a search, and whether examples are waiting.
         """
         return (
             self._x[self.rows],
@@ -85,14 +84,14 @@ class Places:
         )
 
     def leave(self, is_going: np.ndarray, is_successful: np.ndarray) -> tuple:
-        """Frees the places of searches that are done.
+        """Frees the slots of searches that are done.
 
         Args:
-            is_going: Bool array: whether the search in each place continues.
-            is_successful: Bool array: whether the search in each place succeeded.
+            is_going: Bool array: whether the search in each slot continues.
+            is_successful: Bool array: whether the search in each slot succeeded.
 
         Returns:
-            A tuple: the freed places, their examples, and the number of restarts
+            A tuple: the freed slots, their examples, and the number of restarts
             completed for each example. If it is broken, all its remaining restarts
             count as completed.
         """

@@ -94,10 +94,10 @@ class PGD(Attack):
             return self.step_size
         return 2.5 * self.epsilon / self.steps
 
-    def _begin(self, start, settings):
+    def begin(self, start, settings):
         return (start,)
 
-    def _step(self, index, state, loss, gradient, x, settings):
+    def step(self, index, state, loss, gradient, x, settings):
         uphill = norms.direction(self.norm, gradient, settings.get("mask"))
         points = state[0] + settings["step_size"] * uphill
         return (self._project(points, x, settings),)

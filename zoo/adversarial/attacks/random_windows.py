@@ -90,28 +90,28 @@ class Squares:
         turned = ops.cast(numbers[:, 4] < 0.5, "int32")
         bump = ops.take(ops.convert_to_tensor(self._bumps), 2 * kind + turned, axis=0)
         for axis in (0, 1):
-            places = ops.arange(self.shape[axis])[None] - corner[:, axis, None]
-            places = ops.expand_dims(ops.maximum(places, 0), 2 - axis)
-            bump = ops.take_along_axis(bump, places, axis=axis + 1)
+            offsets = ops.arange(self.shape[axis])[None] - corner[:, axis, None]
+            offsets = ops.expand_dims(ops.maximum(offsets, 0), 2 - axis)
+            bump = ops.take_along_axis(bump, offsets, axis=axis + 1)
         inside = self._inside(corner, sides)
         signs = _signs(numbers[:, 5:])[:, None, None, :]
         bump = ops.where(inside, bump[..., None], 0.0) * signs
         return inside, self._inside(other, sides), signs, bump
 
     def _inside(self, corner, sides):
-        parts = []
+        in_range = []
         for axis in (0, 1):
-            places = ops.arange(self.shape[axis])[None] - corner[:, axis, None]
-            parts.append((places >= 0) & (places < sides[:, axis, None]))
-        return (parts[0][:, :, None] & parts[1][:, None, :])[..., None]
+            offsets = ops.arange(self.shape[axis])[None] - corner[:, axis, None]
+            in_range.append((offsets >= 0) & (offsets < sides[:, axis, None]))
+        return (in_range[0][:, :, None] & in_range[1][:, None, :])[..., None]
 
 
 class Subsets:
     """Draws random subsets of features without spatial order.
 
     The features have the shape `(features, 1, 1)`. Each example has a random order of
-    its features. Every step permutes the order again: it multiplies each place by a
-    random number coprime to the number of features, and adds a random shift, modulo
+    its features. Every step permutes the order again: it multiplies each position by
+    a random number coprime to the number of features, and adds a random shift, modulo
     that number. The subset consists of the first features of the result.
 
     Args:
@@ -149,11 +149,11 @@ class Subsets:
         first = self._shuffled(order, numbers[:, 0], numbers[:, 1])
         second = self._shuffled(order, numbers[:, 0], numbers[:, 2])
         # Evenly spaced between -1 and 1, since l2 steps also vary in magnitude.
-        places = self._shuffled(order, numbers[:, 3], numbers[:, 4])
-        values = (2 * ops.cast(places, "float32") + 1) / size - 1
+        positions = self._shuffled(order, numbers[:, 3], numbers[:, 4])
+        values = (2 * ops.cast(positions, "float32") + 1) / size - 1
         inside, other, values = (
-            ops.reshape(part, (-1, *self.shape))
-            for part in (first < count, second < count, values)
+            ops.reshape(tensor, (-1, *self.shape))
+            for tensor in (first < count, second < count, values)
         )
         signs = ops.where(values < 0, 1.0, -1.0)
         # The norm of a step shrinks with its subset; it is 1 for all features.
@@ -165,7 +165,7 @@ class Subsets:
         return inside, other, signs, ops.where(inside, values * factor, 0.0)
 
     def _shuffled(self, order, factor, shift):
-        """Permutes the places of the features, given two numbers in [0, 1)."""
+        """Permutes the positions of the features, given two numbers in [0, 1)."""
         size = self.shape[0]
         factor = ops.take(
             ops.convert_to_tensor(self._factors), _integers(factor, len(self._factors))

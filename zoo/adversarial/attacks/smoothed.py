@@ -20,7 +20,7 @@ class Smoothed(PGD):
 
     If a model rounds its inputs or activations, its own gradient is zero or misleading.
     The gradient of the average over a neighborhood as wide as epsilon is neither. The
-    attack estimates this gradient from two parts:
+    attack estimates this gradient by two terms:
 
     - The averaged gradients of the model. Athalye et al., "Synthesizing Robust
       Adversarial Examples" (2018), equation 3, also average over the draws of a random
@@ -29,10 +29,10 @@ class Smoothed(PGD):
       Ilyas et al., "Black-box Adversarial Attacks with Limited Queries and Information"
       (2018), section 2.1, use antithetic pairs.
 
-    The first part is scaled by the share of the changes that it explains. The second
-    part is computed from the remaining changes. On a smooth model only the first part
+    The first term is scaled by the share of the changes that it explains. The second
+    term is computed from the remaining changes. On a smooth model only the first term
     counts, and on a model without gradients only the second. On a random model the
-    changes are mostly noise, so only the first part is used, unless it is zero. Each
+    changes are mostly noise, so only the first term is used, unless it is zero. Each
     step follows the sum of all gradient estimates so far, since each of them is noisy.
 
     The attack has no training mode.
@@ -84,19 +84,19 @@ class Smoothed(PGD):
         widths = np.take(WIDTHS, restarts, mode="wrap").astype("float32")
         return np.concatenate([start, signs, widths[:, None]], axis=1)
 
-    def _start(self, x, noise, settings):
+    def start(self, x, noise, settings):
         size = norms.noise_size(self.norm, x.shape[1:])
-        return super()._start(x, noise[:, :size], settings), noise[:, size:]
+        return super().start(x, noise[:, :size], settings), noise[:, size:]
 
-    def _begin(self, start, settings):
+    def begin(self, start, settings):
         points, noise = start
         return points, ops.zeros_like(points), noise
 
-    def _step(self, index, state, loss, gradient, x, settings):
+    def step(self, index, state, loss, gradient, x, settings):
         points, total, noise = state
         gradient = gradient / ops.maximum(norms.norm_of("l2", gradient), norms.TINY)
         total = total + gradient
-        (points,) = super()._step(index, (points,), loss, total, x, settings)
+        (points,) = super().step(index, (points,), loss, total, x, settings)
         return points, total, noise
 
     def objective(self, logits_of, x, y, rank=0):
@@ -110,10 +110,10 @@ class Smoothed(PGD):
     def _calls(self) -> int:
         return CALLS_OF_RANDOM if self.random else 1
 
-    def _ascent(self, logits_of, objective, state, index, scale, settings):
+    def differentiate(self, logits_of, objective, state, index, scale, settings):
         points, _, noise = state
         moves = self._moves(points, noise, index, settings)
-        losses, steps, changes, average, logits = self._differentiate(
+        losses, steps, changes, average, logits = self._compare_pairs(
             logits_of, objective, points, moves, scale, settings
         )
         gradient = _smoothed_gradient(steps, changes, average)
@@ -143,7 +143,7 @@ class Smoothed(PGD):
         moves = ops.reshape(moves, (-1, DIRECTIONS, *points.shape[1:]))
         return moves * settings["mask"] if "mask" in settings else moves
 
-    def _differentiate(self, logits_of, objective, points, moves, scale, settings):
+    def _compare_pairs(self, logits_of, objective, points, moves, scale, settings):
         """Differentiates the objective at the points and at pairs around them.
 
         A random model is called several times, each time with some of the pairs. Every
@@ -158,24 +158,24 @@ class Smoothed(PGD):
         moves = ops.reshape(moves, (-1, calls, DIRECTIONS // calls, *shape))
         moves = ops.moveaxis(moves, 1, 0)
         center = ops.repeat(points[None, :, None], calls, axis=0)
-        places = ops.concatenate([center, center + moves, center - moves], axis=2)
-        places = ops.clip(places, settings["low"], settings["high"])
+        around = ops.concatenate([center, center + moves, center - moves], axis=2)
+        around = ops.clip(around, settings["low"], settings["high"])
         scales = ops.tile(ops.repeat(scale, count), [calls])
 
         def function(x):
-            parts = ops.reshape(x, (calls, -1, *shape))
-            logits = ops.concatenate([logits_of(parts[call]) for call in range(calls)])
+            batches = ops.reshape(x, (calls, -1, *shape))
+            logits = ops.concatenate([logits_of(batches[i]) for i in range(calls)])
             return objective(logits) * scales, logits
 
         values, gradients, logits = input_gradient(
-            function, ops.reshape(places, (-1, *shape)), has_auxiliary=True
+            function, ops.reshape(around, (-1, *shape)), has_auxiliary=True
         )
         gradients = gradients / norms.expand(scales, gradients)
         gradients = ops.where(ops.isfinite(gradients), gradients, 0.0)
         gradients = ops.reshape(gradients, (calls, -1, count, *shape))
         values = ops.reshape(values / scales, (calls, -1, count))
         logits = ops.reshape(logits, (calls, -1, count, logits.shape[1]))
-        ends, starts = ops.split(places[:, :, 1:], 2, axis=2)
+        ends, starts = ops.split(around[:, :, 1:], 2, axis=2)
         after, before = ops.split(values[:, :, 1:], 2, axis=2)
         changes = ops.where(ops.isfinite(after - before), after - before, 0.0)
         return (
@@ -187,13 +187,13 @@ class Smoothed(PGD):
         )
 
 
-def _joined(parts):
+def _joined(results):
     """Concatenates the results of all calls to shape `(batch, directions, ...)`.
 
     Args:
-        parts: Tensor of shape `(calls, batch, directions of a call, ...)`.
+        results: Tensor of shape `(calls, batch, directions of a call, ...)`.
     """
-    return ops.concatenate([parts[call] for call in range(parts.shape[0])], axis=1)
+    return ops.concatenate([results[i] for i in range(results.shape[0])], axis=1)
 
 
 def _smoothed_gradient(steps, changes, gradient):

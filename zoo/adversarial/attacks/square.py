@@ -114,7 +114,7 @@ class Square(Attack):
             shape = (*shape[1:], shape[0])
         return Squares((*shape, 1)[:3], self.steps)
 
-    def _start(self, x, noise, settings):
+    def start(self, x, noise, settings):
         windows = self._windows(x.shape[1:])
         if self.norm == "linf":
             moved = windows.stripes(noise) * settings["epsilon"]
@@ -125,20 +125,20 @@ class Square(Attack):
             moved = _scaled(moved, settings["epsilon"])
         return self._project(x + moved, x, settings), noise
 
-    def _begin(self, start, settings):
+    def begin(self, start, settings):
         points, noise = start
         lowest = ops.full(ops.shape(noise)[:1], -float("inf"), dtype="float32")
         return points, points, lowest, noise  # the candidate, the best, its objective
 
-    def _ascent(self, logits_of, objective, state, index, scale, settings):
+    def differentiate(self, logits_of, objective, state, index, scale, settings):
         points = state[0]
         logits = logits_of(points)
         return objective(logits), ops.zeros_like(points), logits
 
-    def _last(self, state):
+    def last_points(self, state):
         return state[1]
 
-    def _step(self, index, state, loss, gradient, x, settings):
+    def step(self, index, state, loss, gradient, x, settings):
         points, best, highest, noise = state
         better = loss > highest
         best = ops.where(norms.expand(better, x), points, best)
@@ -146,8 +146,8 @@ class Square(Attack):
         step = ops.minimum(index, self.steps - 1)
         step = ops.broadcast_to(ops.cast(step, "int32"), ops.shape(loss))
         first = windows.start_size + step * windows.step_size
-        places = first[:, None] + ops.arange(windows.step_size)[None]
-        drawn = windows.draw(step, ops.take_along_axis(noise, places, axis=1), noise)
+        columns = first[:, None] + ops.arange(windows.step_size)[None]
+        drawn = windows.draw(step, ops.take_along_axis(noise, columns, axis=1), noise)
         if self.norm == "linf":
             move = self._linf_move
         else:
@@ -165,7 +165,7 @@ class Square(Attack):
         return ops.where(inside, signs * settings["epsilon"], moved)
 
     def _l2_step(self, moved, drawn, settings):
-        """Changes a subset of features; `_step` rescales the result to epsilon."""
+        """Changes a subset of features; `step` rescales the result to epsilon."""
         return moved + settings["epsilon"] * drawn[3]
 
     def _l2_move(self, moved, drawn, settings):

@@ -41,6 +41,12 @@ def only(values):
     return values
 
 
+def unpack_batch(data) -> tuple:
+    """Returns inputs, labels and weights; unpacks labels and weights in a dict."""
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    return x, only(y), only(sample_weight)
+
+
 def graph_inputs(model: keras.Model) -> list | None:
     """Returns the symbolic inputs of a functional model, or `None` if subclassed."""
     try:

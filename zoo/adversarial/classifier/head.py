@@ -10,8 +10,15 @@ from keras import ops
 
 from ...differentiation import unchanged_state
 from ...utils.arguments import invalid_argument
-from . import compiled
-from .compiled import LOGITS, MARGINS, PROBABILITIES, RATES, VALUES
+from .compiled_accuracies import thresholds
+from .expected_outputs import (
+    LOGITS,
+    MARGINS,
+    PROBABILITIES,
+    RATES,
+    VALUES,
+    expected_outputs,
+)
 from .float_inputs import graph_inputs, on_floats
 from .logits import as_classes, ends_linear, find_logits, log_probabilities
 
@@ -40,6 +47,11 @@ class Head:
     is_hidden: bool = False
     threshold: float = 0.0
     expected: str | None = None
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes; a single output stands for two."""
+        return max(2, self.num_outputs)
 
     @property
     def takes_signed_labels(self) -> bool:
@@ -103,7 +115,7 @@ def read_head(
     Returns:
         A `Head`.
     """
-    expected = None if loss is None else compiled.expected_outputs(loss, num_outputs)
+    expected = None if loss is None else expected_outputs(loss, num_outputs)
     activation = find_logits(model)[1]
     is_hidden = False
     if activation is None and not ends_linear(model):
@@ -111,12 +123,12 @@ def read_head(
         is_hidden = activation is not None
     threshold = 0.0
     if num_outputs == 1:
-        given = compiled.thresholds(metrics)
+        given = thresholds(metrics)
         threshold = _threshold(activation, expected, given, signed)
     return Head(num_outputs, activation, is_hidden, threshold, expected)
 
 
-def probe(model: keras.Model, bounds: tuple[float, float]) -> tuple:
+def probe_outputs(model: keras.Model, bounds: tuple[float, float]) -> tuple:
     """Returns the number of outputs, and outputs for random inputs within the bounds.
 
     The outputs are `None` if the last layer determines their meaning, or if a

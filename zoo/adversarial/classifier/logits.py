@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 import keras
 from keras import ops
 
-from .float_inputs import on_floats
+from ...backend.keras_internals import operation_of
+from .float_inputs import graph_inputs, on_floats
 
 PROBABILITIES = ("softmax", "sigmoid")
 
@@ -89,16 +90,16 @@ def _last_operation(model):
     Layers that do nothing in inference mode are skipped. The result is `None` if the
     model is subclassed or the operation has several inputs.
     """
-    try:
-        output = model.outputs[0]
-        while True:
-            history = output._keras_history
-            node = history.operation._inbound_nodes[history.node_index]
-            (output,) = node.input_tensors
-            if not _changes_nothing(history.operation):
-                return history.operation, output
-    except (AttributeError, ValueError, TypeError):  # subclassed, or several inputs
+    if graph_inputs(model) is None:
         return None
+    output = model.outputs[0]
+    while True:
+        operation, inputs = operation_of(output)
+        if len(inputs) != 1:
+            return None
+        (output,) = inputs
+        if not _changes_nothing(operation):
+            return operation, output
 
 
 def _changes_nothing(operation) -> bool:

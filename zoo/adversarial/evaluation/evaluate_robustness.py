@@ -11,15 +11,15 @@ from .. import norms
 from ..attacks.apgd import APGD
 from ..attacks.attack import Attack
 from ..attacks.attack_arguments import check_bounds, check_epsilon
-from ..attacks.attacked_model import AttackedModel
 from ..attacks.fgsm import FGSM
 from ..attacks.pgd import PGD
+from ..classifier.classifier import Classifier
+from ..classifier.classifier_trainer import ClassifierTrainer
 from ..classifier.float_inputs import only
-from ..training.adversarial_trainer import AdversarialTrainer
 from .head_checks import check_accuracy, check_head
 from .robustness_report import RobustnessReport
 from .self_checks import check_finite
-from .stage_runner import SAMPLE, Evaluation
+from .stage_runner import SAMPLE, StageRunner
 
 TARGETS = 9  # maximum number of classes that the targeted stage tries
 
@@ -129,28 +129,28 @@ def evaluate_robustness(
     ):
         check_integer(name, value, minimum=least)
     check_choice("verbose", verbose, (0, 1))
-    if isinstance(model, AdversarialTrainer):
+    if isinstance(model, ClassifierTrainer):
         model = model.model
-    target = AttackedModel(model)
+    classifier = Classifier(model)
     x, given = _arrays(data)
-    x, y = target.check_data(x, given, bounds)
+    x, y = classifier.check_data(x, given, bounds)
     for epsilon in epsilons:
         check_epsilon(epsilon, norm, bounds, x.shape[1:], name="epsilons")
     settings = {"norm": norm, "bounds": bounds, "mask": mask, "seed": seed}
     FGSM(epsilons[-1], **settings).check_shape(x.shape[1:])
-    evaluation = Evaluation(target, x, y, settings, batch_size)
-    sample = evaluation.outputs[:SAMPLE]
+    runner = StageRunner(classifier, x, y, settings, batch_size)
+    sample = runner.outputs[:SAMPLE]
     warnings = [
-        *check_head(target, sample),
+        *check_head(classifier, sample),
         *check_finite(sample),
-        *check_accuracy(model, target.head, given, y, evaluation.outputs),
+        *check_accuracy(model, classifier.head, given, y, runner.outputs),
     ]
-    num_classes = max(2, target.head.num_outputs)
+    num_classes = classifier.head.num_classes
     stages = _stages(epsilons[-1], settings, steps, restarts, num_classes)
-    evaluation.run(epsilons, stages, verbose)
-    warnings += evaluation.check(epsilons, steps)
+    runner.run(epsilons, stages, verbose)
+    warnings += runner.check(epsilons, steps)
     return RobustnessReport(
-        tuple(evaluation.rows), warnings, norm, evaluation.examples(epsilons[-1])
+        tuple(runner.rows), warnings, norm, runner.examples(epsilons[-1])
     )
 
 
@@ -183,14 +183,14 @@ def _check_epsilons(epsilons) -> list[float]:
 def _arrays(data) -> tuple[np.ndarray, np.ndarray]:
     """Returns inputs and labels, given a pair of arrays or batches of pairs."""
     if isinstance(data, tuple) and len(data) == 2:
-        return tuple(keras.ops.convert_to_numpy(only(part)) for part in data)
+        return tuple(keras.ops.convert_to_numpy(only(array)) for array in data)
     try:
         if hasattr(data, "shape"):
             raise TypeError("The labels are missing.")
         pairs = [batch[:2] for batch in data]
         x, y = (
-            np.concatenate([keras.ops.convert_to_numpy(only(part)) for part in parts])
-            for parts in zip(*pairs, strict=True)
+            np.concatenate([keras.ops.convert_to_numpy(only(one)) for one in batches])
+            for batches in zip(*pairs, strict=True)
         )
     except (TypeError, ValueError) as error:
         expected = "arrays (x, y), or batches of them"

@@ -8,8 +8,8 @@ from keras import ops
 from ...differentiation import compile_function, input_gradient, unchanged_state
 from .. import norms
 from ..attacks import objectives
-from ..attacks.attacked_model import AttackedModel
 from ..attacks.objective_scale import SCALE, SMALLEST_SCALE
+from ..classifier.classifier import Classifier
 
 FEW = 0.05  # tolerated share of failing examples
 UPPER_BOUND = "The robust accuracy is an upper bound."
@@ -24,11 +24,11 @@ ROUNDING = {  # relative rounding error of the logits
 }
 
 
-def is_random(target: AttackedModel, x: np.ndarray) -> bool:
+def is_random(classifier: Classifier, x: np.ndarray) -> bool:
     """Returns whether two calls in inference mode differ by more than rounding."""
     with unchanged_state():
         first, second = (
-            np.asarray(ops.convert_to_numpy(target.logits(x))) for _ in range(2)
+            np.asarray(ops.convert_to_numpy(classifier.logits(x))) for _ in range(2)
         )
     finite = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
     if not finite.any():
@@ -39,7 +39,7 @@ def is_random(target: AttackedModel, x: np.ndarray) -> bool:
 
 
 def check_gradients(
-    target: AttackedModel,
+    classifier: Classifier,
     x: np.ndarray,
     y: np.ndarray,
     epsilon: float,
@@ -50,7 +50,7 @@ def check_gradients(
     """Finds gradients that do not predict the change of the outputs.
 
     Args:
-        target: The model, which must not be random.
+        classifier: The model, which must not be random.
         x: Float32 array: a sample of correctly classified inputs.
         y: Int32 array of their classes.
         epsilon: The largest epsilon of the evaluation, > 0.
@@ -61,7 +61,7 @@ def check_gradients(
         A warning for each fault.
     """
     size, few = len(x), FEW * len(x)
-    slopes_of = _slopes_of(target, batch_size)
+    slopes_of = _slopes_of(classifier, batch_size)
     odds, slopes = slopes_of(x, y)
     finite = np.isfinite(slopes).reshape(size, -1).all(axis=1)
     if size - finite.sum() > few:
@@ -88,7 +88,7 @@ def check_gradients(
             f"not change a prediction anywhere within the bounds. {UPPER_BOUND}"
         )
     mismatches = _count_mismatches(
-        target, x, y, epsilon, slopes_of, batch_size, settings
+        classifier, x, y, epsilon, slopes_of, batch_size, settings
     )
     if mismatches > few:
         yield (
@@ -101,7 +101,7 @@ def check_gradients(
         )
 
 
-def _slopes_of(target, batch_size) -> Callable:
+def _slopes_of(classifier, batch_size) -> Callable:
     """Returns a function that computes log-odds against labels and their gradients.
 
     Where a gradient overflows, the function repeats it with a smaller scale of the
@@ -110,10 +110,10 @@ def _slopes_of(target, batch_size) -> Callable:
 
     def scaled(x, y, scale):
         return input_gradient(
-            lambda x: objectives.cross_entropy(target.logits(x), y) * scale, x
+            lambda x: objectives.cross_entropy(classifier.logits(x), y) * scale, x
         )
 
-    compiled = compile_function(scaled, target.model.variables)
+    compiled = compile_function(scaled, classifier.model.variables)
 
     def slopes(x, y):
         odds, gradients = np.empty(len(x)), np.empty(x.shape)
@@ -121,8 +121,8 @@ def _slopes_of(target, batch_size) -> Callable:
             scale = np.full(len(rows), SCALE, "float32")
             while True:
                 values, found = (
-                    np.asarray(ops.convert_to_numpy(part), "float64")
-                    for part in compiled(x[rows], y[rows], scale)
+                    np.asarray(ops.convert_to_numpy(result), "float64")
+                    for result in compiled(x[rows], y[rows], scale)
                 )
                 finite = np.isfinite(found).reshape(len(rows), -1).all(axis=1)
                 odds[rows] = values / scale
@@ -150,7 +150,9 @@ def _count_flat(odds, slopes, settings) -> tuple[int, int]:
     return int(zero.sum()), int((~zero & (reach < 0.1 * np.abs(odds))).sum())
 
 
-def _count_mismatches(target, x, y, epsilon, slopes_of, batch_size, settings) -> int:
+def _count_mismatches(
+    classifier, x, y, epsilon, slopes_of, batch_size, settings
+) -> int:
     """Counts examples whose outputs change differently than the gradient predicts.
 
     The comparison starts at a random point in the ball around each example. It compares
@@ -177,10 +179,10 @@ def _count_mismatches(target, x, y, epsilon, slopes_of, batch_size, settings) ->
             points = moved(center, scale * sign)
             steps = (points.astype("float64") - center) * slopes
             promised = steps.reshape(len(x), -1).sum(axis=1)
-            logits = target.compute(target.logits, points, batch_size)
+            logits = classifier.compute(classifier.logits, points, batch_size)
             errors += (_log_odds(logits, y) - before - promised) ** 2
             promises += promised**2
-        rounding = ROUNDING[_coarsest(target.model)] * np.abs(logits).max(axis=1)
+        rounding = ROUNDING[_coarsest(classifier.model)] * np.abs(logits).max(axis=1)
         allowed = MISMATCH * np.sqrt(promises) + rounding * np.sqrt(DIRECTIONS)
         least = np.minimum(least, np.sqrt(errors) - allowed)
     return int((least > 0).sum())

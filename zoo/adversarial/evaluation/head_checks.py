@@ -5,23 +5,25 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from ..attacks.attacked_model import AttackedModel
-from ..classifier.compiled import LOGITS, accuracies, user_metrics
+from ...backend.keras_internals import user_metrics
+from ..classifier.classifier import Classifier
+from ..classifier.compiled_accuracies import accuracies
+from ..classifier.expected_outputs import LOGITS
 from ..classifier.head import Head, contradiction, vanishes
 from .gradient_checks import FEW, UPPER_BOUND
 
 
-def check_head(target: AttackedModel, outputs: np.ndarray) -> Iterator[str]:
+def check_head(classifier: Classifier, outputs: np.ndarray) -> Iterator[str]:
     """Finds probabilities of unknown origin, and a loss that contradicts the head.
 
     Args:
-        target: The model, after `check_data`.
+        classifier: The model, after `check_data`.
         outputs: Array of shape `(examples, outputs)`: outputs of the model.
 
     Yields:
         A warning for each fault.
     """
-    head, outputs = target.head, outputs.astype("float32")
+    head, outputs = classifier.head, outputs.astype("float32")
     if head.is_hidden and (head.expected is None or vanishes(head, outputs)):
         yield (
             f"The outputs look like {head.activation} probabilities, but no final "
@@ -29,7 +31,7 @@ def check_head(target: AttackedModel, outputs: np.ndarray) -> Iterator[str]:
             "Gradients may vanish. End the model in logits. "
             f"{UPPER_BOUND}"
         )
-    if contradiction(head, target.model, outputs):
+    if contradiction(head, classifier.model, outputs):
         ending = f"a {head.activation}" if head.activation else "logits"
         yield (
             f"The model ends in {ending}, but was compiled with a loss that expects "

@@ -6,10 +6,11 @@ import numpy as np
 
 from .. import norms
 from ..attacks.apgd import APGD
-from ..attacks.attacked_model import AttackedModel
 from ..attacks.fgsm import FGSM
 from ..attacks.pgd import PGD
+from ..attacks.run_attack import run_attack
 from ..attacks.square import Square
+from ..classifier.classifier import Classifier
 from .gradient_checks import FEW, UPPER_BOUND, check_gradients
 
 SQUARE_STEPS = 300  # steps of the Square attack on the sample
@@ -17,7 +18,7 @@ FEW_BY_SQUARE = 0.02  # tolerated share, since more gradient steps might break i
 
 
 def check_constant(
-    target: AttackedModel,
+    classifier: Classifier,
     x: np.ndarray,
     y: np.ndarray,
     rows: np.ndarray,
@@ -29,7 +30,7 @@ def check_constant(
     """Finds a model with a constant prediction.
 
     Args:
-        target: The model.
+        classifier: The model.
         x: Float32 array of all inputs.
         y: Int32 array of their classes.
         rows: Indices of a sample of correctly classified inputs.
@@ -43,12 +44,12 @@ def check_constant(
     if len(np.unique(y[rows])) > 1:
         return
     tried = _tried(x, settings)
-    if len(np.unique(target.predict(tried, batch_size))) > 1:
+    if len(np.unique(classifier.predict(tried, batch_size))) > 1:
         return
     widest = _widest(x, settings)
     square = Square(widest, steps=SQUARE_STEPS, **settings)
     for search in (*_searches(widest, steps, settings), square):
-        found = target.attack(search, x, y, rows=rows, batch_size=batch_size)
+        found = run_attack(search, classifier, x, y, rows=rows, batch_size=batch_size)
         if found.broken[rows].any():
             return
     yield (
@@ -61,7 +62,7 @@ def check_constant(
 
 
 def check_attacks(
-    target: AttackedModel,
+    classifier: Classifier,
     x: np.ndarray,
     y: np.ndarray,
     rows: np.ndarray,
@@ -75,7 +76,7 @@ def check_attacks(
     """Finds signs that gradient-based attacks miss adversarial examples.
 
     Args:
-        target: The model, whose predictions are not constant.
+        classifier: The model, whose predictions are not constant.
         x: Float32 array of all inputs.
         y: Int32 array of their classes.
         rows: Indices of a sample of correctly classified inputs.
@@ -90,7 +91,7 @@ def check_attacks(
     """
 
     def attack(attack, rows=rows):
-        return target.attack(attack, x, y, rows=rows, batch_size=batch_size)
+        return run_attack(attack, classifier, x, y, rows=rows, batch_size=batch_size)
 
     size, few = len(rows), FEW * len(rows)
     if random:
@@ -103,7 +104,7 @@ def check_attacks(
         )
     else:
         yield from check_gradients(
-            target, x[rows], y[rows], epsilon, batch_size=batch_size, **settings
+            classifier, x[rows], y[rows], epsilon, batch_size=batch_size, **settings
         )
     single = attack(FGSM(epsilon, **settings))
     many = attack(PGD(epsilon, steps=steps, random_start=False, **settings))

@@ -1,4 +1,4 @@
-"""The stages and checks of `evaluate_robustness`."""
+"""Runs the stages and checks of `evaluate_robustness`."""
 
 import time
 
@@ -6,9 +6,10 @@ import keras
 import numpy as np
 
 from ..attacks.attack import Attack
-from ..attacks.attacked_model import AttackedModel
+from ..attacks.run_attack import run_attack
 from ..attacks.smoothed import WIDTHS, Smoothed
 from ..attacks.square import Square
+from ..classifier.classifier import Classifier
 from .gradient_checks import is_random
 from .robustness_report import MAX_SHOWN, wilson_interval
 from .self_checks import (
@@ -29,11 +30,11 @@ DRAWS = 101  # draws of a random model; its prediction is their majority vote
 TOLERANCE = 1e-5  # for float32 rounding, relative to the width of the bounds
 
 
-class Evaluation:
+class StageRunner:
     """Runs the stages and keeps the adversarial examples.
 
     Args:
-        target: The model, after `check_data`.
+        classifier: The model, after `check_data`.
         x: Float32 array of all inputs.
         y: Int32 array of their classes.
         settings: Arguments of all attacks: norm, bounds, mask and seed.
@@ -47,20 +48,22 @@ class Evaluation:
 
     def __init__(
         self,
-        target: AttackedModel,
+        classifier: Classifier,
         x: np.ndarray,
         y: np.ndarray,
         settings: dict,
         batch_size: int,
     ):
-        self.target, self.x, self.y = target, x, y
+        self.classifier, self.x, self.y = classifier, x, y
         self.settings, self.batch_size = settings, batch_size
         self.rows: list[dict] = []
         self.adversarial = x.copy()
         start = time.perf_counter()
-        self.outputs = target.compute(target.outputs, x, batch_size)
-        self.random = is_random(target, x[:SAMPLE])
-        self.clean = self._vote(x) if self.random else target.head.classes(self.outputs)
+        self.outputs = classifier.compute(classifier.outputs, x, batch_size)
+        self.random = is_random(classifier, x[:SAMPLE])
+        self.clean = (
+            self._vote(x) if self.random else classifier.head.classes(self.outputs)
+        )
         self.clean_seconds = time.perf_counter() - start
         self.left = self.clean == y
         self.left_at: dict[float, np.ndarray] = {}
@@ -94,7 +97,7 @@ class Evaluation:
         sample = correct[are_finite(self.outputs[correct])]
         if not len(sample) or not epsilons[-1] > 0:
             return []
-        data = self.target, self.x, self.y, sample
+        data = self.classifier, self.x, self.y, sample
         options = {"steps": steps, "batch_size": self.batch_size, **self.settings}
         constant = list(check_constant(*data, **options))
         if constant:
@@ -136,7 +139,9 @@ class Evaluation:
         broken = (self.clean == self.y) & ~self.left
         warnings: list[str] = []
         if broken.any() and not self.random:  # randomness has its own warning
-            predicted = self.target.predict(self.adversarial[broken], self.batch_size)
+            predicted = self.classifier.predict(
+                self.adversarial[broken], self.batch_size
+            )
             warnings += check_transfer(predicted, self.y[broken])
         attacked = [row for row in self.rows if row["attacked"]]
         lost = [row for row in attacked if row["non_finite"] > FEW * row["attacked"]]
@@ -176,14 +181,14 @@ class Evaluation:
     def _predict(self, x):
         if self.random:
             return self._vote(x)
-        return self.target.predict(x, self.batch_size)
+        return self.classifier.predict(x, self.batch_size)
 
     def _vote(self, x):
-        return self.target.vote(x, DRAWS, self.batch_size)
+        return self.classifier.vote(x, DRAWS, self.batch_size)
 
     def _find(self, attack, rows, **options):
         options = {"rows": rows, "batch_size": self.batch_size, **options}
-        found = self.target.attack(attack, self.x, self.y, **options)
+        found = run_attack(attack, self.classifier, self.x, self.y, **options)
         if self.random and len(rows):
             found.broken[rows] = self._vote(found.adversarial[rows]) != self.y[rows]
         return found

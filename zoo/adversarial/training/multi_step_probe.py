@@ -5,8 +5,10 @@ import numpy as np
 from keras import ops
 
 from ..attacks.attack import Attack
-from ..attacks.attacked_model import AttackedModel
 from ..attacks.pgd import PGD
+from ..attacks.run_attack import run_attack
+from ..classifier.classifier import Classifier
+from ..classifier.float_inputs import graph_inputs
 from ..classifier.head import Head
 
 STEPS = 10
@@ -45,7 +47,7 @@ class MultiStepProbe:
         self.metric = _RecentExamples(model.inputs[0].shape[1:])
         self._attacks = attack, with_many_steps(attack)
         self._model = model
-        self._target: AttackedModel | None = None
+        self._classifier: Classifier | None = None
 
     def accuracies(self, head: Head) -> tuple[float, float]:
         """Returns the accuracies under the single-step attack and ten-step PGD.
@@ -53,15 +55,26 @@ class MultiStepProbe:
         Args:
             head: The head of the model.
         """
-        if self._target is None or self._target.head != head:
-            self._target = AttackedModel(self._model, head)
+        if self._classifier is None or self._classifier.head != head:
+            self._classifier = Classifier(self._model, head)
         bounds = self._attacks[0].bounds
-        x, y = self._target.check_data(*self.metric.examples(), bounds)
+        x, y = self._classifier.check_data(*self.metric.examples(), bounds)
         one, ten = (
-            1 - float(self._target.attack(attack, x, y).broken.mean())
+            1 - float(run_attack(attack, self._classifier, x, y).broken.mean())
             for attack in self._attacks
         )
         return one, ten
+
+
+def make_probe(model: keras.Model, attack: Attack) -> MultiStepProbe | None:
+    """Returns a probe for a training attack, or `None` if it cannot or need not exist.
+
+    A probe compares single-step attacks, on inputs of a known shape.
+    """
+    inputs = graph_inputs(model)
+    if attack.steps > 1 or inputs is None or None in inputs[0].shape[1:]:
+        return None
+    return MultiStepProbe(model, attack)
 
 
 class _RecentExamples(keras.metrics.Metric):

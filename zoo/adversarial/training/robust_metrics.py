@@ -1,51 +1,46 @@
 """The metrics of `AdversarialTrainer` on adversarial inputs."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import keras
 from keras import ops
-from keras.src.trainers.compile_utils import CompileMetrics
 
-from ..classifier.compiled import copy_metric
-from .seen_labels import SeenLabels
+from ...backend.keras_internals import prefixed_metrics, unscale_loss
+from ..classifier.compiled_accuracies import copy_metric
 
 
-@dataclass
 class RobustMetrics:
     """Holds copies of the compiled metrics for adversarial inputs.
 
+    Args:
+        loss: The compiled loss, a function of labels, outputs and sample weights.
+        metrics: Same as in `keras.Model.compile`.
+        weighted_metrics: Same as in `keras.Model.compile`.
+
     Attributes:
-        compiled: The copies, or `None` if no metrics are compiled.
+        compiled: The copies as one metric, or `None` if no metrics are compiled.
         loss: Mean of the compiled loss on adversarial inputs.
-        labels: Extremes of the labels, for a later check.
     """
 
-    compiled: CompileMetrics | None
-    loss: keras.metrics.Mean
-    labels: SeenLabels
-
-    def __init__(self, metrics, weighted_metrics):
+    def __init__(self, loss: Callable, metrics, weighted_metrics):
+        self._loss_of = loss
         self.loss = keras.metrics.Mean(name="robust_loss")
-        self.labels = SeenLabels()
         self.compiled = None
         if metrics is not None or weighted_metrics is not None:
-            self.compiled = _Prefixed(_copies(metrics), _copies(weighted_metrics))
+            self.compiled = prefixed_metrics(
+                _copies(metrics), _copies(weighted_metrics), "robust_"
+            )
 
-    def list(self) -> list:
+    def as_list(self) -> list[keras.metrics.Metric]:
         """Returns all metrics."""
-        metrics = (self.loss, self.compiled, self.labels)
-        return [metric for metric in metrics if metric is not None]
+        return [self.loss] if self.compiled is None else [self.loss, self.compiled]
 
-    def update(self, loss, y, outputs, sample_weight):
-        """Updates the metrics with a batch."""
+    def update(self, y, outputs, sample_weight) -> None:
+        """Updates the metrics with a batch of outputs on adversarial inputs."""
+        loss = unscale_loss(self._loss_of(y, outputs, sample_weight))
         self.loss.update_state(loss, sample_weight=ops.shape(outputs)[0])
         if self.compiled is not None:
             self.compiled.update_state(y, outputs, sample_weight)
-
-
-class _Prefixed(CompileMetrics):
-    def result(self):
-        return {f"robust_{key}": value for key, value in super().result().items()}
 
 
 def _copies(metrics):

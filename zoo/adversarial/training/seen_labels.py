@@ -1,10 +1,10 @@
-"""Checks of labels in compiled steps, which cannot raise errors themselves."""
+"""A metric that records the extremes of labels for a later check."""
 
 import keras
 from keras import ops
 
-from ..classifier.checks import check_classes
-from ..classifier.compiled import MARGINS
+from ..classifier.data_checks import check_classes
+from ..classifier.expected_outputs import MARGINS
 from ..classifier.head import Head
 
 NONE = -1e30  # initial value, lower than any value from labels
@@ -60,7 +60,7 @@ class SeenLabels(keras.metrics.Metric):
         )
         if broken == NONE:  # no batch was recorded
             return
-        classes = max(2, head.num_outputs)
+        classes = head.num_classes
         check_classes(
             (-lowest, highest),
             (-1 if head.expected == MARGINS else 0, classes - 1),
@@ -68,18 +68,3 @@ class SeenLabels(keras.metrics.Metric):
             is_one_hot=max(sums) <= 0,
             expected=f"classes from 0 to {classes - 1}, or one-hot rows",
         )
-
-
-class SeenGuard(keras.callbacks.Callback):
-    """Rejects invalid inputs and labels after the first batch and after every epoch."""
-
-    def on_train_begin(self, logs=None):
-        self._looked = False
-
-    def on_train_batch_end(self, batch, logs=None):
-        if not self._looked:
-            self._looked = True
-            self.model.check_seen()
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.model.check_seen()

@@ -109,14 +109,14 @@ def test_iterates_and_step_sizes_are_those_of_the_algorithm(norm, steps):
     attack = APGD(epsilon, norm=norm, steps=steps, random_start=False)
     with float64_scope():  # rounding must not decide which value is larger
         inputs, settings = ops.convert_to_tensor(x), attack._settings(1.0)
-        state = attack._begin(inputs, settings)
+        state = attack.begin(inputs, settings)
         for index in range(min(steps, 30)):  # later ones meet ties of rounding
             current = np.asarray(ops.convert_to_numpy(state[0]))
             value, slope = (
                 ops.convert_to_tensor(function(current))
                 for function in (objective, gradient)
             )
-            state = attack._step(index, state, value, slope, inputs, settings)
+            state = attack.step(index, state, value, slope, inputs, settings)
             # The point that was stepped from: some went back to their best before.
             stepped, step = (ops.convert_to_numpy(state[i]) for i in (1, 6))
             np.testing.assert_allclose(stepped, points[:, index], atol=1e-9)

@@ -4,7 +4,7 @@ import pytest
 
 from zoo import mlp
 from zoo.adversarial import APGD, FGSM, PGD, norms
-from zoo.adversarial.attacks.attacked_model import AttackedModel
+from zoo.adversarial.classifier.classifier import Classifier
 
 ops = keras.ops
 ATTACKS = {
@@ -262,7 +262,7 @@ def test_a_targeted_loss_goes_for_another_class_at_every_restart(restart):
     model.set_weights([kernel, np.array([9, 0, 0, 0], "float32")])
     attack = APGD(0.1, loss="targeted_dlr", steps=5, restarts=2, random_start=False)
     x, y = np.full((1, 3), 0.5, "float32"), np.zeros(1, "int32")
-    target = AttackedModel(model)
+    target = Classifier(model)
     objective = attack.objective(target.logits, x, y, rank=restart)
     logits = np.array([[9, 2, 1.5, 1]], "float32")
     difference = logits[0, 1 + restart] - 9

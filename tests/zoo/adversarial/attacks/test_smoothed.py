@@ -4,8 +4,9 @@ import pytest
 from keras import ops
 
 from zoo.adversarial import PGD, evaluate_robustness
-from zoo.adversarial.attacks.attacked_model import AttackedModel
+from zoo.adversarial.attacks.run_attack import run_attack
 from zoo.adversarial.attacks.smoothed import DIRECTIONS, Smoothed
+from zoo.adversarial.classifier.classifier import Classifier
 from zoo.adversarial.evaluation.gradient_checks import is_random
 
 QUICK = {"steps": 10, "restarts": 1, "verbose": 0}
@@ -108,11 +109,11 @@ def test_averages_of_a_random_model_transfer_to_other_draws(trained, sample, kno
     def accuracy(points):
         return np.mean([is_right(model, points, y) for _ in range(30)])
 
-    target = AttackedModel(model)
+    target = Classifier(model)
     x, y = target.check_data(x, y, (0, 1))
     attack = Smoothed(EPSILON, steps=40, restarts=3, random=True)
-    found = target.attack(attack, x, y).adversarial
-    single = target.attack(PGD(EPSILON, steps=40), x, y).adversarial
+    found = run_attack(attack, target, x, y).adversarial
+    single = run_attack(PGD(EPSILON, steps=40), target, x, y).adversarial
     assert accuracy(found) < accuracy(single)
     assert accuracy(found) <= accuracy(known) + 0.05
 
@@ -184,7 +185,7 @@ def test_what_most_draws_of_a_random_model_misclassify_is_broken(trained, sample
 def test_outputs_that_are_not_finite_do_not_hide_that_a_model_is_random(size, expected):
     broken = keras.layers.Lambda(lambda x: ops.where(x < 0.5, float("nan"), x))
     model = keras.Sequential([keras.Input((2,)), broken, AddsNoise(size)])
-    assert is_random(AttackedModel(model), np.float32([[0, 1], [1, 0.7]])) == expected
+    assert is_random(Classifier(model), np.float32([[0, 1], [1, 0.7]])) == expected
 
 
 class MonteCarloDropout(keras.layers.Dropout):

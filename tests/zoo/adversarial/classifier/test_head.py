@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from zoo.adversarial.attacks.attacked_model import AttackedModel
-from zoo.adversarial.classifier.compiled import expected_outputs
+from zoo.adversarial.classifier.classifier import Classifier
+from zoo.adversarial.classifier.expected_outputs import expected_outputs
 from zoo.adversarial.evaluation.head_checks import check_accuracy, check_head
 
 ops = keras.ops
@@ -55,7 +55,7 @@ def hidden(model, activation):
 
 def check(model, y):
     """Returns the model as attacks see it, and what is said about it."""
-    target = AttackedModel(model)
+    target = Classifier(model)
     x, classes = target.check_data(X, y, (0.0, 1.0))
     outputs = to_numpy(target.outputs(x))
     said = [

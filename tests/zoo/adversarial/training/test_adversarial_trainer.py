@@ -4,6 +4,7 @@ import pytest
 
 from zoo import datasets, mlp
 from zoo.adversarial import FGSM, PGD, AdversarialTrainer
+from zoo.adversarial.training.training_batch import TrainingBatch
 from zoo.adversarial.training.training_guard import TrainingGuard
 
 ops = keras.ops
@@ -125,10 +126,9 @@ def test_the_loss_of_trades(digits, weighted):
     loss = -clean[np.arange(64), y]
     scale = np.ones(64) if weights is None else weights
     expected = (scale * (loss + 3.0 * divergence)).mean()
-    predictions = trainer({"clean": x, "adversarial": other})
-    found = trainer.compute_loss(
-        {"clean": x, "adversarial": other}, y, predictions, weights, training=True
-    )
+    batch = TrainingBatch(adversarial=other, clean=x)
+    predictions = trainer(batch)
+    found = trainer.compute_loss(batch, y, predictions, weights, training=True)
     assert float(to_numpy(found)) == pytest.approx(expected, rel=1e-4)
 
 
@@ -141,7 +141,7 @@ def test_the_mix_with_clean_batches(digits):
         -numpy_logits(model, values)[np.arange(64), y].mean() for values in (x, other)
     ]
     penalty = float(sum(to_numpy(loss) for loss in model.losses))
-    predictions = trainer({"clean": x, "adversarial": other})
+    predictions = trainer(TrainingBatch(adversarial=other, clean=x))
     found = trainer.compute_loss(None, y, predictions, training=True)
     expected = 0.25 * losses[0] + 0.75 * losses[1] + penalty
     assert float(to_numpy(found)) == pytest.approx(expected, rel=1e-5)
