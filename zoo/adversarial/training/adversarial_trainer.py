@@ -279,12 +279,11 @@ class AdversarialTrainer(ClassifierTrainer):
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
-        validation = self.validation_attack
         return {
             "model": serialize(self.model),
             "attack": serialize(self.attack),
             "objective": self.objective,
-            "validation_attack": None if validation is None else serialize(validation),
+            "validation_attack": serialize(self.validation_attack),
             "clean_weight": self.clean_weight,
             "beta": self.beta,
             "warmup_epochs": self.warmup_epochs,

@@ -84,3 +84,11 @@ def test_logits_of_probabilities():
     np.testing.assert_allclose(np.exp(logits), probabilities, atol=1e-6)
     logits = to_numpy(log_probabilities(probabilities[:1], "sigmoid"))
     np.testing.assert_allclose(1 / (1 + np.exp(-logits)), probabilities[:1], rtol=1e-5)
+
+
+def test_a_graph_that_cannot_be_read_is_an_error():
+    """It must not count as a model without a final softmax."""
+    model = base()
+    del model.outputs[0]._keras_history
+    with pytest.raises(ImportError, match="`KerasTensor._keras_history`"):
+        find_logits(model)
