@@ -1,13 +1,13 @@
 """Adversarial attacks, adversarial training and evaluation of robustness."""
 
-from .adversarial_trainer import AdversarialTrainer
-from .apgd import APGD
-from .attack import Attack
-from .evaluate_robustness import evaluate_robustness
-from .fgsm import FGSM
-from .pgd import PGD
-from .robustness_report import RobustnessReport
-from .square import Square
+from .attacks.apgd import APGD
+from .attacks.attack import Attack
+from .attacks.fgsm import FGSM
+from .attacks.pgd import PGD
+from .attacks.square import Square
+from .evaluation.evaluate_robustness import evaluate_robustness
+from .evaluation.robustness_report import RobustnessReport
+from .training.adversarial_trainer import AdversarialTrainer
 
 __all__ = [
     "APGD",

@@ -21,6 +21,11 @@ backend in use can be imported from this package:
   which `same_trace` was called.
 - `gradient_registry()`: Returns the dict in which the backend keeps custom gradients
   and their graphs until the process ends; an empty one if there is no registry.
+- `transform_batch(model, function, arguments)`: Applies a function to the batch of a
+  training or test step, such as to perturb its inputs. `arguments` are those of
+  `train_step` or `test_step`, and the result is passed to the `train_step` or
+  `test_step` of Keras. The function may assign to variables of the model, and no
+  gradient is taken through it.
 
 The sub-packages are built in the same way: `train_step` puts callbacks into the step
 that `fit` runs, and `tensor_statistics` computes norms and counts magnitudes.
@@ -40,6 +45,7 @@ enable_float64 = _module.enable_float64
 gradient_registry = _module.gradient_registry
 preserve_generator = _module.preserve_generator
 same_trace = _module.same_trace
+transform_batch = _module.transform_batch
 
 __all__ = [
     "COMPILES",
@@ -50,4 +56,5 @@ __all__ = [
     "gradient_registry",
     "preserve_generator",
     "same_trace",
+    "transform_batch",
 ]

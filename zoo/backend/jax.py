@@ -4,6 +4,7 @@ import contextlib
 
 import jax
 import jax.extend
+import keras
 
 COMPILES = True
 
@@ -49,3 +50,20 @@ def same_trace():
         where = jax.core
     state = where.get_opaque_trace_state()
     return lambda tensor: where.get_opaque_trace_state() == state
+
+
+def transform_batch(model, function, arguments):
+    state, batch = arguments  # the state holds the values of all variables
+    groups = [model.trainable_variables, model.non_trainable_variables]
+    if len(state) == 4:  # a training step
+        groups.append(model.optimizer.variables)
+    groups.append(model.metrics_variables)
+    pairs = [
+        pair
+        for variables, values in zip(groups, state, strict=True)
+        for pair in zip(variables, values, strict=True)
+    ]
+    with keras.StatelessScope(pairs) as scope:
+        batch = function(batch)
+    state = tuple([scope.get_current_value(v) for v in group] for group in groups)
+    return state, batch

@@ -193,6 +193,75 @@ def replace_torch_registration(variables_of: Callable[[keras.Layer], dict]) -> N
         setattr(classes[0], name, method)
 
 
+def compiled_metrics(model: keras.Model):
+    """Returns the metric of all compiled metrics, or `None` without metrics.
+
+    `model.metrics` is a list of all metrics, in which it cannot be identified.
+    """
+    return attribute(model, "_compile_metrics")
+
+
+def user_metrics(model: keras.Model) -> list:
+    """Returns the metrics and weighted metrics that were passed to `compile`.
+
+    `model.metrics` lists metrics only after an evaluation has built them.
+    """
+    compiled = compiled_metrics(model)
+    if compiled is None:
+        return []
+    names = "_user_metrics", "_user_weighted_metrics"
+    metrics = keras.tree.flatten([attribute(compiled, name) for name in names])
+    return [metric for metric in metrics if metric is not None]
+
+
+def prefixed_metrics(metrics, weighted_metrics, prefix: str) -> keras.metrics.Metric:
+    """Returns one metric that computes metrics in the way of a compiled model.
+
+    Only a private class resolves names such as "accuracy" from the shape of labels.
+
+    Args:
+        metrics: Same as in `keras.Model.compile`.
+        weighted_metrics: Same as in `keras.Model.compile`.
+        prefix: String that the names in its result start with.
+    """
+    try:
+        from keras.src.trainers.compile_utils import CompileMetrics
+    except ImportError:
+        raise missing("keras.src.trainers.compile_utils.CompileMetrics") from None
+
+    class PrefixedMetrics(CompileMetrics):
+        def result(self):
+            return {f"{prefix}{key}": value for key, value in super().result().items()}
+
+    return PrefixedMetrics(metrics, weighted_metrics)
+
+
+def unscale_loss(loss):
+    """Returns a loss without the factor for the replicas of a distribution strategy.
+
+    Keras multiplies losses by this factor on TensorFlow, and removes it for metrics.
+    """
+    try:
+        from keras.src.losses.loss import unscale_loss_for_distribution
+    except ImportError:
+        raise missing("keras.src.losses.loss.unscale_loss_for_distribution") from None
+    return unscale_loss_for_distribution(loss)
+
+
+def operation_of(tensor: keras.KerasTensor) -> tuple:
+    """Returns the operation that computes a symbolic tensor, and its input tensors.
+
+    Both are empty if the tensor is an input of its graph: `None` and an empty list.
+    The public attributes of a model list its layers, but not how they are connected.
+    """
+    history = attribute(tensor, "_keras_history")
+    operation = attribute(history, "operation")
+    if operation is None:
+        return None, []
+    node = attribute(operation, "_inbound_nodes")[attribute(history, "node_index")]
+    return operation, attribute(node, "input_tensors")
+
+
 def tensorflow_gradient_registry() -> dict:
     """Returns the registry in which TensorFlow keeps custom gradients.
 
@@ -274,10 +343,7 @@ def is_keras_fit(frame: FrameType) -> bool:
 
 
 def torch_norms(tensors: list, order: float) -> list:
-    """Returns the norms of many PyTorch tensors, computed at once.
-
-    The public functions compute one norm at a time, or one of all tensors together.
-    """
+    """Returns the norms of PyTorch tensors in one call; public functions need many."""
     import torch
 
-    return attribute(torch, "_foreach_norm")(tensors, ord=order)
+    return attribute(torch, "_foreach_norm", torch)(tensors, ord=order)

@@ -1,0 +1,1 @@
+"""Attacks, their search loops, and their runner over a data set."""

@@ -1,0 +1,57 @@
+"""Checks of the arguments that all attacks share."""
+
+import numpy as np
+
+from ...utils.arguments import check_not_negative, invalid_argument, is_number
+from .. import norms
+
+
+def check_bounds(bounds) -> tuple[float, float]:
+    """Returns the bounds as two floats, or raises if they are invalid."""
+    is_pair = isinstance(bounds, tuple | list) and len(bounds) == 2
+    if not is_pair or not all(map(is_number, bounds)) or bounds[0] >= bounds[1]:
+        expected = "two finite numbers, the minimum and the maximum value of an input"
+        raise invalid_argument("bounds", expected, bounds)
+    return float(bounds[0]), float(bounds[1])
+
+
+def check_epsilon(epsilon, norm: str, bounds, shape=(), name="epsilon") -> float:
+    """Returns epsilon as a float, or raises if it exceeds any possible perturbation.
+
+    With l2, this limit is checked only if the shape of an example is given.
+    """
+    epsilon = check_not_negative(name, epsilon)
+    if norm == "l2" and not shape:
+        return epsilon
+    widest = norms.widest(norm, shape, bounds)
+    if epsilon > widest * (1 + 1e-6):
+        raise invalid_argument(
+            name,
+            f"at most {widest:.6g}, the largest {norm} perturbation within "
+            f"bounds={tuple(bounds)}",
+            epsilon,
+            "Are the inputs in different units? Set `bounds=` to their range.",
+        )
+    return epsilon
+
+
+def check_mask(mask) -> np.ndarray | None:
+    """Returns the mask as booleans; raises if it has other values or is all false."""
+    if mask is None:
+        return None
+    mask = np.asarray(mask)
+    if not np.isin(mask, (0, 1)).all() or not mask.any():
+        raise invalid_argument(
+            "mask",
+            "booleans of the shape of an example, True for features that may change",
+            f"{mask.dtype} of shape {mask.shape}",
+        )
+    return mask.astype(bool)
+
+
+def check_mask_shape(mask: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    """Raises if the shape of a mask does not broadcast to that of an example."""
+    pairs = zip(reversed(mask), reversed(shape), strict=False)
+    if len(mask) > len(shape) or any(own not in (1, size) for own, size in pairs):
+        expected = f"booleans that broadcast to the shape of an example, {shape}"
+        raise invalid_argument("mask", expected, f"booleans of shape {mask}")

@@ -1,0 +1,103 @@
+"""The projected gradient descent (PGD) attack."""
+
+import keras
+
+from ...utils.arguments import check_positive
+from .. import norms
+from .attack import Attack
+
+
+@keras.saving.register_keras_serializable(package="kerascope")
+class PGD(Attack):
+    """Maximizes cross-entropy by projected gradient ascent.
+
+    Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks"
+    (2018), section 2.1. Each step follows the sign of the gradient for linf or the
+    normalized gradient for l2, and is then projected onto the ball. The attack uses
+    the gradient of the log-odds. It has the direction of the gradient of
+    cross-entropy, but does not vanish if the model is very confident.
+
+    Args:
+        epsilon: Number >= 0: the largest norm of a perturbation, in the units of the
+            inputs.
+        norm: "linf", the largest absolute change of a feature, or "l2", the root of
+            the sum of squared changes. Defaults to `"linf"`.
+        steps: Integer >= 1. Defaults to `40`.
+        step_size: Number > 0: norm of a step. Defaults to `None`:
+            2.5 * epsilon / steps.
+        random_start: Whether to start at a random point, uniform in the ball, instead
+            of at the input. Defaults to `True`.
+        restarts: Integer >= 1: number of searches from different starting points, in
+            evaluation. Defaults to `1`.
+        bounds: The minimum and maximum value of an input. Defaults to `(0.0, 1.0)`.
+        mask: Booleans that broadcast to the shape of an example: the features that
+            may change. Defaults to `None`: all.
+        targeted: Whether labels are the classes to reach instead of the true classes.
+            Defaults to `False`.
+        seed: Integer >= 0. In evaluation, the random start depends only on the seed,
+            the index of the restart and the index of the example in the data. It does
+            not depend on the batch size, and additional restarts keep the starts of
+            the earlier ones. Defaults to `0`.
+
+    Raises:
+        ValueError: If an argument is invalid.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    >>> model.set_weights([np.array([[1.0, -1.0], [0.0, 0.0]]), np.zeros(2)])
+    >>> x, y = np.array([[0.625, 0.5]]), np.array([0])
+    >>> attack = PGD(epsilon=0.25, random_start=False)
+    >>> attack(model, x, y).tolist()  # the second feature has no influence
+    [[0.375, 0.5]]
+    """
+
+    algorithm = "pgd"
+
+    def __init__(
+        self,
+        epsilon: float,
+        *,
+        norm: str = "linf",
+        steps: int = 40,
+        step_size: float | None = None,
+        random_start: bool = True,
+        restarts: int = 1,
+        bounds: tuple[float, float] = (0.0, 1.0),
+        mask=None,
+        targeted: bool = False,
+        seed: int = 0,
+    ):
+        super().__init__(
+            epsilon,
+            norm=norm,
+            steps=steps,
+            random_start=random_start,
+            restarts=restarts,
+            bounds=bounds,
+            mask=mask,
+            targeted=targeted,
+            seed=seed,
+        )
+        self.step_size = step_size
+        if step_size is not None:
+            self.step_size = check_positive("step_size", step_size)
+
+    def _settings(self, scale) -> dict:
+        return {**super()._settings(scale), "step_size": self._step_size() * scale}
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "step_size": self.step_size}
+
+    def _step_size(self) -> float:
+        if self.step_size is not None:
+            return self.step_size
+        return 2.5 * self.epsilon / self.steps
+
+    def begin(self, start, settings):
+        return (start,)
+
+    def step(self, index, state, loss, gradient, x, settings):
+        uphill = norms.direction(self.norm, gradient, settings.get("mask"))
+        points = state[0] + settings["step_size"] * uphill
+        return (self._project(points, x, settings),)

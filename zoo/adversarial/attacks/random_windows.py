@@ -1,0 +1,224 @@
+"""Random windows of the Square attack: squares of images and subsets of features.
+
+All random numbers are drawn before the search, uniformly in [0, 1), one row per
+example. A search is therefore a function of its seed and compiles on every backend.
+"""
+
+import math
+
+import numpy as np
+from keras import ops
+
+SHARE = 0.8  # share of the features in the first windows
+# Steps at which the share is halved, for a search of 10,000 steps.
+HALVED_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+
+
+def shares(steps: int) -> np.ndarray:
+    """Returns the share of the features that each step changes.
+
+    See section 3.1 of Andriushchenko et al. (2020).
+    """
+    scaled = np.arange(1, steps + 1) * 10_000 / steps
+    return SHARE / 2 ** np.searchsorted(HALVED_AT, scaled)
+
+
+class Squares:
+    """Draws random squares in images of shape `(rows, columns, channels)`.
+
+    Args:
+        shape: Shape of an image.
+        steps: Number of steps of the search.
+
+    Attributes:
+        start_size: Count of random numbers per example for `stripes` and `tiles`.
+        step_size: Count of random numbers per example for `draw`.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], steps: int):
+        self.shape = shape
+        rows, columns, channels = shape
+        self._tile = max(1, min(rows, columns) // 5)
+        tiles = math.ceil(rows / self._tile) * math.ceil(columns / self._tile)
+        self.start_size = max(columns, tiles) * channels
+        self.step_size = 5 + channels
+        # In long, thin images, windows become rectangles of the same area.
+        area = shares(steps) * rows * columns
+        side = np.rint(np.sqrt(area))
+        narrow = np.clip(side, 1, min(rows, columns))
+        wide = np.clip(np.rint(area / narrow), 1, max(rows, columns))
+        sides = (narrow, wide) if rows <= columns else (wide, narrow)
+        self._sides = np.stack(sides, axis=1).astype("int32")
+        self._bumps, self._kinds = _bumps(self._sides, rows, columns)
+
+    def stripes(self, numbers):
+        """Returns random signs in vertical stripes, the starting point under linf."""
+        _, columns, channels = self.shape
+        signs = _signs(numbers[:, : columns * channels])
+        signs = ops.reshape(signs, (-1, 1, columns, channels))
+        return ops.broadcast_to(signs, (ops.shape(numbers)[0], *self.shape))
+
+    def tiles(self, numbers):
+        """Returns tiles of bumps with random signs, the starting point under l2."""
+        rows, columns, channels = self.shape
+        size = self._tile
+        down, across = math.ceil(rows / size), math.ceil(columns / size)
+        signs = _signs(numbers[:, : down * across * channels])
+        signs = ops.reshape(signs, (-1, down, across, channels))
+        signs = ops.repeat(ops.repeat(signs, size, axis=1), size, axis=2)
+        bumps = np.tile(bump(size, size), (down, across))[:rows, :columns, None]
+        bumps = ops.convert_to_tensor(bumps.astype("float32"))
+        return signs[:, :rows, :columns] * bumps
+
+    def draw(self, step, numbers, start):
+        """Draws two windows, and the changes for the first one.
+
+        Args:
+            step: Integer tensor of shape `(batch,)`: the step, starting at 0.
+            numbers: Tensor of shape `(batch, step_size)`: random numbers of the step.
+            start: Random numbers of the starting point, which only `Subsets` uses.
+
+        Returns:
+            A tuple: the two windows, bool tensors that broadcast to `(batch, *shape)`;
+            a tensor of signs, constant in each channel; and a tensor with a bump of
+            these signs in the first window.
+        """
+        sides = ops.take(ops.convert_to_tensor(self._sides), step, axis=0)
+        corner = _corner(numbers[:, 0:2], sides, self.shape)
+        other = _corner(numbers[:, 2:4], sides, self.shape)
+        kind = ops.take(ops.convert_to_tensor(self._kinds), step)
+        turned = ops.cast(numbers[:, 4] < 0.5, "int32")
+        bump = ops.take(ops.convert_to_tensor(self._bumps), 2 * kind + turned, axis=0)
+        for axis in (0, 1):
+            offsets = ops.arange(self.shape[axis])[None] - corner[:, axis, None]
+            offsets = ops.expand_dims(ops.maximum(offsets, 0), 2 - axis)
+            bump = ops.take_along_axis(bump, offsets, axis=axis + 1)
+        inside = self._inside(corner, sides)
+        signs = _signs(numbers[:, 5:])[:, None, None, :]
+        bump = ops.where(inside, bump[..., None], 0.0) * signs
+        return inside, self._inside(other, sides), signs, bump
+
+    def _inside(self, corner, sides):
+        in_range = []
+        for axis in (0, 1):
+            offsets = ops.arange(self.shape[axis])[None] - corner[:, axis, None]
+            in_range.append((offsets >= 0) & (offsets < sides[:, axis, None]))
+        return (in_range[0][:, :, None] & in_range[1][:, None, :])[..., None]
+
+
+class Subsets:
+    """Draws random subsets of features without spatial order.
+
+    The features have the shape `(features, 1, 1)`. Each example has a random order of
+    its features. Every step permutes the order again: it multiplies each position by
+    a random number coprime to the number of features, and adds a random shift, modulo
+    that number. The subset consists of the first features of the result.
+
+    Args:
+        size: Number of features.
+        steps: Number of steps of the search.
+
+    Attributes:
+        start_size: Count of random numbers per example for `stripes`, `tiles` and the
+            order.
+        step_size: Count of random numbers per example for `draw`.
+    """
+
+    def __init__(self, size: int, steps: int):
+        self.shape = (size, 1, 1)
+        self.start_size = 2 * size
+        self.step_size = 5
+        counts = np.clip(np.rint(shares(steps) * size), 1, size)
+        self._counts = counts.astype("int32")
+        most = min(size, 2**31 // max(size, 1))
+        factors = np.arange(1, max(2, most))[:1000]
+        self._factors = factors[np.gcd(factors, size) == 1].astype("int32")
+
+    def stripes(self, numbers):
+        """Returns random signs."""
+        size = self.shape[0]
+        return ops.reshape(_signs(numbers[:, size : 2 * size]), (-1, *self.shape))
+
+    tiles = stripes
+
+    def draw(self, step, numbers, start):
+        """Draws two subsets, and the changes for the first one; see `Squares.draw`."""
+        size = self.shape[0]
+        order = ops.argsort(start[:, :size], axis=1)
+        count = ops.take(ops.convert_to_tensor(self._counts), step)[:, None]
+        first = self._shuffled(order, numbers[:, 0], numbers[:, 1])
+        second = self._shuffled(order, numbers[:, 0], numbers[:, 2])
+        # Evenly spaced between -1 and 1, since l2 steps also vary in magnitude.
+        positions = self._shuffled(order, numbers[:, 3], numbers[:, 4])
+        values = (2 * ops.cast(positions, "float32") + 1) / size - 1
+        inside, other, values = (
+            ops.reshape(tensor, (-1, *self.shape))
+            for tensor in (first < count, second < count, values)
+        )
+        signs = ops.where(values < 0, 1.0, -1.0)
+        # The norm of a step shrinks with its subset; it is 1 for all features.
+        length = ops.sqrt(ops.sum(ops.square(ops.where(inside, values, 0.0)), axis=1))
+        share = ops.sqrt(ops.cast(count, "float32") / size)
+        factor = ops.reshape(share, (-1, 1, 1, 1)) / ops.maximum(
+            ops.reshape(length, (-1, 1, 1, 1)), 1e-12
+        )
+        return inside, other, signs, ops.where(inside, values * factor, 0.0)
+
+    def _shuffled(self, order, factor, shift):
+        """Permutes the positions of the features, given two numbers in [0, 1)."""
+        size = self.shape[0]
+        factor = ops.take(
+            ops.convert_to_tensor(self._factors), _integers(factor, len(self._factors))
+        )
+        shift = _integers(shift, size)
+        return (order * factor[:, None] + shift[:, None]) % size
+
+
+def bump(rows: int, columns: int) -> np.ndarray:
+    """Returns two pyramids of opposite signs, one above the other, of total norm 1.
+
+    This is the l2 pattern of Andriushchenko et al. (2020), section 3.3.
+    """
+    above = rows // 2
+    result = np.concatenate(
+        [_pyramid(above, columns), -_pyramid(rows - above, columns)]
+    )
+    return result / np.linalg.norm(result)
+
+
+def _pyramid(rows: int, columns: int) -> np.ndarray:
+    """Returns a pyramid of nested rectangles, lower towards its edges, of norm 1."""
+    if not rows:
+        return np.zeros((0, columns))
+    vertical = np.abs(np.arange(rows) - rows // 2)
+    horizontal = np.abs(np.arange(columns) - columns // 2)
+    distance = np.maximum(vertical[:, None], horizontal)
+    heights = 1 / np.arange(1, max(rows, columns) // 2 + 2) ** 2
+    result = np.cumsum(heights[::-1])[::-1][distance]
+    return result / np.linalg.norm(result)
+
+
+def _bumps(sides: np.ndarray, rows: int, columns: int):
+    """Returns bumps of all sizes, upright and turned, and the size index per step."""
+    kinds, indices = np.unique(sides, axis=0, return_inverse=True)
+    bumps = np.zeros((len(kinds), 2, rows, columns), "float32")
+    for some, (high, wide) in zip(bumps, kinds, strict=True):
+        some[0, :high, :wide] = bump(high, wide)
+        some[1, :high, :wide] = bump(wide, high).T
+    return bumps.reshape(-1, rows, columns), indices.reshape(-1).astype("int32")
+
+
+def _corner(numbers, sides, shape):
+    room = ops.convert_to_tensor(np.int32(shape[:2])) - sides + 1
+    return _integers(numbers, room)
+
+
+def _integers(numbers, limit):
+    """Converts numbers in [0, 1) to integers in [0, limit)."""
+    limit = ops.cast(limit, "int32")
+    integers = ops.cast(numbers * ops.cast(limit, numbers.dtype), "int32")
+    return ops.minimum(integers, limit - 1)
+
+
+def _signs(numbers):
+    return ops.where(numbers < 0.5, 1.0, -1.0)

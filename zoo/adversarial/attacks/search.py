@@ -1,0 +1,131 @@
+"""Searches for adversarial examples of a batch, inside compiled functions."""
+
+from keras import ops
+
+from .. import norms
+from .attack_algorithm import AttackAlgorithm
+from .objective_scale import are_finite, first_scale, smaller_scale
+
+
+def is_better(is_successful, objective, best_objective):
+    """Returns whether points replace the best points so far, for each example.
+
+    A successful point is better than any other; otherwise the larger objective is
+    better.
+    """
+    return is_successful | (objective > best_objective)
+
+
+def begin_search(attack: AttackAlgorithm, x, active, noise, settings) -> dict:
+    """Returns the state of a search before its first step.
+
+    All entries are tensors of shape `(batch, ...)`: `points`, the best points so far,
+    and their `objective`; the flags `is_going`, `is_successful` and `is_finite`;
+    `index`, the number of steps taken; `scale`, the factor on the objective; and
+    `state`, a tuple that belongs to the algorithm.
+
+    Args:
+        attack: The attack.
+        x: Float32 tensor of shape `(batch, ...)`.
+        active: Bool tensor of shape `(batch,)`: the examples to attack.
+        noise: Result of `attack.noise` or `attack.noise_for_batch`.
+        settings: Result of `attack.settings`.
+    """
+    lowest = ops.full(ops.shape(active), -float("inf"), dtype="float32")
+    return {
+        "points": x,
+        "objective": lowest,
+        "is_going": active,
+        "is_successful": ops.zeros_like(active),
+        "is_finite": ops.ones_like(active),
+        "index": ops.zeros_like(active, dtype="int32"),
+        "scale": first_scale(x),
+        "state": attack.begin(attack.start(x, noise, settings), settings),
+    }
+
+
+def continue_search(
+    attack: AttackAlgorithm, logits_of, x, y, restart, found, waiting, settings
+) -> dict:
+    """Runs steps until all examples are done, or a quarter if others are waiting.
+
+    Args:
+        attack: The attack.
+        logits_of: Function that maps inputs to logits.
+        x: Float32 tensor of shape `(batch, ...)`.
+        y: Integer tensor of shape `(batch,)`.
+        restart: Integer scalar or tensor of shape `(batch,)`: index of the restart,
+            which selects the target class of "targeted_dlr".
+        found: Result of `begin_search` or of this function.
+        waiting: Integer scalar, 0 or 1: whether other examples are waiting for the
+            batch slots of those that are done.
+        settings: Result of `attack.settings`.
+
+    Returns:
+        A dict with the entries of `begin_search`.
+    """
+    objective = attack.objective(logits_of, x, y, restart)
+    fewest = waiting * (3 * ops.shape(y)[0] // 4)
+
+    def proceed(found):
+        return ops.sum(ops.cast(found["is_going"], "int32")) > fewest
+
+    def body(found):
+        going, index, state = found["is_going"], found["index"], found["state"]
+        loss, gradient, logits = attack.differentiate(
+            logits_of, objective, state, index, found["scale"], settings
+        )
+        wins = going & attack.is_successful(logits, y)
+        better = going & is_better(wins, loss, found["objective"])
+        best = ops.where(norms.expand(better, x), state[0], found["points"])
+        # Successful examples need no gradient.
+        scale = ops.where(
+            going & ~wins,
+            smaller_scale(found["scale"], loss, gradient),
+            found["scale"],
+        )
+        overflows = ops.any(scale < found["scale"])
+        is_finite = ~going | are_finite(loss, gradient) | overflows
+        found = {
+            "points": best,
+            "objective": ops.where(better, loss, found["objective"]),
+            "is_going": going & ~wins & (overflows | (index < settings["steps"])),
+            "is_successful": found["is_successful"] | wins,
+            "is_finite": found["is_finite"] & is_finite,
+            "index": ops.where(going & ~overflows, index + 1, index),
+            "scale": scale,
+            "state": ops.cond(
+                overflows,
+                lambda: state,
+                lambda: attack.step(index, state, loss, gradient, x, settings),
+            ),
+        }
+        return (found,)
+
+    (found,) = ops.while_loop(proceed, body, (found,))
+    return found
+
+
+def search_all_restarts(attack: AttackAlgorithm, logits_of, x, y):
+    """Returns the best points over all restarts for a batch.
+
+    Misclassified examples are not attacked. Noise is drawn for the whole batch, so it
+    depends on the order of the examples.
+
+    Args:
+        attack: The attack.
+        logits_of: Function that maps inputs to logits.
+        x: Float32 tensor of shape `(batch, ...)`.
+        y: Integer tensor of shape `(batch,)`.
+    """
+    settings = attack.settings()
+    active = ops.logical_not(attack.is_successful(logits_of(x), y))
+    best: dict = {}
+    for restart in range(attack.restarts):
+        noise = attack.noise_for_batch(x, attack.seed + restart)
+        # A restart only replaces the best points of earlier restarts by better ones.
+        found = {**begin_search(attack, x, active, noise, settings), **best}
+        found = continue_search(attack, logits_of, x, y, restart, found, 0, settings)
+        best = {key: found[key] for key in ("points", "objective", "is_successful")}
+        active = active & ~found["is_successful"]
+    return found["points"]

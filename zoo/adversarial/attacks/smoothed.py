@@ -1,0 +1,222 @@
+"""The projected gradient descent attack on a smoothed model."""
+
+import math
+
+import numpy as np
+from keras import ops
+
+from ...differentiation import input_gradient
+from .. import norms
+from .pgd import PGD
+
+DIRECTIONS = 8  # number of random directions in each step
+WIDTHS = (1.0, 0.5, 0.25)  # smoothing width of each restart, relative to epsilon
+TRAVEL = 5.0  # total length of all steps, relative to epsilon
+CALLS_OF_RANDOM = 4  # calls of a random model in each step; each is a new draw
+
+
+class Smoothed(PGD):
+    """Follows the gradient of the model's average over random points.
+
+    If a model rounds its inputs or activations, its own gradient is zero or misleading.
+    The gradient of the average over a neighborhood as wide as epsilon is neither. The
+    attack estimates this gradient by two terms:
+
+    - The averaged gradients of the model. Athalye et al., "Synthesizing Robust
+      Adversarial Examples" (2018), equation 3, also average over the draws of a random
+      model.
+    - The correlation of the actual changes of the objective with random directions.
+      Ilyas et al., "Black-box Adversarial Attacks with Limited Queries and Information"
+      (2018), section 2.1, use antithetic pairs.
+
+    The first term is scaled by the share of the changes that it explains. The second
+    term is computed from the remaining changes. On a smooth model only the first term
+    counts, and on a model without gradients only the second. On a random model the
+    changes are mostly noise, so only the first term is used, unless it is zero. Each
+    step follows the sum of all gradient estimates so far, since each of them is noisy.
+
+    The attack has no training mode.
+
+    NOTE[DIFF] Athalye, Carlini & Wagner, "Obfuscated Gradients Give a False Sense of
+    Security" (2018) replace the layer that masks gradients by a smooth layer (BPDA).
+    This attack cannot know which layer that is, so it smooths the whole model.
+
+    Args:
+        epsilon: Number >= 0, same as in `PGD`.
+        random: Whether the model is random in inference mode. If so, each step uses
+            several draws, and the search always runs all steps to find the best
+            objective, because a misclassification in one draw means little. Defaults
+            to `False`.
+        **settings: Other arguments of `PGD`, except `step_size`.
+    """
+
+    algorithm = "smoothed"
+    points_per_step = 2 * DIRECTIONS + 1
+
+    def __init__(self, epsilon: float, *, random: bool = False, **settings):
+        super().__init__(epsilon, **settings)
+        self.random = random
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "random": self.random}
+
+    def _step_size(self) -> float:
+        return TRAVEL * self.epsilon / self.steps
+
+    def kind(self) -> tuple:
+        return (*super().kind(), self.random, self.steps)
+
+    def is_successful(self, logits, y):
+        if self.random:
+            return ops.zeros_like(y, dtype="bool")
+        return super().is_successful(logits, y)
+
+    def noise(self, shape, restarts: np.ndarray, examples: np.ndarray) -> np.ndarray:
+        """Returns, for each example, the noise of the start, random signs and width."""
+        start = super().noise(shape, restarts, examples)
+        count = (DIRECTIONS + 1) * math.prod(shape) + self.steps
+        signs = np.empty((len(examples), count), "float32")
+        for row, restart, example in zip(signs, restarts, examples, strict=True):
+            generator = np.random.default_rng(
+                (self.seed, int(restart), int(example), 1)
+            )
+            row[:] = 2.0 * generator.integers(0, 2, row.size) - 1
+        widths = np.take(WIDTHS, restarts, mode="wrap").astype("float32")
+        return np.concatenate([start, signs, widths[:, None]], axis=1)
+
+    def start(self, x, noise, settings):
+        size = norms.noise_size(self.norm, x.shape[1:])
+        return super().start(x, noise[:, :size], settings), noise[:, size:]
+
+    def begin(self, start, settings):
+        points, noise = start
+        return points, ops.zeros_like(points), noise
+
+    def step(self, index, state, loss, gradient, x, settings):
+        points, total, noise = state
+        gradient = gradient / ops.maximum(norms.norm_of("l2", gradient), norms.TINY)
+        total = total + gradient
+        (points,) = super().step(index, (points,), loss, total, x, settings)
+        return points, total, noise
+
+    def objective(self, logits_of, x, y, rank=0):
+        y = ops.tile(ops.repeat(y, self._count()), [self._calls()])
+        return super().objective(logits_of, x, y, rank)
+
+    def _count(self) -> int:
+        """Returns the number of points per example in one call of the model."""
+        return 1 + 2 * DIRECTIONS // self._calls()
+
+    def _calls(self) -> int:
+        return CALLS_OF_RANDOM if self.random else 1
+
+    def differentiate(self, logits_of, objective, state, index, scale, settings):
+        points, _, noise = state
+        moves = self._moves(points, noise, index, settings)
+        losses, steps, changes, average, logits = self._compare_pairs(
+            logits_of, objective, points, moves, scale, settings
+        )
+        gradient = _smoothed_gradient(steps, changes, average)
+        if self.random:
+            is_flat = norms.expand(norms.norm_of("linf", average) == 0, gradient)
+            gradient = ops.where(is_flat, gradient, average)
+        return losses, gradient, logits
+
+    def _moves(self, points, noise, index, settings):
+        """Returns random moves of all features, as large as the smoothing width.
+
+        Their shape is `(batch, DIRECTIONS, ...)`. They are the product of fixed random
+        signs and a window of another row of random signs, which each step shifts by
+        one. The moves within a step are independent, and the moves of different steps
+        are uncorrelated.
+        """
+        size = math.prod(points.shape[1:])
+        signs = ops.reshape(noise[:, : DIRECTIONS * size], (-1, DIRECTIONS, size))
+        index = ops.cast(ops.minimum(index, self.steps - 1), "int32")
+        index = ops.broadcast_to(index, ops.shape(noise)[:1])
+        window = DIRECTIONS * size + index[:, None] + ops.arange(size)[None]
+        of_step = ops.take_along_axis(noise, window, axis=1)[:, None]
+        width = noise[:, -1:, None] * settings["epsilon"]
+        if self.norm == "l2":
+            width = width / math.sqrt(size)
+        moves = width * of_step * signs
+        moves = ops.reshape(moves, (-1, DIRECTIONS, *points.shape[1:]))
+        return moves * settings["mask"] if "mask" in settings else moves
+
+    def _compare_pairs(self, logits_of, objective, points, moves, scale, settings):
+        """Differentiates the objective at the points and at pairs around them.
+
+        A random model is called several times, each time with some of the pairs. Every
+        call within one differentiation is a new draw.
+
+        Returns:
+            A tuple: the objective at the points; the steps between the pairs; the
+            changes of the objective along them; the average gradient; and the logits
+            at the points. Gradients and changes that are not finite are set to zero.
+        """
+        calls, count, shape = self._calls(), self._count(), points.shape[1:]
+        moves = ops.reshape(moves, (-1, calls, DIRECTIONS // calls, *shape))
+        moves = ops.moveaxis(moves, 1, 0)
+        center = ops.repeat(points[None, :, None], calls, axis=0)
+        around = ops.concatenate([center, center + moves, center - moves], axis=2)
+        around = ops.clip(around, settings["low"], settings["high"])
+        scales = ops.tile(ops.repeat(scale, count), [calls])
+
+        def function(x):
+            batches = ops.reshape(x, (calls, -1, *shape))
+            logits = ops.concatenate([logits_of(batches[i]) for i in range(calls)])
+            return objective(logits) * scales, logits
+
+        values, gradients, logits = input_gradient(
+            function, ops.reshape(around, (-1, *shape)), has_auxiliary=True
+        )
+        gradients = gradients / norms.expand(scales, gradients)
+        gradients = ops.where(ops.isfinite(gradients), gradients, 0.0)
+        gradients = ops.reshape(gradients, (calls, -1, count, *shape))
+        values = ops.reshape(values / scales, (calls, -1, count))
+        logits = ops.reshape(logits, (calls, -1, count, logits.shape[1]))
+        ends, starts = ops.split(around[:, :, 1:], 2, axis=2)
+        after, before = ops.split(values[:, :, 1:], 2, axis=2)
+        changes = ops.where(ops.isfinite(after - before), after - before, 0.0)
+        return (
+            ops.mean(values[:, :, 0], axis=0),
+            _joined(ends - starts),
+            _joined(changes),
+            ops.mean(gradients, axis=(0, 2)),
+            logits[0, :, 0],
+        )
+
+
+def _joined(results):
+    """Concatenates the results of all calls to shape `(batch, directions, ...)`.
+
+    Args:
+        results: Tensor of shape `(calls, batch, directions of a call, ...)`.
+    """
+    return ops.concatenate([results[i] for i in range(results.shape[0])], axis=1)
+
+
+def _smoothed_gradient(steps, changes, gradient):
+    """Returns the gradient of the smoothed objective.
+
+    Args:
+        steps: Tensor of shape `(batch, directions, ...)`: steps between pairs.
+        changes: Tensor of shape `(batch, directions)`: changes of the objective along
+            the steps.
+        gradient: Tensor of shape `(batch, ...)`: the average gradient.
+    """
+    axes = tuple(range(2, len(steps.shape)))
+    promises = ops.sum(steps * gradient[:, None], axis=axes)
+    explained = ops.sum(changes * promises, axis=1, keepdims=True) / ops.maximum(
+        ops.sum(ops.square(promises), axis=1, keepdims=True), norms.TINY
+    )
+    explained = ops.clip(explained, 0.0, 1.0)
+    rest = ops.reshape(
+        changes - explained * promises, (-1, steps.shape[1], *[1] * len(axes))
+    )
+    rest = ops.sum(rest * steps, axis=1)
+    # Without clipping, the expected sum of outer products of the steps is the identity
+    # times this size.
+    size = ops.sum(ops.mean(ops.square(steps), axis=axes), axis=1)
+    rest = rest / norms.expand(ops.maximum(size, norms.TINY), rest)
+    return norms.expand(explained[:, 0], gradient) * gradient + rest

@@ -1,0 +1,1 @@
+"""A Keras model as a classifier: its head, its logits, and checks of its data."""

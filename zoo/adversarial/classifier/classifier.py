@@ -1,0 +1,150 @@
+"""A wrapper that computes the logits and predictions of a model in batches."""
+
+from collections.abc import Callable, Hashable
+
+import keras
+import numpy as np
+from keras import ops
+
+from ...backend.keras_internals import user_metrics
+from ...differentiation import compile_function, unchanged_state
+from .data_checks import are_signed, check_inputs, check_labels
+from .float_inputs import graph_inputs, on_floats, only
+from .head import Head, read_head
+from .model_checks import check_model, check_outputs
+
+HEAD_INPUTS = 200  # inputs that are used to determine the head
+SKIPPED_DRAWS = 4  # maximum number of model calls in one step of an attack
+
+
+class Classifier:
+    """Computes logits and predictions of a model in compiled functions.
+
+    At first, only the layers determine the head. `check_data` determines it again from
+    the layers, the data, the compiled loss and the compiled metrics.
+
+    Args:
+        model: Built classifier with one input.
+        head: The head of the model, if it is known. Defaults to `None`: unknown.
+
+    Attributes:
+        head: How outputs are converted to logits and to predictions.
+
+    Raises:
+        ValueError: If the model does not allow gradient-based attacks.
+    """
+
+    def __init__(self, model: keras.Model, head: Head | None = None):
+        check_model(model)
+        self.model = model
+        self._head = head
+        self._is_head_given = head is not None
+        self._call = on_floats(model)
+        self._compiled: dict[Hashable, Callable] = {}
+        inputs = graph_inputs(model)
+        if head is None and inputs:  # from the layers only, until `check_data`
+            self._head = read_head(model, model.outputs[0].shape[-1], None)
+        if self._head is not None:
+            self._logits = self._head.logits_of(model)
+
+    @property
+    def head(self) -> Head:
+        if self._head is None:
+            raise RuntimeError("Call `check_data` first, to determine the head.")
+        return self._head
+
+    def logits(self, x):
+        """Returns float32 logits of at least two classes, in inference mode."""
+        return self._logits(x)
+
+    def outputs(self, x):
+        """Returns the outputs of the model in inference mode."""
+        return self._call(x, training=False)
+
+    def check_data(self, x, y, bounds) -> tuple[np.ndarray, np.ndarray]:
+        """Returns float32 inputs and int32 labels, or raises if they are invalid."""
+        inputs = graph_inputs(self.model)
+        x = check_inputs(only(x), bounds, inputs[0].shape[1:] if inputs else None)
+        y = _to_numpy(only(y))
+        with unchanged_state():
+            outputs = _to_numpy(self.outputs(x[:HEAD_INPUTS]))
+        check_outputs(outputs.shape, min(len(x), HEAD_INPUTS))
+        if not self._is_head_given:
+            self._read_head(outputs, are_signed(y))
+        return x, check_labels(y, len(x), self.head)
+
+    def _read_head(self, outputs: np.ndarray, signed: bool) -> None:
+        compiled = getattr(self.model, "compiled", False)
+        head = read_head(
+            self.model,
+            outputs.shape[1],
+            outputs.astype("float32"),
+            loss=self.model.loss if compiled else None,
+            metrics=user_metrics(self.model) if compiled else (),
+            signed=signed,
+        )
+        if head != self._head:
+            self._head = head
+            self._logits = head.logits_of(self.model)
+            self._compiled.clear()
+
+    def compile(self, key: Hashable, function: Callable) -> Callable:
+        """Compiles a function that calls the model, only once for each key.
+
+        Args:
+            key: Identifies the function until the head changes.
+            function: Function of tensors; see `compile_function`.
+        """
+        if key not in self._compiled:
+            self._compiled[key] = compile_function(function, self.model.variables)
+        return self._compiled[key]
+
+    def compute(self, function: Callable, x: np.ndarray, batch_size: int):
+        """Applies a method to all of `x`, compiled and in batches.
+
+        Args:
+            function: Method of this object that maps a batch to a tensor. Its name
+                identifies the compiled function.
+            x: Float32 array of inputs.
+            batch_size: Integer >= 1.
+
+        Returns:
+            A NumPy array of the results for all inputs.
+        """
+        compiled = self.compile(function.__name__, function)
+        size = min(len(x), batch_size)
+        batches = [x[start : start + size] for start in range(0, len(x), size)]
+        return np.concatenate(
+            [_to_numpy(compiled(_fill(some, size)))[: len(some)] for some in batches]
+        )
+
+    def predict(self, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
+        """Returns the classes that the model predicts."""
+        return self.head.classes(self.compute(self.outputs, x, batch_size))
+
+    def vote(self, x: np.ndarray, draws: int, batch_size: int) -> np.ndarray:
+        """Returns the majority vote of a random model over several draws.
+
+        The first `SKIPPED_DRAWS` draws are skipped, since attacks may have used them.
+        """
+        count = self.head.num_classes
+        votes = np.zeros((len(x), count), "int64")
+        for start in range(0, len(x), batch_size):
+            batch = ops.convert_to_tensor(x[start : start + batch_size])
+            with unchanged_state():
+                outputs = [self.outputs(batch) for _ in range(SKIPPED_DRAWS + draws)]
+            for one in outputs[SKIPPED_DRAWS:]:
+                classes = self.head.classes(_to_numpy(one))
+                votes[start : start + batch_size] += np.eye(count, dtype=int)[classes]
+        return votes.argmax(axis=1)
+
+
+def _fill(values: np.ndarray, size: int) -> np.ndarray:
+    """Pads with the first row to `size` rows, so that one compilation suffices."""
+    if len(values) == size:
+        return values
+    return np.concatenate([values, np.repeat(values[:1], size - len(values), axis=0)])
+
+
+def _to_numpy(tensor) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(tensor))

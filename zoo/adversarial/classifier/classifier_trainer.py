@@ -1,0 +1,44 @@
+"""The base class of models that train a classifier."""
+
+import keras
+
+from .float_inputs import only
+from .model_checks import check_model
+
+
+class ClassifierTrainer(keras.Model):
+    """Adds a way of training to a classifier, its attribute `model`.
+
+    Its own outputs are those of the classifier.
+
+    Args:
+        model: Built classifier with one input.
+        name: Name of the trainer.
+
+    Raises:
+        ValueError: If the model does not allow gradient-based attacks.
+    """
+
+    def __init__(self, model: keras.Model, name: str):
+        check_model(model)
+        # The model's own layers cast their inputs.
+        super().__init__(name=name, dtype=model.dtype_policy, autocast=False)
+        self.model = model
+
+    def call(self, inputs, training=None):
+        """Returns the output of the classifier."""
+        return only(self.model(inputs, training=training))
+
+    def compute_output_shape(self, input_shape):
+        return only(self.model.compute_output_shape(input_shape))
+
+    def add_state(self, name: str, initializer) -> keras.Variable:
+        """Adds a float that is part of the trainer, but not trained."""
+        return self.add_weight(
+            (),
+            initializer=initializer,
+            trainable=False,
+            dtype="float32",
+            aggregation="only_first_replica",
+            name=name,
+        )

@@ -1,0 +1,103 @@
+"""A function that determines which kind of outputs a loss expects."""
+
+import inspect
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+LOGITS, PROBABILITIES = "logits", "probabilities"
+RATES, VALUES, MARGINS = "rates", "values", "margins"
+LOSSES = {
+    PROBABILITIES: (
+        *("KLDivergence", "kl_divergence", "Dice", "dice", "Tversky", "tversky"),
+        *(
+            "CategoricalGeneralizedCrossEntropy",
+            "categorical_generalized_cross_entropy",
+        ),
+    ),
+    RATES: ("Poisson", "poisson"),
+    VALUES: (
+        *("MeanSquaredError", "mean_squared_error", "LogCosh", "log_cosh"),
+        *("MeanAbsoluteError", "mean_absolute_error", "Huber", "huber"),
+        *("MeanAbsolutePercentageError", "mean_absolute_percentage_error"),
+        *("MeanSquaredLogarithmicError", "mean_squared_logarithmic_error"),
+        *("CosineSimilarity", "cosine_similarity"),
+    ),
+    MARGINS: ("Hinge", "hinge", "SquaredHinge", "squared_hinge"),
+}
+
+
+def expected_outputs(loss, num_outputs: int) -> str | None:
+    """Returns the kind of outputs that a loss expects.
+
+    Args:
+        loss: Loss as passed to `compile`: a name, a function, a `Loss`, or a list or
+            dict of one of these.
+        num_outputs: Integer >= 1: number of outputs per example.
+
+    Returns:
+        "logits"; "probabilities"; "rates", which are not negative; "values", which
+        approximate the labels; "margins", whose sign predicts the class; or `None` if
+        unknown.
+    """
+    losses = [one for one in keras.tree.flatten(loss) if one is not None]
+    if len(losses) != 1:
+        return None
+    loss = losses[0]
+    if isinstance(loss, str):
+        if loss.lower() in ("crossentropy", "ce"):
+            return PROBABILITIES
+        loss = keras.losses.get(loss)
+    from_logits = _from_logits(loss)
+    if from_logits is not None:
+        return LOGITS if from_logits else PROBABILITIES
+    function = getattr(loss, "fn", loss)
+    for kind, names in LOSSES.items():
+        known = [getattr(keras.losses, name, None) for name in names]
+        if loss in known or function in known or type(loss) in known:
+            return kind
+    return _by_behavior(loss) if num_outputs == 1 and callable(loss) else None
+
+
+def _from_logits(loss) -> bool | None:
+    """Returns the value or default of the `from_logits` argument of a loss, if any."""
+    given, function = getattr(loss, "from_logits", None), loss
+    if isinstance(loss, keras.losses.Loss):
+        function = getattr(loss, "fn", None)
+        given = loss.get_config().get("from_logits") if given is None else given
+    if isinstance(given, bool) or not callable(function):
+        return given if isinstance(given, bool) else None
+    try:
+        parameter = inspect.signature(function).parameters.get("from_logits")
+    except (TypeError, ValueError):  # a callable without a signature
+        return None
+    default = parameter.default if parameter else None
+    return default if isinstance(default, bool) else None
+
+
+def _by_behavior(loss: Callable) -> str | None:
+    """Determines the kind of a loss of one output from its values for the label 1.
+
+    A loss of logits keeps decreasing, and a squared error has its minimum at 1. A loss
+    of probabilities or margins is constant above 1; only one of margins still
+    decreases between -1 and 0.
+    """
+    label = np.ones((1, 1), "float32")
+
+    def at(output):
+        value = loss(label, np.full((1, 1), output, "float32"))
+        return float(np.mean(keras.ops.convert_to_numpy(value)))
+
+    try:
+        below, zero, one, far = (at(output) for output in (-1.0, 0.0, 1.0, 9.0))
+    except Exception:  # a user-defined loss may reject these arguments
+        return None
+    if not np.isfinite([zero, one, far]).all() or zero <= one:
+        return None
+    slack = 1e-4 * (zero - one)
+    if far < one - slack:
+        return LOGITS
+    if far > one + slack:
+        return VALUES
+    return MARGINS if below > zero + slack else PROBABILITIES

@@ -1,0 +1,1 @@
+"""Evaluation of robustness in stages, and checks that the attacks are effective."""

@@ -1,0 +1,85 @@
+"""Checks that the head agrees with the model, its loss and its metrics."""
+
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+
+from ...backend.keras_internals import user_metrics
+from ..classifier.classifier import Classifier
+from ..classifier.compiled_accuracies import accuracies
+from ..classifier.expected_outputs import LOGITS
+from ..classifier.head import Head, contradiction, vanishes
+from .gradient_checks import FEW, UPPER_BOUND
+
+
+def check_head(classifier: Classifier, outputs: np.ndarray) -> Iterator[str]:
+    """Finds probabilities of unknown origin, and a loss that contradicts the head.
+
+    Args:
+        classifier: The model, after `check_data`.
+        outputs: Array of shape `(examples, outputs)`: outputs of the model.
+
+    Yields:
+        A warning for each fault.
+    """
+    head, outputs = classifier.head, outputs.astype("float32")
+    if head.is_hidden and (head.expected is None or vanishes(head, outputs)):
+        yield (
+            f"The outputs look like {head.activation} probabilities, but no final "
+            f"{head.activation} layer was found, so its input cannot be attacked. "
+            "Gradients may vanish. End the model in logits. "
+            f"{UPPER_BOUND}"
+        )
+    if contradiction(head, classifier.model, outputs):
+        ending = f"a {head.activation}" if head.activation else "logits"
+        yield (
+            f"The model ends in {ending}, but was compiled with a loss that expects "
+            f"{head.expected} (from_logits={head.expected == LOGITS}). The loss "
+            "misinterprets the outputs of the model."
+        )
+
+
+def check_accuracy(
+    model: keras.Model, head: Head, y: np.ndarray, classes: np.ndarray, outputs
+) -> Iterator[str]:
+    """Compares the clean accuracy with the compiled accuracies.
+
+    Args:
+        model: The model.
+        head: The head of the model.
+        y: Labels in the user's format.
+        classes: Int32 array of shape `(examples,)`: the same labels as classes.
+        outputs: Array of shape `(examples, outputs)`: outputs of the model.
+
+    Yields:
+        A warning for each difference.
+    """
+    own = (head.classes(outputs) == classes).mean()
+    metrics = user_metrics(model) if getattr(model, "compiled", False) else []
+    rule = f"a threshold of {head.threshold:g}" if head.num_outputs == 1 else "argmax"
+    for name, value in accuracies(metrics, y, classes, outputs).items():
+        if not abs(value - own) * len(classes) < 0.5:
+            yield (
+                f"The clean accuracy is {own:.4f} by {rule}, but the compiled metric "
+                f"`{name}` is {value:.4f}. Either the metric does not fit the training "
+                f"objective, or the outputs of the model were misinterpreted. "
+                f"{_fix(head)}"
+            )
+    if head.num_outputs == 1 and head.threshold in (0, 0.5):
+        other = 0.5 - head.threshold
+        others = ((outputs[:, 0] > other) == classes).mean()
+        if others > own + FEW:
+            yield (
+                f"The clean accuracy is {own:.4f} by {rule}, but would be "
+                f"{others:.4f} by one of {other:g}. {_fix(head)}"
+            )
+
+
+def _fix(head: Head) -> str:
+    if head.num_outputs > 1:
+        return "Compile an accuracy that compares the argmax with the label."
+    return (
+        "Compile the model with its training loss and with "
+        "`keras.metrics.BinaryAccuracy(threshold=...)`."
+    )

@@ -1,0 +1,209 @@
+"""Checks for faults that make attacks fail on a model that is not robust."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .. import norms
+from ..attacks.apgd import APGD
+from ..attacks.fgsm import FGSM
+from ..attacks.pgd import PGD
+from ..attacks.run_attack import run_attack
+from ..attacks.square import Square
+from ..classifier.classifier import Classifier
+from .gradient_checks import FEW, UPPER_BOUND, check_gradients
+
+SQUARE_STEPS = 300  # steps of the Square attack on the sample
+FEW_BY_SQUARE = 0.02  # tolerated share, since more gradient steps might break it
+
+
+def check_constant(
+    classifier: Classifier,
+    x: np.ndarray,
+    y: np.ndarray,
+    rows: np.ndarray,
+    *,
+    steps: int,
+    batch_size: int,
+    **settings,
+) -> Iterator[str]:
+    """Finds a model with a constant prediction.
+
+    Args:
+        classifier: The model.
+        x: Float32 array of all inputs.
+        y: Int32 array of their classes.
+        rows: Indices of a sample of correctly classified inputs.
+        steps: Number of steps of the attacks.
+        batch_size: Number of examples that are attacked at once.
+        **settings: Other arguments of attacks: norm, bounds, mask and seed.
+
+    Yields:
+        A warning if the prediction is constant.
+    """
+    if len(np.unique(y[rows])) > 1:
+        return
+    tried = _tried(x, settings)
+    if len(np.unique(classifier.predict(tried, batch_size))) > 1:
+        return
+    widest = _widest(x, settings)
+    square = Square(widest, steps=SQUARE_STEPS, **settings)
+    for search in (*_searches(widest, steps, settings), square):
+        found = run_attack(search, classifier, x, y, rows=rows, batch_size=batch_size)
+        if found.broken[rows].any():
+            return
+    yield (
+        f"The model predicts class {y[rows[0]]} at all {len(tried)} inputs that were "
+        f"tried, including {len(tried) - len(x)} random inputs. With epsilon "
+        f"{widest:.4g}, the largest within the bounds, no attack finds another class "
+        "either. There seems to be nothing to break: the robust accuracy is that of a "
+        "constant prediction."
+    )
+
+
+def check_attacks(
+    classifier: Classifier,
+    x: np.ndarray,
+    y: np.ndarray,
+    rows: np.ndarray,
+    epsilon: float,
+    *,
+    random: bool,
+    steps: int,
+    batch_size: int,
+    **settings,
+) -> Iterator[str]:
+    """Finds signs that gradient-based attacks miss adversarial examples.
+
+    Args:
+        classifier: The model, whose predictions are not constant.
+        x: Float32 array of all inputs.
+        y: Int32 array of their classes.
+        rows: Indices of a sample of correctly classified inputs.
+        epsilon: The largest epsilon of the evaluation, > 0.
+        random: Whether the model is random in inference mode.
+        steps: Number of steps of the attacks.
+        batch_size: Number of examples that are attacked at once.
+        **settings: Other arguments of attacks: norm, bounds, mask and seed.
+
+    Yields:
+        A warning for each fault.
+    """
+
+    def attack(attack, rows=rows):
+        return run_attack(attack, classifier, x, y, rows=rows, batch_size=batch_size)
+
+    size, few = len(rows), FEW * len(rows)
+    if random:
+        yield (
+            "Two calls in inference mode on the same inputs differ: the model is "
+            "random. Its prediction is the majority vote of several draws, with and "
+            "without an attack. Most stages follow a single draw; the stage "
+            '"smoothed" follows the average of several. Turn off the randomness to get '
+            f"the same result on every call. {UPPER_BOUND}"
+        )
+    else:
+        yield from check_gradients(
+            classifier, x[rows], y[rows], epsilon, batch_size=batch_size, **settings
+        )
+    single = attack(FGSM(epsilon, **settings))
+    many = attack(PGD(epsilon, steps=steps, random_start=False, **settings))
+    better = int((single.broken & ~many.broken)[rows].sum())
+    if better > few:
+        yield (
+            f"A single step breaks {better} of {size} examples that {steps} steps with "
+            "the same epsilon do not break. The direction of the gradient is not "
+            f"consistent along the steps. {UPPER_BOUND}"
+        )
+    is_still = (many.adversarial == x).all(axis=tuple(range(1, x.ndim)))
+    still = int((is_still & ~many.broken)[rows].sum())
+    if still > few:
+        yield (
+            f"The attack left {still} of {size} examples unchanged: no point that it "
+            f"tried increased the objective. {UPPER_BOUND}"
+        )
+    if settings["mask"] is not None:
+        return
+    left, widest = rows, _widest(x, settings)
+    for search in _searches(widest, steps, settings):
+        left = left[~attack(search, left).broken[left]]
+    if len(left) > few:
+        yield (
+            f"With epsilon {widest:.4g}, at which every input can become any other, "
+            f"{len(left)} of {size} examples are still classified correctly, although "
+            "the model predicts other classes at other inputs. Gradient-based attacks "
+            f"fail regardless of epsilon. {UPPER_BOUND}"
+        )
+
+
+def _widest(x: np.ndarray, settings: dict) -> float:
+    return norms.widest(settings["norm"], x.shape[1:], settings["bounds"])
+
+
+def _searches(epsilon: float, steps: int, settings: dict) -> tuple[PGD, APGD]:
+    return (
+        PGD(epsilon, steps=steps, **settings),
+        APGD(epsilon, loss="dlr", steps=steps, **settings),
+    )
+
+
+def _tried(x: np.ndarray, settings: dict) -> np.ndarray:
+    """Returns all inputs, and a copy of each with random values where it may change."""
+    generator = np.random.default_rng(settings["seed"])
+    noise = generator.uniform(*settings["bounds"], x.shape).astype("float32")
+    mask = True if settings["mask"] is None else np.asarray(settings["mask"], bool)
+    return np.concatenate([x, np.where(mask, noise, x)])
+
+
+def are_finite(outputs: np.ndarray) -> np.ndarray:
+    """Returns whether the outputs of each example determine its class."""
+    # Minus infinity only excludes a class; the others still determine the prediction.
+    return (outputs < np.inf).all(axis=1)
+
+
+def check_finite(outputs: np.ndarray) -> Iterator[str]:
+    """Finds outputs that are NaN or infinite, for which the class is undefined."""
+    finite = are_finite(outputs)
+    if not finite.all():
+        yield (
+            f"The outputs are not finite (NaN or infinity) at {(~finite).sum()} of "
+            f"{len(finite)} inputs without any attack. Predictions for them are "
+            "meaningless. Look for weights that diverged, an overflow, or a division "
+            "by zero in the model."
+        )
+
+
+def check_square(broken: int, size: int) -> Iterator[str]:
+    """Compares the gradient-free search with gradient-based attacks.
+
+    Args:
+        broken: Number of examples that only the gradient-free search broke.
+        size: Number of examples in the sample, all of them correctly classified.
+
+    Yields:
+        A warning if the gradient-free search broke too many.
+    """
+    if broken > FEW_BY_SQUARE * size:
+        yield (
+            f"A search that takes no gradients broke {broken} of {size} examples that "
+            "withstood all gradient-based attacks: the model masks its gradients. "
+            f'The stage "square" adds this search to the evaluation. {UPPER_BOUND}'
+        )
+
+
+def check_transfer(predicted: np.ndarray, y: np.ndarray) -> Iterator[str]:
+    """Compares the predictions for adversarial examples with the attack's results.
+
+    Args:
+        predicted: Classes that the model predicts for the adversarial examples.
+        y: Their true classes.
+
+    Yields:
+        A warning if too many of them are classified correctly.
+    """
+    right = int((predicted == y).sum())
+    if right > FEW * len(y):
+        yield (
+            f"{right} of {len(y)} adversarial examples are classified correctly when "
+            "the model predicts them again: its predictions are not reproducible."
+        )

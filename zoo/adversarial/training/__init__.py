@@ -1,0 +1,1 @@
+"""Adversarial training in `fit`, its metrics, and its checks."""

@@ -1,0 +1,349 @@
+"""A model that trains a classifier on adversarial examples in `fit`."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from keras import ops
+
+from ... import backend
+from ...backend.keras_internals import compiled_loss, compiled_metrics, user_metrics
+from ...utils.arguments import (
+    check_choice,
+    check_fraction,
+    check_integer,
+    check_positive,
+    invalid_argument,
+)
+from ..attacks.attack import Attack
+from ..attacks.search import search_all_restarts
+from ..classifier.classifier_trainer import ClassifierTrainer
+from ..classifier.float_inputs import as_floats, on_floats, only, unpack_batch
+from ..classifier.head import Head
+from .array_checks import check_arrays
+from .check_attack import check_attack
+from .check_seen_data import CheckSeenData
+from .compiled_head import compiled_head
+from .multi_step_probe import make_probe, with_many_steps
+from .robust_metrics import RobustMetrics
+from .seen_data import SeenData
+from .training_batch import TrainingBatch
+from .training_guard import TrainingGuard
+from .training_objectives import make_objective
+
+
+@keras.saving.register_keras_serializable(package="kerascope")
+class AdversarialTrainer(ClassifierTrainer):
+    """Trains a classifier on adversarial examples with Keras' own `fit`.
+
+    Each step first attacks the batch, with the attack in its training mode and the
+    model in inference mode. Keras then trains on the result. Callbacks, metrics, sample
+    and class weights, mixed precision, gradient accumulation and distribution work as
+    for any model.
+
+    Training, validation and `evaluate` report every compiled metric twice: on clean
+    inputs, such as "accuracy", and on adversarial inputs, such as "robust_accuracy".
+    "robust_loss" is the compiled loss on adversarial inputs. "loss" is the minimized
+    objective in training and the loss on clean inputs in `evaluate`. To stop before
+    robust overfitting, monitor "val_robust_accuracy" (Rice, Wong & Kolter, 2020).
+
+    `trainer.model` is the trained classifier, the same object that was passed. It can
+    be saved, and loaded without kerascope. The trainer itself is saved like any Keras
+    model, with its optimizer.
+
+    Single-step training can suffer from catastrophic overfitting (Wong, Rice & Kolter,
+    2020): the robust accuracy under the single step rises, while the robust accuracy
+    under more steps falls to zero. A warning reports this. It is based on the
+    multi-step attack in validation or, without one, on ten-step PGD on the last 64
+    training examples of each epoch. Another warning reports that training has collapsed
+    to chance level.
+
+    Args:
+        model: Built classifier with one input of floats, or of integers such as uint8
+            images.
+        attack: The training attack, such as `PGD(epsilon=0.1, steps=7)`. With
+            `FGSM(epsilon, random_start=True)`, this is fast single-step training.
+        objective: "standard" minimizes the compiled loss on adversarial examples
+            (Madry et al., 2018, equation 2.1). "trades" minimizes the loss on clean
+            examples plus `beta` times the divergence between clean and adversarial
+            predictions, and its attack maximizes that divergence (Zhang et al., 2019,
+            equation 5). Defaults to `"standard"`.
+        validation_attack: The attack of validation and `evaluate`. It runs in its
+            evaluation mode, which keeps the best of all steps and restarts. Defaults
+            to `None`: `attack`, or ten-step `PGD` if `attack` takes a single step.
+        clean_weight: Float in [0, 1): weight of the loss on clean examples in the
+            standard objective. Defaults to `0.0`.
+        beta: Number > 0: weight of the divergence in TRADES. Defaults to `6.0`.
+        warmup_epochs: Integer >= 0: number of epochs with a reduced epsilon, which
+            grows linearly to its full size. Defaults to `0`.
+        clean_metrics: Whether training also reports metrics on clean inputs. This
+            takes one more forward pass in the standard objective with a `clean_weight`
+            of 0. Defaults to `True`.
+        name: Name of the model. Defaults to `"adversarial_trainer"`.
+
+    Raises:
+        ValueError: If an argument is invalid. `compile` raises it if the loss
+            contradicts the head of the model; `fit` and `evaluate` raise it if inputs
+            are outside the bounds of the attack or labels are invalid.
+
+    Example:
+
+    >>> from zoo import mlp
+    >>> from zoo.adversarial import PGD
+    >>> trainer = AdversarialTrainer(mlp((4,), 3), PGD(epsilon=0.1, steps=3))
+    >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    >>> trainer.compile("adam", loss, metrics=["accuracy"])
+    >>> x, y = np.random.default_rng(0).random((12, 4)), np.arange(12) % 3
+    >>> history = trainer.fit(x, y, verbose=0)
+    >>> sorted(history.history)
+    ['accuracy', 'loss', 'robust_accuracy', 'robust_loss']
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        attack: Attack,
+        objective: str = "standard",
+        *,
+        validation_attack: Attack | None = None,
+        clean_weight: float = 0.0,
+        beta: float = 6.0,
+        warmup_epochs: int = 0,
+        clean_metrics: bool = True,
+        name: str = "adversarial_trainer",
+    ):
+        super().__init__(model, name)
+        self.objective = check_choice("objective", objective, ("standard", "trades"))
+        self.clean_weight = check_fraction("clean_weight", clean_weight)
+        self.beta = check_positive("beta", beta)
+        self.warmup_epochs = check_integer("warmup_epochs", warmup_epochs, minimum=0)
+        self.clean_metrics = check_choice("clean_metrics", clean_metrics, (True, False))
+        self.attack = check_attack("attack", attack, model)
+        self.validation_attack = validation_attack
+        if validation_attack is not None:
+            check_attack("validation_attack", validation_attack, model)
+        self._objective = make_objective(objective, attack, clean_weight, beta)
+        self._call_on_floats = on_floats(model)
+        self.head: Head | None = None  # until `compile`
+        self._logits: Callable | None = None
+        self._noise_seed = keras.random.SeedGenerator(attack.seed)
+        self.epsilon_scale = self.add_state("epsilon_scale", "ones")
+        self._seen = SeenData(
+            self.add_state("lowest", keras.initializers.Constant(np.inf)),
+            self.add_state("highest", keras.initializers.Constant(-np.inf)),
+        )
+        self._robust: RobustMetrics | None = None
+        self._probe = make_probe(model, attack)
+        self.built = True
+
+    def call(self, inputs, training=None):
+        """Returns the output of the model, or two outputs in a training step."""
+        if not isinstance(inputs, TrainingBatch):
+            return super().call(inputs, training=training)
+        clean = inputs.clean
+        if clean is not None:
+            clean = super().call(clean, training=training)
+        adversarial = self._call_on_floats(inputs.adversarial, training=training)
+        return TrainingBatch(adversarial, clean)
+
+    def compile(
+        self,
+        optimizer="rmsprop",
+        loss=None,
+        loss_weights=None,
+        metrics=None,
+        weighted_metrics=None,
+        **options,
+    ):
+        """Configures training like `keras.Model.compile`.
+
+        If the model returns a dict with one output, losses and metrics may be dicts.
+        """
+        loss, loss_weights = only(loss), only(loss_weights)
+        metrics, weighted_metrics = (
+            only(some) if isinstance(some, dict) else some
+            for some in (metrics, weighted_metrics)
+        )
+        super().compile(
+            optimizer, loss, loss_weights, metrics, weighted_metrics, **options
+        )
+        self._robust = RobustMetrics(compiled_loss(self), metrics, weighted_metrics)
+        self.head = compiled_head(
+            self.model, self.attack.bounds, loss, user_metrics(self)
+        )
+        self._logits = self.head.logits_of(self.model)
+
+    def compile_from_config(self, config):
+        """Compiles the trainer with a saved compile configuration."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        **options,
+    ):
+        """Trains like `keras.Model.fit`, and returns its `History`.
+
+        Raises:
+            ValueError: If inputs or labels are invalid. NumPy arrays are checked
+                before training, other data after the first batch and after every
+                epoch.
+        """
+        self._assert_is_compiled("fit")
+        check_arrays(x, y, self.attack.bounds, self.head)
+        if isinstance(options.get("validation_data"), tuple):
+            x_y = options["validation_data"][:2]
+            check_arrays(*x_y, self.attack.bounds, self.head)
+        self._seen.clear()
+        num_classes, single_step = self.head.num_classes, self.attack.steps == 1
+        guard = TrainingGuard(self.warmup_epochs, num_classes, single_step, self._probe)
+        others = keras.tree.flatten(callbacks) if callbacks else ()
+        callbacks = [CheckSeenData(), guard, *others]
+        return super().fit(x, y, batch_size, epochs, verbose, callbacks, **options)
+
+    def evaluate(self, x=None, y=None, *arguments, callbacks=None, **options):
+        """Evaluates like `keras.Model.evaluate`, on clean and adversarial inputs.
+
+        Raises:
+            ValueError: If inputs or labels are invalid.
+        """
+        self._assert_is_compiled("evaluate")
+        if not isinstance(callbacks, keras.callbacks.CallbackList):  # outside of `fit`
+            check_arrays(x, y, self.attack.bounds, self.head)
+            self._seen.clear()
+        results = super().evaluate(x, y, *arguments, callbacks=callbacks, **options)
+        self.check_seen()
+        return results
+
+    def check_seen(self) -> None:
+        """Raises if an input or label was invalid since `fit` or `evaluate` began."""
+        if self.head is not None:
+            self._seen.check(self.attack.bounds, self.head)
+
+    def train_step(self, *arguments):
+        attack = self._attack_in_training
+        return super().train_step(*backend.transform_batch(self, attack, arguments))
+
+    def test_step(self, *arguments):
+        attack = self._attack_in_evaluation
+        return super().test_step(*backend.transform_batch(self, attack, arguments))
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **options):
+        """Returns the training objective, or the compiled loss in evaluation."""
+        y, sample_weight = only(y), only(sample_weight)  # Keras passes raw data here
+        is_training = isinstance(y_pred, TrainingBatch)
+        outputs = y_pred.main if is_training else y_pred
+        # This includes the losses added by layers and regularizers.
+        loss = super().compute_loss(x, y, outputs, sample_weight, **options)
+        if not is_training or y_pred.clean is None:
+            return loss
+        return loss + self._objective.adversarial_term(
+            compiled_loss(self), self.head, y, y_pred, sample_weight
+        )
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Updates the clean metrics and, in training, those on adversarial inputs."""
+        y, sample_weight = only(y), only(sample_weight)
+        is_training = isinstance(y_pred, TrainingBatch)
+        if is_training:
+            self._robust.update(y, y_pred.adversarial, sample_weight)
+        clean = y_pred.clean if is_training else y_pred
+        compiled = compiled_metrics(self)
+        for metric in (compiled, self._robust.compiled):
+            if metric is not None and not metric.built:
+                metric.build(y, y_pred.main if is_training else y_pred)
+        if clean is not None and (self.clean_metrics or not is_training):
+            self._update_clean(y, clean, sample_weight)
+        results = self.get_metrics_result()
+        if is_training and not self.clean_metrics and compiled is not None:
+            for name in compiled.result():
+                del results[name]
+        return results
+
+    @property
+    def metrics(self):
+        # Keras reads this property before `__init__` has set the attributes.
+        robust = getattr(self, "_robust", None)
+        probe = getattr(self, "_probe", None)
+        return (
+            super().metrics
+            + ([*robust.as_list(), self._seen.labels] if robust else [])
+            + ([probe.metric] if probe else [])
+        )
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "model": serialize(self.model),
+            "attack": serialize(self.attack),
+            "objective": self.objective,
+            "validation_attack": serialize(self.validation_attack),
+            "clean_weight": self.clean_weight,
+            "beta": self.beta,
+            "warmup_epochs": self.warmup_epochs,
+            "clean_metrics": self.clean_metrics,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        objects = {
+            key: keras.saving.deserialize_keras_object(config[key], custom_objects)
+            for key in ("model", "attack", "validation_attack")
+        }
+        return cls(**{**config, **objects})
+
+    def _attack_in_training(self, batch):
+        x, y, sample_weight = unpack_batch(batch)
+        floats, labels = self._seen.record(x, y, self.head.num_outputs)
+        if self._probe is not None:
+            self._probe.metric.update_state(floats, labels)
+        adversarial = self.attack.perturb(
+            self._logits,
+            floats,
+            self._objective.maximized(self.attack, self._logits, floats, labels),
+            noise=self.attack.noise_for_batch(floats, self._noise_seed),
+            scale=ops.convert_to_tensor(self.epsilon_scale),
+        )
+        if self._objective.uses_clean:
+            return TrainingBatch(adversarial, x), y, sample_weight
+        if self.clean_metrics:
+            self._update_clean(y, only(self.model(x, training=False)), sample_weight)
+        return TrainingBatch(adversarial), y, sample_weight
+
+    def _attack_in_evaluation(self, batch):
+        x, y, sample_weight = unpack_batch(batch)
+        floats, labels = self._seen.record(x, y, self.head.num_outputs)
+        attack, inputs = self._attack_of_validation(), ops.cast(floats, "float32")
+        best = search_all_restarts(attack, self._logits, inputs, labels)
+        outputs = self._call_on_floats(as_floats(best, floats), training=False)
+        self._robust.update(y, outputs, sample_weight)
+        return x, y, sample_weight
+
+    @property
+    def validates_with_one_step(self) -> bool:
+        """Whether the validation attack takes a single step."""
+        return self._attack_of_validation().steps == 1
+
+    def _attack_of_validation(self) -> Attack:
+        if self.validation_attack is not None:
+            return self.validation_attack
+        if self.attack.steps > 1:
+            return self.attack
+        return with_many_steps(self.attack)
+
+    def _update_clean(self, y, outputs, sample_weight):
+        metrics = compiled_metrics(self)
+        if metrics is not None:
+            metrics.update_state(y, outputs, sample_weight)
+
+    def _assert_is_compiled(self, method: str) -> None:
+        if self.head is None:
+            fix = f"Call `compile()` before `{method}()`."
+            raise invalid_argument("self", "a compiled trainer", self.name, fix)

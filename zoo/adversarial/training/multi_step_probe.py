@@ -1,0 +1,117 @@
+"""A probe for catastrophic overfitting of single-step adversarial training."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from ..attacks.attack import Attack
+from ..attacks.pgd import PGD
+from ..attacks.run_attack import run_attack
+from ..classifier.classifier import Classifier
+from ..classifier.float_inputs import graph_inputs
+from ..classifier.head import Head
+
+STEPS = 10
+EXAMPLES = 64
+
+
+def with_many_steps(attack: Attack) -> PGD:
+    """Returns ten-step PGD with a random start and the settings of an attack."""
+    return PGD(
+        attack.epsilon,
+        norm=attack.norm,
+        steps=STEPS,
+        restarts=attack.restarts,
+        bounds=attack.bounds,
+        mask=attack.mask,
+        seed=attack.seed,
+    )
+
+
+class MultiStepProbe:
+    """Compares a single-step attack with ten-step PGD on the last training examples.
+
+    Wong, Rice & Kolter, "Fast Is Better than Free" (2020), section 5.4, detect
+    catastrophic overfitting in this way.
+
+    Args:
+        model: The classifier in training.
+        attack: The training attack, which takes one step.
+
+    Attributes:
+        metric: Metric that stores the last 64 examples. The state of a metric passes
+            through the training step on every backend and is not saved.
+    """
+
+    def __init__(self, model: keras.Model, attack: Attack):
+        self.metric = _RecentExamples(model.inputs[0].shape[1:])
+        self._attacks = attack, with_many_steps(attack)
+        self._model = model
+        self._classifier: Classifier | None = None
+
+    def accuracies(self, head: Head) -> tuple[float, float]:
+        """Returns the accuracies under the single-step attack and ten-step PGD.
+
+        Args:
+            head: The head of the model.
+        """
+        if self._classifier is None or self._classifier.head != head:
+            self._classifier = Classifier(self._model, head)
+        bounds = self._attacks[0].bounds
+        x, y = self._classifier.check_data(*self.metric.examples(), bounds)
+        one, ten = (
+            1 - float(run_attack(attack, self._classifier, x, y).broken.mean())
+            for attack in self._attacks
+        )
+        return one, ten
+
+
+def make_probe(model: keras.Model, attack: Attack) -> MultiStepProbe | None:
+    """Returns a probe for a training attack, or `None` if it cannot or need not exist.
+
+    A probe compares single-step attacks, on inputs of a known shape.
+    """
+    inputs = graph_inputs(model)
+    if attack.steps > 1 or inputs is None or None in inputs[0].shape[1:]:
+        return None
+    return MultiStepProbe(model, attack)
+
+
+class _RecentExamples(keras.metrics.Metric):
+    """Stores the last examples. It reports no value and ignores resets."""
+
+    def __init__(self, shape: tuple[int, ...]):
+        super().__init__(name="recent_examples")
+        self._x, self._y, self._count = (
+            self.add_variable(
+                size,
+                "zeros",
+                dtype=dtype,
+                aggregation="only_first_replica",
+                name=name,
+            )
+            for size, dtype, name in (
+                ((EXAMPLES, *shape), "float32", "x"),
+                ((EXAMPLES,), "int32", "y"),
+                ((), "int32", "count"),
+            )
+        )
+
+    def update_state(self, x, y):
+        for kept, new in ((self._x, x), (self._y, y)):
+            new = ops.cast(new, kept.dtype)
+            kept.assign(ops.concatenate([new, kept.value], axis=0)[:EXAMPLES])
+        self._count.assign(ops.minimum(self._count + ops.shape(y)[0], EXAMPLES))
+
+    def reset_state(self):
+        pass  # Keras calls it at the start of every epoch; the examples must remain
+
+    def result(self):
+        return {}
+
+    def examples(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the stored inputs and classes."""
+        x, y, count = (
+            ops.convert_to_numpy(kept) for kept in (self._x, self._y, self._count)
+        )
+        return x[: int(count)], y[: int(count)]

@@ -1,0 +1,49 @@
+"""The metrics of `AdversarialTrainer` on adversarial inputs."""
+
+from collections.abc import Callable
+
+import keras
+from keras import ops
+
+from ...backend.keras_internals import prefixed_metrics, unscale_loss
+from ..classifier.compiled_accuracies import copy_metric
+
+
+class RobustMetrics:
+    """Holds copies of the compiled metrics for adversarial inputs.
+
+    Args:
+        loss: The compiled loss, a function of labels, outputs and sample weights.
+        metrics: Same as in `keras.Model.compile`.
+        weighted_metrics: Same as in `keras.Model.compile`.
+
+    Attributes:
+        compiled: The copies as one metric, or `None` if no metrics are compiled.
+        loss: Mean of the compiled loss on adversarial inputs.
+    """
+
+    def __init__(self, loss: Callable, metrics, weighted_metrics):
+        self._loss_of = loss
+        self.loss = keras.metrics.Mean(name="robust_loss")
+        self.compiled = None
+        if metrics is not None or weighted_metrics is not None:
+            self.compiled = prefixed_metrics(
+                _copies(metrics), _copies(weighted_metrics), "robust_"
+            )
+
+    def as_list(self) -> list[keras.metrics.Metric]:
+        """Returns all metrics."""
+        return [self.loss] if self.compiled is None else [self.loss, self.compiled]
+
+    def update(self, y, outputs, sample_weight) -> None:
+        """Updates the metrics with a batch of outputs on adversarial inputs."""
+        loss = unscale_loss(self._loss_of(y, outputs, sample_weight))
+        self.loss.update_state(loss, sample_weight=ops.shape(outputs)[0])
+        if self.compiled is not None:
+            self.compiled.update_state(y, outputs, sample_weight)
+
+
+def _copies(metrics):
+    if metrics is None:
+        return None
+    return keras.tree.map_structure(copy_metric, metrics)

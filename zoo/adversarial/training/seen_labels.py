@@ -1,0 +1,70 @@
+"""A metric that records the extremes of labels for a later check."""
+
+import keras
+from keras import ops
+
+from ..classifier.data_checks import check_classes
+from ..classifier.expected_outputs import MARGINS
+from ..classifier.head import Head
+
+NONE = -1e30  # initial value, lower than any value from labels
+
+
+class SeenLabels(keras.metrics.Metric):
+    """Records the extremes of labels on the device, for a check outside the step.
+
+    As a metric, it is part of the state of a step on every backend, and it is not
+    saved. It adds nothing to the logs. Only `clear` resets it, because Keras resets
+    metrics before a callback can read them.
+    """
+
+    def __init__(self, name: str = "seen_labels"):
+        super().__init__(name=name)
+        self._extremes = self.add_variable(
+            shape=(5,),
+            initializer=keras.initializers.Constant(NONE),
+            dtype="float32",
+            aggregation="only_first_replica",
+            name="extremes",
+        )
+
+    def update_state(self, y):
+        """Adds classes of shape `(batch,)` or one-hot rows `(batch, classes)`."""
+        y = ops.cast(y, "float32")
+        is_whole = ops.isfinite(y) & (y == ops.round(y))
+        sums = ops.sum(y, axis=1) - 1 if len(y.shape) == 2 else ops.zeros_like(y)
+        extremes = (
+            -ops.min(y),  # TensorFlow 2.21 may miscompile the maximum of -y
+            ops.max(y),
+            ops.max(ops.cast(~is_whole, "float32")),
+            ops.max(sums),
+            -ops.min(sums),
+        )
+        found = ops.stack(extremes)
+        self._extremes.assign(ops.maximum(self._extremes, found))
+
+    def result(self) -> dict:
+        return {}
+
+    def reset_state(self) -> None:
+        """Does nothing: see `clear`."""
+
+    def clear(self) -> None:
+        """Resets the extremes."""
+        self._extremes.assign(ops.full((5,), NONE))
+
+    def check(self, head: Head) -> None:
+        """Raises if a recorded label is not a class of the head."""
+        lowest, highest, broken, *sums = (
+            float(value) for value in ops.convert_to_numpy(self._extremes)
+        )
+        if broken == NONE:  # no batch was recorded
+            return
+        classes = head.num_classes
+        check_classes(
+            (-lowest, highest),
+            (-1 if head.expected == MARGINS else 0, classes - 1),
+            is_whole=broken <= 0,
+            is_one_hot=max(sums) <= 0,
+            expected=f"classes from 0 to {classes - 1}, or one-hot rows",
+        )
