@@ -172,6 +172,9 @@ class AdversarialTrainer(ClassifierTrainer):
             self.model, self.attack.bounds, loss, user_metrics(self)
         )
         self._logits = self.head.logits_of(self.model)
+        self._objective = make_objective(
+            self.objective, self.attack, self.clean_weight, self.beta
+        )
 
     def compile_from_config(self, config):
         """Compiles the trainer with a saved compile configuration."""
@@ -332,11 +335,9 @@ class AdversarialTrainer(ClassifierTrainer):
         return self._attack_of_validation().steps == 1
 
     def _attack_of_validation(self) -> Attack:
-        if self.validation_attack is not None:
-            return self.validation_attack
-        if self.attack.steps > 1:
-            return self.attack
-        return with_many_steps(self.attack)
+        if self.validation_attack is None and self.attack.steps == 1:
+            return with_many_steps(self.attack)
+        return self.validation_attack or self.attack
 
     def _update_clean(self, y, outputs, sample_weight):
         metrics = compiled_metrics(self)
