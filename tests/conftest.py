@@ -13,6 +13,8 @@ _cache = tempfile.TemporaryDirectory(prefix="kerascope-tests-")
 os.environ["KERASCOPE_DATA_DIR"] = _cache.name
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "Agg")
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import keras
 

@@ -68,6 +68,7 @@ def test_every_exported_name_is_there_and_documented(package):
         assert getattr(module, name).__doc__, name
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_they_work_where_tensorflow_and_tfds_cannot_be_imported(backend, run_python):
     pytest.importorskip(backend, reason=f"the {backend} backend is not installed")
@@ -75,6 +76,7 @@ def test_they_work_where_tensorflow_and_tfds_cannot_be_imported(backend, run_pyt
     assert result.stdout.endswith("works\n")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_the_example_trains_where_they_cannot_be_imported(
     backend, root, tmp_path, run_python

@@ -60,6 +60,7 @@ def test_order(run_block):
     run_block("order.counter")
 
 
+@pytest.mark.heavy
 def test_in_your_own_code(run_block):
     run_block("units=(256, 256)")
 
@@ -98,6 +99,7 @@ def test_search_that_narrows_itself(run_block, capsys, tmp_path):
     assert (tmp_path / "runs" / "mlp" / "round_1.json").is_file()
 
 
+@pytest.mark.heavy
 def test_learning_rate_and_early_stopping(run_block, capsys):
     run_block("find_learning_rate(")
     lines = capsys.readouterr().out.splitlines()
@@ -128,6 +130,7 @@ def test_your_own_data(run_block, capsys):
     )
 
 
+@pytest.mark.heavy
 def test_after_training(run_block, root, run_python, capsys):
     run_python(root / "examples" / "train.py", "--epochs", "3")
     run_block("load_model(")

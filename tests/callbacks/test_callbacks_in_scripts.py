@@ -54,6 +54,7 @@ def pickled(callback):
     return pickle.loads(pickle.dumps(callback))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("duplicate", [pickled, copy.deepcopy])
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Keras' own saving
@@ -85,6 +86,7 @@ def test_a_history_of_the_users_own():
     assert len(history.history["loss"]) == 3
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", NAMES)
 def test_a_callback_list(name, tmp_path):
     model = make_model()
@@ -138,6 +140,7 @@ np.testing.assert_allclose(info["edges"].max(), large, rtol=1e-6)
 """
 
 
+@pytest.mark.heavy
 def test_float64(run_python, root):
     run_python(
         "-c", FLOAT64, PYTHONPATH=str(root), JAX_ENABLE_X64="1", MPLBACKEND="Agg"

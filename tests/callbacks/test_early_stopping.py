@@ -489,6 +489,7 @@ def play_from(model, values, stopping, initial_epoch=0, epochs=None):
     ).epoch  # fmt: skip
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("mode", "values"),
     [("min", [5.0, 1.0, 3.0, 4.0, 0.5, 2.0]), ("max", [0.0, 4.0, 2.0, 1.0, 5.0, 3.0])],

@@ -186,6 +186,7 @@ def test_it_reads_tf_data_on_every_backend():
 # What it leaves behind
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_model_in_training_is_left_bit_for_bit_as_it_was(optimizer):
     model = rich_model(optimizer())

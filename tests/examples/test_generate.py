@@ -19,6 +19,7 @@ def main(root, monkeypatch):
     return generate.main
 
 
+@pytest.mark.heavy
 def test_it_writes_a_text_and_a_table(main, tmp_path, capsys):
     text = tmp_path / "rhyme.txt"
     text.write_text("one two three four five six seven " * 40, encoding="utf-8")

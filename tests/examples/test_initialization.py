@@ -14,6 +14,7 @@ def main(root, monkeypatch):
     return initialization.main
 
 
+@pytest.mark.heavy
 def test_it_shows_what_dies_and_what_lives(main, tmp_path, capsys):
     main(["--layers", "5", "--units", "32", "--output", str(tmp_path)])
     assert (tmp_path / "initialization" / "initialization.png").stat().st_size > 10_000

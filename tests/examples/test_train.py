@@ -100,6 +100,7 @@ def test_a_training_that_diverges_says_so(train, tmp_path):
     assert not list((tmp_path / "diabetes").iterdir())
 
 
+@pytest.mark.heavy
 def test_regression(train, tmp_path, capsys):
     train(["--dataset", "diabetes", "--epochs", "10", "--output", str(tmp_path)])
     printed = capsys.readouterr().out
@@ -145,6 +146,7 @@ def test_bad_options_of_the_parser(train, arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.heavy
 @pytest.mark.one_backend
 @pytest.mark.parametrize(
     ("options", "layer", "accuracy"),

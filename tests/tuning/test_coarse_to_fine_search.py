@@ -155,6 +155,7 @@ def test_a_conditional_range_narrows_by_the_trials_that_have_it(tmp_path):
     assert high - low < 0.6
 
 
+@pytest.mark.heavy
 def test_divergence_is_evidence_against_a_range(curves):
     def curve(hp, call):
         x = hp.get("x")

@@ -145,6 +145,7 @@ def kill_at_failpoints(run_python, folder, start, step, per_round):
     return total
 
 
+@pytest.mark.heavy
 def test_nothing_is_lost_or_repeated_after_a_kill_around_a_write(run_python, tmp_path):
     assert kill_at_failpoints(run_python, tmp_path / "runs", 0, 19, 4) > 100
 

@@ -55,6 +55,7 @@ def test_it_trains_the_model_and_keeps_the_weights_of_its_best_epoch(tmp_path):
     assert outputs.output_shape == (None, 1)
 
 
+@pytest.mark.heavy
 def test_a_search_with_a_seed_can_be_repeated(curves):
     values = []
     for name in "ab":
@@ -165,6 +166,7 @@ def test_a_failed_trial_is_recorded_and_never_the_best(curves):
     assert "Traceback" in trial["message"]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", ["loss", "val_loss"])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_divergence_ends_the_trial_and_is_no_failure(curves, name, value):
@@ -516,6 +518,7 @@ def test_lost_and_half_written_files_do_no_harm(curves):
     assert not list(folder.glob("**/.*"))
 
 
+@pytest.mark.heavy
 def test_no_model_outlives_its_trial(curves):
     search = curves(falling, max_trials=12)
     search.search(verbose=0)

@@ -60,6 +60,7 @@ def test_the_average_of_a_regression(count):
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.heavy
 def test_an_average_predicts_the_same_bits_in_a_new_process(check_new_process):
     model = ensemble.average(classifiers(2, normalization="batch"))
     check_new_process(model, standard_normal(10, 4), imports="zoo")

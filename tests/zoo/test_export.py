@@ -71,6 +71,7 @@ MODELS = {
 }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", MODELS)
 def test_onnx_predicts_what_keras_does(name, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime", reason="it runs ONNX")

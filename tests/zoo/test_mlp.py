@@ -267,6 +267,7 @@ def test_preprocessing_augmentation_and_postprocessing_are_inside():
     assert np.abs(to_numpy(model(x, training=True)) - expected).max() > 1e-3
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision_ends_in_float32(policy):
     before = keras.config.dtype_policy()
@@ -289,6 +290,7 @@ def test_mixed_precision_ends_in_float32(policy):
         keras.config.set_dtype_policy(before)
 
 
+@pytest.mark.heavy
 @pytest.mark.tensorflow_only(
     reason="on JAX every step is compiled by XLA, and PyTorch has none"
 )
@@ -301,6 +303,7 @@ def test_it_trains_under_xla():
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.heavy
 def test_a_saved_model_predicts_the_same_bits_in_a_new_process(check_new_process):
     model = mlp(
         (4, 4, 1),

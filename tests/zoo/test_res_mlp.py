@@ -157,6 +157,7 @@ def test_regularizer_is_that_of_all_kernels():
     assert float(to_numpy(sum(model.losses))) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision_ends_in_float32_and_trains(policy):
     before = keras.config.dtype_policy()
@@ -172,6 +173,7 @@ def test_mixed_precision_ends_in_float32_and_trains(policy):
         keras.config.set_dtype_policy(before)
 
 
+@pytest.mark.heavy
 @pytest.mark.tensorflow_only(
     reason="on JAX every step is compiled by XLA, and PyTorch has none"
 )
@@ -188,6 +190,7 @@ def trained_losses(model, **options):
     return model.fit(x, y, epochs=15, verbose=0).history["loss"]
 
 
+@pytest.mark.heavy
 def test_a_saved_model_predicts_the_same_bits_in_a_new_process(check_new_process):
     model = res_mlp(
         (4, 4, 1),

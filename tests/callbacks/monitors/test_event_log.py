@@ -170,6 +170,7 @@ assert not any(name.startswith("tensorflow.") for name in sys.modules)
 """
 
 
+@pytest.mark.heavy
 @pytest.mark.one_backend
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_it_is_written_without_tensorflow(backend, run_python, root, tmp_path):

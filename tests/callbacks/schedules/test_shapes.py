@@ -292,6 +292,7 @@ OPTAX = [
 ]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("schedule", "make"), each(OPTAX))
 def test_shape_is_that_of_optax(schedule, make):
     theirs = make(pytest.importorskip("optax"))

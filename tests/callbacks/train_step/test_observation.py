@@ -105,6 +105,7 @@ if BACKEND != "torch":
     COMPILED += [{"steps_per_execution": 4}, {"jit_compile": True}]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "optimizer",
     [pytest.param(name, marks=() if name in QUICK else SLOW) for name in OPTIMIZERS],

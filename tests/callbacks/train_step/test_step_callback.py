@@ -172,6 +172,7 @@ print("works")
 """
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras has no distribution for PyTorch")
 def test_on_several_devices(run_python, root):
     flags = "--xla_force_host_platform_device_count=2"

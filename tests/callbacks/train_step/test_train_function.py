@@ -345,6 +345,7 @@ def remake(model):
 ACTIONS = [train_on_batch, inner_fit, watched_fit, search_rate, remake]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize(
     "hook", ["on_epoch_begin", "on_train_batch_end", "on_train_batch_begin"]

@@ -299,6 +299,7 @@ def test_a_first_trial_has_integers_where_its_range_has(tmp_path):
     assert isinstance(trial.hyperparameters.values["n"], int)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "options", [{}, {"cls": CoarseToFineSearch, "rounds": 10, "explore": 0.0}]
 )

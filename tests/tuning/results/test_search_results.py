@@ -193,6 +193,7 @@ def test_a_search_without_trials_has_empty_tables_and_pictures(tmp_path):
     plt.close("all")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("rows", "columns"), [(10, 3), (40, 2)])
 def test_importances_are_those_of_scikit_learn(rows, columns):
     generator = np.random.default_rng(rows)

@@ -46,6 +46,7 @@ def test_the_first_trial_is_a_sound_one(cls):
     assert model.output_shape == (None, 2)
 
 
+@pytest.mark.heavy
 @pytest.mark.one_backend
 @pytest.mark.parametrize("cls", SPACES)
 @pytest.mark.parametrize("kind", ["classification", "regression"])
@@ -122,6 +123,7 @@ def as_tf(data):
     return tf.data.Dataset.from_tensor_slices((X[:160], Y[:160])).batch(50)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "form",
     [
@@ -169,6 +171,7 @@ def test_every_trial_sees_the_same_orders():
     assert runs[0] == runs[1]
 
 
+@pytest.mark.heavy
 def test_a_search_over_a_space(tmp_path):
     data = data_of()
     settings = {"seed": 0, "directory": tmp_path, "initial_trials": [{"units": 32}]}
@@ -217,6 +220,7 @@ def endless(kind):
     return tf.data.Dataset.from_generator(generate, output_signature=signature)
 
 
+@pytest.mark.heavy
 @pytest.mark.tensorflow_only(reason="makes batches by tf.data")
 @pytest.mark.parametrize("cls", SPACES)
 @pytest.mark.parametrize("kind", ["repeat", "generator"])

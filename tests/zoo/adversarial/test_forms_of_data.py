@@ -63,6 +63,7 @@ def make_trainer(
     return trainer
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("dtype", "as_batches"),
     [
@@ -103,6 +104,7 @@ def test_perturbations_have_their_full_size(dtype):
     np.testing.assert_allclose(np.abs(delta)[inside], 0.01, rtol=1e-5)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "bool"])
 def test_models_that_take_integers_are_attacked_in_floats(dtype):
     high = 1 if dtype == "bool" else 255
@@ -157,6 +159,7 @@ def subclassed():
     return model
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("make", [dict_model, list_model, subclassed])
 def test_models_of_one_entry(make):
     x, y = columns("float32")
@@ -253,6 +256,7 @@ def wrong_labels(name):
     return trainer, Batches(x, y), Batches(x, right), error
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", LABELS)
 def test_labels_of_datasets_in_evaluate(name):
     trainer, wrong, _, error = wrong_labels(name)

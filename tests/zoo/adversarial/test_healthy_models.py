@@ -262,6 +262,7 @@ def train(model, x, y, *, epochs=12, loss=CROSS_ENTROPY, attack=None):
     model.compile(loss=loss)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "name",
     [

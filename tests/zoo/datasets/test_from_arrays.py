@@ -202,6 +202,7 @@ def test_denormalization_brings_outputs_to_the_units_of_the_targets():
         from_arrays(table()).denormalization()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_loss_and_metrics_fit_a_model_of_logits(task):
     data = from_arrays(table(300), task=task)

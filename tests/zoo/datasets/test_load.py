@@ -573,6 +573,7 @@ def real(name, *facts):
     return pytest.param(name, *facts, marks=pytest.mark.real_data(name))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("name", "input_shape", "num_outputs", "task", "sizes"),
     [
@@ -601,6 +602,7 @@ def test_real_datasets(name, input_shape, num_outputs, task, sizes):
         assert (x.min(), x.max()) == (0.0, 1.0)
 
 
+@pytest.mark.heavy
 def test_another_process_sees_the_same_order(run_python):
     code = (
         "import tensorflow as tf\n"

@@ -57,6 +57,7 @@ def test_half_precision(dtype):
     np.testing.assert_allclose(y, expected_output(layer, x), rtol=0.03, atol=0.03)
 
 
+@pytest.mark.heavy
 def test_it_learns_the_absolute_value(jit_compile):
     model = keras.Sequential([Maxout(4, 2), keras.layers.Dense(1)])
     model.compile(keras.optimizers.Adam(0.02), "mse", jit_compile=jit_compile)

@@ -1,5 +1,6 @@
 import keras
 import numpy as np
+import pytest
 
 from zoo.layers import DropConnect, Maxout, StochasticDepth, Whitening
 from zoo.losses import GaussianNLL, MulticlassHinge
@@ -31,6 +32,7 @@ assert model.loss[1].reduction == "sum"
 """
 
 
+@pytest.mark.heavy
 def test_all_predict_the_same_bits_in_a_new_process(tmp_path, run_python):
     x = np.random.default_rng(0).standard_normal((10, 3)).astype("float32")
     whitening = Whitening("pca", epsilon=0.1, name="whitening")

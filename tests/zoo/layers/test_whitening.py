@@ -122,6 +122,7 @@ def test_half_precision_computes_in_float32(dtype):
     np.testing.assert_allclose(y, expected, rtol=0.02, atol=0.02)
 
 
+@pytest.mark.heavy
 def test_a_model_trains_behind_it(jit_compile):
     x = correlated()
     model = mlp((4,), 1, units=(8,), preprocessing=adapted(x))

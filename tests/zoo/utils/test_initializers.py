@@ -36,6 +36,7 @@ def variances(initializer, num_seeds):
     return np.mean(rows, axis=0)
 
 
+@pytest.mark.heavy
 def test_automatic_weights_keep_signals_alive_through_30_layers():
     by_depth = variances("auto", num_seeds=5)
     assert len(by_depth) == DEPTH

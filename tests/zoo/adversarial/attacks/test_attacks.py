@@ -29,6 +29,7 @@ def size(norm, delta):
     return np.linalg.norm(flat, np.inf if norm == "linf" else 2, axis=1)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", ATTACKS)
 @pytest.mark.parametrize("norm", norms.NORMS)
 def test_the_optimal_attack_on_a_linear_model(name, norm, linear):
@@ -60,6 +61,7 @@ def test_the_robust_accuracy_of_a_linear_model(norm, linear):
     np.testing.assert_array_equal(withstands[clear], (distance > 0.1)[clear])
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", [*ATTACKS, "targeted_dlr"])
 @pytest.mark.parametrize("norm", norms.NORMS)
 def test_no_perturbation_leaves_the_ball_or_the_bounds(name, norm, trained, digits):
@@ -76,6 +78,7 @@ def test_no_perturbation_leaves_the_ball_or_the_bounds(name, norm, trained, digi
     assert not sizes[~right].any()  # is misclassified already
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", ATTACKS)
 @pytest.mark.parametrize("norm", norms.NORMS)
 def test_masked_features_stay_to_the_last_bit(name, norm, trained, digits):

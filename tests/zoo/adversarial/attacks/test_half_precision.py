@@ -28,6 +28,7 @@ def build(policy, scale=LARGE, dtype="float32"):
     return model, kernel @ model.get_weights()[1] @ np.array([-1.0, 1.0])
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16"])
 @pytest.mark.parametrize("attack", [FGSM, PGD, APGD])

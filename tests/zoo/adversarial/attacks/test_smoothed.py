@@ -87,6 +87,7 @@ def test_no_perturbation_leaves_the_ball_the_bounds_or_the_mask(norm, trained, s
     assert (found[:, mask] != x[:, mask]).any()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("layer", [Rounds, Shatters])
 def test_what_hides_gradients_falls_nearly_as_the_model_behind_it(
     layer, trained, digits
@@ -102,6 +103,7 @@ def test_what_hides_gradients_falls_nearly_as_the_model_behind_it(
     assert is_right(model, found, y).mean() <= bound + 0.12
 
 
+@pytest.mark.heavy
 def test_averages_of_a_random_model_transfer_to_other_draws(trained, sample, known):
     x, y = sample
     model = behind(AddsNoise(0.25), trained)
@@ -148,6 +150,7 @@ def test_directions_of_any_two_steps_are_uncorrelated():
     np.testing.assert_allclose(correlation, np.eye(len(moves)), atol=0.1)
 
 
+@pytest.mark.heavy
 def test_a_report_counts_it_where_a_check_has_spoken(trained, sample, known):
     model = behind(Rounds(), trained)
     report = evaluate_robustness(model, sample, (0.0, EPSILON), **QUICK)

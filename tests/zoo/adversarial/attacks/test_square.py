@@ -186,6 +186,7 @@ def test_a_wrong_argument():
         Square(0.1, steps=0)
 
 
+@pytest.mark.heavy
 def test_a_report_counts_what_it_breaks(trained, digits):
     hidden = keras.Sequential([keras.Input((64,)), StopsGradients(), trained])
     data = tuple(part[:60] for part in digits[1])

@@ -42,6 +42,7 @@ def report(trained, digits):
     return evaluate_robustness(trained, digits[1], (0.1, 0.0, 0.04), **QUICK)
 
 
+@pytest.mark.heavy
 def test_epsilon_zero_is_the_accuracy_to_the_digit(report, trained, digits):
     predicted = trained.predict(digits[1][0], verbose=0).argmax(axis=1)
     assert report.robust_accuracy[0.0] == (predicted == digits[1][1]).mean()
@@ -93,6 +94,7 @@ def masked(trained):
     }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "name",
     [
@@ -116,6 +118,7 @@ def test_masked_models_are_as_robust_as_the_one_that_they_mask(
     assert frame.loc["pgd", "accuracy"] < report.robust_accuracy[0.1] + 0.04
 
 
+@pytest.mark.heavy
 def test_a_quantised_input_is_named(trained, digits):
     model = keras.Sequential([keras.Input((64,)), Quantise(), trained])
     found = evaluate_robustness(model, digits[1], 0.1, **QUICK)
@@ -238,6 +241,7 @@ def test_of_a_trainer_its_model_is_evaluated(trained, digits):
     assert found.robust_accuracy == expected.robust_accuracy
 
 
+@pytest.mark.heavy
 def test_a_progress_bar(trained, digits, capsys):
     evaluate_robustness(trained, sample(digits), 0.1, **{**QUICK, "verbose": 1})
     assert "500/500" in capsys.readouterr().out

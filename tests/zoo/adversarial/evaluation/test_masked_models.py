@@ -111,6 +111,7 @@ def random_search(model, x, y, epsilon, steps=400):
     return value > 0
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "kind",
     [

@@ -36,6 +36,7 @@ def part(data, count=256):
     return tuple(values[:count] for values in data)
 
 
+@pytest.mark.heavy
 def test_epsilon_zero_is_plain_training_bit_for_bit(digits):
     plain = make_model(dropout=0.2, normalization="batch")
     plain.compile("adam", cross_entropy(), metrics=["accuracy"])
