@@ -162,6 +162,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
+        self.best = None  # Keras 3.12 keeps that of an earlier `fit`
         self.best_epoch = None
         self.reason = None
         self._was_in_logs = False

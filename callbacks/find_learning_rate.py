@@ -98,10 +98,11 @@ def find_learning_rate(
             batch = first if step == 1 else next(batches)
             model.optimizer.learning_rate = rate
             counts = _counts(model) if step == 1 else None
+            model.reset_metrics()  # otherwise Keras 3.12 averages the loss over steps
             logs = model.train_on_batch(*batch, return_dict=True)
             if step == 1:
                 _check_first_step(model, logs, is_used=_counts(model) != counts)
-            loss = logs["loss"]
+            loss = float(logs["loss"])
             average = smoothing * average + (1 - smoothing) * loss
             smoothed = average / (1 - smoothing**step)
             records.append((rate, loss, smoothed))
