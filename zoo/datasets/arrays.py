@@ -9,7 +9,7 @@ import numpy as np
 logger = logging.getLogger(__name__)
 
 IMAGE_DTYPES = (np.dtype("bool"), np.dtype("uint8"), np.dtype("uint16"))
-CHUNK = 4096  # examples that are processed at once, to avoid copying all of them
+CHUNK = 4096  # number of examples processed at once, to avoid copying all of them
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,7 @@ def say_unscaled(x: np.ndarray, where: str) -> None:
 
 
 def check_finite(values: np.ndarray, where: str) -> None:
-    """Raises an error that names the first row with NaN or infinity, if any.
-
-    Values that are not floats are always accepted.
-    """
+    """Raises an error that names the first row with a NaN or infinite value, if any."""
     if not np.issubdtype(values.dtype, np.floating):
         return
     for start in range(0, len(values), CHUNK):

@@ -8,7 +8,7 @@ NO_NUMBERS = {  # maps type names from `infer_dtype` to the text of a fix
     "datetime": "Convert it to a number, such as the days since a fixed date.",
     "timedelta": "Convert it to a number of seconds: `.dt.total_seconds()`.",
     "period": "Convert it to a number, such as the year: `.dt.year`.",
-    "interval": "Convert it to its two end points, or to a category: `.astype(str)`.",
+    "interval": "Use its two end points, or convert it to strings: `.astype(str)`.",
     "complex": "Split it into columns of real and imaginary parts.",
     "bytes": "Decode it to strings, which are supported: `.str.decode('utf-8')`.",
 }
@@ -58,7 +58,7 @@ def is_boolean(column: pd.Series) -> bool:
 
 
 def distinct_values(column: pd.Series) -> list:
-    """Returns the categories of a categorical column, or else its sorted values."""
+    """Returns the categories of a categorical dtype, or the sorted distinct values."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column.cat.categories.tolist()
     return sorted(column.dropna().unique())

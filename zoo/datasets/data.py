@@ -121,8 +121,8 @@ class Data:
         Constant columns and channels are centered but not scaled.
 
         Returns:
-            A new `keras.layers.Normalization` with these statistics, which needs no
-            call of `adapt`.
+            A new `keras.layers.Normalization` with these statistics. Its `adapt` method
+            need not be called.
 
         Raises:
             ValueError: If the inputs are token ids.
@@ -146,8 +146,8 @@ class Data:
         predicts in the units of the data. The loss and metrics use these units, too.
 
         Returns:
-            A new `keras.layers.Normalization` with `invert=True` and with these
-            statistics, which needs no call of `adapt`.
+            A new `keras.layers.Normalization` with `invert=True` and these statistics.
+            Its `adapt` method need not be called.
 
         Raises:
             ValueError: If the task is not regression.
@@ -168,7 +168,7 @@ class Data:
         )
 
     def text_vectorization(self) -> keras.layers.TextVectorization:
-        """Returns a layer that converts other texts to token ids as in this dataset.
+        """Returns a layer that converts new texts to token ids, as in this dataset.
 
         Returns:
             A new `keras.layers.TextVectorization` with the vocabulary of the dataset.
@@ -197,8 +197,8 @@ def _moments(batches: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
     They are computed in float64 in a single pass over the batches, which are merged
     with equation 2.1 of Chan, Golub & LeVeque, "Updating Formulae and a Pairwise
-    Algorithm for Computing Sample Variances" (1979). The variance of constant values
-    is set to 1, so that they are not scaled.
+    Algorithm for Computing Sample Variances" (1979). The variance of a constant column
+    is set to 1, so that the column is not scaled.
     """
     mean: Any = 0.0  # an array from the first batch on
     count, squares, low, high = 0, 0.0, np.inf, -np.inf

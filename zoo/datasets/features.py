@@ -3,15 +3,16 @@
 Supported kinds of datasets:
 
 - image: an image with one or more labels. As in `from_arrays`, a tensor of dtype bool,
-  uint8 or uint16 and shape (height, width) or (height, width, channels) is also an
-  image;
+  uint8 or uint16 and shape (height, width) or (height, width, channels) also counts as
+  an image;
 - table: a vector, or a dict of scalars and vectors, with one or more labels or a
   numeric target;
 - tensor: a numeric tensor of known shape, with one or more labels or a numeric target;
 - text: a text with one or more labels;
 - language_model: text without a label.
 
-A single label is a `ClassLabel` or a boolean. Several labels are a vector of booleans.
+A single label is a `ClassLabel` or a boolean. Several labels are given as a vector of
+booleans.
 """
 
 from collections.abc import Callable
@@ -68,8 +69,9 @@ def read_features(info, image_size: tuple[int, int] | None = None) -> Mapping:
         A `Mapping`.
 
     Raises:
-        ValueError: If the features are not supported, images of different sizes are
-            not resized, or `image_size` is given but the inputs are not images.
+        ValueError: If the features are not supported, the images have no fixed size
+            and `image_size` is `None`, or `image_size` is given for inputs that are
+            not images.
     """
     import tensorflow_datasets as tfds
 
@@ -225,7 +227,7 @@ def _image_reader(info, key, feature, image_size):
 
 
 def _table_reader(info, features):
-    """Returns the column names and a function that concatenates the columns to a row.
+    """Returns the column names, and a function that joins the columns into one row.
 
     The columns are sorted by the name of their feature. Categories are one-hot encoded.
     """

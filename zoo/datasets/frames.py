@@ -106,10 +106,10 @@ class TargetEncoder:
     """Encodes pandas targets as arrays, using the classes of the train split.
 
     Strings and categories in a single column become labels: their index in
-    `class_names` if given, or else in the categories, which are those that
-    `FrameEncoder` uses. Numbers and booleans are not changed, and are the only valid
-    values if there are several columns. Rows are matched by position, and several
-    columns are matched by name.
+    `class_names` if given, or else in the categories, which are determined as in
+    `FrameEncoder`. Several columns must contain numbers or booleans. Numbers and
+    booleans are not changed. Rows are matched by position, and several columns are
+    matched by name.
 
     Args:
         targets: The `pandas.Series` or `pandas.DataFrame` of the train split.

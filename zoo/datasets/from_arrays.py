@@ -31,19 +31,20 @@ def from_arrays(
 ) -> Data:
     """Converts arrays to a dataset that is ready for `fit`.
 
-    The result has the same type as that of `load`, but requires neither TensorFlow nor
-    TFDS, and works on every backend. The inputs `x` are converted as follows:
+    The result is a `Data`, as for `load`, but neither TensorFlow nor TFDS is required,
+    and every backend is supported. The inputs `x` are converted as follows:
 
     - Arrays of dtype uint8, uint16 or bool and shape `(n, height, width)` or
       `(n, height, width, channels)` are treated as images. They are scaled to [0, 1]
       by the largest value of their dtype. A channel axis is added if there is none.
-    - A pandas `DataFrame` becomes a float32 table whose column names are
-      `data.feature_names`. A column of numbers or booleans, nullable or not, remains
-      one column. A column of strings or categories becomes one column of zeros and
-      ones for each category, named "column=category". The categories are those of a
-      categorical dtype, in their order, or else the sorted distinct strings in `train`
-      before it is split. Dates and missing values are rejected. The other splits must
-      have the same columns, in any order, and must not contain new categories.
+    - A pandas `DataFrame` becomes a float32 table, and its column names are available
+      as `feature_names` of the result. A column of numbers or booleans, nullable or
+      not, remains one column. A column of strings or categories becomes one column of
+      zeros and ones for each category, named "column=category". The categories are
+      those of a categorical dtype, in their order, or else the sorted distinct strings
+      in `train` before it is split. Dates and missing values are rejected. The other
+      splits must have the same columns, in any order, and must not contain new
+      categories.
     - All other inputs are converted to float32, or to int32 with `vocabulary`.
 
     The targets `y` are interpreted as follows:
@@ -54,8 +55,8 @@ def from_arrays(
     - With `vocabulary`, integers of the same shape as `x` are the next tokens of a
       language model.
     - Floats are regression targets.
-    - Strings or categories in a pandas `Series` are class names. Their order is that
-      of `class_names` or else of the categories, as above.
+    - Strings or categories in a pandas `Series` are class names. The classes are in the
+      order of `class_names` if given, or else of the categories, as above.
     - The columns of a `DataFrame` are labels or target values. A single column is
       treated like a `Series`.
 

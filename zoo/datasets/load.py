@@ -33,7 +33,7 @@ def load(
     The features of the dataset determine the task. Supported datasets contain:
 
     - images with a label. A tensor of dtype bool, uint8 or uint16 and shape
-      `(height, width)` or `(height, width, channels)` is also an image;
+      `(height, width)` or `(height, width, channels)` also counts as an image;
     - numeric tensors, or tables (a vector, or a dict of scalars and vectors), with a
       label or a numeric target. The columns of a dict are sorted by name, and
       categories are one-hot encoded;
@@ -45,8 +45,8 @@ def load(
     The "train", "validation" and "test" splits of the dataset are used. If the dataset
     has no "test" split, the last fifth of train becomes the test split. If it has no
     "validation" split, examples from the end of the remaining train split are held out.
-    Neither depends on the seed. If the train split of a language model is a single
-    text, the text is split by characters.
+    The choice of these examples does not depend on `seed`. If the train split of a
+    language model is a single text, the text is split by characters.
 
     The train split is reshuffled in every epoch. The order is determined by `seed` and
     by a counter that can be read and set: see `Order`.
@@ -72,12 +72,12 @@ def load(
         vocabulary_size: Maximum number of tokens in the vocabulary of texts, including
             padding and the unknown token. The vocabulary is learned from the train
             split. Defaults to `20_000`.
-        sequence_length: Number of tokens in an example of text. Shorter texts are
+        sequence_length: Number of tokens per example, for texts. Shorter texts are
             padded on the right, and longer texts are truncated. The text of a language
             model is cut into windows of this length. Defaults to `256`.
         memory_limit: Maximum size of the examples in memory, in bytes. A larger
             dataset is streamed from disk through a shuffle buffer. In this case, a
-            warning is logged, and the values are not checked for NaN and invalid
+            warning is logged, and the examples are not checked for NaN or invalid
             labels. The text of a language model is always kept in memory. Defaults to
             4 GiB.
 

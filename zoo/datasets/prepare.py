@@ -25,7 +25,7 @@ def prepared_builder(name: str, data_dir=None):
 
     Raises:
         ValueError: If no dataset has this name, config or version.
-        RuntimeError: If the dataset is not prepared and cannot be prepared.
+        RuntimeError: If the dataset is not prepared, and preparing it fails.
         OSError: If a dataset that ships with kerascope cannot be written to the cache.
         ImportError: If TensorFlow or TFDS is not installed.
     """
