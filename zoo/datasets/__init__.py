@@ -1,7 +1,7 @@
-"""Data for `fit`, from TFDS datasets or your own arrays.
+"""Datasets that are ready for `fit`, from TFDS or from your own arrays.
 
-If TFDS is installed, importing this package registers the datasets that ship with it,
-so that `tfds.load("digits")` and `tfds.load("diabetes")` find them.
+If TFDS is installed, importing this package registers the datasets that ship with
+kerascope, so that `tfds.load("digits")` and `tfds.load("diabetes")` find them.
 """
 
 from .array_dataset import ArrayDataset

@@ -1,4 +1,4 @@
-"""Batches of arrays for `fit`, on any backend."""
+"""A dataset that passes arrays to `fit` in batches, on any backend."""
 
 from collections.abc import Iterator
 
@@ -11,14 +11,14 @@ from .order import Order
 
 
 class ArrayDataset(keras.utils.PyDataset):
-    """Batches arrays for `fit`, `evaluate` and `predict`, without TensorFlow.
+    """Batches arrays for `fit`, `evaluate` and `predict` without using TensorFlow.
 
     Args:
-        arrays: The examples, an `Arrays`.
-        batch_size: Integer >= 1. The last batch is smaller if `batch_size` does not
-            divide the number of examples.
-        order: The `Order` that reshuffles the examples in every iteration. Defaults
-            to `None`: they keep their stored order.
+        arrays: `Arrays` that contain the examples.
+        batch_size: Integer >= 1. The last batch is smaller if the number of examples
+            is not a multiple of `batch_size`.
+        order: `Order` that reshuffles the examples in every iteration. Defaults to
+            `None`: the examples stay in their stored order.
 
     Example:
 
@@ -46,7 +46,8 @@ class ArrayDataset(keras.utils.PyDataset):
             return self.arrays.batch(batch)
         if self._rows is None:  # a batch is requested before the first epoch
             self._rows = self.order.permutation(len(self.arrays), self.order.counter)
-        # Not in `on_epoch_begin`: with `steps_per_epoch`, a pass may span epochs.
+        # The order must not change in `on_epoch_begin`: with `steps_per_epoch`, one
+        # pass over the examples may span several epochs.
         if self._order_is_due and index == 0:
             self._rows = self.order.next_permutation(len(self.arrays))
             self._order_is_due = False
@@ -60,7 +61,7 @@ class ArrayDataset(keras.utils.PyDataset):
         self._order_is_due = True
 
     def rebatch(self, batch_size: int) -> "ArrayDataset":
-        """Returns the same examples in the same order, with another batch size.
+        """Returns a dataset of the same arrays and `Order`, with a new batch size.
 
         Args:
             batch_size: Integer >= 1.

@@ -1,4 +1,4 @@
-"""Arrays with the examples of one split, and checks of their values."""
+"""The examples of one split as arrays, and checks of their values."""
 
 import logging
 from collections.abc import Iterator
@@ -9,21 +9,21 @@ import numpy as np
 logger = logging.getLogger(__name__)
 
 IMAGE_DTYPES = (np.dtype("bool"), np.dtype("uint8"), np.dtype("uint16"))
-CHUNK = 4096  # examples processed at a time, to avoid copying all of them
+CHUNK = 4096  # number of examples processed at once, to avoid copying all of them
 
 
 @dataclass(frozen=True)
 class Arrays:
     """Stores the inputs and targets of one split.
 
-    Images keep their integer dtype (uint8 takes a quarter of the memory of float32),
-    and are scaled to [0, 1] batch by batch.
+    Images are stored in their original dtype, because uint8 takes only a quarter of
+    the memory of float32. They are scaled to [0, 1] when a batch is read.
 
     Args:
-        x: Array of shape `(examples, *input_shape)`.
-        y: Array of shape `(examples, ...)`.
-        scale: Factor by which each batch of `x` is multiplied in float32 when it is
-            read. Defaults to `None`: batches keep the stored values and dtype.
+        x: Inputs, an array of shape `(examples, *input_shape)`.
+        y: Targets, an array of shape `(examples, ...)`.
+        scale: Factor by which `x` is multiplied, in float32, when a batch is read.
+            Defaults to `None`: batches of `x` keep the stored values and dtype.
     """
 
     x: np.ndarray
@@ -34,14 +34,14 @@ class Arrays:
         return len(self.x)
 
     def batch(self, rows) -> tuple[np.ndarray, np.ndarray]:
-        """Returns `(x, y)` of some rows, given as a slice or an array of indices."""
+        """Returns `(x, y)` for the given rows, a slice or an array of indices."""
         x = self.x[rows]
         if self.scale is not None:
             x = x.astype("float32") * np.float32(self.scale)
         return x, self.y[rows]
 
     def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields all `(x, y)` in chunks, in their stored order."""
+        """Yields all examples in their stored order, as chunks `(x, y)`."""
         for start in range(0, len(self), CHUNK):
             yield self.batch(slice(start, start + CHUNK))
 
@@ -49,13 +49,14 @@ class Arrays:
 def is_image(dtype, ndim: int) -> bool:
     """Returns whether an example of this dtype and number of dimensions is an image.
 
-    Arrays of the same shape but another dtype may hold sequences, spectra or counts.
+    Arrays with a different dtype are not treated as images, because they may contain
+    sequences, spectra or counts.
     """
     return np.dtype(dtype) in IMAGE_DTYPES and ndim in (2, 3)
 
 
 def image_scale(dtype) -> float | None:
-    """Returns the factor that scales images of this dtype to [0, 1], if any."""
+    """Returns the factor that scales images to [0, 1], or `None` for float images."""
     dtype = np.dtype(dtype)
     if np.issubdtype(dtype, np.bool_):
         return 1.0
@@ -65,7 +66,7 @@ def image_scale(dtype) -> float | None:
 
 
 def say_unscaled(x: np.ndarray, where: str) -> None:
-    """Logs a warning if inputs look like images in 0 to 255 that are not scaled."""
+    """Logs a warning if inputs look like images that are not scaled to [0, 1]."""
     is_integer = np.issubdtype(x.dtype, np.integer)
     has_channels = x.ndim == 4 and x.shape[-1] in (1, 3, 4)
     if x.dtype in IMAGE_DTYPES or not (has_channels or (is_integer and x.ndim == 3)):
@@ -73,8 +74,8 @@ def say_unscaled(x: np.ndarray, where: str) -> None:
     seen = x[:CHUNK]
     if seen.min() >= 0 and seen.max() > 1:
         logger.warning(
-            "The %s go up to %g and are taken as they are, since their type is %s. If "
-            "they are images, divide them by their largest possible value, or pass "
+            "The %s go up to %g and are taken as they are, because their dtype is %s. "
+            "If they are images, divide them by their largest possible value, or pass "
             "them as uint8 or uint16, which are scaled to [0, 1] automatically.",
             where,
             seen.max(),
@@ -83,7 +84,7 @@ def say_unscaled(x: np.ndarray, where: str) -> None:
 
 
 def check_finite(values: np.ndarray, where: str) -> None:
-    """Raises if `values` contains NaN or an infinity, and names the first such row."""
+    """Raises an error that names the first row with a NaN or infinite value, if any."""
     if not np.issubdtype(values.dtype, np.floating):
         return
     for start in range(0, len(values), CHUNK):
@@ -93,26 +94,26 @@ def check_finite(values: np.ndarray, where: str) -> None:
             row = start + int(np.argmin(finite))
             raise ValueError(
                 f"Invalid values in {where}. Expected finite numbers. Received: NaN "
-                f"or an infinity, first in row {row}.\n"
-                "Drop such rows, or impute the values, before training."
+                f"or infinity, first in row {row}.\n"
+                "Before training, drop such rows or impute the values."
             )
 
 
 def check_labels(labels: np.ndarray, num_classes: int, where: str) -> None:
-    """Raises if a label is not in `range(num_classes)`."""
+    """Raises an error if a label is not in `range(num_classes)`."""
     outside = (labels < 0) | (labels >= num_classes)
     if outside.any():
         row = int(np.argmax(outside))
         raise ValueError(
             f"Invalid labels in {where}. Expected integers from 0 to "
             f"{num_classes - 1} ({num_classes} classes). Received: {labels[row]} in "
-            f"row {row}; labels run from {labels.min()} to {labels.max()}, and "
-            "`class_names`, if given, has one name for each class."
+            f"row {row}; the labels range from {labels.min()} to {labels.max()}.\n"
+            "If `class_names` is given, it must contain one name for each class."
         )
 
 
 def check_tokens(ids: np.ndarray, where: str, vocabulary) -> None:
-    """Raises if a token id is not an index of the vocabulary."""
+    """Raises an error if a token id is not an index of the vocabulary."""
     if ids.min() < 0 or ids.max() >= len(vocabulary):
         raise ValueError(
             f"Invalid token ids in {where}. Expected integers from 0 to "
@@ -122,7 +123,7 @@ def check_tokens(ids: np.ndarray, where: str, vocabulary) -> None:
 
 
 def check_not_empty(size: int, split: str, reason: str) -> None:
-    """Raises if a split has no examples."""
+    """Raises an error if a split has no examples."""
     if size < 1:
         raise ValueError(
             f"The {split} split is empty. Expected at least one example. "

@@ -4,30 +4,30 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-NO_NUMBERS = {  # the name from `infer_dtype`: the fix
-    "datetime": "Convert it to a number, such as the days since a first date.",
-    "timedelta": "Convert it to a number: `.dt.total_seconds()`.",
-    "period": "Convert it to a number, such as `.dt.year`.",
-    "interval": "Convert it to numbers, its ends, or to a category: `.astype(str)`.",
+NO_NUMBERS = {  # maps type names from `infer_dtype` to the text of a fix
+    "datetime": "Convert it to a number, such as the days since a fixed date.",
+    "timedelta": "Convert it to a number of seconds: `.dt.total_seconds()`.",
+    "period": "Convert it to a number, such as the year: `.dt.year`.",
+    "interval": "Use its two end points, or convert it to strings: `.astype(str)`.",
     "complex": "Split it into columns of real and imaginary parts.",
-    "bytes": "Decode it to strings, which are categories: `.str.decode('utf-8')`.",
+    "bytes": "Decode it to strings, which are supported: `.str.decode('utf-8')`.",
 }
 NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "boolean")
 
 
 def category_codes(
-    column: pd.Series, categories: list, where: str, known: str = "values of train"
+    column: pd.Series, categories: list, where: str, known: str = "values in train"
 ) -> np.ndarray:
-    """Returns the index in `categories` of every value, or raises if one is unknown.
+    """Converts every value of a column to its index in `categories`.
 
     Args:
         column: A `pandas.Series` without missing values.
         categories: The valid values.
-        where: Description of the column, for messages.
-        known: Description of the categories, for messages.
+        where: Description of the column for error messages.
+        known: Description of the categories for error messages.
 
     Raises:
-        ValueError: If a value is missing or not one of the categories.
+        ValueError: If a value is missing or is not one of the categories.
     """
     check_complete(column, where)
     values = column.astype(object)
@@ -37,14 +37,14 @@ def category_codes(
         raise ValueError(
             f"Invalid {where}. Expected one of the {len(categories)} {known}. "
             f"Received: {values.iloc[row]!r} in row {row}\nDrop such rows, or list all "
-            "values that may occur: `.astype(pd.CategoricalDtype(values))` in train, "
-            "or `class_names` of labels."
+            "values that may occur: with `.astype(pd.CategoricalDtype(values))` in "
+            "train, or for labels with `class_names`."
         )
     return codes
 
 
 def is_categorical(column: pd.Series) -> bool:
-    """Returns whether the values are strings or of a categorical dtype."""
+    """Returns whether a column contains strings or has a categorical dtype."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return True
     return types.infer_dtype(column, skipna=True) in ("string", "empty") and not (
@@ -53,28 +53,28 @@ def is_categorical(column: pd.Series) -> bool:
 
 
 def is_boolean(column: pd.Series) -> bool:
-    """Returns whether the values are booleans, nullable or not."""
+    """Returns whether a column contains booleans, nullable or not."""
     return types.infer_dtype(column, skipna=True) == "boolean"
 
 
 def distinct_values(column: pd.Series) -> list:
-    """Returns the categories of a column: those of its dtype, or its sorted values."""
+    """Returns the categories of a categorical dtype, or the sorted distinct values."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column.cat.categories.tolist()
     return sorted(column.dropna().unique())
 
 
 def numeric_values(column: pd.Series, where: str, *, or_names=False) -> np.ndarray:
-    """Returns the values of a numeric or boolean column in a NumPy dtype.
+    """Returns the values of a numeric or boolean column as a NumPy array.
 
     Args:
         column: A `pandas.Series`.
-        where: Description of the column, for messages.
-        or_names: Whether strings and categories are also valid, for messages.
-            Defaults to `False`.
+        where: Description of the column for error messages.
+        or_names: Whether error messages say that strings and categories are also
+            valid. Defaults to `False`.
 
     Raises:
-        ValueError: If a value is missing or is not a real number.
+        ValueError: If a value is missing, or is neither a real number nor a boolean.
     """
     check_complete(column, where)
     dtype = column.dtype
@@ -89,9 +89,9 @@ def numeric_values(column: pd.Series, where: str, *, or_names=False) -> np.ndarr
         return column.to_numpy("int64" if types.is_integer_dtype(dtype) else "float64")
     fixes = [fix for name, fix in NO_NUMBERS.items() if kind.startswith(name)]
     fixes += [NO_NUMBERS["datetime"]] if kind == "date" else []
-    fixes += ["Convert it with `.astype`, or drop it."]
+    fixes += ["Convert it to numbers with `.astype`, or drop it."]
     expected = "numbers or booleans"
-    # A categorical column arrives here only if the column of train is numeric.
+    # A categorical column gets here only if the same column is numeric in train.
     if or_names and not is_categorical(column):
         expected = "numbers, booleans, strings or categories"
     raise ValueError(
@@ -101,12 +101,12 @@ def numeric_values(column: pd.Series, where: str, *, or_names=False) -> np.ndarr
 
 
 def check_complete(column: pd.Series, where: str) -> None:
-    """Raises if a value is missing, and names the first row without one."""
+    """Raises an error that names the first row with a missing value, if any."""
     missing = column.isna().to_numpy()
     if missing.any():
         raise ValueError(
             f"Invalid {where}. Expected a value in every row. Received: "
             f"{int(missing.sum())} missing of {len(column)}, first in row "
-            f"{int(np.argmax(missing))}\nDrop such rows with `dropna`, or fill the "
-            "gaps with `fillna`, before training."
+            f"{int(np.argmax(missing))}\nBefore training, drop such rows with "
+            "`dropna` or fill the gaps with `fillna`."
         )

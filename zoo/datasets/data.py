@@ -1,4 +1,4 @@
-"""A dataset ready for `fit`, with the properties that a model depends on."""
+"""A dataset that is ready for `fit`, with the properties needed to build a model."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,32 +13,36 @@ TASKS = ("classification", "multi_label", "regression", "language_model")
 
 
 class Data:
-    """Holds a dataset ready for `fit`, as returned by `load` and `from_arrays`.
+    """A dataset that is ready for `fit`, as returned by `load` and `from_arrays`.
+
+    `x` contains token ids (int32) or numbers (float32). Images whose original dtype is
+    bool, uint8 or uint16 are scaled to [0, 1]. The form of `y` depends on the task:
+
+    - "classification": class labels, int32 of shape `(batch,)`;
+    - "multi_label": 1 for each label that applies and 0 for all others, int32 of shape
+      `(batch, num_outputs)`;
+    - "regression": target values, float32 of shape `(batch, num_outputs)`;
+    - "language_model": ids of the next tokens, int32 of shape
+      `(batch, sequence_length)`.
 
     Attributes:
         name: Name of the dataset.
-        train: Dataset of batches `(x, y)` that reshuffles itself every epoch: pass
-            `shuffle=False` to `fit`.
+        train: Dataset of batches `(x, y)` that reshuffles itself in every epoch, so
+            pass `shuffle=False` to `fit`.
         validation: Dataset of batches `(x, y)` in a fixed order, or `None`.
         test: Dataset of batches `(x, y)` in a fixed order, or `None`.
-        order: The `Order` of `train`, whose `counter` can be read and set.
-        sizes: Dict with the number of examples in each split.
+        order: The `Order` of `train`. Its `counter` can be read and set.
+        sizes: Dict that maps the name of each split to its number of examples.
         input_shape: Shape of one example of `x`, without the batch dimension.
-        num_outputs: Number of outputs that a model needs: classes, labels, target
-            values, or tokens of the vocabulary.
-        task: "classification" (`y` is int32 of shape `(batch,)`), "multi_label" (`y`
-            is int32 of shape `(batch, num_outputs)`, 1 for each label that applies),
-            "regression" (`y` is float32 of shape `(batch, num_outputs)`) or
-            "language_model" (`y` is int32 of shape `(batch, sequence_length)`, the
-            next tokens).
+        num_outputs: Number of outputs that a model needs, which is the number of
+            classes, labels, target values, or tokens in the vocabulary.
+        task: "classification", "multi_label", "regression" or "language_model".
         class_names: List of strings for classification and multi_label, otherwise
             `None`.
-        feature_names: Names of the columns of a table, in order, or `None`. A one-hot
+        feature_names: Column names of a table, in order, otherwise `None`. A one-hot
             column is named "column=category".
-        vocabulary: List of tokens whose index is their id, with padding at 0 and
-            unknown at 1, if `x` holds token ids (int32); otherwise `None`. All other
-            `x` are float32; images of type bool, uint8 and uint16 are scaled to
-            [0, 1].
+        vocabulary: List of tokens if `x` contains token ids, otherwise `None`. The
+            index of a token is its id. Padding has id 0, and unknown tokens have id 1.
     """
 
     def __init__(
@@ -76,7 +80,10 @@ class Data:
 
     @property
     def loss(self) -> keras.losses.Loss:
-        """Returns a new loss to compile with, for a model that outputs logits."""
+        """Returns a new loss that suits the task and can be passed to `compile`.
+
+        Except in regression, the model is expected to output logits.
+        """
         if self.task == "regression":
             return keras.losses.MeanSquaredError()
         if self.task == "multi_label":
@@ -85,7 +92,10 @@ class Data:
 
     @property
     def metrics(self) -> list:
-        """Returns new metrics to compile with, for a model that outputs logits."""
+        """Returns new metrics that suit the task and can be passed to `compile`.
+
+        Except in regression, the model is expected to output logits.
+        """
         if self.task == "regression":
             return [
                 keras.metrics.RootMeanSquaredError(name="rmse"),
@@ -106,12 +116,13 @@ class Data:
     def normalization(self) -> keras.layers.Normalization:
         """Returns a layer that scales inputs to mean 0 and variance 1.
 
-        The statistics are those of the train split: one mean and one variance per
-        entry of the last axis, such as a column of a table or a channel of an image.
-        Constant columns are centered but not scaled.
+        Means and variances are computed from the train split, separately for each
+        index of the last axis: for each column of a table or channel of an image.
+        Constant columns and channels are centered but not scaled.
 
         Returns:
-            A new, adapted `keras.layers.Normalization`.
+            A new `keras.layers.Normalization` with these statistics. Its `adapt` method
+            need not be called.
 
         Raises:
             ValueError: If the inputs are token ids.
@@ -130,11 +141,13 @@ class Data:
     def denormalization(self) -> keras.layers.Normalization:
         """Returns a layer that scales outputs to the mean and variance of the targets.
 
-        A model that ends in this layer learns targets of mean 0 and variance 1, but
-        predicts in the units of the data. Loss and metrics use these units, too.
+        The statistics are computed from the train split. If a model ends in this layer,
+        the layers before it learn targets with mean 0 and variance 1, but the model
+        predicts in the units of the data. The loss and metrics use these units, too.
 
         Returns:
-            A new, adapted `keras.layers.Normalization` with `invert=True`.
+            A new `keras.layers.Normalization` with `invert=True` and these statistics.
+            Its `adapt` method need not be called.
 
         Raises:
             ValueError: If the task is not regression.
@@ -142,7 +155,7 @@ class Data:
         if self.task != "regression":
             raise ValueError(
                 f"The targets of '{self.name}' are discrete and have no mean. "
-                f"Expected a regression. Received: task={self.task!r}"
+                f"Expected a regression task. Received: task={self.task!r}"
             )
         mean, variance = _moments(y for _, y in self._train_batches())
         return keras.layers.Normalization(
@@ -155,10 +168,11 @@ class Data:
         )
 
     def text_vectorization(self) -> keras.layers.TextVectorization:
-        """Returns the layer that maps texts to token ids, for use on other texts.
+        """Returns a layer that converts new texts to token ids, as in this dataset.
 
         Returns:
-            A new, adapted `keras.layers.TextVectorization`, which needs TensorFlow.
+            A new `keras.layers.TextVectorization` with the vocabulary of the dataset.
+            The layer requires TensorFlow.
 
         Raises:
             ValueError: If the dataset was not loaded from texts.
@@ -166,7 +180,7 @@ class Data:
         if self._text_vectorization is None:
             raise ValueError(
                 f"'{self.name}' was not loaded from texts, so it has no layer that "
-                "maps texts to token ids."
+                "converts texts to token ids."
             )
         return self._text_vectorization()
 
@@ -179,10 +193,12 @@ class Data:
 
 
 def _moments(batches: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns mean and variance over all axes but the last, in one float64 pass.
+    """Returns the mean and variance over all axes except the last.
 
-    Batches are merged with equation 2.1 of Chan, Golub & LeVeque, "Updating Formulae
-    and a Pairwise Algorithm for Computing Sample Variances" (1979).
+    They are computed in float64 in a single pass over the batches, which are merged
+    with equation 2.1 of Chan, Golub & LeVeque, "Updating Formulae and a Pairwise
+    Algorithm for Computing Sample Variances" (1979). The variance of a constant column
+    is set to 1, so that the column is not scaled.
     """
     mean: Any = 0.0  # an array from the first batch on
     count, squares, low, high = 0, 0.0, np.inf, -np.inf

@@ -1,4 +1,4 @@
-"""What the examples of a dataset are."""
+"""A description of the examples of a dataset."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ import keras
 
 @dataclass(frozen=True)
 class Description:
-    """Describes the examples of a dataset, however they are stored.
+    """Describes the examples of a dataset, no matter how they are stored.
 
-    The attributes are those of `Data`.
+    All fields have the same meaning as in `Data`.
 
     Args:
         name: Name of the dataset.
@@ -18,10 +18,10 @@ class Description:
         num_outputs: Number of outputs that a model needs.
         class_names: List of strings for classification and multi_label, otherwise
             `None`.
-        feature_names: Names of the columns of a table, otherwise `None`.
-        vocabulary: List of tokens if `x` holds token ids, otherwise `None`.
-        text_vectorization: Function that returns the layer that maps texts to token
-            ids, otherwise `None`.
+        feature_names: Column names of a table, otherwise `None`.
+        vocabulary: List of tokens if `x` contains token ids, otherwise `None`.
+        text_vectorization: Function that returns a new layer to convert texts to token
+            ids, or `None` if the dataset was not loaded from texts.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The diabetes dataset of scikit-learn, as a TFDS builder."""
+"""TFDS builder for the diabetes dataset from scikit-learn."""
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -7,11 +7,11 @@ from .shipped import ShippedBuilder
 
 
 class Diabetes(ShippedBuilder):
-    """Builds the regression dataset of 442 diabetes patients from scikit-learn.
+    """Builds scikit-learn's regression dataset of 442 diabetes patients.
 
     The ten columns are age, sex, body mass index, blood pressure and six blood serum
-    measurements, in their original units. The target measures the progression of the
-    disease one year later. The only split, "train", contains all patients.
+    measurements, in their original units. The target is a measure of the progression
+    of the disease one year later. The only split, "train", contains all patients.
     """
 
     VERSION = tfds.core.Version("1.0.0")

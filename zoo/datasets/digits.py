@@ -1,4 +1,4 @@
-"""The handwritten digits of scikit-learn, as a TFDS builder."""
+"""TFDS builder for the handwritten digits dataset from scikit-learn."""
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -7,11 +7,11 @@ from .shipped import ShippedBuilder
 
 
 class Digits(ShippedBuilder):
-    """Builds the dataset of 1,797 handwritten digits of 8x8 pixels from scikit-learn.
+    """Builds scikit-learn's dataset of 1,797 handwritten digits of 8x8 pixels.
 
-    They are the test set of the UCI dataset "Optical Recognition of Handwritten
-    Digits". The original pixel values, 0 to 16, are rescaled to 0 to 255. The only
-    split, "train", contains all digits.
+    The digits are the test set of the UCI dataset "Optical Recognition of Handwritten
+    Digits". Pixel values are rescaled from the original range of 0 to 16 to the range
+    of 0 to 255. The only split, "train", contains all digits.
     """
 
     VERSION = tfds.core.Version("1.0.0")

@@ -1,16 +1,18 @@
-"""Derives from the features of a TFDS dataset how its examples become `(x, y)`.
+"""Derives from the features of a TFDS dataset how to turn its examples into `(x, y)`.
 
 Supported kinds of datasets:
 
-- image: an image and a label or labels. A tensor of bool, uint8 or uint16 of shape
-  (height, width) or (height, width, channels) is an image, too, as in `from_arrays`;
-- table: a vector or a dict of scalars and vectors, and a label, labels or a numeric
-  target;
-- tensor: one numeric tensor of known shape, and a label, labels or a numeric target;
-- text: one text and a label or labels;
-- language_model: only text.
+- image: an image with one or more labels. As in `from_arrays`, a tensor of dtype bool,
+  uint8 or uint16 and shape (height, width) or (height, width, channels) also counts as
+  an image;
+- table: a vector, or a dict of scalars and vectors, with one or more labels or a
+  numeric target;
+- tensor: a numeric tensor of known shape, with one or more labels or a numeric target;
+- text: a text with one or more labels;
+- language_model: text without a label.
 
-A label is a `ClassLabel` or a boolean; labels are a vector of booleans.
+A single label is a `ClassLabel` or a boolean. Several labels are given as a vector of
+booleans.
 """
 
 from collections.abc import Callable
@@ -24,27 +26,27 @@ from .text import as_utf8
 MAPPED = (
     "Mapped are: image + label; a tensor of known shape, or a dict of scalars and "
     "vectors (numbers, booleans, categories) + label or numeric target; text + "
-    "label; only text. A vector of booleans is several labels."
+    "label; text alone. A vector of booleans counts as several labels."
 )
 FIX = (
-    "Load it with `tfds.load`, convert it to arrays, and pass them to "
+    "Load the dataset with `tfds.load`, convert it to arrays, and pass these to "
     "`zoo.datasets.from_arrays`."
 )
 
 
 @dataclass(frozen=True)
 class Mapping:
-    """Describes how an example becomes `(x, y)`.
+    """Describes how the examples of a dataset are turned into `(x, y)`.
 
     Args:
         kind: "image", "table", "tensor", "text" or "language_model".
         task: "classification", "multi_label", "regression" or "language_model".
-        function: TensorFlow function that maps a TFDS example to `(x, y)`. For a
-            language model, both are the text.
+        function: TensorFlow function that converts a TFDS example to `(x, y)`. For a
+            language model, `x` and `y` are both the text.
         class_names: List of strings for classification and multi_label, otherwise
             `None`.
         num_targets: Number of target values for regression, otherwise `None`.
-        feature_names: Names of the columns of a table, otherwise `None`.
+        feature_names: Column names of a table, otherwise `None`.
     """
 
     kind: str
@@ -56,7 +58,7 @@ class Mapping:
 
 
 def read_features(info, image_size: tuple[int, int] | None = None) -> Mapping:
-    """Derives from its features how the examples of a dataset become `(x, y)`.
+    """Derives from the features of a dataset how to turn its examples into `(x, y)`.
 
     Args:
         info: The `tfds.core.DatasetInfo` of a prepared dataset.
@@ -67,7 +69,9 @@ def read_features(info, image_size: tuple[int, int] | None = None) -> Mapping:
         A `Mapping`.
 
     Raises:
-        ValueError: If the features are not supported.
+        ValueError: If the features are not supported, the images have no fixed size
+            and `image_size` is `None`, or `image_size` is given for inputs that are
+            not images.
     """
     import tensorflow_datasets as tfds
 
@@ -101,7 +105,11 @@ def read_features(info, image_size: tuple[int, int] | None = None) -> Mapping:
 
 
 def _keys(info):
-    """Returns the keys of inputs and target, from TFDS or from the feature types."""
+    """Returns the keys of the inputs and of the target, or `None` without a target.
+
+    If the dataset defines no supervised keys, they are inferred from the types of its
+    features.
+    """
     import tensorflow_datasets as tfds
 
     features = info.features
@@ -114,7 +122,9 @@ def _keys(info):
     labels = [k for k, f in features.items() if isinstance(f, tfds.features.ClassLabel)]
     if len(labels) != 1:
         raise _unmapped(
-            info, f"it names no supervised keys, and {len(labels)} features are labels"
+            info,
+            f"it defines no supervised keys, and {len(labels)} features are labels "
+            "instead of exactly one",
         )
     for kind in (tfds.features.Image, tfds.features.Text):
         keys = [k for k, f in features.items() if isinstance(f, kind)]
@@ -126,7 +136,7 @@ def _keys(info):
 
 
 def _select(tree, key):
-    """Selects the values of a supervised key: a name, or a dict or tuple of keys."""
+    """Selects the values for a supervised key: a name, or a dict or tuple of keys."""
     if isinstance(key, str):
         return tree[key]
     if isinstance(key, dict):
@@ -135,7 +145,7 @@ def _select(tree, key):
 
 
 def _read_target(info, key, feature):
-    """Returns the task, arguments for `Mapping`, and the function for the target."""
+    """Returns the task, arguments for `Mapping`, and a function to read the target."""
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
@@ -161,7 +171,7 @@ def _read_target(info, key, feature):
 
 
 def _read_inputs(info, key, feature, image_size):
-    """Returns the kind, column names, and the function for the inputs."""
+    """Returns the kind, the column names if any, and a function to read the inputs."""
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
@@ -171,8 +181,8 @@ def _read_inputs(info, key, feature, image_size):
         return "image", None, _image_reader(info, key, feature, image_size)
     if image_size is not None:
         raise ValueError(
-            "Invalid value for argument `image_size`. Expected None, since the inputs "
-            f"of dataset '{info.name}' are not images. Received: "
+            "Invalid value for argument `image_size`. Expected None, because the "
+            f"inputs of dataset '{info.name}' are not images. Received: "
             f"image_size={image_size!r}"
         )
     if isinstance(feature, tfds.features.Text):
@@ -198,7 +208,7 @@ def _image_reader(info, key, feature, image_size):
         if None in feature.shape:
             raise ValueError(
                 f"The images {key!r} of dataset '{info.name}' have no fixed size. "
-                f"Expected one size for all. Received: shape={feature.shape}\n"
+                f"Expected the same size for all. Received: shape={feature.shape}\n"
                 "Pass `image_size=(height, width)` to resize them."
             )
         return with_channel
@@ -217,9 +227,9 @@ def _image_reader(info, key, feature, image_size):
 
 
 def _table_reader(info, features):
-    """Returns the column names in sorted order, and a function that stacks columns.
+    """Returns the column names, and a function that joins the columns into one row.
 
-    Categories become one-hot.
+    The columns are sorted by the name of their feature. Categories are one-hot encoded.
     """
     import tensorflow as tf
 
@@ -251,7 +261,7 @@ def _table_reader(info, features):
 
 
 def _flatten(tree, prefix=""):
-    """Yields (name, leaf) of nested dicts, with the names joined by slashes."""
+    """Yields (name, leaf) for each leaf of nested dicts, joining keys with slashes."""
     for key, value in tree.items():
         name = f"{prefix}{key}"
         if hasattr(value, "items"):
@@ -261,7 +271,7 @@ def _flatten(tree, prefix=""):
 
 
 def _is_numeric(feature) -> bool:
-    """Returns whether a feature is a real or boolean tensor of known shape."""
+    """Returns whether a feature is a real-valued or boolean tensor of known shape."""
     import tensorflow_datasets as tfds
 
     if not isinstance(feature, tfds.features.Tensor):

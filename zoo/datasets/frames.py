@@ -12,28 +12,28 @@ from .columns import (
     numeric_values,
 )
 
-MAX_CATEGORIES = 1000  # per column, since each category becomes a column
+MAX_CATEGORIES = 1000  # per column, because each category becomes a column of its own
 
 
 class FrameEncoder:
-    """Encodes a `DataFrame` as float32 columns, with categories learned from train.
+    """Encodes data frames as float32 arrays, using the categories of the train split.
 
-    - Numbers and booleans, nullable or not, keep one column each; booleans become 0
-      and 1.
-    - Strings and categories become one column of zeros and ones for each category,
-      named "column=category". A categorical column uses the categories of its dtype,
-      in their order; strings use the sorted values in the train frame.
-    - Everything else, such as dates, is rejected.
+    - A column of numbers or booleans, nullable or not, remains one column. Booleans
+      become 0 and 1.
+    - A column of strings or categories becomes one column of zeros and ones for each
+      category, named "column=category". The categories are those of a categorical
+      dtype, in their order, or else the sorted distinct strings in the train frame.
+    - Columns of all other types, such as dates, are rejected.
 
-    Columns are matched by name, in any order. Rows are matched by position, and the
-    index is ignored.
+    Columns are matched by name, so they may be in any order. Rows are matched by
+    position, and the index is ignored.
 
     Args:
-        frame: The `pandas.DataFrame` of train.
-        where: Description of the frame for messages, such as "x of train".
+        frame: The `pandas.DataFrame` of the train split.
+        where: Description of the frame for error messages, such as "x of train".
 
     Raises:
-        ValueError: If a column cannot be encoded.
+        ValueError: If two columns have the same name, or a column cannot be encoded.
 
     Example:
 
@@ -52,7 +52,7 @@ class FrameEncoder:
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise ValueError(
-                f"Invalid {where}. Expected columns of different names. Received: "
+                f"Invalid {where}. Expected columns with different names. Received: "
                 f"'{twice}' {names.count(twice)} times"
             )
         self._categories = {}
@@ -61,7 +61,7 @@ class FrameEncoder:
 
     @property
     def names(self) -> list[str]:
-        """Returns the names of the columns of the array, in order."""
+        """Returns the column names of an encoded array, in order."""
         names = []
         for name, categories in self._categories.items():
             if categories is None:
@@ -71,7 +71,7 @@ class FrameEncoder:
         return names
 
     def __call__(self, frame: pd.DataFrame, where: str) -> np.ndarray:
-        """Returns a frame as a float32 array of shape `(rows, len(names))`."""
+        """Encodes a frame as a float32 array of shape `(rows, len(names))`."""
         columns = self._columns(frame, where)
         encoded = np.empty((len(frame), len(self.names)), "float32")
         start = 0
@@ -96,23 +96,25 @@ class FrameEncoder:
             other = [name for name in received if name not in self._categories]
             raise ValueError(
                 f"Invalid {where}. Expected the columns of train, in any order. "
-                f"Received: missing columns {missing}, other columns {other}, of "
-                f"{received}"
+                f"Received: missing columns {missing}, other columns {other}; columns "
+                f"of this frame: {received}"
             )
         return columns
 
 
 class TargetEncoder:
-    """Encodes targets in a `Series` or `DataFrame`, with classes learned from train.
+    """Encodes pandas targets as arrays, using the classes of the train split.
 
-    Strings and categories become labels: the index in `class_names` if given,
-    otherwise in the categories, as in `FrameEncoder`. Numbers and booleans are not
-    changed. Rows are matched by position, and columns by name.
+    Strings and categories in a single column become labels: their index in
+    `class_names` if given, or else in the categories, which are determined as in
+    `FrameEncoder`. Several columns must contain numbers or booleans. Numbers and
+    booleans are not changed. Rows are matched by position, and several columns are
+    matched by name.
 
     Args:
-        targets: The `pandas.Series` or `pandas.DataFrame` of train.
+        targets: The `pandas.Series` or `pandas.DataFrame` of the train split.
         class_names: Names of the classes in the order of their labels, or `None`.
-        task: The requested task, or `None`.
+        task: The requested task, or `None` to infer the task.
 
     Raises:
         ValueError: If the targets cannot be encoded.
@@ -129,25 +131,28 @@ class TargetEncoder:
             if task not in (None, "classification"):
                 raise ValueError(
                     f"Invalid y of train. Expected numbers for task {task!r}. "
-                    f"Received: names of classes, such as {column.iloc[0]!r}"
+                    f"Received: class names, such as {column.iloc[0]!r}"
                 )
             check_complete(column, "y of train")
             categories = distinct_values(column)
-            # An invalid `class_names` is rejected later, for all kinds of targets.
+            # Invalid `class_names` are rejected later, for targets of every kind.
             named = isinstance(class_names, list | tuple | np.ndarray)
             self._categories = list(class_names) if named else categories
-            self._known = "names in `class_names`" if named else "values of train"
+            self._known = "names in `class_names`" if named else "values in train"
             self.names = list(map(str, self._categories))
         elif task in (None, "classification") and is_boolean(column):
             self.names = ["False", "True"]
 
     def __call__(self, targets, where: str) -> np.ndarray:
-        """Returns the array of the targets of a split.
+        """Encodes the targets of a split as an array.
 
         Args:
-            targets: `pandas.Series` or `pandas.DataFrame` with the same columns. A
-                single column may also be an array.
-            where: Description of the targets for messages, such as "y of test".
+            targets: `pandas.Series`, or `pandas.DataFrame` with the columns of train. A
+                single column may also be passed as an array.
+            where: Description of the targets for error messages, such as "y of test".
+
+        Raises:
+            ValueError: If the targets cannot be encoded.
         """
         if self._columns is not None:
             return _matrix(targets, self._columns, where)
@@ -168,7 +173,7 @@ def _matrix(targets, columns: list, where: str) -> np.ndarray:
     received = list(targets.columns) if is_frame else type(targets).__name__
     if not is_frame or sorted(map(_name, received)) != sorted(map(_name, columns)):
         raise ValueError(
-            f"Invalid {where}. Expected a DataFrame of the columns of train, "
+            f"Invalid {where}. Expected a DataFrame with the columns of train, "
             f"{list(map(_name, columns))}. Received: {received}"
         )
     return np.stack(
@@ -196,7 +201,7 @@ def _categories(column: pd.Series, where: str) -> list | None:
 
 
 def _numbers(column: pd.Series, where: str) -> np.ndarray:
-    """Returns the values of a numeric or boolean column in float32."""
+    """Returns the values of a numeric or boolean column as a float32 array."""
     values = numeric_values(column, where, or_names=True)
     with np.errstate(over="ignore"):
         values = values.astype("float32")

@@ -1,4 +1,4 @@
-"""Converts your own arrays to a dataset ready for `fit`."""
+"""Converts your own arrays to a dataset that is ready for `fit`."""
 
 import numpy as np
 
@@ -29,61 +29,72 @@ def from_arrays(
     vocabulary: list[str] | None = None,
     name: str = "arrays",
 ) -> Data:
-    """Makes a dataset of arrays, ready for `fit`, of the type that `load` returns.
+    """Converts arrays to a dataset that is ready for `fit`.
 
-    It needs neither TensorFlow nor TFDS, and works on every backend.
+    The result is a `Data`, as for `load`, but neither TensorFlow nor TFDS is required,
+    and every backend is supported. The inputs `x` are converted as follows:
 
-    - Images are arrays of dtype uint8, uint16 or bool and shape `(n, height, width)`
-      or `(n, height, width, channels)`. They are scaled to [0, 1] by the largest
-      value of their dtype, and get a channel axis if they have none.
-    - A pandas `DataFrame` as `x` becomes a float32 table with the column names
-      `data.feature_names`. Numbers and booleans, nullable or not, keep one column
-      each. A column of strings or categories becomes one column of zeros and ones for
-      each category, named "column=category". A categorical column uses the categories
-      of its dtype, in their order; strings use the sorted values in `train` before any
-      split. Dates and missing values are rejected. Other splits may have their columns
-      in another order, but not other columns or categories.
-    - Every other `x` is converted to float32 (int32 with `vocabulary`).
-    - Strings or categories in a pandas `Series` as `y` are class names, in the order
-      of `class_names` or of the categories, as above. The columns of a `DataFrame` are
-      labels or targets. As in scikit-learn, rows of `x` and `y` are matched by
-      position, and their indices are ignored.
-    - Integer `y` of shape `(n,)` are class labels. Zeros and ones of shape `(n, k)`
-      mark which of `k >= 2` labels apply to each example. With `vocabulary`, integers
-      of the shape of `x` are the next tokens of a language model. Float `y` are
-      regression targets.
+    - Arrays of dtype uint8, uint16 or bool and shape `(n, height, width)` or
+      `(n, height, width, channels)` are treated as images. They are scaled to [0, 1]
+      by the largest value of their dtype. A channel axis is added if there is none.
+    - A pandas `DataFrame` becomes a float32 table, and its column names are available
+      as `feature_names` of the result. A column of numbers or booleans, nullable or
+      not, remains one column. A column of strings or categories becomes one column of
+      zeros and ones for each category, named "column=category". The categories are
+      those of a categorical dtype, in their order, or else the sorted distinct strings
+      in `train` before it is split. Dates and missing values are rejected. The other
+      splits must have the same columns, in any order, and must not contain new
+      categories.
+    - All other inputs are converted to float32, or to int32 with `vocabulary`.
+
+    The targets `y` are interpreted as follows:
+
+    - Integers or booleans of shape `(n,)` are class labels.
+    - Zeros and ones of shape `(n, k)` mark which of `k >= 2` labels apply to each
+      example.
+    - With `vocabulary`, integers of the same shape as `x` are the next tokens of a
+      language model.
+    - Floats are regression targets.
+    - Strings or categories in a pandas `Series` are class names. The classes are in the
+      order of `class_names` if given, or else of the categories, as above.
+    - The columns of a `DataFrame` are labels or target values. A single column is
+      treated like a `Series`.
+
+    As in scikit-learn, rows of `x` and `y` are matched by position, and the indices of
+    pandas objects are ignored.
 
     Args:
-        train: `(x, y)`, arrays or frames of equal length; or the path of a `.npz` file
-            with `x_train`, `y_train` and, optionally, `x_validation`, `y_validation`,
-            `x_test` and `y_test`.
-        validation: `(x, y)`, or the fraction of train, in [0, 1), to hold out from its
-            end; 0 holds out nothing. If a file has a validation split, it replaces the
-            fraction. Defaults to `0.1`.
-        test: Like `validation`; `None` means no test split, unless a file has one. If
-            both are fractions, test is cut first, and validation from the rest.
-            Defaults to `None`.
+        train: `(x, y)`, two arrays or pandas objects of the same length, or the path
+            of a `.npz` file that contains `x_train`, `y_train` and, optionally,
+            `x_validation`, `y_validation`, `x_test` and `y_test`.
+        validation: `(x, y)`, or the fraction of the train split, in [0, 1), to cut off
+            its end. With 0 or `None`, nothing is cut off. If a file contains a
+            validation split, the fraction is ignored. Defaults to `0.1`.
+        test: Like `validation`. If both are fractions, the test split is cut off
+            first, and the validation split is a fraction of the remaining examples.
+            Defaults to `None`: there is no test split, unless a file contains one.
         batch_size: Integer >= 1. Defaults to `128`.
         seed: Integer >= 0 that determines the order of the train split. Defaults to
             `0`.
         task: "classification", "multi_label", "regression" or "language_model".
-            Defaults to `None`: inferred from the arrays, as above.
+            Defaults to `None`: the task is inferred from the targets, as above.
         class_names: Names of the classes in the order of their labels, or of the `k`
-            labels in the order of their columns. Defaults to `None`: the names in a
-            `Series` or `DataFrame`; otherwise "0", "1" and so on, up to the highest
-            label of train or the last column.
-        vocabulary: Tokens whose index is their id, if `x` holds token ids: padding at
-            0, which `zoo.lstm` ignores, unknown at 1, then all others. Defaults to
-            `None`: `x` does not hold token ids.
-        name: Name for messages and plots. Defaults to `"arrays"`.
+            labels in the order of their columns. Defaults to `None`: the names are
+            taken from a `Series` or `DataFrame`, or else are "0", "1" and so on, up to
+            the highest label in the train split or the last column.
+        vocabulary: List of tokens if `x` contains token ids. The index of a token is
+            its id. Index 0 is padding, which `zoo.lstm` ignores, index 1 is the unknown
+            token, and all other tokens follow. Defaults to `None`: `x` does not contain
+            token ids.
+        name: Name of the dataset in messages and plots. Defaults to `"arrays"`.
 
     Returns:
-        A `Data` whose datasets are `keras.utils.PyDataset`s.
+        A `Data` that contains `keras.utils.PyDataset`s.
 
     Raises:
-        ValueError: If an argument is invalid, lengths differ, a split is empty, a
-            value is NaN, infinite, missing or masked, or a label is not one of the
-            classes.
+        ValueError: If an argument is invalid, the lengths of `x` and `y` differ, a
+            split is empty, a value is NaN, infinite, missing or masked, or a label is
+            not one of the classes.
 
     Example:
 
@@ -155,7 +166,7 @@ def _check_class_names(class_names, task: str) -> None:
 
 
 def _check_alike(train, x, split: str) -> None:
-    """Raises if the examples of a split differ from train in shape or image dtype."""
+    """Raises an error if a split differs from train in example shape or image dtype."""
     units = [
         array.dtype
         if array.dtype == np.uint8 or is_image(array.dtype, array.ndim - 1)
@@ -164,7 +175,7 @@ def _check_alike(train, x, split: str) -> None:
     ]
     if train.shape[1:] != x.shape[1:] or units[0] != units[1]:
         raise ValueError(
-            "Splits differ. Expected one shape of examples, and one type of images, "
+            "The splits differ. Expected one shape of examples and one type of images "
             f"in all splits. Received: {train.shape[1:]}, {train.dtype} in train; "
             f"{x.shape[1:]}, {x.dtype} in {split}"
         )
@@ -180,19 +191,22 @@ def _infer_task(x, y, vocabulary) -> str:
 
 
 def _are_indicators(y) -> bool:
-    """Returns whether rows are zeros and ones for several labels, and not one-hot."""
+    """Returns whether `y` marks which of several labels apply to each example.
+
+    One-hot labels do not count, because exactly one label applies to each example.
+    """
     is_matrix = y.ndim == 2 and y.shape[1] > 1
     return is_matrix and bool(np.isin(y, (0, 1)).all() and (y.sum(axis=1) != 1).any())
 
 
 def _inputs(x, split: str, vocabulary) -> tuple[np.ndarray, float | None]:
-    """Returns the inputs in their stored form, and their scale."""
+    """Returns the inputs in the form in which `Arrays` stores them, and their scale."""
     if vocabulary is not None:
         _check_vocabulary(vocabulary)
         if x.ndim != 2 or not np.issubdtype(x.dtype, np.integer):
             raise ValueError(
                 f"Invalid x of {split}. Expected token ids, integers of shape "
-                "(examples, sequence_length), since `vocabulary` is given. Received: "
+                "(examples, sequence_length), because `vocabulary` is given. Received: "
                 f"shape {x.shape}, dtype {x.dtype}"
             )
         check_tokens(x, f"x of {split}", vocabulary)
@@ -209,6 +223,6 @@ def _check_vocabulary(vocabulary) -> None:
     if not listed or len(set(vocabulary)) < len(vocabulary):
         raise invalid_argument(
             "vocabulary",
-            "a list of distinct tokens, whose index is their id",
+            "a list of distinct tokens in the order of their ids",
             vocabulary,
         )

@@ -1,4 +1,4 @@
-"""Loads each kind of TFDS dataset: images, numbers, texts and language models."""
+"""Loaders for each kind of TFDS dataset: images, numbers, texts, language models."""
 
 import dataclasses
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from .text import learn_vocabulary, text_vectorization, windows
 
 @dataclass(frozen=True)
 class Options:
-    """Holds the arguments of `load` on how examples are read and stored."""
+    """Groups the arguments of `load` that control how examples are read and stored."""
 
     batch_size: int
     order: Order
@@ -28,7 +28,7 @@ class Options:
 
     @property
     def storage(self) -> dict:
-        """Those that `store` takes."""
+        """The options that are passed to `store`, by name."""
         return {
             "batch_size": self.batch_size,
             "order": self.order,
@@ -37,7 +37,7 @@ class Options:
 
 
 def load_images(source: Source, options: Options) -> Data:
-    """Loads images, which are scaled to [0, 1] batch by batch."""
+    """Loads images, which are scaled to [0, 1] when a batch is read."""
     examples = source.read()
     x, _ = examples["train"].element_spec
     return store(
@@ -55,7 +55,7 @@ def load_numbers(source: Source, options: Options) -> Data:
 
 
 def load_texts(source: Source, options: Options) -> Data:
-    """Loads texts with labels, as token ids."""
+    """Loads labeled texts as token ids."""
     examples = source.read()
     tokens = options.tokens or "word"
     texts = examples["train"].map(lambda text, label: text).batch(READ_BATCH)
@@ -77,7 +77,7 @@ def load_texts(source: Source, options: Options) -> Data:
 
 
 def load_language_model(source: Source, options: Options) -> Data:
-    """Loads texts without labels, as windows of tokens and of their next tokens."""
+    """Loads unlabeled texts as windows of token ids and of the next token ids."""
     import tensorflow as tf
 
     texts = source.read_texts()
@@ -96,7 +96,7 @@ def load_language_model(source: Source, options: Options) -> Data:
         check_not_empty(
             len(x),
             split,
-            f"Its text has {len(ids)} tokens, and a window needs sequence_length + 1 "
+            f"Its text has {len(ids)} tokens, but a window needs sequence_length + 1 "
             f"= {length + 1} tokens.",
         )
         arrays[split] = Arrays(x, y)
@@ -110,7 +110,7 @@ def load_language_model(source: Source, options: Options) -> Data:
     return in_memory(arrays, description, options.batch_size, options.order)
 
 
-LOADERS: dict[str, Callable[[Source, Options], Data]] = {  # by `Mapping.kind`
+LOADERS: dict[str, Callable[[Source, Options], Data]] = {  # keys: `Mapping.kind`
     "image": load_images,
     "table": load_numbers,
     "tensor": load_numbers,
@@ -131,7 +131,7 @@ def _description(source: Source) -> Description:
 
 
 def _tokenize(examples, layer):
-    """Maps `(text, label)` to `(ids, label)`, batch by batch for speed."""
+    """Converts `(text, label)` to `(ids, label)`, in batches for speed."""
     import tensorflow as tf
 
     return (

@@ -1,4 +1,4 @@
-"""Loads TFDS datasets, ready for `fit`."""
+"""Loads TFDS datasets and prepares them for `fit`."""
 
 from ..utils.arguments import (
     check_choice,
@@ -28,64 +28,69 @@ def load(
     sequence_length: int = 256,
     memory_limit: int = 4 * 2**30,
 ) -> Data:
-    """Loads a TFDS dataset, ready for `fit`.
+    """Loads a TFDS dataset and prepares it for `fit`.
 
-    The features of the dataset determine the task. Supported are:
+    The features of the dataset determine the task. Supported datasets contain:
 
-    - an image, and a label. A tensor of bool, uint8 or uint16 of shape
-      `(height, width)` or `(height, width, channels)` is an image;
-    - a numeric tensor, or a table (a dict of scalars and vectors), and a label or
-      numeric target. Columns are sorted by name, and categories become one-hot;
-    - a text, and a label;
-    - only text, for a language model.
+    - images with a label. A tensor of dtype bool, uint8 or uint16 and shape
+      `(height, width)` or `(height, width, channels)` also counts as an image;
+    - numeric tensors, or tables (a vector, or a dict of scalars and vectors), with a
+      label or a numeric target. The columns of a dict are sorted by name, and
+      categories are one-hot encoded;
+    - texts with a label;
+    - texts without a label, for a language model.
 
-    A vector of booleans instead of a label stands for several labels.
+    A vector of booleans in place of the label represents several labels.
 
-    The splits are those of the dataset. If "test" is missing, it is the last fifth of
-    train; if "validation" is missing, it is cut off the end of the remaining train
-    split. Neither depends on the seed. If train is a single text, it is split by
-    characters.
+    The "train", "validation" and "test" splits of the dataset are used. If the dataset
+    has no "test" split, the last fifth of train becomes the test split. If it has no
+    "validation" split, examples from the end of the remaining train split are held out.
+    The choice of these examples does not depend on `seed`. If the train split of a
+    language model is a single text, the text is split by characters.
 
-    The train split is reshuffled every epoch, as a function of `seed` and of a counter
-    that can be read and set: see `Order`.
+    The train split is reshuffled in every epoch. The order is determined by `seed` and
+    by a counter that can be read and set: see `Order`.
 
     Args:
-        name: A TFDS name, such as "mnist" or "wine_quality/white"; or a dataset that
-            ships with kerascope and needs no network: "digits" or "diabetes".
+        name: Name of a TFDS dataset, such as "mnist" or "wine_quality/white", or of a
+            dataset that ships with kerascope and needs no network: "digits" or
+            "diabetes".
         batch_size: Integer >= 1. Defaults to `128`.
-        validation: Fraction of train, in [0, 1), to hold out if the dataset has no
-            validation split. With 0 there is no validation split, even if the dataset
-            has one. Defaults to `0.1`.
+        validation: Fraction of the train split, in [0, 1), to hold out if the dataset
+            has no validation split. With 0, there is no validation split, even if the
+            dataset has one. Defaults to `0.1`.
         seed: Integer >= 0 that determines the order of the train split. Defaults to
             `0`.
         data_dir: Folder of prepared TFDS datasets. Defaults to `None`:
-            `TFDS_DATA_DIR` if set, otherwise `~/tensorflow_datasets`. Datasets that
-            ship with kerascope ignore it: they are prepared in the cache of kerascope
-            (`KERASCOPE_DATA_DIR`).
+            `TFDS_DATA_DIR` if set, otherwise `~/tensorflow_datasets`. The argument is
+            ignored for datasets that ship with kerascope, which are prepared in
+            kerascope's own cache (`KERASCOPE_DATA_DIR`).
         image_size: `(height, width)` to which images are resized. Defaults to
             `None`: images are not resized and must all have the same size.
-        tokens: For texts: "word" or "character". Defaults to `None`: words for texts
-            with labels, characters for a language model.
-        vocabulary_size: For texts: maximum number of tokens, learned from the train
-            split, including padding and unknown. Defaults to `20_000`.
-        sequence_length: For texts: number of tokens in an example. Shorter texts are
-            padded on the right, and longer texts are truncated; the text of a language
+        tokens: Unit into which texts are split, "word" or "character". Defaults to
+            `None`: words for texts with a label, characters for a language model.
+        vocabulary_size: Maximum number of tokens in the vocabulary of texts, including
+            padding and the unknown token. The vocabulary is learned from the train
+            split. Defaults to `20_000`.
+        sequence_length: Number of tokens per example, for texts. Shorter texts are
+            padded on the right, and longer texts are truncated. The text of a language
             model is cut into windows of this length. Defaults to `256`.
         memory_limit: Maximum size of the examples in memory, in bytes. A larger
-            dataset streams from disk through a shuffle buffer, with a warning in the
-            log, and without checks for NaN and invalid labels. The text of a language
-            model is always held in memory. Defaults to 4 GiB.
+            dataset is streamed from disk through a shuffle buffer. In this case, a
+            warning is logged, and the examples are not checked for NaN or invalid
+            labels. The text of a language model is always kept in memory. Defaults to
+            4 GiB.
 
     Returns:
-        A `Data` with `train`, `validation` and `test` as `tf.data.Dataset`s, and the
-        properties that a model depends on.
+        A `Data` with `train`, `validation` and `test` as `tf.data.Dataset`s, and with
+        the properties needed to build a model.
 
     Raises:
         ValueError: If an argument is invalid, the dataset is unknown, its features
             are not supported, a split is empty, a value is NaN or infinite, a label
-            is invalid, or the texts contain no tokens or are not in UTF-8.
+            is invalid, or the texts contain no tokens or are not encoded in UTF-8.
         RuntimeError: If the dataset is not prepared and cannot be downloaded.
-        OSError: If the cache of kerascope is not writable.
+        OSError: If kerascope's cache is not writable.
         ImportError: If TensorFlow or TFDS is not installed.
 
     Example:
@@ -97,7 +102,7 @@ def load(
 1,294 train, 144 validation, 359 test>
     """
     if not isinstance(name, str) or not name:
-        raise invalid_argument("name", "the name of a dataset, a string", name)
+        raise invalid_argument("name", "the name of a dataset as a string", name)
     check_integer("batch_size", batch_size, minimum=1)
     check_fraction("validation", validation)
     order = Order(seed)

@@ -6,16 +6,17 @@ from ..utils.arguments import check_integer
 
 
 class Order:
-    """Shuffles every epoch by a function of a seed and a counter.
+    """Determines the order of the examples in each epoch from a seed and a counter.
 
-    The counter increases by one whenever a dataset begins an iteration, and can be read
-    and set. After `counter = 7`, the next iteration uses permutation 7, regardless of
-    previous iterations. The order depends on neither the global random seed nor the
-    backend, so two processes with equal seeds use equal orders.
+    The counter can be read and set, and increases by one whenever an iteration over the
+    dataset begins. After `counter = 7`, the next iteration uses permutation 7,
+    regardless of previous iterations. The order depends on neither the global random
+    seed nor the backend, so two processes with the same seed use the same orders.
 
-    `fit` may begin an extra iteration before the first epoch, to inspect a batch. A
-    callback that sets `counter = epoch` in `on_epoch_begin` ties every epoch to its
-    order, however often training is interrupted.
+    `fit` may begin an extra iteration before the first epoch to inspect a batch, which
+    also advances the counter. To give each epoch a fixed order, no matter how often
+    training is interrupted, use a callback that sets `counter = epoch` in
+    `on_epoch_begin`.
 
     Args:
         seed: Integer >= 0.
@@ -42,7 +43,7 @@ class Order:
 
     @property
     def counter(self) -> int:
-        """Index of the next order; increases by one when an iteration begins."""
+        """Index of the next order, which increases by one when an iteration begins."""
         return self._counter
 
     @counter.setter
@@ -50,7 +51,7 @@ class Order:
         self._counter = check_integer("counter", value, minimum=0)
 
     def permutation(self, size: int, counter: int) -> np.ndarray:
-        """Returns the order for a counter, without advancing `self.counter`.
+        """Returns the order for a given counter without advancing `self.counter`.
 
         Args:
             size: Number of examples.
@@ -62,14 +63,14 @@ class Order:
         return np.random.default_rng((self.seed, counter)).permutation(size)
 
     def next_permutation(self, size: int) -> np.ndarray:
-        """Returns the order for the current counter, and advances the counter."""
+        """Returns the order for the current counter and advances the counter."""
         return self.permutation(size, self._advance())
 
     def next_shuffle_seed(self) -> np.ndarray:
-        """Returns a seed for a shuffle buffer, and advances the counter.
+        """Returns a seed for a shuffle buffer and advances the counter.
 
         Returns:
-            An int64 scalar array >= 0, a function of (`seed`, `counter`).
+            An int64 scalar >= 0 that depends only on `seed` and `counter`.
         """
         generator = np.random.default_rng((self.seed, self._advance()))
         return generator.integers(2**62)

@@ -18,7 +18,9 @@ Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def read_pairs(train, validation, test) -> dict[str, tuple]:
-    """Returns the unchanged `(x, y)` of train and of splits that are not fractions.
+    """Returns `(x, y)` for train and for each other split that is not a fraction.
+
+    The values are not yet converted to arrays.
 
     Args:
         train: `(x, y)`, or the path of a `.npz` file.
@@ -26,7 +28,8 @@ def read_pairs(train, validation, test) -> dict[str, tuple]:
         test: Like `validation`.
 
     Raises:
-        ValueError: If a split is not a pair, or the file has no train split.
+        ValueError: If a split is not a pair, or if the file does not exist, cannot be
+            read or contains no train split.
     """
     if isinstance(train, str | os.PathLike):
         pairs = _read_npz(Path(train))
@@ -39,11 +42,14 @@ def read_pairs(train, validation, test) -> dict[str, tuple]:
 
 
 def encode_inputs(pairs: dict[str, tuple], vocabulary) -> tuple[dict, list | None]:
-    """Returns the inputs of each split as arrays, and the names of their columns.
+    """Returns the inputs of each split as arrays, and the column names of a table.
 
     Args:
         pairs: Result of `read_pairs`.
         vocabulary: List of tokens if the inputs are token ids, otherwise `None`.
+
+    Raises:
+        ValueError: If inputs cannot be converted, or only some splits are frames.
     """
     inputs = {split: x for split, (x, _) in pairs.items()}
     if vocabulary is not None or not isinstance(inputs["train"], pd.DataFrame):
@@ -64,12 +70,15 @@ def encode_inputs(pairs: dict[str, tuple], vocabulary) -> tuple[dict, list | Non
 def encode_targets(
     pairs: dict[str, tuple], class_names, task: str | None
 ) -> tuple[dict, list[str] | None]:
-    """Returns the targets of each split as arrays, and their class or column names.
+    """Returns the targets of each split as arrays, and class or column names if known.
 
     Args:
         pairs: Result of `read_pairs`.
-        class_names: Names of the classes from the user, or `None`.
-        task: The requested task, or `None`.
+        class_names: Class names passed by the user, or `None`.
+        task: The requested task, or `None` to infer the task.
+
+    Raises:
+        ValueError: If targets cannot be converted, or differ in kind between splits.
     """
     targets = {split: y for split, (_, y) in pairs.items()}
     if not isinstance(targets["train"], pd.Series | pd.DataFrame):
@@ -91,13 +100,13 @@ def encode_targets(
 
 
 def check_pairs(pairs: Pairs) -> None:
-    """Raises if lengths differ, an axis is empty, or a value is not finite."""
+    """Raises an error if lengths differ, an axis is empty, or a value is not finite."""
     for split, (x, y) in pairs.items():
         shapes = x.shape[1:] + y.shape[1:]
         if x.ndim < 2 or y.ndim < 1 or len(x) != len(y) or 0 in shapes:
             raise ValueError(
                 f"Invalid arrays for `{split}`. Expected x of shape (examples, ...) "
-                "and y of the same length, no axis empty. Received: x of shape "
+                "and y of the same length, with no axis empty. Received: x of shape "
                 f"{x.shape}, y of shape {y.shape}"
                 + ("\nPass a column as `x.reshape(-1, 1)`." if x.ndim == 1 else "")
             )
@@ -107,7 +116,10 @@ def check_pairs(pairs: Pairs) -> None:
 
 
 def cut_fractions(pairs: Pairs, validation, test) -> Pairs:
-    """Cuts test, then validation, off the end of train, where given as fractions."""
+    """Cuts the splits that are given as fractions off the end of train.
+
+    The test split is cut off first, and the validation split from what remains.
+    """
     pairs = dict(pairs)
     for split, value in (("test", test), ("validation", validation)):
         if value is not None and split not in pairs:
@@ -125,8 +137,8 @@ def _read_npz(path: Path) -> dict[str, tuple]:
             arrays = {name: file[name] for name in sorted(file.files)}
     except (AttributeError, EOFError, OSError, ValueError, BadZipFile) as error:
         raise ValueError(
-            f"Cannot read '{path}'. Expected a .npz file of numbers, as `np.savez` "
-            f"writes it. Received: {error}"
+            f"Cannot read '{path}'. Expected a .npz file of numbers, as written by "
+            f"`np.savez`. Received: {error}"
         ) from None
     pairs = {
         split: (arrays[f"x_{split}"], arrays[f"y_{split}"])
@@ -135,8 +147,8 @@ def _read_npz(path: Path) -> dict[str, tuple]:
     }
     if "train" not in pairs:
         raise ValueError(
-            f"'{path}' holds no training examples. Expected arrays named x_train and "
-            f"y_train. Received: {list(arrays)}"
+            f"'{path}' contains no training examples. Expected arrays named x_train "
+            f"and y_train. Received: {list(arrays)}"
         )
     return pairs
 
@@ -155,7 +167,7 @@ def _pair(split: str, value) -> tuple:
 
 
 def _as_float32(values: np.ndarray) -> np.ndarray:
-    """Returns floats in their stored dtype, in which large values become infinite."""
+    """Casts floats to float32, in which values that are too large become infinite."""
     if not np.issubdtype(values.dtype, np.floating):
         return values
     with np.errstate(over="ignore"):
@@ -163,10 +175,10 @@ def _as_float32(values: np.ndarray) -> np.ndarray:
 
 
 def _cut(pair: tuple, split: str, fraction: float) -> tuple:
-    """Cuts a fraction off the end of a split, and returns both."""
+    """Cuts a fraction off the end of a split, and returns both parts."""
     x, y = pair
     size = round(len(x) * fraction)
-    reason = f"It is cut from {len(x)} examples with {split}={fraction}."
+    reason = f"Train has {len(x)} examples, and {split}={fraction} is cut off its end."
     check_not_empty(size, split, reason)
     check_not_empty(len(x) - size, "train", reason)
     return (x[:-size], y[:-size]), (x[-size:], y[-size:])
@@ -174,7 +186,7 @@ def _cut(pair: tuple, split: str, fraction: float) -> tuple:
 
 def _mixed(key: str, kind: str, split: str) -> ValueError:
     return ValueError(
-        f"Splits differ. Expected {kind} as {key} of {split}, as in train, so that "
-        "the columns can be compared.\nPass a DataFrame in both, or "
-        "`frame.to_numpy()`."
+        f"The splits differ. Expected {kind} as {key} of {split}, as in train, so that "
+        "the columns can be compared.\nPass a DataFrame for both splits, or convert it "
+        "with `frame.to_numpy()`."
     )

@@ -1,4 +1,4 @@
-"""Finds TFDS datasets by name, and prepares them if needed."""
+"""Finds TFDS datasets by name and prepares them if necessary."""
 
 import difflib
 import logging
@@ -13,19 +13,20 @@ SHIPPED = ("digits", "diabetes")
 
 
 def prepared_builder(name: str, data_dir=None):
-    """Returns the builder of a prepared dataset.
+    """Returns the builder of a dataset, and prepares the dataset first if necessary.
 
     Args:
         name: A TFDS name, such as "mnist", "wine_quality/white" or "mnist:3.0.1".
-        data_dir: Folder of prepared datasets, to which other datasets are downloaded.
-            Defaults to `None`: the folder of TFDS (`TFDS_DATA_DIR`, or
-            `~/tensorflow_datasets`). Datasets that ship with kerascope ignore it:
-            they are prepared in its own cache.
+        data_dir: Folder of prepared datasets. If the dataset is not prepared there, it
+            is downloaded to this folder. Defaults to `None`: the folder of TFDS
+            (`TFDS_DATA_DIR`, or `~/tensorflow_datasets`). The argument is ignored for
+            datasets that ship with kerascope, which are prepared in kerascope's own
+            cache.
 
     Raises:
         ValueError: If no dataset has this name, config or version.
         RuntimeError: If the dataset is not prepared, and preparing it fails.
-        OSError: If a shipped dataset cannot be written to the cache.
+        OSError: If a dataset that ships with kerascope cannot be written to the cache.
         ImportError: If TensorFlow or TFDS is not installed.
     """
     try:
@@ -59,27 +60,27 @@ def prepared_builder(name: str, data_dir=None):
         return builder
 
     logger.warning(
-        "Dataset '%s' is not prepared in '%s': downloading it there now.",
+        "Dataset '%s' is not prepared in '%s' and is now downloaded to this folder.",
         name,
         builder.data_path,
     )
     try:
         builder.download_and_prepare()
-    except Exception as error:  # TFDS builders raise many types
+    except Exception as error:  # TFDS builders raise many types of errors
         raise RuntimeError(
             f"Dataset '{name}' is neither shipped with kerascope, nor prepared in "
             f"'{builder.data_path}', and downloading it failed.\n"
             f"Received: {type(error).__name__}: {str(error)[:500]}\n"
-            "Prepare it on a machine with a network, and point `data_dir=` or the "
-            "variable TFDS_DATA_DIR to that folder; pass your own arrays to "
-            "`zoo.datasets.from_arrays`; or use a shipped dataset: "
-            f"{', '.join(SHIPPED)}."
+            "Prepare it on a machine with network access, and point `data_dir=` or "
+            "the environment variable TFDS_DATA_DIR to a copy of the folder; pass your "
+            "own arrays to `zoo.datasets.from_arrays`; or use a dataset that ships "
+            f"with kerascope: {', '.join(SHIPPED)}."
         ) from None
     return builder
 
 
 def _base(name: str) -> str:
-    """Returns the name without config and version."""
+    """Returns the name of a dataset without its config and version."""
     return name.split("/")[0].split(":")[0]
 
 
@@ -95,6 +96,7 @@ def _unknown(name: str, data_dir) -> ValueError:
     hint = f"Did you mean {' or '.join(map(repr, matches))}?" if matches else ""
     return ValueError(
         f"Unknown dataset '{name}'. Expected one that ships with kerascope "
-        f"({', '.join(SHIPPED)}), one of the {len(tfds.list_builders())} of TFDS, or "
-        f"one prepared in '{folder}'. Received: name={name!r}\n{hint}".rstrip()
+        f"({', '.join(SHIPPED)}), one of the {len(tfds.list_builders())} that TFDS "
+        f"offers, or one prepared in '{folder}'. Received: "
+        f"name={name!r}\n{hint}".rstrip()
     )

@@ -11,8 +11,9 @@ VARIABLE = "KERASCOPE_DATA_DIR"
 def cache_folder() -> Path:
     """Returns the folder in which the datasets that ship with kerascope are prepared.
 
-    It is `KERASCOPE_DATA_DIR` if set, otherwise the folder `kerascope` in the user's
-    cache (`XDG_CACHE_HOME`, or `~/.cache`).
+    The environment variable `KERASCOPE_DATA_DIR` sets the folder. If the variable is
+    not set, the folder is `kerascope` in the user's cache (`XDG_CACHE_HOME`, or
+    `~/.cache`).
     """
     if VARIABLE in os.environ:
         return Path(os.environ[VARIABLE]).expanduser()
@@ -24,10 +25,10 @@ def cache_folder() -> Path:
 class ShippedBuilder(  # type: ignore[call-arg] # TFDS has no stubs
     tfds.core.GeneratorBasedBuilder, skip_registration=True
 ):
-    """Builds TFDS datasets from the data of installed packages, without a network.
+    """Base class of TFDS builders that read their data from installed packages.
 
-    The datasets are prepared in the cache of kerascope unless `data_dir` is given, so
-    that nothing is written to a shared folder of TFDS datasets.
+    No network is needed. The datasets are prepared in kerascope's own cache unless
+    `data_dir` is given, so that nothing is written to a shared folder of TFDS datasets.
     """
 
     def __init__(self, *, data_dir=None, **kwargs):
@@ -35,14 +36,14 @@ class ShippedBuilder(  # type: ignore[call-arg] # TFDS has no stubs
 
 
 def prepare_shipped(name: str) -> tfds.core.DatasetBuilder:
-    """Returns the prepared builder of a dataset that ships with kerascope.
+    """Returns the builder of a dataset that ships with kerascope, prepared if needed.
 
-    Several processes may call it at once. Each prepares the dataset in a temporary
-    folder and then renames that folder; the first one wins, and the others use its
-    result.
+    Several processes may call this function at the same time. Each process prepares the
+    dataset in a temporary folder and then renames that folder. The first process to
+    finish wins, and the others use its result.
 
     Args:
-        name: Name of a shipped dataset, with or without a version.
+        name: Name of a dataset that ships with kerascope, with or without a version.
 
     Raises:
         OSError: If the cache is not writable.

@@ -8,20 +8,23 @@ from .text import naming_bad_texts
 class Source:
     """Reads the splits of a prepared TFDS dataset.
 
-    If the train split of a language model is a single text, it is split by characters,
-    and the sizes of the splits cut from it are numbers of characters, not of examples.
+    If the train split of a language model is a single text, the text is split by
+    characters. The sizes of the resulting splits are then numbers of characters rather
+    than of examples.
 
     Args:
-        name: Name of the dataset, for messages.
+        name: Name of the dataset in error messages.
         builder: The `tfds.core.DatasetBuilder` of the prepared dataset.
-        mapping: The `Mapping` of its examples to `(x, y)`.
-        validation: Fraction of train to hold out, in [0, 1).
+        mapping: `Mapping` that describes how examples are turned into `(x, y)`.
+        validation: Fraction of the train split, in [0, 1), to hold out if the dataset
+            has no validation split.
 
     Attributes:
-        sizes: Dict with the number of examples of each split.
+        sizes: Dict that maps the name of each split to its number of examples.
 
     Raises:
-        ValueError: If there is no train split, or a split would be empty.
+        ValueError: If there is no train split, a split would be empty, or the single
+            text of a language model is not encoded in UTF-8.
     """
 
     def __init__(self, name: str, builder, mapping: Mapping, validation: float):
@@ -37,11 +40,18 @@ class Source:
         self.sizes = {split: each.size for split, each in self._ranges.items()}
 
     def read(self) -> dict:
-        """Returns a `tf.data.Dataset` of `(x, y)` for each split, in fixed order."""
+        """Returns a `tf.data.Dataset` of unbatched `(x, y)` for each split.
+
+        The examples are in their stored order.
+        """
         return {split: self._read(each) for split, each in self._ranges.items()}
 
     def read_texts(self) -> dict[str, str]:
-        """Returns the texts of each split as one string, joined by newlines."""
+        """Returns the texts of each split, joined with newlines into a single string.
+
+        Raises:
+            ValueError: If a text is not encoded in UTF-8.
+        """
         return {split: self._text(each) for split, each in self._ranges.items()}
 
     def _text(self, stored: StoredRange) -> str:

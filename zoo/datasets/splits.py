@@ -1,4 +1,4 @@
-"""Selection of the examples of the train, validation and test splits."""
+"""Selection of the examples for the train, validation and test splits."""
 
 import logging
 from typing import NamedTuple
@@ -16,9 +16,9 @@ class StoredRange(NamedTuple):
     """Locates the examples of a split in the files of a dataset.
 
     Args:
-        stored_split: Split that the dataset has.
-        start: Index of the first example in that split.
-        stop: Index after the last example.
+        stored_split: Name of the stored split that contains the examples.
+        start: Index of the first example in the stored split.
+        stop: Index of the last example plus 1.
     """
 
     stored_split: str
@@ -34,24 +34,26 @@ class StoredRange(NamedTuple):
 def choose_splits(
     name: str, sizes: dict[str, int], validation: float
 ) -> dict[str, StoredRange]:
-    """Chooses the train, validation and test splits from their sizes.
+    """Chooses the examples for the train, validation and test splits of a dataset.
 
-    Existing splits are used unchanged. If "test" is missing, it is the last fifth of
-    train. If "validation" is missing, it is cut off the end of the remaining train
-    split.
+    If the dataset has no "test" split, the last fifth of train becomes the test split.
+    If the dataset has no "validation" split, examples from the end of the remaining
+    train split are held out. Existing "test" and "validation" splits are used
+    unchanged.
 
     Args:
-        name: Name of the dataset, for messages.
-        sizes: Number of examples of each split that the dataset has.
-        validation: Fraction of the remaining train split to hold out, in [0, 1). With
-            0 there is no validation split, even if the dataset has one.
+        name: Name of the dataset in error messages.
+        sizes: Dict that maps the name of each stored split to its number of examples.
+        validation: Fraction of the remaining train split, in [0, 1), to hold out if
+            the dataset has no validation split. With 0, there is no validation split,
+            even if the dataset has one.
 
     Returns:
         A dict that maps "train", "validation" (unless `validation` is 0) and "test" to
-        their examples.
+        the `StoredRange` of their examples.
 
     Raises:
-        ValueError: If there is no train split, or one of the three is empty.
+        ValueError: If there is no train split, or a chosen split is empty.
     """
     if "train" not in sizes:
         raise ValueError(
@@ -84,7 +86,7 @@ def choose_splits(
         check_not_empty(
             examples.size,
             split,
-            f"It is cut from '{examples.stored_split}' of dataset '{name}' (sizes: "
+            f"It is taken from '{examples.stored_split}' of dataset '{name}' (sizes: "
             f"{sizes}) with validation={validation}.",
         )
     return {split: ranges[split] for split in SPLITS if split in ranges}

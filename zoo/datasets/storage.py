@@ -14,7 +14,7 @@ from .text import naming_bad_texts
 
 logger = logging.getLogger(__name__)
 
-SHUFFLE_BUFFER = 10_000  # maximum number of examples, for streamed datasets
+SHUFFLE_BUFFER = 10_000  # maximum number of examples, in streamed datasets
 READ_BATCH = 1024
 
 
@@ -28,20 +28,24 @@ def store(
     memory_limit: int,
     scale: float | None = None,
 ) -> Data:
-    """Holds the examples in memory, or streams them if they exceed a limit.
+    """Loads the examples into memory, or streams them from disk if they are too large.
 
     Args:
-        examples: A `tf.data.Dataset` of single `(x, y)` for each split.
-        sizes: Number of examples of each split.
-        description: What the examples are.
+        examples: Dict that maps the name of each split to a `tf.data.Dataset` of
+            unbatched `(x, y)`.
+        sizes: Dict that maps the name of each split to its number of examples.
+        description: `Description` of the examples.
         batch_size: Integer >= 1.
-        order: The `Order` of train.
+        order: The `Order` of the train split.
         memory_limit: Maximum size of the examples in memory, in bytes.
         scale: Factor by which `x` is multiplied, as in `Arrays`. Defaults to `None`.
 
+    Returns:
+        A `Data`.
+
     Raises:
-        ValueError: If a value is not finite, or a label is not one of the classes.
-            Streamed examples are not checked.
+        ValueError: If a value is not finite, a label is not one of the classes, or a
+            text is not encoded in UTF-8. Streamed examples are not checked.
     """
     specs = examples["train"].element_spec
     num_bytes = sum(sizes.values()) * sum(
@@ -64,13 +68,13 @@ def store(
 def in_memory(
     arrays: dict[str, Arrays], description: Description, batch_size: int, order: Order
 ) -> Data:
-    """Returns data that are held in memory.
+    """Returns a `Data` whose examples are kept in memory.
 
     Args:
-        arrays: The examples of each split.
-        description: What the examples are.
+        arrays: Dict that maps the name of each split to the `Arrays` of its examples.
+        description: `Description` of the examples.
         batch_size: Integer >= 1.
-        order: The `Order` of train.
+        order: The `Order` of the train split.
     """
     orders = {"train": order}
     return Data(
@@ -87,7 +91,7 @@ def in_memory(
 
 
 def _streamed(examples, sizes, description, batch_size, order, scale) -> Data:
-    """Returns data that rereads the examples from disk in every epoch."""
+    """Returns a `Data` whose examples are read from disk in every epoch."""
     train = examples["train"]
     datasets = {
         split: tf_dataset.streamed(each, sizes[split], batch_size, scale)
@@ -132,7 +136,7 @@ def _read(examples, sizes, description, scale) -> dict[str, Arrays]:
 
 
 def _to_arrays(examples, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Reads all examples into two preallocated arrays, without a second copy."""
+    """Reads all examples into two preallocated arrays, which avoids a second copy."""
     x_spec, y_spec = examples.element_spec
     x = np.empty((size, *x_spec.shape), x_spec.dtype.as_numpy_dtype)
     y = np.empty((size, *y_spec.shape), y_spec.dtype.as_numpy_dtype)

@@ -1,4 +1,4 @@
-"""Conversion of numeric targets to the form of each task."""
+"""Conversion of numeric targets to the form that the task requires."""
 
 import logging
 from typing import NamedTuple
@@ -13,10 +13,10 @@ BySplit = dict[str, np.ndarray]
 
 
 class Targets(NamedTuple):
-    """Holds the targets of all splits.
+    """Stores the targets of all splits.
 
     Args:
-        y: Targets of each split, as described in `Data`.
+        y: Dict that maps the name of each split to its targets, as described in `Data`.
         num_outputs: Number of outputs that a model needs.
         class_names: List of strings for classification and multi_label, otherwise
             `None`.
@@ -28,15 +28,16 @@ class Targets(NamedTuple):
 
 
 def class_labels(y: BySplit, class_names) -> Targets:
-    """Returns the targets of a classification.
+    """Converts targets to the class labels of a classification task.
 
     Args:
         y: Integers of shape `(examples,)` or `(examples, 1)` for each split.
-        class_names: Names of the classes; `None` to number them up to the highest label
-            of train.
+        class_names: Names of the classes. With `None`, the classes are numbered from 0
+            to the highest label in train.
 
     Raises:
-        ValueError: If targets are not labels, or not one of the classes.
+        ValueError: If targets are not class labels, or a label is not one of the
+            classes.
     """
     y = {split: _labels(labels, split) for split, labels in y.items()}
     class_names = list(class_names or map(str, range(int(y["train"].max()) + 1)))
@@ -48,14 +49,15 @@ def class_labels(y: BySplit, class_names) -> Targets:
 
 
 def label_indicators(y: BySplit, class_names) -> Targets:
-    """Returns the targets of a task in which several labels may apply.
+    """Converts targets to those of a task in which several labels may apply.
 
     Args:
         y: Zeros and ones of shape `(examples, labels)` for each split.
-        class_names: Names of the labels; `None` to number them.
+        class_names: Names of the labels. With `None`, the labels are numbered from 0.
 
     Raises:
-        ValueError: If targets are not indicators, or a label has no name.
+        ValueError: If targets are not zeros and ones, or the number of labels differs
+            from the number of names.
     """
     num_outputs = y["train"].shape[-1]
     y = {split: _indicators(labels, split) for split, labels in y.items()}
@@ -66,29 +68,29 @@ def label_indicators(y: BySplit, class_names) -> Targets:
 
 
 def regression_targets(y: BySplit) -> Targets:
-    """Returns the targets of a regression.
+    """Converts targets to those of a regression task.
 
     Args:
         y: Numbers of shape `(examples,)` or `(examples, targets)` for each split.
 
     Raises:
-        ValueError: If the shape is another, or the targets are one-hot labels.
+        ValueError: If targets have a different shape or are one-hot labels.
     """
     y = {split: _columns(targets, split) for split, targets in y.items()}
     return Targets(y, y["train"].shape[1])
 
 
 def next_tokens(y: BySplit, x: BySplit, vocabulary) -> Targets:
-    """Returns the targets of a language model.
+    """Converts targets to those of a language model.
 
     Args:
-        y: Token ids of the shape of `x` for each split.
-        x: Token ids of the inputs.
+        y: Ids of the next tokens for each split, of the same shape as `x`.
+        x: Token ids of the inputs for each split.
         vocabulary: List of tokens.
 
     Raises:
-        ValueError: If there is no vocabulary, shapes differ, or an id is not one of the
-            vocabulary.
+        ValueError: If there is no vocabulary, the shapes of `x` and `y` differ, or a
+            token id is not an index of the vocabulary.
     """
     y = {split: _tokens(x[split], y[split], split, vocabulary) for split in y}
     return Targets(y, len(vocabulary))
@@ -111,7 +113,7 @@ def _indicators(y, split: str) -> np.ndarray:
     if y.ndim != 2 or y.shape[1] < 2 or not np.isin(y, (0, 1)).all():
         raise ValueError(
             f"Invalid y of {split}. Expected zeros and ones of shape (examples, "
-            f"labels), at least two labels. Received: shape {y.shape}, dtype "
+            f"labels), with at least two labels. Received: shape {y.shape}, dtype "
             f"{y.dtype}, values from {y.min()} to {y.max()}"
         )
     return y.astype("int32")
@@ -134,8 +136,8 @@ def _columns(y, split: str) -> np.ndarray:
         )
     if y.shape[1] > 1 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
         raise ValueError(
-            f"Invalid y of {split}. Expected the targets of a regression, or class "
-            f"labels. Received: one-hot labels of shape {y.shape}\n"
+            f"Invalid y of {split}. Expected regression targets or class labels. "
+            f"Received: one-hot labels of shape {y.shape}\n"
             "Convert them to class labels with `y.argmax(axis=1)`."
         )
     return y.astype("float32")
@@ -144,7 +146,7 @@ def _columns(y, split: str) -> np.ndarray:
 def _tokens(x, y, split: str, vocabulary) -> np.ndarray:
     if vocabulary is None or y.shape != x.shape:
         raise ValueError(
-            f"Invalid arrays for a language model, in {split}. Expected `vocabulary`, "
+            f"Invalid arrays for a language model in {split}. Expected `vocabulary`, "
             f"and y of the shape of x. Received: vocabulary={vocabulary}, x of shape "
             f"{x.shape}, y of shape {y.shape}"
         )
@@ -153,12 +155,16 @@ def _tokens(x, y, split: str, vocabulary) -> np.ndarray:
 
 
 def _warn_of_unseen(labels: dict[str, np.ndarray], class_names: list[str]) -> None:
-    """Logs a warning if a class is absent from train, as in rows sorted by class."""
+    """Logs warnings if train does not contain every class.
+
+    This happens, for example, if rows are sorted by class and the last ones are held
+    out, or if integers are regression targets rather than class labels.
+    """
     num_seen = len(np.unique(labels["train"]))
     if num_seen < len(class_names):
         logger.warning(
-            "Train has %d of the %d classes. If its targets are numbers, pass "
-            "task='regression'; class labels begin at 0.",
+            "Train has %d of the %d classes. If the targets are quantities, pass "
+            "task='regression'. Class labels start at 0.",
             num_seen,
             len(class_names),
         )
@@ -167,7 +173,7 @@ def _warn_of_unseen(labels: dict[str, np.ndarray], class_names: list[str]) -> No
         if unseen:
             logger.warning(
                 "Classes %s occur in %s, but never in train. Are the rows sorted by "
-                "class? A fraction holds out the last rows: shuffle them first.",
+                "class? If so, shuffle them first: a fraction holds out the last rows.",
                 [class_names[label] for label in unseen],
                 split,
             )

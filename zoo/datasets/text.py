@@ -6,21 +6,23 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-PADDING, UNKNOWN = "", "[UNK]"  # ids 0 and 1, in every vocabulary
+PADDING, UNKNOWN = "", "[UNK]"  # ids 0 and 1 in every vocabulary
 
 
 def text_vectorization(
     vocabulary: list[str], tokens: str, sequence_length: int | None
 ) -> keras.layers.TextVectorization:
-    """Returns the layer that maps texts to token ids, right-padded with 0.
+    """Returns a layer that converts texts to token ids, padded with 0 on the right.
 
     Args:
-        vocabulary: List of tokens, with padding at 0 and unknown at 1.
-        tokens: "word" (lowercase, punctuation stripped, split at white space) or
-            "character" (the unchanged text).
-        sequence_length: Number of ids of each text; longer texts are truncated at
-            the end. `None` keeps all ids, and pads each text to the longest of its
-            batch.
+        vocabulary: List of tokens. Padding has index 0, and the unknown token has
+            index 1.
+        tokens: Unit into which texts are split: "word" (texts are converted to
+            lowercase, stripped of punctuation and split at whitespace) or "character"
+            (texts are otherwise unchanged).
+        sequence_length: Number of ids per text. Longer texts are truncated at the end.
+            With `None`, all ids are kept, and each text is padded to the length of the
+            longest text in its batch.
     """
     return keras.layers.TextVectorization(
         **_splitting(tokens),
@@ -31,44 +33,44 @@ def text_vectorization(
 
 
 def learn_vocabulary(texts, tokens: str, size: int, name: str) -> list[str]:
-    """Returns the most frequent tokens in texts.
+    """Returns a vocabulary of the most frequent tokens in texts.
 
-    Keras drops NUL characters at the end of a token. Such a token is not added to the
-    vocabulary, and is mapped to unknown.
+    Keras drops NUL characters at the end of a token. Tokens that end in NUL are
+    therefore not added to the vocabulary, and are treated as unknown.
 
     Args:
         texts: `tf.data.Dataset` of batches of texts, in UTF-8.
         tokens: "word" or "character", as in `text_vectorization`.
-        size: Maximum number of tokens, including padding and unknown.
-        name: Name of the dataset, for messages.
+        size: Maximum number of tokens, including padding and the unknown token.
+        name: Name of the dataset in error messages.
 
     Returns:
-        A list of strings: padding, unknown, then tokens by descending frequency, with
-        ties in reverse alphabetical order.
+        A list of strings: padding, the unknown token, and then the other tokens by
+        descending frequency, with ties in reverse alphabetical order.
 
     Raises:
-        ValueError: If the texts contain no tokens.
+        ValueError: If the texts contain no tokens or are not encoded in UTF-8.
     """
     layer = keras.layers.TextVectorization(**_splitting(tokens), max_tokens=size)
     with naming_bad_texts(name):
         layer.adapt(texts)
-    # Keras reads the tokens through NumPy, which drops NUL characters at their end.
+    # Keras reads the tokens through NumPy, which drops trailing NUL characters.
     learnt = map(str, layer.get_vocabulary()[2:])
     vocabulary = list(dict.fromkeys(token for token in learnt if token))
     if not vocabulary:
         raise ValueError(
             f"The texts of the train split of dataset '{name}' hold no {tokens}s. "
             "Expected texts to learn a vocabulary from. Received: empty texts, or only "
-            "white space and punctuation.\n"
-            "Is the right feature read as text? `tokens='character'` also counts white "
-            "space and punctuation."
+            "whitespace and punctuation.\n"
+            "Is the right feature used as the text? With `tokens='character'`, "
+            "whitespace and punctuation also count as tokens."
         )
     return [PADDING, UNKNOWN, *vocabulary]
 
 
 @contextlib.contextmanager
 def naming_bad_texts(name: str) -> Iterator[None]:
-    """Names the dataset and the fix if `as_utf8` fails inside the context."""
+    """Raises an error that names the dataset if `as_utf8` fails inside the context."""
     import tensorflow as tf
 
     try:
@@ -78,23 +80,26 @@ def naming_bad_texts(name: str) -> Iterator[None]:
             raise
         raise ValueError(
             f"A text of dataset '{name}' is not in UTF-8. Expected texts in UTF-8. "
-            "Received: bytes of another encoding, such as Latin-1.\n"
-            "Prepare the dataset with decoded texts: `data.decode('latin-1')` in its "
-            "builder."
+            "Received: bytes in a different encoding, such as Latin-1.\n"
+            "Decode the texts in the builder of the dataset, for example with "
+            "`data.decode('latin-1')`, and prepare the dataset again."
         ) from None
 
 
 def as_utf8(text):
-    """Returns a string tensor unchanged; its evaluation fails if it is not in UTF-8."""
+    """Returns a string tensor whose evaluation fails if `text` is not in UTF-8.
+
+    Texts in UTF-8 are not changed.
+    """
     import tensorflow as tf
 
     return tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="strict")
 
 
 def windows(ids: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts a long text into windows of tokens and of their next tokens.
+    """Cuts the tokens of a long text into windows of inputs and of next tokens.
 
-    Windows follow each other without overlap. Tokens at the end that do not fill a
+    Windows are consecutive and do not overlap. Tokens at the end that do not fill a
     window are dropped.
 
     Args:
@@ -102,8 +107,8 @@ def windows(ids: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
         length: Number of tokens in a window.
 
     Returns:
-        `(x, y)`, int32 arrays of shape `(windows, length)`. `y` holds the token after
-        each token of `x`.
+        `(x, y)`, int32 arrays of shape `(windows, length)`. `y` contains the token that
+        follows each token of `x`.
 
     Example:
 

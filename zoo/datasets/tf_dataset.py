@@ -1,7 +1,7 @@
 """Batches of TFDS examples for `fit`, as `tf.data` pipelines.
 
-The functions import TensorFlow when they are called, so that `zoo.datasets` can be
-imported without it.
+The functions import TensorFlow only when they are called, so that `zoo.datasets` can be
+imported if TensorFlow is not installed.
 """
 
 from .arrays import Arrays
@@ -9,16 +9,17 @@ from .order import Order
 
 
 def in_memory(arrays: Arrays, batch_size: int, order: Order | None = None):
-    """Returns a dataset of batches of arrays in memory.
+    """Returns a dataset that batches arrays in memory.
 
     Args:
-        arrays: The examples, an `Arrays`.
+        arrays: `Arrays` that contain the examples.
         batch_size: Integer >= 1.
-        order: The `Order` that reshuffles the examples in every iteration. Defaults
-            to `None`: they keep their stored order.
+        order: `Order` that reshuffles the examples in every iteration. Defaults to
+            `None`: the examples stay in their stored order.
 
     Returns:
-        A `tf.data.Dataset` of `(x, y)` with known cardinality, prefetched.
+        A `tf.data.Dataset` of batches `(x, y)`, with prefetching and a known
+        cardinality.
     """
     import tensorflow as tf
 
@@ -45,27 +46,29 @@ def in_memory(arrays: Arrays, batch_size: int, order: Order | None = None):
 
 
 def streamed(examples, size: int, batch_size: int, scale=None, order=None, buffer=0):
-    """Returns a dataset of batches of examples that are reread in every epoch.
+    """Returns a dataset that batches examples and reads them again in every epoch.
 
     Args:
-        examples: `tf.data.Dataset` of single `(x, y)`.
+        examples: `tf.data.Dataset` of unbatched `(x, y)`.
         size: Number of examples.
         batch_size: Integer >= 1.
         scale: Factor by which `x` is multiplied, as in `Arrays`. Defaults to `None`.
-        order: The `Order` that reseeds a shuffle buffer in every iteration. Defaults
-            to `None`: no shuffling.
-        buffer: Number of examples in the shuffle buffer, used with `order`. Defaults
-            to `0`.
+        order: `Order` that provides a new seed for the shuffle buffer in every
+            iteration. Defaults to `None`: no shuffling.
+        buffer: Number of examples in the shuffle buffer, which is used only with
+            `order`. Defaults to `0`.
 
     Returns:
-        A `tf.data.Dataset` of `(x, y)` with known cardinality, prefetched.
+        A `tf.data.Dataset` of batches `(x, y)`, with prefetching and a known
+        cardinality.
     """
     import tensorflow as tf
 
     def shuffled(seed):
-        # Inside a traced function, this sets only the seed of its graph. The shuffle
-        # combines it with `seed`; otherwise it would use the global seed. (Not 0,
-        # since TensorFlow would then compare `seed`, a tensor, with 0 as well.)
+        # Inside a traced function, this call sets only the seed of the function's
+        # graph. The shuffle combines the graph seed with `seed`. Without a graph seed,
+        # it would use the global seed. The graph seed must not be 0, because TensorFlow
+        # would then also compare the tensor `seed` with 0.
         tf.random.set_seed(1)
         return examples.shuffle(buffer, seed=seed, reshuffle_each_iteration=False)
 
@@ -83,7 +86,7 @@ def streamed(examples, size: int, batch_size: int, scale=None, order=None, buffe
 
 
 def _spec(values):
-    """Returns the spec of a batch of these values, of any size."""
+    """Returns the spec of a batch of these values, with an unspecified batch size."""
     import tensorflow as tf
 
     return tf.TensorSpec((None, *values.shape[1:]), values.dtype)
