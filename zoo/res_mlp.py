@@ -37,7 +37,7 @@ def res_mlp(
     The architecture is the ResNet of Gorishniy et al. (2021, "Revisiting Deep
     Learning Models for Tabular Data", section 3.2), with pre-activation blocks and
     identity skip connections (He et al., 2016). It consists of the following layers,
-    of which those that are not requested are omitted:
+    except those that are not requested:
 
     - The linear layer `stem` maps the inputs to `units` values.
     - The branch of block `i` consists of `block_i_normalization`, `block_i_hidden`,
@@ -84,8 +84,8 @@ def res_mlp(
             Defaults to `0.0`.
         input_dropout: Fraction of the inputs to drop, in [0, 1). Defaults to `0.0`.
         stochastic_depth: Probability, in [0, 1), that an example skips the last
-            block during training. The probability increases linearly from the first
-            block to this value. Defaults to `0.0`.
+            block during training. For block `i`, the probability is `i / num_blocks`
+            times this value. Defaults to `0.0`.
         preprocessing: Layer applied to the inputs, after any augmentation, such as
             `data.normalization()`. Defaults to `None`.
         augmentation: Layer that randomly changes the raw inputs during training and
