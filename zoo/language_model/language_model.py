@@ -172,8 +172,8 @@ class LanguageModel:
         """Returns the mean cross-entropy of a text that is read as one stream.
 
         `model.evaluate` starts each window from an empty state, so the first tokens of
-        a window are predicted without context. This method passes the state from each
-        window on to the next, as if the text were one long window.
+        a window are predicted with little context. This method passes the state on from
+        each window to the next, as if the text were one long window.
 
         Args:
             windows: Dataset of batches `(x, y)` of integer ids, both of shape
