@@ -206,7 +206,7 @@ def best_candidate(name: str, task: Task) -> str:
     """Returns the name of the candidate with the largest worst-case margin.
 
     The worst-case margin is the smaller of two differences: clean accuracy minus
-    published clean accuracy, and the same for robust accuracy.
+    published clean accuracy, and robust accuracy minus published robust accuracy.
     """
 
     def worse(row):

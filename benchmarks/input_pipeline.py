@@ -1,12 +1,12 @@
-"""Measures which share of a training epoch the input pipeline takes.
+"""Measures what share of a training epoch the input pipeline takes.
 
     python benchmarks/input_pipeline.py
 
-The data are MNIST in memory. Each round measures one epoch of the pipeline without
-training (`for batch in data.train`), and one epoch of `fit` with an MLP of the default
-size, in the same process. Before the first round, both run once, so that compilation is
-not measured. All this is done for the datasets of `load` (tf.data) and of `from_arrays`
-(PyDataset), on the backend that `KERAS_BACKEND` selects.
+The dataset is MNIST, kept in memory. Each round measures one epoch of the pipeline
+without training (`for batch in data.train`), and one epoch of `fit` with an MLP of the
+default size, in the same process. Before the first round, both run once, so that
+compilation is not measured. The measurement is repeated for the datasets of `load`
+(tf.data) and of `from_arrays` (PyDataset), on the backend that `KERAS_BACKEND` selects.
 """
 
 import statistics

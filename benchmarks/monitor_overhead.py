@@ -42,7 +42,7 @@ from callbacks import ActivationHistograms, GradientHistograms, UpdateRatio
 from zoo import mlp
 
 BATCH_SIZE, SAMPLE_SIZE = 128, 256
-AGAIN = "plain, again"  # control that shows the error of the measurement
+AGAIN = "plain, again"  # control that shows the measurement error
 LARGE_UNITS, LARGE_STEPS, LARGE_EVERY = 5800, 8, 3  # records at steps 0, 3 and 6
 BOTH = f"both, every={LARGE_EVERY}"
 
@@ -168,7 +168,7 @@ class FirstCallback(keras.callbacks.Callback):
 
 
 class LastCallback(keras.callbacks.Callback):
-    """Passes the turn on every few steps, and records the time when an epoch ends."""
+    """Ends each turn after some steps, and records the time at the end of an epoch."""
 
     def __init__(self, turns, name, steps):
         super().__init__()
@@ -192,7 +192,7 @@ def make_model(units=(512, 512, 512)):
 
 
 def train(turns, name, callbacks, x, y, options):
-    """Trains one model, which runs only when it has the turn."""
+    """Trains one model, which runs only when it is its turn."""
     turns.take(name)
     make_model().fit(
         x,

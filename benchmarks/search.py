@@ -1,4 +1,4 @@
-"""Measures the results of the searches of `tuning`, and the cost of a trial.
+"""Compares the searches of `tuning`, and measures the cost of a trial.
 
     python benchmarks/search.py grid            # random against grid search
     python benchmarks/search.py synthetic       # coarse to fine against random

@@ -18,7 +18,7 @@ from zoo import datasets
 from zoo.differentiation import weight_gradients
 from zoo.utils.files import replacing
 
-matplotlib.use("Agg")  # draws pictures to files, without a display
+matplotlib.use("Agg")  # pictures are drawn to files, without a display
 
 
 class ExampleParser(argparse.ArgumentParser):
@@ -28,7 +28,8 @@ class ExampleParser(argparse.ArgumentParser):
     with its default, unless the default is `None`.
 
     Args:
-        docstring: Docstring of the example, whose first paragraph describes it.
+        docstring: Docstring of the example. Its first paragraph becomes the description
+            in the help.
     """
 
     def __init__(self, docstring):
@@ -45,7 +46,7 @@ class ExampleParser(argparse.ArgumentParser):
         return super().add_argument(*flags, **settings)
 
     def add_data_source(self):
-        """Adds the options `--dataset` and `--arrays`, which exclude each other."""
+        """Adds the mutually exclusive options `--dataset` and `--arrays`."""
         source = self.add_mutually_exclusive_group()
         source.add_argument(
             "--dataset", default="digits", help="a TFDS dataset (default: %(default)s)"
@@ -99,7 +100,7 @@ def load_source(options, *, test=None, **settings):
         options: Parsed options.
         test: Fraction of the examples to hold out for testing, if the arrays include
             no test data. Defaults to `None`.
-        **settings: Further arguments, which both loaders accept.
+        **settings: Further arguments that both loaders accept.
     """
     settings["seed"] = options.seed
     if options.arrays:

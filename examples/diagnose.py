@@ -45,7 +45,7 @@ from callbacks import (
 from zoo import mlp
 from zoo.utils.files import writable_folder
 
-RATE = 1e-3  # of Adam
+RATE = 1e-3  # learning rate of Adam
 WIDTH, DEPTH = 128, 4
 
 TEXTS = {

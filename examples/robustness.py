@@ -1,18 +1,18 @@
 """How easily is a classifier fooled, and what does adversarial training change?
 
-The script trains the same network twice, normally and on adversarial examples, and
-attacks both with the stages of `evaluate_robustness`. It writes these files to
+The script trains the same network twice, on clean and on adversarial examples, and
+attacks both networks with all stages of `evaluate_robustness`. It writes these files to
 `runs/robustness/`:
 
 - `curves.png`: the accuracy of both networks against epsilon;
-- `normal.png` and `adversarial.png`: the accuracy of one network, and a panel of
+- `normal.png` and `adversarial.png`: for each network, its accuracy and a panel of
   attacked examples;
-- `normal.csv` and `adversarial.csv`: the results for one network as a table.
+- `normal.csv` and `adversarial.csv`: for each network, a table of the results.
 
     python examples/robustness.py
     python examples/robustness.py --dataset mnist --epochs 10
 
-Without `--dataset`, it uses MNIST if TFDS has prepared it, otherwise digits.
+Without `--dataset`, the script uses MNIST if TFDS has prepared it, otherwise digits.
 """
 
 import time
@@ -47,7 +47,7 @@ def parse_arguments(arguments=None):
         "--epsilon",
         type=checked(float, "above 0, and at most 0.5", lambda value: 0 < value <= 0.5),
         default=0.1,
-        help="linf distance in training, and half the largest one in evaluation",
+        help="linf distance in training; evaluation uses up to twice this distance",
     )
     parser.add_argument(
         "--units", type=at_least(1), default=256, help="units of the hidden layer"

@@ -146,7 +146,7 @@ def plot_training(histories, data):
 
 
 def plot_warmup(histories, batches, data):
-    """Plots how a warm-up prevents divergence, and the linear scaling rule."""
+    """Plots the effects of a warm-up and of the linear scaling rule."""
     figure, panels = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
     for title, history in histories.items():
         diverged = history["loss"].isna().any()

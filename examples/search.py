@@ -1,9 +1,8 @@
 """Which learning rate, how many units, how much dropout? A coarse-to-fine search.
 
-The script searches for the best hyperparameters of a network, from coarse to fine.
-After each round of trials, it narrows the range of a hyperparameter around the best
-trials if there is evidence that the hyperparameter matters. The results are in
-`runs/search-digits-mlp/`:
+The script searches for the best hyperparameters of a network. After each round of
+trials, it narrows the range of a hyperparameter around the best trials if there is
+evidence that the hyperparameter matters. The results are in `runs/search-digits-mlp/`:
 
 - `results.csv`: one row per trial;
 - `history.csv`: one row per epoch of every trial;

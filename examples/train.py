@@ -2,7 +2,7 @@
 
 Without arguments, the script trains an MLP on 1,797 handwritten digits, which takes
 seconds on a CPU. The learning rate warms up for one epoch and then decays along a
-cosine. Training stops after ten epochs without an improvement of the validation metric.
+cosine. Training stops after ten epochs without improvement in the validation metric.
 The script writes these files to `runs/digits/`:
 
 - `model.keras`: the model of the best epoch;
@@ -75,7 +75,7 @@ def parse_arguments(arguments=None):
         type=at_least(1),
         default=30,
         help=f"maximum number of epochs; training stops after {PATIENCE} epochs "
-        "without an improvement of the validation metric",
+        "without improvement in the validation metric",
     )
     parser.add_argument(
         "--learning-rate",

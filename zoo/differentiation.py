@@ -255,7 +255,7 @@ def same_trace() -> Callable:
 
 @contextlib.contextmanager
 def float64_scope() -> Iterator[None]:
-    """Makes float64 the default dtype of Keras and enables it on every backend."""
+    """Makes float64 the default dtype of Keras inside the context, on any backend."""
     before = keras.config.floatx(), keras.config.dtype_policy()
     with backend.enable_float64(), float64_operations():
         try:

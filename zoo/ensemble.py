@@ -108,12 +108,11 @@ def average(
 def average_weights(models: Models) -> keras.Model:
     """Returns a model with the mean of the weights of several models.
 
-    Unlike an ensemble, the result is no more expensive to run than a single model.
-    Average checkpoints from the same training run: the loss stays low on the path
-    between their weights, and the mean is known as stochastic weight averaging
-    (Izmailov et al., 2018, "Averaging Weights Leads to Wider Optima and Better
-    Generalization"). Do not average the weights of independently trained models. Files
-    are loaded one at a time.
+    Unlike an ensemble, the result is no more expensive to run than a single model. Use
+    `average_weights` for checkpoints of one training run, between which the loss stays
+    low; this is known as stochastic weight averaging (Izmailov et al., 2018, "Averaging
+    Weights Leads to Wider Optima and Better Generalization"). Do not average the
+    weights of independently trained models. Files are loaded one at a time.
 
     Args:
         models: Models with the same layers; or paths of `.keras` files; or a folder,
@@ -171,14 +170,14 @@ def moving_average(model: keras.Model) -> keras.Model:
     (`on_predict_end`, Keras 3.15).
 
     Args:
-        model: Model whose optimizer has `use_ema=True` and has made at least one
-            step.
+        model: Compiled model whose optimizer has `use_ema=True` and has made at least
+            one step.
 
     Returns:
         An uncompiled copy.
 
     Raises:
-        ValueError: If the optimizer has no moving average.
+        ValueError: If `model` does not meet these conditions.
 
     Example:
 
@@ -315,7 +314,7 @@ def _move_mean(mean: list[dict], stores: list[dict], count: int) -> None:
 
 
 def _check_not_quantized(model: keras.Model) -> None:
-    """Raises an error if a layer is quantized: its integers cannot be averaged."""
+    """Raises an error if a layer has quantized weights, which cannot be averaged."""
     quantized = [
         layer.name
         for layer in flatten_layers(model)

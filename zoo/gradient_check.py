@@ -118,7 +118,7 @@ def check_gradients(
 
 
 def _check_variable(variable, gradient, evaluate, samples, generator) -> dict:
-    """Compares the gradient of one variable with differences at some coordinates."""
+    """Compares the gradient of one variable with finite differences."""
     value = _to_numpy(variable)
 
     def loss_at(index, step):
@@ -170,7 +170,7 @@ def _relative_error(analytic: float, numeric: float, losses) -> float:
 
 
 def _is_kink(losses, halves) -> bool:
-    """Returns whether the second differences are not those of a smooth function."""
+    """Returns whether the second differences contradict a smooth function."""
     centre, plus, minus = losses
     bend = plus + minus - 2 * centre
     half_bend = sum(halves) - 2 * centre

@@ -45,8 +45,8 @@ def lstm(
     `(steps, features)`, or images, which are read row by row: an image of shape
     `(28, 28, 1)` becomes 28 steps of 28 values.
 
-    LSTM layer `i` is named `hidden_i`, and is followed by `hidden_i_dropout`. It
-    implements Hochreiter & Schmidhuber, "Long Short-Term Memory" (1997), with the
+    LSTM layer `i` is named `hidden_i`, and is followed by `hidden_i_dropout`. The LSTM
+    layers follow Hochreiter & Schmidhuber, "Long Short-Term Memory" (1997), with the
     forget gate of Gers et al., "Learning to Forget" (2000); the bias of the forget gate
     starts at 1. A bidirectional layer consists of `hidden_i_forward` and
     `hidden_i_backward`, whose outputs are concatenated. The layer `pooling` reduces the
@@ -60,7 +60,7 @@ def lstm(
 
     On a GPU, Keras runs an LSTM layer with cuDNN if the layer uses tanh, sigmoid and a
     bias, has no `recurrent_dropout`, is not unrolled and, on JAX and PyTorch, receives
-    no mask. The layers of this model meet these conditions with all arguments. Two
+    no mask. The layers of this model always meet these conditions. Nevertheless, two
     settings prevent the use of cuDNN: `jit_compile=True` on PyTorch, and any precision
     other than float32 on JAX, where the cuDNN call supports only float32. On
     TensorFlow, Keras disables XLA for these layers, because XLA cannot compile cuDNN
@@ -90,8 +90,8 @@ def lstm(
             "Using the Output Embedding to Improve Language Models", 2017). If the size
             of the last LSTM layer differs from `embedding_size`, a linear layer
             `projection` follows the LSTM layer. Defaults to `False`.
-        dropout: Fraction of the outputs of each LSTM layer to drop, in [0, 1). In the
-            last layer, dropout is applied after pooling. Defaults to `0.0`.
+        dropout: Fraction of the outputs of each LSTM layer to drop, in [0, 1). For the
+            last layer, dropout follows the pooling, if any. Defaults to `0.0`.
         input_dropout: Fraction of the inputs of the first LSTM layer to drop, in
             [0, 1). Defaults to `0.0`.
         embedding_dropout: Fraction of the vocabulary to drop, in [0, 1). The tokens to

@@ -74,9 +74,9 @@ def mlp(
         drop_connect: Fraction of the weights of the hidden layers to drop, in [0, 1),
             using `zoo.layers.DropConnect`. Must be 0.0 with Maxout. Defaults to `0.0`.
         learn_noise: Whether a regression model also predicts the noise. It then
-            outputs `num_outputs` means, followed by as many log-variances, for
-            `zoo.losses.GaussianNLL`. Metrics that expect only means, such as
-            `data.metrics`, cannot be used with such a model. Defaults to `False`.
+            outputs `num_outputs` means, followed by as many log-variances, which is
+            what `zoo.losses.GaussianNLL` expects. Metrics that expect only means, such
+            as `data.metrics`, cannot be used with such a model. Defaults to `False`.
         preprocessing: Layer applied to the inputs, after any augmentation, such as
             `data.normalization()`. Defaults to `None`.
         augmentation: Layer that randomly changes the raw inputs during training and

@@ -36,8 +36,8 @@ def res_mlp(
 
     The architecture is the ResNet of Gorishniy et al. (2021, "Revisiting Deep
     Learning Models for Tabular Data", section 3.2), with pre-activation blocks and
-    identity skip connections (He et al., 2016). It consists of the following layers,
-    except those that are not requested:
+    identity skip connections (He et al., 2016). The model has the following layers;
+    layers that are not requested are omitted:
 
     - The linear layer `stem` maps the inputs to `units` values.
     - The branch of block `i` consists of `block_i_normalization`, `block_i_hidden`,

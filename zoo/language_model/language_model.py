@@ -70,7 +70,7 @@ class LanguageModel:
         self._reader = TokenReader(model, len(self.vocabulary))
 
     def encode(self, text: str) -> np.ndarray:
-        """Returns the token ids of a text as an int32 array; unknown tokens are 1."""
+        """Converts text to an int32 array of token ids, with 1 for unknown tokens."""
         if not isinstance(text, str):
             raise invalid_argument("text", "a string", text)
         tokens: Iterable[str] = text
@@ -83,7 +83,7 @@ class LanguageModel:
         return np.array([self._ids.get(token, unknown) for token in tokens], "int32")
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Converts token ids to text, with a space between words."""
+        """Converts token ids to text; words are separated by spaces."""
         ids = list(ids)
         if not self._are_ids(ids):
             raise invalid_argument("ids", f"ids from {self._id_range}", ids)
@@ -101,10 +101,10 @@ class LanguageModel:
     ) -> str:
         """Continues a prompt token by token.
 
-        Each token is sampled from the softmax of the logits divided by the
-        temperature, restricted to the `top_k` most probable tokens (Fan et al.,
-        "Hierarchical Neural Story Generation", 2018, section 5). Padding and the
-        unknown token are never sampled.
+        The logits are divided by the temperature, and each token is sampled from their
+        softmax over the `top_k` most probable tokens (Fan et al., "Hierarchical Neural
+        Story Generation", 2018, section 5). Padding and the unknown token are never
+        sampled.
 
         Args:
             prompt: Text or token ids to continue, at least one token.
@@ -114,7 +114,7 @@ class LanguageModel:
             top_k: Integer >= 1, number of tokens to sample from. Defaults to `None`:
                 all tokens.
             seed: Integer >= 0 that seeds the sampling: the same seed gives the same
-                text. Defaults to `None`: every call gives a different text.
+                text. Defaults to `None`: the text differs from call to call.
 
         Returns:
             The text that follows the prompt, without the prompt.
@@ -185,8 +185,8 @@ class LanguageModel:
             The cross-entropy in nats per token, a float.
 
         Raises:
-            ValueError: If there are no windows, they are not consecutive, or an id is
-                outside the vocabulary.
+            ValueError: If there are no windows, the windows are not consecutive, or an
+                id is outside the vocabulary.
         """
         if not hasattr(windows, "__iter__") and not hasattr(windows, "__getitem__"):
             raise invalid_argument(

@@ -12,7 +12,7 @@ from ..utils.real_array import real_array
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class Whitening(keras.layers.Layer):
-    """Transforms the columns of a table to be uncorrelated, with mean 0 and variance 1.
+    """Makes the columns of a table uncorrelated, with mean 0 and variance 1.
 
     `adapt` computes the mean and covariance of the train split. The layer subtracts
     the mean and multiplies the result by a fixed matrix. With "pca", the outputs are
@@ -73,8 +73,8 @@ class Whitening(keras.layers.Layer):
 
         Args:
             data: Array, tensor or data frame of shape `(examples, columns)`, or an
-                iterable of such batches, for example `data.train`. If the batches are
-                pairs `(x, y)`, only `x` is used.
+                iterable of batches of this form, for example `data.train`. If the
+                batches are pairs `(x, y)`, only `x` is used.
 
         Raises:
             ValueError: If `data` is empty, not a table or not finite, or if its number
@@ -149,7 +149,7 @@ def _check_table(shape) -> None:
 
 
 def _tables(data) -> Iterator[np.ndarray]:
-    """Yields each table in `data` as a float64 array, and rejects invalid ones."""
+    """Yields each table in `data` as a float64 array, after checking its values."""
     is_array = hasattr(data, "__array__") or ops.is_tensor(data)
     if not is_array and (isinstance(data, str) or not isinstance(data, Iterable)):
         expected = "an array or data frame, or an iterable of batches"
