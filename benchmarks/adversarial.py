@@ -1,22 +1,24 @@
-"""Compares adversarial training with published figures, and attacks across libraries.
+"""Compares adversarial training with published results, and attacks across libraries.
 
     python benchmarks/adversarial.py choose TASK [...]   # settings, on validation data
-    python benchmarks/adversarial.py run TASK [...]      # fresh seeds, test read once
+    python benchmarks/adversarial.py run TASK [...]      # test results, fresh seeds
     python benchmarks/adversarial.py strength            # PGD-40 of several libraries
-    python benchmarks/adversarial.py speed               # their times, in turns
-    python benchmarks/adversarial.py step                # PGD-7 step over a plain step
+    python benchmarks/adversarial.py speed               # running times of PGD-40
+    python benchmarks/adversarial.py step                # relative cost of a PGD-7 step
 
 `choose` trains every candidate of a task with seed 0, and writes its clean and robust
 accuracy on validation data to `results/adversarial_choice.json`.
 
-`run` subtracts the published accuracies from these, clean and robust, and selects the
-candidate whose smaller difference is the largest. Residual networks and l2 use the
-candidate selected for the plain network and linf, for an equal budget. `run` trains
-fresh seeds on train and validation data together, evaluates each once on the test set
-in all stages, and writes `results/adversarial.json` (see `protocol.py`).
+`run` first selects a candidate: it subtracts the published clean and robust accuracies
+from these accuracies, and takes the candidate for which the smaller of the two
+differences is largest. For residual networks and for the l2 norm, it uses the candidate
+that was selected for the plain network and linf, so that the budget is the same. `run`
+then trains with fresh seeds on the train and validation data together, evaluates each
+model once on the test set with all attack stages, and writes
+`results/adversarial.json` (see `protocol.py`).
 
-`strength` and `speed` compare with other libraries (`pip install foolbox cleverhans
-torch torchattacks`), and skip those that are not installed.
+`strength` and `speed` compare PGD with that of other libraries (`pip install foolbox
+cleverhans torch torchattacks`), and skip libraries that are not installed.
 """
 
 import argparse
@@ -38,7 +40,7 @@ from zoo.adversarial import PGD, AdversarialTrainer, evaluate_robustness
 
 @dataclass(frozen=True)
 class Candidate:
-    """Settings of one adversarial training."""
+    """Settings of one adversarial training run."""
 
     epochs: int = 20
     batch_size: int = 128
@@ -56,12 +58,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Task:
-    """The training task of one row of the table."""
+    """Training task for one row of the table."""
 
     dataset: str
     norm: str
     epsilon: float
-    published: tuple[float, float] = (0.0, 0.0)  # accuracy, clean and robust
+    published: tuple[float, float] = (0.0, 0.0)  # clean and robust accuracy
     candidates: tuple[str, ...] = (
         "standard",
         "half clean",
@@ -69,7 +71,7 @@ class Task:
         "TRADES",
     )
     residual: bool = False
-    chosen_by: str | None = None  # another task, whose choice is used
+    chosen_by: str | None = None  # task whose selected candidate is used instead
     seeds: int = 1
 
 
@@ -154,7 +156,7 @@ def generalized_cross_entropy(power: float):
 
 
 def train(task: Task, candidate: Candidate, seed: int, validation: float):
-    """Trains one model; returns its trainer, its data and the seconds of `fit`."""
+    """Trains one model; returns the trainer, the data and the duration of `fit`."""
     keras.utils.set_random_seed(seed)
     data = datasets.load(
         task.dataset,
@@ -201,10 +203,10 @@ def candidates_of(task: Task) -> dict[str, Candidate]:
 
 
 def best_candidate(name: str, task: Task) -> str:
-    """Returns the candidate with the largest worst-case margin over published values.
+    """Returns the name of the candidate with the largest worst-case margin.
 
-    The margin is the smaller of its clean and its robust accuracy, each minus the
-    published one.
+    The worst-case margin is the smaller of two differences: clean accuracy minus
+    published clean accuracy, and robust accuracy minus published robust accuracy.
     """
 
     def worse(row):
@@ -226,7 +228,7 @@ def run(name: str, task: Task) -> None:
 
 
 def evaluate(model, task: Task, data) -> dict:
-    """Returns the results on the first 1,000 test examples, and on all of them."""
+    """Returns the results on the first 1,000 test examples and on all of them."""
     x, y = (np.concatenate(parts) for parts in zip(*data.test, strict=True))
     found = {}
     for key, size in (("first_1000", 1000), ("all", None)):
@@ -248,7 +250,7 @@ def evaluate(model, task: Task, data) -> dict:
 
 
 def peers(model, epsilon: float, steps: int) -> dict:
-    """Returns the PGD attacks of several libraries by name, with equal budgets."""
+    """Returns the PGD attacks of several libraries, by name, with the same budget."""
     step = 2.5 * epsilon / steps
 
     own = PGD(epsilon, steps=steps)
@@ -286,7 +288,10 @@ def peers(model, epsilon: float, steps: int) -> dict:
 
 
 def of_torchattacks(model, epsilon, step, steps):
-    """Returns torchattacks PGD on a PyTorch copy of a one-hidden-layer model."""
+    """Returns the PGD attack of torchattacks on a PyTorch copy of the model.
+
+    The model must have one hidden layer.
+    """
     import torch
     import torchattacks
 
@@ -324,7 +329,7 @@ def attacked_model(options):
 
 
 def strength(options) -> dict:
-    """Returns the robust accuracy under the PGD-40 of each library."""
+    """Returns the robust accuracy under PGD-40, as implemented by each library."""
     model, x, y = attacked_model(options)
     found = {}
     for name, attack in peers(model, options.epsilon, 40).items():
@@ -334,10 +339,10 @@ def strength(options) -> dict:
 
 
 def speed(options) -> dict:
-    """Returns the seconds of PGD-40 on one batch, in turns, after a warm-up.
+    """Measures the seconds that PGD-40 of each library takes on one batch.
 
-    It also measures a tenth of epsilon, where few attacks succeed, so that nearly all
-    examples need all steps.
+    After a warm-up call, the libraries take turns. A tenth of epsilon is measured as
+    well: there, few attacks succeed, so that nearly all examples need all steps.
     """
     model, x, y = attacked_model(options)
     seconds, left = {}, {}
@@ -375,7 +380,7 @@ def operations(sizes: tuple[int, ...], steps: int) -> float:
 
 
 def step(options) -> dict:
-    """Returns the time of a training step with PGD-7 relative to a plain step."""
+    """Measures the time of a training step with PGD-7 relative to a plain step."""
     rng = np.random.default_rng(0)
     x = rng.random((128 * options.batches, 784), dtype="float32")
     y = rng.integers(0, 10, len(x))

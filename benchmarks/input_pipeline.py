@@ -1,11 +1,12 @@
-"""Measures the share of the input pipeline in a training epoch, on MNIST in memory.
+"""Measures what share of a training epoch the input pipeline takes.
 
     python benchmarks/input_pipeline.py
 
-In one process, each round measures one epoch of the pipeline without training (`for
-batch in data.train`), and one epoch of `fit` with an MLP of the default size. This is
-repeated for the datasets of `load` (tf.data) and of `from_arrays` (PyDataset), on the
-backend that `KERAS_BACKEND` names. Both run once before the first round, to compile.
+The dataset is MNIST, kept in memory. Each round measures one epoch of the pipeline
+without training (`for batch in data.train`), and one epoch of `fit` with an MLP of the
+default size, in the same process. Before the first round, both run once, so that
+compilation is not measured. The measurement is repeated for the datasets of `load`
+(tf.data) and of `from_arrays` (PyDataset), on the backend that `KERAS_BACKEND` selects.
 """
 
 import statistics

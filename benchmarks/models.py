@@ -1,20 +1,22 @@
-"""Measures the model builders of the zoo on real data, next to published figures.
+"""Evaluates the model builders of the zoo on real data, next to published results.
 
     python benchmarks/models.py choose TASK [...]   # settings, on validation data only
-    python benchmarks/models.py run TASK [...]      # fresh seeds, test read once each
-    python benchmarks/models.py speed TASK [...]    # epochs, in turns with the MLP
+    python benchmarks/models.py run TASK [...]      # test results, fresh seeds
+    python benchmarks/models.py speed TASK [...]    # time of an epoch, MLP = 1
     python benchmarks/models.py run && python benchmarks/tables.py --write
 
 `choose` trains every candidate of a task with seed 0, and writes its validation score
 to `results/models_choice.json`.
 
-`run` uses the candidate with the best score. It trains fresh seeds on train and
-validation data together, for the chosen number of epochs, and reads the test set once
-per seed, at the end. Each reading is a row of `results/models.json` (see
-`protocol.py`). For the text dataset, `run` keeps the validation split of the dataset
-separate, because the published figure is on validation data.
+`run` uses the candidate with the best score. It trains with fresh seeds on the train
+and validation data together, for the number of epochs of the candidate. Each trained
+model is evaluated once on the test set, and each evaluation is a row of
+`results/models.json` (see `protocol.py`). For `tiny_shakespeare`, `run` does not train
+on the validation split, because the published result is on both validation and test
+data.
 
-(The name `zoo.py` would hide the package `zoo` from the other scripts in this folder.)
+(This script is not called `zoo.py`, because that name would hide the package `zoo` from
+the other scripts in this folder.)
 """
 
 import argparse
@@ -40,7 +42,7 @@ LOWER_IS_BETTER = ("loss", "rmse")
 
 @dataclass(frozen=True)
 class Candidate:
-    """Settings of one training."""
+    """Settings of one training run."""
 
     options: dict  # arguments of the builder
     epochs: int = 20
@@ -55,7 +57,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Task:
-    """The training task of one row of the table."""
+    """Training task for one row of the table."""
 
     dataset: str
     build: Callable
@@ -103,8 +105,9 @@ RES_MLPS = {
         }
     ),
 }
-# Augmentation regularizes, too, and slows down learning: with the dropout above and 20
-# epochs, the final accuracy was 87 % on train and 88.3 % on test.
+# These candidates have less dropout and more epochs, because augmentation regularizes,
+# too, and slows down learning: with the dropout above and 20 epochs, the final accuracy
+# was 87 % on the train split and 88.3 % on the test split.
 AUGMENTED = {
     f"384, 4 blocks, dropout .2, {label}": Candidate(
         {"units": 384, "num_blocks": 4, "dropout": 0.2}, epochs=30, **augmentation
@@ -158,8 +161,8 @@ for pooling in ("mean", "max"):
         learning_rate=3e-3,
         load={"sequence_length": 400},
     )
-    # A smaller vocabulary excludes most names of films and people, which train and
-    # validation reviews share, but test reviews do not.
+    # A smaller vocabulary excludes most names of films and people, which occur in both
+    # train and validation reviews, but not in test reviews.
     fewer = {"sequence_length": 400, "vocabulary_size": 5_000}
     REVIEW_LSTMS |= {
         label: regularized,
@@ -219,11 +222,11 @@ TASKS = {
 
 
 def augmentation(candidate: Candidate) -> keras.Sequential:
-    """Returns random flips and translations.
+    """Returns a model that applies random flips and translations.
 
-    Translations in Keras 3.15 take 0.25 s per batch on JAX, six times the rest of the
-    step. The row with augmentation was therefore measured on TensorFlow, and all others
-    on JAX.
+    On JAX, the translations of Keras 3.15 take 0.25 s per batch, six times as long as
+    the rest of the step. The row with augmentation was therefore measured on
+    TensorFlow, and all others on JAX.
     """
     layers = []
     if candidate.flip:
@@ -235,7 +238,7 @@ def augmentation(candidate: Candidate) -> keras.Sequential:
 
 
 def train(task: Task, candidate: Candidate, seed: int, validation: float):
-    """Trains one model; returns the model, its data and the seconds of `fit`."""
+    """Trains one model; returns the model, the data and the duration of `fit`."""
     keras.utils.set_random_seed(seed)
     data = datasets.load(
         task.dataset,
@@ -267,7 +270,10 @@ def train(task: Task, candidate: Candidate, seed: int, validation: float):
 
 
 def score(task: Task, model, data, split: str) -> dict:
-    """Returns the metric on a split; for a text, also as a single stream."""
+    """Returns the metric on a split.
+
+    For a language model, the metric is also computed over the split as one stream.
+    """
     dataset = getattr(data, split)
     scores = model.evaluate(dataset, verbose=0, return_dict=True)
     row = {split: scores[task.metric]}
@@ -355,7 +361,10 @@ def rmse(estimator, x, y) -> float:
 
 
 def speed(name: str, task: Task, rounds: int = 7) -> None:
-    """Measures the time of an epoch relative to that of the plain MLP, in turns."""
+    """Measures the time of an epoch relative to the plain MLP.
+
+    The two models take turns.
+    """
     plain = f"{task.dataset}, mlp"
     if plain not in TASKS or plain == name:
         return

@@ -5,27 +5,28 @@
 
 By default, the script runs `fit` for an MLP 784-512-512-512-10 with Adam and batches
 of 128, with and without monitors, on the backend selected by `KERAS_BACKEND`. All
-training runs share one process and take turns of some steps each, so that other load
-on the machine affects all of them equally. Two identical models without monitors can
-differ by 7 %, depending on their position in memory. The benchmark therefore runs
-several rounds. Each round creates new models, and changes the order of the turns. New
-rounds are added to the stored ones.
+training runs share one process and take turns of several steps each, so that other load
+on the machine affects all of them equally. The times of two identical models without
+monitors can differ by 7 %, depending on the position of the models in memory. The
+benchmark therefore runs several rounds. Each round creates new models, and changes the
+order of the turns. New rounds are added to those already stored.
 
 An epoch has as many steps as an epoch of MNIST. The first epoch, which compiles the
-step, is reported separately. The time of an epoch is the number of its full turns times
-their median time, plus the median time of the shorter last turn, which includes the
-work of the monitors at the end of the epoch. Medians are used because some turns are
-slow for unrelated reasons. The cost of a monitor is the ratio of its epoch time to that
-of the plain `fit` in the same round. The reported value is the median over all rounds.
-The times of all turns are saved in `results/monitor_overhead.json`.
+step, is reported separately. The time of an epoch is the median time of a full turn,
+multiplied by the number of full turns, plus the median time of the shorter last turn,
+which includes the work of the monitors at the end of the epoch. Medians are used
+because some turns are slow for unrelated reasons. The cost of a monitor is the ratio of
+the epoch time with the monitor to that of the plain `fit` in the same round. The
+reported value is the median over all rounds. The times of all turns are saved in
+`results/monitor_overhead.json`.
 
 With `large`, a single model with 105 million parameters is used, which fits into 10 GB
-of memory. Short runs of `fit`, with and without monitors, take turns on it. The first
-round, which compiles, is not counted. The cost of a monitor is the ratio of the median
-step time to that of the plain `fit` in the same round. The reported value is the median
-over all rounds. The cost of the default settings is computed from one step with a
-record and 49 steps without. The times of all steps are saved in
-`results/monitor_overhead_large.json`.
+of memory. Short runs of `fit` on this model, with and without monitors, take turns. The
+first round, which compiles, is not counted. The cost of a monitor is the ratio of the
+median step time with the monitor to that of the plain `fit` in the same round. The
+reported value is the median over all rounds. The cost of the default settings is
+computed from one step with a record and 49 steps without. The times of all steps are
+saved in `results/monitor_overhead_large.json`.
 """
 
 import argparse
@@ -41,13 +42,13 @@ from callbacks import ActivationHistograms, GradientHistograms, UpdateRatio
 from zoo import mlp
 
 BATCH_SIZE, SAMPLE_SIZE = 128, 256
-AGAIN = "plain, again"  # control that shows the error of the measurement
+AGAIN = "plain, again"  # control that shows the measurement error
 LARGE_UNITS, LARGE_STEPS, LARGE_EVERY = 5800, 8, 3  # records at steps 0, 3 and 6
 BOTH = f"both, every={LARGE_EVERY}"
 
 
 def monitors(x) -> dict:
-    """Returns functions that create the callbacks of a `fit`, by name."""
+    """Returns a dict of functions that create the callbacks of a run of `fit`."""
     return {
         "plain": lambda: [],
         AGAIN: lambda: [],
@@ -63,7 +64,7 @@ def monitors(x) -> dict:
 
 
 def large_monitors() -> dict:
-    """Returns functions that create the callbacks for the large model, by name."""
+    """Returns a dict of functions that create the callbacks for the large model."""
     return {
         "plain": lambda: [],
         AGAIN: lambda: [],
@@ -77,7 +78,7 @@ def large_monitors() -> dict:
 
 
 class StepTimes(keras.callbacks.Callback):
-    """Records the seconds of every step except the first step of a `fit`."""
+    """Records the seconds of every step of `fit` except the first."""
 
     def on_train_begin(self, logs=None):
         self.seconds = []
@@ -91,7 +92,7 @@ class StepTimes(keras.callbacks.Callback):
 
 
 def measure_large(options) -> list[dict]:
-    """Returns the seconds of all steps by round, without the first round."""
+    """Measures the seconds of all steps in every round except the first."""
     rng = np.random.default_rng(0)
     x = rng.random((BATCH_SIZE * LARGE_STEPS, 784), dtype="float32")
     y = rng.integers(0, 10, len(x))
@@ -131,7 +132,7 @@ def summarize_large(rounds: list[dict]) -> dict:
 
 
 class Turns:
-    """Lets one thread at a time run, and records the time that each takes."""
+    """Lets one thread run at a time, and records the time of each turn."""
 
     def __init__(self, names):
         self.names = list(names)
@@ -156,7 +157,7 @@ class Turns:
 
 
 class FirstCallback(keras.callbacks.Callback):
-    """Starts the times of a new epoch, before the monitors run."""
+    """Starts the list of times for a new epoch, before the monitors run."""
 
     def __init__(self, turns, name):
         super().__init__()
@@ -167,7 +168,7 @@ class FirstCallback(keras.callbacks.Callback):
 
 
 class LastCallback(keras.callbacks.Callback):
-    """Passes the turn on after some steps, and records the time at the epoch end."""
+    """Ends each turn after some steps, and records the time at the end of an epoch."""
 
     def __init__(self, turns, name, steps):
         super().__init__()
@@ -191,7 +192,7 @@ def make_model(units=(512, 512, 512)):
 
 
 def train(turns, name, callbacks, x, y, options):
-    """Trains one model when it is its turn."""
+    """Trains one model, which runs only when it is its turn."""
     turns.take(name)
     make_model().fit(
         x,
@@ -210,7 +211,7 @@ def train(turns, name, callbacks, x, y, options):
 
 
 def measure(options) -> list[dict]:
-    """Returns the seconds of all turns, by round."""
+    """Measures the seconds of all turns in every round."""
     rng = np.random.default_rng(0)
     x = rng.random((BATCH_SIZE * options.steps, 784), dtype="float32")
     y = rng.integers(0, 10, len(x))
@@ -256,7 +257,7 @@ def summarize(rounds: list[dict], steps: int) -> dict:
 
 
 def run_round(kinds: list, x, y, options) -> dict[str, list[list[float]]]:
-    """Returns the seconds of all turns by kind and epoch, for one round."""
+    """Runs one round, and returns the seconds of all turns by kind and epoch."""
     turns = Turns(name for name, _ in kinds)
     threads = [
         threading.Thread(target=train, args=(turns, name, make(), x, y, options))
@@ -270,7 +271,10 @@ def run_round(kinds: list, x, y, options) -> dict[str, list[list[float]]]:
 
 
 def typical_epoch(epochs: list[list[float]]) -> float:
-    """Returns the typical seconds of an epoch, whose last turn is shorter."""
+    """Returns the typical duration of an epoch, computed from medians of its turns.
+
+    The last turn of an epoch is shorter, and is therefore treated separately.
+    """
     whole = statistics.median(turn for epoch in epochs for turn in epoch[:-1])
     end = statistics.median(epoch[-1] for epoch in epochs)
     return (len(epochs[0]) - 1) * whole + end

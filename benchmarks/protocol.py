@@ -1,7 +1,7 @@
 """Chooses settings on validation data, then tests them once with each fresh seed.
 
 Rows that are already in `results/` are not measured again. An interrupted benchmark can
-therefore continue, and the raw results are a log of all readings of a test set.
+therefore continue, and the raw results are a log of every evaluation on a test set.
 """
 
 import dataclasses
@@ -26,10 +26,11 @@ def choose(benchmark: str, name: str, candidates: dict, measure: Callable) -> No
     """Measures every candidate on validation data, with seed 0.
 
     Args:
-        benchmark: Rows are written to `results/{benchmark}_choice.json`.
+        benchmark: Name of the benchmark. The rows are written to
+            `results/{benchmark}_choice.json`.
         name: Name of the task.
-        candidates: Dict of settings by name.
-        measure: Function that maps a candidate to the figures of its row.
+        candidates: Dict that maps the name of each candidate to its settings.
+        measure: Function that maps a candidate to the results in its row.
     """
     file = f"{benchmark}_choice"
     done = {row["candidate"] for row in stored(file, name)}
@@ -54,16 +55,17 @@ def run(
 ) -> None:
     """Measures the chosen candidate with fresh seeds on test data.
 
-    If a candidate that was added later is better on validation data, the rows of the
-    former choice remain, and the new choice uses different seeds.
+    If a candidate that was added later performs better on validation data, the rows of
+    the previous choice are kept, and the new choice is measured with different seeds.
 
     Args:
-        benchmark: Rows are written to `results/{benchmark}.json`.
+        benchmark: Name of the benchmark. The rows are written to
+            `results/{benchmark}.json`.
         name: Name of the task.
         label: Name of the candidate.
         candidate: Settings of the candidate, a dataclass.
         seeds: Number of seeds.
-        measure: Function that maps the candidate and a seed to the figures of a row.
+        measure: Function that maps the candidate and a seed to the results in a row.
     """
     rows = stored(benchmark, name)
     first = FIRST_FRESH_SEED + sum(row["candidate"] != label for row in rows)
@@ -74,7 +76,7 @@ def run(
 
 
 def fit(model: keras.Model, dataset, epochs: int) -> float:
-    """Trains with a warm-up and a half cosine, and returns the time in seconds."""
+    """Trains with a warm-up and a half cosine; returns the duration in seconds."""
     schedule = Cosine(epochs, warmup=min(1, epochs / 4))
     start = time.perf_counter()
     model.fit(

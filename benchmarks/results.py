@@ -1,4 +1,4 @@
-"""Reads and writes raw results of benchmarks, and describes the machine."""
+"""Reads and writes the raw results of benchmarks, and describes the machine."""
 
 import json
 import os
@@ -24,13 +24,13 @@ def save(benchmark: str, key: str, entry: dict) -> None:
 
 
 def load(benchmark: str) -> dict:
-    """Returns all entries of `results/<benchmark>.json`, or `{}` without the file."""
+    """Returns all entries of `results/<benchmark>.json`, or `{}` if it is missing."""
     path = FOLDER / f"{benchmark}.json"
     return json.loads(path.read_text()) if path.exists() else {}
 
 
 def machine() -> dict:
-    """Returns the hardware and software that a measurement runs on."""
+    """Returns a description of the hardware and software in use, and the date."""
     return {
         "backend": keras.backend.backend(),
         "cores": os.cpu_count(),

@@ -1,16 +1,17 @@
-"""Measures the results of the searches of `tuning`, and the cost of a trial.
+"""Compares the searches of `tuning`, and measures the cost of a trial.
 
-    python benchmarks/search.py grid            # random against grid, 2 of 5 matter
+    python benchmarks/search.py grid            # random against grid search
     python benchmarks/search.py synthetic       # coarse to fine against random
     python benchmarks/search.py fashion_mnist   # the same, with real networks
     python benchmarks/search.py scale           # log scale against linear scale
     python benchmarks/search.py overhead        # time of an empty trial; 5 minutes
-    python benchmarks/search.py large           # waiting times of large searches
+    python benchmarks/search.py large           # waiting times in large searches
 
 Except for `overhead` and `large`, every entry of `results/search.json` has one row per
-seed, which is written immediately. Existing rows are not measured again. Compared
-searches have the same number of trials, and start with the same trial, the defaults. No
-test split is read: all scores on real data use validation data.
+seed, which is saved as soon as it has been measured. Existing rows are not measured
+again. Searches that are compared have the same number of trials, and their first trial
+uses the default values. No test split is used: all scores on real data are computed on
+validation data.
 """
 
 import argparse
@@ -39,12 +40,12 @@ OVERHEADS = {"overhead": (FEW_TRIALS, 3), "overhead_5000": (5_000, 1)}
 
 
 def low_dimension(x: dict) -> float:
-    """Computes a quadratic bowl in 2 of 5 dimensions."""
+    """Computes a quadratic bowl that depends on only 2 of the 5 dimensions."""
     return (x["a"] - 0.31) ** 2 + (x["b"] - 0.77) ** 2
 
 
 def cliff(x: dict) -> float:
-    """Computes a slope that ends in a cliff, like a loss over the learning rate.
+    """Computes a slope that ends in a cliff, like the loss as the learning rate grows.
 
     Two other dimensions, b and c, matter less.
     """
@@ -53,7 +54,7 @@ def cliff(x: dict) -> float:
 
 
 def branin(x: dict) -> float:
-    """Computes the function of Branin (1972), with three equal minima, shifted to 0."""
+    """Computes the function of Branin (1972), shifted to have three minima of 0."""
     a, b = 15 * x["a"] - 5, 15 * x["b"]
     bowl = (b - 5.1 / (4 * np.pi**2) * a**2 + 5 / np.pi * a - 6) ** 2
     return bowl + 10 * (1 - 1 / (8 * np.pi)) * np.cos(a) + 10 - 0.397887
@@ -65,12 +66,15 @@ def bowl(x: dict) -> float:
 
 
 def noisy_bowl(x: dict) -> float:
-    """Adds noise to the bowl, as a search observes it; equal points get equal noise."""
+    """Adds noise to the bowl, as a search would observe it.
+
+    The same point always gets the same noise.
+    """
     noise = np.random.default_rng([int(1e9 * x[name]) for name in NAMES])
     return bowl(x) + 0.04 * noise.standard_normal()
 
 
-# The function that a search observes, and the function that judges its best trial.
+# The function that a search observes, and the function that scores its best trial.
 FUNCTIONS = {
     "low_dimension": (low_dimension, low_dimension),
     "cliff": (cliff, cliff),
@@ -87,7 +91,7 @@ def unit_cube() -> keras_tuner.HyperParameters:
 
 
 def search_function(cls, function, seed: int, **options) -> list[dict]:
-    """Returns the hyperparameters of the best trial so far, after each trial."""
+    """Runs a search; returns, after each trial, the best hyperparameters so far."""
 
     class Search(cls):
         def run_trial(self, trial, *args, **kwargs):
@@ -107,7 +111,10 @@ def search_function(cls, function, seed: int, **options) -> list[dict]:
 
 
 def grid(seed: int) -> dict:
-    """Compares random search with a grid of 3 values in 5 dimensions, 243 trials."""
+    """Compares random search with a grid of 3 values in each of 5 dimensions.
+
+    Both have 243 trials. The score of random search after 60 trials is recorded, too.
+    """
     found = search_function(RandomSearch, low_dimension, seed, max_trials=243)
     scores = {"random": found[-1], "random_after_60": found[59]}
     return {"grid": grid_best(), **{key: low_dimension(x) for key, x in scores.items()}}
@@ -122,7 +129,7 @@ def grid_best() -> float:
 
 
 def synthetic(seed: int) -> dict:
-    """Compares coarse to fine with random search, 60 trials each, on four functions."""
+    """Compares coarse-to-fine with random search on four functions, 60 trials each."""
     row = {}
     for name, (function, truth) in FUNCTIONS.items():
         for key, (cls, options) in SEARCHES.items():
@@ -135,7 +142,7 @@ def synthetic(seed: int) -> dict:
 def small_fashion_mnist(examples: int = 2_000):
     """Returns a small part of Fashion-MNIST, and unseen validation data.
 
-    The unseen data judge the model that a search has found.
+    The unseen data are used to evaluate the model that a search has found.
     """
     data = datasets.load("fashion_mnist", seed=0)
     train, validation = (
@@ -205,14 +212,16 @@ def run(search, data, epochs: int) -> None:
 
 
 def overhead(trials: int, repeats: int) -> dict:
-    """Measures the seconds per trial with an empty objective, in turns between tools.
+    """Measures the seconds per trial with an empty objective.
+
+    The tools take turns.
 
     Args:
         trials: Integer >= 1, number of trials per search.
         repeats: Integer >= 1, number of searches per tool.
     """
     tools = {"kerascope": _search, "keras_tuner": _stock_search}
-    if trials <= FEW_TRIALS:  # SQLite would take minutes for more
+    if trials <= FEW_TRIALS:  # SQLite would take minutes for more trials
         tools["optuna, SQLite"] = _optuna_study
     seconds = {name: [] for name in tools}
     for _ in range(repeats):
@@ -257,7 +266,7 @@ def _optuna_study(folder: str, trials: int) -> None:
 
 
 def large() -> dict:
-    """Returns the seconds of what a user waits for in large searches."""
+    """Measures operations that a user waits for in large searches, in seconds."""
     seconds = {}
     with tempfile.TemporaryDirectory() as folder:
         _search(folder, MANY_TRIALS)
@@ -265,7 +274,7 @@ def large() -> dict:
         search = _empty(RandomSearch, folder, MANY_TRIALS)
         seconds[f"reopen {MANY_TRIALS:,} trials"] = time.perf_counter() - start
         if len(search.results()) != MANY_TRIALS:
-            raise RuntimeError("The reopened search has not all trials.")
+            raise RuntimeError("The reopened search does not have all trials.")
 
     class Bowl(CoarseToFineSearch):
         def run_trial(self, trial, *args, **kwargs):
@@ -326,7 +335,7 @@ MEASUREMENTS = {f.__name__: f for f in (grid, synthetic, fashion_mnist, scale)}
 
 
 def measure(name: str, seeds: int, *, is_saved: bool) -> None:
-    """Measures the missing seeds, and saves each result if `is_saved`."""
+    """Measures the seeds that are missing, and saves each result if `is_saved`."""
     runs = load("search").get(name, {}).get("runs", []) if is_saved else []
     for seed in range(len(runs), seeds):
         runs.append({"seed": seed, **MEASUREMENTS[name](seed)})

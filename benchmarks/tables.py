@@ -19,7 +19,7 @@ README = Path(__file__).parent.parent / "README.md"
 
 
 def train_table() -> str:
-    """Returns test accuracies of `examples/train.py`, and of a linear model if any."""
+    """Returns the test accuracies of `examples/train.py` and of any linear model."""
     rows = []
     for dataset, entry in sorted(load("train").items()):
         models = dict.fromkeys(run["model"] for run in entry["runs"])
@@ -35,7 +35,7 @@ def train_table() -> str:
 
 
 def pipeline_table() -> str:
-    """Returns the share of the pipeline in a training epoch, by backend."""
+    """Returns the share of an epoch that the input pipeline takes, by backend."""
     return markdown(
         ["backend", "`load`", "`from_arrays`"],
         [
@@ -46,7 +46,7 @@ def pipeline_table() -> str:
 
 
 def models_table() -> str:
-    """Returns the results of the builders on test data, next to published figures."""
+    """Returns the results of the builders on test data, next to published results."""
     speed = load("models_speed")
     table = []
     for task, rows in load("models").items():
@@ -62,7 +62,7 @@ def models_table() -> str:
 
 
 def paired_table() -> str:
-    """Returns residual minus plain MLP, paired by seed, with 95 % intervals."""
+    """Returns the differences between residual and plain MLPs, paired by seed."""
     rows, tasks = [], load("models")
     for dataset in ("mnist", "fashion_mnist"):
         plain, residual = (
@@ -85,7 +85,7 @@ def paired_table() -> str:
 
 
 def overhead_table(results: str = "monitor_overhead") -> str:
-    """Returns the time of training with monitors relative to without, by backend."""
+    """Returns the relative cost of training with monitors, by backend."""
     entries = load(results)
     names = dict.fromkeys(name for entry in entries.values() for name in entry["costs"])
     del names["plain"]
@@ -100,7 +100,7 @@ def overhead_table(results: str = "monitor_overhead") -> str:
 
 
 def adversarial_table() -> str:
-    """Returns accuracies after adversarial training, clean and under all attacks."""
+    """Returns the clean and the robust accuracies after adversarial training."""
     table = []
     for task, rows in load("adversarial").items():
         rows = of_the_choice(rows)
@@ -146,7 +146,7 @@ def adversarial_step_table() -> str:
 
 
 def search_table() -> str:
-    """Returns comparisons of two searches, paired by seed, with 95 % intervals."""
+    """Returns the differences between two searches, paired by seed."""
     entries, rows = load("search"), []
     for title, name, own, other in COMPARISONS:
         if name not in entries:
@@ -166,7 +166,7 @@ def search_table() -> str:
 
 
 def trial_table() -> str:
-    """Returns the time of a trial with an empty objective, by size of the search."""
+    """Returns the time per trial with an empty objective, by number of trials."""
     results = load("search")
     entries = [results[key] for key in ("overhead", "overhead_5000") if key in results]
     columns = ["search", "milliseconds a trial"]
@@ -188,14 +188,14 @@ def markdown(columns: list[str], rows: list[tuple]) -> str:
 
 
 def paired_difference(own: list[float], other: list[float]) -> tuple:
-    """Returns the mean of own minus other, and its 95 % interval (Student's t)."""
+    """Returns the mean of `own - other`, and its 95 % interval (Student's t)."""
     differences = [a - b for a, b in zip(own, other, strict=True)]
     mean, error = statistics.mean(differences), stats.sem(differences)
     return mean, *stats.t.interval(0.95, len(differences) - 1, mean, error)
 
 
 def of_the_choice(rows: list[dict]) -> list[dict]:
-    """Returns the rows of the settings that were chosen last."""
+    """Returns the rows of the candidate that was chosen last."""
     return [row for row in rows if row["candidate"] == rows[-1]["candidate"]]
 
 
@@ -219,7 +219,11 @@ def _reached(rows: list[dict]) -> str:
 
 
 def _over_validation_and_test(row: dict) -> tuple[float, float]:
-    """Returns nats per token over both splits, whose windows have equal length."""
+    """Returns the nats per token over both splits, in windows and in one stream.
+
+    All windows have the same length, so the splits are weighted by their number of
+    windows.
+    """
     sizes = [row["validation_windows"], row["test_windows"]]
     return tuple(
         statistics.fmean([row[f"{split}{kind}"] for split in SPLITS], sizes)
@@ -285,7 +289,7 @@ TABLES = {
 
 
 def insert_tables(text: str) -> str:
-    """Returns the README with the tables between its marks regenerated."""
+    """Returns the README text with new tables between the markers."""
     for name, table in TABLES.items():
         marks = f"(<!-- table: {name} -->\n).*?(<!-- end -->)"
         text, count = re.subn(

@@ -1,12 +1,12 @@
-"""Measures the accuracy and the time of `examples/train.py` over several seeds.
+"""Measures the accuracy and the running time of `examples/train.py` over several seeds.
 
     python benchmarks/train.py digits --seeds 10
     python benchmarks/train.py mnist --seeds 5
 
-The settings were chosen on the validation split with seed 0. Every seed reads the test
-split once, at the end, and each reading is a row of `results/train.json`. On digits, a
-logistic regression (scikit-learn, standardized pixels, C chosen on the same validation
-split) is measured on the same splits for comparison.
+The settings were chosen on the validation split with seed 0. With every seed, the
+trained model is evaluated once on the test split, and each evaluation is a row of
+`results/train.json`. On digits, a logistic regression is measured on the same splits
+for comparison (scikit-learn, standardized pixels, C chosen on the validation split).
 """
 
 import argparse
@@ -32,7 +32,10 @@ RESULT = re.compile(
 
 
 def train(dataset: str, seed: int) -> dict:
-    """Runs the example in a new process, including imports, and parses its output."""
+    """Runs the example in a new process, and parses its output.
+
+    The measured time includes the imports.
+    """
     with tempfile.TemporaryDirectory() as output:
         command = [sys.executable, EXAMPLE, "--dataset", dataset]
         command += ["--seed", str(seed), "--output", output]

@@ -1,6 +1,6 @@
-"""What the examples share: command line, errors, data, gradient norms and pictures.
+"""Shared code of the examples: command line, errors, data, gradient norms and plots.
 
-The examples are scripts. Python finds this module because it is in the same folder.
+The examples are scripts. They can import this module because it is in the same folder.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from zoo import datasets
 from zoo.differentiation import weight_gradients
 from zoo.utils.files import replacing
 
-matplotlib.use("Agg")  # pictures are files, and need no display
+matplotlib.use("Agg")  # pictures are drawn to files, without a display
 
 
 class ExampleParser(argparse.ArgumentParser):
@@ -28,7 +28,8 @@ class ExampleParser(argparse.ArgumentParser):
     with its default, unless the default is `None`.
 
     Args:
-        docstring: Docstring of the example, whose first paragraph describes it.
+        docstring: Docstring of the example. Its first paragraph becomes the description
+            in the help.
     """
 
     def __init__(self, docstring):
@@ -37,7 +38,7 @@ class ExampleParser(argparse.ArgumentParser):
         self.add_argument(
             "--seed", type=seed, default=0, help="seed of all random numbers"
         )
-        self.add_argument("--output", default="runs", help="folder of the results")
+        self.add_argument("--output", default="runs", help="folder for the results")
 
     def add_argument(self, *flags, **settings):
         if settings.get("default") not in (None, argparse.SUPPRESS):
@@ -45,7 +46,7 @@ class ExampleParser(argparse.ArgumentParser):
         return super().add_argument(*flags, **settings)
 
     def add_data_source(self):
-        """Adds the options `--dataset` and `--arrays`, of which one may be given."""
+        """Adds the mutually exclusive options `--dataset` and `--arrays`."""
         source = self.add_mutually_exclusive_group()
         source.add_argument(
             "--dataset", default="digits", help="a TFDS dataset (default: %(default)s)"
@@ -54,7 +55,7 @@ class ExampleParser(argparse.ArgumentParser):
 
 
 def checked(kind, expected, is_valid):
-    """Returns a `type` of argparse that rejects invalid values.
+    """Returns a `type` for argparse that rejects invalid values.
 
     Args:
         kind: `int`, `float` or `str`.
@@ -68,18 +69,18 @@ def checked(kind, expected, is_valid):
             raise argparse.ArgumentTypeError(f"expected {expected}, received {text}")
         return value
 
-    convert.__name__ = kind.__name__  # argparse prints it if `kind` fails
+    convert.__name__ = kind.__name__  # argparse prints this name if `kind` fails
     return convert
 
 
 def at_least(minimum):
-    """Returns a `type` of argparse for integers that are not below a minimum."""
+    """Returns a `type` for argparse that accepts integers >= `minimum`."""
     return checked(int, f">= {minimum}", lambda value: value >= minimum)
 
 
 @contextlib.contextmanager
 def exit_on_error():
-    """Ends the script with one sentence if an error shows that an option is wrong."""
+    """Ends the script with a short message if an option turns out to be wrong."""
     try:
         yield
     except (ImportError, OSError, RuntimeError, ValueError) as error:
@@ -97,9 +98,9 @@ def load_source(options, *, test=None, **settings):
 
     Args:
         options: Parsed options.
-        test: Fraction of the arrays to hold out for testing, if they have no test
-            data. Defaults to `None`.
-        **settings: Further arguments of both loaders.
+        test: Fraction of the examples to hold out for testing, if the arrays include
+            no test data. Defaults to `None`.
+        **settings: Further arguments that both loaders accept.
     """
     settings["seed"] = options.seed
     if options.arrays:
@@ -109,7 +110,7 @@ def load_source(options, *, test=None, **settings):
 
 
 def load_classes(options, *, only_images=False, **settings):
-    """Loads the dataset of `--dataset`, which must consist of examples in classes.
+    """Loads the dataset of `--dataset`, which must be suitable for classification.
 
     Args:
         options: Parsed options.
@@ -118,7 +119,7 @@ def load_classes(options, *, only_images=False, **settings):
         **settings: Further arguments of `datasets.load`.
 
     Raises:
-        ValueError: If the example cannot use the dataset.
+        ValueError: If the dataset is not suitable for the example.
     """
     data = datasets.load(options.dataset, seed=options.seed, **settings)
     is_text = data.vocabulary is not None
@@ -166,7 +167,7 @@ class GradientNorms(keras.callbacks.Callback):
 
 
 def save_picture(figure, path):
-    """Writes a figure to a file, which is replaced only if that succeeds."""
+    """Writes a figure to a file; an existing file is replaced only on success."""
     with replacing(path) as partial:
         figure.savefig(partial, dpi=110)
     plt.close(figure)

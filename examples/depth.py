@@ -1,17 +1,17 @@
 """Why are deep sigmoid networks hard to train?
 
-Trains multilayer perceptrons with 30 units per layer and 0 to 4 hidden layers, once
-with sigmoid units and once with ReLU and He initialization. Before training and after
-every epoch, it measures the gradient norm of each layer on one fixed batch. The plot is
-written to `runs/depth/depth.png`.
+The script trains multilayer perceptrons with 30 units per layer and 0 to 4 hidden
+layers, once with sigmoid units and once with ReLU and He initialization. Before
+training and after every epoch, it measures the gradient norm of each layer on one fixed
+batch. The plot is written to `runs/depth/depth.png`.
 
     python examples/depth.py
 
 On MNIST (seed 0, 15 epochs), networks with 0 to 4 hidden sigmoid layers reach a
 validation accuracy of 91.3, 96.3, 96.6, 96.0 and 95.7 %. With ReLU they reach 92.1,
-96.3, 96.7, 96.8 and 96.3 %. The first two of four sigmoid layers start with gradients
-250 times smaller than those of the head, and take two epochs to recover. With ReLU, all
-layers start within a factor of six.
+96.3, 96.7, 96.8 and 96.3 %. With four sigmoid layers, the initial gradients of the
+first two layers are 250 times smaller than those of the head, and take two epochs to
+recover. With ReLU, the initial gradients of all layers are within a factor of six.
 """
 
 import time
@@ -43,10 +43,10 @@ def parse_arguments(arguments=None):
     parser.add_argument(
         "--dataset",
         default=prepared_or_digits("mnist"),
-        help="images or a table, in classes",
+        help="images or a table, for classification",
     )
     parser.add_argument(
-        "--epochs", type=at_least(1), default=15, help="epochs of each network"
+        "--epochs", type=at_least(1), default=15, help="epochs for each network"
     )
     parser.add_argument(
         "--batch-size", type=at_least(1), default=32, help="examples per step"
@@ -88,7 +88,7 @@ def train(data, activation, depth, options):
 
 
 def plot(accuracies, norms, data):
-    """Plots the accuracy by depth, and the gradient norms of the deepest networks."""
+    """Plots accuracy against depth, and the gradient norms of the deepest networks."""
     figure, panels = plt.subplots(1, 3, figsize=(14, 4.4), layout="constrained")
     for activation, values in accuracies.items():
         panels[0].plot(values, marker="o", label=activation)

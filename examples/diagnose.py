@@ -1,21 +1,22 @@
-"""What does a failing training look like from the inside?
+"""What does a failing training run look like from the inside?
 
-Trains small multilayer perceptrons with one classic fault each, and a healthy one for
-comparison. It uses Fashion-MNIST if TFDS has prepared it, otherwise the digits that
-ship with kerascope. Each fault becomes a picture in `runs/diagnose/` that explains what
-it shows, what it means and what to do:
+The script trains small multilayer perceptrons, each with one classic fault, and a
+healthy one for comparison. It uses Fashion-MNIST if TFDS has prepared it, otherwise the
+digits that ship with kerascope. For each fault, it writes a picture to `runs/diagnose/`
+that explains what you see, what it means and what to do:
 
 - `rate.png`: a learning rate 100 times too small, and 100 times too large;
 - `vanishing.png`: vanishing gradients in a deep sigmoid network;
 - `saturated.png`: tanh units that saturate from the first step;
 - `dying.png`: ReLU units that die at a high learning rate;
 - `constant.png`: units that start identical and stay identical;
-- `noisy.png`: first-layer weights that remain noise, next to smooth ones.
+- `noisy.png`: weights of the first layer that are still noise after training, next to
+  smooth ones.
 
     python examples/diagnose.py
 
-On Fashion-MNIST (seed 0, two epochs), the healthy training reaches a validation
-accuracy of 86.5 % and an update ratio of 2e-3. The accuracy is 71.2 % with a rate 100
+On Fashion-MNIST (seed 0, two epochs), the healthy run reaches a validation accuracy of
+86.5 % and an update ratio of 2e-3. The accuracy is 71.2 % with a learning rate 100
 times too small, 10.1 % with a rate 100 times too large, and 20.0 % with eight sigmoid
 layers.
 """
@@ -44,7 +45,7 @@ from callbacks import (
 from zoo import mlp
 from zoo.utils.files import writable_folder
 
-RATE = 1e-3  # of Adam
+RATE = 1e-3  # learning rate of Adam
 WIDTH, DEPTH = 128, 4
 
 TEXTS = {
@@ -59,14 +60,14 @@ TEXTS = {
         "Vanishing gradients",
         "You see the size of the gradient of every layer, from the input on the left "
         "to the output. Each sigmoid layer shrinks the gradient that it passes back, "
-        "so the first layers do not learn. Use ReLU with He's initial weights, "
+        "so the first layers do not learn. Use ReLU with He initialization, "
         "normalization, or residual connections.",
     ),
     "saturated": (
         "Saturated units",
         "You see the values of the units. They are at the ends of tanh, which is flat "
         "there and passes no gradient back: the initial weights are too large. Use "
-        "Glorot's, which keep the values in the middle.",
+        "Glorot initialization, which keeps the values in the middle.",
     ),
     "dying": (
         "Dying ReLU units",
@@ -75,16 +76,16 @@ TEXTS = {
         "Lower the rate, warm it up, or use leaky ReLU or normalization.",
     ),
     "constant": (
-        "Units that stay alike",
+        "Units that stay identical",
         "You see the weights of the first layer as images. All units started with the "
-        "same weights and got the same gradients, so the layer is one unit, copied "
-        "many times. Start from random weights.",
+        "same weights and received the same gradients, so the layer is one unit, "
+        "copied many times. Start from random weights.",
     ),
     "noisy": (
         "Noise in the first layer",
-        "You see the weights of the first layer as images. Large initial weights are "
-        "still there as noise, which training had no reason to remove. Start from "
-        "smaller ones, and use weight decay.",
+        "You see the weights of the first layer as images. The large initial weights "
+        "are still visible as noise, because nothing in training removed them. Start "
+        "from smaller weights, and use weight decay.",
     ),
 }
 
@@ -94,19 +95,19 @@ def parse_arguments(arguments=None):
     parser.add_argument(
         "--dataset",
         default=prepared_or_digits("fashion_mnist"),
-        help="images in classes",
+        help="images for classification",
     )
     parser.add_argument(
         "--steps",
         type=at_least(1),
         default=1200,
-        help="steps of each training, rounded down to whole epochs, but at least one",
+        help="steps of each run, rounded down to whole epochs, but at least one epoch",
     )
     return parser.parse_args(arguments)
 
 
 class Run:
-    """Trains one model, and keeps the records of its monitors."""
+    """Trains one model, and keeps what the monitors recorded."""
 
     def __init__(self, title, data, options, *, optimizer=None, depth=DEPTH, **builder):
         self.title = title

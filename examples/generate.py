@@ -1,10 +1,10 @@
 """What does a small network learn about a text by predicting the next character?
 
-Trains an LSTM on the plays of Shakespeare (`tiny_shakespeare` of TFDS) or on your own
-text. It prints a generated text, the most probable next characters, and the
-cross-entropy on the validation text. The cross-entropy is computed in windows that each
-start from an empty state, and over one stream that keeps the state. The model is saved
-to `runs/generate/model.keras`.
+The script trains an LSTM on the plays of Shakespeare (`tiny_shakespeare` of TFDS) or on
+your own text. It prints a generated text, the most probable next characters, and the
+cross-entropy on the validation text. The cross-entropy is computed in two ways: in
+windows that each start from an empty state, and over one stream that keeps the state.
+The model is saved to `runs/generate/model.keras`.
 
     python examples/generate.py
     python examples/generate.py --text mine.txt --units 512 512 --epochs 20
@@ -24,11 +24,11 @@ from zoo.utils.files import replacing, writable_folder
 
 def parse_arguments(arguments=None):
     parser = ExampleParser(__doc__)
-    parser.add_argument("--text", help="a text file (default: tiny_shakespeare)")
+    parser.add_argument("--text", help="text file (default: tiny_shakespeare)")
     parser.add_argument(
         "--units", type=int, nargs="+", default=[128], help="units of each LSTM layer"
     )
-    parser.add_argument("--dropout", type=float, default=0.0, help="rate of dropout")
+    parser.add_argument("--dropout", type=float, default=0.0, help="dropout rate")
     parser.add_argument("--epochs", type=at_least(1), default=3, help="epochs to train")
     parser.add_argument(
         "--learning-rate",
@@ -58,7 +58,7 @@ def parse_arguments(arguments=None):
         "--temperature",
         type=checked(float, "a number >= 0", lambda value: 0 <= value < math.inf),
         default=0.8,
-        help="randomness of the text; with 0, the most probable characters follow",
+        help="randomness of the text; 0 always selects the most probable character",
     )
     parser.add_argument(
         "--top-k",

@@ -1,10 +1,10 @@
 """How do initial weights affect the signals of a deep network before training?
 
-Builds a multilayer perceptron with 20 hidden layers several times, with different
-initial weights, and does not train it. For ReLU and tanh, the plot in
-`runs/initialization/initialization.png` shows the standard deviation of the activations
-of each layer, and that of the gradient of the loss with respect to its weights, on one
-batch.
+The script builds a multilayer perceptron with 20 hidden layers several times, with
+different initial weights, and does not train it. For ReLU and tanh, the plot in
+`runs/initialization/initialization.png` shows how two quantities change from layer to
+layer: the standard deviation of the activations, and that of the gradient of the loss
+with respect to the weights. Both are computed on one batch.
 
     python examples/initialization.py
     python examples/initialization.py --dataset mnist
@@ -16,9 +16,9 @@ On digits (seed 0), from the first to the last hidden layer:
   and with tanh, and no layer has a gradient to learn from.
 - Large weights, of standard deviation 0.3, amplify the signal of ReLU to 9e9. They
   saturate tanh, whose gradient grows 30,000-fold in the backward pass.
-- Xavier's weights preserve the signal of tanh (0.48 to 0.14), but lose that of ReLU
-  (0.37 to 7e-4).
-- He's weights preserve the signal of ReLU (0.8 to 1.0).
+- Xavier initialization preserves the signal of tanh (0.48 to 0.14), but loses that of
+  ReLU (0.37 to 7e-4).
+- He initialization preserves the signal of ReLU (0.8 to 1.0).
 
 The script takes 20 s on one CPU core.
 """
@@ -51,7 +51,7 @@ ACTIVATIONS = ("relu", "tanh")
 def parse_arguments(arguments=None):
     parser = ExampleParser(__doc__)
     parser.add_argument(
-        "--dataset", default="digits", help="images or a table, in classes"
+        "--dataset", default="digits", help="images or a table, for classification"
     )
     parser.add_argument("--layers", type=at_least(2), default=20, help="hidden layers")
     parser.add_argument(
@@ -61,7 +61,7 @@ def parse_arguments(arguments=None):
 
 
 def spread(data, activation, initializer, options):
-    """Returns standard deviations of activations and gradients per hidden layer."""
+    """Returns the standard deviations of activations and gradients by hidden layer."""
     keras.utils.set_random_seed(options.seed)
     model = mlp(
         data.input_shape,

@@ -1,9 +1,9 @@
 """How do residual connections help a deep network?
 
-Trains three networks with 64 units per layer: residual MLPs with 4 and with 64 blocks,
-and a plain MLP of the same depth and width as the larger one. The plot in
-`runs/residual/residual.png` shows their learning curves, and the gradient norm of every
-layer before training, on one batch.
+The script trains three networks with 64 units per layer: residual MLPs with 4 and with
+64 blocks, and a plain MLP of the same depth and width as the larger residual MLP. The
+plot in `runs/residual/residual.png` shows the learning curves, and the gradient norm of
+every layer on one batch before training.
 
     python examples/residual.py
 
@@ -35,19 +35,19 @@ UNITS, SHALLOW = 64, 4
 def parse_arguments(arguments=None):
     parser = ExampleParser(__doc__)
     parser.add_argument(
-        "--dataset", default="digits", help="images or a table, in classes"
+        "--dataset", default="digits", help="images or a table, for classification"
     )
     parser.add_argument(
         "--blocks", type=at_least(1), default=64, help="blocks of the deep network"
     )
     parser.add_argument(
-        "--epochs", type=at_least(1), default=15, help="epochs of each network"
+        "--epochs", type=at_least(1), default=15, help="epochs for each network"
     )
     return parser.parse_args(arguments)
 
 
 def networks(blocks: int) -> dict:
-    """Returns the builder and the options of each network, by title."""
+    """Returns a dict that maps the title of each network to its builder and options."""
     layers = 2 * blocks + 1  # two per block, plus the stem
     # Not "zero", so that the branches have gradients before training.
     residual = {"units": UNITS, "residual_init": "scaled"}

@@ -1,14 +1,18 @@
 """How easily is a classifier fooled, and what does adversarial training change?
 
-Trains the same network twice, normally and on adversarial examples, and attacks both
-with the stages of `evaluate_robustness`. It writes to `runs/robustness/` the accuracy
-over epsilon (`curves.png`) and, for each network, a panel of examples (`normal.png`,
-`adversarial.png`) and a table (`normal.csv`, `adversarial.csv`).
+The script trains the same network twice, on clean and on adversarial examples, and
+attacks both networks with all stages of `evaluate_robustness`. It writes these files to
+`runs/robustness/`:
+
+- `curves.png`: the accuracy of both networks against epsilon;
+- `normal.png` and `adversarial.png`: for each network, its accuracy and a panel of
+  attacked examples;
+- `normal.csv` and `adversarial.csv`: for each network, a table of the results.
 
     python examples/robustness.py
     python examples/robustness.py --dataset mnist --epochs 10
 
-Without `--dataset`, it uses MNIST if TFDS has prepared it, otherwise digits.
+Without `--dataset`, the script uses MNIST if TFDS has prepared it, otherwise digits.
 """
 
 import time
@@ -35,19 +39,21 @@ from zoo.utils.files import replacing, writable_folder
 def parse_arguments(arguments=None):
     parser = ExampleParser(__doc__)
     parser.add_argument(
-        "--dataset", default=prepared_or_digits("mnist"), help="images in classes"
+        "--dataset",
+        default=prepared_or_digits("mnist"),
+        help="images for classification",
     )
     parser.add_argument(
         "--epsilon",
         type=checked(float, "above 0, and at most 0.5", lambda value: 0 < value <= 0.5),
         default=0.1,
-        help="linf distance in training, and half the largest one in the evaluation",
+        help="linf distance in training; evaluation uses up to twice this distance",
     )
     parser.add_argument(
         "--units", type=at_least(1), default=256, help="units of the hidden layer"
     )
     parser.add_argument(
-        "--epochs", type=at_least(1), default=15, help="epochs of each training"
+        "--epochs", type=at_least(1), default=15, help="epochs for each network"
     )
     parser.add_argument(
         "--examples", type=at_least(1), default=500, help="test examples to attack"

@@ -1,19 +1,21 @@
 """How does the learning rate schedule affect training?
 
-Trains the same multilayer perceptron with different schedules. It uses Fashion-MNIST if
-TFDS has prepared it, otherwise the digits that ship with kerascope, and writes three
-plots to `runs/schedules/`:
+The script trains the same multilayer perceptron with different schedules. It uses
+Fashion-MNIST if TFDS has prepared it, otherwise the digits that ship with kerascope,
+and writes three plots to `runs/schedules/`:
 
 - `shapes.png`: all schedules of `callbacks.schedules`;
 - `training.png`: loss, validation accuracy and learning rate with four of them;
-- `warmup.png`: a learning rate that diverges immediately, and the same rate with a
-  warm-up; and batches four times as large, with and without a rate four times as large.
+- `warmup.png`: training with a learning rate that is so high that the loss diverges
+  immediately, and with the same rate after a warm-up; and training with batches four
+  times as large, with and without a learning rate four times as large.
 
     python examples/schedules.py
 
 On Fashion-MNIST (seed 0, 8 epochs), the final validation accuracy is 88.9 % with a
 constant rate, 89.5 % with steps, 90.0 % with a cosine, and 90.3 % with a warm-up and a
-cosine. All plots take about four minutes on two CPU cores, or half a minute on digits.
+cosine. The script takes about four minutes on two CPU cores, or half a minute on
+digits.
 """
 
 import time
@@ -47,7 +49,7 @@ from zoo import mlp
 from zoo.utils.files import writable_folder
 
 BATCH_SIZE, RATE = 128, 0.1
-HIGH_RATE = 0.2  # diverges immediately on Fashion-MNIST
+HIGH_RATE = 0.2  # the loss diverges immediately on Fashion-MNIST
 
 
 def parse_arguments(arguments=None):
@@ -55,16 +57,19 @@ def parse_arguments(arguments=None):
     parser.add_argument(
         "--dataset",
         default=prepared_or_digits("fashion_mnist"),
-        help="images or a table, in classes",
+        help="images or a table, for classification",
     )
     parser.add_argument(
-        "--epochs", type=at_least(4), default=8, help="epochs of each training"
+        "--epochs", type=at_least(4), default=8, help="epochs of each training run"
     )
     return parser.parse_args(arguments)
 
 
 def train(data, schedule, rate, options) -> pd.DataFrame:
-    """Returns the history of one training; all share initial weights and data order."""
+    """Trains the model with a schedule, and returns the history.
+
+    All training runs have the same initial weights and the same order of the data.
+    """
     keras.utils.set_random_seed(options.seed)
     model = mlp(
         data.input_shape,
@@ -97,7 +102,7 @@ def train(data, schedule, rate, options) -> pd.DataFrame:
 
 
 def plot_shapes(length=90.0):
-    """Plots every schedule over 90 epochs, of which a warm-up takes 5."""
+    """Plots every schedule over 90 epochs, with warm-ups of 5 epochs."""
     shapes = {
         "held or dropped": [Constant(warmup=5), StepDecay(30, factor=0.3, warmup=5)],
         "to an end": [Linear(length), Cosine(length, warmup=5), OneCycle(length)],
@@ -115,7 +120,7 @@ def plot_shapes(length=90.0):
     for panel, (title, schedules) in zip(panels.flat, shapes.items(), strict=True):
         for schedule in schedules:
             schedule.plot(length, ax=panel)
-        panel.set(title=title, xlabel="epoch", ylabel="factor on the compiled rate")
+        panel.set(title=title, xlabel="epoch", ylabel="factor of the learning rate")
         panel.set_ylim(-0.03, 1.35)
         panel.legend([_short(schedule) for schedule in schedules], fontsize=8)
         panel.grid(alpha=0.3)
@@ -123,7 +128,7 @@ def plot_shapes(length=90.0):
 
 
 def plot_training(histories, data):
-    """Plots the training of one model with four schedules."""
+    """Plots the training runs of one model with four schedules."""
     figure, panels = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
     labels = ("learning rate at the end of the epoch", "training loss")
     names = ("learning_rate", "loss", "val_accuracy")
@@ -141,7 +146,7 @@ def plot_training(histories, data):
 
 
 def plot_warmup(histories, batches, data):
-    """Plots how a warm-up prevents divergence, and the linear scaling rule."""
+    """Plots the effects of a warm-up and of the linear scaling rule."""
     figure, panels = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
     for title, history in histories.items():
         diverged = history["loss"].isna().any()

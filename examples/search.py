@@ -1,20 +1,22 @@
-"""Which learning rate, how many units, how much dropout? A search that narrows itself.
+"""Which learning rate, how many units, how much dropout? A coarse-to-fine search.
 
-Searches the settings of a network from coarse to fine. After each round of trials, the
-range of a hyperparameter narrows around the best trials if there is evidence that it
-matters. The results are in `runs/search-digits-mlp/`:
+The script searches for the best hyperparameters of a network. After each round of
+trials, it narrows the range of a hyperparameter around the best trials if there is
+evidence that the hyperparameter matters. The results are in `runs/search-digits-mlp/`:
 
-- `results.csv` and `history.csv`: one row per trial, and one row per epoch of a trial;
+- `results.csv`: one row per trial;
+- `history.csv`: one row per epoch of every trial;
 - `round_1.json` and so on: the ranges that were narrowed, and the reasons;
-- `search.png`: the best score so far, and the scores against every hyperparameter;
+- `search.png`: the best score after each trial, and the scores against every
+  hyperparameter;
 - `best.keras`: the best model.
 
     python examples/search.py
     python examples/search.py --dataset fashion_mnist --epochs 5 --trials 30
     python examples/search.py --dataset imdb_reviews --model lstm
 
-After an interruption, the same command continues the search. The test split is read
-once, for the best model.
+After an interruption, the same command continues the search. The test split is used
+only once, to evaluate the best model.
 """
 
 import math

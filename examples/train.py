@@ -1,10 +1,13 @@
 """How well does a model of the zoo train on your dataset?
 
-Without arguments, it trains an MLP on 1,797 handwritten digits, in seconds on a CPU.
-The learning rate warms up for one epoch and then decays along a cosine. Training stops
-after ten epochs with a worse validation result than the best. The script writes to
-`runs/digits/` the model of the best epoch (`model.keras`), the history (`history.csv`)
-and a plot of loss, accuracy, update ratio and learning rate (`curves.png`).
+Without arguments, the script trains an MLP on 1,797 handwritten digits, which takes
+seconds on a CPU. The learning rate warms up for one epoch and then decays along a
+cosine. Training stops after ten epochs without improvement in the validation metric.
+The script writes these files to `runs/digits/`:
+
+- `model.keras`: the model of the best epoch;
+- `history.csv`: one row per epoch;
+- `curves.png`: a plot of loss, accuracy, update ratio and learning rate.
 
     python examples/train.py
     python examples/train.py --dataset mnist
@@ -12,8 +15,8 @@ and a plot of loss, accuracy, update ratio and learning rate (`curves.png`).
     python examples/train.py --model res_mlp --blocks 8
     python examples/train.py --dataset imdb_reviews --epochs 5
 
-The README shows the accuracy and the time over several seeds, as measured by
-`benchmarks/train.py`.
+The README lists the accuracy and the running time over several seeds, which
+`benchmarks/train.py` measures.
 """
 
 import argparse
@@ -66,13 +69,13 @@ def parse_arguments(arguments=None):
         "mlp, 256 for a res_mlp, 128 for an lstm)",
     )
     parser.add_argument("--blocks", type=int, default=4, help="blocks of a res_mlp")
-    parser.add_argument("--dropout", type=float, default=0.2, help="rate of dropout")
+    parser.add_argument("--dropout", type=float, default=0.2, help="dropout rate")
     parser.add_argument(
         "--epochs",
         type=at_least(1),
         default=30,
         help=f"maximum number of epochs; training stops after {PATIENCE} epochs "
-        "with a worse validation result than the best",
+        "without improvement in the validation metric",
     )
     parser.add_argument(
         "--learning-rate",
@@ -84,7 +87,7 @@ def parse_arguments(arguments=None):
     parser.add_argument(
         "--mixed-precision",
         choices=["float16", "bfloat16"],
-        help="type to compute with (default: float32)",
+        help="dtype of the computations (default: float32)",
     )
     parser.add_argument(
         "--xla",
@@ -95,7 +98,7 @@ def parse_arguments(arguments=None):
 
 
 def builder_options(data, options) -> tuple:
-    """Returns the requested builder, or one that suits the data, and its options."""
+    """Returns the requested builder or one that suits the data, with its options."""
     name = options.model or ("mlp" if data.vocabulary is None else "lstm")
     units = UNITS[name] if options.units is None else options.units
     if name == "mlp":

@@ -1,4 +1,4 @@
-"""Differentiates and compiles functions on each backend, without side effects."""
+"""Differentiates and compiles functions on every backend, without side effects."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,14 +13,15 @@ from .utils.arguments import check_choice, invalid_argument
 def input_gradient(function: Callable, x, *, has_auxiliary: bool = False):
     """Differentiates the per-example values of a function with respect to its input.
 
-    The function returns one scalar per example, and the gradient is that of their
-    sum. If each scalar depends only on its own example, row `i` of the gradient is
-    the gradient of scalar `i`. No variable changes: updates by `function`, such as
-    those of batch statistics and random seeds, are discarded.
+    `function` returns one scalar per example, and the sum of these scalars is
+    differentiated. If each scalar depends only on its own example, row `i` of the
+    gradient is the gradient of scalar `i`. All variables keep their values: updates
+    that `function` makes, for example to batch statistics or random seeds, are
+    discarded.
 
-    It works inside a compiled function, such as a `train_step`; see
-    `compile_function`. Do not differentiate its result again: that would work only on
-    TensorFlow and JAX.
+    `input_gradient` can be called inside a compiled function, such as a `train_step`;
+    see `compile_function`. Do not differentiate the result again, because second
+    derivatives are available only on TensorFlow and JAX.
 
     Args:
         function: Function that maps a batch to a float tensor of shape `(batch,)`,
@@ -32,11 +33,12 @@ def input_gradient(function: Callable, x, *, has_auxiliary: bool = False):
     Returns:
         The values, of shape `(batch,)`, and the gradient of their sum, a tensor with
         the shape and dtype of `x`. The gradient is zero where `function` does not
-        depend on `x`. With `has_auxiliary=True`, the auxiliary tensor comes third.
+        depend on `x`. With `has_auxiliary=True`, the auxiliary tensor is returned as
+        a third element.
 
     Raises:
-        ValueError: If `x` does not hold floats, or `function` does not return a
-            tensor of shape `(batch,)`.
+        ValueError: If the dtype of `x` is not a float type, or `function` does not
+            return a tensor of shape `(batch,)`.
 
     Example:
 
@@ -54,8 +56,8 @@ def input_gradient(function: Callable, x, *, has_auxiliary: bool = False):
             "x",
             "a float tensor",
             keras.backend.standardize_dtype(x.dtype),
-            "Integers, as tokens, have no gradient. Cast them to float if they are "
-            "quantities.",
+            "Integers such as token ids have no gradient. If the integers are "
+            "quantities, cast them to float.",
         )
 
     def values_at(inputs):
@@ -66,7 +68,7 @@ def input_gradient(function: Callable, x, *, has_auxiliary: bool = False):
         if len(shape) != 1:
             raise invalid_argument(
                 "function",
-                "one that returns a scalar for each example, of shape (batch,)",
+                "a function that returns one scalar per example, of shape (batch,)",
                 tuple(shape),
             )
         return values, auxiliary
@@ -80,12 +82,13 @@ def weight_gradients(
 ) -> list:
     """Differentiates the loss of a compiled model with respect to its weights.
 
-    The loss is that of `fit`, including the terms of regularizers and `add_loss`. With
-    `training=True`, these are the gradients of the next training step: dropout draws
-    the same mask as that step, because the random state stays unchanged. Batch
-    statistics and all other variables stay unchanged, too. If the optimizer scales
-    the loss against underflow, as `LossScaleOptimizer` does, the loss is scaled here
-    as well, and the gradients are divided by the scale.
+    The loss is the one that `fit` minimizes, including regularization terms and losses
+    from `add_loss`. With `training=True`, the gradients equal those of the next
+    training step: dropout draws the same mask as in that step, because the random
+    state is left unchanged. Batch statistics and all other variables are left
+    unchanged, too. If the optimizer scales the loss to prevent underflow, as
+    `LossScaleOptimizer` does, the loss is scaled here as well, and the gradients are
+    divided by the scale.
 
     Args:
         model: Compiled and built model.
@@ -93,8 +96,8 @@ def weight_gradients(
         y: Batch of targets, in the form that the loss accepts. Defaults to `None`.
         sample_weight: Weights of the examples, of shape `(batch,)`. Defaults to
             `None`.
-        training: Whether layers run in training mode (batch statistics, dropout).
-            Defaults to `True`.
+        training: Whether the layers run in training mode, which affects batch
+            normalization and dropout. Defaults to `True`.
 
     Returns:
         A list of tensors in the order of `model.trainable_variables`, with the same
@@ -133,11 +136,12 @@ def loss_function(
         x: Batch of inputs.
         y: Batch of targets. Defaults to `None`.
         sample_weight: Weights of the examples. Defaults to `None`.
-        training: Whether layers run in training mode. Defaults to `True`.
+        training: Whether the layers run in training mode. Defaults to `True`.
 
     Returns:
         A function that maps a list of tensors, in the order of
-        `model.trainable_variables`, to a scalar. It leaves all variables unchanged.
+        `model.trainable_variables`, to a scalar. Calling this function leaves all
+        variables unchanged.
 
     Raises:
         ValueError: If the model is not compiled or not built, or another argument is
@@ -150,10 +154,10 @@ def loss_function(
             "model",
             "a keras.Model that is compiled and built",
             model.name if is_model else model,
-            "Call `model.compile(...)`, and give its input shape with `keras.Input`.",
+            "Call `model.compile(...)`, and define the input shape with `keras.Input`.",
         )
     if y is None and compiled_loss(model) is not None:
-        raise invalid_argument("y", "the targets that the compiled loss needs", y)
+        raise invalid_argument("y", "targets, which the loss of the model requires", y)
     x, y, sample_weight = (
         None if data is None else keras.tree.map_structure(_to_tensor, data)
         for data in (x, y, sample_weight)
@@ -178,19 +182,20 @@ def compile_function(
 ) -> Callable:
     """Compiles a function of tensors with `tf.function` or `jax.jit`.
 
-    On PyTorch the function runs uncompiled. On the other backends it is recompiled
-    for every new shape and dtype of its arguments.
+    On PyTorch, the function runs without compilation. On the other backends, it is
+    compiled again for every new combination of shapes and dtypes of its arguments.
 
     Each call reads the current values of the variables and changes none of them.
-    Assignments inside the function last until it returns, so a seed generator among
-    the variables draws the same numbers in every call. To draw different numbers,
-    pass a seed as an argument.
+    Assignments inside the function are undone when it returns. Therefore, a seed
+    generator whose state is among the variables draws the same numbers in every call.
+    To draw different numbers, pass a seed as an argument.
 
     Args:
-        function: Function that maps tensors to nested tensors.
+        function: Function that maps tensors to a tensor or a nested structure of
+            tensors.
         variables: All variables that `function` reads, such as `model.variables`. On
-            JAX, any other variable keeps its value from the time of compilation.
-            Defaults to `()`.
+            JAX, any other variable keeps the value that it had when the function was
+            compiled. Defaults to `()`.
 
     Returns:
         A function that takes tensors or arrays.
@@ -230,7 +235,7 @@ def unchanged_state(values: Iterable[tuple] = ()) -> Iterator[None]:
         backend.preserve_generator(),
         keras.StatelessScope(collect_losses=True) as scope,
     ):
-        if scope.original_scope is not None:  # such as in a JAX training step
+        if scope.original_scope is not None:  # for example, in a JAX training step
             scope.state_mapping.update(scope.original_scope.state_mapping)
         for pair in values:
             scope.add_update(pair)
@@ -240,16 +245,17 @@ def unchanged_state(values: Iterable[tuple] = ()) -> Iterator[None]:
 def same_trace() -> Callable:
     """Returns a function that tells whether a tensor belongs to the current trace.
 
-    Loop bodies, branches, mapped functions and other compiled functions each have
-    their own trace. A tensor can leave that trace only as a return value. Call
-    `same_trace` where the tensor is created.
+    The bodies of loops, branches, mapped functions and nested compiled functions each
+    have their own trace, and a tensor can leave a trace only as a return value. Call
+    `same_trace` where the tensor is created, and the returned function where the
+    tensor is to be used.
     """
     return backend.same_trace()
 
 
 @contextlib.contextmanager
 def float64_scope() -> Iterator[None]:
-    """Makes float64 the default dtype of Keras and enables it on every backend."""
+    """Makes float64 the default dtype of Keras inside the context, on any backend."""
     before = keras.config.floatx(), keras.config.dtype_policy()
     with backend.enable_float64(), float64_operations():
         try:

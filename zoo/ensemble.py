@@ -1,4 +1,4 @@
-"""Ensembles of models, averages of their weights, and distillation."""
+"""Model ensembles, weight averaging and distillation."""
 
 from typing import Any
 
@@ -28,22 +28,25 @@ def average(
 ) -> keras.Model:
     """Builds a model that averages the predictions of several models.
 
-    For classifiers, the model averages probabilities and outputs the logits of the
-    mean; see `zoo.layers.LogMeanProbability`. For regression, it averages the outputs.
-    If these are means and log-variances, the averaged variance is not that of the
-    mixture, which also depends on how far the means differ. The members are nested
-    models named `member_1` and so on, and share their weights with `models`.
+    For classifiers, the new model averages the predicted probabilities and outputs the
+    logits of the mean; see `zoo.layers.LogMeanProbability`. For regression, it averages
+    the outputs. If the outputs are means and log-variances, the averaged log-variance
+    does not describe the mixture of the members, whose variance also depends on how
+    much the means differ. The members become nested models named `member_1`, `member_2`
+    and so on, which share their weights with `models`.
 
-    Independently trained models make a deep ensemble (Lakshminarayanan et al. 2017).
-    Checkpoints of one training make a snapshot ensemble (Huang et al. 2017).
+    An ensemble of independently trained models is called a deep ensemble
+    (Lakshminarayanan et al., 2017), and an ensemble of checkpoints from one training
+    run is called a snapshot ensemble (Huang et al., 2017).
 
     Args:
-        models: Functional or sequential models with one input, one output and equal
-            shapes; or paths of `.keras` files; or a folder, of which all `.keras`
-            files are loaded. For `callbacks.Snapshots`, pass its `paths` if the
-            folder also holds files of other trainings.
+        models: Functional or sequential models with one input, one output and the same
+            shapes; or paths of `.keras` files; or a folder, from which all `.keras`
+            files are loaded. To average the files of `callbacks.Snapshots`, pass its
+            attribute `paths` if the folder also contains files of other training runs.
         task: "classification", "language_model", "multi_label" or "regression". All
-            except "regression" expect logits. Defaults to `"classification"`.
+            except "regression" require models that output logits. Defaults to
+            `"classification"`.
         name: Name of the model. Defaults to `"ensemble"`.
 
     Returns:
@@ -72,7 +75,9 @@ def average(
     ]
     if len(set(facts)) > 1:
         raise invalid_argument(
-            "models", "models of one input shape, output shape and input dtype", facts
+            "models",
+            "models that share one input shape, output shape and input dtype",
+            facts,
         )
     first = members[0]
     if ACTIVATIONS.get(task) == "softmax":
@@ -85,7 +90,7 @@ def average(
     inputs = keras.Input(
         batch_shape=first.input_shape, dtype=first.inputs[0].dtype, name="input"
     )
-    # Wrap the layers in a new model, since the names of the members may be equal.
+    # Wrap each member in a new model, because members may have the same name.
     outputs = [
         keras.Model(model.inputs, model.outputs[0], name=f"member_{number}")(inputs)
         for number, model in enumerate(members, start=1)
@@ -101,22 +106,23 @@ def average(
 
 
 def average_weights(models: Models) -> keras.Model:
-    """Returns a model whose weights are the mean of the weights of several models.
+    """Returns a model with the mean of the weights of several models.
 
-    The result costs no more to run than one model. Use it for checkpoints of one
-    training, between which the loss is low: this is stochastic weight averaging
-    (Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima and Better
-    Generalization"). Do not average the weights of independent trainings. Files are
-    loaded one at a time.
+    Unlike an ensemble, the result is no more expensive to run than a single model. Use
+    `average_weights` for checkpoints of one training run, between which the loss stays
+    low; this is known as stochastic weight averaging (Izmailov et al., 2018, "Averaging
+    Weights Leads to Wider Optima and Better Generalization"). Do not average the
+    weights of independently trained models. Files are loaded one at a time.
 
     Args:
         models: Models with the same layers; or paths of `.keras` files; or a folder,
-            of which all `.keras` files are loaded. For `callbacks.Snapshots`, pass
-            its `paths` if the folder also holds files of other trainings.
+            from which all `.keras` files are loaded. To average the files of
+            `callbacks.Snapshots`, pass its attribute `paths` if the folder also
+            contains files of other training runs.
 
     Returns:
-        An uncompiled copy of the first model with the mean weights. Integer variables
-        keep the values of the first model.
+        An uncompiled copy of the first model with the mean weights. Variables that are
+        not of a float dtype keep the values of the first model.
 
     Raises:
         ValueError: If an argument is invalid, a file cannot be loaded, the layers of
@@ -144,9 +150,9 @@ def average_weights(models: Models) -> keras.Model:
         if _shapes(stores) != _shapes(mean):
             raise invalid_argument(
                 "models",
-                "models of the same layers",
+                "models with the same layers",
                 [result.name, model.name],
-                f"The weights of number {count} and of the first differ in shape.",
+                f"The weights of number {count} and of number 1 differ in shape.",
             )
         _move_mean(mean, stores, count)
     load_variables(result, mean)
@@ -156,22 +162,22 @@ def average_weights(models: Models) -> keras.Model:
 def moving_average(model: keras.Model) -> keras.Model:
     """Returns a copy of a model with the moving average of its weights.
 
-    Keras optimizers with `use_ema=True` maintain the average. `fit` writes it into the
-    model only at the very end. Before that, for example in a callback, the model holds
-    its raw weights, and this function returns the average for evaluation. It leaves
-    the model unchanged. `keras.callbacks.SwapEMAWeights` does not guarantee this:
-    passed to `predict`, it leaves the average in the model (`on_predict_end`, Keras
-    3.15).
+    Keras optimizers with `use_ema=True` maintain the moving average. `fit` writes it to
+    the model only at the very end. Until then, for example in a callback, the model
+    has the latest weights, and the copy can be used to evaluate the average. The
+    original model is left unchanged. `keras.callbacks.SwapEMAWeights` does not
+    guarantee this: if it is passed to `predict`, the average remains in the model
+    (`on_predict_end`, Keras 3.15).
 
     Args:
-        model: Model whose optimizer has `use_ema=True` and has made at least one
-            step.
+        model: Compiled model whose optimizer has `use_ema=True` and has made at least
+            one step.
 
     Returns:
         An uncompiled copy.
 
     Raises:
-        ValueError: If the optimizer has no moving average.
+        ValueError: If `model` does not meet these conditions.
 
     Example:
 
@@ -208,21 +214,23 @@ def distiller(
 ) -> keras.distillation.Distiller:
     """Returns a model that trains a student to match the predictions of a teacher.
 
-    Both models are classifiers that end in logits (Hinton et al., 2015, "Distilling
-    the Knowledge in a Neural Network", section 2). The loss is `student_loss_weight`
-    times the compiled loss, plus `1 - student_loss_weight` times
-    `T**2 * KL(teacher || student)`, where KL is the Kullback-Leibler divergence of the
-    probabilities, softened by the temperature T. Compile and fit the result like any
-    model. It trains the student in place, which then predicts without the teacher. To
-    distill the outputs of a regression, use
-    `keras.distillation.FeatureDistillation("mse")`.
+    Both models must be classifiers that output logits. The method is that of Hinton et
+    al. (2015, "Distilling the Knowledge in a Neural Network", section 2). The loss has
+    two terms: the loss that the result is compiled with, weighted by
+    `student_loss_weight`, and `T**2 * KL(teacher || student)`, weighted by
+    `1 - student_loss_weight`. Here, KL is the Kullback-Leibler divergence between the
+    predicted probabilities, softened by the temperature T.
 
-    As with Keras' `Distiller`, the teacher stays frozen permanently, and the loss
-    ignores regularizers and sample weights.
+    Compile and fit the result like any other model. Training updates the student in
+    place, and the student can then be used without the teacher. To distill a
+    regression model, use `keras.distillation.FeatureDistillation("mse")`.
+
+    As in any `keras.distillation.Distiller`, the teacher stays frozen after training,
+    and the loss ignores regularizers and sample weights.
 
     Args:
-        teacher: Model that ends in logits, such as the result of `average`.
-        student: Model with the same input and output shape.
+        teacher: Model that outputs logits, such as the result of `average`.
+        student: Model with the same input shape and output shape.
         temperature: Number > 0. Defaults to `3.0`.
         student_loss_weight: Number in [0, 1). Defaults to `0.5`.
 
@@ -244,7 +252,7 @@ def distiller(
     check_positive("temperature", temperature)
     check_fraction("student_loss_weight", student_loss_weight)
     fix = (
-        "To distill the outputs of a regression, use "
+        "To distill a regression model, use "
         '`keras.distillation.FeatureDistillation("mse")`.'
     )
     for argument, model in (("teacher", teacher), ("student", student)):
@@ -264,19 +272,19 @@ def _check_functional(model: keras.Model) -> None:
         if not isinstance(tensors, list) or len(tensors) != 1:
             raise invalid_argument(
                 "models",
-                "functional or sequential models of one input and one output",
+                "functional or sequential models with one input and one output",
                 model.name,
             )
 
 
 def _check_classes(argument: str, model: keras.Model, fix: str) -> None:
-    """Raises if there is only one class, whose probability is always 1."""
+    """Raises an error if there is only one class, whose probability is always 1."""
     if not isinstance(model, keras.Model):
         raise invalid_argument(argument, "a keras.Model", model)
     if model.output_shape[-1] == 1:
         raise invalid_argument(
             argument,
-            "models with a logit for each class, at least two",
+            "models with a logit for each class, and with at least two classes",
             f"{model.name} with outputs of shape {model.output_shape}",
             fix,
         )
@@ -306,7 +314,7 @@ def _move_mean(mean: list[dict], stores: list[dict], count: int) -> None:
 
 
 def _check_not_quantized(model: keras.Model) -> None:
-    """Raises if a kernel is quantized: averaging its integers is not meaningful."""
+    """Raises an error if a layer has quantized weights, which cannot be averaged."""
     quantized = [
         layer.name
         for layer in flatten_layers(model)

@@ -1,4 +1,4 @@
-"""Checks of gradients against finite differences."""
+"""Gradient checks with finite differences."""
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ from .utils.arguments import check_integer, invalid_argument
 from .utils.copy_model import copy_model
 
 STEP = 1e-5
-# Relative rounding error of a loss, a sum over a batch and its features.
+# Relative rounding error of a loss, which is a sum over the batch and its features.
 ROUNDING = 4 * np.finfo("float64").eps
 
 
@@ -31,44 +31,48 @@ def check_gradients(
 ) -> GradientReport:
     """Compares the gradients of a model with central differences of its loss.
 
-    The differences use a step of 1e-5 in float64, on a copy of the model with the
-    same weights; the model itself stays unchanged. At sampled coordinates of every
-    variable, the analytic derivative a is compared with the numeric derivative n by
-    the relative error |a - n| / max(|a|, |n|). For small derivatives, as much of
-    |a - n| as rounding of the loss can explain is subtracted; otherwise a derivative
-    of zero would never pass. With `training=True`, the check differentiates through
-    batch statistics, and dropout draws the same mask in every evaluation.
+    The differences are computed in float64 with a step of 1e-5, on a copy of the model
+    with the same weights; the model itself stays unchanged. At sampled coordinates of
+    every variable, the analytic derivative a is compared with the numeric derivative n
+    by the relative error |a - n| / max(|a|, |n|). If the derivatives are small, the
+    part of |a - n| that rounding of the loss can explain is subtracted first; otherwise
+    a derivative of zero would never pass the check. With `training=True`, the check
+    differentiates through batch statistics, and dropout draws the same mask in every
+    evaluation.
 
-    If a kink, such as that of ReLU, lies within the step, the difference does not
-    approximate a derivative. Such coordinates are excluded and counted. They are
-    detected by the second difference f(w + h) + f(w - h) - 2 f(w): when the step is
-    halved, it falls to a quarter where f is smooth, but not at a kink.
+    If the step crosses a kink, such as that of ReLU, the central difference does not
+    approximate the derivative. Such coordinates are excluded and counted. They are
+    detected with the second difference f(w + h) + f(w - h) - 2 f(w): if the step h is
+    halved, the second difference falls to a quarter where f is smooth, but not at a
+    kink.
 
-    The method and the thresholds of the verdict follow the CS231n course notes,
-    "Gradient checks" (Neural Networks Part 3), section by section: centered formula,
-    relative error, double precision, kinks, few data points, few dimensions. By
-    contrast, `torch.autograd.gradcheck` and `jax.test_util.check_grads` check a
-    function against fixed tolerances and do not detect kinks.
+    The method and the thresholds follow the section "Gradient checks" of the CS231n
+    course notes (Neural Networks Part 3): the centered formula, the relative error,
+    double precision, the treatment of kinks, and the use of few data points and few
+    dimensions. By contrast, `torch.autograd.gradcheck` and `jax.test_util.check_grads`
+    compare derivatives with fixed tolerances and do not detect kinks.
 
     Args:
         model: Compiled and built model whose layers can be recreated from their
-            `get_config`; they need not be registered.
-        x: Batch of inputs. A few examples suffice, and meet fewer kinks than many.
+            `get_config`; the layers need not be registered with Keras.
+        x: Batch of inputs. A few examples suffice, and cause fewer kinks than many.
         y: Batch of targets. Defaults to `None`.
         sample_weight: Weights of the examples, of shape `(batch,)`. Defaults to
             `None`.
-        training: Whether layers run in training mode. Defaults to `True`.
-        samples: Integer >= 1: number of coordinates to check per variable. One is
-            where the derivative is largest, the others are random. Smaller variables
-            are checked in full. Defaults to `20`.
+        training: Whether the layers run in training mode. Defaults to `True`.
+        samples: Integer >= 1, number of coordinates to check per variable: the one
+            with the largest derivative, and others chosen at random. Variables with
+            no more than `samples` coordinates are checked completely. Defaults to
+            `20`.
         seed: Integer >= 0 that seeds the choice of coordinates. Defaults to `0`.
 
     Returns:
-        A `GradientReport`, with `verdict`, `error`, `kinks` and `to_frame()`.
+        A `GradientReport`, with the attributes `verdict`, `error` and `kinks`, and the
+        method `to_frame()`.
 
     Raises:
-        ValueError: If an argument is invalid, the model has no trainable weights, or
-            it cannot be copied in float64.
+        ValueError: If an argument is invalid, or the model has no trainable weights
+            or cannot be copied in float64.
 
     Example:
 
@@ -83,7 +87,8 @@ def check_gradients(
     check_integer("seed", seed, minimum=0)
     settings = {"sample_weight": sample_weight, "training": training}
     loss = loss_function(model, x, y, **settings)
-    # Incompatible data raise a clear Keras error here, rather than in compiled code.
+    # If the data are incompatible, Keras raises a clearer error here than in compiled
+    # code.
     loss([variable.value for variable in model.trainable_variables])
     if not model.trainable_variables:
         raise invalid_argument("model", "one with trainable weights", model.name)
@@ -113,7 +118,7 @@ def check_gradients(
 
 
 def _check_variable(variable, gradient, evaluate, samples, generator) -> dict:
-    """Compares the gradient of one variable at sampled coordinates."""
+    """Compares the gradient of one variable with finite differences."""
     value = _to_numpy(variable)
 
     def loss_at(index, step):
@@ -159,13 +164,13 @@ def _relative_error(analytic: float, numeric: float, losses) -> float:
         return np.inf
     difference, scale = abs(analytic - numeric), max(abs(analytic), abs(numeric))
     rounding = ROUNDING * np.abs(losses).max() / STEP
-    if rounding >= RIGHT * scale:  # rounding could pass for an error
+    if rounding >= RIGHT * scale:  # rounding could be mistaken for an error
         difference = max(difference - rounding, 0.0)
     return difference and difference / scale
 
 
 def _is_kink(losses, halves) -> bool:
-    """Returns whether the second difference is not that of a smooth function."""
+    """Returns whether the second differences contradict a smooth function."""
     centre, plus, minus = losses
     bend = plus + minus - 2 * centre
     half_bend = sum(halves) - 2 * centre
@@ -174,7 +179,10 @@ def _is_kink(losses, halves) -> bool:
 
 
 def _compile_like(model: keras.Model, copy: keras.Model) -> None:
-    """Compiles the copy with new losses, which compute in the default float64."""
+    """Compiles the copy with new loss objects, which compute in float64.
+
+    A new loss object has the default dtype, which is float64 during the check.
+    """
     if compiled_loss(model) is None:  # the whole loss comes from `add_loss`
         copy.compile("sgd")
         return
@@ -183,7 +191,7 @@ def _compile_like(model: keras.Model, copy: keras.Model) -> None:
 
 
 def _in_float64(config):
-    """Returns the config with every float dtype replaced by float64."""
+    """Returns the config with every float dtype replaced with float64."""
     if isinstance(config, dict):
         return {
             key: "float64"
@@ -216,7 +224,7 @@ def _check_float64(model, variables, loss) -> None:
                 "model",
                 "a model that computes in the dtype of its config",
                 model.name,
-                f"In the float64 copy, {name} is of dtype {value.dtype}.",
+                f"In the float64 copy, {name} has dtype {value.dtype}.",
             )
 
 

@@ -11,27 +11,33 @@ VERDICTS = ("right", "suspicious", "wrong")
 
 @dataclass(frozen=True)
 class GradientReport:
-    """Holds the result of `check_gradients`; `print` shows it as a table.
+    """Contains the result of `check_gradients`; `print` shows it as a table.
 
-    The verdict on each variable uses the thresholds of CS231n, "Gradient checks":
+    The verdict on each variable is based on the thresholds of CS231n, "Gradient
+    checks":
 
-    - "right": a relative error below 1e-7; or below 1e-4 if the check met kinks, such
-      as those of ReLU;
-    - "suspicious": any other relative error below 1e-2, or no coordinate that could
-      be compared;
+    - "right": a relative error below 1e-7, or below 1e-4 if the check found kinks, such
+      as those of ReLU, in any variable;
+    - "suspicious": any other relative error below 1e-2, or kinks at all sampled
+      coordinates;
     - "wrong": a larger relative error, or a derivative that is not finite.
 
     Args:
         rows: One dictionary per variable, in the order of
-            `model.trainable_variables`: its path `variable`, its `size`, the number
-            of coordinates `checked`, the number excluded at `kinks`, the largest
-            relative `error` of those checked (NaN if there are none), and the
-            `analytic` and `numeric` derivative at that coordinate.
+            `model.trainable_variables`, with these keys:
+
+            - `variable`: path of the variable;
+            - `size`: number of coordinates of the variable;
+            - `checked`: number of coordinates whose derivatives were compared;
+            - `kinks`: number of coordinates that were excluded because of kinks;
+            - `error`: largest relative error, or NaN if no coordinate was compared;
+            - `analytic` and `numeric`: the derivatives with this error, or NaN.
 
     Attributes:
-        verdict: "right", "suspicious" or "wrong": the worst of all variables.
-        error: Largest relative error of all variables; 0.0 if none was checked.
-        kinks: Number of coordinates excluded at kinks.
+        verdict: The worst verdict on any variable: "right", "suspicious" or "wrong".
+        error: Largest relative error of all variables, or 0.0 if no coordinate was
+            compared.
+        kinks: Number of coordinates that were excluded because of kinks.
     """
 
     rows: tuple[dict, ...]
@@ -49,7 +55,7 @@ class GradientReport:
         return sum(row["kinks"] for row in self.rows)
 
     def to_frame(self) -> pd.DataFrame:
-        """Returns the rows with their `verdict` as a `pandas.DataFrame`."""
+        """Returns the rows as a `pandas.DataFrame` with the extra column `verdict`."""
         return pd.DataFrame(
             [{**row, "verdict": self._verdict_of(row)} for row in self.rows]
         )

@@ -40,69 +40,73 @@ def lstm(
 ) -> keras.Model:
     """Builds a network of LSTM layers that ends in logits.
 
-    With `vocabulary_size`, the inputs are token ids, which the layer `embedding` maps
-    to vectors. Without it, the inputs are vectors, one per time step:
-    `(steps, features)`, or images read row by row: `(28, 28, 1)` becomes 28 rows of 28
-    values.
+    If `vocabulary_size` is given, the inputs are token ids, which the layer `embedding`
+    maps to vectors. Otherwise, the inputs are sequences of vectors, of shape
+    `(steps, features)`, or images, which are read row by row: an image of shape
+    `(28, 28, 1)` becomes 28 steps of 28 values.
 
-    LSTM layer `i` (Hochreiter & Schmidhuber, "Long Short-Term Memory", 1997, with the
-    forget gate of Gers et al., "Learning to Forget", 2000, whose bias starts at 1) is
-    `hidden_i`, followed by `hidden_i_dropout`. A bidirectional layer consists of
-    `hidden_i_forward` and `hidden_i_backward`, whose outputs are concatenated.
-    `pooling` reduces the steps of the last layer to one vector. The final layer,
-    `head`, is linear, starts near zero and computes in float32 even under a mixed
+    LSTM layer `i` is named `hidden_i`, and is followed by `hidden_i_dropout`. The LSTM
+    layers follow Hochreiter & Schmidhuber, "Long Short-Term Memory" (1997), with the
+    forget gate of Gers et al., "Learning to Forget" (2000); the bias of the forget gate
+    starts at 1. A bidirectional layer consists of `hidden_i_forward` and
+    `hidden_i_backward`, whose outputs are concatenated. The layer `pooling` reduces the
+    steps of the last LSTM layer to one vector. The final layer, `head`, is linear.
+    Its initial outputs are near zero, and it computes in float32 even under a mixed
     precision policy.
 
-    Zero ids to the right of a text are padding and never change its outputs. The LSTM
-    layers need no mask for this: the steps of a text come before its padding, and
-    pooling ignores the padding.
+    Zeros to the right of a text are padding and never affect its outputs. The LSTM
+    layers need no mask for this, because the steps of a text come before its padding,
+    and pooling ignores the padding.
 
-    On a GPU, Keras runs an LSTM layer on cuDNN if it uses tanh, sigmoid and a bias, has
-    no `recurrent_dropout`, is not unrolled and, on JAX and PyTorch, gets no mask. The
-    layers of this model meet these conditions with all options. Two settings prevent
-    cuDNN: `jit_compile=True` on PyTorch, and any precision other than float32 on JAX,
-    the only one that its cuDNN call supports. On TensorFlow, Keras disables XLA for
-    these layers, since XLA cannot compile cuDNN calls.
+    On a GPU, Keras runs an LSTM layer with cuDNN if the layer uses tanh, sigmoid and a
+    bias, has no `recurrent_dropout`, is not unrolled and, on JAX and PyTorch, receives
+    no mask. The layers of this model always meet these conditions. Nevertheless, two
+    settings prevent the use of cuDNN: `jit_compile=True` on PyTorch, and any precision
+    other than float32 on JAX, where the cuDNN call supports only float32. On
+    TensorFlow, Keras disables XLA for these layers, because XLA cannot compile cuDNN
+    calls.
 
     Args:
         input_shape: Shape of one example, without the batch dimension: `(time,)` for
             token ids, `(steps, ...)` for vectors.
-        num_outputs: Integer >= 1: classes (two for a binary problem), targets, or
-            tokens of the vocabulary.
-        vocabulary_size: Number of different tokens, `len(data.vocabulary)`. Defaults
-            to `None`: the inputs are vectors.
-        units: Units of each LSTM layer, integers >= 1; for bidirectional layers, the
-            units of each direction. Defaults to `(128,)`.
+        num_outputs: Integer >= 1, number of classes (two for a binary problem), of
+            targets, or of tokens in the vocabulary.
+        vocabulary_size: Number of tokens in the vocabulary, `len(data.vocabulary)`.
+            Defaults to `None`: the inputs are vectors.
+        units: Integers >= 1, number of units of each LSTM layer; for bidirectional
+            layers, the number per direction. Defaults to `(128,)`.
         embedding_size: Length of the embedding vectors. Defaults to `128`.
         bidirectional: Whether each layer also reads the sequence in reverse. Defaults
             to `False`.
-        pooling: "last", "mean" or "max" over the time steps. The last step of a
-            backward layer is the first step of the sequence. Defaults to `"last"`.
+        pooling: "last", "mean" or "max" over the time steps. For a backward layer,
+            "last" selects the first step of the sequence, which the layer reads last.
+            Defaults to `"last"`.
         return_sequences: Whether to return logits at every step instead of pooling.
-            With token ids this makes a language model, for
-            `data.task == "language_model"`: the logits at a step predict the next
+            With token ids, the result is a language model, for data with
+            `data.task == "language_model"`: the logits at each step predict the next
             token. Defaults to `False`.
         tie_embeddings: Whether a language model computes its logits with the
-            embedding matrix (Press & Wolf, "Using the Output Embedding to Improve
-            Language Models", 2017) instead of `head`, and without a bias. If the last
-            LSTM layer has a size other than `embedding_size`, a linear layer
-            `projection` follows it. Defaults to `False`.
-        dropout: Fraction of the outputs of each LSTM layer to drop, in [0, 1); for
-            the last layer, after pooling. Defaults to `0.0`.
+            embedding matrix and without a bias, instead of with `head` (Press & Wolf,
+            "Using the Output Embedding to Improve Language Models", 2017). If the size
+            of the last LSTM layer differs from `embedding_size`, a linear layer
+            `projection` follows the LSTM layer. Defaults to `False`.
+        dropout: Fraction of the outputs of each LSTM layer to drop, in [0, 1). For the
+            last layer, dropout follows the pooling, if any. Defaults to `0.0`.
         input_dropout: Fraction of the inputs of the first LSTM layer to drop, in
             [0, 1). Defaults to `0.0`.
-        embedding_dropout: Fraction of the vocabulary to drop, in [0, 1), drawn for
-            each sequence. Defaults to `0.0`.
+        embedding_dropout: Fraction of the vocabulary to drop, in [0, 1). The tokens to
+            drop are drawn for each sequence separately. Defaults to `0.0`.
         variational_dropout: Whether `dropout` and `input_dropout` draw one mask for
             all time steps of a sequence ("locked" dropout; Gal & Ghahramani, "A
             Theoretically Grounded Application of Dropout in Recurrent Neural
             Networks", 2016, section 4) instead of one per step. Defaults to `False`.
         preprocessing: Layer applied to input vectors, after any augmentation, such as
             `data.normalization()`. Defaults to `None`.
-        augmentation: Layer that varies the raw vectors in training and leaves them
-            unchanged at inference, such as `keras.layers.RandomTranslation` for
-            images. Combine several in a `keras.Sequential`. Defaults to `None`.
-        postprocessing: Layer applied to the outputs last, such as
+        augmentation: Layer that randomly changes the raw vectors during training and
+            leaves them unchanged during inference, such as
+            `keras.layers.RandomTranslation` for images. To combine several layers, use
+            a `keras.Sequential`. Defaults to `None`.
+        postprocessing: Layer applied to the outputs of the model, such as
             `data.denormalization()` for regression. Defaults to `None`.
         name: Name of the model. Defaults to `"lstm"`.
 
@@ -113,7 +117,7 @@ def lstm(
         `return_sequences=True`.
 
     Raises:
-        ValueError: If an argument is invalid, or incompatible with another.
+        ValueError: If an argument is invalid, or is incompatible with another argument.
 
     Example:
 
@@ -207,8 +211,9 @@ def _embedding(vocabulary_size, size, tied) -> keras.layers.Layer:
 def _hidden(x, size, bidirectional, pool, mask, name) -> keras.KerasTensor:
     """Returns the outputs of an LSTM layer, as sequences or pooled.
 
-    Both directions are layers that read forward: Keras' `Bidirectional` needs a mask
-    for padded sequences, and a mask prevents cuDNN on JAX and PyTorch.
+    The backward direction is a layer that reads reversed sequences. Keras'
+    `Bidirectional` is not used, because it would need a mask for padded sequences, and
+    a mask prevents the use of cuDNN on JAX and PyTorch.
     """
     if not bidirectional:
         x = keras.layers.LSTM(size, return_sequences=True, name=name)(x)
@@ -227,7 +232,7 @@ def _dropout(x, rate, variational, name) -> keras.KerasTensor:
     if not rate:
         return x
     # NOTE[DIFF] Gal & Ghahramani also apply dropout to the recurrent connections. cuDNN
-    # does not support this, so only connections between layers have dropout.
+    # does not support this, so dropout is applied only between layers.
     locked = variational and len(x.shape) == 3
     noise_shape = (None, 1, None) if locked else None
     return keras.layers.Dropout(rate, noise_shape=noise_shape, name=name)(x)
@@ -247,7 +252,7 @@ def _check_input_shape(shape, vocabulary_size) -> tuple[int, ...]:
     if isinstance(shape, TokenShape):
         raise invalid_argument(
             "vocabulary_size",
-            "the number of tokens, since the inputs are token ids",
+            "the number of tokens, because the inputs are token ids",
             vocabulary_size,
             "Pass `vocabulary_size=len(data.vocabulary)`.",
         )
@@ -290,7 +295,7 @@ def _check_sequence_options(pooling, bidirectional, vocabulary_size) -> None:
     if pooling != "last":
         raise invalid_argument(
             "pooling",
-            "the default if `return_sequences=True`, which does not pool",
+            "the default, because `return_sequences=True` disables pooling",
             pooling,
         )
     if bidirectional and vocabulary_size is not None:
@@ -298,7 +303,7 @@ def _check_sequence_options(pooling, bidirectional, vocabulary_size) -> None:
             "bidirectional",
             "False for a language model",
             bidirectional,
-            "It would read the tokens that it has to predict.",
+            "A backward layer would read the tokens that the model has to predict.",
         )
 
 

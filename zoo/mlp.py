@@ -38,51 +38,54 @@ def mlp(
     """Builds a multilayer perceptron that ends in logits.
 
     Hidden layer `i` consists of the dense layer `hidden_i`, `hidden_i_normalization`,
-    `hidden_i_activation` and `hidden_i_dropout`; those not requested are omitted. The
-    last layer, `head`, is linear, starts near zero and computes in float32 even under
-    a mixed precision policy. With `units=()` the model is linear.
+    `hidden_i_activation` and `hidden_i_dropout`; layers that are not requested are
+    omitted. The last layer, `head`, is linear. Its initial outputs are near zero, and
+    it computes in float32 even under a mixed precision policy. With `units=()`, the
+    model is linear.
 
-    For multi-label classification, each output is the logit of one label: compile
-    with `keras.losses.BinaryCrossentropy(from_logits=True)`, which `data.loss` returns
-    for such data.
+    For multi-label classification, each output is the logit of one label. Compile the
+    model with `keras.losses.BinaryCrossentropy(from_logits=True)`, which is the
+    `data.loss` of such data.
 
     Args:
         input_shape: Shape of one example, without the batch dimension. The model
             flattens its inputs.
-        num_outputs: Integer >= 1: classes (two for a binary problem), labels or
-            targets.
-        units: Units of each hidden layer, integers >= 1. Defaults to `(512, 512)`.
+        num_outputs: Integer >= 1, number of classes (two for a binary problem), labels
+            or targets.
+        units: Integers >= 1, number of units of each hidden layer. Defaults to
+            `(512, 512)`.
         activation: Keras name of an activation, a registered function, or an
             activation layer, such as `keras.layers.LeakyReLU(negative_slope=0.1)`,
             which is copied for every hidden layer. With `"maxout"`, every hidden
             layer is a `zoo.layers.Maxout`. Defaults to `"relu"`.
-        maxout_pieces: Linear pieces of each unit, an integer >= 1. Used only if
+        maxout_pieces: Integer >= 1, number of linear pieces of each unit. Used only if
             `activation` is `"maxout"`. Defaults to `2`.
         kernel_initializer: Keras initializer of the hidden layers. Defaults to
-            `"auto"`: He for ReLU and its relatives, LeCun for SELU, a normal
-            distribution that preserves the second moment for Maxout, otherwise
-            Glorot. Biases start at zero.
+            `"auto"`: He normal for ReLU and similar activations, LeCun normal for SELU,
+            for Maxout a normal distribution that preserves the second moment of the
+            signals, and Glorot uniform otherwise. Biases start at zero.
         kernel_regularizer: Keras regularizer of all kernels. Defaults to `None`.
-        normalization: "batch" or "layer". The normalization precedes each activation,
-            but follows the maximum of Maxout. Defaults to `None`.
-        dropout: Fraction of the hidden units to drop, in [0, 1). With SELU it is
-            alpha dropout, which preserves their mean and variance (Klambauer et al.,
-            2017). Defaults to `0.0`.
+        normalization: "batch", "layer" or `None`. The normalization precedes each
+            activation; with Maxout, it follows the maximum. Defaults to `None`.
+        dropout: Fraction of the hidden units to drop, in [0, 1). With SELU, alpha
+            dropout is used, which preserves the mean and variance of the units
+            (Klambauer et al., 2017). Defaults to `0.0`.
         input_dropout: Fraction of the inputs to drop, in [0, 1). Defaults to `0.0`.
-        drop_connect: Fraction of the hidden layers' weights to drop, in [0, 1), with
-            `zoo.layers.DropConnect`. Must be 0.0 with Maxout. Defaults to `0.0`.
-        learn_noise: Whether a regression also predicts its noise: `num_outputs`
-            means, then as many log-variances, for `zoo.losses.GaussianNLL`. Metrics
-            that expect only means, such as `data.metrics`, do not apply to such a
-            model. Defaults to `False`.
+        drop_connect: Fraction of the weights of the hidden layers to drop, in [0, 1),
+            using `zoo.layers.DropConnect`. Must be 0.0 with Maxout. Defaults to `0.0`.
+        learn_noise: Whether a regression model also predicts the noise. It then
+            outputs `num_outputs` means, followed by as many log-variances, which is
+            what `zoo.losses.GaussianNLL` expects. Metrics that expect only means, such
+            as `data.metrics`, cannot be used with such a model. Defaults to `False`.
         preprocessing: Layer applied to the inputs, after any augmentation, such as
             `data.normalization()`. Defaults to `None`.
-        augmentation: Layer that varies the raw inputs in training and leaves them
-            unchanged at inference, such as `keras.layers.RandomTranslation`. Combine
-            several in a `keras.Sequential`. Defaults to `None`.
-        postprocessing: Layer applied to the outputs last, such as
+        augmentation: Layer that randomly changes the raw inputs during training and
+            leaves them unchanged during inference, such as
+            `keras.layers.RandomTranslation`. To combine several layers, use a
+            `keras.Sequential`. Defaults to `None`.
+        postprocessing: Layer applied to the outputs of the model, such as
             `data.denormalization()` for regression. With `learn_noise`, it also
-            brings log-variances to the units of the data. Defaults to `None`.
+            converts the log-variances to the units of the data. Defaults to `None`.
         name: Name of the model. Defaults to `"mlp"`.
 
     Returns:
@@ -114,7 +117,7 @@ def mlp(
     builders.check_layer("postprocessing", postprocessing)
     is_maxout = isinstance(activation, str) and activation == "maxout"
     if is_maxout and drop_connect:
-        expected = "0.0 where `activation` is 'maxout'"
+        expected = "0.0 if `activation` is 'maxout'"
         raise invalid_argument("drop_connect", expected, drop_connect)
     if not is_maxout:
         activation = builders.activation_layer(activation)

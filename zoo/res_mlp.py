@@ -36,53 +36,63 @@ def res_mlp(
 
     The architecture is the ResNet of Gorishniy et al. (2021, "Revisiting Deep
     Learning Models for Tabular Data", section 3.2), with pre-activation blocks and
-    identity skip connections (He et al., 2016). The linear layer `stem` maps the inputs
-    to `units` values. The branch of block `i` consists of `block_i_normalization`,
-    `block_i_hidden`, `block_i_activation`, `block_i_dropout`, `block_i_output`,
-    `block_i_residual_dropout` and `block_i_stochastic_depth`; `block_i` adds it to the
-    input of the block. The model ends in `final_normalization`, `final_activation` and
-    the linear `head`, which starts near zero and computes in float32. Layers that are
-    not requested are omitted. With `num_blocks=0`, the model is an MLP with one hidden
-    layer.
+    identity skip connections (He et al., 2016). The model has the following layers;
+    layers that are not requested are omitted:
 
-    By default, the last layer of every branch starts at zero. At any depth, the
-    initial model therefore equals one without blocks, and 64 blocks train as reliably
-    as 4.
+    - The linear layer `stem` maps the inputs to `units` values.
+    - The branch of block `i` consists of `block_i_normalization`, `block_i_hidden`,
+      `block_i_activation`, `block_i_dropout`, `block_i_output`,
+      `block_i_residual_dropout` and `block_i_stochastic_depth`. The layer `block_i`
+      adds the output of the branch to the input of the block.
+    - The model ends in `final_normalization`, `final_activation` and the linear layer
+      `head`. The initial outputs of `head` are near zero, and it computes in float32
+      even under a mixed precision policy.
+
+    With `num_blocks=0`, the model is an MLP with one hidden layer.
+
+    By default, the last layer of every branch is initialized to zero. The initial
+    model therefore computes the same function as a model without blocks, whatever its
+    depth, and 64 blocks train as reliably as 4.
 
     Args:
         input_shape: Shape of one example, without the batch dimension. The model
             flattens its inputs.
-        num_outputs: Integer >= 1: classes (two for a binary problem) or targets.
-        units: Integer >= 1, width of the skip connection. Defaults to `256`.
+        num_outputs: Integer >= 1, number of classes (two for a binary problem) or
+            targets.
+        units: Integer >= 1, width of the skip connections. Defaults to `256`.
         num_blocks: Integer >= 0. Defaults to `4`.
-        block_units: Units of the hidden layer in each block, an integer >= 1.
-            Defaults to `None`: as many as `units`.
+        block_units: Integer >= 1, number of units of the hidden layer in each block.
+            Defaults to `None`: the same as `units`.
         activation: Keras name of an activation, a registered function, or an
             activation layer, which is copied for every block. Defaults to `"relu"`.
-        kernel_initializer: Keras initializer of the blocks' hidden layers. Defaults
-            to `"auto"`: He for ReLU and its relatives, LeCun for SELU, otherwise
-            Glorot. Biases start at zero.
+        kernel_initializer: Keras initializer of the hidden layers of the blocks.
+            Defaults to `"auto"`: He normal for ReLU and similar activations, LeCun
+            normal for SELU, and Glorot uniform otherwise. Biases start at zero.
         kernel_regularizer: Keras regularizer of all kernels. Defaults to `None`.
         normalization: "batch", "layer" or `None`. Defaults to `"batch"`.
-        residual_init: Initialization of the last layer of each branch. "zero": all
-            zeros. "scaled": LeCun's standard deviation divided by the square root of
-            `num_blocks`, so that all branches together add as much variance as one.
-            "none": LeCun's standard deviation; the variance then doubles with each
-            block unless normalization undoes it. Defaults to `"zero"`.
-        dropout: Fraction of the blocks' hidden units to drop, in [0, 1). Defaults to
-            `0.0`.
-        residual_dropout: Fraction of each branch's outputs to drop, in [0, 1).
+        residual_init: Initialization of the last layer of each branch. Defaults to
+            `"zero"`.
+
+            - "zero": All weights are zero.
+            - "scaled": LeCun's standard deviation is divided by the square root of
+              `num_blocks`, so that all branches together add as much variance as one.
+            - "none": LeCun's standard deviation is used. Without normalization, the
+              variance then doubles with each block.
+        dropout: Fraction of the hidden units of the blocks to drop, in [0, 1).
+            Defaults to `0.0`.
+        residual_dropout: Fraction of the outputs of each branch to drop, in [0, 1).
             Defaults to `0.0`.
         input_dropout: Fraction of the inputs to drop, in [0, 1). Defaults to `0.0`.
         stochastic_depth: Probability, in [0, 1), that an example skips the last
-            block in training. The probability increases linearly with depth to this
-            value. Defaults to `0.0`.
+            block during training. For block `i`, the probability is `i / num_blocks`
+            times this value. Defaults to `0.0`.
         preprocessing: Layer applied to the inputs, after any augmentation, such as
             `data.normalization()`. Defaults to `None`.
-        augmentation: Layer that varies the raw inputs in training and leaves them
-            unchanged at inference, such as `keras.layers.RandomTranslation`. Combine
-            several in a `keras.Sequential`. Defaults to `None`.
-        postprocessing: Layer applied to the outputs last, such as
+        augmentation: Layer that randomly changes the raw inputs during training and
+            leaves them unchanged during inference, such as
+            `keras.layers.RandomTranslation`. To combine several layers, use a
+            `keras.Sequential`. Defaults to `None`.
+        postprocessing: Layer applied to the outputs of the model, such as
             `data.denormalization()` for regression. Defaults to `None`.
         name: Name of the model. Defaults to `"res_mlp"`.
 

@@ -1,6 +1,6 @@
 """Text generation and scoring with a trained language model.
 
-`token_reader` runs the model on a stream of tokens, and `next_token` turns its logits
+`token_reader` runs the model on a stream of tokens, and `next_token` converts logits
 into probabilities.
 """
 

@@ -24,23 +24,25 @@ TOKENS = ("character", "word")
 class LanguageModel:
     """Generates and scores text with a model that predicts the next token.
 
-    The model is a `zoo.lstm` with `return_sequences=True`, trained or loaded from a
-    file. It stays unchanged: a second model shares its weights and keeps the state of
-    the LSTM layers between calls, so that each token is processed once. The cost is
-    proportional to the number of tokens, and every prediction uses all previous tokens.
+    The model is usually a trained `zoo.lstm` with `return_sequences=True`. It stays
+    unchanged: a second model shares its weights and keeps the state of the LSTM layers
+    between calls, so that each token is processed only once. The cost is therefore
+    proportional to the number of tokens, although every prediction depends on all
+    previous tokens.
 
     Args:
         model: Functional `keras.Model` that maps int32 token ids of shape
-            `(batch, time)` to logits of shape `(batch, time, len(vocabulary))`. Only
-            forward LSTM layers may connect tokens.
-        vocabulary: List of tokens whose index is their id, such as
-            `data.vocabulary`, with padding at 0 and unknown at 1.
+            `(batch, time)` to logits of shape `(batch, time, len(vocabulary))`.
+            Information may pass from one token to the next only through LSTM layers
+            that read forward.
+        vocabulary: List of tokens, such as `data.vocabulary`. The id of a token is its
+            index in the list; id 0 is padding, and id 1 stands for unknown tokens.
         tokens: How texts are split into tokens, "character" or "word", as in
             `datasets.load`. Defaults to `"character"`.
 
     Raises:
-        ValueError: If an argument is invalid, or the model does not predict next
-            tokens.
+        ValueError: If an argument is invalid, or the model does not predict the next
+            token at every step.
 
     Example:
 
@@ -68,19 +70,20 @@ class LanguageModel:
         self._reader = TokenReader(model, len(self.vocabulary))
 
     def encode(self, text: str) -> np.ndarray:
-        """Returns the token ids of a text, an int32 array with 1 for unknown tokens."""
+        """Converts text to an int32 array of token ids, with 1 for unknown tokens."""
         if not isinstance(text, str):
             raise invalid_argument("text", "a string", text)
         tokens: Iterable[str] = text
         if self.tokens == "word":
-            # As bytes, since TensorFlow lowercases and splits only ASCII characters.
+            # Use bytes, whose methods consider only ASCII characters, as TensorFlow
+            # does when it lowercases and splits texts.
             words = text.encode().lower().translate(None, string.punctuation.encode())
             tokens = [word.decode() for word in words.split()]
         unknown = self._ids[UNKNOWN]
         return np.array([self._ids.get(token, unknown) for token in tokens], "int32")
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Returns the text of token ids, with a space between words."""
+        """Converts token ids to text; words are separated by spaces."""
         ids = list(ids)
         if not self._are_ids(ids):
             raise invalid_argument("ids", f"ids from {self._id_range}", ids)
@@ -96,21 +99,22 @@ class LanguageModel:
         top_k: int | None = None,
         seed: int | None = None,
     ) -> str:
-        """Continues a prompt, token by token.
+        """Continues a prompt token by token.
 
-        Each token is sampled from the softmax of the logits divided by the
-        temperature, over the `top_k` most probable tokens (Fan et al., "Hierarchical
-        Neural Story Generation", 2018, section 5). Padding and unknown are never
+        The logits are divided by the temperature, and each token is sampled from their
+        softmax over the `top_k` most probable tokens (Fan et al., "Hierarchical Neural
+        Story Generation", 2018, section 5). Padding and the unknown token are never
         sampled.
 
         Args:
             prompt: Text or token ids to continue, at least one token.
-            length: Number of tokens to generate. Defaults to `200`.
+            length: Integer >= 0, number of tokens to generate. Defaults to `200`.
             temperature: Number >= 0. Values below 1 favor probable tokens; 0 always
-                picks the most probable one. Defaults to `1.0`.
-            top_k: Number of tokens to sample from. Defaults to `None`: all.
-            seed: Integer >= 0 that seeds the sampling: equal seeds give equal texts.
-                Defaults to `None`: a new text every time.
+                selects the most probable one. Defaults to `1.0`.
+            top_k: Integer >= 1, number of tokens to sample from. Defaults to `None`:
+                all tokens.
+            seed: Integer >= 0 that seeds the sampling: the same seed gives the same
+                text. Defaults to `None`: the text differs from call to call.
 
         Returns:
             The text that follows the prompt, without the prompt.
@@ -141,12 +145,12 @@ class LanguageModel:
 
         Args:
             prompt: Text or token ids to continue, at least one token.
-            top_k: Maximum number of tokens. Defaults to `10`.
+            top_k: Integer >= 1, maximum number of tokens. Defaults to `10`.
 
         Returns:
-            A data frame with columns "token" and "probability", in descending order
-            of probability and indexed by token id. The probabilities are those of the
-            model, over the whole vocabulary.
+            A data frame with the columns "token" and "probability", indexed by token
+            id, in descending order of probability. The probabilities are computed over
+            the whole vocabulary, including padding and the unknown token.
 
         Raises:
             ValueError: If an argument is invalid.
@@ -168,20 +172,21 @@ class LanguageModel:
         """Returns the mean cross-entropy of a text that is read as one stream.
 
         `model.evaluate` starts each window from an empty state, so the first tokens of
-        a window lack context. This method carries the state over from each window to
-        the next, as if the text were one long window.
+        a window are predicted with little context. This method passes the state on from
+        each window to the next, as if the text were one long window.
 
         Args:
-            windows: Dataset of batches `(x, y)` of integer ids of shape
-                `(batch, time)` in the order of the text, such as `data.validation`
-                or `data.test` of a language model. `y` is `x` shifted by one token.
+            windows: Dataset of batches `(x, y)` of integer ids, both of shape
+                `(batch, time)`, in the order of the text. `y` is `x` shifted by one
+                token. Pass, for example, `data.validation` or `data.test` of a text
+                that was loaded for language modeling.
 
         Returns:
             The cross-entropy in nats per token, a float.
 
         Raises:
-            ValueError: If there are no windows, they are not consecutive, or an id is
-                outside the vocabulary.
+            ValueError: If there are no windows, the windows are not consecutive, or an
+                id is outside the vocabulary.
         """
         if not hasattr(windows, "__iter__") and not hasattr(windows, "__getitem__"):
             raise invalid_argument(
@@ -231,7 +236,7 @@ def _check_vocabulary(vocabulary) -> list[str]:
     if not valid or len(vocabulary) < 3 or vocabulary[1] != UNKNOWN:
         raise invalid_argument(
             "vocabulary",
-            f"at least 3 strings, with padding at 0 and {UNKNOWN!r} at 1",
+            f"at least 3 strings, with padding at index 0 and {UNKNOWN!r} at index 1",
             vocabulary,
             "Pass `data.vocabulary`.",
         )
@@ -239,7 +244,11 @@ def _check_vocabulary(vocabulary) -> list[str]:
 
 
 def _check_windows(x: np.ndarray, y: np.ndarray, last) -> None:
-    """Raises unless the windows are consecutive, and start with `last` if given."""
+    """Raises an error unless the windows are consecutive.
+
+    If `last` is given, the windows must start with this token, the last target of the
+    previous batch.
+    """
     if x.ndim == 2 and x.shape == y.shape:
         next_within = np.array_equal(x[:, 1:], y[:, :-1])
         next_window = np.array_equal(x[1:, 0], y[:-1, -1])

@@ -1,4 +1,4 @@
-"""Probabilities of the next token, from logits."""
+"""Conversion of logits into probabilities of the next token."""
 
 import numpy as np
 
@@ -9,11 +9,11 @@ def next_probabilities(
     """Returns the probabilities from which the next token is sampled.
 
     Args:
-        logits: Float array of shape `(vocabulary,)`. Padding at 0 and unknown at 1
-            get probability 0.
+        logits: Float array of shape `(vocabulary,)`. The first two tokens, padding and
+            the unknown token, get probability 0.
         temperature: Number >= 0. Defaults to `1.0`.
-        top_k: Number of tokens to keep; among equal logits, the first are kept.
-            Defaults to `None`: all.
+        top_k: Number of most probable tokens to keep. Of tokens with equal logits, the
+            first ones are kept. Defaults to `None`: all tokens.
 
     Returns:
         A float64 array of shape `(vocabulary,)`.
@@ -35,7 +35,7 @@ def next_probabilities(
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Returns the log-probabilities over the last axis, in float64."""
+    """Returns the log-probabilities along the last axis, in float64."""
     logits = np.asarray(logits, "float64")
     logits = logits - logits.max(axis=-1, keepdims=True)
     return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))

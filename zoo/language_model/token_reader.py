@@ -8,7 +8,7 @@ import numpy as np
 from ..layers import EmbeddingDropout
 from ..utils.arguments import invalid_argument
 
-CHUNK = 64  # tokens per call; the rest is read singly, so two input lengths compile
+CHUNK = 64  # tokens per call; the remaining tokens of a prompt are read one by one
 POSITION_WISE = (  # layers that process each token independently
     keras.layers.Activation,
     keras.layers.Dense,
@@ -21,17 +21,17 @@ POSITION_WISE = (  # layers that process each token independently
 
 
 class TokenReader:
-    """Reads a stream of tokens, each of them once, and predicts the next token.
+    """Reads a stream of tokens, each token once, and predicts the token that follows.
 
     The model stays unchanged: a second model shares its weights and keeps the state of
     the LSTM layers between calls.
 
     Args:
         model: Model that maps token ids to logits, as in `LanguageModel`.
-        vocabulary_size: Number of tokens that the logits must have.
+        vocabulary_size: Number of logits that the model must output at every step.
 
     Raises:
-        ValueError: If the model does not predict next tokens.
+        ValueError: If the model does not predict the next token at every step.
     """
 
     def __init__(self, model: keras.Model, vocabulary_size: int):
@@ -40,14 +40,15 @@ class TokenReader:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets all tokens, to begin another stream."""
+        """Forgets all tokens that were read, so that a new stream can begin."""
         sizes = [state.shape[-1] for state in self._model.inputs[1:]]
         self._states = [np.zeros((1, size), "float32") for size in sizes]
 
     def read(self, ids: Sequence[int]) -> np.ndarray:
-        """Reads tokens in one call.
+        """Reads tokens in a single call of the model.
 
-        Every new number of tokens compiles the model again; see `read_prompt`.
+        The model is compiled again for every new number of tokens. `read_prompt` avoids
+        this.
 
         Args:
             ids: Token ids, at least one.
@@ -60,7 +61,10 @@ class TokenReader:
         return logits[0]
 
     def read_prompt(self, ids: Sequence[int]) -> np.ndarray:
-        """Reads any number of tokens with two input lengths, for which Keras compiles.
+        """Reads any number of tokens.
+
+        The model is called with only two different input lengths, so that Keras
+        compiles it just twice.
 
         Args:
             ids: Token ids, at least one.
@@ -79,9 +83,9 @@ class TokenReader:
 def _with_states(model: keras.Model) -> keras.Model:
     """Returns a model with the same weights that takes and returns LSTM states.
 
-    Its inputs are token ids of shape `(batch, time)`, of any length, followed by the
-    output and the cell state of every LSTM layer. Its outputs are the logits, followed
-    by the new states.
+    The inputs of this model are token ids of shape `(batch, time)`, with any number of
+    time steps, followed by the hidden state and the cell state of every LSTM layer. Its
+    outputs are the logits, followed by the new states.
     """
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.LSTM)]
     states = [keras.Input((layer.units,)) for layer in layers for _ in range(2)]
@@ -108,7 +112,7 @@ def _with_states(model: keras.Model) -> keras.Model:
 
     names = [layer.name for layer in layers]
     twin = keras.models.clone_model(
-        # Not the model itself: clone_model would copy its optimizer, too.
+        # Do not pass the model itself: clone_model would copy its optimizer, too.
         keras.Model([*model.inputs, *states], model.outputs),
         input_tensors=[keras.Input((None,), dtype="int32"), *states],
         clone_function=reading,
@@ -127,18 +131,18 @@ def _check_model(model, vocabulary_size: int) -> None:
     if sizes != [2, 3] or shapes[1][-1] != vocabulary_size:
         raise invalid_argument(
             "model",
-            f"one that maps token ids to {vocabulary_size} logits at every step, one "
-            "for each token of the vocabulary",
+            f"a model that maps token ids to {vocabulary_size} logits at every step, "
+            "one for each token of the vocabulary",
             model,
             fix,
         )
-    # Not `model.layers`, which excludes `keras.ops` operations.
+    # Do not use `model.layers`, which excludes `keras.ops` operations.
     operations = keras.Model(model.inputs, model.outputs).operations
     across = [step for step in operations if not isinstance(step, POSITION_WISE)]
     if not across or not all(map(_is_forward_lstm, across)):
         raise invalid_argument(
             "model",
-            "one with LSTM layers, read forward, and no other link between tokens",
+            "one with LSTM layers, read forward, and no other layer that links tokens",
             across,
             fix,
         )

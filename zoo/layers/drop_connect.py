@@ -8,11 +8,12 @@ from ..utils.arguments import check_fraction, check_integer
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class DropConnect(keras.layers.Dense):
-    """Drops individual weights of a dense layer in training.
+    """Drops individual weights of a dense layer during training.
 
-    Otherwise it behaves like `keras.layers.Dense`. In every training step, a fraction
-    of the kernel is set to zero, and the rest is multiplied by `1 / (1 - rate)`, so
-    that the expected kernel equals the full kernel, which is used at inference.
+    In every training step, a random fraction of the kernel is set to zero, and the rest
+    is multiplied by `1 / (1 - rate)`. The expected kernel therefore equals the full
+    kernel, which is used during inference. In all other respects, the layer behaves
+    like `keras.layers.Dense`.
 
     Source: Wan et al., "Regularization of Neural Networks using DropConnect" (2013),
     section 3.
@@ -20,8 +21,9 @@ class DropConnect(keras.layers.Dense):
     Args:
         units: Integer >= 1, the size of the last axis of the output.
         rate: Fraction of the weights to drop, in [0, 1).
-        seed: Integer that seeds the draws. Defaults to `None`: the draws differ
-            between processes unless `keras.utils.set_random_seed` is called.
+        seed: Integer that seeds the random choice of weights. Defaults to `None`: the
+            choice differs between processes unless `keras.utils.set_random_seed` is
+            called.
         **kwargs: Keyword arguments of `keras.layers.Dense`, such as `activation`.
 
     Call arguments:
@@ -61,13 +63,14 @@ class DropConnect(keras.layers.Dense):
         return x if self.activation is None else self.activation(x)
 
     def _dropped_kernel(self):
-        # NOTE[DIFF] The paper draws one mask per example, which takes the batch size
-        # times the memory of the kernel; here the whole batch shares one mask. The
-        # paper also drops biases; they are few and are kept here, as in the recurrent
-        # layers of Keras. At inference it samples activations from a fitted Gaussian;
-        # here the mean kernel, as in dropout, makes inference deterministic.
+        # NOTE[DIFF] The paper draws one mask per example, which multiplies the memory
+        # of the kernel by the batch size; here, the whole batch shares one mask. The
+        # paper also drops biases; here, they are kept because they are few, as in the
+        # recurrent layers of Keras. During inference, the paper samples activations
+        # from a fitted Gaussian; here, inference is deterministic and uses the mean
+        # kernel, as in dropout.
         kernel = self.kernel
-        # In float32, since half precision rounds small rates.
+        # Use float32, because half precision rounds small rates.
         ones = ops.ones(kernel.shape, dtype="float32")
         kept = keras.random.dropout(ones, self.rate, seed=self.seed_generator)
         return kernel * ops.cast(kept, kernel.dtype)

@@ -1,4 +1,4 @@
-"""Dropout of tokens of the vocabulary."""
+"""Dropout of the tokens of a vocabulary."""
 
 import keras
 
@@ -7,20 +7,21 @@ from ..utils.arguments import check_fraction, check_integer
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class EmbeddingDropout(keras.layers.Layer):
-    """Drops tokens of the vocabulary, with all their occurrences in a sequence.
+    """Drops random tokens of the vocabulary, at every position where they occur.
 
-    In training, each sequence draws the tokens to drop. Their vectors become zero
-    wherever they occur in it, and all other vectors are divided by `1 - rate`. This is
-    dropout on the rows of the embedding matrix (Gal & Ghahramani, "A Theoretically
-    Grounded Application of Dropout in Recurrent Neural Networks", 2016, section 4.2;
-    Merity et al., "Regularizing and Optimizing LSTM Language Models", 2018, section
-    4.3, where the whole batch shares one draw).
+    During training, the tokens to drop are drawn separately for each sequence. Their
+    vectors are set to zero wherever they occur in the sequence, and all other vectors
+    are divided by `1 - rate`. This is dropout on the rows of the embedding matrix (Gal
+    & Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent Neural
+    Networks", 2016, section 4.2; Merity et al., "Regularizing and Optimizing LSTM
+    Language Models", 2018, section 4.3, where the whole batch shares one draw).
 
     Args:
         rate: Fraction of the vocabulary to drop, in [0, 1).
-        vocabulary_size: Number of tokens.
-        seed: Integer that seeds the draws. Defaults to `None`: the global seed of
-            Keras.
+        vocabulary_size: Number of tokens in the vocabulary.
+        seed: Integer that seeds the random choice of tokens. Defaults to `None`: the
+            choice differs between processes unless `keras.utils.set_random_seed` is
+            called.
         **kwargs: Arguments of `keras.layers.Layer`, such as `name`.
 
     Call arguments:
@@ -57,7 +58,7 @@ class EmbeddingDropout(keras.layers.Layer):
         if not training or not self.rate:
             return inputs
         shape = (keras.ops.shape(inputs)[0], self.vocabulary_size)
-        # In float32, since half precision rounds small rates.
+        # Use float32, because half precision rounds small rates.
         ones = keras.ops.ones(shape, dtype="float32")
         kept = keras.random.dropout(ones, self.rate, seed=self.seed_generator)
         kept = keras.ops.cast(kept, inputs.dtype)

@@ -1,4 +1,4 @@
-"""A layer that averages classifiers, from logits to logits."""
+"""A layer that averages the predictions of classifiers."""
 
 import math
 
@@ -11,29 +11,31 @@ ops = keras.ops
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class LogMeanProbability(keras.layers.Layer):
-    """Averages the probabilities of several classifiers, from logits to logits.
+    """Averages the probabilities that several classifiers predict.
 
-    The mean probability is that of a uniform mixture, as in Lakshminarayanan et al.
-    (2017, "Simple and Scalable Predictive Uncertainty Estimation using Deep
-    Ensembles", section 2.4). Averaging logits would give a geometric mean instead. All
-    computations use log-probabilities, to avoid overflow and underflow.
+    The inputs and the output are logits. The mean probability is that of a uniform
+    mixture of the classifiers, as in Lakshminarayanan et al. (2017, "Simple and
+    Scalable Predictive Uncertainty Estimation using Deep Ensembles", section 2.4).
+    Averaging the logits would give a geometric mean instead. All computations use
+    log-probabilities to avoid overflow and underflow.
 
     Args:
-        activation: "softmax" for classes along the last axis: the result is the
-            logarithm of the mean probability, whose softmax is that mean. "sigmoid"
-            for independent labels: the result is log(p / (1 - p)) of the mean
-            probability p of each label. Defaults to `"softmax"`.
+        activation: "softmax" for classes along the last axis: the output is the
+            logarithm of the mean probabilities, and its softmax is equal to these
+            probabilities. "sigmoid" for independent labels: the output is
+            log(p / (1 - p)), where p is the mean probability of a label. Defaults to
+            `"softmax"`.
         **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
         inputs: List of tensors of logits, all of shape `(batch, ..., num_outputs)`.
 
     Returns:
-        A tensor of shape `(batch, ..., num_outputs)`.
+        A tensor of logits of shape `(batch, ..., num_outputs)`.
 
     Raises:
         ValueError: If `activation` is invalid, or the input is not a list of tensors
-            of one shape.
+            of the same shape.
 
     Example:
 
@@ -53,7 +55,7 @@ class LogMeanProbability(keras.layers.Layer):
         is_list = input_shape and not isinstance(input_shape[0], int | None)
         if not is_list or len({tuple(shape) for shape in input_shape}) > 1:
             raise invalid_argument(
-                "inputs", "a list of tensors of one shape", input_shape
+                "inputs", "a list of tensors of the same shape", input_shape
             )
 
     def call(self, inputs):

@@ -13,18 +13,18 @@ class Maxout(keras.layers.Layer):
     """Outputs the maximum of several linear functions of the inputs.
 
     Each unit has `pieces` kernels and biases, and thus learns a convex, piecewise
-    linear activation. Two pieces suffice for ReLU or the absolute value. No other
-    activation is applied.
+    linear activation function. Two pieces suffice to represent ReLU or the absolute
+    value. No other activation is applied.
 
     Source: Goodfellow et al., "Maxout Networks" (2013), section 3.
 
     Args:
         units: Integer >= 1, the size of the last axis of the output.
-        pieces: Integer >= 1, the number of linear functions of each unit. With 1 the
+        pieces: Integer >= 1, the number of linear functions of each unit. With 1, the
             layer is linear. Defaults to `2`.
         kernel_initializer: Keras initializer. Defaults to `"auto"`: a normal
-            distribution that preserves the second moment of signals through the
-            layer, as He's does for ReLU. Biases start at zero.
+            distribution that preserves the second moment of the signals through the
+            layer, as He initialization does for ReLU. Biases start at zero.
         kernel_regularizer: Keras regularizer. Defaults to `None`.
         **kwargs: Keyword arguments of `keras.layers.Layer`, such as `name`.
 

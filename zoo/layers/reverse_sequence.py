@@ -9,8 +9,8 @@ from .sequence_lengths import sequence_lengths
 class ReverseSequence(keras.layers.Layer):
     """Reverses each sequence, and leaves the padding to its right in place.
 
-    An LSTM on the outputs reads each sequence in reverse, and needs no mask, since the
-    padding still comes last. Applying the layer twice restores the inputs.
+    An LSTM layer that follows reads each sequence in reverse, and needs no mask because
+    the padding still comes last. Applying `ReverseSequence` twice restores the inputs.
 
     Args:
         **kwargs: Arguments of `keras.layers.Layer`, such as `name`.
@@ -36,7 +36,7 @@ class ReverseSequence(keras.layers.Layer):
         steps = keras.ops.arange(time, dtype="int32")
         mirrored = sequence_lengths(mask) - 1 - steps
         order = keras.ops.where(mirrored >= 0, mirrored, steps)
-        # Index into all sequences at once, since PyTorch cannot export
+        # Index into all sequences at once, because PyTorch cannot export
         # `take_along_axis` to ONNX.
         first = time * keras.ops.arange(batch, dtype="int32")
         rows = keras.ops.reshape(order + first[:, None], (-1,))

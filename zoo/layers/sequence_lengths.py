@@ -10,8 +10,8 @@ def sequence_lengths(mask):
         mask: Boolean tensor of shape `(batch, time)`, false at masked steps.
 
     Returns:
-        An int32 tensor of shape `(batch, 1)`. A fully masked sequence gets length 1,
-        so that its last step and its mean are defined.
+        An int32 tensor of shape `(batch, 1)`. A fully masked sequence has length 1, so
+        that its last step and its mean are defined.
 
     Example:
 

@@ -13,7 +13,7 @@ class SequencePooling(keras.layers.Layer):
     """Reduces each sequence to its last step, or to the mean or maximum of its steps.
 
     Padding to the right of a sequence is ignored. A sequence that consists only of
-    padding is treated as its first step.
+    padding is reduced to its first step.
 
     Args:
         mode: "last", "mean" or "max". Defaults to `"last"`.
@@ -56,8 +56,9 @@ class SequencePooling(keras.layers.Layer):
         counts = steps < lengths
         if self.mode == "mean":
             return _sum_where(counts, inputs) / keras.ops.cast(lengths, inputs.dtype)
-        # Replace padding by the first step, which every maximum includes anyway. -inf
-        # would be exported to ONNX as 0 * -inf, which makes every maximum NaN.
+        # Replace the padding with the first step, which every maximum includes anyway.
+        # With -inf instead, the exported ONNX model would compute 0 * -inf, which makes
+        # every maximum NaN.
         first = inputs[:, :1]
         return keras.ops.max(keras.ops.where(counts[:, :, None], inputs, first), axis=1)
 

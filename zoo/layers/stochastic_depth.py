@@ -8,20 +8,21 @@ from ..utils.arguments import check_fraction
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class StochasticDepth(keras.layers.Layer):
-    """Drops the residual branch of some examples in training.
+    """Drops the residual branch of some examples during training.
 
-    Place it at the end of a branch, before the addition: an example whose branch is
-    dropped passes the block only through the skip connection. Kept branches are
-    multiplied by `1 / (1 - rate)`, so that the expected output equals the input.
-    Inference leaves the input unchanged.
+    Place the layer at the end of a branch, before the addition: if the branch of an
+    example is dropped, the example passes through the block only via the skip
+    connection. Kept branches are multiplied by `1 / (1 - rate)`, so that the expected
+    output equals the input. During inference, the input is returned unchanged.
 
     Source: Huang et al., "Deep Networks with Stochastic Depth" (2016), section 3,
-    equation 2. There the rate increases linearly with the depth of the block.
+    equation 2. In the paper, the rate increases linearly with the depth of the block.
 
     Args:
         rate: Fraction of the examples whose branch is dropped, in [0, 1).
-        seed: Integer that seeds the draws. Defaults to `None`: the draws differ
-            between processes unless `keras.utils.set_random_seed` is called.
+        seed: Integer that seeds the random choice of examples. Defaults to `None`: the
+            choice differs between processes unless `keras.utils.set_random_seed` is
+            called.
         **kwargs: Keyword arguments of `keras.layers.Layer`, such as `name`.
 
     Call arguments:
@@ -53,11 +54,12 @@ class StochasticDepth(keras.layers.Layer):
     def call(self, inputs, training=False):
         if not training or self.rate == 0:
             return inputs
-        # NOTE[DIFF] The paper drops a branch for a whole batch, and multiplies by the
-        # fraction kept at inference. One draw per example has less variance, and
-        # scaling in training leaves inference unchanged, as in Keras' Dropout.
+        # NOTE[DIFF] The paper drops a branch for a whole batch, and during inference
+        # multiplies the branch by the fraction kept. Here, one draw per example reduces
+        # the variance, and scaling during training leaves inference unchanged, as in
+        # Keras' Dropout.
         shape = (ops.shape(inputs)[0], *(1,) * (len(inputs.shape) - 1))
-        # In float32, since half precision rounds small rates.
+        # Use float32, because half precision rounds small rates.
         ones = ops.ones(shape, dtype="float32")
         kept = keras.random.dropout(ones, self.rate, seed=self.seed_generator)
         return inputs * ops.cast(kept, inputs.dtype)

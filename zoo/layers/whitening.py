@@ -12,33 +12,33 @@ from ..utils.real_array import real_array
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class Whitening(keras.layers.Layer):
-    """Transforms a table to uncorrelated columns of mean 0 and variance 1.
+    """Makes the columns of a table uncorrelated, with mean 0 and variance 1.
 
     `adapt` computes the mean and covariance of the train split. The layer subtracts
-    the mean and multiplies by a fixed matrix. With "pca", the outputs are the scaled
-    principal components, in descending order of variance. "zca" rotates them back to
-    the original axes; of all whitening transformations, it stays closest to the
-    inputs. Directions without variance in the train split, such as constant columns,
-    are not scaled.
+    the mean and multiplies the result by a fixed matrix. With "pca", the outputs are
+    the scaled principal components, in descending order of variance. "zca" rotates
+    these components back to the original axes; of all whitening transformations, it
+    changes the inputs least. Directions without variance in the train split, such as
+    constant columns, are not scaled. Images are rejected, because the size of their
+    covariance matrix would be the square of the number of pixels.
 
     Source: Kessy, Lewin & Strimmer, "Optimal Whitening and Decorrelation" (2018),
-    section 2. Images are rejected: the size of their covariance matrix is the square
-    of the number of pixels.
+    section 2.
 
     Args:
         method: "pca" or "zca". Defaults to `"zca"`.
-        epsilon: Number >= 0 added to the variance of every direction, in squared units
-            of the data, to limit the amplification of noise in directions of small
-            variance. If the columns have different units, scale them first, for
-            example with `data.normalization()`. Defaults to `1e-5`.
+        epsilon: Number >= 0 that is added to the variance of every direction, to limit
+            the amplification of noise in directions of small variance. Its unit is the
+            square of the unit of the data. If the columns have different units, scale
+            them first, for example with `data.normalization()`. Defaults to `1e-5`.
         **kwargs: Keyword arguments of `keras.layers.Layer`, such as `name`.
 
     Call arguments:
         inputs: Tensor of shape `(batch, columns)`.
 
     Returns:
-        A tensor of the shape of `inputs` in the compute dtype. The layer computes in
-        float32 even under a mixed precision policy.
+        A tensor with the shape of `inputs`, in the compute dtype. Internally, the layer
+        computes in float32 even under a mixed precision policy.
 
     Raises:
         ValueError: If an argument is invalid, the inputs are not a table, or the layer
@@ -69,22 +69,22 @@ class Whitening(keras.layers.Layer):
         self.matrix = self.add_weight(name="matrix", shape=(columns,) * 2, **frozen)
 
     def adapt(self, data) -> None:
-        """Computes the mean and covariance of the data in float64.
+        """Computes the mean of the data and the whitening matrix, in float64.
 
         Args:
             data: Array, tensor or data frame of shape `(examples, columns)`, or an
-                iterable of such batches, such as `data.train`. Of batches `(x, y)`,
-                only `x` is used.
+                iterable of batches of this form, for example `data.train`. If the
+                batches are pairs `(x, y)`, only `x` is used.
 
         Raises:
-            ValueError: If `data` is empty, not a table, or not finite, or its number
-                of columns differs from an earlier call.
+            ValueError: If `data` is empty, not a table or not finite, or if its number
+                of columns differs from that in an earlier call.
         """
         mean, covariance = _moments(_tables(data))
         if not self.built:
             self.build((None, len(mean)))
         if self.mean.shape != mean.shape:
-            expected = f"a table of {self.mean.shape[0]} columns, as before"
+            expected = f"a table of {self.mean.shape[0]} columns, as in earlier calls"
             raise invalid_argument("data", expected, mean.shape)
         self.mean.assign(mean)
         self.matrix.assign(self._whitening_matrix(mean, covariance))
@@ -93,12 +93,12 @@ class Whitening(keras.layers.Layer):
     def _whitening_matrix(self, mean: np.ndarray, covariance: np.ndarray):
         variances, directions = np.linalg.eigh(covariance)
         variances, directions = variances[::-1], directions[:, ::-1]
-        # The sign of an eigenvector is arbitrary. Make its largest entry positive, so
-        # that the result does not depend on the machine.
+        # The sign of an eigenvector is arbitrary. Make the entry with the largest
+        # absolute value positive, so that the result does not depend on the machine.
         largest = np.abs(directions).argmax(axis=0)
         directions = directions * np.sign(directions[largest, range(len(largest))])
-        # Constant directions of float32 data still vary by rounding, and eigenvalues
-        # have the rounding error of float64.
+        # Even constant directions have a small variance: float32 data are rounded, and
+        # the eigenvalues have the rounding error of float64.
         squares = mean**2 + np.diag(covariance)
         rounding = np.finfo("float32").eps ** 2 * (squares @ directions**2)
         rounding += len(mean) * np.finfo("float64").eps * variances[0]
@@ -127,7 +127,7 @@ class Whitening(keras.layers.Layer):
 
     def get_config(self):
         config = {"method": self.method, "epsilon": self.epsilon}
-        # A clone receives the statistics with the weights.
+        # Save `is_adapted`, because a clone receives the statistics with its weights.
         return {**super().get_config(), **config, "is_adapted": self.is_adapted}
 
     @classmethod
@@ -149,7 +149,7 @@ def _check_table(shape) -> None:
 
 
 def _tables(data) -> Iterator[np.ndarray]:
-    """Yields the tables in `data` in float64."""
+    """Yields each table in `data` as a float64 array, after checking its values."""
     is_array = hasattr(data, "__array__") or ops.is_tensor(data)
     if not is_array and (isinstance(data, str) or not isinstance(data, Iterable)):
         expected = "an array or data frame, or an iterable of batches"
@@ -168,10 +168,10 @@ def _tables(data) -> Iterator[np.ndarray]:
 
 
 def _moments(batches: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns mean and covariance (divided by n) in one pass.
+    """Computes the mean and the covariance (divided by n) in one pass.
 
-    Batches are merged with equation 2.1 of Chan, Golub & LeVeque (1979), extended from
-    variances to covariances.
+    The statistics of batches are merged with equation 2.1 of Chan, Golub & LeVeque
+    (1979), extended from variances to covariances.
     """
     count, mean, scatter = 0, 0.0, 0.0
     for rows in batches:

@@ -5,20 +5,20 @@ import math
 import keras
 from keras import ops
 
-# A standard deviation of 1e-13. Below it, the square of an error times the inverse
-# variance would overflow in float32.
+# Corresponds to a standard deviation of 1e-13. With a smaller one, the product of a
+# squared error and the inverse variance would overflow in float32.
 MINIMUM_LOG_VARIANCE = -60.0
 
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class GaussianNLL(keras.losses.Loss):
-    """Computes the Gaussian negative log-likelihood of targets.
+    """Computes the Gaussian negative log-likelihood of the targets.
 
     The model predicts the mean `m` and the log-variance `v` of each target `y`. The
     loss is the negative logarithm of the normal density,
     `(v + (y - m)**2 / exp(v) + log(2 pi)) / 2`, averaged over the targets of an
-    example. It includes the constant, so that it is comparable with other densities. It
-    is negative where the density exceeds one.
+    example. The constant term is included, so that the loss can be compared with that
+    of other densities. The loss is negative where the density exceeds one.
 
     Source: Nix & Weigend, "Estimating the Mean and Variance of the Target Probability
     Distribution" (1994), equation 4.
@@ -65,12 +65,13 @@ class GaussianNLL(keras.losses.Loss):
         if targets is None or y_pred.shape[-1] != 2 * targets:
             raise ValueError(
                 "Invalid shape of y_pred. Expected means and log-variances in its last "
-                f"axis, twice as many as targets. Received: y_pred of shape "
+                f"axis, one of each per target. Received: y_pred of shape "
                 f"{tuple(y_pred.shape)} for y_true of shape {tuple(y_true.shape)}"
             )
         mean, log_variance = ops.split(y_pred, 2, axis=-1)
         log_variance = ops.maximum(log_variance, MINIMUM_LOG_VARIANCE)
-        # Divide before squaring, since the inverse variance is larger than its root.
+        # Scale the error before squaring it, because the inverse variance would
+        # overflow earlier than its square root.
         error = (y_true - mean) * ops.exp(-log_variance / 2)
         density = log_variance + ops.square(error) + math.log(2 * math.pi)
         return ops.mean(density, axis=-1) / 2

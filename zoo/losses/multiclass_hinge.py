@@ -12,11 +12,11 @@ class MulticlassHinge(keras.losses.Loss):
     """Computes the multi-class hinge loss between labels and scores.
 
     With scores `s` and true class `y`, the loss of an example is the sum over all
-    `j != y` of `max(0, s[j] - s[y] + margin)`. Unlike cross-entropy, it is zero once
-    the score of the true class exceeds all others by the margin.
+    `j != y` of `max(0, s[j] - s[y] + margin)`. Unlike cross-entropy, this loss is zero
+    once the score of the true class exceeds all others by the margin.
 
     Source: Weston & Watkins, "Support Vector Machines for Multi-Class Pattern
-    Recognition" (1999), equation 8, whose margin is 2.
+    Recognition" (1999), equation 8, where the margin is 2.
 
     Args:
         margin: Number > 0, in units of the scores. Defaults to `1.0`.
@@ -27,7 +27,7 @@ class MulticlassHinge(keras.losses.Loss):
 
     Call arguments:
         y_true: Class labels, integers of shape `(batch, ...)` or `(batch, ..., 1)`.
-            The loss of a label outside the classes is NaN.
+            The loss is NaN for a label that is not the index of a class.
         y_pred: Scores (logits) of shape `(batch, ..., classes)`.
 
     Raises:
