@@ -86,7 +86,9 @@ def test_the_example_trains_where_they_cannot_be_imported(
     y = np.arange(100) % 2
     np.savez(tmp_path / "mine.npz", x_train=x, y_train=y, x_test=x, y_test=y)
     script = root / "examples" / "train.py"
-    run = f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')"
+    # Python adds the folder of a script that it runs; `run_path` does not.
+    run = f"import runpy; sys.path.insert(0, {str(script.parent)!r}); "
+    run += f"runpy.run_path({str(script)!r}, run_name='__main__')"
     arguments = ("--arrays", "mine.npz", "--epochs", "2")
     result = run_python("-c", BLOCK + run, *arguments, KERAS_BACKEND=backend)
     assert f"on {backend}: [" in result.stdout
