@@ -11,7 +11,7 @@ from .random_search import RandomSearch
 
 
 class CoarseToFineSearch(RandomSearch):
-    """Random search in rounds that narrows the ranges of hyperparameters in between.
+    """Random search that narrows the ranges of hyperparameters after each round.
 
     After a round, the range of a hyperparameter narrows around the best trials of all
     rounds. The number of these trials is a fifth of `trials_per_round`, but at least
@@ -52,8 +52,8 @@ class CoarseToFineSearch(RandomSearch):
             `3`.
         trials_per_round: Integer >= 1. If it is less than 8, the first round has too
             few trials for any range to narrow after it. Defaults to `20`.
-        explore: Probability, in [0, 1), that a trial after the first round draws one of
-            its narrowed values from the full range. Defaults to `0.2`.
+        explore: Probability, in [0, 1), that a trial after the first round draws the
+            value of one narrowed hyperparameter from the full range. Defaults to `0.2`.
         **options: Other arguments of `RandomSearch`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Names of KerasTuner that are private, so that any release may change them.
+"""Private names of KerasTuner, which any release may change or remove.
 
 Each function uses such names and documents why no public API can be used instead. If a
 name no longer exists, the function raises an `ImportError` that states the name.
@@ -55,7 +55,7 @@ def hyperparameters_named(
 
 
 def check_name(hyperparameters: keras_tuner.HyperParameters, name: str) -> None:
-    """Raises an error if an enclosing conditional scope depends on the same name.
+    """Raises an error if an enclosing conditional scope depends on this name.
 
     The list of enclosing scopes is private.
 
@@ -79,8 +79,9 @@ def configure_tensorboard(
 ) -> None:
     """Directs `TensorBoard` callbacks to the folder of an execution.
 
-    It also adds a callback that logs the hyperparameters to TensorBoard. Only this
-    private method can convert hyperparameters to the format of TensorBoard.
+    This also adds a callback that logs the hyperparameters to TensorBoard. On backends
+    other than TensorFlow, KerasTuner does neither. No public method converts
+    hyperparameters to the format of TensorBoard.
     """
     configure = attribute(tuner, "_configure_tensorboard_dir", keras_tuner)
     configure(callbacks, trial, execution)

@@ -38,7 +38,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
       trial and the name of the hyperparameter.
     - No two trials are equal. Values that a model does not read, such as the units of
       layers that it does not have, are ignored in this comparison.
-    - The first trials are `initial_trials`, followed by a trial of the defaults.
+    - The first trials are `initial_trials`, followed by a trial with the defaults.
     - A range that differs between builds, for example because its bounds depend on the
       value of another hyperparameter, raises an error that shows both ranges.
     - Finished trials are safe even if the process is killed. To continue the search,

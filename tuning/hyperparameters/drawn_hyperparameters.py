@@ -160,7 +160,10 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
         return any(hp.conditions == conditions for hp in named)
 
     def _retrieve(self, hp):
-        """Returns the value of a hyperparameter that a build declares."""
+        """Returns the value of a hyperparameter that a build declares.
+
+        If the hyperparameter is not active, returns `None`.
+        """
         if hp.name not in self.given:
             self._check_same_range(hp)
         if not self._exists(hp.name, hp.conditions):

@@ -10,11 +10,11 @@ ROUNDING = 1e-8  # tolerance for a number of steps such as 4.999...
 
 
 class _Exact(hyperparameters.HyperParameter):
-    """Restricts values to the steps of a range, including the maximum if it is a step.
+    """Restricts values to the steps of a range, including a bound that a step reaches.
 
-    KerasTuner counts linear steps with `//`. Because `0.5 // 0.1` is 4, a search with
-    KerasTuner's own classes never tries the maximum. Rounding can also lead to values
-    outside the range.
+    KerasTuner counts linear steps with `//`. Because `0.5 // 0.1` is 4, it never tries
+    the maximum of a range from 0 to 0.5 in steps of 0.1. Rounding can also lead to
+    values outside the range.
     """
 
     @property

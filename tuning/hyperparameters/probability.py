@@ -121,7 +121,7 @@ def _index(hp: HyperParameter, values: Sequence, value) -> int:
     """Returns the index of a value, with a tolerance for rounding errors of floats."""
     if isinstance(values, range):
         if isinstance(value, float) and value.is_integer():
-            value = int(value)  # only ints are looked up without iteration
+            value = int(value)  # a range looks up ints without iterating
         if isinstance(value, numbers.Integral) and int(value) in values:
             return values.index(int(value))
         expected = f"an integer from {values[0]} to {values[-1]}"

@@ -175,8 +175,8 @@ class CoarseToFineOracle(SearchOracle):
             round: Round that has ended.
             column: Positions of the hyperparameter in all trials so far.
             ranks: Ranks of all trials so far.
-            inside: Mask of the trials inside the ranges that have narrowed before. The
-                decision uses only these trials, or all if there are too few.
+            inside: Mask of the trials inside the ranges narrowed so far. The decision
+                is based on these trials only, or on all trials if these are too few.
         """
         tested = column.of(inside)
         if len(tested.numbers) < FEWEST_TRIALS:

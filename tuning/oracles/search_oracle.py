@@ -180,7 +180,7 @@ class SearchOracle(keras_tuner.Oracle):
     def check_given(self, trial: SearchTrial) -> None:
         """Raises an error if the build of an initial trial did not read all its values.
 
-        Random trials pass this check.
+        For all other trials, this does nothing.
         """
         if self._is_given(trial) and trial.hyperparameters.asked:
             check_names(self.initial[trial.number], trial.hyperparameters)
@@ -323,9 +323,9 @@ class SearchOracle(keras_tuner.Oracle):
         return next(every, None) is None, left
 
     def _drawer(self, trial: SearchTrial) -> Callable:
-        """Returns a function that provides the values of the trial.
+        """Returns a function that provides the values of a trial.
 
-        The build calls it as well, for hyperparameters that it newly declares.
+        The function is also called during a build that declares new hyperparameters.
         """
 
         def draw(hp: HyperParameter):

@@ -47,7 +47,8 @@ class SearchResults:
             - `trial`: number of the trial, from 0;
             - `round`: number of its round, from 1;
             - `status`: "completed", "pruned", "diverged", "failed" or "running";
-            - `score`, and `score_std`: its standard deviation over executions or folds;
+            - `score`: score of the trial;
+            - `score_std`: standard deviation of the scores of its executions or folds;
             - `epochs`: number of trained epochs of all executions;
             - `seconds`: duration of the trial;
             - `error`: why the trial failed, diverged or was pruned;

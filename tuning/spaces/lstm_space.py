@@ -22,7 +22,7 @@ class LSTMSpace(Space):
     - `pooling`: "last", "mean" or "max" ("last"), not for language models;
     - `dropout`: dropout rate after each layer, uniform on [0, 0.6] (0).
 
-    The hyperparameters of the training are `optimizer`, `learning_rate`, `schedule`,
+    The training hyperparameters are `optimizer`, `learning_rate`, `schedule`,
     `weight_decay` (decoupled) and `batch_size`; see `Space`.
 
     Args:

@@ -18,7 +18,7 @@ class MLPSpace(Space):
     - `activation`: "relu", "gelu", "selu" or "tanh" ("relu");
     - `dropout`: dropout rate after each hidden layer, uniform on [0, 0.6] (0).
 
-    The hyperparameters of the training are `optimizer`, `learning_rate`, `schedule`,
+    The training hyperparameters are `optimizer`, `learning_rate`, `schedule`,
     `weight_decay` (decoupled) and `batch_size`; see `Space`. To search a different
     range, declare it in the `hyperparameters` argument of the search.
 

@@ -20,7 +20,7 @@ class ResMLPSpace(Space):
     - `dropout`: dropout rate inside the blocks, uniform on [0, 0.6] (0);
     - `stochastic_depth`: uniform on [0, 0.6] (0).
 
-    The hyperparameters of the training are `optimizer`, `learning_rate`, `schedule`,
+    The training hyperparameters are `optimizer`, `learning_rate`, `schedule`,
     `weight_decay` (decoupled) and `batch_size`; see `Space`.
 
     Args:

@@ -104,15 +104,15 @@ class Space(keras_tuner.HyperModel):
             model: Compiled model.
             x: Inputs, or a dataset of batches.
             y: Targets; `None` if `x` is a dataset. Defaults to `None`.
-            callbacks: Callbacks of the training. Defaults to `()`.
+            callbacks: Callbacks to pass to `model.fit`. Defaults to `()`.
             **kwargs: Other arguments of `model.fit`.
 
         Returns:
             The `History` of `model.fit`.
 
         Raises:
-            FatalValueError: If `x` is a dataset of unsupported type, or repeats forever
-                without `steps_per_epoch`.
+            FatalValueError: If `x` is a dataset of an unsupported type, or if it
+                repeats forever and `steps_per_epoch` is missing.
         """
         batch_size = hp.get("batch_size")
         steps = kwargs.get("steps_per_epoch")
@@ -149,7 +149,7 @@ class Space(keras_tuner.HyperModel):
                 "from `zoo.datasets` or `tf.data`",
                 dataset,
             )
-        if steps is not None:  # do not count the examples: there may be no end
+        if steps is not None:  # do not count, as the dataset may be infinite
             return dataset.rebatch(batch_size), steps
         if is_endless(dataset):
             raise _fatal(

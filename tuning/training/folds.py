@@ -186,7 +186,7 @@ def _read(dataset, steps_per_epoch) -> tuple[Examples, int]:
     ):
         raise invalid_argument(
             "x",
-            "a dataset of batches `(x, y)` or `(x, y, sample_weight)`, to use `folds`",
+            "a dataset of batches `(x, y)` or `(x, y, sample_weight)`, with `folds`",
             dataset.element_spec,
         )
     data = keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *batches)

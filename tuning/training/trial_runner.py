@@ -109,7 +109,7 @@ class TrialRunner:
         )
 
     def _train(self, trial, index, execution, callbacks, args, kwargs) -> tuple:
-        """Trains one model, and returns its score and the model."""
+        """Trains a model once, and returns the score and the model."""
         callbacks = self._callbacks(callbacks, trial, index)
         if self.folds is not None:
             args, kwargs = self.folds.arguments(index, kwargs)

@@ -1,4 +1,4 @@
-"""Callback that calls the methods of a tuner which KerasTuner calls during `fit`."""
+"""Callback for the methods of a tuner that KerasTuner calls during `fit`."""
 
 import keras
 
@@ -6,7 +6,7 @@ HOOKS = ("on_batch_begin", "on_batch_end", "on_epoch_begin", "on_epoch_end")
 
 
 class TunerHooks(keras.callbacks.Callback):
-    """Calls the tuner methods that KerasTuner calls during `fit`.
+    """Calls the tuner methods that KerasTuner itself would call during `fit`.
 
     Users can override these methods in a subclass of the tuner.
 

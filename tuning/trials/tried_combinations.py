@@ -21,7 +21,7 @@ class TriedCombinations:
         self._whole: set[frozenset] = set()
 
     def add(self, values: dict) -> None:
-        """Adds the values of a finished trial, that is all values that it read."""
+        """Adds the values of a finished trial, all of which the trial has read."""
         self._asked.setdefault(tuple(values), set()).add(tuple(values.values()))
 
     def add_whole(self, values: dict) -> None:
