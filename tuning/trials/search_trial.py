@@ -76,7 +76,10 @@ class SearchTrial(Trial):
         return hp.name in values and self.hyperparameters.is_active(hp)
 
     def forget_unasked(self) -> None:
-        """Removes values that the build did not read, such as units of absent layers."""
+        """Removes values that the build did not read.
+
+        Examples are the units of layers that the model does not have.
+        """
         self.hyperparameters.forget_unasked()
         kept = self.hyperparameters.values
         self.sources = {n: s for n, s in self.sources.items() if n in kept}
