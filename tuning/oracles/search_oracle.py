@@ -106,7 +106,7 @@ class SearchOracle(keras_tuner.Oracle):
         self.progress.verbose = value
 
     def create_trial(self, tuner_id: str) -> SearchTrial:
-        """Returns the next trial to run, where interrupted trials come first.
+        """Returns the next trial to run; interrupted trials come first.
 
         If no trial is left, or if the time budget is used up, the returned trial has
         the status STOPPED.

@@ -78,7 +78,7 @@ class SearchTrial(Trial):
     def forget_unasked(self) -> None:
         """Removes values that the build did not read.
 
-        Examples are the units of layers that the model does not have.
+        An example is `units_3` of a model with two layers.
         """
         self.hyperparameters.forget_unasked()
         kept = self.hyperparameters.values
