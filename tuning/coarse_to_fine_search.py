@@ -1,4 +1,4 @@
-"""Random search that narrows its ranges from round to round."""
+"""Random search that narrows the ranges of hyperparameters from round to round."""
 
 from collections.abc import Callable
 
@@ -11,50 +11,54 @@ from .random_search import RandomSearch
 
 
 class CoarseToFineSearch(RandomSearch):
-    """Searches randomly in rounds, and narrows the ranges after each round.
+    """Random search that narrows the ranges of hyperparameters after each round.
 
     After a round, the range of a hyperparameter narrows around the best trials of all
-    rounds: a fifth as many as a round has, but at least three. It narrows only if a
-    permutation test finds evidence (p <= 0.1) that the scores depend on the
-    hyperparameter; see `tuning.oracles.narrowing`. Without a test, ranges would narrow
-    by chance: even if a hyperparameter has no effect, the best few of 20 trials span
-    most of its range, but not all of it.
+    rounds. The number of these trials is a fifth of `trials_per_round`, but at least
+    three. The range narrows only if a permutation test finds evidence (p <= 0.1) that
+    the scores depend on the hyperparameter; see `tuning.oracles.narrowing`. Without
+    this test, ranges would narrow by chance: even if a hyperparameter has no effect,
+    the best few of 20 trials span most of its range, but not all of it.
 
     A bad learning rate hides all other effects. Therefore, the hyperparameter with the
     strongest evidence narrows first. The others are then tested, one after the other,
     on the trials inside the ranges narrowed so far, or on all trials if fewer than
     eight are inside. Friedman & Fisher also shrink a box one dimension at a time ("Bump
-    Hunting in High-Dimensional Data", 1999). Ranges narrow as probabilities, so that a
-    log scale stays logarithmic.
+    Hunting in High-Dimensional Data", 1999). Ranges narrow on the scale of
+    probabilities, so that a log scale stays logarithmic.
 
-    - A hyperparameter with unordered values loses the values that no best trial has,
-      once at least three trials have tried them.
-    - If the best trial lies at the edge of a narrowed range, the range grows beyond
-      this edge, but never beyond the bounds of the search space. See `edge_warnings`
-      for those bounds.
-    - A fraction `explore` of the trials draws one value from its full range, so that
-      the search can recover from a bad first round.
+    - A categorical hyperparameter loses each value that at least three trials have
+      tried but none of the best trials has.
+    - If the best trial lies near an edge of a narrowed range, or beyond it, the range
+      grows past that trial, but never beyond the bounds of the search space. If those
+      bounds seem too narrow, `edge_warnings` reports it.
+    - After the first round, each trial draws one value from its full range with
+      probability `explore`, so that the search can recover from a bad first round.
     - For a conditional hyperparameter, only trials in which it is active count.
     - Pruned trials rank below completed trials. Failed and diverged trials rank last.
 
     After round n, the file `round_{n}.json` in the folder of the search describes the
-    decision for each hyperparameter: the old range, the new range, the trials that
-    decided, the number of tested trials, and the reason.
+    decision for each hyperparameter:
+
+    - the old range and the new range;
+    - the reason for the decision, with the p-value of the test;
+    - the number of tested trials;
+    - the best trials, on which the decision is based.
 
     Args:
         hypermodel: As in `RandomSearch`.
         objective: As in `RandomSearch`.
         rounds: Integer >= 1. Increase it to continue a finished search. Defaults to
             `3`.
-        trials_per_round: Integer >= 1. With fewer than 8, no range can narrow after the
-            first round. Defaults to `20`.
-        explore: Probability, in [0, 1), that a trial after the first round draws one of
-            its narrowed values from the full range. Defaults to `0.2`.
+        trials_per_round: Integer >= 1. If it is less than 8, the first round has too
+            few trials for any range to narrow after it. Defaults to `20`.
+        explore: Probability, in [0, 1), that a trial after the first round draws the
+            value of one narrowed hyperparameter from the full range. Defaults to `0.2`.
         **options: Other arguments of `RandomSearch`.
 
     Raises:
-        ValueError: If an argument is invalid, or if the folder holds a search that was
-            started with other settings.
+        ValueError: If an argument is invalid, or if the folder contains a search that
+            was started with different settings.
 
     Example:
 

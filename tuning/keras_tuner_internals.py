@@ -1,8 +1,8 @@
-"""Names that KerasTuner does not promise to keep.
+"""Private names of KerasTuner, which any release may change or remove.
 
-Each function uses such names and says why there is no public way. If a name is gone, it
-raises an `ImportError` that names it. `OVERRIDDEN` lists the private methods that
-KerasTuner calls and that classes of `tuning` override.
+Each function uses such names and documents why no public API can be used instead. If a
+name no longer exists, the function raises an `ImportError` that states the name.
+`OVERRIDDEN` lists the private methods of KerasTuner that classes of `tuning` override.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from keras_tuner.engine.hyperparameters import HyperParameter
 from zoo.backend.keras_internals import attribute
 
 OVERRIDDEN = {
-    # All declarations, such as `hp.Float`, find and add hyperparameters with these.
+    # Declarations, such as `hp.Float`, call these to find and add hyperparameters.
     keras_tuner.HyperParameters: ("_exists", "_register", "_retrieve"),
-    # The first collects the hyperparameters, the second runs a trial in `search`.
+    # The first discovers the hyperparameters, and the second runs a trial in `search`.
     keras_tuner.Tuner: ("_populate_initial_space", "_try_run_and_update_trial"),
 }
 
@@ -23,7 +23,7 @@ OVERRIDDEN = {
 def check_overridden() -> None:
     """Checks that KerasTuner has the methods that classes of `tuning` override.
 
-    If it renamed one, the override would never run, and no other error would tell.
+    If KerasTuner renamed one of these methods, the override would silently never run.
 
     Raises:
         ImportError: If a method does not exist.
@@ -36,7 +36,7 @@ def check_overridden() -> None:
 def add_hyperparameter(
     hyperparameters: keras_tuner.HyperParameters, hp: HyperParameter
 ) -> None:
-    """Adds a hyperparameter without a copy, and without a change of values.
+    """Adds a hyperparameter without copying it or changing any value.
 
     The public methods, such as `merge`, copy the hyperparameter and assign a value.
     """
@@ -47,17 +47,20 @@ def add_hyperparameter(
 def hyperparameters_named(
     hyperparameters: keras_tuner.HyperParameters, name: str
 ) -> Sequence[HyperParameter]:
-    """Returns the hyperparameters of a name, which differ in their conditions.
+    """Returns the hyperparameters with a given name, which differ in their conditions.
 
-    The public list, `space`, would have to be searched from start to end.
+    The only public alternative is to search the whole list `space`.
     """
     return attribute(hyperparameters, "_hps", keras_tuner).get(name, ())
 
 
 def check_name(hyperparameters: keras_tuner.HyperParameters, name: str) -> None:
-    """Raises if an open conditional scope depends on a hyperparameter of this name.
+    """Raises an error if an enclosing conditional scope depends on this name.
 
-    The open scopes are private.
+    The list of enclosing scopes is private.
+
+    Raises:
+        ValueError: If a hyperparameter would have the same name as its parent.
     """
     attribute(hyperparameters, "_validate_name", keras_tuner)(name)
 
@@ -65,7 +68,8 @@ def check_name(hyperparameters: keras_tuner.HyperParameters, name: str) -> None:
 def project_folder(oracle: keras_tuner.Oracle) -> str:
     """Returns the folder of a search.
 
-    The public `project_dir` belongs to the tuner, which the oracle does not know.
+    The public `project_dir` is a property of the tuner, and the oracle does not know
+    the tuner.
     """
     return attribute(oracle, "_project_dir", keras_tuner)
 
@@ -73,9 +77,11 @@ def project_folder(oracle: keras_tuner.Oracle) -> str:
 def configure_tensorboard(
     tuner: keras_tuner.Tuner, callbacks: list, trial, execution: int
 ) -> None:
-    """Directs `TensorBoard` callbacks to a folder of their own, and logs the values.
+    """Directs `TensorBoard` callbacks to the folder of an execution.
 
-    Only this private method converts hyperparameters to those of TensorBoard.
+    This also adds a callback that logs the hyperparameters to TensorBoard. On backends
+    other than TensorFlow, KerasTuner does neither. No public method converts
+    hyperparameters to the format of TensorBoard.
     """
     configure = attribute(tuner, "_configure_tensorboard_dir", keras_tuner)
     configure(callbacks, trial, execution)

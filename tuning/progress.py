@@ -4,7 +4,7 @@ import time
 
 
 class Progress:
-    """Prints one line per trial: its result, the best trial so far, and the time left.
+    """Prints one line per trial: its result, the best score so far, and the time left.
 
     Args:
         oracle: Oracle of the search.
@@ -15,7 +15,7 @@ class Progress:
         self.verbose = 1
 
     def on_search_begin(self, folder) -> None:
-        """Prints the number of trials and the folder."""
+        """Prints the number of trials and the folder of the search."""
         done = self.oracle.book.num_finished
         went = f", {done} of them done" if done else ""
         self._print(f"{self.oracle.max_trials} trials{went}, in '{folder}'")
@@ -26,20 +26,27 @@ class Progress:
         self._trial_began = time.monotonic()
 
     def on_trial_end(self, trial) -> None:
-        """Prints the line of a trial."""
+        """Prints a line with the result of a trial."""
         self._seconds += time.monotonic() - self._trial_began
         self._num_trials += 1
         if self.verbose:
             self._print(", ".join(filter(None, self._phrases(trial))))
 
     def on_exhausted(self, attempts: int | None) -> None:
-        """Prints that no values are left, or that `attempts` draws found none."""
+        """Prints why the search ends without finding an untried combination of values.
+
+        Args:
+            attempts: Number of draws, all of combinations that had been tried; `None`
+                if all combinations have been tried.
+        """
         if attempts is None:
-            self._print("the space is exhausted: all combinations of values were tried")
+            self._print(
+                "the space is exhausted: all combinations of values have been tried"
+            )
         else:
             self._print(
                 f"the search ends: {attempts:,} draws gave only combinations that "
-                "were already tried, and the space is too large to list the others"
+                "were tried before, and the space is too large to list the others"
             )
 
     def on_out_of_time(self, budget: float) -> None:

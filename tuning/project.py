@@ -22,9 +22,9 @@ else:
 class Project:
     """Manages the folder of a search.
 
-    The settings, and one file per trial, are the only state. Everything else is
+    The settings and one file per trial make up the whole state, and everything else is
     computed from them. Each file is written atomically, so a killed process never
-    leaves files that contradict each other.
+    leaves inconsistent files behind.
 
     Args:
         folder: The folder, `directory/project_name`.
@@ -36,10 +36,10 @@ class Project:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Locks the folder, so that no other search can use it.
+        """Locks the folder, so that no other search can use it at the same time.
 
-        The operating system holds the lock and releases it however the process ends, so
-        a lock never has to be removed by hand.
+        The operating system releases the lock no matter how the process ends, so a lock
+        never has to be removed by hand.
 
         Raises:
             RuntimeError: If another search is using the folder.
@@ -52,9 +52,9 @@ class Project:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise RuntimeError(
-                    f"Another search is running in '{self.folder}'. Expected one "
-                    "search per folder at a time.\nWait for it to end, or pass another "
-                    "`project_name`."
+                    f"Another search is running in '{self.folder}'. Expected only one "
+                    "search per folder at a time.\nWait for it to end, or pass a "
+                    "different `project_name`."
                 ) from None
             yield  # closing the file releases the lock
 
@@ -72,14 +72,15 @@ class Project:
             overwrite: Whether to remove an existing search.
 
         Raises:
-            ValueError: If the existing search has other settings, or belongs to one of
-                KerasTuner's own tuners.
-            RuntimeError: If another search is using the folder of a new search.
+            ValueError: If the existing search has different settings, or was written by
+                one of KerasTuner's own tuners.
+            RuntimeError: If a new search is to be started in a folder that another
+                search is using.
         """
         if (self.folder / "oracle.json").exists():
             raise ValueError(
-                f"'{self.folder}' is a project of KerasTuner's own tuners, whose "
-                "trials lack required data.\nPass another `project_name`."
+                f"'{self.folder}' was written by one of KerasTuner's own tuners, which "
+                "do not record all required data.\nPass a different `project_name`."
             )
         if overwrite or not self.settings_path.exists():
             with self.locked():
@@ -95,20 +96,20 @@ class Project:
             partial.write_text(json.dumps(contents, indent=1))
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
-        """Writes a table for users, which is never read."""
+        """Writes a CSV file for users. The search itself never reads it."""
         with replacing(self.folder / f"{name}.csv") as partial:
             table.to_csv(partial, index=False)
 
     def check_fit(self, settings: dict, has_trained: bool) -> None:
-        """Records the arguments of `fit`, or checks that they have not changed.
+        """Records the `fit` arguments, or checks that they match the recorded ones.
 
         Args:
             settings: Arguments of `fit` that are settings of the search.
-            has_trained: Whether any trial has been trained; until then, the arguments
+            has_trained: Whether any trial has been trained. Until then, the arguments
                 may change.
 
         Raises:
-            ValueError: If earlier trials were trained with other arguments.
+            ValueError: If earlier trials were trained with different arguments.
         """
         contents = self.read()
         if "fit" not in contents or not has_trained:
@@ -117,7 +118,7 @@ class Project:
             self.check_same({"fit": contents["fit"]}, {"fit": settings})
 
     def check_same(self, there: dict, here: dict) -> None:
-        """Raises if settings differ, with a list of the differences.
+        """Raises an error that lists the differing settings, if there are any.
 
         Args:
             there: Settings of the existing search.
@@ -137,20 +138,21 @@ class Project:
         if differences:
             listed = "\n".join(differences)
             raise ValueError(
-                f"The search in '{self.folder}' was started with other settings:\n"
-                f"{listed}\nPass the same settings to continue it, another "
+                f"The search in '{self.folder}' was started with different settings:\n"
+                f"{listed}\nPass the same settings to continue it, a different "
                 "`project_name` to start a new one, or `overwrite=True` to remove it."
             )
 
     def remove_partial_files(self) -> None:
-        """Removes partially written files of killed processes."""
+        """Removes files that killed processes have left partially written."""
         for folder, _, names in os.walk(self.folder):
             for name in names:
                 if name.startswith(".") and "-" in name:
                     os.unlink(os.path.join(folder, name))
 
     def _clear(self) -> None:
-        # Settings first: files without settings are removed by the next call.
+        # Remove the settings first. If the process is killed after that, the next call
+        # finds no settings and removes the rest.
         self.settings_path.unlink(missing_ok=True)
         for path in self.folder.glob("trial_*"):
             shutil.rmtree(path)
@@ -161,7 +163,7 @@ class Project:
 
 
 def _flat(settings: dict, prefix: str = "") -> dict:
-    """Flattens nested settings to dotted names."""
+    """Flattens nested settings into one dict with dotted names."""
     flat = {}
     for name, value in settings.items():
         if isinstance(value, dict):

@@ -31,77 +31,81 @@ from .trials.search_trial import FAILED, SearchTrial
 class RandomSearch(SearchResults, keras_tuner.Tuner):
     """Searches for hyperparameters by random sampling.
 
-    A `keras_tuner.Tuner` with KerasTuner's argument names and these guarantees:
+    This `keras_tuner.Tuner` uses KerasTuner's argument names and guarantees the
+    following:
 
-    - Every value comes from its own random stream, a function of the seed, the trial
-      and the name of the hyperparameter. No two trials are equal. Values that a model
-      does not read, such as the units of layers that it lacks, are ignored in this
-      comparison. The first trials are `initial_trials`, followed by the defaults.
-    - A range that differs between builds, for example because its bounds depend on
-      another value, raises an error that shows both ranges.
-    - Finished trials are safe even if the process is killed. Run the same program again
-      to continue. If the settings differ from those that the search was started with,
-      an error lists the differences.
-    - A trial that raises is recorded as failed. A trial whose loss or objective is not
-      finite stops after that epoch and is recorded as diverged. Neither can be the best
-      trial.
-    - The curves of all epochs of all executions are kept.
+    - Every value comes from its own random stream, which depends only on the seed, the
+      trial and the name of the hyperparameter.
+    - No two trials are equal. Values that a model does not read, such as the units of
+      layers that it does not have, are ignored in this comparison.
+    - The first trials are `initial_trials`, followed by a trial with the defaults.
+    - A range that differs between builds, for example because its bounds depend on the
+      value of another hyperparameter, raises an error that shows both ranges.
+    - Finished trials are safe even if the process is killed. To continue the search,
+      run the same program again. If the settings differ from those that the search was
+      started with, an error lists the differences.
+    - A trial that raises an exception is recorded as failed. A trial whose loss or
+      objective is not finite stops after that epoch and is recorded as diverged.
+      Neither can be the best trial.
+    - The history of every execution is kept, with the metrics of each epoch.
 
     The score of a trial is the best value of the objective over its epochs, as in
     KerasTuner. With several executions or folds, it is the mean of their scores. Each
     execution starts from its own random seed (`keras.utils.set_random_seed`), so that a
     search with a seed is reproducible.
 
-    Random search is better than grid search if only a few hyperparameters matter
-    (Bergstra & Bengio, "Random Search for Hyper-Parameter Optimization", 2012, section
-    3), because n trials try n values of each.
+    If only a few hyperparameters matter, random search is better than grid search,
+    because n trials try n different values of each hyperparameter (Bergstra & Bengio,
+    "Random Search for Hyper-Parameter Optimization", 2012, section 3).
 
     Args:
         hypermodel: `keras_tuner.HyperModel`, such as `tuning.MLPSpace`, or a function
             that builds a compiled model from `hp`. Can be `None` if a subclass
             overrides `run_trial`. Defaults to `None`.
-        objective: Name of a metric in the logs, a `keras_tuner.Objective`, which sets
-            the direction, or a list of these. The sum of a list is minimized, where
-            metrics to maximize are subtracted. Defaults to `None`: `run_trial` or the
-            hypermodel's `fit` returns a number to minimize.
+        objective: Name of a metric in the logs; a `keras_tuner.Objective`, which also
+            sets the direction; or a list of these. For a list, the sum of the metrics
+            is minimized, and metrics to maximize are subtracted. Defaults to `None`:
+            `run_trial` or the hypermodel's `fit` returns a number to minimize.
         max_trials: Integer >= 1. Increase it to continue a finished search. Defaults to
             `20`.
-        seed: Integer >= 0. Defaults to `None`: a random seed, stored with the search.
+        seed: Integer >= 0. Defaults to `None`: a random seed, which is stored with the
+            search.
         hyperparameters: `keras_tuner.HyperParameters` whose ranges override those of
             the hypermodel. Defaults to `None`.
-        initial_trials: Dicts of values by name, which are tried first. Missing names
-            get their defaults. Defaults to `()`.
-        executions_per_trial: Integer >= 1, the number of trainings per trial. Defaults
-            to `1`.
+        initial_trials: Dicts of values by hyperparameter name, which are tried first.
+            Missing hyperparameters get their defaults. Defaults to `()`.
+        executions_per_trial: Integer >= 1, the number of training runs per trial.
+            Defaults to `1`.
         folds: Integer >= 2, the number of cross-validation folds. Each trial trains
-            once per fold, with that part of the training data as validation data.
+            once per fold, and uses that fold of the training data as validation data.
             Multiple inputs and `sample_weight` are split in the same way. Folds are
             stratified by integer labels. Defaults to `None`.
-        prune: Whether to stop a trial whose best value is worse than the median of
+        prune: Whether to stop a trial whose best value is worse than the median of the
             completed trials at the same epoch (see `tuning.training.median_rule`).
             Defaults to `False`.
-        time_budget: Seconds after which the search ends. Finished trials of earlier
-            calls of `search` count. A trial that is cut off is repeated if the search
-            continues with a larger budget. Defaults to `None`.
+        time_budget: Seconds after which the search ends, including the time of trials
+            that were finished in earlier calls of `search`. A trial that is cut off is
+            repeated if the search continues with a larger budget. Defaults to `None`.
         checkpoints: Integer >= 0, the number of best trials whose weights are kept.
             Defaults to `3`.
-        max_consecutive_failed_trials: Integer >= 1. If this many trials raise in a row,
-            the search ends with an error. Diverged trials are ignored in the count.
-            Defaults to `3`.
-        max_model_size: Number of parameters above which a trial fails without training.
-            Only models that are built when the hypermodel returns them are checked.
-            Defaults to `None`.
-        directory: Parent folder of searches. Defaults to `None`, the current folder.
+        max_consecutive_failed_trials: Integer >= 1. If this many trials in a row raise
+            an exception, the search ends with an error. Diverged trials are ignored in
+            the count. Defaults to `3`.
+        max_model_size: Maximum number of parameters. A trial with a larger model fails
+            without training. The check applies only to models that are already built
+            when the hypermodel returns them. Defaults to `None`.
+        directory: Folder that contains the folders of all searches. Defaults to `None`,
+            the current folder.
         project_name: Name of the folder of this search in `directory`. Defaults to
             `None`, which means "untitled_project".
-        overwrite: Whether to remove an earlier search of this name instead of
+        overwrite: Whether to remove an existing search in this folder instead of
             continuing it. Defaults to `False`.
 
     Raises:
-        ValueError: If an argument is invalid, or if the folder holds a search that was
-            started with other settings.
-        RuntimeError: In `search`, if another search is running in the folder, or if too
-            many trials in a row fail.
+        ValueError: If an argument is invalid, or if the folder contains a search that
+            was started with different settings.
+        RuntimeError: If another search is running in the folder. `search` also raises
+            this error if too many trials in a row fail.
 
     Example:
 
@@ -205,8 +209,8 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             *fit_args: Arguments of `model.fit`.
             verbose: 0 prints nothing, 1 (or "auto") one line per trial, 2 also one line
                 per epoch. Defaults to `1`.
-            **fit_kwargs: Arguments of `model.fit`. Those that are numbers or strings,
-                such as `epochs`, are settings of the search.
+            **fit_kwargs: Arguments of `model.fit`. Numbers, booleans and strings, such
+                as the value of `epochs`, become settings of the search.
 
         Raises:
             ValueError: If the settings differ from those that the search was started
@@ -240,15 +244,22 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
                 self.oracle.progress.on_out_of_time(self.time_budget)
 
     def run_trial(self, trial: SearchTrial, *fit_args, **fit_kwargs) -> list:
-        """Trains the model of a trial, once per execution or fold.
+        """Trains the model of a trial once per execution or fold.
 
-        Subclasses can override this method. It may return anything that KerasTuner
-        allows: a number, a dict of metrics, a `History`, or a list of these.
+        Subclasses can override this method. The override may return anything that
+        KerasTuner allows: a number, a dict of metrics, a `History`, or a list of these.
+
+        Returns:
+            A list with the score of each execution.
         """
         return self._runner.run(trial, fit_args, fit_kwargs)
 
     def on_trial_end(self, trial: SearchTrial) -> None:
-        """Records a trial, and deletes weights that are no longer among the best."""
+        """Records a finished trial, and deletes weights that are no longer needed.
+
+        Only the weights of the best trials are kept. An unfinished trial, which ran out
+        of time, is released so that it can be repeated later.
+        """
         if not trial.is_finished:
             self.oracle.release(trial)
             return
@@ -270,7 +281,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         """Does nothing, because each trial is saved in its own file."""
 
     def reload(self) -> None:
-        """Reads all trials from the folder."""
+        """Reads all trials from the folder of the search."""
         self.oracle.reload()
 
     def _populate_initial_space(self) -> None:

@@ -1,4 +1,4 @@
-"""Stateless random numbers that depend only on a key."""
+"""Random numbers that depend only on a key, not on any state."""
 
 import hashlib
 import json
@@ -7,9 +7,8 @@ import json
 def uniform(*key) -> float:
     """Returns the random number in [0, 1) that belongs to a key.
 
-    This is a stateless function: 53 bits of the SHA-256 hash of the key. Different keys
-    give independent numbers, even for adjacent seeds. A number does not depend on
-    earlier draws.
+    The number consists of 53 bits of the SHA-256 hash of the key. It does not depend on
+    earlier draws. Different keys give independent numbers, even for adjacent seeds.
 
     Args:
         *key: Integers and strings, such as a seed, a trial number and the name of a

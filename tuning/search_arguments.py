@@ -1,4 +1,4 @@
-"""Checks of the arguments of a search."""
+"""Validation of the arguments of a search."""
 
 import os
 
@@ -28,12 +28,12 @@ def check_search_arguments(
     project_name: str | None,
     overwrite: bool,
 ) -> None:
-    """Raises if an argument of `RandomSearch` is invalid.
+    """Raises an error if an argument of `RandomSearch` is invalid.
 
     The hypermodel, the objective and the initial trials are checked elsewhere.
 
     Raises:
-        ValueError: If an argument is invalid, or incompatible with another.
+        ValueError: If an argument is invalid or incompatible with another argument.
     """
     check_integer("max_trials", max_trials, minimum=1)
     check_integer("executions_per_trial", executions_per_trial, minimum=1)
@@ -60,7 +60,7 @@ def check_search_arguments(
     if folds is not None:
         check_integer("folds", folds, minimum=2)
         if executions_per_trial > 1:
-            expected = "1 with `folds`, each of which is an execution"
+            expected = "1 with `folds`, because each fold is an execution"
             raise invalid_argument(
                 "executions_per_trial", expected, executions_per_trial
             )

@@ -1,4 +1,4 @@
-"""Settings that identify a search and must not change when it continues."""
+"""Settings that identify a search and must not change when the search continues."""
 
 from .hyperparameters.probability import key_of
 
@@ -25,7 +25,10 @@ def search_settings(search) -> dict:
 
 
 def fit_settings(fit_kwargs: dict) -> dict:
-    """Returns the `fit` arguments that are settings: numbers, booleans and strings."""
+    """Returns the `fit` arguments that must not change when the search continues.
+
+    These are the numbers, booleans and strings.
+    """
     return {
         name: value
         for name, value in fit_kwargs.items()

@@ -1,14 +1,14 @@
-"""The time that a search may take."""
+"""Time budget of a search."""
 
 import time
 
 
 class TimeBudget:
-    """Measures the time of a search over all its calls.
+    """Measures the time that a search has taken over all calls of `search`.
 
     Args:
         seconds: Seconds that the search may take; `None` for no limit.
-        used: Seconds that earlier calls took.
+        used: Seconds that the finished trials of earlier calls took.
     """
 
     def __init__(self, seconds: float | None, used: float):
@@ -17,7 +17,7 @@ class TimeBudget:
         self._began = time.monotonic()
 
     def is_used_up(self) -> bool:
-        """Returns whether the search must end."""
+        """Returns whether the time budget is used up, so that the search must end."""
         if self.seconds is None:
             return False
         return self.used + time.monotonic() - self._began > self.seconds

@@ -1,1 +1,1 @@
-"""Hyperparameters with exact ranges, drawn values, and positions in their ranges."""
+"""Hyperparameters with exact ranges, random values, and positions within ranges."""

@@ -20,19 +20,20 @@ from .tracked_values import TrackedValues
 
 
 class DrawnHyperParameters(keras_tuner.HyperParameters):
-    """Provides the values of a trial, and draws those that a `build` newly declares.
+    """Provides the values of a trial, and draws values for new hyperparameters.
 
     If a build declares a hyperparameter for the first time, such as `units_3` in the
-    first model of three layers, KerasTuner assigns its default. This class draws its
-    value, as for all other hyperparameters of the trial. It also records which values a
-    build reads, because unread values do not affect the model. It rejects empty ranges,
-    and ranges that differ between builds, and the error states the reason.
+    first model with three layers, KerasTuner assigns the default. This class draws a
+    random value instead, as for all other hyperparameters of the trial. It also records
+    which values a build reads, because unread values do not affect the model. Empty
+    ranges, and ranges that differ between builds, raise an error that states the
+    reason.
 
     Attributes:
         draw: Function that returns the value of a new hyperparameter; `None` to use the
             default.
         given: Names of hyperparameters whose ranges override those of the build.
-        asked: Dict whose keys are the names of the values that were read.
+        asked: Dict whose keys are the names of the values that have been read.
     """
 
     draw: Callable | None = None
@@ -44,7 +45,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
 
     @property
     def values(self) -> TrackedValues:
-        """The values by name. Reading a value records its name in `asked`."""
+        """Values by name. Reading a value records its name in `asked`."""
         return self._values
 
     @values.setter
@@ -82,7 +83,12 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
         )
 
     def is_active(self, hyperparameter) -> bool:
-        """Returns whether a hyperparameter, or any of a given name, is active."""
+        """Returns whether a hyperparameter is active.
+
+        Args:
+            hyperparameter: Hyperparameter, or a name. A name is active if any of the
+                hyperparameters with this name is active.
+        """
         if not isinstance(hyperparameter, HyperParameter):
             named = hyperparameters_named(self, str(hyperparameter))
             return any(self.is_active(hp) for hp in named)
@@ -96,7 +102,10 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
         return all(condition.is_active(values) for condition in scope)
 
     def ensure_active_values(self) -> None:
-        """Adds defaults for missing active values, and removes inactive values."""
+        """Adds the defaults of active hyperparameters, and removes inactive values.
+
+        Existing values of active hyperparameters are kept.
+        """
         for hp in self.space:
             if self.is_active(hp):
                 self.values.setdefault(hp.name, hp.default)
@@ -104,7 +113,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
                 self.values.pop(hp.name, None)
 
     def forget_unasked(self) -> None:
-        """Removes the values that were not read, unless no value was read."""
+        """Removes the values that were not read, unless none was read."""
         if self.asked:
             for name in self.values.unrecorded():
                 if name not in self.asked:
@@ -143,19 +152,23 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
         return type(self).of(self.space, self.values.unrecorded(), self.given)
 
     def _exists(self, name, conditions=None) -> bool:
-        # A scope may refer to any declared name, even outside the enclosing scope.
+        # A scope may depend on any declared hyperparameter, even on one that was
+        # declared outside the enclosing scope.
         named = hyperparameters_named(self, name)
         if conditions is None:
             return bool(named)
         return any(hp.conditions == conditions for hp in named)
 
     def _retrieve(self, hp):
-        """Returns the value of a hyperparameter that a build declares."""
+        """Returns the value of a hyperparameter that a build declares.
+
+        If the hyperparameter is not active, returns `None`.
+        """
         if hp.name not in self.given:
             self._check_same_range(hp)
         if not self._exists(hp.name, hp.conditions):
             _check_values(hp)
-            # A copy, because the conditions are the mutable list of open scopes.
+            # A copy, because `hp.conditions` is the mutable list of enclosing scopes.
             self._register(type(hp).from_config(hp.get_config()))
         if not self.is_active(hp):
             return None
@@ -175,7 +188,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
         return hp.default if self.draw is None else self.draw(exact(hp))
 
     def _check_same_range(self, hp: HyperParameter) -> None:
-        """Raises if a hyperparameter was declared with another range before."""
+        """Raises an error if the name was declared before with a different range."""
         range_ = _range(hp)
         for other in hyperparameters_named(self, hp.name):
             if _range(other) == range_:
@@ -193,7 +206,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
 
 
 def check_range(name: str, low, high, sampling: str = "linear") -> None:
-    """Raises if a range has no values, or if a log scale includes zero.
+    """Raises an error if a range has no values, or if a log scale includes zero.
 
     Args:
         name: Name of the hyperparameter.
@@ -219,7 +232,7 @@ def check_range(name: str, low, high, sampling: str = "linear") -> None:
     if sampling in ("log", "reverse_log") and low <= 0:
         raise invalid_argument(
             "min_value",
-            f"a number > 0 for hyperparameter '{name}', as a log scale has no zero",
+            f"a number > 0 for hyperparameter '{name}': a log scale has no zero",
             low,
             "To include zero, use "
             f"`tuning.zero_or_log_uniform(hp, {name!r}, low, high)`.",
@@ -227,10 +240,10 @@ def check_range(name: str, low, high, sampling: str = "linear") -> None:
 
 
 def check_space(space: list[HyperParameter]) -> None:
-    """Raises if a hyperparameter has an invalid step or default.
+    """Raises an error if a hyperparameter has an invalid step or default.
 
     Raises:
-        ValueError: If a step is not a number > 0, or a default is not in its range.
+        ValueError: If a step is not a number > 0, or a default is outside its range.
     """
     for hp in space:
         _check_values(hp)
@@ -255,7 +268,7 @@ def _config(hp: HyperParameter) -> dict:
 
 
 def _range(hp: HyperParameter) -> tuple:
-    """Returns a key for the values of a hyperparameter and their distribution."""
+    """Returns a key that identifies the distribution of a hyperparameter's values."""
     if isinstance(hp, Float | Int):
         return (type(hp).__name__, hp.min_value, hp.max_value, hp.step, hp.sampling)
     return (type(hp).__name__, *hp.values)

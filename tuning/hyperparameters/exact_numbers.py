@@ -1,4 +1,4 @@
-"""KerasTuner numbers that take every value of their range and no other."""
+"""Numeric KerasTuner hyperparameters that take exactly the values of their ranges."""
 
 import functools
 import math
@@ -12,13 +12,14 @@ ROUNDING = 1e-8  # tolerance for a number of steps such as 4.999...
 class _Exact(hyperparameters.HyperParameter):
     """Restricts values to the steps of a range, including a bound that a step reaches.
 
-    KerasTuner counts linear steps with `//`. As `0.5 // 0.1` is 4, a search never tries
-    the maximum. Rounding can also lead to values outside a range.
+    KerasTuner counts linear steps with `//`. Because `0.5 // 0.1` is 4, it never tries
+    the maximum of a range from 0 to 0.5 in steps of 0.1. Rounding can also lead to
+    values outside the range.
     """
 
     @property
     def values(self) -> Sequence:
-        """All values by probability; up to ten examples if there is no step."""
+        """All values in order of probability, or up to ten examples without a step."""
         return super().values if self.step is None else self._on_steps
 
     def prob_to_value(self, prob: float):
@@ -52,27 +53,28 @@ class _Exact(hyperparameters.HyperParameter):
 
 
 class Float(_Exact, hyperparameters.Float):
-    """A float hyperparameter with the exact values of its range."""
+    """Float hyperparameter that takes exactly the values of its range."""
 
 
 class Int(_Exact, hyperparameters.Int):
-    """An integer hyperparameter with the exact values of its range."""
+    """Integer hyperparameter that takes exactly the values of its range."""
 
     @functools.cached_property
     def _on_steps(self) -> Sequence:
-        if self.sampling == "linear":  # may hold millions of values
+        if self.sampling == "linear":  # a range, because there may be millions
             return range(self.min_value, self.max_value + 1, self.step)
         return [int(value) for value in super()._on_steps]
 
 
 def exact(hp: hyperparameters.HyperParameter) -> hyperparameters.HyperParameter:
-    """Returns a hyperparameter that takes exactly the values of its range.
+    """Returns a version of a hyperparameter that takes exactly the values of its range.
 
     Args:
         hp: Hyperparameter.
 
     Returns:
-        A copy if `hp` is a `Float` or `Int` of KerasTuner, otherwise `hp` itself.
+        An exact copy of `hp` if it is KerasTuner's own `Float` or `Int`, otherwise `hp`
+        itself.
     """
     better = {hyperparameters.Float: Float, hyperparameters.Int: Int}.get(type(hp))
     return hp if better is None else better.from_config(hp.get_config())

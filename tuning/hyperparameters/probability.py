@@ -1,4 +1,4 @@
-"""Conversion of values to probabilities and back; log scales stay logarithmic."""
+"""Conversion between values and probabilities, which keeps log scales logarithmic."""
 
 import math
 import numbers
@@ -23,7 +23,7 @@ def choices(hp: HyperParameter) -> Sequence | None:
     """Returns all values of a hyperparameter in order, or `None` if it is continuous.
 
     Integers on a log scale without a step count as continuous, because there may be
-    millions.
+    millions of values.
     """
     if isinstance(hp, Float | Int) and hp.step is None:
         return None
@@ -31,7 +31,7 @@ def choices(hp: HyperParameter) -> Sequence | None:
 
 
 def scale_of(hp: HyperParameter) -> str:
-    """Returns the scale to plot values on: "linear", "log" or "category"."""
+    """Returns the scale on which to plot values: "linear", "log" or "category"."""
     if not is_ordered(hp):
         return "category"
     values = choices(hp)
@@ -49,10 +49,11 @@ def finite_values(hp: HyperParameter) -> Sequence | None:
 
 
 def to_probability(hp: HyperParameter, value) -> float:
-    """Returns the fraction of a hyperparameter's draws that lie below a value.
+    """Returns the position of a value in its range: the probability of a smaller draw.
 
     This is the inverse of `hp.prob_to_value`. If the hyperparameter has a finite list
-    of values, the result is the middle of the value's interval.
+    of values, an interval of probabilities belongs to each value, and the result is the
+    middle of that interval.
 
     Args:
         hp: Hyperparameter.
@@ -62,7 +63,7 @@ def to_probability(hp: HyperParameter, value) -> float:
         A float in [0, 1].
 
     Raises:
-        ValueError: If the value does not belong to the hyperparameter.
+        ValueError: If the value is not one of the hyperparameter's values.
 
     Example:
 
@@ -86,10 +87,10 @@ def to_probability(hp: HyperParameter, value) -> float:
 
 
 def own_value(hp: HyperParameter, value):
-    """Returns a value in the type of the hyperparameter, such as 32 for 32.0.
+    """Converts a value to the type of its hyperparameter, for example 32.0 to 32.
 
     Raises:
-        ValueError: If the value does not belong to the hyperparameter.
+        ValueError: If the value is not one of the hyperparameter's values.
     """
     values = finite_values(hp)
     if values is None:
@@ -99,16 +100,16 @@ def own_value(hp: HyperParameter, value):
 
 
 def bounds_of(hp: HyperParameter) -> tuple:
-    """Returns the values at the probabilities 0 and 1 of an ordered hyperparameter.
+    """Returns the values of an ordered hyperparameter at the probabilities 0 and 1.
 
-    With `sampling="reverse_log"` and a step, the first one is the highest.
+    With `sampling="reverse_log"` and a step, the first value is the maximum.
     """
     values = choices(hp)
     return (hp.min_value, hp.max_value) if values is None else (values[0], values[-1])
 
 
 def to_values(hp: HyperParameter, range_: tuple[float, float]) -> tuple:
-    """Converts a range of probabilities to the values at its two ends."""
+    """Converts a range of probabilities to the pair of values at its two ends."""
     first, last = bounds_of(hp)
     return (
         hp.prob_to_value(range_[0]) if range_[0] > 0 else first,
@@ -117,10 +118,10 @@ def to_values(hp: HyperParameter, range_: tuple[float, float]) -> tuple:
 
 
 def _index(hp: HyperParameter, values: Sequence, value) -> int:
-    """Returns the index of a value, allowing for rounding of floats."""
+    """Returns the index of a value, with a tolerance for rounding errors of floats."""
     if isinstance(values, range):
         if isinstance(value, float) and value.is_integer():
-            value = int(value)  # a range finds an int without iterating
+            value = int(value)  # a range looks up ints without iterating
         if isinstance(value, numbers.Integral) and int(value) in values:
             return values.index(int(value))
         expected = f"an integer from {values[0]} to {values[-1]}"
@@ -136,6 +137,6 @@ def _index(hp: HyperParameter, values: Sequence, value) -> int:
 
 
 def key_of(hp: HyperParameter) -> str:
-    """Returns a unique key for a hyperparameter, from its name and conditions."""
+    """Returns a unique key of a hyperparameter, built from its name and conditions."""
     conditions = [f"{each.name} in {each.values}" for each in hp.conditions]
     return " where ".join([hp.name, *conditions])

@@ -1,4 +1,4 @@
-"""Values of a trial that record which of them are read."""
+"""Dict of the values of a trial that records which values are read."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 class TrackedValues(dict):
     """Maps names of hyperparameters to values, and records which values are read.
 
-    Testing for a name, setting a value and comparing do not count as reading.
+    Membership tests, assignments and comparisons do not count as reading.
 
     Args:
         values: Values by name.
-        asked: Dict that receives the name of every value that is read, as a key.
+        asked: Dict to which the name of every value that is read is added as a key.
     """
 
     def __init__(self, values=(), asked: dict | None = None):
@@ -21,12 +21,16 @@ class TrackedValues(dict):
         self.asked = {} if asked is None else asked
 
     def unrecorded(self) -> dict:
-        """Returns a copy as a plain dict, whose reads are not recorded."""
+        """Returns a copy as a plain dict, which does not record what is read."""
         return dict(super().items())
 
     @contextlib.contextmanager
     def unrecorded_reads(self) -> Iterator[None]:
-        """Discards the reads inside the context, for code that reads all values."""
+        """Ignores the values that are read inside the context.
+
+        This is for code that reads all values, whether or not the model depends on
+        them.
+        """
         asked = dict(self.asked)
         yield
         self.asked.clear()

@@ -1,1 +1,1 @@
-"""Oracles decide which values are tried next, and how ranges narrow."""
+"""Oracles, which decide which values to try next and how ranges narrow."""

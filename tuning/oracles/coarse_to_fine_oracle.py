@@ -35,11 +35,11 @@ from .search_oracle import SearchOracle
 
 
 class CoarseToFineOracle(SearchOracle):
-    """Draws from ranges that narrow after each round if there is evidence for it.
+    """Draws from ranges that narrow after each round if there is evidence of an effect.
 
     The ranges of a round depend only on the seed and on the trials of earlier rounds.
-    They are recomputed from these and never stored, so they cannot be lost. The audit
-    files are written for users and never read.
+    The ranges are recomputed whenever a search is reloaded, so they cannot be lost. The
+    files `round_{n}.json` are written for users, and the search never reads them.
 
     Args:
         explore: Probability that a trial after the first round draws one value from its
@@ -55,7 +55,7 @@ class CoarseToFineOracle(SearchOracle):
         self._last_explored: tuple = (None, None)
 
     def draw_value(self, hp: HyperParameter, trial: SearchTrial) -> tuple:
-        """Draws a value from the range of the round or, to explore, the full range.
+        """Draws a value from the range of the round, or from the full range to explore.
 
         Returns:
             The value and its source, "narrowed" or "full".
@@ -75,12 +75,17 @@ class CoarseToFineOracle(SearchOracle):
         return hp.prob_to_value(min(probability, 1 - 2.0**-53)), "narrowed"
 
     def range_of(self, hp: HyperParameter, round: int) -> tuple:
-        """Returns the range of a round: two probabilities, or the remaining values."""
+        """Returns the range of a hyperparameter in a round.
+
+        Returns:
+            The two probabilities at the ends of the range, or the remaining values of a
+            categorical hyperparameter.
+        """
         decision = self.decisions(round - 1).get(key_of(hp)) if round > 1 else None
         return super().range_of(hp, round) if decision is None else decision.new
 
     def decisions(self, round: int) -> dict[str, Decision]:
-        """Returns the decision on each range after a round."""
+        """Returns the decisions after a round, by the key of the hyperparameter."""
         if round not in self._decisions:
             self._decisions[round] = self._decide_all(round)
         return self._decisions[round]
@@ -96,10 +101,10 @@ class CoarseToFineOracle(SearchOracle):
         super().reload()
 
     def _explored(self, trial: SearchTrial) -> str | None:
-        """Returns the key of the hyperparameter that a trial explores, if any.
+        """Returns the key of the hyperparameter that a trial explores, or `None`.
 
         All other values come from their narrowed ranges, so that the score shows the
-        effect of this one.
+        effect of the explored hyperparameter.
         """
         key = (self.seed, trial.number, trial.attempt)
         if uniform(*key, "explore") >= self.explore:
@@ -113,10 +118,10 @@ class CoarseToFineOracle(SearchOracle):
         return narrowed[index] if narrowed else None
 
     def _decide_all(self, round: int) -> dict[str, Decision]:
-        """Decides on all ranges, in the order of the evidence.
+        """Decides on the ranges of all hyperparameters, the strongest evidence first.
 
         The hyperparameter with the strongest evidence narrows first. The others are
-        then tested on the trials inside its new range, because a bad learning rate
+        then tested on the trials inside the new range, because a bad learning rate
         hides all other effects.
         """
         space = {
@@ -144,14 +149,14 @@ class CoarseToFineOracle(SearchOracle):
     def _column(
         self, hp: HyperParameter, trials: list[SearchTrial]
     ) -> HyperparameterColumn:
-        """Returns the values of a hyperparameter, reading only new trials."""
+        """Returns the column of a hyperparameter, and reads only new trials for it."""
         column = self._columns.setdefault(key_of(hp), HyperparameterColumn())
         for trial in trials[column.num_trials :]:
             if hp.name in trial.sources and trial.has(hp):
                 value = trial.hyperparameters.values[hp.name]
                 position = to_probability(hp, value) if is_ordered(hp) else value
                 column.append(trial.number, position, self._stratum(hp, trial))
-        # An earlier round may be decided after a later one, if the search was reloaded.
+        # After a reload, an earlier round may be decided after a later one.
         column.num_trials = max(column.num_trials, len(trials))
         return column.up_to(len(trials))
 
@@ -163,7 +168,16 @@ class CoarseToFineOracle(SearchOracle):
         ranks: np.ndarray,
         inside: np.ndarray,
     ) -> Decision:
-        """Decides from the trials inside, or from all if those are too few."""
+        """Decides on the range of one hyperparameter.
+
+        Args:
+            hp: Hyperparameter.
+            round: Round that has ended.
+            column: Positions of the hyperparameter in all trials so far.
+            ranks: Ranks of all trials so far.
+            inside: Mask of the trials inside the ranges narrowed so far. The decision
+                is based on these trials only, or on all trials if these are too few.
+        """
         tested = column.of(inside)
         if len(tested.numbers) < FEWEST_TRIALS:
             tested = column
@@ -187,7 +201,8 @@ class CoarseToFineOracle(SearchOracle):
     def _stratum(self, hp: HyperParameter, trial: SearchTrial) -> tuple:
         """Returns a label for the distribution that a value was drawn from.
 
-        Given values were not drawn, so each forms its own stratum.
+        Initial and default values were not drawn, so each of them forms its own
+        stratum.
         """
         source = trial.sources[hp.name]
         alone = trial.number if source in ("initial", "default") else None

@@ -1,4 +1,4 @@
-"""Discovers the hyperparameters of a hypermodel by building it."""
+"""Discovery of the hyperparameters of a hypermodel by building its model."""
 
 import keras_tuner
 
@@ -10,15 +10,16 @@ from .search_oracle import SearchOracle
 def discover_hyperparameters(
     hypermodel: keras_tuner.HyperModel, oracle: SearchOracle
 ) -> None:
-    """Builds a hypermodel with its defaults, then once for each closed scope.
+    """Discovers all hyperparameters, including those in conditional scopes.
 
-    A conditional scope is closed if one of its conditions does not hold. KerasTuner
-    keeps building until all scopes are open, and never stops if one of them cannot be
-    opened.
+    The model is built with the defaults, and then once more for each conditional scope
+    that has been inactive so far. A scope is inactive if one of its conditions is not
+    met. KerasTuner's own method keeps building until all scopes have been active, and
+    never stops if a scope cannot be activated.
 
     Args:
         hypermodel: Hypermodel that declares the hyperparameters.
-        oracle: Oracle that registers them.
+        oracle: Oracle that registers the hyperparameters.
     """
     hp: DrawnHyperParameters | None = oracle.get_space()
     hypermodel.declare_hyperparameters(hp)
@@ -37,7 +38,10 @@ def discover_hyperparameters(
 
 
 def _opening_next(oracle, opened: list, closed: list) -> DrawnHyperParameters | None:
-    """Returns values that open the next closed scope; `None` if there are none."""
+    """Returns values that activate the next inactive scope.
+
+    Scopes that cannot be activated are skipped. If no scope is left, returns `None`.
+    """
     for scope in closed:
         if scope in opened:
             continue
@@ -52,7 +56,7 @@ def _opening_next(oracle, opened: list, closed: list) -> DrawnHyperParameters | 
 
 
 def _met(hp: DrawnHyperParameters, condition) -> dict:
-    """Returns a value that meets a condition, by name; empty if there is none."""
+    """Returns a dict with a value that meets a condition; empty if there is none."""
     for value in condition.values:
         for parent in hp.space:
             if parent.name == condition.name:

@@ -10,12 +10,14 @@ from ..hyperparameters.probability import is_ordered
 
 @dataclass
 class HyperparameterColumn:
-    """Holds the trials in which a hyperparameter is active, ordered by number.
+    """Values of a hyperparameter in the trials in which it is active.
+
+    The trials are ordered by number.
 
     Attributes:
         numbers: Numbers of the trials.
-        positions: Probabilities of the values, or the values themselves if they have no
-            order.
+        positions: Values converted to probabilities, or the values themselves if the
+            hyperparameter is categorical.
         strata: Labels of the distributions that the values were drawn from.
         num_trials: Number of trials read so far, including those in which the
             hyperparameter is not active.
@@ -32,15 +34,22 @@ class HyperparameterColumn:
         self.strata.append(stratum)
 
     def up_to(self, number: int) -> "HyperparameterColumn":
-        """Returns the column of the trials with lower numbers."""
+        """Returns the column of the trials whose number is less than `number`."""
         return self._where([each < number for each in self.numbers])
 
     def of(self, inside: np.ndarray) -> "HyperparameterColumn":
-        """Returns the column of the trials for which a boolean mask is true."""
+        """Returns the column of the trials that a boolean mask selects."""
         return self._where(inside[self.numbers].tolist())
 
     def outside(self, hp, new: tuple, num_trials: int) -> np.ndarray:
-        """Returns, for each trial, whether its value lies outside a range."""
+        """Returns a mask of the trials whose value lies outside a range.
+
+        Args:
+            hp: Hyperparameter of this column.
+            new: The range, as in `Decision.new`.
+            num_trials: Length of the mask. Trials in which the hyperparameter is not
+                active do not count as outside.
+        """
         outside = np.full(num_trials, False)
         if is_ordered(hp):
             positions = np.array(self.positions)

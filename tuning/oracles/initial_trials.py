@@ -1,4 +1,4 @@
-"""Initial trials: the values that a search tries first."""
+"""Initial trials, which a search runs before random trials."""
 
 from collections.abc import Sequence
 
@@ -17,19 +17,20 @@ def check_initial_trials(
     hypermodel: keras_tuner.HyperModel | None,
     oracle: keras_tuner.Oracle,
 ) -> list[dict]:
-    """Checks the initial trials by building each of them once.
+    """Checks the initial trials by building the model of each of them once.
 
     Args:
         trials: Dicts of values by hyperparameter name.
-        hypermodel: Hypermodel that builds the models, or `None`.
+        hypermodel: Hypermodel that builds the models. If it is `None`, only the values
+            of the hyperparameters that the oracle already knows are checked.
         oracle: Oracle that registers the hyperparameters of the models.
 
     Returns:
         A list of the initial trials, followed by an empty dict for the defaults.
 
     Raises:
-        ValueError: If a trial is not a dict, or if a hyperparameter does not exist or
-            its range lacks the value.
+        ValueError: If a trial is not a dict, if a hyperparameter does not exist, or if
+            a value is outside the range of its hyperparameter.
     """
     for given in trials:
         if not isinstance(given, dict):
@@ -54,10 +55,11 @@ def given_value(hp: HyperParameter, given: dict) -> tuple:
         given: Values of the initial trial, by name.
 
     Returns:
-        The value and its source: "initial", or "default" if `given` lacks the name.
+        The value and its source: "initial", or "default" if `given` does not contain
+        the name of the hyperparameter.
 
     Raises:
-        ValueError: If the range of the hyperparameter lacks the value.
+        ValueError: If the value is outside the range of the hyperparameter.
     """
     if hp.name not in given:
         return hp.default, "default"
@@ -70,14 +72,14 @@ def given_value(hp: HyperParameter, given: dict) -> tuple:
 
 
 def check_names(given: dict, space: DrawnHyperParameters) -> None:
-    """Raises if an initial trial has values that its build does not read.
+    """Raises an error if an initial trial contains values that its build does not read.
 
     Args:
         given: Values of the initial trial, by name.
         space: Hyperparameters after the build.
 
     Raises:
-        ValueError: If `given` has such values.
+        ValueError: If `given` contains such values.
     """
     names = [name for name in space.values.unrecorded() if name in space.asked]
     unknown = sorted(set(given) - set(names))

@@ -1,9 +1,9 @@
-"""Decisions on how ranges narrow around the best trials, given evidence.
+"""Decisions on how ranges narrow around the best trials if there is evidence.
 
 All positions are probabilities, as returned by `probability.to_probability`, so that a
 log scale stays logarithmic. The functions are pure: the same trials and the same seed
-give the same decision. The best trials come from all rounds. The tests for evidence use
-only the latest 300 trials.
+give the same decision. The best trials come from all rounds, but the tests for evidence
+use only the latest 300 trials.
 """
 
 from collections import Counter
@@ -16,23 +16,25 @@ import numpy as np
 LEVEL = 0.1  # largest p-value that counts as evidence
 PERMUTATIONS = 999
 FEWEST_TRIALS = 8  # with fewer, hardly any difference can be significant
-MOST_TRIALS = 300  # latest trials, so that tests do not slow down in late rounds
+MOST_TRIALS = 300  # the latest ones, so that tests do not slow down in late rounds
 NEAR_EDGE = 0.1  # fraction of the width of the current range
-RESOLUTION = 0.01  # minimum width of a continuous range, unless cut at a bound
+RESOLUTION = 0.01  # minimum width of a continuous range that is not cut at a bound
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Describes the new range of one hyperparameter, and the reason for it.
+    """Describes the new range of one hyperparameter, and the reason for the decision.
 
     Args:
         new: Range of the next round: `(low, high)` as probabilities, or the remaining
-            values of a hyperparameter without an order.
+            values of a categorical hyperparameter.
         reason: Reason in words.
-        p_value: Probability of an effect at least as strong if the scores do not depend
-            on the hyperparameter; `None` if there were too few trials.
-        best: Indices of the trials that decided.
-        num_trials: Number of tested trials.
+        p_value: Probability of observing an effect at least this strong if the scores
+            do not depend on the hyperparameter; `None` if there were too few trials.
+            Defaults to `None`.
+        best: Indices of the best trials, on which the decision is based. Defaults to
+            `()`.
+        num_trials: Number of tested trials. Defaults to `0`.
     """
 
     new: tuple
@@ -43,7 +45,7 @@ class Decision:
 
     @property
     def doubt(self) -> float:
-        """The p-value, or 1 if nothing was tested."""
+        """The p-value, or 1 if there was no test."""
         return 1.0 if self.p_value is None else self.p_value
 
 
@@ -57,13 +59,15 @@ def narrow_range(
     resolution: float = RESOLUTION,
     seed: int = 0,
 ) -> Decision:
-    """Decides on the range of a hyperparameter whose values have an order.
+    """Decides on the new range of an ordered hyperparameter.
 
-    With evidence, the new range spans the best trials of all rounds, plus a margin on
-    each side. The margin is the mean distance between neighboring best trials, but at
-    least half of `resolution`. If the best trial lies near an edge of the current
-    range, or beyond it, the new range extends past that trial, with or without
-    evidence. Edges at the bounds of the search space are exempt.
+    If there is evidence, the new range spans the best trials of all rounds, plus a
+    margin on each side. The margin is the mean distance between neighboring best
+    trials, but at least half of `resolution`.
+
+    If the best trial lies near an edge of the current range, or beyond it, the new
+    range extends past that trial, with or without evidence. Edges at the bounds of the
+    search space are exempt.
 
     Args:
         positions: Positions of all trials so far, in [0, 1].
@@ -71,9 +75,9 @@ def narrow_range(
         strata: Labels of the distributions that the values were drawn from. Trials are
             permuted only within a stratum.
         current: Current range.
-        num_best: Number of best trials that decide, >= 2.
-        resolution: Fraction of the range that one value takes; half of it is the
-            minimum margin. Defaults to `0.01`.
+        num_best: Number of best trials to base the decision on, >= 2.
+        resolution: Fraction of the full range that a single value takes up. The minimum
+            margin is half of this fraction. Defaults to `0.01`.
         seed: Integer >= 0 for the permutations. Defaults to `0`.
 
     Example:
@@ -121,17 +125,17 @@ def narrow_choices(
     num_best: int,
     seed: int = 0,
 ) -> Decision:
-    """Decides on the values of a hyperparameter without an order.
+    """Decides which values of a categorical hyperparameter to keep.
 
-    With evidence, only the values of the best trials remain, and those that fewer than
-    three trials have tried. The value of the best trial is always included.
+    If there is evidence, the values of the best trials are kept, and those that fewer
+    than three trials have tried. The value of the best trial is always included.
 
     Args:
         values: Values of all trials so far.
         ranks: Ranks of the trials, where lower is better.
         strata: As in `narrow_range`.
-        current: Remaining values.
-        num_best: Number of best trials that decide, >= 2.
+        current: Values that remain so far.
+        num_best: Number of best trials to base the decision on, >= 2.
         seed: Integer >= 0 for the permutations. Defaults to `0`.
     """
     if len(values) < FEWEST_TRIALS:
@@ -157,15 +161,16 @@ def narrow_choices(
 def range_p_value(
     positions: np.ndarray, ranks: np.ndarray, strata: Sequence[Hashable], seed: int = 0
 ) -> float:
-    """Tests whether scores rise, fall or bend with a position.
+    """Tests whether scores have a linear or quadratic trend over the range.
 
     This is a permutation test of a rank regression (Conover & Iman, "Rank
     Transformations as a Bridge Between Parametric and Nonparametric Statistics", 1981).
-    The statistic measures how much of the ranks is explained by the position and its
-    square. A learning rate is best in the middle of its range. This test detects that
-    with 20 trials, whereas tests for dependence of any shape do not. Ranks and
-    positions are centered within each stratum, so that differences between rounds, or
-    between their ranges, do not count as dependence.
+    The statistic measures how much of the variation in the ranks is explained by the
+    position and its square. The best learning rate, for example, lies in the middle of
+    its range. With 20 trials, this test detects such an optimum, whereas tests for
+    dependence of any shape do not. Ranks and positions are centered within each
+    stratum, so that differences between rounds, or between the ranges of rounds, do not
+    count as dependence.
 
     Returns:
         The p-value, in (0, 1].
@@ -182,7 +187,7 @@ def range_p_value(
     ends = np.cumsum([len(group) for group in groups])
 
     def statistic(orders: list[np.ndarray]) -> np.ndarray:
-        explained: Any = 0.0  # an array from the first group on
+        explained: Any = 0.0  # becomes an array with the first group
         for score, order, end in zip(scores, orders, ends, strict=True):
             own = basis[end - len(score) : end]
             explained = explained + (score - score.mean())[order] @ own
@@ -194,11 +199,11 @@ def range_p_value(
 def choices_p_value(
     values: Sequence, ranks: np.ndarray, strata: Sequence[Hashable], seed: int = 0
 ) -> float:
-    """Tests whether scores differ between values without an order.
+    """Tests whether scores differ between the values of a categorical hyperparameter.
 
-    This is a permutation test with the statistic of Kruskal & Wallis, "Use of Ranks in
-    One-Criterion Variance Analysis" (1952): the variance of the mean ranks of the
-    values, summed over the strata.
+    This is a permutation test. Its statistic, from Kruskal & Wallis, "Use of Ranks in
+    One-Criterion Variance Analysis" (1952), is the variance between the mean ranks of
+    the values, summed over the strata.
 
     Returns:
         The p-value, in (0, 1].
@@ -211,7 +216,7 @@ def choices_p_value(
     scores = [_ranks(ranks[group]) / len(group) for group in groups]
 
     def statistic(orders: list[np.ndarray]) -> np.ndarray:
-        total: Any = 0.0  # an array from the first group on
+        total: Any = 0.0  # becomes an array with the first group
         for group, score, order in zip(groups, scores, orders, strict=True):
             own = has[group]
             sums = (score - score.mean())[order] @ own
@@ -226,7 +231,10 @@ def _p_value(
     groups: list[np.ndarray],
     seed: int,
 ) -> float:
-    """Returns the fraction of permutations with a statistic at least as large."""
+    """Returns the fraction of permutations with a statistic at least as large.
+
+    The observed order counts as one of the permutations.
+    """
     generator = np.random.default_rng(seed)
     orders = []
     for group in groups:
@@ -238,7 +246,7 @@ def _p_value(
 
 
 def _groups(strata: Sequence[Hashable], smallest: int) -> list[np.ndarray]:
-    """Returns the indices of the trials of each stratum that can be permuted."""
+    """Returns the trial indices of each stratum with at least `smallest` trials."""
     members: dict = {}
     for index, stratum in enumerate(strata):
         members.setdefault(stratum, []).append(index)
@@ -246,7 +254,7 @@ def _groups(strata: Sequence[Hashable], smallest: int) -> list[np.ndarray]:
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    """Returns ranks from 0; equal values share their mean rank."""
+    """Returns ranks, counted from 0; equal values share their mean rank."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     return (ends - (counts + 1) / 2)[inverse]

@@ -33,27 +33,28 @@ MAX_COMBINATIONS = 100_000  # most combinations to list
 
 
 class SearchOracle(keras_tuner.Oracle):
-    """Draws random values, each from its own stream.
+    """Draws each random value from its own stream.
 
     A value depends only on the seed, the number of the trial, the number of rejected
     draws for this trial, and the name of the hyperparameter. It does not depend on
-    other draws, on the hyperparameters known so far, or on interruptions. If 1,000
-    draws for a trial are rejected, the trial receives one of the untried combinations
-    instead.
+    other draws, on the hyperparameters known so far, or on interruptions. A draw is
+    rejected if an earlier trial had the same values. After 1,000 rejected draws for a
+    trial, one of the untried combinations is chosen instead.
 
     Args:
         objective: As in KerasTuner.
         max_trials: Integer >= 1.
         trials_per_round: Integer >= 1.
-        seed: Integer >= 0, or `None` if it is set later.
+        seed: Integer >= 0; `None` if the attribute `seed` is set later.
         hyperparameters: Ranges that override those of the hypermodel, or `None`.
         max_consecutive_failed_trials: Integer >= 1.
 
     Attributes:
         initial: Dicts of values for the first trials. Missing hyperparameters get their
             defaults.
-        is_out_of_time: Function that returns whether no new trial may start.
-        progress: `Progress` that prints a line per trial.
+        is_out_of_time: Function that returns whether the time budget is used up, so
+            that no new trial may start.
+        progress: `Progress` that prints one line per trial.
     """
 
     ongoing_trials: dict[str, SearchTrial]
@@ -82,7 +83,7 @@ class SearchOracle(keras_tuner.Oracle):
             self.hyperparameters = DrawnHyperParameters.of(
                 hyperparameters.space, hyperparameters.values, names
             )
-        self.seed: Any = seed  # KerasTuner treats 0 as no seed
+        self.seed: Any = seed  # set here, because KerasTuner treats 0 as no seed
         self.trials_per_round = trials_per_round
         self.initial: Sequence[dict] = ({},)
         self.is_out_of_time: Callable[[], bool] = lambda: False
@@ -105,7 +106,11 @@ class SearchOracle(keras_tuner.Oracle):
         self.progress.verbose = value
 
     def create_trial(self, tuner_id: str) -> SearchTrial:
-        """Returns the next trial, interrupted ones first, or a STOPPED trial."""
+        """Returns the next trial to run; interrupted trials come first.
+
+        If no trial is left, or if the time budget is used up, the returned trial has
+        the status STOPPED.
+        """
         with self._guard:
             if tuner_id in self.ongoing_trials:
                 return self.ongoing_trials[tuner_id]
@@ -119,7 +124,7 @@ class SearchOracle(keras_tuner.Oracle):
             return trial
 
     def populate_space(self, trial_id: str) -> dict:
-        """Returns the values of a new trial, as in KerasTuner."""
+        """Returns the status and the values of a new trial, as in KerasTuner."""
         trial = self._draw_trial(int(trial_id))
         if trial is None:
             return {"status": STOPPED, "values": None}
@@ -135,7 +140,12 @@ class SearchOracle(keras_tuner.Oracle):
         return hp.prob_to_value(probability), "full"
 
     def range_of(self, hp: HyperParameter, round: int) -> tuple:
-        """Returns the range of a round: two probabilities, or the values."""
+        """Returns the range of a hyperparameter in a round.
+
+        Returns:
+            The two probabilities at the ends of the range, or the values of a
+            categorical hyperparameter.
+        """
         return (0.0, 1.0) if is_ordered(hp) else tuple(hp.values)
 
     def update_trial(self, trial_id: str, metrics: dict, step: int = 0) -> SearchTrial:
@@ -168,12 +178,18 @@ class SearchOracle(keras_tuner.Oracle):
             self._count_failures(trial)
 
     def check_given(self, trial: SearchTrial) -> None:
-        """Raises if an initial trial has values that its build did not read."""
+        """Raises an error if the build of an initial trial did not read all its values.
+
+        For all other trials, this does nothing.
+        """
         if self._is_given(trial) and trial.hyperparameters.asked:
             check_names(self.initial[trial.number], trial.hyperparameters)
 
     def release(self, trial: SearchTrial) -> None:
-        """Makes an unfinished trial available to the next caller, unchanged."""
+        """Removes a trial from the ongoing trials.
+
+        If the trial is unfinished, the next caller of `create_trial` can receive it.
+        """
         self.ongoing_trials = {
             tuner_id: other
             for tuner_id, other in self.ongoing_trials.items()
@@ -185,18 +201,18 @@ class SearchOracle(keras_tuner.Oracle):
         self.ongoing_trials = {}  # left by a search that ended with an exception
 
     def get_best_trials(self, num_trials: int = 1) -> list[SearchTrial]:
-        """Returns the best completed trials, fewer if there are not enough."""
+        """Returns the best completed trials, or fewer if there are not enough."""
         return self.book.best(num_trials)
 
     def loss(self, trial: SearchTrial) -> float:
-        """Returns the score with the sign that makes lower values better."""
+        """Returns the score, negated if the objective is maximized."""
         return -trial.score if self.objective.direction == "max" else trial.score
 
     def ranks(self, trials: Sequence[SearchTrial]) -> np.ndarray:
-        """Returns ranks, where lower is better.
+        """Returns the ranks of trials, where lower is better.
 
         Pruned trials rank below completed trials. Diverged and failed trials share the
-        last rank, so that bad values count as bad regardless of the outcome.
+        last rank, so that bad values count as equally bad in both cases.
         """
         levels = {COMPLETED: 0, PRUNED: 1, DIVERGED: 2, FAILED: 2}
         keys = []
@@ -216,7 +232,7 @@ class SearchOracle(keras_tuner.Oracle):
         """Does nothing, because each trial is saved in its own file."""
 
     def reload(self) -> None:
-        """Reads all trials, and registers their hyperparameters."""
+        """Reads all trials from their files, and registers their hyperparameters."""
         with self._guard:
             self.book = TrialBook(self.loss)
             self.trials = self.book.trials
@@ -228,7 +244,7 @@ class SearchOracle(keras_tuner.Oracle):
             self.end_order = [id for id, t in self.trials.items() if t.is_finished]
 
     def update_space(self, hyperparameters: keras_tuner.HyperParameters) -> None:
-        """Registers new hyperparameters."""
+        """Registers new hyperparameters, and skips spaces that it has seen before."""
         space = tuple(hyperparameters.space)
         if space not in self._seen_spaces:
             self._seen_spaces.add(space)
@@ -264,7 +280,7 @@ class SearchOracle(keras_tuner.Oracle):
         return trial
 
     def _draw_trial(self, number: int) -> SearchTrial | None:
-        """Returns a trial with new values, or `None` if no new values were found."""
+        """Returns a trial with untried values, or `None` if none were found."""
         for attempt in range(MAX_ATTEMPTS):
             trial = self._make_trial(number, attempt)
             self._draw_values(trial, self._drawer(trial))
@@ -294,7 +310,7 @@ class SearchOracle(keras_tuner.Oracle):
         trial.hyperparameters.merge(self.hyperparameters.space)
 
     def _untried(self, trial: SearchTrial) -> tuple[bool, list[dict]]:
-        """Returns whether all combinations were checked, and the untried ones."""
+        """Returns whether all combinations could be listed, and the untried ones."""
         space = self.hyperparameters.space
         every = combinations(
             space, lambda hp: SearchOracle.draw_value(self, hp, trial)[0]
@@ -307,7 +323,10 @@ class SearchOracle(keras_tuner.Oracle):
         return next(every, None) is None, left
 
     def _drawer(self, trial: SearchTrial) -> Callable:
-        """Returns a function that provides values, even those requested later."""
+        """Returns a function that provides the values of a trial.
+
+        The function is also called during a build that declares new hyperparameters.
+        """
 
         def draw(hp: HyperParameter):
             if self._is_given(trial):
@@ -323,7 +342,7 @@ class SearchOracle(keras_tuner.Oracle):
         return trial.attempt == 0 and trial.number < len(self.initial)
 
     def _count_failures(self, trial: SearchTrial) -> None:
-        # A divergence is caused by the values and does not indicate a bug.
+        # Divergence is caused by the values and does not indicate a bug.
         if trial.status == FAILED:
             self._failures_in_a_row += 1
         elif trial.status != DIVERGED:
@@ -333,5 +352,5 @@ class SearchOracle(keras_tuner.Oracle):
             raise RuntimeError(
                 f"The search has ended because {limit} trials in a row failed. All "
                 f"trials are recorded. The last error was:\n{trial.error}\nFix its "
-                "cause and search again to continue with the next trial."
+                "cause and call `search` again to continue with the next trial."
             )

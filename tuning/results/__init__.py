@@ -1,1 +1,1 @@
-"""Tables, estimates and plots of the trials of a search."""
+"""Tables, estimates and plots of the results of a search."""

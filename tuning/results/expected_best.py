@@ -13,14 +13,16 @@ def expected_best(
 
     Args:
         scores: Scores of the completed trials.
-        num_trials: Number of trials. Those that were not completed count as the worst
-            completed score.
+        num_trials: Number of all finished trials. A trial that was not completed counts
+            as if it had the worst score of the completed trials.
         is_maximized: Whether higher scores are better.
 
     Returns:
-        A dict with `trials`, which is n, and `mean`, `low` and `high` for each n from 1
-        to `num_trials`: the mean, and the quantiles of 10 % and 90 %, from worse to
-        better. All are empty if there are no scores.
+        A dict of arrays, which are empty if there are no scores:
+
+        - `trials`: the numbers n from 1 to `num_trials`;
+        - `mean`: the mean of the best score for each n;
+        - `low` and `high`: the 10 % and 90 % quantiles, ordered from worse to better.
 
     Example:
 

@@ -1,17 +1,18 @@
-"""Permutation importance of the columns of a table for a random forest."""
+"""Permutation importance of the columns of a table, based on a random forest."""
 
 import numpy as np
 
 REPEATS = 10
-ROWS = 20_000  # per prediction
+ROWS = 20_000  # rows per call of `predict`
 
 
 def permutation_importances(x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
     """Computes the permutation importance of each column on unseen rows.
 
-    Each of five folds gives the result of `sklearn.inspection.permutation_importance`,
-    but many columns share one prediction, because a forest takes as long for a few rows
-    as for thousands.
+    The result of each of the five folds equals that of
+    `sklearn.inspection.permutation_importance`. This function is faster, because it
+    predicts for many permuted columns at once: a forest takes as long to predict for a
+    few rows as for thousands.
 
     Args:
         x: Array of shape `(rows, columns)`.
@@ -59,7 +60,10 @@ def _orders(size: int, seed: int) -> np.ndarray:
 
 
 def _r2(y: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Returns R^2; if all targets are equal, 1 or 0, as in scikit-learn."""
+    """Returns R^2, as in scikit-learn.
+
+    If all targets are equal, R^2 is 1 for exact predictions and 0 otherwise.
+    """
     residual = ((y - predicted) ** 2).sum(axis=-1)
     total = ((y - y.mean()) ** 2).sum()
     if total == 0:

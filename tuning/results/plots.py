@@ -1,4 +1,4 @@
-"""Plots of a search, drawn from the results of its `..._info()` methods."""
+"""Plots of a search, drawn from the data that its `..._info()` methods return."""
 
 import numpy as np
 from matplotlib.collections import LineCollection
@@ -6,8 +6,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 COLUMNS = 3
-FEW_VALUES = 6  # up to this number, every value gets a tick
-FEW_ROUNDS = 8  # up to this number, every round is named and has a thick bar
+FEW_VALUES = 6  # up to this many values, each value gets a tick
+FEW_ROUNDS = 8  # up to this many rounds, each is in the legend and has a thick bar
 
 
 def best_so_far(info: dict, objective: str, ax=None):
@@ -21,7 +21,7 @@ def best_so_far(info: dict, objective: str, ax=None):
 
 
 def expected_best(info: dict, objective: str, ax=None):
-    """Plots the expected best of n random trials, with a band from 10 % to 90 %."""
+    """Plots the expected best score of n random trials, and the 10 % to 90 % band."""
     ax = _axes(ax)
     ax.plot(info["trials"], info["mean"], label="expected best")
     ax.fill_between(
@@ -53,7 +53,7 @@ def hyperparameters(infos: list[dict], objective: str, figure=None):
 
 
 def overview(search):
-    """Plots the best so far, the expected best and all hyperparameters."""
+    """Plots the best score so far, the expected best score and all hyperparameters."""
     import matplotlib.pyplot as plt
 
     infos = search.hyperparameters_info()
@@ -73,7 +73,7 @@ def _hyperparameter(ax, info: dict) -> None:
     if info["scale"] == "category":
         names = sorted({str(value) for value in values})
         ticks = {name: tick for tick, name in enumerate(names)}
-        # Shift equal values slightly, so that they remain distinguishable.
+        # Shift equal values slightly, so that their points remain distinguishable.
         shift = np.linspace(-0.15, 0.15, max(len(values), 1))
         values = [ticks[str(v)] + s for v, s in zip(values, shift, strict=False)]
         ax.set_xticks(range(len(names)), names)
@@ -88,7 +88,7 @@ def _hyperparameter(ax, info: dict) -> None:
 
 
 def _draw_ranges(ax, ranges: list[tuple], points) -> None:
-    """Draws one bar per round below the points, closer together if there are many."""
+    """Draws one bar per round below the points; many bars are thinner and closer."""
     step = min(1, FEW_ROUNDS / max(len(ranges), 1))
     ax.tick_params(axis="x", pad=4 + 8 * step * len(ranges))
     if not ranges:
@@ -111,7 +111,7 @@ def _draw_ranges(ax, ranges: list[tuple], points) -> None:
 
 
 def _name_rounds(ax) -> None:
-    """Adds a legend of the rounds above the first panel, if there are several."""
+    """Adds a legend of the rounds above the first panel if there are several rounds."""
     points = ax.collections[0]
     rounds = sorted(set(points.get_array()))
     if len(rounds) > FEW_ROUNDS:

@@ -1,4 +1,4 @@
-"""Warnings about ranges whose best values lie at a bound."""
+"""Warnings about ranges whose best values lie near a bound."""
 
 from collections.abc import Sequence
 
@@ -12,12 +12,13 @@ NO_EDGE = ("lower", 0)  # most quantities, such as rates, cannot be negative
 
 
 def edge_warnings(hp: HyperParameter, value, positions: Sequence[float]) -> list[str]:
-    """Returns a sentence for each bound at which the best values lie.
+    """Returns a sentence for each bound that the best values are close to.
 
     Args:
-        hp: Hyperparameter whose values have an order.
+        hp: Ordered hyperparameter.
         value: Value of the best trial.
-        positions: Values of the best trials as probabilities, the best trial first.
+        positions: Values of the best trials, converted to probabilities. The best trial
+            comes first.
     """
     values = choices(hp)
     near = NEAR_EDGE if values is None else 0.5 / len(values) + 1e-9

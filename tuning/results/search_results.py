@@ -30,7 +30,7 @@ FEWEST_FOR_IMPORTANCE = 10
 
 
 class SearchResults:
-    """Provides the results of a search at any time, even after it is reloaded.
+    """Mixin that provides the results of a search at any time, even after a reload.
 
     The inheriting class must be a `keras_tuner.Tuner` with a `SearchOracle`.
     """
@@ -42,13 +42,20 @@ class SearchResults:
         """Returns a table with one row per trial.
 
         Returns:
-            A DataFrame with the columns `trial`, `round`, `status` ("completed",
-            "pruned", "diverged", "failed" or "running"), `score`, `score_std` (over
-            executions or folds), `epochs` (of all executions), `seconds` and `error`,
-            and one column per hyperparameter. A hyperparameter is NaN where it is
-            inactive or the build did not read it, such as `units_3` of a model of two
-            layers. If its name equals that of another column, " (hyperparameter)" is
-            appended.
+            A DataFrame with these columns:
+
+            - `trial`: number of the trial, from 0;
+            - `round`: number of its round, from 1;
+            - `status`: "completed", "pruned", "diverged", "failed" or "running";
+            - `score`: score of the trial;
+            - `score_std`: standard deviation of the scores of its executions or folds;
+            - `epochs`: number of trained epochs of all executions;
+            - `seconds`: duration of the trial;
+            - `error`: why the trial failed, diverged or was pruned;
+            - one column per hyperparameter. The value is missing if the hyperparameter
+              is inactive or the build did not read it, such as `units_3` of a model
+              with two layers. If the name of the hyperparameter is also that of one of
+              the columns above, " (hyperparameter)" is appended.
         """
         names = dict.fromkeys(hp.name for hp in self.oracle.hyperparameters.space)
         rows = [
@@ -69,8 +76,8 @@ class SearchResults:
         """Returns a table with one row per epoch of each execution.
 
         Returns:
-            A DataFrame with the columns `trial`, `execution` (or fold) and `epoch`, all
-            counted from 0, and one column per metric.
+            A DataFrame with the columns `trial`, `execution` (the execution or fold)
+            and `epoch`, which are counted from 0, and one column per metric.
         """
         columns: dict[str, list] = {"trial": [], "execution": [], "epoch": []}
         count = 0
@@ -89,10 +96,12 @@ class SearchResults:
     def best_model(self) -> keras.Model:
         """Returns the model of the best trial, with the weights of its best epoch.
 
-        With several executions or folds, the weights are those of the best one.
+        With several executions or folds, the weights come from the one with the best
+        score.
 
         Raises:
-            ValueError: If no trial is completed, or if its weights were not kept.
+            ValueError: If no trial is completed, or if the weights of the best trial
+                were not kept.
         """
         return self.best_models(1)[0]
 
@@ -105,8 +114,8 @@ class SearchResults:
             num_models: Integer >= 1, at most `checkpoints`.
 
         Raises:
-            ValueError: If there are fewer completed trials, or if weights were not
-                kept.
+            ValueError: If there are fewer than `num_models` completed trials, or if the
+                weights of one of the best trials were not kept.
         """
         check_integer("num_models", num_models, minimum=1)
         completed = sum(t.status == COMPLETED for t in self.oracle.trials.values())
@@ -118,19 +127,20 @@ class SearchResults:
     def importance(self, seed: int = 0) -> pd.DataFrame:
         """Estimates how strongly each hyperparameter affects the score.
 
-        The method is the permutation importance (Breiman, "Random Forests", 2001,
-        section 10) of a random forest that predicts the rank of a trial. It measures
+        A random forest learns to predict the rank of a trial. The permutation
+        importance (Breiman, "Random Forests", 2001, section 10) of a hyperparameter is
         the decrease in R^2 on unseen trials (5-fold cross-validation) when the values
-        of one hyperparameter are permuted. A value near zero, or below, means no
-        importance. If a range has narrowed, the importance mostly reflects the effect
-        within the narrowed range.
+        of this hyperparameter are permuted. A value near or below zero means that the
+        hyperparameter is not important. If a range has narrowed, the importance mostly
+        reflects the effect within the narrowed range.
 
         Args:
             seed: Integer >= 0. Defaults to `0`.
 
         Returns:
-            A DataFrame with the columns `hyperparameter`, `importance` and `std` (over
-            the folds), the most important hyperparameter first.
+            A DataFrame with the columns `hyperparameter`, `importance` (the mean over
+            the folds) and `std` (the standard deviation over the folds). The most
+            important hyperparameter comes first.
 
         Raises:
             ValueError: If fewer than 10 trials are finished.
@@ -144,7 +154,7 @@ class SearchResults:
             )
         tuned = self._tuned()
         columns = {name: i for i, name in enumerate({hp.name: None for hp in tuned})}
-        x = np.full((len(trials), len(columns)), -1.0)  # -1 if not active
+        x = np.full((len(trials), len(columns)), -1.0)  # -1 where inactive
         for row, trial in enumerate(trials):
             for hp in filter(trial.has, tuned):
                 x[row, columns[hp.name]] = self._position(hp, trial)
@@ -161,11 +171,14 @@ class SearchResults:
     def edge_warnings(self) -> list[str]:
         """Returns a sentence for each range that should be wider.
 
-        A range should be wider if two conditions hold. The best value lies within 5 %
-        of a bound, or at the end of a list. The best quarter of the trials also lies,
-        on average, in the outer quarter of the range, with the same tolerance. A
-        hyperparameter without effect meets both conditions only by chance. A lower
-        bound of zero is ignored.
+        A range should be wider if both of these conditions are met:
+
+        - The best value lies within 5 % of a bound, or at the end of a list of values.
+        - The best quarter of the trials lies, on average, in the outer quarter of the
+          range on that side, with the same tolerance.
+
+        A hyperparameter that has no effect meets both conditions only by chance. A
+        lower bound of zero is ignored, because most such quantities cannot be negative.
         """
         trials = self._finished()
         sentences = []
@@ -186,8 +199,11 @@ class SearchResults:
         """Returns the data of `plot_best_so_far`.
 
         Returns:
-            A dict with `trial`, the numbers of the completed trials; `score`, their
-            scores; and `best`, the best score up to each trial.
+            A dict with these arrays:
+
+            - `trial`: the numbers of the completed trials;
+            - `score`: the scores of these trials;
+            - `best`: the best score up to and including each trial.
         """
         trials = self._completed()
         scores = np.array([trial.score for trial in trials])
@@ -201,14 +217,18 @@ class SearchResults:
     def expected_best_info(self) -> dict:
         """Returns the data of `plot_expected_best`: expected best scores of n trials.
 
-        The n trials are sampled from the trials of the first round whose values were
-        drawn, which excludes initial trials and defaults (Dodge et al., "Show Your
-        Work", 2019, section 3.1). The result also contains the 10 % and 90 % quantiles
-        of the best score, from worse to better. A trial that was not completed counts
-        as the worst completed score.
+        The n trials are sampled from the trials of the first round that were drawn at
+        random, which excludes initial trials and defaults (Dodge et al., "Show Your
+        Work", 2019, section 3.1). A trial that was not completed counts as if it had
+        the worst score of the completed trials.
 
         Returns:
-            A dict with `trials`, which is n, and `mean`, `low` and `high` for each n.
+            A dict with these arrays:
+
+            - `trials`: the numbers n;
+            - `mean`: the mean of the best score for each n;
+            - `low` and `high`: the 10 % and 90 % quantiles of the best score for each
+              n, ordered from worse to better.
         """
         drawn = [
             trial
@@ -222,10 +242,14 @@ class SearchResults:
         """Returns the data of `plot_hyperparameters`.
 
         Returns:
-            A list with a dict for each hyperparameter: `name`; `values`, `scores` and
-            `rounds` of the completed trials in which it is active; `scale`, which is
-            "linear", "log" or "category"; and `ranges`, a tuple `(low, high)` for each
-            round, or `None` if the values have no order.
+            A list with one dict per hyperparameter, which has these keys:
+
+            - `name`: name of the hyperparameter;
+            - `values`, `scores` and `rounds`: lists with one entry for each completed
+              trial in which the hyperparameter is active;
+            - `scale`: "linear", "log" or "category";
+            - `ranges`: list with a tuple `(low, high)` for each round, or `None` if the
+              hyperparameter is categorical.
         """
         infos = []
         for hp in self._tuned():
@@ -254,7 +278,7 @@ class SearchResults:
         """Plots the score of each trial, and the best score so far.
 
         Args:
-            ax: Matplotlib axes to draw into. Defaults to `None`: axes of a new figure.
+            ax: Matplotlib axes to draw on. Defaults to `None`: axes of a new figure.
 
         Returns:
             The Matplotlib axes.
@@ -267,7 +291,7 @@ class SearchResults:
         """Plots the expected best score of n random trials; see `expected_best_info`.
 
         Args:
-            ax: Matplotlib axes to draw into. Defaults to `None`: axes of a new figure.
+            ax: Matplotlib axes to draw on. Defaults to `None`: axes of a new figure.
 
         Returns:
             The Matplotlib axes.
@@ -279,7 +303,7 @@ class SearchResults:
         """Plots the scores against each hyperparameter, with the ranges of each round.
 
         Args:
-            figure: Matplotlib figure to draw into. Defaults to `None`: a new figure.
+            figure: Matplotlib figure to draw on. Defaults to `None`: a new figure.
 
         Returns:
             The Matplotlib figure.

@@ -12,25 +12,25 @@ class LSTMSpace(Space):
     """Search space of LSTM networks and their training.
 
     The networks classify or continue texts, or read sequences of vectors, such as the
-    rows of images. The hyperparameters of the model, with defaults in parentheses:
+    rows of images. The model has these hyperparameters, with defaults in parentheses:
 
     - `layers`: 1 to 3 (1);
-    - `units`: units of each layer, log-uniform from 32 to 512 (128);
-    - `embedding_size`: size of token embeddings, log-uniform from 32 to 256 (128), only
-      for texts;
+    - `units`: number of units of each layer, log-uniform from 32 to 512 (128);
+    - `embedding_size`: size of the token embeddings, log-uniform from 32 to 256 (128),
+      only for texts;
     - `bidirectional`: true or false (false), not for language models;
     - `pooling`: "last", "mean" or "max" ("last"), not for language models;
-    - `dropout`: uniform on [0, 0.6], after each layer (0).
+    - `dropout`: dropout rate after each layer, uniform on [0, 0.6] (0).
 
-    Those of the training are `optimizer`, `learning_rate`, `schedule`, `weight_decay`
-    (decoupled) and `batch_size`; see `Space`.
+    The training hyperparameters are `optimizer`, `learning_rate`, `schedule`,
+    `weight_decay` (decoupled) and `batch_size`; see `Space`.
 
     Args:
         data: Dataset from `zoo.datasets`: `load(...)` or `from_arrays(...)`.
 
     Raises:
-        ValueError: If `data` is not such a dataset; in a search, if its inputs are not
-            sequences.
+        ValueError: If `data` is not such a dataset. `build` also raises this error if
+            the inputs of the dataset are not sequences.
 
     Example:
 

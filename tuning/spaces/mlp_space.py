@@ -11,23 +11,23 @@ from .space import Space
 class MLPSpace(Space):
     """Search space of multilayer perceptrons and their training.
 
-    The hyperparameters of the model, with defaults in parentheses:
+    The model has these hyperparameters, with defaults in parentheses:
 
     - `layers`: 1 to 4 hidden layers (2);
-    - `units`: units of each hidden layer, log-uniform from 32 to 1024 (256);
+    - `units`: number of units of each hidden layer, log-uniform from 32 to 1024 (256);
     - `activation`: "relu", "gelu", "selu" or "tanh" ("relu");
-    - `dropout`: uniform on [0, 0.6], after each hidden layer (0).
+    - `dropout`: dropout rate after each hidden layer, uniform on [0, 0.6] (0).
 
-    Those of the training are `optimizer`, `learning_rate`, `schedule`, `weight_decay`
-    (decoupled) and `batch_size`; see `Space`. To search another range, declare it in
-    the `hyperparameters` of the search.
+    The training hyperparameters are `optimizer`, `learning_rate`, `schedule`,
+    `weight_decay` (decoupled) and `batch_size`; see `Space`. To search a different
+    range, declare it in the `hyperparameters` argument of the search.
 
     Args:
         data: Dataset from `zoo.datasets`: `load(...)` or `from_arrays(...)`.
 
     Raises:
-        ValueError: If `data` is not such a dataset; in a search, if its inputs are
-            token ids.
+        ValueError: If `data` is not such a dataset. `build` also raises this error if
+            the inputs of the dataset are token ids.
 
     Example:
 

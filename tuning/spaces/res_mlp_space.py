@@ -11,24 +11,24 @@ from .space import Space
 class ResMLPSpace(Space):
     """Search space of residual multilayer perceptrons and their training.
 
-    The hyperparameters of the model, with defaults in parentheses:
+    The model has these hyperparameters, with defaults in parentheses:
 
-    - `blocks`: 1 to 16, on a log scale (4);
-    - `units`: width of the skip connection, log-uniform from 32 to 512 (256);
+    - `blocks`: number of blocks, 1 to 16 on a log scale (4);
+    - `units`: width of the skip connections, log-uniform from 32 to 512 (256);
     - `activation`: "relu", "gelu" or "tanh" ("relu");
     - `normalization`: "batch" or "layer" ("batch");
-    - `dropout`: uniform on [0, 0.6], inside the blocks (0);
+    - `dropout`: dropout rate inside the blocks, uniform on [0, 0.6] (0);
     - `stochastic_depth`: uniform on [0, 0.6] (0).
 
-    Those of the training are `optimizer`, `learning_rate`, `schedule`, `weight_decay`
-    (decoupled) and `batch_size`; see `Space`.
+    The training hyperparameters are `optimizer`, `learning_rate`, `schedule`,
+    `weight_decay` (decoupled) and `batch_size`; see `Space`.
 
     Args:
         data: Dataset from `zoo.datasets`: `load(...)` or `from_arrays(...)`.
 
     Raises:
-        ValueError: If `data` is not such a dataset; in a search, if its inputs are
-            token ids.
+        ValueError: If `data` is not such a dataset. `build` also raises this error if
+            the inputs of the dataset are token ids.
 
     Example:
 

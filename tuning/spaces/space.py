@@ -1,4 +1,4 @@
-"""Base class of the search spaces: training and its hyperparameters."""
+"""Base class of the search spaces, with the hyperparameters of the training."""
 
 import functools
 
@@ -20,21 +20,22 @@ NOT_DECAYED = ("bias", "gamma", "beta")
 
 
 class Space(keras_tuner.HyperModel):
-    """Base class of search spaces for a model of the zoo and its training.
+    """Base class of search spaces for the models of `zoo` and their training.
 
     Subclasses implement `build_model(hp)`, which returns the uncompiled model. The
-    hyperparameters of the training, with defaults in parentheses:
+    training has these hyperparameters, with defaults in parentheses:
 
-    - `optimizer`: "adam" or "sgd", with a momentum of 0.9 ("adam");
+    - `optimizer`: "adam", or "sgd" with a momentum of 0.9 ("adam");
     - `learning_rate`: log-uniform on [1e-6, 10], that is `10 ** uniform(-6, 1)` (1e-3);
-    - `schedule`: "constant", "cosine" or "linear"; the last two decay to 0 ("cosine");
-    - `weight_decay`: zero, or log-uniform on [1e-4, 1] (zero). It is decoupled from the
-      gradient (Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019):
-      every step subtracts `learning_rate * weight_decay * weight` from each weight.
-      This differs from L2 regularization. Biases and normalization parameters do not
-      decay;
-    - `batch_size`: 32, 64, 128, 256 or 512 (128). A training dataset is rebatched; a
-      validation dataset keeps its batch size.
+    - `schedule`: "constant", "cosine" or "linear" ("cosine"). The last two decay the
+      learning rate to 0;
+    - `weight_decay`: zero, or log-uniform on [1e-4, 1] (zero). The decay is decoupled
+      from the gradient (Loshchilov & Hutter, "Decoupled Weight Decay Regularization",
+      2019): every step subtracts `learning_rate * weight_decay * weight` from each
+      weight. This differs from L2 regularization. Biases and normalization parameters
+      do not decay;
+    - `batch_size`: 32, 64, 128, 256 or 512 (128). A training dataset is rebatched, and
+      a validation dataset keeps its batch size.
 
     Args:
         data: Dataset from `zoo.datasets`: `load(...)` or `from_arrays(...)`.
@@ -66,7 +67,12 @@ class Space(keras_tuner.HyperModel):
         raise NotImplementedError
 
     def data_layers(self) -> dict:
-        """Returns new copies of the layers that depend on numeric data."""
+        """Returns new copies of the layers that are adapted to numeric data.
+
+        Returns:
+            A dict that maps arguments of the model builder to layers: `preprocessing`
+            and, for regression, `postprocessing`.
+        """
         return {
             argument: copy_layer(layer, layer.name)
             for argument, layer in self._adapted.items()
@@ -74,7 +80,7 @@ class Space(keras_tuner.HyperModel):
 
     @functools.cached_property
     def _adapted(self) -> dict:
-        """Returns these layers, adapted only once because this reads all data."""
+        """Layers of `data_layers`, adapted only once because this reads all data."""
         layers = {"preprocessing": self.data.normalization()}
         if self.data.task == "regression":
             layers["postprocessing"] = self.data.denormalization()
@@ -91,7 +97,23 @@ class Space(keras_tuner.HyperModel):
         return model
 
     def fit(self, hp, model, x=None, y=None, *, callbacks=(), **kwargs):
-        """Trains the model with its batch size and its schedule."""
+        """Trains the model with the batch size and the schedule of a trial.
+
+        Args:
+            hp: Hyperparameters of the trial.
+            model: Compiled model.
+            x: Inputs, or a dataset of batches.
+            y: Targets; `None` if `x` is a dataset. Defaults to `None`.
+            callbacks: Callbacks to pass to `model.fit`. Defaults to `()`.
+            **kwargs: Other arguments of `model.fit`.
+
+        Returns:
+            The `History` of `model.fit`.
+
+        Raises:
+            FatalValueError: If `x` is a dataset of an unsupported type, or if it
+                repeats forever and `steps_per_epoch` is missing.
+        """
         batch_size = hp.get("batch_size")
         steps = kwargs.get("steps_per_epoch")
         if y is None:
@@ -104,12 +126,12 @@ class Space(keras_tuner.HyperModel):
         if shape is not None:
             schedule = shape(kwargs.get("epochs", 1))
             schedules = [ScheduleLearningRate(schedule, steps_per_epoch=steps)]
-        # Every trial uses the same orders of the examples.
+        # Reset the counter, so that every trial shuffles the examples in the same way.
         self.data.order.counter = 0
         return model.fit(x, y, callbacks=[*schedules, *callbacks], **kwargs)
 
     def _rebatched(self, dataset, batch_size: int, steps: int | None):
-        """Returns the dataset with another batch size, and the steps per epoch.
+        """Returns the dataset with a new batch size, and the steps per epoch.
 
         Args:
             dataset: Dataset of batches.
@@ -120,14 +142,14 @@ class Space(keras_tuner.HyperModel):
             dataset = dataset.rebatch(batch_size)
             return dataset, steps or len(dataset)
         if not is_tf_dataset(dataset):
-            # Fatal, because every other trial would fail, too.
+            # Fatal, because all other trials would fail, too.
             raise _fatal(
                 "x",
-                "arrays `x` and `y`, or a dataset whose batch size can be changed, "
+                "arrays `x` and `y`, or a dataset whose batch size can be changed: one "
                 "from `zoo.datasets` or `tf.data`",
                 dataset,
             )
-        if steps is not None:  # the dataset may be infinite, so do not count it
+        if steps is not None:  # do not count, as the dataset may be infinite
             return dataset.rebatch(batch_size), steps
         if is_endless(dataset):
             raise _fatal(
@@ -144,7 +166,10 @@ class Space(keras_tuner.HyperModel):
         return dataset.rebatch(batch_size).apply(known), steps
 
     def _size(self, dataset) -> int:
-        """Returns the number of examples of a `tf.data.Dataset`, counted once."""
+        """Returns the number of examples of a `tf.data.Dataset`.
+
+        The examples of the same dataset are counted only once.
+        """
         if dataset is self.data.train:
             return self.data.sizes["train"]
         if self._counted is None or self._counted[0] is not dataset:

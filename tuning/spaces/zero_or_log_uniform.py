@@ -1,4 +1,4 @@
-"""Hyperparameter that is either zero or log-uniform."""
+"""Hyperparameter whose value is either zero or log-uniform."""
 
 import keras_tuner
 
@@ -15,17 +15,17 @@ def zero_or_log_uniform(
     *,
     default: float = 0.0,
 ) -> float:
-    """Returns zero in half of the trials, otherwise a log-uniform value.
+    """Returns zero in half of the trials, and a log-uniform value in the others.
 
-    A log scale excludes zero, so a search on it cannot turn a feature off. This
-    function declares two hyperparameters: the boolean `use_{name}`, and `name`, which
-    is active only if the boolean is true.
+    A log scale excludes zero, so a search on a log scale cannot turn a feature off.
+    This function declares two hyperparameters: the boolean `use_{name}`, and `name`,
+    which is active only if the boolean is true.
 
     Args:
-        hp: Hyperparameters of a `build`.
+        hp: Hyperparameters that `build` receives.
         name: Name of the hyperparameter.
         low: Number > 0, the lower bound of the nonzero values.
-        high: Number > `low`, the upper bound.
+        high: Number > `low`, the upper bound of the nonzero values.
         default: 0, or a number from `low` to `high`. Defaults to `0.0`.
 
     Returns:
@@ -47,7 +47,7 @@ def zero_or_log_uniform(
     """
     for bound, value in (("low", low), ("high", high)):
         if not is_number(value) or value <= 0:
-            fix = "Zero is always tried in addition to the range."
+            fix = "Zero is always included in addition to the range."
             raise invalid_argument(bound, f"a number > 0 for '{name}'", value, fix)
     check_range(name, low, high, "log")
     if not is_number(default) or (default != 0 and not low <= default <= high):

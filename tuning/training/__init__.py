@@ -1,1 +1,1 @@
-"""Runs trials: builds, trains and checkpoints their models, on folds if requested."""
+"""Execution of trials: builds, trains and checkpoints models, optionally on folds."""

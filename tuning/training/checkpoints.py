@@ -42,15 +42,15 @@ class Checkpoints:
         """Saves the weights and the build config of a model.
 
         Raises:
-            FatalValueError: If the file would not restore the same model. This is the
-                case for LoRA adapters on quantized layers, whose merged weights Keras
-                rounds.
+            FatalValueError: If the model cannot be saved, or if the file would not
+                restore the same model. The latter happens with LoRA adapters on
+                quantized layers, because Keras rounds the merged weights.
         """
         try:
             check_can_be_saved(model, "checkpoints")
         except ValueError as error:
             raise errors.FatalValueError(
-                f"{error}\nPass `checkpoints=0` to search without saved weights."
+                f"{error}\nPass `checkpoints=0` to search without saving weights."
             ) from None
         folder = self._folder_of(trial)
         folder.mkdir(exist_ok=True)
@@ -87,7 +87,7 @@ class Checkpoints:
         return model
 
     def keep_only(self, trials: Iterable[SearchTrial]) -> None:
-        """Deletes the weights of all other trials."""
+        """Deletes all saved weights except those of the given trials."""
         best = {self._folder_of(trial).name for trial in trials}
         for name in self._kept - best:
             (self.folder / name / WEIGHTS).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Examples of any structure, in memory."""
+"""In-memory examples of any structure."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ import keras
 
 @dataclass(frozen=True)
 class Examples:
-    """Holds examples of any structure, with the interface of `Arrays`.
+    """Stores examples of any structure in memory, with the interface of `Arrays`.
 
     Args:
-        data: `(x, y)` or `(x, y, sample_weight)`, each an array or a structure of
-            arrays, such as a dict.
+        data: Tuple `(x, y)` or `(x, y, sample_weight)`. Each element is an array or a
+            structure of arrays, such as a dict.
     """
 
     data: tuple
@@ -25,5 +25,5 @@ class Examples:
         return len(keras.tree.flatten(self.data)[0])
 
     def batch(self, rows) -> tuple:
-        """Returns the examples of some rows, given as a slice or an index array."""
+        """Returns the examples in the given rows, a slice or an array of indices."""
         return keras.tree.map_structure(lambda array: array[rows], self.data)

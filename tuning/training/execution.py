@@ -1,4 +1,4 @@
-"""Callback that records one training of a trial and can stop it early."""
+"""Callback that records one training run of a trial and can stop it early."""
 
 import math
 import time
@@ -15,24 +15,28 @@ LOSSES = ("loss", "val_loss")
 
 
 class Execution(keras.callbacks.Callback):
-    """Records a training; stops it if it diverges, is pruned or runs out of time.
+    """Records a training run, and stops it early if necessary.
+
+    A run is stopped if it diverges, is pruned or runs out of time.
 
     Args:
         objective: `keras_tuner.Objective`.
         is_hopeless: Function of the epoch, counted from 0, and the best value so far.
-            It returns the reason to prune the training, or `None`. Pass `None` to
-            disable pruning.
+            It returns the reason to prune the run, or `None` to continue. Pass `None`
+            instead of a function to disable pruning.
         is_out_of_time: Function that returns whether the time budget is used up.
-        must_be_logged: Whether an epoch without the objective raises an error.
+        must_be_logged: Whether to raise an error if an epoch does not log the
+            objective.
 
     Attributes:
         history: Dict that maps each metric to a list with its value in every epoch.
-        best: Best finite value of the objective, or `None`.
+        num_epochs: Number of epochs so far.
+        best: Best finite value of the objective; `None` if there is none yet.
         best_epoch: Epoch of `best`, counted from 0.
-        best_weights: Weights at the end of that epoch.
-        diverged: Message about the value that is not finite, or `None`.
-        was_pruned: Reason why the training was pruned, or `None`.
-        was_interrupted: Whether the training stopped because time ran out.
+        best_weights: Weights at the end of the best epoch.
+        diverged: Message about a value that is not finite; `None` if there is none.
+        was_pruned: Reason why the run was pruned; `None` if it was not.
+        was_interrupted: Whether the run was stopped because the time budget is used up.
     """
 
     def __init__(
@@ -83,13 +87,13 @@ class Execution(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def score(self, result) -> float:
-        """Returns the score of the training.
+        """Returns the score of the training run.
 
         Args:
             result: Return value of the hypermodel's `fit`.
 
         Raises:
-            TrialEnd: If the training diverged, was pruned or ran out of time.
+            TrialEnd: If the run diverged, was pruned or ran out of time.
         """
         if self.diverged:
             raise TrialEnd(DIVERGED, self.diverged)
@@ -102,7 +106,11 @@ class Execution(keras.callbacks.Callback):
         return objective_value(result, self.objective)
 
     def record(self, score: float | None) -> ExecutionRecord:
-        """Returns the record of the training, with its score if there is one."""
+        """Returns the record of the training run.
+
+        Args:
+            score: Score of the run; `None` if the run ended without a score.
+        """
         return ExecutionRecord(
             score=score,
             best=self.best,
@@ -112,7 +120,7 @@ class Execution(keras.callbacks.Callback):
         )
 
     def _append(self, logs: dict) -> None:
-        """Adds an epoch to the history, with NaN for missing metrics."""
+        """Adds an epoch to the history, and fills in NaN for missing metrics."""
         for name in {**self.history, **logs}:
             curve = self.history.setdefault(name, [math.nan] * self.num_epochs)
             curve.append(logs.get(name, math.nan))

@@ -1,4 +1,4 @@
-"""Folds of the training data for cross-validation."""
+"""Cross-validation folds of the training data."""
 
 import hashlib
 import inspect
@@ -21,17 +21,18 @@ class Folds:
     """Splits the data of a `fit` call into folds for cross-validation.
 
     Each fold serves as validation data once. If there is one integer label per example,
-    and each class has at least `folds` examples, the folds are stratified. They depend
-    on the examples and the seed, but not on the order in which a shuffled dataset
-    yields the examples.
+    and each class has at least `folds` examples, the folds are stratified. The folds
+    depend on the examples and the seed, but not on the order in which a shuffled
+    dataset yields the examples.
 
     Args:
         folds: Integer >= 2.
         seed: Integer >= 0.
         args: Positional arguments of `fit`. `x` is an array, a list or dict of arrays,
-            or a dataset of batches `(x, y)` or `(x, y, sample_weight)`. The dataset is
-            one of `zoo.datasets`, or a `tf.data.Dataset`, whose examples are then held
-            in memory. `y` and `sample_weight` are arrays, or lists or dicts of arrays.
+            or a dataset of batches `(x, y)` or `(x, y, sample_weight)`. A dataset must
+            come from `zoo.datasets` or be a `tf.data.Dataset`. All examples of the
+            latter are loaded into memory. `y` and `sample_weight` are arrays, or lists
+            or dicts of arrays.
         kwargs: Keyword arguments of `fit`.
 
     Raises:
@@ -45,13 +46,13 @@ class Folds:
             value = given.get(name)
             if value is not None and not (name == "validation_split" and value == 0):
                 expected = (
-                    "None with `folds`, which take validation data from the training "
-                    "data"
+                    "None with `folds`, because the validation data is taken from the "
+                    "training data"
                 )
                 raise invalid_argument(name, expected, value)
         x, y, weight = (given.get(name) for name in DATA)
         if y is None and weight is not None:
-            expected = "None with a dataset, whose batches are `(x, y, sample_weight)`"
+            expected = "None with a dataset, whose batches may contain the weights"
             raise invalid_argument("sample_weight", expected, type(weight).__name__)
         if y is None:
             self._splits = _cut_dataset(folds, seed, x, given.get("steps_per_epoch"))
@@ -62,12 +63,12 @@ class Folds:
         """Returns the arguments of `fit` for one fold.
 
         Args:
-            index: Index of the fold, counted from 0.
-            kwargs: Keyword arguments of `fit`. All except the data are kept.
+            index: Index of the fold that serves as validation data, counted from 0.
+            kwargs: Keyword arguments of `fit`. All of them except the data are kept.
 
         Returns:
-            Positional arguments, `(x, y)` or `(dataset,)`, and a dict of keyword
-            arguments.
+            The positional arguments, `(x, y)` or `(dataset,)`, and a dict of the
+            keyword arguments.
         """
         train, validation = self._splits[index]
         given = {**self._positional, **kwargs, "validation_data": validation}
@@ -78,7 +79,12 @@ class Folds:
 
 
 def _cut_arrays(folds: int, seed: int, x, y, weight) -> list[tuple]:
-    """Splits arrays, or structures of arrays, into tuples such as `(x, y)`."""
+    """Splits arrays, or structures of arrays, into training and validation data.
+
+    Returns:
+        A list with a pair for each fold. Both elements of a pair are tuples, `(x, y)`
+        or `(x, y, sample_weight)`.
+    """
     named = {"x": x, "y": y, "sample_weight": weight}
     data = {name: _arrays(each) for name, each in named.items() if each is not None}
     _check_sizes(data)
@@ -90,7 +96,11 @@ def _cut_arrays(folds: int, seed: int, x, y, weight) -> list[tuple]:
 
 
 def _cut_dataset(folds: int, seed: int, dataset, steps_per_epoch) -> list[tuple]:
-    """Splits a dataset into datasets with the same batch size."""
+    """Splits a dataset into training and validation datasets of the same batch size.
+
+    Returns:
+        A list with a pair `((training_dataset,), validation_dataset)` for each fold.
+    """
     if isinstance(dataset, ArrayDataset):
         examples: Arrays | Examples = dataset.arrays
         batch_size = dataset.batch_size
@@ -128,7 +138,7 @@ def _arrays(given):
 
 
 def _check_sizes(data: dict) -> None:
-    """Raises if `x`, `y` and `sample_weight` are not arrays of equal length."""
+    """Raises an error unless `x`, `y` and `sample_weight` are equally long arrays."""
     leaves = [
         (name, np.shape(array))
         for name, each in data.items()
@@ -136,14 +146,14 @@ def _check_sizes(data: dict) -> None:
     ]
     for name, shape in leaves:
         if not shape:
-            expected = "arrays, or lists or dicts of arrays, with `y` and `folds`"
+            expected = "arrays, or lists or dicts of arrays, if `y` and `folds` are set"
             raise invalid_argument(name, expected, type(data[name]).__name__)
     sizes = {shape[0] for _, shape in leaves}
     if len(sizes) > 1:
         raise invalid_argument(
             "x",
-            "as many examples in each array of `x`, `y` and `sample_weight`, with "
-            "`folds`",
+            "as many examples in each array of `x`, `y` and `sample_weight` as in the "
+            "others, if `folds` is set",
             [f"{name}: {shape[0]}" for name, shape in leaves],
         )
 
@@ -153,20 +163,20 @@ def _read(dataset, steps_per_epoch) -> tuple[Examples, int]:
     if not is_tf_dataset(dataset):
         raise invalid_argument(
             "x",
-            "arrays `x` and `y`, or a dataset from `zoo.datasets` or `tf.data`, with "
-            "`folds`",
+            "arrays `x` and `y`, or a dataset from `zoo.datasets` or `tf.data`, if "
+            "`folds` is set",
             type(dataset).__name__,
         )
     is_unknown = is_of_unknown_length(dataset) and steps_per_epoch is not None
     if is_endless(dataset) or is_unknown:
         raise invalid_argument(
             "x",
-            "a dataset that ends, because `folds` holds all examples in memory",
+            "a dataset that ends, because `folds` loads all examples into memory",
             "a dataset of unknown length with `steps_per_epoch`"
             if is_unknown
             else "a dataset that repeats forever",
-            "Pass it without `repeat()`. If TensorFlow does not know its length, set "
-            "it with `dataset.apply(tf.data.experimental.assert_cardinality(n))`.",
+            "Pass the dataset without `repeat()`. If TensorFlow does not know its "
+            "length, use `dataset.apply(tf.data.experimental.assert_cardinality(n))`.",
         )
     batches = list(dataset.as_numpy_iterator())
     if (
@@ -181,7 +191,7 @@ def _read(dataset, steps_per_epoch) -> tuple[Examples, int]:
         )
     data = keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *batches)
     examples = Examples(data)
-    # The dataset may reshuffle on every pass, so sort by hash for a fixed order.
+    # The dataset may reshuffle on every pass. Sorting by hash gives a fixed order.
     leaves = keras.tree.flatten(data)
     order = sorted(range(len(examples)), key=lambda row: _digest(leaves, row))
     batch_size = len(keras.tree.flatten(batches[0])[0])

@@ -1,4 +1,4 @@
-"""Frees the memory of finished trials."""
+"""Garbage collection that frees the memory of finished trials."""
 
 import gc
 
@@ -8,17 +8,17 @@ from zoo.backend import gradient_registry
 
 
 class GarbageCollection:
-    """Frees the memory of finished trials, fast enough to do so after each trial.
+    """Frees the memory of finished trials, fast enough to do so before each new model.
 
-    A process with TensorFlow holds a million objects, and a full garbage collection
-    takes a quarter of a second. Only a few of these objects belong to a trial. As a
-    context manager, this class excludes all objects that exist before the first model
-    from garbage collection. If no model is built, it does nothing.
+    In a process with TensorFlow, there are a million Python objects, and a full garbage
+    collection takes a quarter of a second. Only a few of these objects belong to a
+    trial. As a context manager, this class excludes from garbage collection all objects
+    that exist before the first model is built. If no model is built, it does nothing.
 
     TensorFlow 2.21 also keeps every graph that defines a custom gradient, together with
-    the weights that the graph reads. Keras optimizers define such gradients. The
-    registry of these graphs is never emptied, and holds 16 MB for a model of 3 MB. This
-    class removes the entries that trials add.
+    the weights that the graph reads. Keras optimizers define such gradients. TensorFlow
+    never empties its registry of these graphs, which takes up 16 MB for a model of
+    3 MB. This class removes the entries that trials add.
     """
 
     def __init__(self):
@@ -27,7 +27,7 @@ class GarbageCollection:
 
     def __enter__(self) -> "GarbageCollection":
         self._known = _custom_gradients(gradient_registry())
-        self._is_due = not gc.get_freeze_count()  # otherwise already frozen by others
+        self._is_due = not gc.get_freeze_count()  # other code may have frozen objects
         self._has_frozen = False
         return self
 

@@ -1,4 +1,4 @@
-"""Checks of hypermodels and of the models that they build."""
+"""Validation of hypermodels and of the models that they build."""
 
 import keras
 import keras_tuner
@@ -8,7 +8,12 @@ from zoo.utils.arguments import invalid_argument
 
 
 def check_hypermodel(hypermodel, *, is_required: bool) -> None:
-    """Raises if `hypermodel` is neither a hypermodel nor a function."""
+    """Raises an error if `hypermodel` is not a hypermodel or a function.
+
+    Args:
+        hypermodel: Value to check.
+        is_required: Whether `None` is also an error.
+    """
     if hypermodel is None and not is_required:
         return
     is_function = callable(hypermodel) and not isinstance(hypermodel, type)
@@ -34,10 +39,10 @@ def build_model(
     """Builds the model of a trial.
 
     Args:
-        hypermodel: Hypermodel that builds it.
+        hypermodel: Hypermodel that builds the model.
         hp: Hyperparameters of the trial.
         max_model_size: Maximum number of parameters; `None` for no limit. A model that
-            is not built yet has no parameters.
+            is not built yet counts as having no parameters.
 
     Raises:
         FatalTypeError: If the hypermodel does not return a model.
@@ -46,12 +51,11 @@ def build_model(
     model = hypermodel.build(hp)
     if not isinstance(model, keras.Model):
         raise errors.FatalTypeError(
-            "Expected a keras.Model from `build` of the hypermodel. Received: "
-            f"{model!r}"
+            f"Expected a keras.Model from the hypermodel's `build`. Received: {model!r}"
         )
     size = model.count_params() if model.built else 0
     if max_model_size is not None and size > max_model_size:
         raise errors.FailedTrialError(
-            f"The model has {size} parameters, and max_model_size is {max_model_size}"
+            f"The model has {size} parameters, but max_model_size is {max_model_size}"
         )
     return model

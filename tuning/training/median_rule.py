@@ -5,16 +5,16 @@ import math
 
 import numpy as np
 
-FEWEST = 5  # completed trainings before the rule applies
+FEWEST = 5  # completed training runs before the rule applies
 
 
 class MedianRule:
-    """Decides whether a training is hopeless.
+    """Decides whether a training run is hopeless.
 
     This is the median stopping rule (Golovin et al., "Google Vizier: A Service for
-    Black-Box Optimization", 2017, section 3.2.2). A training is hopeless if its best
-    value so far is worse than the median of the values that completed trainings had
-    reached by the same epoch.
+    Black-Box Optimization", 2017, section 3.2.2). A training run is hopeless if its
+    best value so far is worse than the median of the best values that completed
+    training runs had reached by the same epoch.
 
     Args:
         objective: `keras_tuner.Objective`.
@@ -36,14 +36,14 @@ class MedianRule:
         self._reached: list[list[float]] = []  # sorted, for each epoch
 
     def add(self, curve: list[float]) -> None:
-        """Adds a completed training.
+        """Adds a completed training run.
 
         Args:
-            curve: Value of the objective in every epoch.
+            curve: Values of the objective, one per epoch.
         """
-        # NOTE[DIFF] The paper uses the running average of each peer. This rule uses its
-        # best value, as for the training itself, so that a typical training matches
-        # the median.
+        # NOTE[DIFF] The paper uses the running average of each completed run. This rule
+        # uses the best value, as it does for the run to be judged, so that a typical
+        # run matches the median.
         best = np.fmax if self.objective.direction == "max" else np.fmin
         for epoch, value in enumerate(best.accumulate(np.asarray(curve, float))):
             if epoch == len(self._reached):
@@ -52,11 +52,12 @@ class MedianRule:
                 bisect.insort(self._reached[epoch], float(value))
 
     def reason(self, epoch: int, best: float) -> str | None:
-        """Returns why a training is hopeless, or `None` if it is not.
+        """Returns why a training run is hopeless, or `None` if it is not.
 
         Args:
-            epoch: Epoch, counted from 0. No training is hopeless after the first epoch.
-            best: Best value so far.
+            epoch: Epoch that has ended, counted from 0. The rule does not apply to the
+                first epoch.
+            best: Best value of the run so far.
         """
         reached = self._reached[epoch] if epoch < len(self._reached) else []
         if epoch < 1 or len(reached) < FEWEST:

@@ -1,4 +1,4 @@
-"""Value of the objective in the result of a training."""
+"""Value of the objective in the result of a training run."""
 
 import math
 
@@ -24,9 +24,18 @@ def missing_objective(name: str, logs) -> errors.FatalValueError:
 
 
 def objective_value(result, objective) -> float:
-    """Returns the objective from any type of result that KerasTuner allows."""
+    """Returns the value of the objective in the result of a training run.
+
+    The result can have any type that KerasTuner allows. For a `History`, the value is
+    the best one over all epochs.
+
+    Raises:
+        FatalValueError: If the result does not contain the objective.
+        FatalTypeError: If the result has an unsupported type.
+        TrialEnd: If the value is not finite.
+    """
     if isinstance(result, keras.callbacks.History):
-        # The only source if `fit` did not receive the `Execution` callback.
+        # The only source of values if `fit` did not use the `Execution` callback.
         epochs = zip(*result.history.values(), strict=True)
         logs = [dict(zip(result.history, values, strict=True)) for values in epochs]
         if not logs or not objective.has_value(logs[0]):
@@ -41,8 +50,8 @@ def objective_value(result, objective) -> float:
         value = result
     else:
         raise errors.FatalTypeError(
-            "Expected a number, a dict of metrics or a History from `fit` of the "
-            f"hypermodel, or a list of these from `run_trial`. Received: {result!r}"
+            "Expected a number, a dict of metrics or a History from the hypermodel's "
+            f"`fit`, or a list of these from `run_trial`. Received: {result!r}"
         )
     if not math.isfinite(value):
         raise TrialEnd(DIVERGED, f"{objective.name} is {value}")

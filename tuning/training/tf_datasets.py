@@ -1,4 +1,4 @@
-"""Facts about a `tf.data.Dataset`, without importing TensorFlow."""
+"""Checks for properties of a `tf.data.Dataset`, without importing TensorFlow."""
 
 import sys
 

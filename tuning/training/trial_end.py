@@ -1,11 +1,11 @@
-"""End of a trial that is no failure."""
+"""Exception that ends a trial without marking it as failed."""
 
 
 class TrialEnd(Exception):
-    """Ends a trial without a failure.
+    """Ends a trial without marking it as failed.
 
     Args:
-        status: Status of the trial; `None` to repeat the trial later.
+        status: Final status of the trial; `None` to repeat the trial later.
         reason: Reason in words.
     """
 

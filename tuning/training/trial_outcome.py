@@ -16,10 +16,10 @@ from .trial_end import TrialEnd
 
 @contextlib.contextmanager
 def recorded(trial: SearchTrial) -> Iterator[None]:
-    """Records the duration of a trial and, if it raises, the reason.
+    """Records the duration of a trial and, if it raises an exception, the reason.
 
     Raises:
-        FatalError: Errors that end the whole search are re-raised.
+        FatalError: If the trial raises such an error, which ends the whole search.
     """
     began = time.monotonic()
     try:
@@ -40,19 +40,20 @@ def recorded(trial: SearchTrial) -> Iterator[None]:
 
 
 def complete(trial: SearchTrial, results, objective) -> dict[str, float]:
-    """Records a completed trial.
+    """Records the score, the best epoch and the status of a completed trial.
 
     Args:
-        trial: Trial.
+        trial: Trial to update.
         results: Return value of `run_trial`: a number, a dict of metrics, a `History`,
             or a list of these.
         objective: `keras_tuner.Objective`.
 
     Returns:
-        A dict of the metrics of the trial by name, averaged over its executions.
+        A dict that maps the names of the metrics to their values in the best epoch,
+        averaged over the executions of the trial.
     """
     results = results if isinstance(results, list) else [results]
-    if not trial.executions:  # a user-defined `run_trial`
+    if not trial.executions:  # `run_trial` is overridden
         trial.executions += [_record(result, objective) for result in results]
     executions = trial.executions
     trial.score = float(np.mean(trial.scores))

@@ -1,4 +1,4 @@
-"""Runs a trial: trains its model once per execution or fold."""
+"""Runner of trials, which trains a model once per execution or fold."""
 
 import copy
 from collections.abc import Callable
@@ -26,12 +26,12 @@ class TrialRunner:
     """Trains the models of trials, and saves the weights of the best trials.
 
     Args:
-        tuner: `RandomSearch` that has the hypermodel and the oracle.
+        tuner: `RandomSearch` that provides the hypermodel and the oracle.
         checkpoints: `Checkpoints` that save the weights.
         garbage: `GarbageCollection` that frees the memory of earlier models.
         folds: Folds of the training data; `None` to train `executions_per_trial` times
             on all training data.
-        prune: Whether to stop trainings that are worse than the median.
+        prune: Whether to stop training runs that perform worse than the median.
         is_out_of_time: Function that returns whether the time budget is used up.
         verbose: As in `RandomSearch.search`.
     """
@@ -58,10 +58,10 @@ class TrialRunner:
         self._rules: dict[int, MedianRule] = {}  # one per execution
 
     def run(self, trial: SearchTrial, args: tuple, kwargs: dict) -> list[float]:
-        """Trains all executions of a trial.
+        """Trains the model of a trial once per execution or fold.
 
         Args:
-            trial: Trial.
+            trial: Trial to run.
             args: Positional arguments of `fit`.
             kwargs: Keyword arguments of `fit`.
 
@@ -69,7 +69,7 @@ class TrialRunner:
             A list with the score of each execution.
 
         Raises:
-            TrialEnd: If a training is pruned, diverges or runs out of time.
+            TrialEnd: If a training run is pruned, diverges or runs out of time.
         """
         callbacks = kwargs.pop("callbacks", None) or []
         scores, best, best_weights = [], None, None
@@ -83,7 +83,8 @@ class TrialRunner:
             if best is None or self.oracle.objective.better_than(score, best):
                 best, best_weights = score, execution.best_weights
         if self._is_among_best(float(np.mean(scores))):
-            # Save first, because a recorded trial must have its weights.
+            # Save before the trial is recorded: the best recorded trials must have
+            # weights, even if the process is killed.
             if best_weights is not None:
                 model.set_weights(best_weights)
             self.checkpoints.save(trial, model)
@@ -97,7 +98,8 @@ class TrialRunner:
                 self._rule(index).add(execution.history.get(name, []))
 
     def _execution(self, index: int, kwargs: dict) -> Execution:
-        # Without validation in every epoch, early epochs may lack the objective.
+        # If validation does not run in every epoch, some epochs may not log the
+        # objective.
         is_every_epoch = kwargs.get("validation_freq", 1) == 1
         return Execution(
             self.oracle.objective,
@@ -107,7 +109,7 @@ class TrialRunner:
         )
 
     def _train(self, trial, index, execution, callbacks, args, kwargs) -> tuple:
-        """Trains once, and returns the score and the model."""
+        """Trains a model once, and returns the score and the model."""
         callbacks = self._callbacks(callbacks, trial, index)
         if self.folds is not None:
             args, kwargs = self.folds.arguments(index, kwargs)
@@ -154,10 +156,10 @@ class TrialRunner:
 
 
 def _copies(callbacks: list) -> list:
-    """Returns copies of the callbacks, since their state belongs to one training."""
+    """Returns copies of the callbacks, whose state belongs to a single training run."""
     try:
         return copy.deepcopy(callbacks)
-    except Exception as error:  # of any callback
-        expected = "callbacks that `copy.deepcopy` can copy, once per training"
+    except Exception as error:  # a callback may raise any exception
+        expected = "callbacks that `copy.deepcopy` can copy, once per training run"
         wrong = invalid_argument("callbacks", expected, callbacks, str(error))
         raise errors.FatalValueError(str(wrong)) from error

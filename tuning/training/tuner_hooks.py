@@ -1,4 +1,4 @@
-"""Callback for the tuner methods that KerasTuner calls during `fit`."""
+"""Callback for the methods of a tuner that KerasTuner calls during `fit`."""
 
 import keras
 
@@ -6,7 +6,14 @@ HOOKS = ("on_batch_begin", "on_batch_end", "on_epoch_begin", "on_epoch_end")
 
 
 class TunerHooks(keras.callbacks.Callback):
-    """Calls the methods of a tuner that KerasTuner calls during `fit`."""
+    """Calls the tuner methods that KerasTuner itself would call during `fit`.
+
+    Users can override these methods in a subclass of the tuner.
+
+    Args:
+        tuner: Tuner with the methods.
+        trial: Trial that is passed to the methods.
+    """
 
     def __init__(self, tuner, trial):
         super().__init__()

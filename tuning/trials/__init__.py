@@ -1,1 +1,1 @@
-"""Records of trials: their values, their outcomes, and the files that keep them."""
+"""Records of trials: their values, their outcomes, and the files that store them."""

@@ -1,4 +1,4 @@
-"""Record of one training of a trial."""
+"""Record of one training run of a trial."""
 
 import math
 from dataclasses import dataclass, field
@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 @dataclass
 class ExecutionRecord:
-    """Holds the result of one execution or fold.
+    """Stores the result of the training run of one execution or fold.
 
     Attributes:
-        score: Score of the training; `None` if the training ended early.
-        best: Best value of the objective; `None` if no epoch has a finite one.
+        score: Score of the run; `None` if the run ended without a score.
+        best: Best value of the objective; `None` if no epoch has a finite value.
         best_epoch: Epoch of `best`, counted from 0.
         history: Dict that maps each metric to a list with one value per epoch.
-        seconds: Duration of the training.
+        seconds: Duration of the run.
     """
 
     score: float | None
@@ -28,6 +28,6 @@ class ExecutionRecord:
         return max(map(len, self.history.values()), default=0)
 
     def at_best(self, name: str) -> float:
-        """Returns the value of a metric in the best epoch, NaN if it is missing."""
+        """Returns the value of a metric in the best epoch, or NaN if it is missing."""
         curve = self.history.get(name, [math.nan])
         return curve[min(self.best_epoch, len(curve) - 1)]

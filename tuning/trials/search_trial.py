@@ -20,26 +20,28 @@ RUNNING = TrialStatus.RUNNING
 STOPPED = TrialStatus.STOPPED
 COMPLETED = TrialStatus.COMPLETED
 FAILED = TrialStatus.FAILED
-# Statuses that KerasTuner lacks. Neither is a failure: both are caused by the
-# hyperparameters.
+# KerasTuner does not have these statuses. Neither counts as a failure, because both
+# are caused by the values of the hyperparameters.
 PRUNED = "PRUNED"
 DIVERGED = "DIVERGED"
 
 
 class SearchTrial(Trial):
-    """Holds the values and the outcome of a trial, which are stored in one file.
+    """Values and outcome of a trial, which are stored in one file.
 
     Attributes:
-        number: Number of the trial, from 0.
-        round: Number of its round, from 1.
+        number: Number of the trial, counted from 0.
+        round: Number of the round of the trial, counted from 1.
         attempt: Number of draws that were rejected because earlier trials had the same
             values.
-        sources: Dict that maps each name to the source of its value: "initial",
-            "default", "full" (drawn from the full range) or "narrowed".
+        sources: Dict that maps the name of each hyperparameter to the source of its
+            value: "initial", "default", "full" (drawn from the full range) or
+            "narrowed" (drawn from the narrowed range).
         executions: List with an `ExecutionRecord` for each execution or fold.
         seconds: Duration of the trial.
-        error: Why the trial failed, diverged or was pruned, in one line; `None`
-            otherwise. If it failed, `message` holds the complete traceback.
+        error: One-line reason why the trial failed, diverged or was pruned; `None`
+            otherwise.
+        message: Complete traceback if the trial failed; `None` otherwise.
     """
 
     score: Any  # a float, or None if there is none yet
@@ -53,7 +55,7 @@ class SearchTrial(Trial):
         self.begin(status)
 
     def begin(self, status: str = RUNNING) -> None:
-        """Resets the outcome, which an interrupted run may have left."""
+        """Resets the outcome, because an interrupted run may have set part of it."""
         self.status = status
         self.score = self.message = None
         self.error: str | None = None
@@ -69,31 +71,34 @@ class SearchTrial(Trial):
         return self.status not in (RUNNING, STOPPED)
 
     def has(self, hp: HyperParameter) -> bool:
-        """Returns whether the model of this trial has a hyperparameter."""
+        """Returns whether a hyperparameter is active in this trial and has a value."""
         values = self.hyperparameters.values.unrecorded()
         return hp.name in values and self.hyperparameters.is_active(hp)
 
     def forget_unasked(self) -> None:
-        """Removes values that the build did not read, e.g. of absent layers."""
+        """Removes values that the build did not read.
+
+        An example is `units_3` of a model with two layers.
+        """
         self.hyperparameters.forget_unasked()
         kept = self.hyperparameters.values
         self.sources = {n: s for n, s in self.sources.items() if n in kept}
 
     @property
     def scores(self) -> list[float]:
-        """Scores of the executions that have one."""
+        """Scores of the executions that ended with a score."""
         scores = [execution.score for execution in self.executions]
         return [score for score in scores if score is not None]
 
     @property
     def score_std(self) -> float:
-        """Standard deviation of the scores, NaN if there are fewer than two."""
+        """Standard deviation of the scores, or NaN if there are fewer than two."""
         scores = self.scores
         return float(np.std(scores, ddof=1)) if len(scores) > 1 else math.nan
 
     @property
     def epochs(self) -> int:
-        """Number of trained epochs of all executions."""
+        """Number of trained epochs, summed over all executions."""
         return sum(execution.epochs for execution in self.executions)
 
     def get_state(self) -> dict:
@@ -126,6 +131,6 @@ class SearchTrial(Trial):
 
 @functools.lru_cache(maxsize=64)
 def _parsed(space: str) -> tuple[HyperParameter, ...]:
-    """Parses a space; cached because most trials share the same one."""
+    """Parses a search space; cached, because most trials share the same space."""
     config = {"space": json.loads(space), "values": {}}
     return tuple(DrawnHyperParameters.from_config(config).space)

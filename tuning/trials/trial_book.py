@@ -1,4 +1,4 @@
-"""In-memory index of the trials of a search, for frequent queries."""
+"""In-memory index of the trials of a search, for fast queries."""
 
 import bisect
 from collections.abc import Callable
@@ -10,17 +10,17 @@ from .tried_combinations import TriedCombinations
 class TrialBook:
     """Tracks all trials, the best trials, the unfinished trials and the tried values.
 
-    Each update processes only one trial, so that no trial requires a pass over all
-    others.
+    Each update processes only one trial, so that the search never has to loop over all
+    trials.
 
     Args:
-        loss: Function that returns the score of a trial, where lower is better.
+        loss: Function that returns the score of a trial, negated if higher is better.
 
     Attributes:
         trials: Dict of all trials by id, in the order in which they started.
         unfinished: Dict of the unfinished trials by id.
         num_finished: Number of finished trials.
-        tried: Combinations of values that were tried.
+        tried: Combinations of values that have been tried.
     """
 
     def __init__(self, loss: Callable[[SearchTrial], float]):
@@ -49,7 +49,7 @@ class TrialBook:
         self._finish(trial)
 
     def best(self, number: int) -> list[SearchTrial]:
-        """Returns the best completed trials, fewer if there are not enough."""
+        """Returns the best completed trials, or fewer if there are not enough."""
         return [self._completed[index] for _, index in self._ranking[:number]]
 
     def _finish(self, trial: SearchTrial) -> None:
@@ -57,7 +57,7 @@ class TrialBook:
         values = trial.hyperparameters.values.unrecorded()
         if trial.status != FAILED:
             self.tried.add(values)
-        elif values:  # empty if it failed before any value was read
+        elif values:  # empty if the trial failed before any value was read
             self.tried.add_whole(values)
         if trial.status == COMPLETED:
             self._completed[trial.number] = trial

@@ -1,4 +1,4 @@
-"""Files of the trials of a search, one per trial."""
+"""Files that store the trials of a search, one per trial."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ TRIAL = "trial.json"
 
 
 class TrialFiles:
-    """Reads and writes the trials in a folder.
+    """Reads and writes the trials in the folder of a search.
 
     Args:
         folder: Folder of the search.
@@ -20,7 +20,7 @@ class TrialFiles:
         self._read: dict[str, tuple] = {}
 
     def write(self, trial: SearchTrial) -> None:
-        """Writes a trial to its folder, atomically."""
+        """Writes a trial to its folder as an atomic operation."""
         folder = self.folder / f"trial_{trial.trial_id}"
         folder.mkdir(exist_ok=True)
         trial.save(folder / TRIAL)
@@ -32,15 +32,19 @@ class TrialFiles:
         return [f"trial_{number}" for number in numbers]
 
     def read(self) -> list[SearchTrial]:
-        """Returns all trials. Unchanged files of finished trials are not read again."""
+        """Returns all trials, ordered by number.
+
+        Unchanged files of finished trials are not read again.
+        """
         read = {}
         for name in self.names():
             path = os.path.join(self.folder, name, TRIAL)
             try:
                 stat = os.stat(path)
             except (FileNotFoundError, NotADirectoryError):
-                continue  # killed before the file was written
-            # Files are replaced as a whole, never modified in place.
+                continue  # the process was killed before it wrote the file
+            # These attributes identify a version of the file, because files are
+            # replaced as a whole and never modified in place.
             version = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
             known, trial = self._read.get(name, (None, None))
             if known != version or not trial.is_finished:

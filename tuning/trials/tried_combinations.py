@@ -11,8 +11,9 @@ class TriedCombinations:
     """Stores tried combinations of values for fast lookup.
 
     The lookup time does not grow with the number of combinations. A combination counts
-    as tried if it agrees with an earlier trial in all values that this trial read: a
-    build that receives the same values reads the same names.
+    as tried if it matches an earlier trial in all values that the earlier trial read.
+    This is sufficient, because a build that receives the same values reads the same
+    names.
     """
 
     def __init__(self):
@@ -20,7 +21,7 @@ class TriedCombinations:
         self._whole: set[frozenset] = set()
 
     def add(self, values: dict) -> None:
-        """Adds all values that a trial read."""
+        """Adds the values of a finished trial, all of which the trial has read."""
         self._asked.setdefault(tuple(values), set()).add(tuple(values.values()))
 
     def add_whole(self, values: dict) -> None:
@@ -38,9 +39,9 @@ def combinations(space: Sequence[HyperParameter], draw) -> Iterator[dict]:
     """Yields all combinations of the values of a space, as dicts by name.
 
     Args:
-        space: Hyperparameters, each after those that its conditions refer to.
-        draw: Function that returns one value of a hyperparameter with infinitely many
-            values. This value represents all of them.
+        space: Hyperparameters. Each must come after those that its conditions refer to.
+        draw: Function that is called for a hyperparameter with infinitely many values.
+            It returns one value, which stands for all of them.
     """
 
     def extend(values: dict, start: int) -> Iterator[dict]:
