@@ -20,7 +20,7 @@ def lines_with(root, pattern, rooms):
         f"{path.relative_to(root)}: {line.strip()}"
         for package in PACKAGES
         for path in sorted((root / package).rglob("*.py"))
-        if not str(path.relative_to(root)).startswith(PRIVATE_ROOMS)
+        if not str(path.relative_to(root)).startswith(rooms)
         for line in path.read_text().splitlines()
         if re.search(pattern, line)
     ]
