@@ -13,7 +13,7 @@ class Observation:
 
     All callbacks in one `fit` that request records share one instance. The compiled
     step reduces each recorded update to a row of numbers. The rows are read when no
-    free rows are left, or on request.
+    unused rows are left, or on request.
     """
 
     def __init__(self):
@@ -33,7 +33,7 @@ class Observation:
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """Variables that the entries of a record belong to. More may be added later."""
+        """Variables that the entries of a record belong to; more may be added later."""
         return self._variables
 
     def request(
@@ -44,7 +44,7 @@ class Observation:
         Args:
             every: Number of steps from one record to the next.
             receive: Function that is called with a list of new records when they are
-                read. The list includes records that others requested.
+                read. The list includes records that other callbacks requested.
             counted: Quantity whose magnitudes are counted: "gradient", "weight" or
                 "update". Defaults to `None`: no magnitudes are counted.
         """
@@ -55,12 +55,12 @@ class Observation:
             self._receivers.append(receive)
 
     def attach(self, recorder: UpdateRecorder) -> None:
-        """Starts to read from a recorder."""
+        """Sets the recorder to read from."""
         self._recorder = recorder
         self._variables = recorder.variables
 
     def detach(self) -> None:
-        """Reads the remaining rows, and releases the recorder for another `fit`."""
+        """Reads the remaining rows, and releases the recorder for use by another `fit`."""
         if self._recorder is not None:
             self.read()
             self._recorder = None
@@ -70,7 +70,7 @@ class Observation:
         """Reads the rows if the next call could overwrite unread ones.
 
         Args:
-            steps: Maximum number of steps in one call.
+            steps: Maximum number of steps in one call of the train function.
         """
         self._steps_unread += steps
         recorder = self._recorder
@@ -92,7 +92,7 @@ class Observation:
             receive(records)
 
     def _check_lost(self, recorder: UpdateRecorder, lost: int) -> None:
-        """Warns if rows were lost, and raises the expected updates per step."""
+        """Warns if rows were lost, and increases the expected number of updates per step."""
         if not lost:
             return
         steps = max(1, self._steps_unread)

@@ -1,4 +1,4 @@
-"""Records one call of the optimizer, with tensors of the step."""
+"""Records one call of the optimizer inside the training step."""
 
 import functools
 
@@ -16,7 +16,7 @@ from .update_record import QUANTITIES
 class OptimizerCall:
     """Records one call of the optimizer.
 
-    It is created while the step is traced, and holds tensors of the step.
+    An instance is created while the step is traced, and refers to tensors of the step.
 
     Args:
         recorder: `UpdateRecorder` to which the record belongs.
@@ -46,7 +46,7 @@ class OptimizerCall:
         self.is_due = _both(self._is_update, is_due)
 
     def select(self, values) -> list:
-        """Returns the values, one per variable, that belong to recorded variables."""
+        """Selects the values of recorded variables from a list of one per variable."""
         return [
             value
             for index, value in zip(self._indices, values, strict=True)
@@ -61,7 +61,7 @@ class OptimizerCall:
         )
 
     def before(self) -> tuple:
-        """Returns learning rate, skip flag and gradients, taken before the update."""
+        """Returns the learning rate, the skip flag and the gradients before the update."""
         skipped = ops.zeros((), dtype="float32")
         if self._is_scaled:
             skipped = 1 - _float32(self._optimizer.check_finite(self._gradients))
@@ -70,7 +70,7 @@ class OptimizerCall:
     def record(
         self, before: tuple, old: list, new: list, buffers: list, counters: StepCounters
     ) -> list:
-        """Returns the tensors of the buffers with one more row.
+        """Returns the tensors of the buffers with one row added.
 
         Args:
             before: Result of `before()`.
@@ -123,7 +123,7 @@ class OptimizerCall:
         return ops.where(are_equal, rates[0], float("nan"))
 
     def _used_gradients(self) -> list:
-        """Returns the unscaled and accumulated gradients, before any clipping."""
+        """Returns the gradients after unscaling and accumulation, but before clipping."""
         scale = self._optimizer.loss_scale_factor
         if self._is_scaled:
             scale = self._optimizer.dynamic_scale
