@@ -45,7 +45,7 @@ class BestWeights:
         return self._kept_in is not None
 
     def check(self, model: keras.Model) -> None:
-        """Raises an error if the file is not writable or Keras cannot save the model."""
+        """Raises an error if the file is not writable or the model cannot be saved."""
         if self._filepath is not None:
             writable_folder(self._filepath.parent)
             check_can_be_saved(model, "filepath")

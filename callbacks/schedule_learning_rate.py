@@ -154,7 +154,7 @@ class ScheduleLearningRate(ScheduledValue):
         return [(optimizer, None) for optimizer in optimizers]
 
     def _rates_to_read(self) -> list[tuple]:
-        """Returns pairs of an optimizer and its last learning rate, for logging callbacks."""
+        """Returns pairs of an optimizer and its last learning rate, for loggers."""
         return [(one.optimizer, one.used) for one in self._scheduled or ()]
 
     def _used_schedule(self) -> Schedule:
@@ -168,7 +168,7 @@ class ScheduleLearningRate(ScheduledValue):
                 history[name][-1] = value
 
     def _warmed_up(self, steps_per_unit: int) -> Schedule:
-        """Returns the schedule with a warm-up of `warmup_steps` steps, if there are any."""
+        """Returns the schedule, with a warm-up of `warmup_steps` steps unless that is 0."""
         if not self.warmup_steps:
             return self.schedule
         warmup = self.warmup_steps / steps_per_unit

@@ -90,7 +90,8 @@ class ScheduledValue(StepCallback):
     def prepare_step(self) -> None:
         optimizers = updating_optimizers(self.model.optimizer)
         if not optimizers and self.model.optimizer is not None and self.model.built:
-            # A `MultiOptimizer` defined by a function creates its optimizers when built.
+            # Building a `MultiOptimizer` that is defined by a function creates its
+            # optimizers.
             self.model.optimizer.build(self.model.trainable_variables)
             optimizers = updating_optimizers(self.model.optimizer)
         if not optimizers:
@@ -154,7 +155,7 @@ class ScheduledValue(StepCallback):
             one.used.assign(float("nan"))
 
     def _compiled_values(self, optimizers: list) -> list[tuple]:
-        """Returns pairs of an optimizer to schedule and the value it was created with."""
+        """Returns pairs of an optimizer to schedule and its original value."""
         raise NotImplementedError
 
     def _was_read(self, one: ScheduledOptimizer) -> bool:

@@ -34,7 +34,7 @@ class Snapshots(keras.callbacks.Callback):
     it includes the optimizer, and LoRA adapters are merged into their kernels.
 
     Args:
-        directory: Folder for the files, created if it does not exist. Each file is named
+        directory: Folder for the files, created if it does not exist. A file is named
             after its epoch, for example "snapshot-0010.keras", and replaces an existing
             file of that name. Other files are kept, so use a separate folder for each
             training run, or load only the files in `paths`.

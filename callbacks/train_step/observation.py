@@ -33,7 +33,7 @@ class Observation:
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """Variables that the entries of a record belong to; more may be added later."""
+        """Variables that the entries of a record belong to; more can follow."""
         return self._variables
 
     def request(
@@ -92,7 +92,7 @@ class Observation:
             receive(records)
 
     def _check_lost(self, recorder: UpdateRecorder, lost: int) -> None:
-        """Warns if rows were lost, and increases the expected number of updates per step."""
+        """Warns if rows were lost, and increases `updates_per_step` accordingly."""
         if not lost:
             return
         steps = max(1, self._steps_unread)

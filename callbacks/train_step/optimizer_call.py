@@ -46,7 +46,7 @@ class OptimizerCall:
         self.is_due = _both(self._is_update, is_due)
 
     def select(self, values) -> list:
-        """Selects the values of recorded variables from a list of one per variable."""
+        """Selects the values of recorded variables; expects one value per variable."""
         return [
             value
             for index, value in zip(self._indices, values, strict=True)
@@ -123,7 +123,7 @@ class OptimizerCall:
         return ops.where(are_equal, rates[0], float("nan"))
 
     def _used_gradients(self) -> list:
-        """Returns the gradients after unscaling and accumulation, but before clipping."""
+        """Returns the gradients, unscaled and accumulated, but not clipped."""
         scale = self._optimizer.loss_scale_factor
         if self._is_scaled:
             scale = self._optimizer.dynamic_scale

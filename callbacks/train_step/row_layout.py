@@ -18,7 +18,8 @@ LEADING = 2  # learning rate and skip flag, before the entries of the variables
 class RowLayout:
     """Describes the buffers to which the step writes one row per recorded update.
 
-    Row `i` is stored at index `i % rows` of each buffer, so they are ring buffers.
+    Row `i` is stored at index `i % rows` of each buffer, so the buffers are
+    ring buffers.
 
     - The headers, an int32 buffer of shape `(rows, 3)`, contain the step number, the
       number of earlier steps that updated the weights, and the row number, which is -1

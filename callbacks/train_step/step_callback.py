@@ -8,7 +8,7 @@ from .train_function import TrainFunction
 
 
 class StepCallback(keras.callbacks.Callback):
-    """Base class of callbacks with a method that runs inside the compiled training step.
+    """Base class of callbacks that run a method inside the compiled training step.
 
     A subclass implements `begin_step` with `keras.ops`. This method is compiled as part
     of the step, so it requires no synchronization and runs for every batch, even with
