@@ -168,7 +168,7 @@ class ScheduleLearningRate(ScheduledValue):
                 history[name][-1] = value
 
     def _warmed_up(self, steps_per_unit: int) -> Schedule:
-        """Returns the schedule, with a warm-up of `warmup_steps` steps unless that is 0."""
+        """Returns the schedule with a warm-up of `warmup_steps`, unless that is 0."""
         if not self.warmup_steps:
             return self.schedule
         warmup = self.warmup_steps / steps_per_unit

@@ -162,7 +162,8 @@ class ActivationHistograms(keras.callbacks.Callback):
 
             - "unit_zeros/<layer>": Fraction of the sample for which each unit is zero.
             - "unit_saturated/<layer>": Fraction of the sample for which the distance of
-              each unit from a bound is at most 2.5 % of the activation's range.
+              each unit from a bound is at most 2.5 % of the activation's range; NaN for
+              an activation without bounds.
         """
         return arrays_of(self._records)
 

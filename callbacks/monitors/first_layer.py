@@ -53,9 +53,9 @@ def plot_first_layer(model: keras.Model, *, max_units: int = 64, ax=None):
     Well-trained weights are smooth and show strokes and edges. Noise indicates that the
     layer has learned little, or that regularization is missing. Identical images
     indicate that the units were initialized identically. All images share one scale,
-    which is symmetric around zero. With three channels, the weights are drawn as colors around
-    gray. Otherwise their mean over the channels is drawn, with red for positive and
-    blue for negative values.
+    which is symmetric around zero. With three channels, the weights are drawn as colors
+    around gray. Otherwise, their mean over the channels is drawn, in red for positive
+    and in blue for negative values.
 
     Args:
         model: Built model whose inputs are images, as in `first_layer_images`.

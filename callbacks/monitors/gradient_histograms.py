@@ -113,8 +113,8 @@ class GradientHistograms(StepMonitor):
             - "every": Number of steps from one kept record to the next, a scalar. It is
               a multiple of the argument `every`.
             - "log2": The log2 of the bin edges, of shape `(97,)`.
-            - "counts": Numbers of positive and of negative entries in each bin, of shape
-              `(records, variables, 2, 96)`.
+            - "counts": Numbers of positive and of negative entries in each bin, of
+              shape `(records, variables, 2, 96)`.
 
             The norm is computed from a sum of squares in float32, to which entries
             below 1e-19 contribute nothing. The counts include such entries.
@@ -163,7 +163,7 @@ class GradientHistograms(StepMonitor):
         save_info(path, self, self.histogram_info())
 
     def plot(self, figure=None):
-        """Plots a heat map of the magnitudes over time for every kernel, in order of depth.
+        """Plots a heat map of the magnitudes over time for every kernel, by depth.
 
         The color shows the fraction of the nonzero finite entries in each bin. The
         title shows the fraction of zeros in the last record. If there are more than
@@ -202,10 +202,10 @@ class GradientHistograms(StepMonitor):
         return figure
 
     def plot_norms(self, ax=None):
-        """Plots the root mean square of the gradients (or `of`) of the kernels by depth.
+        """Plots the root mean square of each kernel's gradient (or `of`) by depth.
 
-        Each line represents a record. Colors range from bright for the first record to dark for
-        the last. At most twelve records are drawn, evenly spaced.
+        Each line represents a record. Colors range from bright for the first record to
+        dark for the last. At most twelve records are drawn, evenly spaced.
 
         Args:
             ax: Matplotlib axes to draw on. Defaults to `None`, which creates new axes.

@@ -9,8 +9,8 @@ def scale_learning_rate(
     """Scales the learning rate in proportion to the batch size.
 
     This is the linear scaling rule for SGD (Goyal et al. 2017, section 2.1). The rule
-    breaks down for very large batches, and early in training, which a warm-up
-    compensates for.
+    breaks down for very large batches. It also breaks down early in training, which a
+    warm-up compensates for.
 
     Args:
         learning_rate: Number > 0: learning rate that works well with

@@ -60,7 +60,7 @@ class Observation:
         self._variables = recorder.variables
 
     def detach(self) -> None:
-        """Reads the remaining rows, and releases the recorder for use by another `fit`."""
+        """Reads the remaining rows, and releases the recorder for another `fit`."""
         if self._recorder is not None:
             self.read()
             self._recorder = None

@@ -16,7 +16,7 @@ from .update_record import QUANTITIES
 class OptimizerCall:
     """Records one call of the optimizer.
 
-    An instance is created while the step is traced, and refers to tensors of the step.
+    An instance is created while the step is traced, and refers to its tensors.
 
     Args:
         recorder: `UpdateRecorder` to which the record belongs.
@@ -46,7 +46,7 @@ class OptimizerCall:
         self.is_due = _both(self._is_update, is_due)
 
     def select(self, values) -> list:
-        """Selects the values of recorded variables; expects one value per variable."""
+        """Selects, from one value per variable, those of the recorded variables."""
         return [
             value
             for index, value in zip(self._indices, values, strict=True)

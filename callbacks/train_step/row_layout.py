@@ -18,8 +18,7 @@ LEADING = 2  # learning rate and skip flag, before the entries of the variables
 class RowLayout:
     """Describes the buffers to which the step writes one row per recorded update.
 
-    Row `i` is stored at index `i % rows` of each buffer, so the buffers are
-    ring buffers.
+    The buffers are ring buffers: row `i` is stored at index `i % rows`.
 
     - The headers, an int32 buffer of shape `(rows, 3)`, contain the step number, the
       number of earlier steps that updated the weights, and the row number, which is -1
@@ -28,8 +27,8 @@ class RowLayout:
       and whether the update was skipped, then the norms of all variables for each
       quantity, then the largest magnitudes of all variables for each counted quantity.
     - The counts, an int32 buffer of shape `(rows, counted, variables, NUM_BINS)`,
-      contain the numbers of entries by sign and exponent. This buffer exists only if magnitudes
-      are counted.
+      contain the numbers of entries by sign and exponent. This buffer exists only if
+      magnitudes are counted.
 
     Args:
         num_variables: Number of variables that are recorded.
