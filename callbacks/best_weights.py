@@ -75,7 +75,7 @@ class BestWeights:
         Args:
             model: Model to save.
             record: Record of the epoch, as a JSON-serializable dict.
-            in_file: Whether to write the user's file instead of the temporary one.
+            in_file: Whether to write the user's file instead of the temporary file.
         """
         if not in_file or self._filepath is None:
             path = self._temporary_path()

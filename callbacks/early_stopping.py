@@ -43,8 +43,8 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             Defaults to `0`.
         patience: Number of epochs without improvement after which training stops.
             Defaults to `0`.
-        verbose: 0 or 1. With 1, a message is printed when training stops early, which
-            gives the reason, and when weights are restored. Defaults to `0`.
+        verbose: If 1, the callback prints why training stopped early, and when weights
+            are restored. If 0, it prints nothing. Defaults to `0`.
         mode: "min", "max", or "auto", which infers the direction for losses and Keras
             metrics. Defaults to `"auto"`.
         baseline: Value that the metric must improve on within `patience` epochs.
@@ -57,10 +57,10 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             Defaults to `"absolute"`.
         check_finite: Whether to stop immediately when the metric is NaN or infinite.
             Defaults to `False`.
-        stopping_threshold: Value at which training stops immediately: when the metric
-            reaches it. Defaults to `None`, which means no threshold.
-        divergence_threshold: Value beyond which training stops immediately: when the
-            metric is worse than it. Defaults to `None`, which means no threshold.
+        stopping_threshold: Training stops immediately when the metric reaches this
+            value. Defaults to `None`, which means no threshold.
+        divergence_threshold: Training stops immediately when the metric is worse than
+            this value. Defaults to `None`, which means no threshold.
         filepath: Path, ending in ".weights.h5", of the file to save the best weights
             to. `model.load_weights` can read this file, and it is kept after training.
             An existing file is replaced, unless it contains better weights for the same
@@ -71,9 +71,9 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             weights, and a warning is issued at the end if the file still contains
             better weights. `load_weights` restores LoRA adapters merged into their
             kernels, as Keras saves them, whereas `restore_best()` restores the adapters
-            unmerged. Defaults to `None`. In that case, `restore_best_weights` saves the
-            weights to a temporary folder, which is deleted together with this callback
-            or when Python exits. Without `restore_best_weights`, they are not saved.
+            unmerged. Defaults to `None`. In that case, the weights are saved to a temporary
+            folder if `restore_best_weights` is set, and are not saved otherwise. This
+            folder is deleted together with the callback, or when Python exits.
 
     Attributes:
         best: Best value of the metric, or `None` if no value was finite.
@@ -88,9 +88,9 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
     Raises:
         ValueError: If an argument is invalid, if the logs of the first monitored epoch
             do not contain the metric, or if `mode="auto"` cannot infer the direction of
-            the metric. In `fit` with a `filepath`, if Keras cannot
-            save the model faithfully: if a quantized layer has a LoRA adapter, which
-            Keras would round, or if an unbuilt model has no `call` method.
+            the metric. In `fit` with a `filepath`, if Keras cannot save the model
+            faithfully: if a quantized layer has a LoRA adapter, which Keras would
+            round, or if an unbuilt model has no `call` method.
         OSError: In `fit`, if the folder of `filepath` is not writable.
 
     Example:

@@ -222,7 +222,7 @@ def _build(model: keras.Model, x) -> None:
 def _counts(model: keras.Model) -> list[float]:
     """Returns the optimizer's scalars, such as its counter, except the learning rate.
 
-    They show whether the optimizer has been called.
+    These values show whether the optimizer has been called.
     """
     rate = id(updating_optimizers(model.optimizer)[0].learning_rate)
     return [

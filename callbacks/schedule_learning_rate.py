@@ -18,7 +18,7 @@ class ScheduleLearningRate(ScheduledValue):
 
     The factor is computed inside the compiled step. It is therefore exact under XLA
     and with `steps_per_execution`, and requires no synchronization. The optimizer keeps
-    the float that it was created with, during training, after training and in saved
+    its own learning rate, a float, during training, after training and in saved
     files. A callback that sets `optimizer.learning_rate`, such as `ReduceLROnPlateau`,
     changes this float and thereby scales the whole schedule. `TensorBoard` and the W&B
     callbacks read the scheduled learning rate. All other callbacks that read
@@ -52,9 +52,9 @@ class ScheduleLearningRate(ScheduledValue):
             `unit`. With `warmup_steps`, `InverseSquareRoot` requires a `timescale`.
             Defaults to `0`, which keeps the schedule's own warm-up.
         steps_per_epoch: Integer >= 1: number of batches per epoch. If `fit` does not
-            know the length of the dataset, it is required for `unit="epoch"` and for
-            an `initial_epoch` > 0. If `fit` knows the length, it is ignored. Defaults
-            to `None`.
+            know the length of the dataset, this argument is required for
+            `unit="epoch"` and for an `initial_epoch` > 0. Otherwise, it is ignored.
+            Defaults to `None`.
 
     Raises:
         ValueError: If an argument is invalid. In `fit`, if the optimizer already has a

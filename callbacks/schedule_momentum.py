@@ -30,9 +30,9 @@ class ScheduleMomentum(ScheduledValue):
         minimum: Float in [0, 1), not greater than the momentum of the optimizer.
         unit: "epoch" or "step": unit of the schedule's time. Defaults to `"epoch"`.
         steps_per_epoch: Integer >= 1: number of batches per epoch. If `fit` does not
-            know the length of the dataset, it is required for `unit="epoch"` and for
-            an `initial_epoch` > 0. If `fit` knows the length, it is ignored. Defaults
-            to `None`.
+            know the length of the dataset, this argument is required for
+            `unit="epoch"` and for an `initial_epoch` > 0. Otherwise, it is ignored.
+            Defaults to `None`.
 
     Raises:
         ValueError: If an argument is invalid. In `fit`, if the optimizer has no

@@ -171,7 +171,7 @@ class ScheduledValue(StepCallback):
         return factor
 
     def _used_values(self) -> dict[str, float]:
-        """Returns the values used in the last step, by log name.
+        """Returns a dict from log names to the values used in the last step.
 
         A single value is NaN if the optimizer did not read it. With several
         optimizers, values that were not read are omitted.

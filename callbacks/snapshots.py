@@ -27,8 +27,8 @@ class Snapshots(keras.callbacks.Callback):
     Epochs are counted from 1, as in the progress bar: 10 means the end of the tenth
     epoch, which is also the end of a cycle of length 10. For a
     `callbacks.schedules.Cosine` with time in epochs, `epochs=schedule.cycle_ends` saves
-    the model at the end of every cycle. Choose its length and growth so that the
-    end of each cycle is also the end of an epoch.
+    the model at the end of every cycle. Choose the length and growth of the
+    schedule so that the end of each cycle is also the end of an epoch.
 
     Files are written atomically. Each is a `.keras` file, as written by `model.save`:
     it includes the optimizer, and LoRA adapters are merged into their kernels.
@@ -49,8 +49,8 @@ class Snapshots(keras.callbacks.Callback):
 
     Raises:
         ValueError: If an argument is invalid. In `fit`, if Keras cannot save the model
-            faithfully: if a quantized layer has a LoRA adapter, which is rounded, or
-            if an unbuilt model has no `call` method.
+            faithfully: if a quantized layer has a LoRA adapter, which Keras would
+            round, or if an unbuilt model has no `call` method.
         OSError: In `fit`, if the folder is not writable.
 
     Example:

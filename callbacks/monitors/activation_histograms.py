@@ -39,11 +39,10 @@ class ActivationHistograms(keras.callbacks.Callback):
     time. If all layers together output more than 2**24 (16.8 million) numbers for the
     sample, the sample is split into several batches to limit memory usage.
 
-    Each index of the last axis is a unit; in layers with
-    `data_format="channels_first"`, each index of the channel axis. A unit is dead if
-    its output is zero for the whole sample. It is saturated if, for at least half of
-    the sample, the distance of its output from either bound of the activation is at
-    most 2.5 % of the activation's range.
+    A unit is one index of the last axis, or of the channel axis in layers with
+    `data_format="channels_first"`. A unit is dead if its output is zero for the whole
+    sample. It is saturated if, for at least half of the sample, its output is at one of
+    the bounds of the activation, within 2.5 % of the activation's range.
 
     Args:
         sample: Inputs of the model, as in `model(sample)`: an array with a batch
@@ -153,7 +152,7 @@ class ActivationHistograms(keras.callbacks.Callback):
             - "saturated": Fraction of saturated units; NaN for an activation without
               bounds.
 
-            With one more axis:
+            Of shapes with one more axis:
 
             - "edges": Bin edges, of shape `(passes, layers, 51)`.
             - "counts": Numbers of entries in the bins, of shape `(passes, layers, 50)`.
@@ -161,16 +160,16 @@ class ActivationHistograms(keras.callbacks.Callback):
             Of shape `(passes, units)`, for every layer:
 
             - "unit_zeros/<layer>": Fraction of the sample for which each unit is zero.
-            - "unit_saturated/<layer>": Fraction of the sample for which the distance of
-              each unit from a bound is at most 2.5 % of the activation's range; NaN for
-              an activation without bounds.
+            - "unit_saturated/<layer>": Fraction of the sample for which each unit is at
+              a bound, within 2.5 % of the activation's range; NaN for an activation
+              without bounds.
         """
         return arrays_of(self._records)
 
     def to_frame(self):
         """Returns a `pandas.DataFrame` with one row per pass and layer.
 
-        It has the following columns:
+        The columns are:
 
         - `step` and `epoch`: Numbers of steps and epochs trained before the pass.
         - `layer`: Name of the layer.
@@ -200,7 +199,7 @@ class ActivationHistograms(keras.callbacks.Callback):
         save_info(path, self, self.activation_info())
 
     def plot(self, figure=None):
-        """Plots a heat map over the epochs for every layer with an activation.
+        """Plots the outputs of every layer with an activation as a heat map over epochs.
 
         The titles show the fractions of dead and saturated units in the last pass. If
         there are more than twelve layers, twelve of them are drawn, evenly spaced. If

@@ -6,7 +6,7 @@ from .plots import evenly_spaced, panels
 
 
 def plot_activations(info: dict, layers, *, width: float, figure=None):
-    """Plots a heat map over the epochs for each of the given layers.
+    """Plots the outputs of each given layer as a heat map over the epochs.
 
     Args:
         info: Result of `ActivationHistograms.activation_info`, with at least one pass.
@@ -31,7 +31,7 @@ def plot_activations(info: dict, layers, *, width: float, figure=None):
 
 
 def _draw(ax, info: dict, layer: int, width: float):
-    """Draws each pass as a separate column, because its bins can be different."""
+    """Draws each pass as a separate column, because bins can differ between passes."""
     edges, counts = info["edges"][:, layer], info["counts"][:, layer]
     for epoch, bin_edges, row in zip(info["epoch"], edges, counts, strict=True):
         fraction = row / max(row.sum(), 1)

@@ -12,7 +12,7 @@ from zoo.utils.files import writable_folder
 class EventLog:
     """Writes scalars and histograms for TensorBoard, on every backend.
 
-    It requires the package `tensorboard`, but not TensorFlow.
+    This class requires the package `tensorboard`, but not TensorFlow.
 
     Args:
         folder: Folder for the event files, created if it does not exist.

@@ -103,7 +103,7 @@ class GradientHistograms(StepMonitor):
 
             Of shape `(records, variables)`:
 
-            - "norm": Norm; NaN for a variable without a gradient.
+            - "norm": Norm of the gradient (or `of`); NaN for a variable without a gradient.
             - "largest": Largest magnitude; NaN for a variable without a gradient.
             - "zeros": Number of zero entries.
             - "non_finite": Number of infinite or NaN entries.
@@ -136,7 +136,7 @@ class GradientHistograms(StepMonitor):
     def to_frame(self):
         """Returns a `pandas.DataFrame` with one row per record and variable.
 
-        It has the following columns:
+        The columns are:
 
         - `step`, `epoch`, `variable`: Step number, epoch and path of the variable.
         - `norm` and `rms`: Norm and root mean square.

@@ -26,7 +26,7 @@ def check_sample(sample):
 
 
 def check_shapes(sample, model: keras.Model) -> None:
-    """Raises an error if the shapes of the sample do not match a functional model."""
+    """Raises an error if the sample does not match the inputs of a functional model."""
     inputs = getattr(model, "inputs", None)
     if not inputs or isinstance(sample, dict):
         return

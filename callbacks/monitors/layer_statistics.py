@@ -23,7 +23,7 @@ NARROWEST = 2.0**-15  # minimum histogram width, relative to the largest magnitu
 class LayerStatistics:
     """Statistics of the outputs of one layer for the whole sample.
 
-    Each index of the channel axis, which is usually the last axis, is a unit.
+    A unit is one index of the channel axis, which is usually the last axis.
     """
 
     name: str

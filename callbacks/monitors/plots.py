@@ -24,7 +24,7 @@ def evenly_spaced(indices) -> list:
 
 
 def panels(figure, count: int, columns: int = 4):
-    """Adds `count` axes to a figure, or to a new one for `None`, and returns both."""
+    """Adds `count` axes to a figure, which is created if it is `None`; returns both."""
     import matplotlib.pyplot as plt
 
     columns = min(columns, count)

@@ -29,7 +29,7 @@ class StepMonitor(StepCallback):
         every: Record every `every`-th step, starting with the first.
         log_dir: Folder for TensorBoard event files, or `None`.
         counted: Kind of tensor whose magnitudes are counted: "gradient", "weight" or
-            "update". Defaults to `None`: no magnitudes are counted.
+            "update". Defaults to `None`, which counts no magnitudes.
     """
 
     def __init__(self, every: int, log_dir, *, counted: str | None = None):

@@ -19,8 +19,8 @@ class UpdateRatio(StepMonitor):
     """Records the ratio of the norm of each update to the norm of the weights.
 
     The ratio shows whether the learning rate is appropriate for the weights. A ratio of
-    about 1e-3 is typical. If it is much smaller, a layer hardly learns. If it is much
-    larger, training is unstable (Karpathy, "CS231n", 2015, notes on "Ratio of
+    about 1e-3 is typical. If the ratio is much smaller, a layer hardly learns. If it is
+    much larger, training is unstable (Karpathy, "CS231n", 2015, notes on "Ratio of
     weights:updates"). The updates include the effects of momentum, weight decay and
     clipping. The gradients that produced the updates are recorded as well. The norms
     are computed inside the compiled step. Training is bit-for-bit unchanged, unless the
@@ -123,7 +123,8 @@ class UpdateRatio(StepMonitor):
 
             Of shape `(records, variables)`:
 
-            - "ratio": Ratio; NaN where the weights are zero or the step was skipped.
+            - "ratio": Update norm divided by weight norm; NaN where the weights are zero
+              or the step was skipped.
             - "in_median": Whether the median includes this ratio.
             - "gradient_norm", "weight_norm" and "update_norm": Norms. Divide a norm by
               sqrt(size) to get the root mean square.
@@ -144,7 +145,7 @@ class UpdateRatio(StepMonitor):
     def to_frame(self):
         """Returns a `pandas.DataFrame` with one row per record and variable.
 
-        It has the following columns:
+        The columns are:
 
         - `step`, `epoch`, `variable`: Step number, epoch and path of the variable.
         - `ratio` and `in_median`: As in `ratio_info()`.

@@ -11,7 +11,7 @@ from .keras_schedule import KerasSchedule
 class Schedule:
     """A learning-rate schedule: a pure function of time.
 
-    It returns the factor by which the learning rate in the optimizer is multiplied. The
+    It returns the factor by which the optimizer's learning rate is multiplied. The
     caller chooses the unit of time: epochs or steps. A subclass implements
     `factor(time)`, which returns the factor after the warm-up. A subclass with
     arguments of its own also overrides `get_config()`. Nothing else is required for

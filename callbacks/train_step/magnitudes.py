@@ -69,7 +69,7 @@ class Magnitudes:
         return counts
 
     def padded(self, missing: int) -> "Magnitudes":
-        """Returns a copy with `missing` added variables: NaN and counts of 0."""
+        """Appends `missing` variables, with NaN for magnitudes and 0 for counts."""
 
         def longer(array, value=0):
             return np.append(array, np.full(missing, value, array.dtype))

@@ -33,7 +33,10 @@ class Observation:
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """Variables that the entries of a record belong to; more can follow."""
+        """Variables that the entries of a record belong to.
+
+        More variables may be added later.
+        """
         return self._variables
 
     def request(
@@ -46,7 +49,7 @@ class Observation:
             receive: Function that is called with a list of new records when they are
                 read. The list includes records that other callbacks requested.
             counted: Quantity whose magnitudes are counted: "gradient", "weight" or
-                "update". Defaults to `None`: no magnitudes are counted.
+                "update". Defaults to `None`, which counts no magnitudes.
         """
         quantities = self.requests.setdefault(every, set())
         if counted is not None:
@@ -67,7 +70,7 @@ class Observation:
             self._variables = list(self._variables)
 
     def after_call(self, steps: int) -> None:
-        """Reads the rows if the next call could overwrite unread ones.
+        """Reads the rows if the next call could overwrite unread rows.
 
         Args:
             steps: Maximum number of steps in one call of the train function.

@@ -20,7 +20,8 @@ class OptimizerCall:
 
     Args:
         recorder: `UpdateRecorder` to which the record belongs.
-        optimizer: Optimizer of the model, which may delegate the updates to others.
+        optimizer: Optimizer of the model, which may delegate the updates to other
+            optimizers.
         gradients: List of the gradients passed to the optimizer; `None` for a variable
             without a gradient.
         variables: List of the corresponding variables.
@@ -46,7 +47,11 @@ class OptimizerCall:
         self.is_due = _both(self._is_update, is_due)
 
     def select(self, values) -> list:
-        """Selects, from one value per variable, those of the recorded variables."""
+        """Selects the values of the recorded variables.
+
+        Args:
+            values: List with one value per variable.
+        """
         return [
             value
             for index, value in zip(self._indices, values, strict=True)
@@ -61,7 +66,7 @@ class OptimizerCall:
         )
 
     def before(self) -> tuple:
-        """Returns the learning rate, the skip flag and the gradients before the update."""
+        """Returns learning rate, skip flag and gradients, as they are before the update."""
         skipped = ops.zeros((), dtype="float32")
         if self._is_scaled:
             skipped = 1 - _float32(self._optimizer.check_finite(self._gradients))
@@ -112,7 +117,7 @@ class OptimizerCall:
         return list({id(one): one for one in self._optimizers}.values())
 
     def _learning_rate(self):
-        """Returns the learning rate, or NaN if the optimizers have different ones."""
+        """Returns the learning rate, or NaN if it differs between the optimizers."""
         rates = [
             _float32(ops.convert_to_tensor(one.learning_rate))
             for one in self._distinct_optimizers()

@@ -53,7 +53,7 @@ class TrainFunction:
 
     @classmethod
     def of(cls, model, params: dict | None, begin: dict | None) -> "TrainFunction":
-        """Returns the instance for this `fit`, created on the first call."""
+        """Returns the instance for this `fit`; the first call creates it."""
         function = model.train_function
         if isinstance(function, cls) and function._is_of(params, begin):
             return function
