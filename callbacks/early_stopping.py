@@ -71,9 +71,10 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             weights, and a warning is issued at the end if the file still contains
             better weights. `load_weights` restores LoRA adapters merged into their
             kernels, as Keras saves them, whereas `restore_best()` restores the adapters
-            unmerged. Defaults to `None`. In that case, the weights are saved to a temporary
-            folder if `restore_best_weights` is set, and are not saved otherwise. This
-            folder is deleted together with the callback, or when Python exits.
+            unmerged. Defaults to `None`. In that case, the weights are saved to a
+            temporary folder if `restore_best_weights` is set, and are not saved
+            otherwise. This folder is deleted together with the callback, or when Python
+            exits.
 
     Attributes:
         best: Best value of the metric, or `None` if no value was finite.
@@ -193,11 +194,11 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         self.wait += 1
         improved = math.isfinite(value) and self._improves(value, self.best)
         if improved:
-            # As in Keras, the wait continues until the baseline is passed.
+            # As in Keras, patience is not reset until the baseline has been passed.
             if self.baseline is None or self._improves(value, self.baseline):
                 self.wait = 0
             self._keep(value, epoch)
-        # As in Keras, training never stops after epoch 0 because patience ran out.
+        # As in Keras, running out of patience never stops training after epoch 0.
         patient = improved or self.wait < self.patience or epoch == 0
         self.reason = self._stop_at_once(value) or (None if patient else self._stall())
         if self.reason is not None:

@@ -58,7 +58,7 @@ class ScheduledValue(StepCallback):
         self.steps_per_epoch = steps_per_epoch
 
     def on_train_begin(self, logs=None):
-        # A `CallbackList` created by the user may set no params.
+        # A `CallbackList` created by the user may have no params.
         self._steps = (self.params or {}).get("steps") or self.steps_per_epoch
         if self._steps is None and self.unit == "epoch":
             raise self._unknown_length("with unit='epoch'")
@@ -131,7 +131,7 @@ class ScheduledValue(StepCallback):
 
     def step_key(self) -> tuple:
         schedule = self._used_schedule()
-        # The config of a user-defined schedule need not describe it completely.
+        # The config of a user-defined schedule may not describe the schedule completely.
         package = Schedule.__module__.rpartition(".")[0]
         is_ours = type(schedule).__module__.startswith(package)
         return (

@@ -105,7 +105,7 @@ class ActivationHistograms(keras.callbacks.Callback):
         return vars(self) | {"_log": None, "_forward": None}
 
     def on_epoch_begin(self, epoch, logs=None):
-        # A model that its first batch builds must not draw its initial weights earlier.
+        # A model that its first batch builds must not draw initial weights before that.
         if self._epochs is None and self.model.built:
             check_shapes(self.sample, self.model)
             self._record(epoch)
@@ -199,11 +199,11 @@ class ActivationHistograms(keras.callbacks.Callback):
         save_info(path, self, self.activation_info())
 
     def plot(self, figure=None):
-        """Plots the outputs of every layer with an activation as a heat map over epochs.
+        """Plots a heat map over the epochs for every layer with an activation function.
 
         The titles show the fractions of dead and saturated units in the last pass. If
         there are more than twelve layers, twelve of them are drawn, evenly spaced. If
-        no layer has an activation, all layers are considered.
+        no layer has an activation function, all layers are considered.
 
         Args:
             figure: Matplotlib figure or subfigure to draw in. Defaults to `None`,

@@ -6,7 +6,7 @@ from .plots import evenly_spaced, panels
 
 
 def plot_activations(info: dict, layers, *, width: float, figure=None):
-    """Plots the outputs of each given layer as a heat map over the epochs.
+    """Plots a heat map of the outputs over the epochs for each of the given layers.
 
     Args:
         info: Result of `ActivationHistograms.activation_info`, with at least one pass.

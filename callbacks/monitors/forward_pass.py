@@ -16,8 +16,8 @@ from .layer_statistics import LayerStatistics, combine, measure, range_of, units
 class ForwardPass:
     """Passes a sample through a model, and computes statistics of every layer.
 
-    If the outputs for the whole sample require too much memory, the sample is split into
-    batches. Each batch then passes through the model twice: first to determine the
+    If the outputs for the whole sample require too much memory, the sample is split
+    into batches. Each batch then passes through the model twice: first to determine the
     range of the bins, then to count the entries in the bins.
 
     Args:

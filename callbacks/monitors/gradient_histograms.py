@@ -103,7 +103,8 @@ class GradientHistograms(StepMonitor):
 
             Of shape `(records, variables)`:
 
-            - "norm": Norm of the gradient (or `of`); NaN for a variable without a gradient.
+            - "norm": Norm of the gradient (or `of`); NaN for a variable without a
+              gradient.
             - "largest": Largest magnitude; NaN for a variable without a gradient.
             - "zeros": Number of zero entries.
             - "non_finite": Number of infinite or NaN entries.

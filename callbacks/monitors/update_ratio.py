@@ -123,8 +123,8 @@ class UpdateRatio(StepMonitor):
 
             Of shape `(records, variables)`:
 
-            - "ratio": Update norm divided by weight norm; NaN where the weights are zero
-              or the step was skipped.
+            - "ratio": Update norm divided by weight norm; NaN where the weights are
+              zero or the step was skipped.
             - "in_median": Whether the median includes this ratio.
             - "gradient_norm", "weight_norm" and "update_norm": Norms. Divide a norm by
               sqrt(size) to get the root mean square.

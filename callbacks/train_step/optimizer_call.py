@@ -66,7 +66,7 @@ class OptimizerCall:
         )
 
     def before(self) -> tuple:
-        """Returns learning rate, skip flag and gradients, as they are before the update."""
+        """Returns the learning rate, skip flag and gradients before the update."""
         skipped = ops.zeros((), dtype="float32")
         if self._is_scaled:
             skipped = 1 - _float32(self._optimizer.check_finite(self._gradients))
