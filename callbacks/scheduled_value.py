@@ -131,7 +131,7 @@ class ScheduledValue(StepCallback):
 
     def step_key(self) -> tuple:
         schedule = self._used_schedule()
-        # The config of a user-defined schedule may not describe the schedule completely.
+        # The config of a user-defined schedule may describe it only in part.
         package = Schedule.__module__.rpartition(".")[0]
         is_ours = type(schedule).__module__.startswith(package)
         return (
