@@ -19,19 +19,20 @@ from zoo.utils.model_state import (
     write_state,
 )
 
-KEY = "kerascope"  # our attribute and group in the HDF5 file
+KEY = "kerascope"  # name of our attribute and group in the HDF5 file
 
 
 class BestWeights:
-    """Saves the weights of one epoch on disk, with a record of that epoch.
+    """Saves the weights of one epoch to disk, together with a record of that epoch.
 
-    The weights are written to the user's file, for `model.load_weights`, or to a
-    temporary file, which stores all variables bit for bit. If the model has LoRA
-    adapters, which Keras merges on saving, the user's file also stores the variables.
-    The temporary file is deleted with this object.
+    The weights are written to the user's file, which `model.load_weights` can read, or
+    to a temporary file, which stores all variables bit for bit. If the model has LoRA
+    adapters, which Keras merges when it saves, the user's file additionally contains
+    all variables unmerged. The temporary file is deleted when this object is
+    garbage-collected or Python exits.
 
     Args:
-        filepath: Path of the user's file, or `None`.
+        filepath: Path of the user's file, or `None` to use only the temporary file.
     """
 
     def __init__(self, filepath: Path | None):
@@ -44,13 +45,13 @@ class BestWeights:
         return self._kept_in is not None
 
     def check(self, model: keras.Model) -> None:
-        """Raises if the user's file is not writable, or Keras cannot save the model."""
+        """Raises an error if the file is not writable or the model cannot be saved."""
         if self._filepath is not None:
             writable_folder(self._filepath.parent)
             check_can_be_saved(model, "filepath")
 
     def record_in_file(self, model: keras.Model) -> dict | None:
-        """Returns the record of the epoch that the user's file stores.
+        """Returns the record of the epoch whose weights are in the user's file.
 
         Returns `None` if the file does not exist, has no record, is damaged, or
         belongs to a model whose weights differ in shape or dtype.
@@ -73,8 +74,8 @@ class BestWeights:
 
         Args:
             model: Model to save.
-            record: Record of the epoch, a dict that JSON can represent.
-            in_file: Whether to write the user's file instead of the temporary one.
+            record: Record of the epoch, as a JSON-serializable dict.
+            in_file: Whether to write the user's file instead of the temporary file.
         """
         if not in_file or self._filepath is None:
             path = self._temporary_path()
@@ -93,7 +94,7 @@ class BestWeights:
         self._kept_in = path
 
     def restore(self, model: keras.Model) -> None:
-        """Restores the saved weights of a model, but no optimizer state."""
+        """Restores the saved weights of a model, but not the state of its optimizer."""
         with h5py.File(self._kept_in) as file:
             if KEY in file:
                 read_state(model, file[KEY])
@@ -108,7 +109,8 @@ class BestWeights:
         return self._temporary
 
     def __getstate__(self):
-        # A copy, possibly in another process, gets its own temporary file.
+        # A copy of this object, possibly in a different process, gets its own temporary
+        # file.
         state = {**vars(self), "_temporary": None, "contents": None}
         if self.are_kept and self._kept_in == self._temporary:
             with contextlib.suppress(FileNotFoundError):
@@ -131,6 +133,6 @@ def _digest(model) -> str:
 
 
 def _optimizers_of(model) -> list:
-    """Returns the compiled optimizer, and those that are attributes of the model."""
+    """Returns the model's optimizer and all optimizers that are its attributes."""
     found = [*vars(model).values(), model.optimizer]
     return [item for item in found if isinstance(item, keras.optimizers.Optimizer)]

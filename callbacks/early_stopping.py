@@ -16,25 +16,26 @@ from .best_weights import BestWeights
 class EarlyStopping(keras.callbacks.EarlyStopping):
     """Stops training when a monitored metric has stopped improving.
 
-    For finite values it behaves like `keras.callbacks.EarlyStopping`, with the same
-    arguments and defaults. The differences and additions are:
+    For finite values, this callback behaves like `keras.callbacks.EarlyStopping`, with
+    the same arguments and defaults. The differences and additions are:
 
-    - A NaN or infinite value is never the best. It counts as an epoch without
-      improvement. In Keras, a NaN in the first monitored epoch remains the best value
-      forever.
+    - A NaN or infinite value never becomes the best value, and its epoch counts as an
+      epoch without improvement. In Keras, a NaN in the first monitored epoch remains
+      the best value forever.
     - The best weights are kept on disk, not in memory. All variables of the model are
       preserved, including LoRA adapters, quantized kernels and seeds. With
-      `restore_best_weights`, they are restored when `fit` ends, whether it stopped
-      early or not. The optimizer is not changed. After an exception or an interrupt,
-      call `restore_best()` to restore them.
+      `restore_best_weights`, they are restored when `fit` ends, whether or not it
+      stopped early. The state of the optimizer is not changed. After an exception or an
+      interrupt, call `restore_best()` to restore the best weights.
     - With a `filepath`, training that resumes after a restart reads the best value
       and its epoch from the file.
     - Training can also stop immediately: when the metric is not finite, reaches a
       target, or diverges.
 
-    Monitoring starts at `start_from_epoch`. With a `validation_freq` of n, pass
-    `start_from_epoch=n - 1`: the logs of the first monitored epoch must contain the
-    metric. Later epochs without it are skipped.
+    Monitoring starts at `start_from_epoch`. The logs of the first monitored epoch must
+    contain the metric, so with a `validation_freq` of n, pass
+    `start_from_epoch=n - 1`. Later epochs whose logs do not contain the metric are
+    skipped.
 
     Args:
         monitor: Name of a metric in the logs. Defaults to `"val_loss"`.
@@ -42,51 +43,56 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             Defaults to `0`.
         patience: Number of epochs without improvement after which training stops.
             Defaults to `0`.
-        verbose: 1 prints why training stopped, and when weights are restored. 0 prints
-            nothing. Defaults to `0`.
-        mode: "min", "max", or "auto", which infers the direction for losses and for
-            Keras' metrics. Defaults to `"auto"`.
+        verbose: If 1, the callback prints why training stopped early, and when weights
+            are restored. If 0, it prints nothing. Defaults to `0`.
+        mode: "min", "max", or "auto", which infers the direction for losses and Keras
+            metrics. Defaults to `"auto"`.
         baseline: Value that the metric must improve on within `patience` epochs.
-            Defaults to `None`.
+            Defaults to `None`, which means no baseline.
         restore_best_weights: Whether to restore the weights of the best epoch when
             `fit` ends. Defaults to `False`.
         start_from_epoch: First epoch to monitor, counted from 0. Defaults to `0`.
         min_delta_mode: "absolute" or "relative". In relative mode, `min_delta` is a
-            fraction of the best value so far, such as 0.01 for one percent. Defaults
-            to `"absolute"`.
+            fraction of the best value so far, for example 0.01 for one percent.
+            Defaults to `"absolute"`.
         check_finite: Whether to stop immediately when the metric is NaN or infinite.
             Defaults to `False`.
-        stopping_threshold: Stop immediately when the metric reaches this value.
-            Defaults to `None`.
-        divergence_threshold: Stop immediately when the metric is worse than this
-            value. Defaults to `None`.
-        filepath: File ending in ".weights.h5" to save the best weights to, for
-            `model.load_weights`. It is kept after training. A file with better weights
-            for the same monitor, mode and model is never replaced. Any other file is
-            replaced. If `fit` starts after epoch 0, as with `BackupAndRestore` or
-            `initial_epoch`, and the epoch in the file is not later, training resumes
-            from the best value in the file. Otherwise a new training run starts with
-            its own best value and weights. It warns at the end if the file still has
+        stopping_threshold: Training stops immediately when the metric reaches this
+            value. Defaults to `None`, which means no threshold.
+        divergence_threshold: Training stops immediately when the metric is worse than
+            this value. Defaults to `None`, which means no threshold.
+        filepath: Path, ending in ".weights.h5", of the file to save the best weights
+            to. `model.load_weights` can read this file, and it is kept after training.
+            An existing file is replaced, unless it contains better weights for the same
+            monitor, mode and model. If `fit` starts after epoch 0, as with
+            `BackupAndRestore` or `initial_epoch`, and the epoch recorded in the file is
+            not later than that first epoch, training resumes from the best value in the
+            file. Otherwise, a new training run starts with its own best value and
+            weights, and a warning is issued at the end if the file still contains
             better weights. `load_weights` restores LoRA adapters merged into their
-            kernels, as Keras saves them. `restore_best()` restores the adapters
-            unmerged. Defaults to `None`: with `restore_best_weights`, the weights are
-            saved to a temporary folder, which is deleted with this callback or when
-            Python exits. Without it, they are not saved.
+            kernels, as Keras saves them, whereas `restore_best()` restores the adapters
+            unmerged. Defaults to `None`. In that case, the weights are saved to a
+            temporary folder if `restore_best_weights` is set, and are not saved
+            otherwise. This folder is deleted together with the callback, or when Python
+            exits.
 
     Attributes:
         best: Best value of the metric, or `None` if no value was finite.
-        best_epoch: Epoch of the best value, counted from 0, or `None`.
-        stopped_epoch: Epoch at whose end training was stopped, counted from 0. It is 0
-            if training was not stopped.
-        reason: Why training was stopped, as text, or `None` if it was not stopped. In
-            this text and in printed messages, epochs count from 1, as in the progress
-            bar.
+        best_epoch: Epoch of the best value, counted from 0, or `None` if there is no
+            best value.
+        stopped_epoch: Epoch after which training was stopped, counted from 0, or 0 if
+            training was not stopped.
+        reason: Text that says why training was stopped, or `None` if it was not
+            stopped. In this text and in printed messages, epochs are counted from 1, as
+            in the progress bar.
 
     Raises:
-        ValueError: If an argument is invalid. At the end of the first monitored epoch,
-            if the logs do not contain the metric. In `fit` with a `filepath`, if Keras
-            cannot save the model faithfully: if a quantized layer has a LoRA adapter,
-            which Keras rounds, or if an unbuilt model has no `call` method.
+        ValueError: If an argument is invalid, if the logs of the first monitored epoch
+            do not contain the metric, or if `mode="auto"` cannot infer the direction of
+            the metric. In `fit` with a `filepath`, if Keras cannot save the model
+            faithfully: if a quantized layer has a LoRA adapter, which Keras would
+            round, or if an unbuilt model has no `call` method.
+        OSError: In `fit`, if the folder of `filepath` is not writable.
 
     Example:
 
@@ -189,11 +195,11 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         self.wait += 1
         improved = math.isfinite(value) and self._improves(value, self.best)
         if improved:
-            # As in Keras, patience keeps running until the baseline is passed.
+            # As in Keras, patience is not reset until the baseline has been passed.
             if self.baseline is None or self._improves(value, self.baseline):
                 self.wait = 0
             self._keep(value, epoch)
-        # At the end of the first epoch Keras never stops for lack of patience.
+        # As in Keras, running out of patience never stops training after epoch 0.
         patient = improved or self.wait < self.patience or epoch == 0
         self.reason = self._stop_at_once(value) or (None if patient else self._stall())
         if self.reason is not None:
@@ -221,8 +227,8 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
     def restore_best(self) -> None:
         """Loads the weights of the best epoch of the last `fit`.
 
-        With `restore_best_weights`, `fit` already does this unless an exception ends
-        it.
+        With `restore_best_weights`, `fit` already does this, unless it ends with an
+        exception.
 
         Raises:
             ValueError: If no weights were saved.
@@ -238,7 +244,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         self._weights.restore(self.model)
 
     def get_monitor_value(self, logs) -> float | None:
-        """Returns the metric, or `None` if only earlier logs contained it."""
+        """Returns the value of the metric; `None` if only earlier logs contain one."""
         if self.monitor in (logs or {}):
             self._was_in_logs = True
             return float(logs[self.monitor])
@@ -286,7 +292,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             self._was_in_logs = self._first_epoch > 0
 
     def _take_over_record(self) -> None:
-        """Stores the file's best value, and resumes from it after a restart."""
+        """Stores the best value in the file, and resumes from it after a restart."""
         record, self._record = self._record, None
         if not record or not self._comparable().items() <= record.items():
             return
@@ -299,7 +305,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
                 self._weights.take_over_file()
 
     def _comparable(self) -> dict:
-        """Returns the settings that two runs must share to compare their values."""
+        """Returns the settings that must match for two values to be comparable."""
         mode = "max" if self.monitor_op(1, 0) else "min"
         return {"monitor": self.monitor, "mode": mode}
 
@@ -310,7 +316,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         return value is None or bool(self.monitor_op(self._value_in_file, value))
 
     def _stop_at_once(self, value: float) -> str | None:
-        """Returns why the value ends training immediately, or `None`."""
+        """Returns the reason for stopping immediately, or `None` if there is none."""
         shown = f"{self.monitor} = {value:g}"
         if self.check_finite and not math.isfinite(value):
             return f"{shown} is not finite"

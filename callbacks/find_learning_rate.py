@@ -36,36 +36,41 @@ def find_learning_rate(
     Networks" (2015; WACV 2017), section 3.3, with learning rates evenly spaced on a
     logarithmic scale. The test stops early if the loss diverges.
 
-    Afterwards the state of the model is restored bit for bit, even after an error or
+    Afterwards, the state of the model is restored bit for bit, even after an error or
     an interrupt. This includes the weights, the state and the learning rate of the
-    optimizer, the metrics and the seed generators. It also includes other optimizers
-    that a custom `train_step` uses, if they are attributes of the model or of its
-    layers. The test does not change their learning rates. State outside the model
-    advances as in `fit`: the dataset is read (`data.order.counter`), and on PyTorch,
-    `Dropout` without a seed draws from the global generator.
+    optimizer, the metrics and the seed generators. If a custom `train_step` uses
+    further optimizers, their state is restored as well, provided that they are
+    attributes of the model or of its layers. The test does not vary the learning rates
+    of these optimizers. State outside the model advances as in `fit`: reading the
+    dataset advances `data.order.counter`, and on PyTorch, a `Dropout` layer without a
+    seed draws from the global generator.
 
     Args:
         model: A `keras.Model`, compiled with a float as the learning rate. Its
             `train_step` must return the loss as "loss".
-        dataset: Batches `(x, y)` or `(x, y, sample_weight)`, such as `data.train`. It
-            is iterated over repeatedly if it has fewer than `steps` batches.
+        dataset: Iterable of batches `(x, y)` or `(x, y, sample_weight)`, such as
+            `data.train`. If it has fewer than `steps` batches, it is iterated over
+            repeatedly.
         min_learning_rate: First learning rate. Defaults to `1e-7`.
         max_learning_rate: Last learning rate. Defaults to `10.0`.
         steps: Number of learning rates, each used for one batch. Defaults to `200`.
         smoothing: Decay factor in [0, 1) of the exponential moving average of the
-            loss. The average starts at 0, and its bias is corrected as in Adam. 0
-            disables smoothing. Defaults to `0.9`.
-        divergence_factor: Stop when the smoothed loss exceeds its lowest value by this
-            factor, or when a loss is not finite. Defaults to `4.0`.
+            loss. The average starts at 0, and its bias is corrected as in Adam. A
+            factor of 0 disables smoothing. Defaults to `0.9`.
+        divergence_factor: Number > 1. The test stops when the smoothed loss exceeds its
+            lowest value so far by more than `divergence_factor - 1` times the magnitude
+            of that value, or when a loss is not finite. Defaults to `4.0`.
 
     Returns:
         A `RangeTest`, with `steepest`, `tenth_of_minimum`, `to_frame()` and `plot()`.
 
     Raises:
-        ValueError: If an argument is invalid, the model is not compiled, its optimizer
-            uses a schedule or combines several optimizers, another optimizer is not
-            built, the dataset is empty, or the first step does not use the compiled
-            optimizer or does not return "loss".
+        ValueError: If an argument is invalid, or if the dataset is empty. If the model
+            is not compiled, if its optimizer uses a schedule or combines several
+            optimizers, or if a further optimizer is not built. If the model has no
+            `call` method and some of its layers are not built. If the first step does
+            not use the optimizer that the model is compiled with, or does not return
+            "loss".
 
     Example:
 
@@ -107,7 +112,7 @@ def find_learning_rate(
             smoothed = average / (1 - smoothing**step)
             records.append((rate, loss, smoothed))
             lowest = min(lowest, smoothed)
-            # The absolute value makes the limit work for negative losses, too.
+            # The absolute value makes the limit valid for negative losses, too.
             limit = lowest + (divergence_factor - 1) * abs(lowest)
             if not math.isfinite(loss) or smoothed > limit:
                 diverged = True
@@ -141,9 +146,10 @@ def _check_model(model) -> None:
             "model",
             "further optimizers that are built, so that their state can be restored",
             [one.name for one in unbuilt],
-            "Call `optimizer.build(variables)` with the variables that each updates.",
+            "Call `optimizer.build(variables)` with the variables that it updates.",
         )
-    # A variable if compiled with a float, a tensor if compiled with a schedule.
+    # The attribute is a variable if the optimizer was created with a float, and a
+    # tensor if it was created with a schedule.
     if not isinstance(getattr(model.optimizer, "learning_rate", None), keras.Variable):
         raise invalid_argument(
             "model",
@@ -197,8 +203,8 @@ def _batches(dataset) -> Iterator[tuple]:
 
 
 def _build(model: keras.Model, x) -> None:
-    """Creates the variables that the first step would create, to save their state."""
-    if type(model).call is keras.Model.call:  # only its `train_step` calls its layers
+    """Creates the variables of the first step in advance, so they can be restored."""
+    if type(model).call is keras.Model.call:  # only `train_step` calls the layers
         unbuilt = [
             layer.name
             for layer in flatten_layers(model, include_self=False)
@@ -215,7 +221,10 @@ def _build(model: keras.Model, x) -> None:
 
 
 def _counts(model: keras.Model) -> list[float]:
-    """Returns the optimizer's scalars that each call changes, such as its counter."""
+    """Returns the optimizer's scalars, such as its counter, except the learning rate.
+
+    These values show whether the optimizer has been called.
+    """
     rate = id(updating_optimizers(model.optimizer)[0].learning_rate)
     return [
         float(keras.ops.convert_to_numpy(variable))
@@ -225,15 +234,15 @@ def _counts(model: keras.Model) -> list[float]:
 
 
 def _check_first_step(model: keras.Model, logs: dict, *, is_used: bool) -> None:
-    """Raises if the step does not use the learning rate, or does not return a loss."""
+    """Raises an error if the step ignores the learning rate or returns no loss."""
     if not is_used:
         raise invalid_argument(
             "model",
             "a training step that updates weights with the compiled optimizer, whose "
             "learning rate the range test sets",
             type(model.optimizer).__name__,
-            "The first step has not called it: no weight is trainable, or `train_step` "
-            "uses other optimizers.",
+            "The first step has not called this optimizer: no weight is trainable, or "
+            "`train_step` uses different optimizers.",
         )
     if "loss" not in logs:
         raise invalid_argument(
@@ -244,7 +253,7 @@ def _check_first_step(model: keras.Model, logs: dict, *, is_used: bool) -> None:
 
 
 def _further_optimizers(model: keras.Model) -> list:
-    """Returns optimizers other than the compiled one, found in layer attributes."""
+    """Returns the other optimizers in attributes of the model and its layers."""
     compiled = [model.optimizer, *updating_optimizers(model.optimizer)]
     found = []
     for layer in flatten_layers(model):
@@ -271,8 +280,8 @@ def _unchanged(model: keras.Model) -> Iterator[None]:
     try:
         yield
     finally:
-        # On JAX, an interrupted step leaves its state with the model, which would
-        # overwrite the variables later. Reading `callback.model` syncs it now.
+        # On JAX, an interrupted step leaves state in the model, which would overwrite
+        # the variables at the next sync. Reading `callback.model` syncs the state now.
         callback = keras.callbacks.Callback()
         callback.set_model(model)
         callback.model.reset_metrics()  # includes metrics created by the first step

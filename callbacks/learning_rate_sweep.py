@@ -7,19 +7,19 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RangeTest:
-    """Holds the loss at every learning rate that `find_learning_rate` tried.
+    """The loss at every learning rate that `find_learning_rate` tried.
 
     The suggested learning rates, `steepest` and `tenth_of_minimum`, are starting
-    points for a search, not final values. Both use the smoothed loss from step number
-    1 / (1 - smoothing) on. Before that step, it averages too few losses and is noisy.
+    points for a search, not final values. Both ignore the smoothed loss before step
+    number 1 / (1 - smoothing), because it averages too few losses there and is noisy.
     Both are `None` if the smoothed loss did not decrease after that step.
 
     Args:
         learning_rates: Array of the learning rates, in increasing order.
-        losses: Array of the losses. Each was measured immediately before the update
-            with its learning rate.
+        losses: Array of the losses. Each loss was measured immediately before the
+            update with the corresponding learning rate.
         smoothed_losses: Array of the exponential moving averages of the losses.
-        smoothing: Decay factor of the average.
+        smoothing: Decay factor of the moving average.
         diverged: Whether the test stopped because the loss diverged.
 
     Attributes:
@@ -73,7 +73,7 @@ tenth of minimum 0.01>
         """Plots the loss against the learning rate, and marks both suggestions.
 
         Args:
-            ax: Matplotlib axes to draw on. Defaults to `None`: new axes.
+            ax: Matplotlib axes to draw on. Defaults to `None`, which creates new axes.
 
         Returns:
             The Matplotlib axes.
@@ -91,7 +91,7 @@ tenth of minimum 0.01>
             if rate is not None:
                 ax.axvline(rate, color=color, ls="--", label=f"{name}: {rate:.2g}")
         falling = self._falling()
-        if falling is not None:  # otherwise a diverging loss sets the scale
+        if falling is not None:  # do not let a diverging loss set the scale
             top, bottom = self.smoothed_losses[falling[0]], np.nanmin(self.losses)
             ax.set_ylim(bottom - 0.1 * (top - bottom), top + 0.5 * (top - bottom))
         ax.set(xscale="log", xlabel="learning rate", ylabel="loss of a batch")
@@ -111,7 +111,7 @@ tenth of minimum 0.01>
         )
 
     def _falling(self) -> tuple[int, int] | None:
-        """Returns the first and last step of the decrease, or `None` without one."""
+        """Returns the first and last step of the decrease; `None` if there is none."""
         first = min(round(1 / (1 - self.smoothing)), len(self.losses)) - 1
         seen = np.where(np.isfinite(self.smoothed_losses), self.smoothed_losses, np.inf)
         lowest = first + int(np.argmin(seen[first:]))

@@ -12,10 +12,10 @@ from zoo.backend.keras_internals import learning_rate_attributes, patched
 
 
 class RateReader:
-    """Wraps a callback, so that it reads the scheduled learning rates.
+    """Wraps a callback so that it reads the scheduled learning rates.
 
-    While a hook of the callback runs, each optimizer returns the learning rate that
-    it used last. At all other times it returns its compiled float, which
+    While a hook of the callback runs, `optimizer.learning_rate` is the scheduled value
+    that the optimizer used last. At all other times, it is the unscheduled float, which
     `ReduceLROnPlateau` and other callbacks read and set.
 
     Args:
@@ -43,7 +43,7 @@ class RateReader:
 
 
 def show_rates(callback: keras.callbacks.Callback, used_rates: Callable) -> None:
-    """Wraps all callbacks that log learning rates in the list of a given callback.
+    """Wraps the callbacks that log learning rates, in the list of a given callback.
 
     Args:
         callback: Callback whose hook the `CallbackList` is currently calling.
@@ -71,8 +71,8 @@ def _reads_rates(callback) -> bool:
 def _list_of(callback) -> list:
     """Returns the callbacks of the calling `CallbackList`, or an empty list.
 
-    Keras does not give a callback access to the others, so the list is looked up in
-    the call stack.
+    Keras does not give a callback access to the other callbacks, so the list is looked
+    up in the call stack.
     """
     frame: FrameType | None = sys._getframe()
     while frame is not None:

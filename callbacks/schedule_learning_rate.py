@@ -14,51 +14,53 @@ from .schedules.schedule import Schedule
 
 
 class ScheduleLearningRate(ScheduledValue):
-    """Multiplies the compiled learning rate by a schedule, at every step.
+    """Multiplies the optimizer's learning rate by a schedule at every step.
 
     The factor is computed inside the compiled step. It is therefore exact under XLA
-    and with `steps_per_execution`, and needs no synchronization. The optimizer keeps
-    its compiled float during training, after training and in saved files. A callback
-    that sets `optimizer.learning_rate`, such as `ReduceLROnPlateau`, changes that
-    float and thereby scales the whole schedule. `TensorBoard` and the W&B callbacks
-    read the scheduled learning rate. All other callbacks that read
-    `optimizer.learning_rate` get the float. A `fit` with this callback compiles its
-    own step. Later calls of `fit` reuse it if the model, the optimizer and the
-    schedule are unchanged.
+    and with `steps_per_execution`, and requires no synchronization. The optimizer keeps
+    its own learning rate, a float, during training, after training and in saved
+    files. A callback that sets `optimizer.learning_rate`, such as `ReduceLROnPlateau`,
+    changes this float and thereby scales the whole schedule. `TensorBoard` and the W&B
+    callbacks read the scheduled learning rate. All other callbacks that read
+    `optimizer.learning_rate` get the float. A `fit` with this callback compiles its own
+    training step. Later calls of `fit` reuse this step if the model, the optimizer and
+    the schedule are unchanged.
 
-    In a `MultiOptimizer`, the learning rate of every optimizer is scheduled. Other
+    In a `MultiOptimizer`, the learning rate of every optimizer is scheduled. Further
     optimizers that a custom `train_step` uses are not scheduled. Steps outside the
-    loop of `fit`, such as a `train_on_batch` inside a callback, use the compiled
-    learning rate and do not advance the time.
+    loop of `fit`, such as a `train_on_batch` inside a callback, use the unscheduled
+    learning rate and do not advance the schedule.
 
-    The time of the schedule is the progress of `fit`. In epochs, it is
-    epoch + batch / steps. A `fit` with `initial_epoch=5` therefore starts at 5, and a
-    second `fit` from epoch 0 starts over. In steps, it is the number of batches.
-    Epochs skipped by `initial_epoch` count in full. Every batch counts, even if the
-    weights do not change, as with gradient accumulation or a step that
-    `LossScaleOptimizer` skips.
+    The time of the schedule measures the progress of `fit`. With `unit="epoch"`, the
+    time is epoch + batch / steps per epoch. A `fit` with `initial_epoch=5` therefore
+    starts at 5, and a second `fit` from epoch 0 starts over. With `unit="step"`, the
+    time is the number of batches, and epochs that `initial_epoch` skips are counted in
+    full. Every batch counts, even if it does not change the weights, as with gradient
+    accumulation or a step that `LossScaleOptimizer` skips.
 
     The logs and History contain the learning rate of the last step of each epoch as
     "learning_rate". With several optimizers, the keys are "learning_rate_" followed by
-    the optimizer's name. The value is NaN if the model has no trainable weights.
+    the name of the optimizer. The value is NaN if the model has no trainable weights.
     Keras' `ReduceLROnPlateau` and `LearningRateScheduler` log the optimizer's float
-    as "learning_rate". This callback corrects History, but other callbacks may see the
-    float, depending on their order in the list.
+    as "learning_rate". This callback corrects the History, but other callbacks may see
+    the float, depending on their order in the list.
 
     Args:
         schedule: Schedule from `callbacks.schedules`.
         unit: "epoch" or "step": unit of the schedule's time. Defaults to `"epoch"`.
-        warmup_steps: Integer >= 0: warm-up of the schedule in steps, independent of
-            `unit`. Defaults to `0`, which keeps the schedule's own warm-up.
-            (`InverseSquareRoot` requires a `timescale` if `warmup_steps` is used.)
-        steps_per_epoch: Integer >= 1: required if the length of the dataset is
-            unknown. If `fit` knows the length, that value is used instead. Defaults to
-            `None`.
+        warmup_steps: Integer >= 0: duration of the warm-up in steps, whatever the
+            `unit`. With `warmup_steps`, `InverseSquareRoot` requires a `timescale`.
+            Defaults to `0`, which keeps the schedule's own warm-up.
+        steps_per_epoch: Integer >= 1: number of batches per epoch. If `fit` does not
+            know the length of the dataset, this argument is required for
+            `unit="epoch"` and for an `initial_epoch` > 0. Otherwise, it is ignored.
+            Defaults to `None`.
 
     Raises:
-        ValueError: If an argument is invalid. In `fit`, if the optimizer already holds
-            a schedule, if the length of an epoch is required but unknown, or if the
-            first step does not read the learning rate of the compiled optimizer.
+        ValueError: If an argument is invalid. In `fit`, if the optimizer already has a
+            schedule, if the length of an epoch is required but unknown, or if the first
+            step does not read the learning rate of the optimizer that the model is
+            compiled with.
 
     Example:
 
@@ -159,14 +161,14 @@ class ScheduleLearningRate(ScheduledValue):
         return self._schedule
 
     def _correct_history(self):
-        # A History that the user lists before this callback lacks the learning rate.
+        # If the user lists a History before this callback, the key can be missing.
         history = getattr(getattr(self.model, "history", None), "history", {})
         for name, value in self._logged.items():
             if history.get(name):
                 history[name][-1] = value
 
     def _warmed_up(self, steps_per_unit: int) -> Schedule:
-        """Returns the schedule with the warm-up of `warmup_steps`."""
+        """Returns the schedule with a warm-up of `warmup_steps`, unless that is 0."""
         if not self.warmup_steps:
             return self.schedule
         warmup = self.warmup_steps / steps_per_unit

@@ -10,34 +10,35 @@ from .train_step import StepHyperparameter
 
 
 class ScheduleMomentum(ScheduledValue):
-    """Moves the momentum in the opposite direction of a schedule, at every step.
+    """Changes the momentum in the direction opposite to a schedule, at every step.
 
-    The momentum is compiled - (compiled - minimum) * factor. It equals `minimum` where
-    the schedule's factor is 1, and the compiled momentum where the factor is 0. For
-    example, `Linear(5)` raises the momentum from `minimum` over the first 5 epochs
-    (Sutskever et al. 2013, section 3, start at 0.5). `OneCycle(90)` cycles it in the
-    opposite direction of the learning rate (Smith & Topin 2019; PyTorch cycles between
-    0.95 and 0.85).
+    The momentum is m - (m - minimum) * factor, where m is the momentum that the
+    optimizer was created with. It equals `minimum` when the factor of the schedule is
+    1, and m when the factor is 0. For example, `Linear(5)` raises the momentum from
+    `minimum` to m over the first 5 epochs (Sutskever et al. 2013, section 3, start at
+    0.5). `OneCycle(90)` cycles the momentum in the direction opposite to the learning
+    rate (Smith & Topin 2019; PyTorch cycles between 0.95 and 0.85).
 
     The momentum is computed inside the compiled step, and time is measured as in
-    `ScheduleLearningRate`. The optimizer keeps its compiled float during training,
-    after training and in saved files. The logs and History contain the momentum of
-    the last step of each epoch as "momentum". In a `MultiOptimizer`, the momentum of
-    every optimizer that has one is scheduled.
+    `ScheduleLearningRate`. The `momentum` attribute of the optimizer remains m during
+    training, after training and in saved files. The logs and History contain the
+    momentum of the last step of each epoch as "momentum". In a `MultiOptimizer`, the
+    momentum of every optimizer that uses momentum is scheduled.
 
     Args:
         schedule: Schedule from `callbacks.schedules`.
-        minimum: Float in [0, 1), at most the compiled momentum.
+        minimum: Float in [0, 1), not greater than the momentum of the optimizer.
         unit: "epoch" or "step": unit of the schedule's time. Defaults to `"epoch"`.
-        steps_per_epoch: Integer >= 1: required if the length of the dataset is
-            unknown. If `fit` knows the length, that value is used instead. Defaults to
-            `None`.
+        steps_per_epoch: Integer >= 1: number of batches per epoch. If `fit` does not
+            know the length of the dataset, this argument is required for
+            `unit="epoch"` and for an `initial_epoch` > 0. Otherwise, it is ignored.
+            Defaults to `None`.
 
     Raises:
         ValueError: If an argument is invalid. In `fit`, if the optimizer has no
-            momentum, if its compiled momentum is 0 or less than `minimum`, if the
-            length of an epoch is required but unknown, or if the first step does not
-            read the momentum of the compiled optimizer.
+            momentum, if its momentum is 0 or less than `minimum`, if the length of an
+            epoch is required but unknown, or if the first step does not read the
+            momentum of the optimizer that the model is compiled with.
 
     Example:
 
@@ -97,7 +98,7 @@ class ScheduleMomentum(ScheduledValue):
         super().on_train_end(logs)
 
     def _compiled_values(self, optimizers: list) -> list[tuple]:
-        if len(optimizers) > 1:  # not all of them need a momentum
+        if len(optimizers) > 1:  # not all of them need to have a momentum
             with_momentum = [o for o in optimizers if getattr(o, "momentum", None)]
             optimizers = with_momentum or optimizers
         return [(one, self._compiled_momentum(one)) for one in optimizers]

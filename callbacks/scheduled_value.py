@@ -13,16 +13,16 @@ from .train_step import StepCallback, updating_optimizers
 
 @dataclass(eq=False)
 class ScheduledOptimizer:
-    """One optimizer with a scheduled value.
+    """An optimizer with a scheduled hyperparameter.
 
     Attributes:
         optimizer: Keras optimizer.
-        compiled: Value that the optimizer was compiled with, or `None` if the step
-            reads it from the optimizer.
+        compiled: Value that the optimizer was created with, or `None` if the step
+            reads that value from the optimizer.
         used: Variable with the value used in the last step.
         tensor: Tensor of the scheduled value that the optimizer reads in the step, or
-            the `StepHyperparameter` that holds it.
-        was_read: Whether the optimizer has read the value.
+            the `StepHyperparameter` that contains this tensor.
+        was_read: Whether the optimizer has read the scheduled value.
     """
 
     optimizer: keras.optimizers.Optimizer
@@ -33,7 +33,7 @@ class ScheduledOptimizer:
 
 
 class ScheduledValue(StepCallback):
-    """Tracks the time of a schedule, and logs the value that was used.
+    """Base class that tracks the time of a schedule and logs the scheduled values.
 
     A subclass defines `log_name`, `_compiled_values()` and `begin_step()`. The latter
     gets the factor from `_next_factor()` and sets the value of each optimizer in
@@ -58,7 +58,7 @@ class ScheduledValue(StepCallback):
         self.steps_per_epoch = steps_per_epoch
 
     def on_train_begin(self, logs=None):
-        # A `CallbackList` created by the user may set no params.
+        # A `CallbackList` created by the user may have no params.
         self._steps = (self.params or {}).get("steps") or self.steps_per_epoch
         if self._steps is None and self.unit == "epoch":
             raise self._unknown_length("with unit='epoch'")
@@ -70,8 +70,8 @@ class ScheduledValue(StepCallback):
         super().on_train_begin(logs)
 
     def on_epoch_begin(self, epoch, logs=None):
-        # With unit="step", the step counter is the time, and keeps counting: an epoch
-        # may have more steps than expected.
+        # With unit="step", the step counter is the time. It is not reset in later
+        # epochs, because an epoch may have more steps than expected.
         if not self._begun or self.unit == "epoch":
             if epoch and self._steps is None:
                 raise self._unknown_length(f"at epoch {epoch}, where `fit` starts")
@@ -90,7 +90,8 @@ class ScheduledValue(StepCallback):
     def prepare_step(self) -> None:
         optimizers = updating_optimizers(self.model.optimizer)
         if not optimizers and self.model.optimizer is not None and self.model.built:
-            # A `MultiOptimizer` defined by a function creates its optimizers here.
+            # Building a `MultiOptimizer` that is defined by a function creates its
+            # optimizers.
             self.model.optimizer.build(self.model.trainable_variables)
             optimizers = updating_optimizers(self.model.optimizer)
         if not optimizers:
@@ -117,12 +118,12 @@ class ScheduledValue(StepCallback):
                 f"{self.log_name.replace('_', ' ')}",
                 ", ".join(names),
                 "No step has asked for it, so the schedule has no effect. This "
-                "callback cannot schedule other optimizers that a `train_step` uses. "
+                "callback cannot schedule further optimizers that a `train_step` uses. "
                 "Pass them `schedule.as_keras(...)` as the learning rate.",
             )
 
     def __getstate__(self):
-        # After an interrupted `fit`, they still hold optimizers and tensors.
+        # After an interrupted `fit`, these still refer to optimizers and tensors.
         return super().__getstate__() | {"_scheduled": None, "_step": None}
 
     def step_variables(self) -> list[keras.Variable]:
@@ -130,7 +131,7 @@ class ScheduledValue(StepCallback):
 
     def step_key(self) -> tuple:
         schedule = self._used_schedule()
-        # The config of a user-defined schedule need not describe it completely.
+        # The config of a user-defined schedule may describe it only in part.
         package = Schedule.__module__.rpartition(".")[0]
         is_ours = type(schedule).__module__.startswith(package)
         return (
@@ -154,7 +155,7 @@ class ScheduledValue(StepCallback):
             one.used.assign(float("nan"))
 
     def _compiled_values(self, optimizers: list) -> list[tuple]:
-        """Returns pairs of an optimizer to schedule and its compiled value."""
+        """Returns pairs of an optimizer to schedule and its original value."""
         raise NotImplementedError
 
     def _was_read(self, one: ScheduledOptimizer) -> bool:
@@ -170,7 +171,7 @@ class ScheduledValue(StepCallback):
         return factor
 
     def _used_values(self) -> dict[str, float]:
-        """Returns the values used in the last step, by log name.
+        """Returns a dict from log names to the values used in the last step.
 
         A single value is NaN if the optimizer did not read it. With several
         optimizers, values that were not read are omitted.
@@ -192,6 +193,6 @@ class ScheduledValue(StepCallback):
     def _unknown_length(self, when: str) -> ValueError:
         return invalid_argument(
             "steps_per_epoch",
-            f"an integer >= 1 {when}, since the length of the dataset is unknown",
+            f"an integer >= 1 {when}, because the length of the dataset is unknown",
             self.steps_per_epoch,
         )

@@ -1,4 +1,4 @@
-"""Saves models during training, for an ensemble."""
+"""Saves copies of a model during training, for use as an ensemble."""
 
 import os
 from collections.abc import Iterable
@@ -17,39 +17,40 @@ from zoo.utils.model_state import check_can_be_saved
 
 
 class Snapshots(keras.callbacks.Callback):
-    """Saves the model after given epochs, such as the cycle ends of a cyclic schedule.
+    """Saves the model after given epochs, such as at the end of each schedule cycle.
 
-    At the end of a cycle the learning rate is low and the model is near a minimum. The
-    next cycle moves it away again. Averaging the predictions of the saved models gives
-    an ensemble for the cost of one training run. See Huang et al., "Snapshot
+    At the end of a cycle, the learning rate is low and the model is near a minimum. The
+    next cycle moves the model away again. Averaging the predictions of the saved models
+    yields an ensemble at the cost of one training run. See Huang et al., "Snapshot
     Ensembles: Train 1, get M for free" (ICLR 2017), section 3.
 
     Epochs are counted from 1, as in the progress bar: 10 means the end of the tenth
     epoch, which is also the end of a cycle of length 10. For a
     `callbacks.schedules.Cosine` with time in epochs, `epochs=schedule.cycle_ends` saves
-    the model at the end of every cycle. Choose its length and growth such that each
-    cycle ends with an epoch.
+    the model at the end of every cycle. Choose the length and growth of the
+    schedule so that the end of each cycle is also the end of an epoch.
 
-    Files are written atomically. Each is a `.keras` file that includes the optimizer,
-    as written by `model.save`, which merges LoRA adapters into their kernels.
+    Files are written atomically. Each is a `.keras` file, as written by `model.save`:
+    it includes the optimizer, and LoRA adapters are merged into their kernels.
 
     Args:
-        directory: Folder for the files. Created if it does not exist. A file is named
-            after its epoch, such as "snapshot-0010.keras", and replaces an existing
+        directory: Folder for the files, created if it does not exist. A file is named
+            after its epoch, for example "snapshot-0010.keras", and replaces an existing
             file of that name. Other files are kept, so use a separate folder for each
-            training run, or rely on `paths`.
-        every: Save after every `every` epochs. Defaults to `None`.
-        epochs: Save after these epochs, whole numbers >= 1. Defaults to `None`.
-            Exactly one of `every` and `epochs` must be given.
+            training run, or load only the files in `paths`.
+        every: Integer >= 1: number of epochs from one file to the next. Defaults to
+            `None`, which requires `epochs`.
+        epochs: Epochs after which to save: whole numbers >= 1. Defaults to `None`,
+            which requires `every`. Only one of the two arguments can be given.
 
     Attributes:
-        paths: Files written in the last `fit`, in order, for
+        paths: Paths of the files written by the last `fit`, in order, to be loaded with
             `keras.models.load_model`.
 
     Raises:
         ValueError: If an argument is invalid. In `fit`, if Keras cannot save the model
-            faithfully: if a quantized layer has a LoRA adapter, which Keras rounds, or
-            if an unbuilt model has no `call` method.
+            faithfully: if a quantized layer has a LoRA adapter, which Keras would
+            round, or if an unbuilt model has no `call` method.
         OSError: In `fit`, if the folder is not writable.
 
     Example:
@@ -107,7 +108,7 @@ class Snapshots(keras.callbacks.Callback):
 def _check_epochs(epochs) -> tuple[int, ...]:
     numbers = tuple(epochs) if isinstance(epochs, Iterable) else ()
     if not numbers or not all(map(_is_epoch, numbers)):
-        fix = "A cycle must end with an epoch. Adjust length, growth or warm-up."
+        fix = "Cycles must end when an epoch ends. Adjust length, growth or warm-up."
         if is_integer(epochs):
             fix = f"Every {epochs} epochs is `every={epochs}`."
         expected = "whole numbers >= 1, at least one"

@@ -1,4 +1,4 @@
-"""Callbacks that record gradients, weights, updates and layer outputs, and plots."""
+"""Callbacks that record and plot gradients, weights, updates and layer outputs."""
 
 from .activation_histograms import ActivationHistograms
 from .first_layer import first_layer_images, plot_first_layer

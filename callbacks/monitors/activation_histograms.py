@@ -21,41 +21,43 @@ class ActivationHistograms(keras.callbacks.Callback):
     """Records histograms of the outputs of every layer for a fixed sample.
 
     The sample is passed through the model in inference mode, before the first epoch
-    and then after every `every_epochs` epochs. A model that `fit` builds is not
-    recorded before its first epoch. The bins have equal widths. If the activation has
-    a bounded range, they cover that range. This shows whether tanh uses all of [-1, 1]
-    or is concentrated at the bounds. Otherwise they cover the range of the recorded
-    values. Masked time steps are excluded.
+    and then after every `every_epochs` epochs. A model that is built during `fit` is
+    not recorded before its first epoch. The bins have equal widths. If the activation
+    has a bounded range, they cover that range. This shows, for example, whether a tanh
+    layer uses all of [-1, 1] or is concentrated at the bounds. Otherwise, the bins
+    cover the range of the recorded values. Masked time steps are excluded.
 
     All layers with a float output are recorded, including those nested in other models
     and layers. A layer that is called several times is recorded for each call. Layers
     that run inside a loop, a condition, a map or another compiled function cannot be
-    recorded. The same holds for layers nested in the cells of a recurrent layer or in
-    the layer of a `TimeDistributed`. A single warning lists them, together with
-    layers that have weights but are not called. On PyTorch, loops and conditions are
-    plain Python, and each call in them is recorded.
+    recorded, nor can layers nested in the cells of a recurrent layer or in the layer
+    of a `TimeDistributed`. A single warning lists these layers, together with layers
+    that have weights but are not called. On PyTorch, loops and conditions are plain
+    Python, so each call inside them is recorded.
 
-    Outputs are copied to the host and reduced there, one layer at a time. If all
-    layers together output more than 2**24 (16.8 million) numbers for the sample, it is
-    split into several batches to limit memory.
+    Outputs are copied to the host, where their statistics are computed, one layer at a
+    time. If all layers together output more than 2**24 (16.8 million) numbers for the
+    sample, the sample is split into several batches to limit memory usage.
 
-    A unit is an index of the last axis, or of the channel axis in layers with
-    `data_format="channels_first"`. A unit is dead if it is zero for the whole sample.
-    It is saturated if, for at least half of the sample, it is within 2.5 % of the
-    activation's range from either bound.
+    A unit is one index of the last axis, or of the channel axis in layers with
+    `data_format="channels_first"`. A unit is dead if its output is zero for the whole
+    sample. It is saturated if, for at least half of the sample, its output is at one of
+    the bounds of the activation, within 2.5 % of the activation's range.
 
     Args:
         sample: Inputs of the model, as in `model(sample)`: an array with a batch
             dimension, or a list or dict of such arrays. A few hundred examples are
-            enough.
+            sufficient.
         every_epochs: Integer >= 1: record after every `every_epochs` epochs. Defaults
             to `1`.
         log_dir: Folder for TensorBoard event files, with histograms `activation/...`
-            and scalars `dead_units/...` and `saturated_units/...`. Defaults to `None`.
+            and scalars `dead_units/...` and `saturated_units/...`. Defaults to `None`,
+            which writes no files.
 
     Raises:
         ValueError: If an argument is invalid. In `fit`, if the model has no `call`
             method, or if the sample does not match the inputs of the model.
+        OSError: In `fit`, if `log_dir` is not writable.
 
     Example:
 
@@ -99,11 +101,11 @@ class ActivationHistograms(keras.callbacks.Callback):
         self._epochs = self._forward = None
 
     def __getstate__(self):
-        # An interrupted `fit` can leave these. The next `fit` creates new ones.
+        # An interrupted `fit` can leave these objects. The next `fit` creates new ones.
         return vars(self) | {"_log": None, "_forward": None}
 
     def on_epoch_begin(self, epoch, logs=None):
-        # A model that its first batch builds must draw its initial weights then.
+        # A model that its first batch builds must not draw initial weights before that.
         if self._epochs is None and self.model.built:
             check_shapes(self.sample, self.model)
             self._record(epoch)
@@ -132,31 +134,49 @@ class ActivationHistograms(keras.callbacks.Callback):
         Returns:
             A dict with the following arrays.
 
-            - Of shape `(passes,)`: "step" and "epoch", the numbers of steps and epochs
-              trained before the pass.
-            - Of shape `(layers,)`: "layer", the names.
-            - Of shape `(passes, layers)`: "mean" and "deviation", the mean and standard
-              deviation of the finite entries; "non_finite", the number of the other
-              entries; "zeros", the fraction of entries that are zero; "dead", the
-              fraction of dead units; "saturated", the fraction of saturated units, NaN
-              for an activation without bounds. All but "non_finite" are NaN for a
-              layer that did not run.
-            - Of shape `(passes, layers, 51)`: "edges", the bin edges.
-            - Of shape `(passes, layers, 50)`: "counts", the numbers of entries in the
-              bins.
-            - Of shape `(passes, units)` for every layer: "unit_zeros/<layer>" and
-              "unit_saturated/<layer>", the fractions of the sample for which each unit
-              is zero, or within 2.5 % of the range from a bound.
+            Of shape `(passes,)`:
+
+            - "step" and "epoch": Numbers of steps and epochs trained before the pass.
+
+            Of shape `(layers,)`:
+
+            - "layer": Names of the layers.
+
+            Of shape `(passes, layers)`, where all but "non_finite" are NaN for a layer
+            that did not run:
+
+            - "mean" and "deviation": Mean and standard deviation of the finite entries.
+            - "non_finite": Number of infinite or NaN entries.
+            - "zeros": Fraction of entries that are zero.
+            - "dead": Fraction of dead units.
+            - "saturated": Fraction of saturated units; NaN for an activation without
+              bounds.
+
+            Of shapes with one more axis:
+
+            - "edges": Bin edges, of shape `(passes, layers, 51)`.
+            - "counts": Numbers of entries in the bins, of shape `(passes, layers, 50)`.
+
+            Of shape `(passes, units)`, for every layer:
+
+            - "unit_zeros/<layer>": Fraction of the sample for which each unit is zero.
+            - "unit_saturated/<layer>": Fraction of the sample for which each unit is at
+              a bound, within 2.5 % of the activation's range; NaN for an activation
+              without bounds.
         """
         return arrays_of(self._records)
 
     def to_frame(self):
         """Returns a `pandas.DataFrame` with one row per pass and layer.
 
-        The columns are step and epoch (numbers trained so far), layer, mean, standard
-        deviation (deviation), number of non-finite entries (non_finite), fraction of
-        zero entries (zeros), and fractions of dead and saturated units (dead,
-        saturated).
+        The columns are:
+
+        - `step` and `epoch`: Numbers of steps and epochs trained before the pass.
+        - `layer`: Name of the layer.
+        - `mean` and `deviation`: Mean and standard deviation of the finite entries.
+        - `non_finite`: Number of infinite or NaN entries.
+        - `zeros`: Fraction of entries that are zero.
+        - `dead` and `saturated`: Fractions of dead and saturated units.
         """
         import pandas as pd
 
@@ -179,15 +199,15 @@ class ActivationHistograms(keras.callbacks.Callback):
         save_info(path, self, self.activation_info())
 
     def plot(self, figure=None):
-        """Plots a heat map over the epochs for every layer with an activation.
+        """Plots a heat map over the epochs for every layer with an activation function.
 
         The titles show the fractions of dead and saturated units in the last pass. If
         there are more than twelve layers, twelve of them are drawn, evenly spaced. If
-        no layer has an activation, all layers are considered.
+        no layer has an activation function, all layers are considered.
 
         Args:
-            figure: Matplotlib figure or subfigure to draw in. Defaults to `None`: a
-                new figure.
+            figure: Matplotlib figure or subfigure to draw in. Defaults to `None`,
+                which creates a new figure.
 
         Returns:
             The Matplotlib figure.

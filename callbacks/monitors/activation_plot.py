@@ -6,15 +6,15 @@ from .plots import evenly_spaced, panels
 
 
 def plot_activations(info: dict, layers, *, width: float, figure=None):
-    """Plots a heat map over the epochs for every layer.
+    """Plots a heat map of the outputs over the epochs for each of the given layers.
 
     Args:
         info: Result of `ActivationHistograms.activation_info`, with at least one pass.
-        layers: Indices of the layers to draw. If there are too many, some of them are
-            drawn, evenly spaced.
+        layers: Indices of the layers to draw. If there are more than twelve, twelve of
+            them are drawn, evenly spaced.
         width: Width of the column of a pass, in epochs.
-        figure: Matplotlib figure or subfigure to draw in. Defaults to `None`: a new
-            figure.
+        figure: Matplotlib figure or subfigure to draw in. Defaults to `None`, which
+            creates a new figure.
 
     Returns:
         The Matplotlib figure.
@@ -31,7 +31,7 @@ def plot_activations(info: dict, layers, *, width: float, figure=None):
 
 
 def _draw(ax, info: dict, layer: int, width: float):
-    """Draws one column per pass, since the bins of the passes can differ."""
+    """Draws each pass as a separate column, because bins can differ between passes."""
     edges, counts = info["edges"][:, layer], info["counts"][:, layer]
     for epoch, bin_edges, row in zip(info["epoch"], edges, counts, strict=True):
         fraction = row / max(row.sum(), 1)
@@ -47,7 +47,7 @@ def _draw(ax, info: dict, layer: int, width: float):
 
 
 def _title(info: dict, layer: int) -> str:
-    """Returns the name of a layer, and what the last pass says of its units."""
+    """Returns a layer's name with its fractions of dead and saturated units, if any."""
     title = str(info["layer"][layer]).removesuffix("_activation")
     dead, saturated = info["dead"][-1, layer], info["saturated"][-1, layer]
     if dead > 0:

@@ -64,7 +64,7 @@ def arrays_of(records: list[ActivationRecord]) -> dict:
 
 
 def _row(record: ActivationRecord, latest: dict) -> list[LayerStatistics]:
-    """Returns the statistics of all layers, empty for those that did not run."""
+    """Returns the statistics of all layers; empty ones for layers that did not run."""
     ran = {layer.name: layer for layer in record.layers}
     return [
         ran[name] if name in ran else other.without_outputs()
@@ -73,7 +73,7 @@ def _row(record: ActivationRecord, latest: dict) -> list[LayerStatistics]:
 
 
 def _stack(vectors: list[np.ndarray]) -> np.ndarray:
-    """Stacks vectors, and pads those of passes with fewer units with NaN."""
+    """Stacks vectors; those of passes with fewer units are padded with NaN."""
     size = max(map(len, vectors))
     return np.array(
         [np.pad(one, (0, size - len(one)), constant_values=np.nan) for one in vectors]

@@ -12,10 +12,10 @@ from zoo.utils.files import writable_folder
 class EventLog:
     """Writes scalars and histograms for TensorBoard, on every backend.
 
-    It requires the package `tensorboard`, but not TensorFlow.
+    This class requires the package `tensorboard`, but not TensorFlow.
 
     Args:
-        folder: Folder for the event files. Created if it does not exist.
+        folder: Folder for the event files, created if it does not exist.
 
     Raises:
         OSError: If the folder is not writable.
@@ -27,17 +27,17 @@ class EventLog:
         self._writer = EventFileWriter(str(writable_folder(folder)))
 
     def add_scalar(self, tag: str, value: float, step: int) -> None:
-        """Adds one point to the curve `tag`."""
+        """Adds one point to the curve named `tag`."""
         from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
         self._add(scalar_pb(tag, float(value)), step)
 
     def add_histogram(self, tag: str, edges, counts, step: int) -> None:
-        """Adds one histogram to the series `tag`.
+        """Adds one histogram to the series named `tag`.
 
         Args:
             tag: Name of the series.
-            edges: Array of bin edges, one more than there are bins.
+            edges: Array of the bin edges, one more than the number of bins.
             counts: Array with the number of entries in each bin.
             step: Step number.
         """
@@ -70,7 +70,7 @@ class EventLog:
 
 
 def check_log_dir(value) -> str | None:
-    """Returns the path as a string, or raises if it is neither a path nor `None`."""
+    """Returns a path as a string, and `None` as is; raises an error otherwise."""
     if value is not None and not isinstance(value, str | os.PathLike):
         raise invalid_argument("log_dir", "the path of a folder, or None", value)
     return None if value is None else os.fspath(value)

@@ -12,7 +12,7 @@ def first_layer_images(model: keras.Model) -> np.ndarray:
 
     The first layer is the first dense or 2D convolutional layer of the model. The
     input of a dense layer must be the flattened image, as in `zoo.mlp`. For a
-    convolutional layer the images are its filters.
+    convolutional layer, the images are its filters.
 
     Args:
         model: Built model whose inputs are images of shape `(height, width)` or
@@ -24,7 +24,8 @@ def first_layer_images(model: keras.Model) -> np.ndarray:
 
     Raises:
         ValueError: If the model is not built, or has no dense or 2D convolutional
-            layer. If the first one is dense and its input is not a flattened image.
+            layer. If the first such layer is dense and its input is not a flattened
+            image.
 
     Example:
 
@@ -52,15 +53,15 @@ def plot_first_layer(model: keras.Model, *, max_units: int = 64, ax=None):
     Well-trained weights are smooth and show strokes and edges. Noise indicates that the
     layer has learned little, or that regularization is missing. Identical images
     indicate that the units were initialized identically. All images share one scale,
-    symmetric around zero. With three channels, the weights are drawn as colors around
-    gray. Otherwise their mean over the channels is drawn, with red for positive and
-    blue for negative values.
+    which is symmetric around zero. With three channels, the weights are drawn as colors
+    around gray. Otherwise, their mean over the channels is drawn, in red for positive
+    and in blue for negative values.
 
     Args:
-        model: Built model of images, as in `first_layer_images`.
+        model: Built model whose inputs are images, as in `first_layer_images`.
         max_units: Integer >= 1: maximum number of units to draw, starting with the
             first. Defaults to `64`.
-        ax: Matplotlib axes to draw on. Defaults to `None`: new axes.
+        ax: Matplotlib axes to draw on. Defaults to `None`, which creates new axes.
 
     Returns:
         The Matplotlib axes.

@@ -16,15 +16,15 @@ from .layer_statistics import LayerStatistics, combine, measure, range_of, units
 class ForwardPass:
     """Passes a sample through a model, and computes statistics of every layer.
 
-    If the outputs for the whole sample need too much memory, the sample is split into
-    batches. All batches are then passed twice: first to find the range of the bins,
-    then to count.
+    If the outputs for the whole sample require too much memory, the sample is split
+    into batches. Each batch then passes through the model twice: first to determine the
+    range of the bins, then to count the entries in the bins.
 
     Args:
         model: Built model.
 
     Attributes:
-        unseen: Names of the layers that cannot be recorded. Set by the first pass.
+        unseen: Names of the layers that cannot be recorded; set by the first pass.
     """
 
     def __init__(self, model: keras.Model):
@@ -38,7 +38,7 @@ class ForwardPass:
     def __call__(self, sample) -> list[LayerStatistics]:
         if self._batch_size is None and not COMPILES and _takes_any_size(self._model):
             # Without tracing, counting the entries of the whole sample would require
-            # a full pass.
+            # a full pass, so they are counted for one example.
             self._outputs(examples(sample, 0, 1))
             self._batch_size = max(1, MAX_ENTRIES // max(1, self._entries))
         while True:

@@ -19,27 +19,28 @@ NUM_BINS = HIGHEST - LOWEST
 class GradientHistograms(StepMonitor):
     """Records histograms of the magnitudes of gradients, on a logarithmic axis.
 
-    Vanishing or exploding gradients show as a shift along this axis from layer to
-    layer. Dead units show as zeros. A NaN is counted in the layer where it first
-    appears. The gradients are the ones that trained the model: before clipping by the
-    optimizer, summed over all replicas and divided by the loss scale. They are counted
-    inside the compiled step. Training is unchanged bit for bit, unless a compiler fuses
-    the recorded step differently, which can change the last bits of the results.
+    Vanishing or exploding gradients appear as a shift along this axis from layer to
+    layer, and dead units appear as zeros. NaN and infinite entries are counted for each
+    variable, which helps to locate their origin. The recorded gradients are those that
+    train the model: summed over all replicas and divided by the loss scale, before the
+    optimizer clips them. The magnitudes are counted inside the compiled step. Training
+    is bit-for-bit unchanged, unless the compiler fuses the recorded step differently,
+    which can change the last bits of the results.
 
     Each bin counts magnitudes between two consecutive powers of 2, separately for each
     sign. There are 96 bins, from 2**-64 to 2**32. The first and the last bin include
-    all magnitudes beyond the range. Zeros are counted separately. They include
+    all magnitudes beyond the range. Zeros are counted separately and include
     magnitudes below 2**-126, the smallest normal float32, which TensorFlow and XLA
     treat as zero.
 
     Only non-empty bins are stored, at 8 bytes each. A record takes about 200 bytes of
     memory per variable. At most 1,000 records, one for each update, are kept in
-    memory, evenly spaced over the `fit`. When there are more, every second one is
-    dropped, and the interval between records doubles. TensorBoard includes every
-    record.
+    memory, evenly spaced over the `fit`. When there are more, every second record is
+    dropped, and the interval between records doubles. The TensorBoard files contain
+    every record.
 
     Steps are counted from 0 in every `fit`. With gradient accumulation, only steps
-    that update the weights count for `every`, and the accumulated gradients are
+    that update the weights count towards `every`, and the accumulated gradients are
     recorded.
 
     Args:
@@ -50,14 +51,15 @@ class GradientHistograms(StepMonitor):
             is zero or the change is too small for the precision of the weight.
             Defaults to `"gradient"`.
         log_dir: Folder for TensorBoard event files, with histograms of the log2 of the
-            magnitudes, `gradient_log2/...`, and scalars `gradient_norm/...`. The names
-            start with `weight_` or `update_` if `of` selects these. Defaults to
-            `None`.
+            magnitudes, `gradient_log2/...`, and scalars `gradient_norm/...`. If `of` is
+            "weight" or "update", the names start with `weight_` or `update_` instead.
+            Defaults to `None`, which writes no files.
 
     Raises:
         ValueError: If an argument is invalid. In `fit`, if the model has no Keras
             optimizer, or if the optimizers of a `MultiOptimizer` have different
             numbers of gradient accumulation steps.
+        OSError: In `fit`, if `log_dir` is not writable.
 
     Example:
 
@@ -87,19 +89,36 @@ class GradientHistograms(StepMonitor):
         Returns:
             A dict with the following arrays.
 
-            - Of shape `(records,)`: "step", "epoch", "learning_rate" and "skipped".
-            - Of shape `(variables,)`: "variable", the paths, and "size".
-            - A scalar: "every", the number of steps between the records that are kept,
+            Of shape `(records,)`:
+
+            - "step" and "epoch": Step number and epoch of the update.
+            - "learning_rate": Learning rate of the update; NaN if the optimizers of a
+              `MultiOptimizer` have different learning rates.
+            - "skipped": Whether a `LossScaleOptimizer` skipped the update.
+
+            Of shape `(variables,)`:
+
+            - "variable": Paths of the variables.
+            - "size": Numbers of entries of the variables.
+
+            Of shape `(records, variables)`:
+
+            - "norm": Norm of the gradient (or `of`); NaN for a variable without a
+              gradient.
+            - "largest": Largest magnitude; NaN for a variable without a gradient.
+            - "zeros": Number of zero entries.
+            - "non_finite": Number of infinite or NaN entries.
+
+            Of other shapes:
+
+            - "every": Number of steps from one kept record to the next, a scalar. It is
               a multiple of the argument `every`.
-            - Of shape `(records, variables)`: "norm" and "largest", the largest
-              magnitude, both NaN for a variable without a gradient; "zeros" and
-              "non_finite", numbers of entries.
-            - Of shape `(97,)`: "log2", the log2 of the bin edges.
-            - Of shape `(records, variables, 2, 96)`: "counts", numbers of positive and
-              of negative entries in each bin.
+            - "log2": The log2 of the bin edges, of shape `(97,)`.
+            - "counts": Numbers of positive and of negative entries in each bin, of
+              shape `(records, variables, 2, 96)`.
 
             The norm is computed from a sum of squares in float32, to which entries
-            below 1e-19 contribute nothing. The counts include them.
+            below 1e-19 contribute nothing. The counts include such entries.
         """
         info = self._info()
         info["norm"] = self._array_of_all(f"{self.of}_norm")
@@ -118,9 +137,14 @@ class GradientHistograms(StepMonitor):
     def to_frame(self):
         """Returns a `pandas.DataFrame` with one row per record and variable.
 
-        The columns are step, epoch, variable, norm, root mean square (rms), largest
-        magnitude (largest), fraction of zero entries (zeros), number of non-finite
-        entries (non_finite), learning_rate and skipped.
+        The columns are:
+
+        - `step`, `epoch`, `variable`: Step number, epoch and path of the variable.
+        - `norm` and `rms`: Norm and root mean square.
+        - `largest`: Largest magnitude.
+        - `zeros`: Fraction of entries that are zero.
+        - `non_finite`: Number of infinite or NaN entries.
+        - `learning_rate` and `skipped`: As in `histogram_info()`.
         """
         info = self.histogram_info()
         info["rms"] = info["norm"] / np.sqrt(info["size"])
@@ -147,8 +171,8 @@ class GradientHistograms(StepMonitor):
         twelve kernels, twelve of them are drawn, evenly spaced.
 
         Args:
-            figure: Matplotlib figure or subfigure to draw in. Defaults to `None`: a
-                new figure.
+            figure: Matplotlib figure or subfigure to draw in. Defaults to `None`,
+                which creates a new figure.
 
         Returns:
             The Matplotlib figure.
@@ -179,13 +203,13 @@ class GradientHistograms(StepMonitor):
         return figure
 
     def plot_norms(self, ax=None):
-        """Plots the root mean square of the gradient (or `of`) of the kernels by depth.
+        """Plots the root mean square of each kernel's gradient (or `of`) by depth.
 
-        Each line is a record. Colors run from bright for the first record to dark for
-        the last. At most twelve records are drawn, evenly spaced.
+        Each line represents a record. Colors range from bright for the first record to
+        dark for the last. At most twelve records are drawn, evenly spaced.
 
         Args:
-            ax: Matplotlib axes to draw on. Defaults to `None`: new axes.
+            ax: Matplotlib axes to draw on. Defaults to `None`, which creates new axes.
 
         Returns:
             The Matplotlib axes.
@@ -226,7 +250,7 @@ class GradientHistograms(StepMonitor):
 
 
 def _edges_of_steps(steps):
-    """Returns edges between the steps, so that every record gets a column."""
+    """Returns column edges midway between the steps, with one column per record."""
     if len(steps) == 1:
         return np.array([steps[0] - 0.5, steps[0] + 0.5])
     between = (steps[1:] + steps[:-1]) / 2

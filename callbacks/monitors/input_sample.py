@@ -1,4 +1,4 @@
-"""Checks and splits a sample: inputs of a model, with a batch dimension."""
+"""Checks and splits samples, which are model inputs with a batch dimension."""
 
 import itertools
 import operator
@@ -10,7 +10,7 @@ from zoo.utils.arguments import invalid_argument
 
 
 def check_sample(sample):
-    """Returns the sample, or raises if it is not a batch of inputs."""
+    """Returns the sample; raises an error if it is not a batch of inputs."""
     arrays = keras.tree.flatten(sample)
     sizes = {np.shape(array)[:1] for array in arrays if hasattr(array, "shape")}
     is_batch = len(arrays) and all(hasattr(array, "shape") for array in arrays)
@@ -26,7 +26,7 @@ def check_sample(sample):
 
 
 def check_shapes(sample, model: keras.Model) -> None:
-    """Raises if the shapes of the sample do not match a functional model."""
+    """Raises an error if the sample does not match the inputs of a functional model."""
     inputs = getattr(model, "inputs", None)
     if not inputs or isinstance(sample, dict):
         return
@@ -50,7 +50,9 @@ def examples(sample, start: int, stop: int):
 
 
 def split(sample, batch_size: int | None) -> list:
-    """Splits a sample into batches of nearly equal size, since each size is compiled.
+    """Splits a sample into batches of equal or nearly equal size.
+
+    Equal sizes are preferred, because the model is compiled for every batch size.
 
     Args:
         sample: Sample to split.
@@ -66,7 +68,7 @@ def split(sample, batch_size: int | None) -> list:
 
 
 def _fits(shape: tuple, expected: tuple) -> bool:
-    # Keras adds and removes a last axis of size 1.
+    # Keras adds or removes a last axis of size 1 to match the input.
     shape, expected = (s[:-1] if s[-1:] == (1,) else s for s in (shape, expected))
     return len(shape) == len(expected) and all(
         wanted in (None, size) for size, wanted in zip(shape, expected, strict=True)

@@ -11,15 +11,15 @@ from zoo.differentiation import same_trace
 
 from .names import unique_names
 
-MAX_ENTRIES = 2**24  # limit for all outputs together, 64 MiB
+MAX_ENTRIES = 2**24  # maximum for all outputs together, 64 MiB in float32
 # Layers nested in these run step by step, in a loop or in unrolled calls.
 STEPWISE = (keras.layers.RNN, keras.layers.TimeDistributed)
 
 
 class TooManyOutputs(BaseException):
-    """The outputs require too much memory.
+    """Raised when the outputs require too much memory.
 
-    It is not an `Exception`, since AutoGraph wraps those.
+    It does not derive from `Exception`, because AutoGraph wraps such exceptions.
     """
 
 
@@ -31,7 +31,8 @@ class LayerOutputs:
 
     Attributes:
         layers: Dict from the name of each output to its layer, in the order of the
-            calls. Names of repeated outputs of a layer end with a number.
+            calls. If a layer has several outputs, all names but the first end with a
+            number.
         unseen: Names of layers whose output cannot be captured: those that run inside
             a loop, a branch or another compiled function, and those that have weights
             but were not called.
@@ -81,7 +82,7 @@ class LayerOutputs:
         }
 
     def _attributes(self, name, layer, called) -> dict:
-        """Returns the methods of a layer to replace, by name."""
+        """Returns replacements for the methods of a layer, by name."""
         is_quantized = getattr(layer, "quantization_mode", None) is not None
         method = "quantized_call" if is_quantized else "call"
         own = getattr(layer, method)
@@ -120,7 +121,8 @@ def _plain(call, *args, **kwargs):
 def _layers_within(layer, path: str = "") -> tuple[list, list[str]]:
     """Returns pairs of path and nested layer, and the paths of hidden layers.
 
-    A shared layer is listed once.
+    A hidden layer is one whose outputs cannot be captured. A shared layer is listed
+    only once.
     """
     found: dict[int, tuple] = {}
     hidden: list[str] = []

@@ -23,7 +23,7 @@ NARROWEST = 2.0**-15  # minimum histogram width, relative to the largest magnitu
 class LayerStatistics:
     """Statistics of the outputs of one layer for the whole sample.
 
-    A unit is an index of the channel axis, which is usually the last one.
+    A unit is one index of the channel axis, which is usually the last axis.
     """
 
     name: str
@@ -54,7 +54,7 @@ class LayerStatistics:
     def without_outputs(self) -> "LayerStatistics":
         """Returns the statistics of the same layer in a pass in which it did not run.
 
-        They are counts of zero and NaN.
+        The bin edges are kept, all counts are 0, and the other statistics are NaN.
         """
         return replace(
             self,
@@ -91,7 +91,7 @@ def units_of(layer, output: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
 
 
 def range_of(units: np.ndarray) -> tuple[float, float]:
-    """Returns the smallest and largest finite entry, or (inf, -inf) without any."""
+    """Returns the smallest and largest finite entry; (inf, -inf) if there is none."""
     finite = units[np.isfinite(units)]
     return float(finite.min(initial=np.inf)), float(finite.max(initial=-np.inf))
 
@@ -103,7 +103,7 @@ def measure(layer, units: np.ndarray, ranges: list | None = None) -> BatchStatis
         layer: Layer that computed the outputs.
         units: Result of `units_of`.
         ranges: Results of `range_of` for all batches of the sample. Defaults to
-            `None`: the batch is the whole sample.
+            `None`, which means that the batch is the whole sample.
     """
     finite = units[np.isfinite(units)]
     bounds = RANGES.get(_activation_of(layer))
@@ -166,7 +166,7 @@ def combine(name: str, layer, batches: list[BatchStatistics]) -> LayerStatistics
 
 
 def _fraction_at_least(threshold: float, fractions: np.ndarray) -> float:
-    """Returns the fraction of units with `threshold` or more; NaN if any is NaN."""
+    """Returns the fraction of values >= `threshold`; NaN if any value is NaN."""
     if np.isnan(fractions).any():
         return np.nan
     return float((fractions >= threshold).mean())
@@ -196,7 +196,7 @@ def _histogram(finite: np.ndarray, bounds: tuple) -> tuple[np.ndarray, np.ndarra
 
 
 def _sum(rows: list[np.ndarray]) -> np.ndarray:
-    """Sums vectors of the batches. Those with fewer units are padded with zeros."""
+    """Sums vectors of the batches; those with fewer units are padded with zeros."""
     size = max(map(len, rows))
     return sum(np.pad(row, (0, size - len(row))) for row in rows)
 

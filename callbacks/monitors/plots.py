@@ -6,7 +6,7 @@ MAX_PANELS = 12
 
 
 def check_recorded(monitor, count: int) -> None:
-    """Raises if nothing has been recorded."""
+    """Raises an error if nothing has been recorded."""
     if not count:
         raise ValueError(
             f"This {type(monitor).__name__} has recorded nothing. Expected at least "
@@ -24,7 +24,7 @@ def evenly_spaced(indices) -> list:
 
 
 def panels(figure, count: int, columns: int = 4):
-    """Returns a figure and `count` axes in it, in a new figure if it is `None`."""
+    """Adds `count` axes to a figure, which is created if it is `None`; returns both."""
     import matplotlib.pyplot as plt
 
     columns = min(columns, count)

@@ -16,10 +16,10 @@ MAX_RECORDS = 1000  # maximum number of records in memory
 
 
 class StepMonitor(StepCallback):
-    """Collects the records of the training step without changing the training.
+    """Base class of callbacks that record the training step without affecting it.
 
-    At most `MAX_RECORDS` records are kept in memory, evenly spaced over the training.
-    When there are more, every second one is dropped, and the interval between records
+    At most `MAX_RECORDS` records are kept in memory, evenly spaced over the `fit`. When
+    there are more, every second record is dropped, and the interval between records
     doubles. The first record is always kept, and all updates of a step are kept or
     dropped together.
 
@@ -27,9 +27,9 @@ class StepMonitor(StepCallback):
 
     Args:
         every: Record every `every`-th step, starting with the first.
-        log_dir: Folder for TensorBoard, or `None`.
+        log_dir: Folder for TensorBoard event files, or `None`.
         counted: Kind of tensor whose magnitudes are counted: "gradient", "weight" or
-            "update". Defaults to `None`: no magnitudes are counted.
+            "update". Defaults to `None`, which counts no magnitudes.
     """
 
     def __init__(self, every: int, log_dir, *, counted: str | None = None):
@@ -70,7 +70,7 @@ class StepMonitor(StepCallback):
         super().on_train_end(logs)
 
     def step_key(self) -> tuple:
-        return ()  # the observation defines what is recorded
+        return ()  # nothing to compile: the observation defines the records
 
     def _log_record(self, record) -> None:
         raise NotImplementedError
@@ -91,8 +91,8 @@ class StepMonitor(StepCallback):
     def _add_variables(self):
         """Adds the variables that are new since the last call.
 
-        The first call adds those of the first step. Variables that a callback makes
-        trainable are added later.
+        The first call adds the variables of the first step. Variables that a callback
+        makes trainable later are added by later calls.
         """
         variables = self._observation.variables
         if len(variables) == len(self._names):
@@ -134,7 +134,7 @@ class StepMonitor(StepCallback):
             ]
 
     def _info(self) -> dict:
-        """Returns the arrays that all monitors record, by name."""
+        """Returns the arrays that all monitors have in common, by name."""
         self._collect()
         return {
             "step": self._array("step", "int64"),

@@ -14,7 +14,7 @@ def frame_of(info: dict, columns: Iterable[str]):
     """Returns a `pandas.DataFrame` in long form: one row per record and variable.
 
     Args:
-        info: Dict of arrays. Those named in `columns` have shape
+        info: Dict of arrays. The arrays named in `columns` have shape
             `(records, variables)`.
         columns: Names of the arrays to include.
     """

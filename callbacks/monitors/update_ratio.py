@@ -12,51 +12,58 @@ from .step_monitor import StepMonitor
 from .tables import frame_of, save_info
 
 TYPICAL = 1e-3
-FLOOR = 0.01  # fraction of 1 / sqrt(fan_in), the RMS weight that preserves signal size
+FLOOR = 0.01  # fraction of 1 / sqrt(fan_in), the RMS weight that preserves signal scale
 
 
 class UpdateRatio(StepMonitor):
     """Records the ratio of the norm of each update to the norm of the weights.
 
-    The ratio shows whether the learning rate suits the weights. About 1e-3 is typical.
-    If the ratio is much smaller, a layer hardly learns. If it is much larger, training
-    is unstable (Karpathy, "CS231n", 2015, notes on "Ratio of weights:updates"). The
-    updates include momentum, weight decay and clipping. The gradients are the ones that
-    produced the updates. The norms are computed inside the compiled step. Training is
-    unchanged bit for bit, unless a compiler fuses the recorded step differently, which
-    can change the last bits of the results.
+    The ratio shows whether the learning rate is appropriate for the weights. A ratio of
+    about 1e-3 is typical. If the ratio is much smaller, a layer hardly learns. If it is
+    much larger, training is unstable (Karpathy, "CS231n", 2015, notes on "Ratio of
+    weights:updates"). The updates include the effects of momentum, weight decay and
+    clipping. The gradients that produced the updates are recorded as well. The norms
+    are computed inside the compiled step. Training is bit-for-bit unchanged, unless the
+    compiler fuses the recorded step differently, which can change the last bits of the
+    results.
 
     The logs and History contain "update_ratio": the median over the kernels, then over
     the records of the epoch. An epoch without a record repeats the previous value,
-    which is NaN before the first record. The median excludes one-dimensional
-    variables, such as biases; kernels with a root mean square below
-    0.01 / sqrt(fan-in), such as those of a branch that is initialized to zero; and
-    steps that a `LossScaleOptimizer` skipped. The frame includes all of them.
+    which is NaN before the first record. The data frame contains everything, but the
+    median excludes:
+
+    - One-dimensional variables, such as biases.
+    - Kernels with a root mean square below 0.01 / sqrt(fan-in), such as those of a
+      branch that is initialized to zero.
+    - Steps that a `LossScaleOptimizer` skipped.
 
     Steps are counted from 0 in every `fit`. Steps outside the loop of `fit`, such as a
-    `train_on_batch` inside a callback, do not count. With gradient accumulation, only
-    steps that update the weights count for `every`, and the accumulated gradients are
-    recorded. If a step calls the optimizer several times, each update has its own
-    record, in which variables that it does not update are NaN. Only updates by the
-    compiled optimizer can be recorded. A warning is issued if it makes none.
+    `train_on_batch` inside a callback, are not counted. With gradient accumulation,
+    only steps that update the weights count towards `every`, and the accumulated
+    gradients are recorded. If a step calls the optimizer several times, each update has
+    its own record, in which the entries of variables that were not updated are NaN.
+    Only updates by the optimizer that the model is compiled with can be recorded. A
+    warning is issued if this optimizer makes no updates.
 
     At most 1,000 records, one for each update, are kept in memory, evenly spaced
     over the `fit`, at about 12 bytes per record and variable. When there are more,
-    every second one is dropped, and the interval between records doubles. The logs and
-    TensorBoard include every record.
+    every second record is dropped, and the interval between records doubles. The logs
+    and the TensorBoard files include every record.
 
     Args:
         every: Integer >= 1: record every `every`-th step, starting with the first.
             Defaults to `50`.
-        healthy: Lower and upper bound of the band that `plot()` marks as healthy.
+        healthy: Lower and upper bounds of the band that `plot()` marks as healthy.
             Defaults to `(1e-4, 1e-2)`.
         log_dir: Folder for TensorBoard event files, with scalars `update_ratio` for
-            the model and `update_ratio/...` for every variable. Defaults to `None`.
+            the model and `update_ratio/...` for every variable. Defaults to `None`,
+            which writes no files.
 
     Raises:
         ValueError: If an argument is invalid. In `fit`, if the model has no Keras
             optimizer, or if the optimizers of a `MultiOptimizer` have different
             numbers of gradient accumulation steps.
+        OSError: In `fit`, if `log_dir` is not writable.
 
     Example:
 
@@ -85,7 +92,7 @@ class UpdateRatio(StepMonitor):
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         self._logged = float("nan")
-        self._new_medians = []  # of the epoch
+        self._new_medians = []  # of the current epoch
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
@@ -101,14 +108,31 @@ class UpdateRatio(StepMonitor):
         Returns:
             A dict with the following arrays.
 
-            - Of shape `(records,)`: "step", "epoch", "learning_rate" (NaN where the
-              optimizers of a `MultiOptimizer` have different ones), "skipped", and
-              "median", the ratio of the model.
-            - Of shape `(variables,)`: "variable", the paths, and "size".
-            - A scalar: "every", the number of steps between the records that are kept.
-            - Of shape `(records, variables)`: "ratio", NaN where the weights are zero
-              or the step was skipped; "in_median"; "gradient_norm", "weight_norm" and
-              "update_norm". Divide a norm by sqrt(size) to get the root mean square.
+            Of shape `(records,)`:
+
+            - "step" and "epoch": Step number and epoch of the update.
+            - "learning_rate": Learning rate of the update; NaN if the optimizers of a
+              `MultiOptimizer` have different learning rates.
+            - "skipped": Whether a `LossScaleOptimizer` skipped the update.
+            - "median": Ratio of the model: the median over the kernels.
+
+            Of shape `(variables,)`:
+
+            - "variable": Paths of the variables.
+            - "size": Numbers of entries of the variables.
+
+            Of shape `(records, variables)`:
+
+            - "ratio": Update norm divided by weight norm; NaN where the weights are
+              zero or the step was skipped.
+            - "in_median": Whether the median includes this ratio.
+            - "gradient_norm", "weight_norm" and "update_norm": Norms. Divide a norm by
+              sqrt(size) to get the root mean square.
+
+            A scalar:
+
+            - "every": Number of steps from one kept record to the next. It is a
+              multiple of the argument `every`.
         """
         info = self._info()
         for figure in ("gradient_norm", "weight_norm", "update_norm"):
@@ -121,8 +145,13 @@ class UpdateRatio(StepMonitor):
     def to_frame(self):
         """Returns a `pandas.DataFrame` with one row per record and variable.
 
-        The columns are step, epoch, variable, ratio, in_median, the norm and root mean
-        square (rms) of gradient, weight and update, learning_rate and skipped.
+        The columns are:
+
+        - `step`, `epoch`, `variable`: Step number, epoch and path of the variable.
+        - `ratio` and `in_median`: As in `ratio_info()`.
+        - `gradient_norm`, `weight_norm`, `update_norm`: Norms.
+        - `gradient_rms`, `weight_rms`, `update_rms`: Root mean squares.
+        - `learning_rate` and `skipped`: As in `ratio_info()`.
         """
         info = self.ratio_info()
         columns = ["ratio", "in_median"]
@@ -146,7 +175,7 @@ class UpdateRatio(StepMonitor):
         """Plots the ratio of every kernel over time, with the healthy band.
 
         Args:
-            ax: Matplotlib axes to draw on. Defaults to `None`: new axes.
+            ax: Matplotlib axes to draw on. Defaults to `None`, which creates new axes.
 
         Returns:
             The Matplotlib axes.

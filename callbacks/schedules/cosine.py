@@ -15,17 +15,17 @@ from .schedule import Schedule, check_length
 class Cosine(Schedule):
     """Decays from 1 to a minimum along half a cosine, optionally with warm restarts.
 
-    See Loshchilov & Hutter 2017 (SGDR), equation 5. The cycles divide the time
-    between the end of the warm-up and `length`. Each cycle starts at 1 and is `growth`
+    See Loshchilov & Hutter 2017 (SGDR), equation 5. The time between the end of the
+    warm-up and `length` is divided into cycles. Each cycle starts at 1 and is `growth`
     times as long as the previous one. After the end, the factor stays at the minimum.
 
     Args:
         length: Number > 0: end time, including the warm-up.
         minimum: Factor at the end of each cycle, in [0, 1). Defaults to `0.0`.
         cycles: Integer >= 1: number of cycles. Defaults to `1`.
-        growth: Number > 0: ratio of the length of a cycle to that of the previous
-            one. Defaults to `1.0`.
-        warmup: Number >= 0: duration of the rise from 0. Defaults to `0.0`.
+        growth: Number > 0: ratio of the length of each cycle to that of the previous
+            cycle. Defaults to `1.0`.
+        warmup: Number >= 0: duration of the linear warm-up from 0. Defaults to `0.0`.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -59,7 +59,7 @@ class Cosine(Schedule):
 
     @property
     def cycle_ends(self) -> tuple[float, ...]:
-        """End times of the cycles. The last one equals `length`."""
+        """End times of the cycles, the last of which equals `length`."""
         shares = np.cumsum(self.growth ** np.arange(self.cycles))
         ends = self.warmup + (self.length - self.warmup) * shares / shares[-1]
         return tuple(ends.tolist())

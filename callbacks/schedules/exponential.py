@@ -12,12 +12,12 @@ from .schedule import Schedule
 class Exponential(Schedule):
     """Decays as e^(-kt), where t is the time since the end of the warm-up.
 
-    The decay has no end. To halve the factor every 10 epochs, use
+    The decay never ends. To halve the factor every 10 epochs, use
     `decay=math.log(2) / 10`.
 
     Args:
         decay: Number > 0: the decay rate k.
-        warmup: Number >= 0: duration of the rise from 0. Defaults to `0.0`.
+        warmup: Number >= 0: duration of the linear warm-up from 0. Defaults to `0.0`.
 
     Raises:
         ValueError: If an argument is invalid.

@@ -12,15 +12,16 @@ from .schedule import Schedule
 class InverseSquareRoot(Schedule):
     """Decays as sqrt(T / (T + t)), where t is the time since the end of the warm-up.
 
-    Without a `timescale`, T equals the warm-up w. The factor is then
-    min(s / w, sqrt(w / s)) at a time s counted from 0, as in Vaswani et al. 2017,
-    equation 3. With a `timescale` (Zhai et al. 2022, Scaling Vision Transformers), no
-    warm-up is needed. The decay has no end.
+    Without a `timescale`, T equals the duration w of the warm-up. The factor is then
+    min(s / w, sqrt(w / s)), where s is the time since the start of the warm-up, as in
+    Vaswani et al. 2017, equation 3. With a `timescale` (Zhai et al. 2022, Scaling
+    Vision Transformers), no warm-up is needed. The decay never ends.
 
     Args:
-        timescale: Number > 0: the time scale T. Defaults to `None`: the warm-up.
-        warmup: Number >= 0: duration of the rise from 0. Defaults to `0.0`, which
-            requires a `timescale`.
+        timescale: Number > 0: the time scale T. Defaults to `None`, which uses the
+            duration of the warm-up.
+        warmup: Number >= 0: duration of the linear warm-up from 0. Defaults to `0.0`,
+            which requires a `timescale`.
 
     Raises:
         ValueError: If an argument is invalid.

@@ -11,11 +11,11 @@ from .schedule import Schedule
 class InverseTime(Schedule):
     """Decays as 1 / (1 + kt), where t is the time since the end of the warm-up.
 
-    The decay has no end.
+    The decay never ends.
 
     Args:
         decay: Number > 0: the decay rate k.
-        warmup: Number >= 0: duration of the rise from 0. Defaults to `0.0`.
+        warmup: Number >= 0: duration of the linear warm-up from 0. Defaults to `0.0`.
 
     Raises:
         ValueError: If an argument is invalid.

@@ -1,4 +1,4 @@
-"""Adapts a schedule to Keras optimizers."""
+"""Adapts a schedule for use in Keras optimizers."""
 
 from collections.abc import Callable
 
@@ -11,14 +11,14 @@ from .step_time import time_of_step
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Wraps a schedule for use in a Keras optimizer. Created by `Schedule.as_keras`.
+    """Wraps a schedule for use in a Keras optimizer; created by `Schedule.as_keras`.
 
-    Time is measured by the optimizer's own counter, which counts `apply` calls. As
-    with all Keras schedules, a step that `LossScaleOptimizer` skips does not count.
+    Time is measured by the optimizer's own counter of `apply` calls. As with all Keras
+    schedules, a step that `LossScaleOptimizer` skips does not count.
 
     Args:
         schedule: Schedule from `callbacks.schedules`.
-        learning_rate: Number > 0: learning rate where the factor is 1.
+        learning_rate: Number > 0: learning rate when the factor is 1.
         steps_per_unit: Integer >= 1: optimizer steps per unit of the schedule's time.
             Defaults to `1`.
 

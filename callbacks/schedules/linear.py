@@ -10,12 +10,12 @@ from .schedule import Schedule, check_length
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class Linear(Schedule):
-    """Decays linearly from 1 to a minimum, and stays there.
+    """Decays linearly from 1 to a minimum and stays there.
 
     Args:
         length: Number > 0: end time, including the warm-up.
         minimum: Factor at the end, in [0, 1). Defaults to `0.0`.
-        warmup: Number >= 0: duration of the rise from 0. Defaults to `0.0`.
+        warmup: Number >= 0: duration of the linear warm-up from 0. Defaults to `0.0`.
 
     Raises:
         ValueError: If an argument is invalid.

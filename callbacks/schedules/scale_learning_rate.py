@@ -8,15 +8,16 @@ def scale_learning_rate(
 ) -> float:
     """Scales the learning rate in proportion to the batch size.
 
-    This is the linear scaling rule for SGD of Goyal et al. 2017, section 2.1. It
-    fails early in training, which a warm-up compensates for, and for very large
-    batches.
+    This is the linear scaling rule for SGD (Goyal et al. 2017, section 2.1). The rule
+    breaks down for very large batches. It also breaks down early in training, which a
+    warm-up compensates for.
 
     Args:
         learning_rate: Number > 0: learning rate that works well with
-            `reference_batch_size`.
+            the batch size `reference_batch_size`.
         batch_size: Integer >= 1: batch size to train with.
-        reference_batch_size: Integer >= 1: batch size of `learning_rate`.
+        reference_batch_size: Integer >= 1: batch size for which `learning_rate`
+            works well.
 
     Returns:
         The learning rate for `batch_size`, a float.

@@ -11,19 +11,19 @@ from .keras_schedule import KerasSchedule
 class Schedule:
     """A learning-rate schedule: a pure function of time.
 
-    It returns the factor by which the compiled learning rate is multiplied. The caller
-    chooses the unit of time: epochs or steps. A subclass implements `factor(time)`,
-    which returns the factor after the warm-up. A subclass with arguments of its own
-    also overrides `get_config()`. This suffices to train with the schedule, to save it
-    and to plot it.
+    It returns the factor by which the optimizer's learning rate is multiplied. The
+    caller chooses the unit of time: epochs or steps. A subclass implements
+    `factor(time)`, which returns the factor after the warm-up. A subclass with
+    arguments of its own also overrides `get_config()`. Nothing else is required for
+    training, saving or plotting.
 
-    The warm-up is linear: at a time t before its end w, the factor is t / w times the
-    factor at w. The length of a schedule includes the warm-up:
+    The warm-up is linear: if it ends at time w, the factor at an earlier time t is
+    t / w times the factor at w. The length of a schedule includes the warm-up:
     `Cosine(90, warmup=5)` ends at 90.
 
     Args:
-        warmup: Number >= 0: duration of the rise from 0. Defaults to `0.0`, which
-            means no warm-up.
+        warmup: Number >= 0: duration of the linear warm-up from 0. Defaults to `0.0`,
+            which means no warm-up.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -61,7 +61,11 @@ class Schedule:
         return rise * self.factor(ops.maximum(time, self.warmup))
 
     def factor(self, time):
-        """Returns the factor at `time`, a float32 tensor of values >= `warmup`."""
+        """Returns the factor at `time`, which is not before the end of the warm-up.
+
+        Args:
+            time: Float32 tensor of values >= `warmup`.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} must implement `factor(time)`."
         )
@@ -70,7 +74,7 @@ class Schedule:
         """Converts the schedule for use in an optimizer, without a callback.
 
         Args:
-            learning_rate: Number > 0: learning rate where the factor is 1.
+            learning_rate: Number > 0: learning rate when the factor is 1.
             steps_per_unit: Integer >= 1: optimizer steps per unit of time. For a
                 schedule in epochs, pass the number of batches per epoch. Defaults to
                 `1`.
@@ -89,7 +93,7 @@ class Schedule:
 
         Args:
             length: Number > 0: end of the plotted range.
-            ax: Matplotlib axes to draw on. Defaults to `None`: new axes.
+            ax: Matplotlib axes to draw on. Defaults to `None`, which creates new axes.
 
         Returns:
             The Matplotlib axes.
@@ -123,7 +127,7 @@ class Schedule:
 
 
 def check_length(length, warmup: float) -> float:
-    """Returns `length` as a float, or raises if it is not > 0 and > `warmup`."""
+    """Returns `length` as a float; raises an error if it is not > 0 and > `warmup`."""
     length = check_positive("length", length)
     if warmup >= length:
         raise invalid_argument(

@@ -12,20 +12,20 @@ from .schedule import Schedule
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class StepDecay(Schedule):
-    """Multiplies the learning rate by a factor at regular intervals or at given times.
+    """Multiplies the learning rate by a factor at regular intervals or given times.
 
-    Intervals and boundaries are measured from time 0, including the warm-up. Goyal et
-    al. 2017, for example, warm up for 5 epochs, then divide the learning rate by 10 at
-    epochs 30, 60 and 80. The new factor applies from the boundary on.
+    Intervals and boundaries are measured from time 0, so they include the warm-up. For
+    example, Goyal et al. 2017 warm up for 5 epochs, then divide the learning rate by 10
+    at epochs 30, 60 and 80. At a boundary itself, the new factor already applies.
 
     Args:
         every: Number > `warmup`: time between drops. Defaults to `None`, which
             requires `boundaries`.
-        boundaries: Times of the drops, increasing numbers > `warmup`. Defaults to
-            `None`, which requires `every`.
+        boundaries: Times of the drops: numbers > `warmup`, in increasing order.
+            Defaults to `None`, which requires `every`.
         factor: Number > 0: factor by which each drop multiplies the learning rate.
             Defaults to `0.1`.
-        warmup: Number >= 0: duration of the rise from 0. Defaults to `0.0`.
+        warmup: Number >= 0: duration of the linear warm-up from 0. Defaults to `0.0`.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -65,8 +65,8 @@ class StepDecay(Schedule):
     def _drops(self, time):
         if self.boundaries is not None:
             return sum(ops.cast(time >= end, "float32") for end in self.boundaries)
-        # `floor(time / every)` would be wrong: rounding can push the quotient below a
-        # whole number.
+        # `floor(time / every)` would be wrong: rounding can push the quotient just
+        # below a whole number.
         drops = ops.round(time / self.every)
         return drops - ops.cast(drops * self.every > time, "float32")
 
@@ -104,5 +104,5 @@ class StepDecay(Schedule):
         }
 
 
-# Keeps files loadable that were saved under the old name.
+# Files that were saved under the old name can still be loaded.
 keras.saving.get_custom_objects()["kerascope>Step"] = StepDecay

@@ -4,14 +4,14 @@ from keras import ops
 
 
 def time_of_step(step, steps_per_unit: int):
-    """Converts a step number to time in units, such as epoch + batch / steps.
+    """Converts a step number to schedule time, such as epoch + batch / steps per epoch.
 
-    The start of a unit is always a whole number, even if a compiler replaces the
-    division by a multiplication with the rounded reciprocal.
+    The first step of a unit is always converted to a whole number, even if a compiler
+    replaces the division with a multiplication by the rounded reciprocal.
 
     Args:
         step: Step number, an integer tensor or variable, counted from 0.
-        steps_per_unit: Integer >= 1: number of steps per unit.
+        steps_per_unit: Integer >= 1: number of steps per unit of time.
 
     Returns:
         A float32 tensor.

@@ -14,8 +14,10 @@ class Magnitudes:
     """Magnitudes of the entries of one quantity, such as the gradient.
 
     Attributes:
-        largest: Largest magnitude of each variable; NaN without a gradient.
-        bins: Flat indices of the nonzero counts, which are few.
+        largest: Largest magnitude of each variable; NaN for a variable without a
+            gradient.
+        bins: Flat indices of the nonzero counts. Only these are stored, because most
+            counts are zero.
         numbers: Values of the nonzero counts.
         zeros: Number of entries of each variable that are 0 or have a magnitude below
             2**-126, which is treated as 0.
@@ -30,7 +32,7 @@ class Magnitudes:
 
     @classmethod
     def from_exponents(cls, largest, counts) -> "Magnitudes":
-        """Converts counts by sign and exponent.
+        """Creates an instance from counts by sign and exponent.
 
         The first and the last bin include the counts of all exponents beyond the range.
 
@@ -56,7 +58,7 @@ class Magnitudes:
 
     @property
     def counts(self) -> np.ndarray:
-        """Numbers of entries by sign, positive first, and log2 of the magnitude.
+        """Numbers of entries by sign (positive first) and by log2 of the magnitude.
 
         Int32 array of shape `(variables, 2, 96)`. Bin `i` counts magnitudes in
         [2**(i - 64), 2**(i - 63)). The first and the last bin include all magnitudes
@@ -67,12 +69,12 @@ class Magnitudes:
         return counts
 
     def padded(self, missing: int) -> "Magnitudes":
-        """Adds variables at the end, with NaN and counts of 0."""
+        """Appends `missing` variables, with NaN for magnitudes and 0 for counts."""
 
         def longer(array, value=0):
             return np.append(array, np.full(missing, value, array.dtype))
 
-        # The flat indices of the counts stay valid, since new variables come last.
+        # The flat indices of the counts stay valid, because new variables come last.
         return replace(
             self,
             largest=longer(self.largest, np.nan),

@@ -13,7 +13,7 @@ class Observation:
 
     All callbacks in one `fit` that request records share one instance. The compiled
     step reduces each recorded update to a row of numbers. The rows are read when no
-    free rows are left, or on request.
+    unused rows are left, or on request.
     """
 
     def __init__(self):
@@ -33,7 +33,10 @@ class Observation:
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """Variables that the entries of a record belong to. More may be added later."""
+        """Variables that the entries of a record belong to.
+
+        More variables may be added later.
+        """
         return self._variables
 
     def request(
@@ -44,9 +47,9 @@ class Observation:
         Args:
             every: Number of steps from one record to the next.
             receive: Function that is called with a list of new records when they are
-                read. The list includes records that others requested.
+                read. The list includes records that other callbacks requested.
             counted: Quantity whose magnitudes are counted: "gradient", "weight" or
-                "update". Defaults to `None`: no magnitudes are counted.
+                "update". Defaults to `None`, which counts no magnitudes.
         """
         quantities = self.requests.setdefault(every, set())
         if counted is not None:
@@ -55,7 +58,7 @@ class Observation:
             self._receivers.append(receive)
 
     def attach(self, recorder: UpdateRecorder) -> None:
-        """Starts to read from a recorder."""
+        """Sets the recorder to read from."""
         self._recorder = recorder
         self._variables = recorder.variables
 
@@ -67,10 +70,10 @@ class Observation:
             self._variables = list(self._variables)
 
     def after_call(self, steps: int) -> None:
-        """Reads the rows if the next call could overwrite unread ones.
+        """Reads the rows if the next call could overwrite unread rows.
 
         Args:
-            steps: Maximum number of steps in one call.
+            steps: Maximum number of steps in one call of the train function.
         """
         self._steps_unread += steps
         recorder = self._recorder
@@ -92,7 +95,7 @@ class Observation:
             receive(records)
 
     def _check_lost(self, recorder: UpdateRecorder, lost: int) -> None:
-        """Warns if rows were lost, and raises the expected updates per step."""
+        """Warns if rows were lost, and increases `updates_per_step` accordingly."""
         if not lost:
             return
         steps = max(1, self._steps_unread)

@@ -1,4 +1,4 @@
-"""Records one call of the optimizer, with tensors of the step."""
+"""Records one call of the optimizer inside the training step."""
 
 import functools
 
@@ -16,11 +16,12 @@ from .update_record import QUANTITIES
 class OptimizerCall:
     """Records one call of the optimizer.
 
-    It is created while the step is traced, and holds tensors of the step.
+    An instance is created while the step is traced, and refers to its tensors.
 
     Args:
         recorder: `UpdateRecorder` to which the record belongs.
-        optimizer: Optimizer of the model, which may delegate the updates to others.
+        optimizer: Optimizer of the model, which may delegate the updates to other
+            optimizers.
         gradients: List of the gradients passed to the optimizer; `None` for a variable
             without a gradient.
         variables: List of the corresponding variables.
@@ -46,7 +47,11 @@ class OptimizerCall:
         self.is_due = _both(self._is_update, is_due)
 
     def select(self, values) -> list:
-        """Returns the values, one per variable, that belong to recorded variables."""
+        """Selects the values of the recorded variables.
+
+        Args:
+            values: List with one value per variable.
+        """
         return [
             value
             for index, value in zip(self._indices, values, strict=True)
@@ -61,7 +66,7 @@ class OptimizerCall:
         )
 
     def before(self) -> tuple:
-        """Returns learning rate, skip flag and gradients, taken before the update."""
+        """Returns the learning rate, skip flag and gradients before the update."""
         skipped = ops.zeros((), dtype="float32")
         if self._is_scaled:
             skipped = 1 - _float32(self._optimizer.check_finite(self._gradients))
@@ -70,7 +75,7 @@ class OptimizerCall:
     def record(
         self, before: tuple, old: list, new: list, buffers: list, counters: StepCounters
     ) -> list:
-        """Returns the tensors of the buffers with one more row.
+        """Returns the tensors of the buffers with one row added.
 
         Args:
             before: Result of `before()`.
@@ -112,7 +117,7 @@ class OptimizerCall:
         return list({id(one): one for one in self._optimizers}.values())
 
     def _learning_rate(self):
-        """Returns the learning rate, or NaN if the optimizers have different ones."""
+        """Returns the learning rate, or NaN if it differs between the optimizers."""
         rates = [
             _float32(ops.convert_to_tensor(one.learning_rate))
             for one in self._distinct_optimizers()
@@ -123,7 +128,7 @@ class OptimizerCall:
         return ops.where(are_equal, rates[0], float("nan"))
 
     def _used_gradients(self) -> list:
-        """Returns the unscaled and accumulated gradients, before any clipping."""
+        """Returns the gradients, unscaled and accumulated, but not clipped."""
         scale = self._optimizer.loss_scale_factor
         if self._is_scaled:
             scale = self._optimizer.dynamic_scale

@@ -4,17 +4,18 @@ from zoo.backend.keras_internals import trained_variables
 
 
 def updating_optimizer(model):
-    """Returns the optimizer of a model without a `LossScaleOptimizer` around it."""
+    """Returns the optimizer of a model, unwrapped from any `LossScaleOptimizer`."""
     return getattr(model.optimizer, "inner_optimizer", model.optimizer)
 
 
 def updating_optimizers(optimizer) -> list:
     """Returns the optimizers that update the weights when `optimizer` is called.
 
-    A `LossScaleOptimizer` and a `MultiOptimizer` delegate the updates to others.
+    A `LossScaleOptimizer` and a `MultiOptimizer` delegate the updates to other
+    optimizers.
 
     Args:
-        optimizer: Optimizer, or `None`, for which the list is empty.
+        optimizer: Optimizer, or `None`, which yields an empty list.
     """
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if optimizer is None:

@@ -11,7 +11,7 @@ class Quantity:
     """Computes statistics of one tensor per recorded variable.
 
     Args:
-        tensors: List of tensors; `None` for a variable without one.
+        tensors: List of tensors; `None` for a variable without a tensor.
         indices: Index of each tensor's variable among the recorded variables.
         num_variables: Number of recorded variables.
         minus: List of tensors to subtract from `tensors`. Defaults to `None`.
@@ -29,11 +29,11 @@ class Quantity:
             self._operands = tensor_statistics.operands(tensors, minus)
 
     def norms(self):
-        """Returns the norm of each tensor; NaN for a variable without one."""
+        """Returns the norm of each tensor; NaN for a variable without a tensor."""
         return self._of_all(tensor_statistics.norms)
 
     def largest(self):
-        """Returns the largest magnitude of each tensor; NaN without one."""
+        """Returns the largest magnitudes; NaN for a variable without a tensor."""
         return self._of_all(tensor_statistics.largest)
 
     def counts(self):
@@ -44,7 +44,7 @@ class Quantity:
         return self._of_all(tensor_statistics.count_exponents, shape=(NUM_BINS,))
 
     def _of_all(self, statistic, shape: tuple = ()):
-        """Returns a statistic of each variable, whose shape is `shape`."""
+        """Returns a statistic, which has shape `shape`, for each variable."""
         if self._operands is None:
             size = len(self._source)
             if shape:

@@ -11,22 +11,24 @@ from zoo.backend.train_step import StepCounters
 from .magnitudes import Magnitudes
 from .update_record import QUANTITIES, UpdateRecord
 
-LEADING = 2  # numbers before those of the variables
+LEADING = 2  # learning rate and skip flag, before the entries of the variables
 
 
 @dataclass(frozen=True)
 class RowLayout:
     """Describes the buffers to which the step writes one row per recorded update.
 
-    Row `i` is stored at index `i % rows` of each buffer, so the buffers are rings.
+    The buffers are ring buffers: row `i` is stored at index `i % rows`.
 
-    - The headers, an int32 buffer of shape `(rows, 3)`: step number, number of earlier
-      steps that updated the weights, and row number, which is -1 in an unused row.
-    - The numbers, a float32 buffer of shape `(rows, width)`: learning rate, and whether
-      the update was skipped; then the norms of all variables for each quantity; then
-      the largest magnitudes of all variables for each counted quantity.
-    - The counts, an int32 buffer of shape `(rows, counted, variables, NUM_BINS)`: the
-      entries by sign and exponent. It exists only if there is anything to count.
+    - The headers, an int32 buffer of shape `(rows, 3)`, contain the step number, the
+      number of earlier steps that updated the weights, and the row number, which is -1
+      in an unused row.
+    - The numbers, a float32 buffer of shape `(rows, width)`, contain the learning rate
+      and whether the update was skipped, then the norms of all variables for each
+      quantity, then the largest magnitudes of all variables for each counted quantity.
+    - The counts, an int32 buffer of shape `(rows, counted, variables, NUM_BINS)`,
+      contain the numbers of entries by sign and exponent. This buffer exists only if
+      magnitudes are counted.
 
     Args:
         num_variables: Number of variables that are recorded.
@@ -85,7 +87,7 @@ class RowLayout:
     def put(self, buffer, row, values):
         """Returns a buffer with the values of one row replaced."""
         index = row % buffer.shape[0]
-        # Same dtype as `index`: Python integers become int64 on JAX if that is enabled.
+        # Same dtype as `index`: on JAX, Python integers become int64 in x64 mode.
         zero = 0 if isinstance(index, int) else ops.zeros_like(index)
         start = (index, *[zero] * (len(buffer.shape) - 1))
         return ops.slice_update(buffer, start, values[None])
@@ -93,7 +95,7 @@ class RowLayout:
     def unpack_new(
         self, buffers: list, epoch: int, last: int
     ) -> tuple[list[UpdateRecord], int]:
-        """Converts the rows that have not been read.
+        """Converts the rows that have not been read yet to records.
 
         Args:
             buffers: Buffers as NumPy arrays.
@@ -119,9 +121,9 @@ class RowLayout:
             epoch: Epoch of the step.
             header: Header of the row.
             numbers: Numbers of the row.
-            counts: Counts of the row. Defaults to `None`: nothing is counted.
+            counts: Counts of the row. Defaults to `None`, for a layout without counts.
         """
-        # Copied, since a view would keep all rows in memory.
+        # Copied, because a view would keep all rows in memory.
         shape = len(QUANTITIES) + len(self.counted), self.num_variables
         per_variable = numbers[LEADING:].reshape(shape).copy()
         norms = {

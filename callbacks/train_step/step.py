@@ -11,23 +11,23 @@ from zoo.backend.keras_internals import patched
 from .optimizers import updating_optimizer, updating_optimizers
 from .update_recorder import UpdateRecorder
 
-KEPT = 4  # number of steps cached with a train function
+KEPT = 4  # maximum number of steps cached with a train function
 
 
 class Step:
     """Runs training steps of a model that include callbacks.
 
-    If a condition inside the compiled step is free, or if only the step itself can tell
-    which steps update the weights, one function runs all steps. Otherwise there are two
-    functions, one that records and one that does not. The latter is the model's own
-    function if no callback takes part in the step. A step counter outside the compiled
-    functions decides which one runs next.
+    One function runs all steps if a condition inside the compiled step costs nothing,
+    or if only the compiled step can determine whether it updates the weights.
+    Otherwise, there are two functions, one that records and one that does not. The
+    latter is the model's own function if no callback takes part in the step. A step
+    counter outside the compiled functions determines which of them runs next.
 
     Args:
         model: Compiled model.
         own: The model's own train function.
         callbacks: List of the callbacks that take part in the step.
-        requests: What to record, see `UpdateRecorder`.
+        requests: Requested records, see `UpdateRecorder`.
     """
 
     def __init__(self, model, own, callbacks: list, requests: dict):
@@ -37,7 +37,7 @@ class Step:
         self.optimizer = model.optimizer
         self.recorder = UpdateRecorder(model, requests) if requests else None
         self.has_run = False
-        self.is_free = False  # whether another `fit` can reuse it
+        self.is_free = False  # whether another `fit` can reuse this step
         self._functions: dict = {}
         self._attributes = _attributes(callbacks, self.optimizer)
         self.restart()
@@ -51,7 +51,7 @@ class Step:
             self.recorder.restart()
 
     def continue_from(self, other: "Step") -> None:
-        """Continues from the last position of another step."""
+        """Continues from the step number that another `Step` has reached."""
         self._steps, self._is_behind = other._steps, other._is_behind
         if self.recorder is None or other.recorder is None:
             return
@@ -72,7 +72,7 @@ class Step:
         ]
 
     def rebuild(self) -> None:
-        """Recompiles the functions at the next call, with new records."""
+        """Makes the next call recompile the functions with new buffers."""
         self._functions = {}
         if self.recorder is not None:
             self.recorder.rebuild()
@@ -102,11 +102,11 @@ class Step:
 
     @functools.cached_property
     def _has_free_condition(self) -> bool:
-        # Evaluated only once, since counting the parameters takes time.
+        # Evaluated only once, because counting the parameters takes time.
         return train_step.has_free_condition(self.model)
 
     def _knows_which_update(self) -> bool:
-        """Returns whether only the step itself can tell which steps update weights."""
+        """Returns whether only the compiled step knows if it updates the weights."""
         recorder = self.recorder
         accumulates = recorder is not None and recorder.accumulates()
         return self.model.steps_per_execution > 1 or accumulates
@@ -127,10 +127,10 @@ class Step:
 
 
 def get_step(model, own, callbacks: list, requests: dict) -> Step:
-    """Returns a `Step`, that of an earlier `fit` if possible.
+    """Returns a `Step`, reusing that of an earlier `fit` if possible.
 
     Reusing compiled functions saves time and memory. They are stored with the model's
-    own train function, and discarded with it by `compile` and `make_train_function`.
+    own train function, so `compile` and `make_train_function` discard them as well.
     """
     callbacks = [one for one in callbacks if one.step_key() != ()]
     keys = [one.step_key() for one in callbacks]
@@ -155,7 +155,7 @@ def get_step(model, own, callbacks: list, requests: dict) -> Step:
 
 
 def _attributes(callbacks, optimizer) -> list[tuple]:
-    """Returns pairs of an updating optimizer and its attributes during the step."""
+    """Returns pairs of an updating optimizer and the attributes to replace on it."""
     return [
         (one, {k: v for c in callbacks for k, v in c.attributes_of(one).items()})
         for one in updating_optimizers(optimizer)

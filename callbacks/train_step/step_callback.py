@@ -8,12 +8,12 @@ from .train_function import TrainFunction
 
 
 class StepCallback(keras.callbacks.Callback):
-    """Runs a method of the callback inside the training step that `fit` compiles.
+    """Base class of callbacks that run a method inside the compiled training step.
 
-    A subclass implements `begin_step` with `keras.ops`. It is compiled with the step,
-    so it needs no synchronization and runs for every batch, even with
-    `steps_per_execution`. While the train function is called, and therefore while it is
-    traced, the attributes in `attributes_of` replace those of the optimizers.
+    A subclass implements `begin_step` with `keras.ops`. This method is compiled as part
+    of the step, so it requires no synchronization and runs for every batch, even with
+    `steps_per_execution`. During each call of the train function, including the call
+    that traces it, the attributes in `attributes_of` replace those of the optimizers.
 
     Several callbacks in one `fit` share one step and run in the order of the list.
     After `fit`, the original train function of the model is restored.
@@ -22,9 +22,9 @@ class StepCallback(keras.callbacks.Callback):
     def begin_step(self, optimizer: keras.optimizers.Optimizer) -> None:
         """Runs at the beginning of every step, inside the compiled step.
 
-        One call of the train function may run it for several steps and several
-        replicas. Do not read a compiled value from an attribute that
-        `optimizer_attributes` replaces.
+        One call of the train function may run this method for several steps and several
+        replicas. Attributes in `optimizer_attributes` are replaced while the method
+        runs, so do not read the optimizer's original values from them.
 
         Args:
             optimizer: Optimizer of the model, or the inner optimizer of a
@@ -34,8 +34,8 @@ class StepCallback(keras.callbacks.Callback):
     def step_variables(self) -> list[keras.Variable]:
         """Returns the variables that `begin_step` reads and assigns.
 
-        They belong to the callback. Neither the model nor the optimizer tracks or
-        saves them. They can be read and assigned between steps.
+        These variables belong to the callback. Neither the model nor the optimizer
+        tracks or saves them. They can be read and assigned between steps.
         """
         return []
 
@@ -48,20 +48,20 @@ class StepCallback(keras.callbacks.Callback):
         return self.optimizer_attributes()
 
     def prepare_step(self) -> None:
-        """Runs after the train function was replaced, before its first step."""
+        """Runs when the train function has been replaced, before its first step."""
 
     def check_step(self) -> None:
         """Runs once after the first step, to check that the callback took effect.
 
-        If steps are not compiled, it runs after the first epoch.
+        If steps are not compiled, this method runs after the first epoch.
         """
 
     def step_key(self) -> tuple | None:
         """Returns a key that identifies the computation of the callback in the step.
 
-        If the keys are equal, a compiled step from an earlier `fit` can be reused after
-        `take_over()`. An empty key means that the callback adds nothing to the step.
-        `None` means that the step cannot be reused.
+        If a callback in an earlier `fit` had the same key, its compiled step can be
+        reused after `take_over()`. An empty key means that the callback adds nothing to
+        the step. `None` means that the step cannot be reused.
         """
         return None
 
@@ -70,14 +70,14 @@ class StepCallback(keras.callbacks.Callback):
         return self
 
     def take_over(self, other: "StepCallback") -> None:
-        """Adopts the step variables of a callback with an equal key."""
+        """Adopts the step variables of a callback with the same key."""
 
     def make_step_variable(self, value, dtype: str) -> keras.Variable:
         """Creates a scalar variable for use in `begin_step`."""
         return make_variable(self.model, value, dtype)
 
     def __getstate__(self):
-        # These belong to one `fit`. A copy creates its own in the next one.
+        # These objects belong to one `fit`. A copy creates its own in its next `fit`.
         return {
             name: value
             for name, value in vars(self).items()

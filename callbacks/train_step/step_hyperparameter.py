@@ -7,8 +7,8 @@ class StepHyperparameter(keras.Variable):
     """Represents a hyperparameter that is computed as a tensor in the step.
 
     Keras' optimizers evaluate `momentum != 0` in Python, which fails on a traced
-    tensor. Here the comparison always returns `True`, since the optimizer has been
-    built with a momentum. In all other uses the value is that of `tensor`.
+    tensor. Here, `!=` and `>` always return `True`, because the optimizer has been
+    built with a momentum. In all other operations, the value is that of `tensor`.
 
     Attributes:
         tensor: Tensor of the current step, or `None` before and after training.

@@ -16,19 +16,20 @@ from .step import get_step
 class TrainFunction:
     """Replaces `model.train_function` during one `fit`.
 
-    Callbacks announce each call by their `fit` in `on_train_batch_begin`. All other
-    calls, such as those of a `train_on_batch` or a `fit` inside a callback, are passed
-    on to the model's own function. They do not advance schedules and are not recorded.
-    If `compile`, `make_train_function` or an inner `fit` sets another train function,
-    the next announcement takes that as the model's own, and replaces it again.
+    In `on_train_batch_begin`, callbacks announce that the next call comes from their
+    `fit`. All other calls, such as those of a `train_on_batch` or a `fit` inside a
+    callback, are passed on to the model's own function. Such calls do not advance
+    schedules and are not recorded. If `compile`, `make_train_function` or an inner
+    `fit` sets a different train function, the next announcement adopts that function as
+    the model's own, and replaces it again.
 
-    Keras calls no hooks after an exception, so this object may outlive its `fit`. It
-    then passes all calls on until the next `fit` replaces it.
+    Keras calls no hooks after an exception, so this object may outlive its `fit`. In
+    that case, it passes on all calls until the next `fit` replaces it.
 
     Args:
         model: Compiled model. Its train function is created if it does not exist.
         params: Parameters that the callbacks of the `fit` share. A `CallbackList`
-            created by the user may have none, or share them with others.
+            created by the user may have no parameters, or share them with other lists.
         begin: Logs passed to `on_train_begin`, a new object for each `fit`; `None` if
             a callback was called without logs.
 
@@ -52,7 +53,7 @@ class TrainFunction:
 
     @classmethod
     def of(cls, model, params: dict | None, begin: dict | None) -> "TrainFunction":
-        """Returns the instance for this `fit`, created on the first call."""
+        """Returns the instance for this `fit`; the first call creates it."""
         function = model.train_function
         if isinstance(function, cls) and function._is_of(params, begin):
             return function
@@ -74,11 +75,11 @@ class TrainFunction:
         if self._model.train_function is not self:
             self._stand_in()
         if train_step.is_compiled(self._model):
-            self.check()  # the first step was traced in full
+            self.check()  # the first step has been traced completely
         self._announced = True
 
     def check(self):
-        """Checks once that the steps so far used the callbacks."""
+        """Checks once that the callbacks took effect in the steps so far."""
         if self._step is not None and self._step.has_run and not self._is_checked:
             self._is_checked = True
             for callback in self._callbacks:
@@ -106,7 +107,7 @@ class TrainFunction:
 
     @property
     def model(self) -> keras.Model:
-        """The model, without synchronizing its state on JAX."""
+        """The model; reading this property does not synchronize its state on JAX."""
         return self._model
 
     def _is_of(self, params, begin) -> bool:
@@ -125,7 +126,7 @@ class TrainFunction:
         name = type(self._model.optimizer).__name__
         warnings.warn(
             f"No updates are recorded: no training step has called `apply` "
-            f"of the optimizer that the model is compiled with, {name}. Updates by "
+            f"on the optimizer that the model is compiled with, {name}. Updates by "
             "other optimizers cannot be recorded.",
             stacklevel=2,
         )
@@ -139,7 +140,7 @@ class TrainFunction:
             self._step.rebuild()
 
     def _stand_in(self):
-        """Replaces the model's own train function."""
+        """Replaces the model's own train function with this object."""
         own = self._model.train_function
         if isinstance(own, TrainFunction):  # left by an interrupted `fit`
             own = own._own
@@ -152,7 +153,7 @@ class TrainFunction:
         self._model.train_function = self
 
     def _begin_step_again(self, own):
-        """Continues with a new train function from the current step."""
+        """Continues from the current step with a new train function of the model."""
         for callback in self._callbacks:
             callback.prepare_step()
         before = self._step
@@ -174,13 +175,13 @@ class TrainFunction:
 def _is_foreign(frame, params) -> bool:
     """Returns whether a call is known to come from outside this `fit`.
 
-    This detects calls between an announcement and the announced step. They come from
+    This detects calls between an announcement and the announced step, which come from
     callbacks that are later in the list.
 
     Args:
         frame: Frame of the caller.
         params: Parameters that the callbacks of this `fit` share; `None` for a
-            `CallbackList` created by the user, for which none are set.
+            `CallbackList` that the user created without parameters.
     """
     if frame.f_code.co_name == "train_on_batch":
         return _is_inside_fit(frame)

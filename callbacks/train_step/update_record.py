@@ -11,7 +11,7 @@ QUANTITIES = ("gradient", "weight", "update")
 
 @dataclass(frozen=True, eq=False)
 class UpdateRecord:
-    """Record of one update. Arrays have one entry per variable.
+    """Record of one update of the weights. Arrays have one entry per variable.
 
     A step can make several updates, each with its own record.
 
@@ -26,7 +26,7 @@ class UpdateRecord:
             or is not included in this update.
         weight_norm: Norms of the weights before the update.
         update_norm: Norms of the changes that the update made to the weights.
-        magnitudes: Dict of `Magnitudes` by quantity, for all requested quantities.
+        magnitudes: Dict from each requested quantity to its `Magnitudes`.
     """
 
     step: int
@@ -41,7 +41,7 @@ class UpdateRecord:
 
 
 def padded(record: UpdateRecord, size: int) -> UpdateRecord:
-    """Pads a record to `size` variables, with NaN or 0 for the added ones."""
+    """Pads a record to `size` variables, with NaN for norms and 0 for counts."""
     missing = size - len(record.weight_norm)
     if not missing:
         return record

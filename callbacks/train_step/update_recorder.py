@@ -1,4 +1,4 @@
-"""Decides which updates are recorded, and holds the buffers of their records."""
+"""Decides which updates are recorded, and manages the buffers for the records."""
 
 import keras
 import numpy as np
@@ -13,13 +13,14 @@ from .update_record import QUANTITIES, UpdateRecord
 
 
 class UpdateRecorder:
-    """Holds the variables to which the step writes one row per recorded update.
+    """Manages the variables to which the step writes one row per recorded update.
 
     The rows form a ring buffer. Read them before they are overwritten.
 
     Args:
         model: Model whose optimizer is recorded.
-        requests: Dict from `every` to the quantities whose magnitudes are counted.
+        requests: Dict from each requested interval, in steps, to the quantities whose
+            magnitudes are counted at this interval.
     """
 
     def __init__(self, model: keras.Model, requests: dict[int, set[str]]):
@@ -69,7 +70,7 @@ class UpdateRecorder:
         ]
 
     def rows_of(self, steps: int) -> int:
-        """Returns the maximum number of rows that `steps` steps write."""
+        """Returns the maximum number of rows that `steps` steps can write."""
         per_step = self.updates_per_step
         return sum(steps // every + 1 for every in self.requests) * per_step
 
@@ -84,25 +85,29 @@ class UpdateRecorder:
         return self.layout.unpack_new(arrays, epoch, last)
 
     def rebuild(self) -> None:
-        """Drops the buffers, which must have been read, but not the counters."""
+        """Discards the buffers, which must have been read, but keeps the counters.
+
+        Variables that were missing in the records are included from now on.
+        """
         self.buffers = []
         self._add(self.unknown)
         self.unknown = []
 
     def restart(self) -> None:
-        """Starts over at step 0, without any rows."""
+        """Starts over at step 0, with empty buffers."""
         train_step.set_counters(self.counters, StepCounters())
         if self.buffers:
             self.layout.clear(self.buffers)
 
     def follow(self, other: "UpdateRecorder") -> bool:
-        """Continues from another recorder, and keeps the order of its variables.
+        """Continues from another recorder, with the variables in the same order.
 
         Args:
             other: Recorder to continue from.
 
         Returns:
-            Whether the order of the variables changed, which drops the buffers.
+            Whether the order of the variables changed, in which case the buffers are
+            discarded.
         """
         counters = train_step.read_counters(other.counters)
         train_step.set_counters(self.counters, counters)
@@ -114,7 +119,7 @@ class UpdateRecorder:
         return True
 
     def set_step(self, step: int) -> None:
-        """Sets the number of the next step, assuming that every step is an update."""
+        """Sets the number of the next step, as if all earlier steps were updates."""
         train_step.set_step(self.counters, step)
 
     def begin_step(self, counters: StepCounters) -> StepCounters:
@@ -161,7 +166,7 @@ class UpdateRecorder:
         return _is_due(number, list(self.requests))
 
     def counts_are_due(self, number):
-        """Returns whether magnitudes are counted, if the updates are recorded.
+        """Returns whether magnitudes are counted in a step whose updates are recorded.
 
         Args:
             number: See `is_due`.
