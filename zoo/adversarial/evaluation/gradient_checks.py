@@ -25,7 +25,7 @@ ROUNDING = {  # relative rounding error of the logits
 
 
 def is_random(classifier: Classifier, x: np.ndarray) -> bool:
-    """Returns whether two calls in inference mode differ by more than rounding error."""
+    """Returns whether logits of two inference calls differ by more than rounding."""
     with unchanged_state():
         first, second = (
             np.asarray(ops.convert_to_numpy(classifier.logits(x))) for _ in range(2)

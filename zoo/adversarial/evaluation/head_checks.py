@@ -80,7 +80,7 @@ def check_accuracy(
 
 def _fix(head: Head) -> str:
     if head.num_outputs > 1:
-        return "Compile the model with an accuracy that compares the argmax with labels."
+        return "Compile an accuracy metric that compares the argmax with the label."
     return (
         "Compile the model with its training loss and with "
         "`keras.metrics.BinaryAccuracy(threshold=...)`."

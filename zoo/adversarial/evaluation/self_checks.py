@@ -100,9 +100,9 @@ def check_attacks(
         yield (
             "Two calls in inference mode give different outputs for the same inputs: "
             "the model is random. Its prediction, with and without an attack, is the "
-            "majority vote of several draws. Most stages follow a single draw; the stage "
-            '"smoothed" follows the average of several. Turn off the randomness to get '
-            f"the same outputs in every call. {UPPER_BOUND}"
+            "majority vote of several draws. Most stages follow a single draw; the "
+            'stage "smoothed" follows the average of several. Turn off the randomness '
+            f"to get the same outputs in every call. {UPPER_BOUND}"
         )
     else:
         yield from check_gradients(

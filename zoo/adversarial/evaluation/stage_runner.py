@@ -166,7 +166,7 @@ class StageRunner:
         return warnings
 
     def examples(self, epsilon: float) -> dict:
-        """Returns the first adversarial examples, for the panel of the report's plot."""
+        """Returns the first adversarial examples, to be plotted in the report."""
         shown = np.flatnonzero((self.clean == self.y) & ~self.left)[:MAX_SHOWN]
         adversarial = self.adversarial[shown]
         fooled = self._predict(adversarial) if len(shown) else self.y[:0]

@@ -242,7 +242,7 @@ class AdversarialTrainer(ClassifierTrainer):
         return super().test_step(*backend.transform_batch(self, attack, arguments))
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **options):
-        """Returns the objective in training, or the loss on clean inputs in evaluation."""
+        """Returns the training objective or, in evaluation, the loss on clean data."""
         y, sample_weight = only(y), only(sample_weight)  # Keras may pass dicts here
         is_training = isinstance(y_pred, TrainingBatch)
         outputs = y_pred.main if is_training else y_pred

@@ -1,4 +1,4 @@
-"""The sign and the exponent of a float32, by which `count_exponents` counts."""
+"""Constants of float32 numbers, whose signs and exponents `count_exponents` counts."""
 
 NUM_EXPONENTS = 256
 BIAS = 127
