@@ -128,7 +128,7 @@ def compiled_learning_rate(optimizer: keras.optimizers.Optimizer):
 
 
 def learning_rate_attributes(read: Callable | None) -> dict:
-    """Returns the attributes to patch to make an optimizer use another learning rate.
+    """Returns the attributes to patch to make an optimizer use a different rate.
 
     `learning_rate` is a property, which an attribute of an instance cannot override.
 
@@ -202,7 +202,7 @@ def replace_torch_registration(variables_of: Callable[[keras.Layer], dict]) -> N
 
 
 def compiled_metrics(model: keras.Model):
-    """Returns the metric that combines the metrics passed to `compile`, if any.
+    """Returns the metric that combines all compiled metrics; `None` if there are none.
 
     `model.metrics` includes the combined metric, but does not identify it.
     """

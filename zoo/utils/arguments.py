@@ -1,4 +1,8 @@
-"""Argument checks, whose error messages all have the same format."""
+"""Argument checks that raise errors with a common format.
+
+The messages state the name of the argument, the expected value, the received value and,
+if there is one, a fix.
+"""
 
 import math
 from numbers import Integral, Real

@@ -1,4 +1,4 @@
-"""Weight initializers that preserve signals or make initial outputs small."""
+"""Weight initializers that preserve the scale of signals, or keep outputs small."""
 
 import math
 

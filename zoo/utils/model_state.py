@@ -100,7 +100,7 @@ def _has_adapter(layer) -> bool:
 
 
 def _layers_with_more(model) -> Iterator[tuple[int, keras.layers.Layer]]:
-    """Yields layers that may save more than variables, and their indices.
+    """Yields the layers that may save more than variables, each with its index.
 
     An example is a layer with PyTorch buffers.
     """

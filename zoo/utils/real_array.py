@@ -21,7 +21,9 @@ HINTS = {  # by `dtype.kind`
 
 
 def real_array(values, where: str) -> np.ndarray:
-    """Converts values to an array of real numbers; does not copy such an array.
+    """Converts values to a NumPy array of real numbers.
+
+    If the values are such an array already, it is returned without a copy.
 
     Args:
         values: Array, tensor or nested lists of integers, floats or booleans.

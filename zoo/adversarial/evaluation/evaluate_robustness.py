@@ -68,7 +68,8 @@ def evaluate_robustness(
     The checks test, mostly on a sample of 200 examples, that
 
     - gradients do not vanish, and predict how the outputs change,
-    - many steps succeed wherever a single step does, and attacks change the inputs,
+    - many steps break every example that a single step breaks, and attacks change the
+      inputs,
     - no example withstands an attack whose epsilon spans the full range of the bounds,
     - outputs are finite, predictions are not constant and inference is deterministic,
     - the loss that the model was compiled with matches the head (the final activation),
@@ -90,9 +91,9 @@ def evaluate_robustness(
 
     Args:
         model: Built classifier with one input and one output, which ends in logits, a
-            softmax or a sigmoid. Of an `AdversarialTrainer`, the inner model is
-            evaluated. Inputs may be integers, such as uint8 images; they are perturbed
-            as floats.
+            softmax or a sigmoid. If it is an `AdversarialTrainer`, the model that it
+            wraps is evaluated. Inputs may be integers, such as images with
+            `keras.Input(..., dtype="uint8")`; they are perturbed as floats.
         data: Tuple of arrays `(x, y)`, or an iterable of batches of this form, such as
             `data.test`. Labels are integers, booleans or one-hot rows. If the model has
             a single output and was trained with a hinge loss or a squared error, the
@@ -109,7 +110,7 @@ def evaluate_robustness(
         restarts: Integer >= 1: number of restarts of "pgd". Defaults to `5`.
         batch_size: Integer >= 1: number of examples that are attacked at once. The
             results do not depend on it, except for rounding. Defaults to `256`.
-        seed: Integer >= 0: seed of the random numbers. Defaults to `0`.
+        seed: Integer >= 0: random seed. Defaults to `0`.
         verbose: 0 for no output, 1 for a progress bar. Defaults to `1`.
 
     Returns:

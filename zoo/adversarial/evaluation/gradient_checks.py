@@ -25,7 +25,10 @@ ROUNDING = {  # relative rounding error of the logits
 
 
 def is_random(classifier: Classifier, x: np.ndarray) -> bool:
-    """Returns whether logits of two inference calls differ by more than rounding."""
+    """Returns whether a model is stochastic in inference mode.
+
+    If so, the logits of two calls differ by more than rounding error.
+    """
     with unchanged_state():
         first, second = (
             np.asarray(ops.convert_to_numpy(classifier.logits(x))) for _ in range(2)

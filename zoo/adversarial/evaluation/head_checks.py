@@ -17,7 +17,7 @@ def check_head(classifier: Classifier, outputs: np.ndarray) -> Iterator[str]:
     """Checks the final activation of a model, and the loss it was compiled with.
 
     Args:
-        classifier: The model, after `check_data`.
+        classifier: The model, on which `check_data` has been called.
         outputs: Array of shape `(examples, outputs)`: outputs of the model.
 
     Yields:
@@ -50,8 +50,8 @@ def check_accuracy(
         model: The model.
         head: The head of the model.
         y: Labels in the format in which the user passed them.
-        classes: Int32 array of shape `(examples,)`: the same labels,
-            converted to classes.
+        classes: Int32 array of shape `(examples,)`: the same labels, converted to
+            classes.
         outputs: Array of shape `(examples, outputs)`: outputs of the model.
 
     Yields:

@@ -20,17 +20,17 @@ class RobustnessReport:
     other attacks might break more examples.
 
     Args:
-        rows: A dictionary for each epsilon and stage, with these entries:
+        rows: Tuple of dictionaries, one for each epsilon and stage, with these entries:
 
             - `epsilon` and `stage`,
             - `accuracy`, and its 95 % confidence interval (Wilson), `low` to `high`,
             - `attacked` and `broken`: numbers of examples,
-            - `largest_perturbation`: the largest norm of a perturbation,
+            - `largest_perturbation`: the largest perturbation, measured in `norm`,
             - `non_finite`: number of examples at which an objective or a gradient was
               not finite,
             - `seconds`: running time,
             - `seed`.
-        warnings: List of warnings, one for each suspicious finding.
+        warnings: List of messages, one for each suspicious finding.
         norm: "linf" or "l2".
         examples: A dictionary for the panel of `plot`. The entry `epsilon` is the
             epsilon of the examples. The other entries are arrays:

@@ -38,7 +38,7 @@ def check_constant(
         rows: Indices of a sample of correctly classified inputs.
         steps: Number of steps of the attacks.
         batch_size: Number of examples that are attacked at once.
-        **settings: Other arguments of attacks: norm, bounds, mask and seed.
+        **settings: Other settings of the attacks: norm, bounds, mask and seed.
 
     Yields:
         A warning if the prediction is constant.
@@ -86,7 +86,7 @@ def check_attacks(
         random: Whether the model is stochastic in inference mode.
         steps: Number of steps of the attacks.
         batch_size: Number of examples that are attacked at once.
-        **settings: Other arguments of attacks: norm, bounds, mask and seed.
+        **settings: Other settings of the attacks: norm, bounds, mask and seed.
 
     Yields:
         A warning for each problem that is found.
@@ -150,7 +150,10 @@ def _searches(epsilon: float, steps: int, settings: dict) -> tuple[PGD, APGD]:
 
 
 def _tried(x: np.ndarray, settings: dict) -> np.ndarray:
-    """Returns all inputs, and copies with random values of the unmasked features."""
+    """Returns all inputs, followed by copies with random values.
+
+    In the copies, only features that may change are random.
+    """
     generator = np.random.default_rng(settings["seed"])
     noise = generator.uniform(*settings["bounds"], x.shape).astype("float32")
     mask = True if settings["mask"] is None else np.asarray(settings["mask"], bool)

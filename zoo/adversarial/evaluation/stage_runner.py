@@ -34,7 +34,7 @@ class StageRunner:
     """Runs the stages, and stores the adversarial examples.
 
     Args:
-        classifier: The model, after a call of `check_data`.
+        classifier: The model, on which `check_data` has been called.
         x: Float32 array of all inputs.
         y: Int32 array of the true classes.
         settings: Settings of all attacks: norm, bounds, mask and seed.

@@ -181,7 +181,7 @@ class AdversarialTrainer(ClassifierTrainer):
         )
 
     def compile_from_config(self, config):
-        """Compiles the trainer with the configuration from a saved file."""
+        """Compiles the trainer from a saved configuration of `compile`."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 

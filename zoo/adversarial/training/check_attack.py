@@ -8,7 +8,7 @@ from ..classifier.float_inputs import graph_inputs
 
 
 def check_attack(name: str, attack, model: keras.Model) -> Attack:
-    """Returns the attack, or raises an error if it cannot be used in training.
+    """Returns the attack, or raises an error if the trainer cannot use it.
 
     Args:
         name: Name of the argument, for the error message.

@@ -13,8 +13,8 @@ class RobustMetrics:
     """Computes the loss and copies of the compiled metrics on adversarial inputs.
 
     Args:
-        loss: Loss function of the compiled model, with the arguments labels, outputs
-            and sample weights.
+        loss: Loss function of the compiled model; its arguments are labels, outputs and
+            sample weights.
         metrics: Same as in `keras.Model.compile`.
         weighted_metrics: Same as in `keras.Model.compile`.
 

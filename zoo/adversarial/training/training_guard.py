@@ -26,7 +26,7 @@ class TrainingGuard(keras.callbacks.Callback):
     """Warms up epsilon, and warns if adversarial training fails.
 
     Args:
-        warmup_epochs: Integer >= 0: number of epochs with a reduced epsilon.
+        warmup_epochs: Integer >= 0: number of initial epochs with a reduced epsilon.
         num_classes: Number of classes.
         single_step: Whether the training attack takes a single step.
         probe: Probe that compares the training attack with a multi-step attack if

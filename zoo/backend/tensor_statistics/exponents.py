@@ -1,4 +1,4 @@
-"""Constants of float32 numbers, whose signs and exponents `count_exponents` counts."""
+"""Constants for the bins of `count_exponents`: sign and exponent of a float32."""
 
 NUM_EXPONENTS = 256
 BIAS = 127

@@ -117,7 +117,10 @@ def _before_step(counters, step):
 
 
 def _recorded(recorder, optimizer, scope) -> dict:
-    """Returns a dict with a `stateless_apply` that also records; empty if none does."""
+    """Returns a dict with a `stateless_apply` that also records updates.
+
+    The dict is empty if there is no recorder.
+    """
     if recorder is None:
         return {}
     own = optimizer.stateless_apply

@@ -25,5 +25,8 @@ class StepCounters(NamedTuple):
 
     @classmethod
     def before(cls, step, row) -> "StepCounters":
-        """Returns the counters before a step, if all earlier steps updated weights."""
+        """Returns the counters before a step.
+
+        All earlier steps are assumed to have updated the weights.
+        """
         return cls(step - 1, step, row, 0 * step)
