@@ -202,9 +202,10 @@ def replace_torch_registration(variables_of: Callable[[keras.Layer], dict]) -> N
 
 
 def compiled_metrics(model: keras.Model):
-    """Returns the metric that combines all compiled metrics; `None` if there are none.
+    """Returns the combined metric of a compiled model; `None` if it has no metrics.
 
-    `model.metrics` includes the combined metric, but does not identify it.
+    It combines all metrics that were passed to `compile`. `model.metrics` includes it,
+    but does not identify it.
     """
     return attribute(model, "_compile_metrics")
 

@@ -10,7 +10,9 @@ from ..classifier.compiled_accuracies import copy_metric
 
 
 class RobustMetrics:
-    """Computes the loss and copies of the compiled metrics on adversarial inputs.
+    """Computes the loss and metrics of a compiled model on adversarial inputs.
+
+    The metrics are copies of those that were passed to `compile`.
 
     Args:
         loss: Loss function of the compiled model; its arguments are labels, outputs and
