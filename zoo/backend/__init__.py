@@ -1,34 +1,36 @@
-"""Code that differs by Keras backend.
+"""Code that depends on the Keras backend.
 
-The modules `tensorflow`, `jax` and `torch` implement the same functions; those of the
-backend in use can be imported from this package:
+The modules `tensorflow`, `jax` and `torch` implement the same functions. This package
+exports those of the active backend:
 
-- `COMPILES`: Whether `compile_stateless` compiles, and so traces a function before it
-  computes anything.
-- `accelerators()`: Returns the names of the accelerators that Keras computes on, such
-  as `["GPU NVIDIA H200"]`; an empty list on a CPU.
-- `compile_stateless(function, variables)`: Compiles a function of two arguments:
-  values of `variables`, and a tuple of tensors. Returns a function of the tensors. The
-  values are `None` where a compiled function reads variables itself.
-- `differentiate(function, inputs)`: Takes a function that maps a list of tensors to
-  a tensor and an auxiliary tensor, which is not differentiated. Returns the tensor,
-  the gradients of its sum with respect to `inputs`, a list of tensors, and the
-  auxiliary tensor. Gradients of unused inputs are zero.
-- `enable_float64()`: Returns a context in which the backend does not narrow float64.
+- `COMPILES`: Whether `compile_stateless` compiles functions, which are then traced
+  before anything is computed.
+- `accelerators()`: Returns a list of the names of the accelerators that Keras uses, for
+  example `["GPU NVIDIA H200"]`; the list is empty if Keras runs on a CPU.
+- `compile_stateless(function, variables)`: Compiles a function of two arguments, the
+  values of `variables` and a tuple of tensors. Returns a function of the tensors only.
+  On TensorFlow and PyTorch, where the function can read the variables itself, it
+  receives `None` instead of the values.
+- `differentiate(function, inputs)`: Takes a function that maps a list of tensors,
+  `inputs`, to a tensor and an auxiliary tensor. Returns the tensor, a list of the
+  gradients of its sum with respect to `inputs`, and the auxiliary tensor, which is not
+  differentiated. Gradients with respect to unused inputs are zero.
+- `enable_float64()`: Returns a context in which the backend does not downcast float64.
 - `preserve_generator()`: Returns a context that restores the state of the backend's
-  own random generator at its end.
+  own random generator on exit.
 - `same_trace()`: Returns a function that tells whether a tensor belongs to the trace in
   which `same_trace` was called.
 - `gradient_registry()`: Returns the dict in which the backend keeps custom gradients
-  and their graphs until the process ends; an empty one if there is no registry.
+  and their graphs until the process ends. The dict is empty if the backend has no such
+  registry.
 - `transform_batch(model, function, arguments)`: Applies a function to the batch of a
-  training or test step, such as to perturb its inputs. `arguments` are those of
-  `train_step` or `test_step`, and the result is passed to the `train_step` or
-  `test_step` of Keras. The function may assign to variables of the model, and no
-  gradient is taken through it.
+  training or test step, for example to perturb the inputs. `arguments` are the
+  arguments of `train_step` or `test_step`, and the result is passed to Keras' own
+  `train_step` or `test_step`. The function may assign variables of the model. No
+  gradients are computed through the function.
 
-The sub-packages are built in the same way: `train_step` puts callbacks into the step
-that `fit` runs, and `tensor_statistics` computes norms and counts magnitudes.
+The subpackages have the same structure: `train_step` runs callbacks inside the training
+step of `fit`, and `tensor_statistics` computes norms and counts magnitudes.
 """
 
 import importlib

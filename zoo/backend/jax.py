@@ -46,14 +46,14 @@ def preserve_generator():
 
 def same_trace():
     where = jax.extend.core
-    if not hasattr(where, "get_opaque_trace_state"):  # older JAX
+    if not hasattr(where, "get_opaque_trace_state"):  # in older versions of JAX
         where = jax.core
     state = where.get_opaque_trace_state()
     return lambda tensor: where.get_opaque_trace_state() == state
 
 
 def transform_batch(model, function, arguments):
-    state, batch = arguments  # the state holds the values of all variables
+    state, batch = arguments  # the state contains the values of all variables
     groups = [model.trainable_variables, model.non_trainable_variables]
     if len(state) == 4:  # a training step
         groups.append(model.optimizer.variables)

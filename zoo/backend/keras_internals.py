@@ -1,7 +1,8 @@
-"""Names that Keras, KerasTuner, TensorFlow and PyTorch do not promise to keep.
+"""Functions that use private names of Keras, TensorFlow and PyTorch.
 
-Each function uses one such name and says why there is no public way. If the name is
-gone, it raises an `ImportError` that names it.
+Such names may change without notice. Each function documents why no public API can be
+used instead. If a private name no longer exists, the function raises an `ImportError`
+that states the name.
 """
 
 import contextlib
@@ -13,10 +14,10 @@ import keras
 
 
 def attribute(owner, name: str, library=keras):
-    """Returns an attribute that is private to another library.
+    """Returns a private attribute of an object from another library.
 
     Raises:
-        ImportError: If it does not exist.
+        ImportError: If the attribute does not exist.
     """
     if not hasattr(owner, name):
         owner_name = getattr(owner, "__name__", type(owner).__name__)
@@ -25,11 +26,11 @@ def attribute(owner, name: str, library=keras):
 
 
 def missing(name: str, library=keras) -> ImportError:
-    """Returns the error for a private name that a library does not have."""
+    """Returns the error to raise if a private name of a library does not exist."""
     return ImportError(
-        f"kerascope uses `{name}`, which the installed versions do not have: "
+        f"kerascope uses `{name}`, which the installed version does not have: "
         f"{library.__name__} {library.__version__}.\nInstall a version of "
-        f"{library.__name__} that kerascope was tested with (see its README)."
+        f"{library.__name__} that kerascope was tested with (see kerascope's README)."
     )
 
 
@@ -37,15 +38,16 @@ def missing(name: str, library=keras) -> ImportError:
 def patched(target, **attributes) -> Iterator[None]:
     """Replaces attributes of one object within a context.
 
-    The attributes bypass `__setattr__`, since Keras would track and save them.
+    The function bypasses `__setattr__`, with which Keras would track and save the new
+    attributes.
 
     Args:
         target: Object to patch, such as a model or an optimizer.
         **attributes: New attributes by name.
 
     Raises:
-        ImportError: If the object does not have one of the attributes. The replacement
-            would have no effect.
+        ImportError: If the object does not have one of the attributes, so that the
+            replacement would have no effect.
     """
     for name in attributes:
         attribute(target, name)
@@ -64,7 +66,8 @@ def patched(target, **attributes) -> Iterator[None]:
 def float64_operations() -> Iterator[None]:
     """Stops Keras operations from casting float64 to float32 on JAX and PyTorch.
 
-    `keras.config.set_floatx("float64")` changes the dtype of new variables only.
+    `keras.config.set_floatx("float64")` does not suffice, because it changes only the
+    dtype of new variables.
     """
     try:
         from keras.src.backend.common.dtypes import BIT64_TO_BIT32_DTYPE
@@ -81,19 +84,19 @@ def float64_operations() -> Iterator[None]:
 def flatten_layers(model: keras.Layer, **options) -> list[keras.Layer]:
     """Returns a layer and all layers inside it.
 
-    `keras.Model.layers` lacks layers inside of layers.
+    `keras.Model.layers` does not include layers that are nested in other layers.
 
     Args:
         model: A layer or model.
-        **options: `recursive` and `include_self`, both `True` by default.
+        **options: `recursive` and `include_self`, which are both `True` by default.
     """
     return list(attribute(model, "_flatten_layers")(**options))
 
 
 def mask_of(tensor):
-    """Returns the mask that a layer attached to its output, or `None` without one.
+    """Returns the mask that a layer attached to its output, or `None` if there is none.
 
-    Keras passes masks only to layers, not to code that calls a model.
+    Keras passes masks to layers, but not to code that calls a model.
     """
     try:
         from keras.src.backend import get_keras_mask
@@ -103,10 +106,10 @@ def mask_of(tensor):
 
 
 def saves_as_keras(layer: keras.Layer) -> bool:
-    """Returns whether a layer inherits `save_own_variables` from a layer of Keras.
+    """Returns whether a layer inherits `save_own_variables` from a built-in layer.
 
-    Keras' own layers save nothing but variables. Keras does not promise the names of
-    the modules that define them.
+    The built-in layers of Keras save only variables. They can be recognized only by the
+    names of the modules that define them, which are private.
     """
     defining = next(
         cls for cls in type(layer).__mro__ if "save_own_variables" in vars(cls)
@@ -115,19 +118,19 @@ def saves_as_keras(layer: keras.Layer) -> bool:
 
 
 def compiled_learning_rate(optimizer: keras.optimizers.Optimizer):
-    """Returns the learning rate that an optimizer was compiled with.
+    """Returns the learning rate that an optimizer was configured with.
 
-    This is a variable for a float, otherwise a schedule or a function. The property
-    `learning_rate` calls schedules, and returns the value of
-    `learning_rate_attributes` while that is in use.
+    This is a variable if the learning rate is a float; otherwise it is a schedule or a
+    function. The public property `learning_rate` evaluates schedules, and returns a
+    different value while the attributes of `learning_rate_attributes` are in place.
     """
     return attribute(optimizer, "_learning_rate")
 
 
 def learning_rate_attributes(read: Callable | None) -> dict:
-    """Returns the attributes with which an optimizer returns another learning rate.
+    """Returns the attributes to patch to make an optimizer use a different rate.
 
-    `learning_rate` is a property, which an attribute of an instance cannot replace.
+    `learning_rate` is a property, which an attribute of an instance cannot override.
 
     Args:
         read: Function that returns the learning rate, or `None` if only the names of
@@ -138,33 +141,38 @@ def learning_rate_attributes(read: Callable | None) -> dict:
 
 
 def set_monitor_operation(callback: keras.callbacks.EarlyStopping) -> None:
-    """Sets `monitor_op` and the sign of `min_delta` for the mode of a callback.
+    """Sets `monitor_op` and the sign of `min_delta` according to a callback's mode.
 
-    Only Keras knows the direction of its metrics, which the mode "auto" depends on.
+    In mode "auto", they depend on the direction of the monitored metric, which is
+    private to Keras.
     """
     attribute(callback, "_set_monitor_op")()
 
 
 def compiled_loss(model: keras.Model):
-    """Returns the object that computes the compiled loss, `None` without a loss.
+    """Returns the object that computes a compiled model's loss; `None` without a loss.
 
-    `model.loss` is the argument of `compile`, without its weights.
+    `model.loss` is the argument of `compile`, and does not include the loss weights.
     """
     return attribute(model, "_compile_loss")
 
 
 def loss_weights(model: keras.Model):
-    """Returns the `loss_weights` that a model was compiled with."""
+    """Returns the `loss_weights` that a model was compiled with.
+
+    The only public way is `get_compile_config`, which serializes all arguments.
+    """
     return attribute(compiled_loss(model), "_user_loss_weights")
 
 
 def replace_torch_registration(variables_of: Callable[[keras.Layer], dict]) -> None:
-    """Makes Keras register the variables that a function returns with PyTorch.
+    """Changes which variables Keras registers with PyTorch, and under which names.
 
-    Keras has no public way to choose the names under which it registers variables.
+    Keras has no public API for choosing these names.
 
     Args:
-        variables_of: Function that returns a dict of the variables of a layer by name.
+        variables_of: Function that maps a layer to a dict of the variables to register,
+            with their names as keys.
 
     Raises:
         ImportError: If Keras registers variables in a different way.
@@ -180,7 +188,7 @@ def replace_torch_registration(variables_of: Callable[[keras.Layer], dict]) -> N
         layer._torch_params = torch.nn.ParameterDict(values)
 
     def update(layer: keras.Layer, variable: keras.Variable) -> None:
-        """Updates the registration after a variable was added or removed."""
+        """Updates the registration after a variable has been added or removed."""
         if hasattr(layer, "_torch_params"):
             register(layer)
 
@@ -194,9 +202,10 @@ def replace_torch_registration(variables_of: Callable[[keras.Layer], dict]) -> N
 
 
 def compiled_metrics(model: keras.Model):
-    """Returns the metric of all compiled metrics, or `None` without metrics.
+    """Returns the combined metric of a compiled model; `None` if it has no metrics.
 
-    `model.metrics` is a list of all metrics, in which it cannot be identified.
+    It combines all metrics that were passed to `compile`. `model.metrics` includes it,
+    but does not identify it.
     """
     return attribute(model, "_compile_metrics")
 
@@ -204,7 +213,7 @@ def compiled_metrics(model: keras.Model):
 def user_metrics(model: keras.Model) -> list:
     """Returns the metrics and weighted metrics that were passed to `compile`.
 
-    `model.metrics` lists metrics only after an evaluation has built them.
+    `model.metrics` contains only one metric that combines them.
     """
     compiled = compiled_metrics(model)
     if compiled is None:
@@ -215,14 +224,15 @@ def user_metrics(model: keras.Model) -> list:
 
 
 def prefixed_metrics(metrics, weighted_metrics, prefix: str) -> keras.metrics.Metric:
-    """Returns one metric that computes metrics in the way of a compiled model.
+    """Returns one metric that combines several metrics as a compiled model does.
 
-    Only a private class resolves names such as "accuracy" from the shape of labels.
+    Names such as "accuracy" stand for different metrics, depending on the shape of the
+    labels. Only a private class of Keras resolves them.
 
     Args:
         metrics: Same as in `keras.Model.compile`.
         weighted_metrics: Same as in `keras.Model.compile`.
-        prefix: String that the names in its result start with.
+        prefix: String to add to the beginning of all names in the result.
     """
     try:
         from keras.src.trainers.compile_utils import CompileMetrics
@@ -237,9 +247,10 @@ def prefixed_metrics(metrics, weighted_metrics, prefix: str) -> keras.metrics.Me
 
 
 def unscale_loss(loss):
-    """Returns a loss without the factor for the replicas of a distribution strategy.
+    """Removes the factor for the replicas of a distribution strategy from a loss.
 
-    Keras multiplies losses by this factor on TensorFlow, and removes it for metrics.
+    On TensorFlow, Keras multiplies losses by this factor, and removes it again for
+    metrics. Both functions are private.
     """
     try:
         from keras.src.losses.loss import unscale_loss_for_distribution
@@ -251,8 +262,8 @@ def unscale_loss(loss):
 def operation_of(tensor: keras.KerasTensor) -> tuple:
     """Returns the operation that computes a symbolic tensor, and its input tensors.
 
-    Both are empty if the tensor is an input of its graph: `None` and an empty list.
-    The public attributes of a model list its layers, but not how they are connected.
+    For an input of the graph, these are `None` and an empty list. The public attributes
+    of a model list its layers, but do not show how the layers are connected.
     """
     history = attribute(tensor, "_keras_history")
     operation = attribute(history, "operation")
@@ -265,7 +276,7 @@ def operation_of(tensor: keras.KerasTensor) -> tuple:
 def tensorflow_gradient_registry() -> dict:
     """Returns the registry in which TensorFlow keeps custom gradients.
 
-    There is no public way to remove entries.
+    TensorFlow has no public API for removing entries.
     """
     try:
         from tensorflow.python.framework import ops
@@ -276,9 +287,10 @@ def tensorflow_gradient_registry() -> dict:
 
 
 def own_trainable_variables(layer: keras.Layer) -> list[keras.Variable]:
-    """Returns the trainable weights that belong to a layer, frozen or not.
+    """Returns the trainable weights of a layer itself, even if they are frozen.
 
-    `layer.trainable_variables` includes those of nested layers, and lacks frozen ones.
+    `layer.trainable_variables` includes weights of nested layers, and omits frozen
+    weights.
     """
     return list(attribute(layer, "_trainable_variables"))
 
@@ -286,7 +298,7 @@ def own_trainable_variables(layer: keras.Layer) -> list[keras.Variable]:
 def set_own_trainable(layer: keras.Layer, value: bool) -> None:
     """Sets `trainable` of a layer, but not of its variables and nested layers.
 
-    The setter of `layer.trainable` sets all of them.
+    The public setter of `layer.trainable` changes those, too.
     """
     attribute(layer, "_trainable")
     vars(layer)["_trainable"] = value
@@ -295,7 +307,7 @@ def set_own_trainable(layer: keras.Layer, value: bool) -> None:
 def trained_variables(optimizer) -> list[keras.Variable]:
     """Returns the variables that an optimizer was built for.
 
-    `optimizer.variables` are those of its own state.
+    `optimizer.variables` contains the state of the optimizer instead.
     """
     return list(attribute(optimizer, "_trainable_variables"))
 
@@ -303,7 +315,7 @@ def trained_variables(optimizer) -> list[keras.Variable]:
 def accumulated_gradient(optimizer, variable: keras.Variable) -> keras.Variable:
     """Returns the sum of the gradients that an optimizer has accumulated.
 
-    Among `optimizer.variables`, it could be recognized by its name only.
+    In `optimizer.variables`, this variable can be identified only by its name.
     """
     index = attribute(optimizer, "_get_variable_index")(variable)
     return attribute(optimizer, "_accumulated_gradients")[index]
@@ -312,15 +324,16 @@ def accumulated_gradient(optimizer, variable: keras.Variable) -> keras.Variable:
 def count_of_calls(optimizer) -> keras.Variable:
     """Returns the variable that counts the calls of an optimizer.
 
-    With gradient accumulation, `optimizer.iterations` counts the updates instead.
+    With gradient accumulation, the public `optimizer.iterations` counts updates
+    instead.
     """
     return attribute(optimizer, "_iterations")
 
 
 def patched_state_shardings(model: keras.Model, shardings: tuple):
-    """Replaces the shardings that a train function on JAX requires of its outputs.
+    """Returns a context that replaces the output shardings of a train function on JAX.
 
-    Returns a context. Keras offers no way to add elements to the state.
+    Keras has no public API for adding elements to the state of a training step.
     """
     return patched(model, _get_state_sharding_spec=lambda: shardings)
 
@@ -328,8 +341,9 @@ def patched_state_shardings(model: keras.Model, shardings: tuple):
 def callback_list_of(frame: FrameType) -> Any:
     """Returns the value of the local variable `callbacks` in the frame of a `fit`.
 
-    A train function has no access to the `fit` that calls it. In a frame of other code,
-    the variable may be missing, or may hold anything.
+    No public API gives a train function access to the `fit` that calls it. In a frame
+    of other code, the variable may have any value; if it is missing, the result is
+    `None`.
     """
     if "callbacks" not in frame.f_locals and is_keras_fit(frame):
         raise missing("the local variable `callbacks` of keras.Model.fit")
@@ -337,13 +351,16 @@ def callback_list_of(frame: FrameType) -> Any:
 
 
 def is_keras_fit(frame: FrameType) -> bool:
-    """Returns whether a frame runs Keras' `fit`."""
+    """Returns whether a frame belongs to a call of Keras' own `fit`."""
     module = frame.f_globals.get("__name__", "")
     return frame.f_code.co_name == "fit" and module.startswith("keras.")
 
 
 def torch_norms(tensors: list, order: float) -> list:
-    """Returns the norms of PyTorch tensors in one call; public functions need many."""
+    """Returns the norms of PyTorch tensors.
+
+    Public functions require a separate call for each tensor.
+    """
     import torch
 
     return attribute(torch, "_foreach_norm", torch)(tensors, ord=order)

@@ -58,7 +58,7 @@ def same_trace():
     def has_storage(tensor):
         try:
             tensor.data_ptr()
-        except RuntimeError:  # such as under `torch.vmap`
+        except RuntimeError:  # for example, under `torch.vmap`
             return False
         return True
 

@@ -1,4 +1,4 @@
-"""Registration of the variables of Keras layers with PyTorch."""
+"""Registers the variables of Keras layers with PyTorch."""
 
 from collections import Counter
 
@@ -10,19 +10,23 @@ from .keras_internals import replace_torch_registration
 def register_all_variables() -> None:
     """Makes Keras register all variables of a layer with PyTorch.
 
-    On the PyTorch backend, Keras (3.15) registers variables by their path. If two
-    models, or two copies of one model, have layers with equal names, the paths of
-    their variables are equal, too. In a model that contains both, PyTorch registers
-    only the last variable of each path. `zero_grad` then skips the others, so their
-    gradients accumulate from step to step; `parameters()` and `state_dict()` lack
-    them; and ONNX export fails.
+    On the PyTorch backend, Keras (3.15) registers variables under their paths. If two
+    models, or two copies of one model, have layers with the same names, the paths of
+    their variables are the same, too. In a model that contains both, PyTorch registers
+    only the last variable with each path. The other variables then cause three
+    problems:
 
-    This function adds a number to equal paths: "hidden_1/kernel" and
-    "hidden_1/kernel_2". It has no effect if all paths differ, on other backends, or
-    if Keras distinguishes equal paths itself.
+    - `zero_grad` skips them, so their gradients accumulate from step to step.
+    - `parameters()` and `state_dict()` do not contain them.
+    - ONNX export fails.
+
+    This function makes repeated paths unique by appending a number: "hidden_1/kernel"
+    and "hidden_1/kernel_2". It has no effect if all paths are different, if Keras
+    itself makes them unique, or on other backends.
 
     Raises:
-        ImportError: If Keras loses variables in a different way.
+        ImportError: If the private methods of Keras that this function replaces do not
+            exist.
     """
     if keras.backend.backend() != "torch" or _registers_equal_paths():
         return
@@ -37,7 +41,7 @@ def _registers_equal_paths() -> bool:
 
 
 def _variables_by_path(layer: keras.Layer) -> dict[str, keras.Variable]:
-    """Returns the variables of a layer by path, with a number added to equal paths."""
+    """Returns the variables of a layer by path; repeated paths end with a number."""
     found: dict[str, keras.Variable] = {}
     seen: Counter[str] = Counter()
     for variable in layer.variables:

@@ -1,1 +1,1 @@
-"""Helpers that the rooms of zoo share."""
+"""Helper functions shared by the modules of `zoo`."""

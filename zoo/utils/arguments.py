@@ -1,20 +1,26 @@
-"""Argument checks whose errors share one format: name, expected, received, fix."""
+"""Argument checks that raise errors with a common format.
+
+The messages state the name of the argument, the expected value, the received value and,
+if there is one, a fix.
+"""
 
 import math
 from numbers import Integral, Real
 
 
 def invalid_argument(name: str, expected: str, received, fix: str = "") -> ValueError:
-    """Builds the error for a bad argument, for the caller to raise.
+    """Creates the error for an invalid argument, for the caller to raise.
 
     Args:
         name: Name of the argument in the public signature.
         expected: Description of a valid value, such as "a float in [0, 1)".
         received: The value that was passed.
-        fix: Sentence that tells the user how to fix the call. Defaults to `""`: none.
+        fix: Sentence that tells the user how to fix the call. Defaults to `""`: no such
+            sentence.
 
     Returns:
-        A `ValueError` that names the argument, the expected and the received value.
+        A `ValueError` that states the name of the argument, the expected value and the
+        received value.
     """
     message = (
         f"Invalid value for argument `{name}`. Expected {expected}. "
@@ -24,7 +30,7 @@ def invalid_argument(name: str, expected: str, received, fix: str = "") -> Value
 
 
 def is_integer(value) -> bool:
-    """Returns whether a value is an integer, of Python or NumPy, but not a bool."""
+    """Returns whether `value` is a Python or NumPy integer; booleans do not count."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
@@ -35,21 +41,24 @@ def is_number(value) -> bool:
 
 
 def check_integer(name: str, value, minimum: int) -> int:
-    """Returns `value` as an int, or raises if it is not an integer >= `minimum`."""
+    """Returns `value` as an int; raises an error unless it is at least `minimum`.
+
+    Booleans and floats are rejected, too.
+    """
     if not is_integer(value) or value < minimum:
         raise invalid_argument(name, f"an integer >= {minimum}", value)
     return int(value)
 
 
 def check_fraction(name: str, value) -> float:
-    """Returns `value` as a float, or raises if it is not a number in [0, 1)."""
+    """Returns `value` as a float; raises an error unless it is a number in [0, 1)."""
     if not is_number(value) or not 0 <= value < 1:
         raise invalid_argument(name, "a float in [0, 1)", value)
     return float(value)
 
 
 def check_choice(name: str, value, choices: tuple):
-    """Returns `value`, or raises if it is not one of `choices`."""
+    """Returns `value`; raises an error unless it is one of `choices`."""
     if value not in choices:
         listed = ", ".join(repr(choice) for choice in choices)
         raise invalid_argument(name, f"one of {listed}", value)
@@ -57,21 +66,21 @@ def check_choice(name: str, value, choices: tuple):
 
 
 def check_positive(name: str, value) -> float:
-    """Returns `value` as a float, or raises if it is not a finite number > 0."""
+    """Returns `value` as a float; raises an error unless it is a finite number > 0."""
     if not is_number(value) or value <= 0:
         raise invalid_argument(name, "a number > 0", value)
     return float(value)
 
 
 def check_not_negative(name: str, value) -> float:
-    """Returns `value` as a float, or raises if it is not a finite number >= 0."""
+    """Returns `value` as a float; raises an error unless it is a finite number >= 0."""
     if not is_number(value) or value < 0:
         raise invalid_argument(name, "a number >= 0", value)
     return float(value)
 
 
 def check_shape(name: str, value) -> tuple[int, ...]:
-    """Returns `value` as a tuple of ints, or raises if it is not a valid shape."""
+    """Returns a shape as a tuple of ints; raises an error if `value` is not a shape."""
     if not isinstance(value, tuple | list) or not all(
         is_integer(size) and size >= 1 for size in value
     ):

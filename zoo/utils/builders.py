@@ -1,4 +1,4 @@
-"""Checks and layers that the model builders share."""
+"""Checks and layers shared by the model builders."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,20 +16,20 @@ NORMALIZATIONS = {
 
 
 def check_vector_shape(name: str, shape) -> tuple[int, ...]:
-    """Returns the shape of a numeric example, or raises if it is invalid."""
+    """Returns the shape of a numeric example; raises an error if it is invalid."""
     if isinstance(shape, TokenShape):
         raise invalid_argument(
             name,
-            "the shape of images, tables or other numbers",
+            "the shape of images, table rows or other numeric examples",
             shape,
-            "These are token ids, which are names, not quantities: embed them, as "
+            "These examples are token ids, which are not quantities. Embed them, as "
             "`zoo.lstm(..., vocabulary_size=len(data.vocabulary))` does.",
         )
     return check_shape(name, shape)
 
 
 def check_units(name: str, units) -> tuple[int, ...]:
-    """Returns the units of each layer, or raises if they are not integers >= 1."""
+    """Returns the units of each layer; raises an error unless all are integers >= 1."""
     valid = isinstance(units, Sequence) and not isinstance(units, str)
     if not valid or not all(is_integer(size) and size >= 1 for size in units):
         fix = f"One hidden layer is `{name}=({units},)`." if is_integer(units) else ""
@@ -39,13 +39,13 @@ def check_units(name: str, units) -> tuple[int, ...]:
 
 
 def check_layer(name: str, layer) -> None:
-    """Raises if `layer` is neither a Keras layer nor `None`."""
+    """Raises an error unless `layer` is a Keras layer or `None`."""
     if layer is not None and not isinstance(layer, keras.layers.Layer):
         raise invalid_argument(name, "a keras.layers.Layer or None", layer)
 
 
 def activation_layer(activation) -> keras.layers.Layer:
-    """Returns an activation as a layer, for `copy_layer` to copy."""
+    """Converts an activation to a layer that `copy_layer` can copy."""
     if isinstance(activation, keras.layers.Layer):
         return activation
     if isinstance(activation, type):
@@ -85,7 +85,7 @@ def get_regularizer(regularizer):
 
 
 def get_object(name: str, get: Callable, value, other: str):
-    """Returns the Keras object for a name or an object, or raises if there is none."""
+    """Converts a name or object to a Keras object; raises an error if it is invalid."""
     try:
         return get(value)
     except (ValueError, TypeError):
@@ -94,7 +94,7 @@ def get_object(name: str, get: Callable, value, other: str):
 
 
 def clone_initializer(initializer):
-    """Returns a copy for one layer: a shared instance would repeat its values."""
+    """Returns a copy of an initializer; a shared instance would repeat its values."""
     if isinstance(initializer, keras.initializers.Initializer):
         return initializer.clone()
     return initializer
@@ -105,7 +105,7 @@ def preprocessed(
     augmentation: keras.layers.Layer | None,
     preprocessing: keras.layers.Layer | None,
 ) -> keras.KerasTensor:
-    """Returns the inputs after augmentation and preprocessing, where given."""
+    """Applies the augmentation and preprocessing layers, if given, to the inputs."""
     x = inputs
     for layer in (augmentation, preprocessing):
         if layer is not None:
@@ -128,11 +128,11 @@ def flat_features(
 
 
 def normalize(x: keras.KerasTensor, kind: str | None, name: str) -> keras.KerasTensor:
-    """Returns `x` after a normalization of this kind, or unchanged if it is `None`.
+    """Applies a normalization layer to `x`, or returns `x` if `kind` is `None`.
 
-    Batch normalization uses momentum 0.9. With 0.99, the default of Keras, the moving
-    statistics need hundreds of steps before the model can predict, and small datasets
-    have a dozen per epoch.
+    Batch normalization uses a momentum of 0.9. With the Keras default of 0.99, hundreds
+    of steps are needed until the moving statistics are good enough for predictions, but
+    on a small dataset an epoch has only a dozen steps.
     """
     if kind is None:
         return x
@@ -143,7 +143,7 @@ def normalize(x: keras.KerasTensor, kind: str | None, name: str) -> keras.KerasT
 def postprocessed(
     outputs: keras.KerasTensor, layer: keras.layers.Layer | None
 ) -> keras.KerasTensor:
-    """Returns the outputs after the last layer, or raises if the layer cannot run."""
+    """Applies the postprocessing layer, if given; raises an error if this fails."""
     if layer is None:
         return outputs
     try:
@@ -157,7 +157,7 @@ def postprocessed(
 def head(
     x: keras.KerasTensor, num_outputs: int, kernel_regularizer=None
 ) -> keras.KerasTensor:
-    """Returns logits that start near zero, in float32 even under mixed precision."""
+    """Returns logits, initially near zero, in float32 even under mixed precision."""
     return keras.layers.Dense(
         num_outputs,
         kernel_initializer=head_initializer(),
@@ -170,10 +170,11 @@ def head(
 def with_log_variance(
     denormalization: keras.layers.Normalization | None, num_targets: int
 ) -> keras.layers.Normalization | None:
-    """Extends a denormalization of means to the log-variances that follow them.
+    """Extends a denormalization layer for means to the log-variances that follow them.
 
     Multiplying a target by its standard deviation adds the log of its variance to the
-    log-variance of its noise. This is a shift, and becomes another column of the layer.
+    log-variance of its noise. For each target, the layer therefore gets one more
+    column, which only shifts its input.
     """
     if denormalization is None:
         return None

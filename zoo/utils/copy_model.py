@@ -15,7 +15,7 @@ def copy_model(
 ) -> keras.Model:
     """Returns an uncompiled copy of a model, with the same layers and weights.
 
-    The copy shares nothing with the original. Classes and functions need not be
+    The copy shares no state with the original. Classes and functions need not be
     registered with Keras: they are taken from the layers of `model`.
 
     Args:
@@ -34,7 +34,7 @@ def copy_model(
         )
         load_variables(copy, own_variables(model))
         _restore_adapters(copy, model)
-    except (NotImplementedError, TypeError, ValueError) as error:  # as Keras raises
+    except (NotImplementedError, TypeError, ValueError) as error:  # from Keras
         raise invalid_argument(
             "model",
             "a model that can be made from its `get_config`",
@@ -45,7 +45,7 @@ def copy_model(
 
 
 def own_variables(model: keras.Model) -> list[dict[str, np.ndarray]]:
-    """Returns one dict per layer with the entries of its `save_own_variables`."""
+    """Returns one dict per layer with the entries that `save_own_variables` writes."""
     stores: list[dict] = [{} for _ in flatten_layers(model)]
     for layer, store in zip(flatten_layers(model), stores, strict=True):
         layer.save_own_variables(store)
@@ -75,7 +75,7 @@ def _restore_adapters(copy: keras.Model, model: keras.Model) -> None:
 
 
 def _objects_of(model: keras.Model) -> dict:
-    """Returns classes and functions of the layers by name, registered or not."""
+    """Returns the classes and functions of all layers by name, registered or not."""
     layers = flatten_layers(model)
     functions = [
         value

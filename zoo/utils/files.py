@@ -11,9 +11,9 @@ from pathlib import Path
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yields a temporary path to write to, and renames it to `path` on exit.
 
-    The temporary file is in the same folder and has the same suffix (all of
-    ".weights.h5"), since savers choose a format by it. After an error it is removed,
-    and `path` is unchanged.
+    The temporary file is in the same folder as `path`. It also has the same complete
+    suffix, such as ".weights.h5", from which savers infer the format. After an error,
+    the temporary file is removed, and `path` is unchanged.
 
     Args:
         path: File to write. Its folder must exist.
@@ -27,7 +27,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(
-            f"Cannot write '{path}'. Expected a file in a folder that exists. "
+            f"Cannot write '{path}'. Expected a file in an existing folder. "
             f"Received: folder '{path.parent}'"
         )
     ending = "".join(path.suffixes)
@@ -38,7 +38,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     partial = Path(name)
     try:
         yield partial
-        partial.chmod(0o666 & ~_umask())  # mkstemp makes it private
+        partial.chmod(0o666 & ~_umask())  # mkstemp makes the file private
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Weight initializers that preserve signals, or start outputs near zero."""
+"""Weight initializers that preserve the scale of signals, or keep outputs small."""
 
 import math
 
@@ -29,8 +29,8 @@ def hidden_initializer(
     """Returns a new initializer for a layer that precedes this activation.
 
     It is He normal (He et al., 2015, "Delving Deep into Rectifiers", equation 10) for
-    ReLU and its relatives, LeCun normal for SELU (Klambauer et al., 2017), and Glorot
-    uniform (Glorot & Bengio, 2010) for tanh, sigmoid and all other activations.
+    ReLU and similar functions, LeCun normal for SELU (Klambauer et al., 2017), and
+    Glorot uniform (Glorot & Bengio, 2010) for tanh, sigmoid and all other activations.
 
     Args:
         activation: Layer that applies the activation.
@@ -46,16 +46,17 @@ def hidden_initializer(
 def maxout_initializer(pieces: int) -> keras.initializers.Initializer:
     """Returns a new initializer for Maxout units with `pieces` linear pieces.
 
-    It applies the argument of He et al. (2015, equation 10) to the maximum. Weights of
-    variance `1 / (m * inputs)` preserve the second moment of the signals, where `m` is
-    the second moment of the largest of `pieces` independent standard normal variables.
-    Tseran & Montufar (2023, "Expected Gradients of Maxout Networks") derive the same
-    variance from gradients.
+    It extends the derivation of He et al. (2015, equation 10) from ReLU to the maximum
+    of several linear pieces. Weights with variance `1 / (m * inputs)` preserve the
+    second moment of the signals, where `m` is the second moment of the largest of
+    `pieces` independent standard normal variables. Tseran & Montufar (2023, "Expected
+    Gradients of Maxout Networks") derive the same variance from gradients.
 
     Args:
-        pieces: Integer >= 1.
+        pieces: Integer >= 1: number of linear pieces of each unit.
     """
-    # Integrate over the density of the maximum, which vanishes beyond 12 deviations.
+    # Integrate over the density of the maximum, which vanishes beyond 12 standard
+    # deviations.
     x = np.linspace(-12, 12, 4001)
     density = np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
     cumulative = (1 + np.vectorize(math.erf)(x / math.sqrt(2))) / 2
@@ -69,9 +70,10 @@ def maxout_initializer(pieces: int) -> keras.initializers.Initializer:
 def head_initializer() -> keras.initializers.Initializer:
     """Returns a new initializer for the last layer, which outputs logits.
 
-    Its variance is a tenth of LeCun's. The logits start near zero, and the initial
-    loss over C classes is within a few hundredths of log C. With LeCun's variance, the
-    logits would have variance 1, and the initial loss would be 0.5 above log C.
+    The variance of the weights is a tenth of LeCun's. The logits are therefore near
+    zero initially, and the initial cross-entropy over C classes is within a few
+    hundredths of log C. With LeCun's variance, the logits would have variance 1, and
+    the initial cross-entropy would be 0.5 above log C.
     """
     return keras.initializers.VarianceScaling(scale=HEAD_SCALE, mode="fan_in")
 

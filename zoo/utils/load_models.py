@@ -1,4 +1,4 @@
-"""Loads models that are given as models, files or a folder."""
+"""Loads models from files or a folder; model instances are passed through."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -12,11 +12,11 @@ Models = Sequence[keras.Model | str | os.PathLike] | str | os.PathLike
 
 
 def load_models(models: Models) -> Iterator[keras.Model]:
-    """Yields the models one by one, and loads those given as files.
+    """Yields models one by one, and loads those that are given as files.
 
     Args:
-        models: Models; or paths of `.keras` files; or a folder, of which all `.keras`
-            files are loaded.
+        models: Sequence of models and of paths of `.keras` files, or the path of a
+            folder, from which all `.keras` files are loaded in sorted order.
 
     Raises:
         ValueError: If there are no models, or a file cannot be loaded.

@@ -1,7 +1,7 @@
 """Writes and reads the state of a model, bit for bit.
 
 `keras.Model.save_weights` does not preserve the state of a layer with a LoRA adapter:
-it merges the adapter into the kernel, and rounds the result on a quantized layer.
+it merges the adapter into the kernel and, in a quantized layer, rounds the result.
 """
 
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ from .arguments import invalid_argument
 def write_state(model: keras.Model, group: h5py.Group) -> None:
     """Writes all variables of a model: weights, statistics and seeds.
 
-    Custom layers and PyTorch modules may save more than variables; the result of their
-    `save_own_variables` is written, too. The model need not be built or have a `call`
-    method. Optimizers and metrics are excluded.
+    Custom layers and PyTorch modules may save more than variables, so the result of
+    their `save_own_variables` is written, too. The model does not have to be built or
+    have a `call` method. Optimizers and metrics are excluded.
 
     Args:
         model: Model to write.
@@ -42,7 +42,8 @@ def read_state(model: keras.Model, group: h5py.Group) -> None:
         group: Group of an HDF5 file.
 
     Raises:
-        ValueError: If the number or the shapes of the variables differ.
+        ValueError: If the number or the shapes of the variables differ from those in
+            the file.
     """
     variables = model.variables
     shapes = [tuple(variable.shape) for variable in variables]
@@ -57,16 +58,16 @@ def read_state(model: keras.Model, group: h5py.Group) -> None:
 
 
 def has_adapters(model: keras.Model) -> bool:
-    """Returns whether any layer has a LoRA adapter, which Keras merges on saving."""
+    """Returns whether any layer has a LoRA adapter, which Keras merges when saving."""
     return any(map(_has_adapter, flatten_layers(model)))
 
 
 def check_can_be_saved(model: keras.Model, argument: str) -> None:
-    """Raises if Keras cannot save the model to a file that restores it.
+    """Raises an error if Keras cannot save the model to a file that restores it.
 
     Args:
         model: Model to check.
-        argument: Name of the argument that requests the file, for messages.
+        argument: Name of the argument that requests the file, for the error message.
 
     Raises:
         ValueError: If a quantized layer has a LoRA adapter, or the model is not built
@@ -99,7 +100,10 @@ def _has_adapter(layer) -> bool:
 
 
 def _layers_with_more(model) -> Iterator[tuple[int, keras.layers.Layer]]:
-    """Yields layers that may save more than variables, such as PyTorch buffers."""
+    """Yields the layers that may save more than variables, each with its index.
+
+    An example is a layer with PyTorch buffers.
+    """
     for number, layer in enumerate(flatten_layers(model)):
         if not saves_as_keras(layer):
             yield number, layer
@@ -115,7 +119,7 @@ def _to_array(value) -> np.ndarray:
 
 
 def _put(group, key: str, array: np.ndarray) -> None:
-    """Writes an array as bytes, since HDF5 lacks types such as bfloat16."""
+    """Writes an array as bytes, because HDF5 has no types such as bfloat16."""
     data = np.ascontiguousarray(array).reshape(-1).view("uint8")
     dataset = group.create_dataset(key, data=data)
     dataset.attrs["shape"] = np.array(array.shape, "int64")

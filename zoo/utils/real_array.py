@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-KINDS = "biuf"  # of `dtype.kind`: booleans, integers and floats
+KINDS = "biuf"  # values of `dtype.kind`: booleans, integers and floats
 NAMES = (
     "Convert class names to labels: `class_names, y = np.unique(y, "
     "return_inverse=True)`. In a pandas DataFrame or Series, strings are categories."
@@ -11,8 +11,8 @@ NAMES = (
 HINTS = {  # by `dtype.kind`
     "c": "Pass real and imaginary parts as separate columns.",
     "m": "Divide by a unit: `x / np.timedelta64(1, 's')`.",
-    "M": "Convert dates to numbers, such as the days since the first one.",
-    "O": "If all of them are numbers, pass `x.astype('float32')`.",
+    "M": "Convert dates to numbers, such as the days since the first date.",
+    "O": "If all entries are numbers, pass `x.astype('float32')`.",
     "S": NAMES,
     "U": NAMES,
     "V": "If these are numbers, pass `x.astype('float32')`; a structured array becomes "
@@ -21,7 +21,9 @@ HINTS = {  # by `dtype.kind`
 
 
 def real_array(values, where: str) -> np.ndarray:
-    """Returns values as an array of real numbers, without a copy if they are one.
+    """Converts values to a NumPy array of real numbers.
+
+    If the values are such an array already, it is returned without a copy.
 
     Args:
         values: Array, tensor or nested lists of integers, floats or booleans.
@@ -40,14 +42,14 @@ def real_array(values, where: str) -> np.ndarray:
         raise ValueError(
             f"Invalid values in {where}. Expected numbers. Received: a masked array, "
             f"with masked entries first in row {row}.\nMasked entries are missing: "
-            "drop their rows, or fill them with `x.filled(value)`, before training."
+            "drop their rows or fill them with `x.filled(value)`, before training."
         )
     try:
         if keras.ops.is_tensor(values):
             values = keras.ops.convert_to_numpy(values)
         array = np.asarray(values)
     except Exception as error:  # from any array library
-        fix = "Examples must have one shape: `keras.utils.pad_sequences` pads lists."
+        fix = "Examples must have equal shapes: `keras.utils.pad_sequences` pads lists."
         if not isinstance(values, list | tuple):
             fix = "Convert it to a NumPy array first."
         received = f"{type(values).__name__}, which NumPy cannot convert: {error}"
@@ -59,7 +61,7 @@ def real_array(values, where: str) -> np.ndarray:
 
 
 def _first_masked(values) -> int | None:
-    """Returns the first row (or item of a list) with a masked entry, if any."""
+    """Returns the index of the first row (or list item) with a masked entry, if any."""
     if isinstance(values, np.ma.MaskedArray):
         mask = np.ma.getmaskarray(values).reshape(len(values) if values.ndim else 1, -1)
         rows = mask.any(axis=1)

@@ -2,9 +2,9 @@
 
 
 class TokenShape(tuple):
-    """Marks a shape as that of token ids; otherwise it is an ordinary tuple.
+    """The shape of an example that consists of token ids; behaves like a plain tuple.
 
-    It lets the builders reject token ids for a model of quantities before anything
+    The type lets builders of models for numeric inputs reject token ids before anything
     is computed. Keras would train such a model without a warning.
 
     Example:

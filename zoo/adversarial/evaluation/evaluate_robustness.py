@@ -21,7 +21,7 @@ from .robustness_report import RobustnessReport
 from .self_checks import check_finite
 from .stage_runner import SAMPLE, StageRunner
 
-TARGETS = 9  # maximum number of classes that the targeted stage tries
+TARGETS = 9  # maximum number of target classes in the stage "apgd_targeted"
 
 
 def evaluate_robustness(
@@ -40,70 +40,85 @@ def evaluate_robustness(
 ) -> RobustnessReport:
     """Attacks a classifier in stages, and checks that the attacks are effective.
 
-    The stages are "clean"; "fgsm", a single step; "pgd", with restarts; and "apgd_ce",
-    "apgd_dlr" and "apgd_targeted", as in AutoAttack (Croce & Hein, 2020). Each stage
-    attacks only the examples that withstood all earlier stages. An example broken at
-    one epsilon counts as broken at all larger ones. The attacks use logits, even if
-    the model ends in a softmax or sigmoid. Their objectives have gradients that do not
-    vanish at any scale of the logits.
+    The stages are
+
+    - "clean", without an attack,
+    - "fgsm", a single step,
+    - "pgd", several steps, with restarts,
+    - "apgd_ce", "apgd_dlr" and, for more than two classes, "apgd_targeted", as in
+      AutoAttack (Croce & Hein, 2020).
+
+    Each stage attacks only the examples that withstood all earlier stages. An example
+    that is broken at one epsilon counts as broken at all larger ones. The attacks use
+    logits, even if the model ends in a softmax or sigmoid. The gradients of their
+    objectives do not vanish, whatever the scale of the logits.
 
     NOTE[DIFF] AutoAttack also runs FAB, and always runs the gradient-free Square
-    attack. This function first runs 300 steps of Square at the largest epsilon, on the
-    examples that withstood the other attacks in a sample of 200. If they break any,
-    1,000 steps of Square become the stage "square", for all examples and epsilons. The
-    extra cost thus arises only if gradients do not suffice.
+    attack. This function does not run FAB. It first runs 300 steps of Square at the
+    largest epsilon, on those of 200 sampled examples that withstood the other attacks.
+    If this breaks any example, 1,000 steps of Square are added as the stage "square",
+    for all examples and epsilons. The full cost of Square thus arises only if
+    gradient-based attacks are insufficient.
 
-    If a check finds that attacks fail, the stage "smoothed" follows gradients averaged
-    over random points, and over several draws of a random model. The prediction of a
-    random model is the majority vote of 101 draws.
+    If a check finds that the attacks fail, the stage "smoothed" is added. It follows
+    gradients that are averaged over random points and, for a stochastic model, over
+    several draws. The prediction of a stochastic model is the majority vote of 101
+    draws.
 
     The checks test, mostly on a sample of 200 examples, that
 
-    - gradients do not vanish and predict the change of the outputs,
-    - many steps find what a single step finds, and attacks move the inputs,
-    - no example is robust with epsilon as wide as the bounds,
-    - outputs are finite, predictions are not constant and inference is not random,
-    - the compiled loss matches the head, and the clean accuracy matches the compiled
-      metrics.
+    - gradients do not vanish, and predict how the outputs change,
+    - many steps break every example that a single step breaks, and attacks change the
+      inputs,
+    - no example withstands an attack whose epsilon spans the full range of the bounds,
+    - outputs are finite, predictions are not constant and inference is deterministic,
+    - the loss that the model was compiled with matches the head (the final activation),
+      and the clean accuracy matches the metrics that the model was compiled with.
 
-    `report.warnings` lists the checks that failed.
+    `report.warnings` contains a warning for each failed check.
 
-    With several outputs, the largest one is the prediction. A single output predicts
-    class 1 above a threshold. The threshold is 0.5 for a sigmoid, a squared error, and
-    other losses that drive outputs to 0 and 1. It is 0 for logits, hinge losses, labels
-    -1 and 1, and models that are not compiled. A threshold other than 0.5 in a compiled
-    `BinaryAccuracy` takes precedence.
+    A model with several outputs predicts the class of the largest output. A model with
+    a single output predicts class 1 if the output exceeds a threshold:
+
+    - The threshold is 0.5 for a sigmoid, for a squared error, and for other losses that
+      drive outputs to 0 and 1.
+    - It is 0 for logits, hinge losses and labels of -1 and 1, and for models that are
+      not compiled and do not end in a sigmoid.
+    - If the model was compiled with a `BinaryAccuracy` whose threshold is not 0.5, that
+      threshold takes precedence.
 
     The weights, batch statistics and random state of the model do not change.
 
     Args:
-        model: Built classifier with one input and one output that ends in logits,
-            softmax or sigmoid. For an `AdversarialTrainer`, its inner model is
-            evaluated. Images may be integers, `keras.Input(..., dtype="uint8")`; they
-            are perturbed as floats.
-        data: Arrays `(x, y)`, or an iterable of such batches, such as `data.test`.
-            Labels are integers, booleans or one-hot rows. For a single output trained
-            with a hinge loss or a squared error, they may be -1 and 1.
-        epsilons: Number or sequence of numbers >= 0: the largest norms of a
-            perturbation, in the units of the inputs.
+        model: Built classifier with one input and one output, which ends in logits, a
+            softmax or a sigmoid. If it is an `AdversarialTrainer`, the model that it
+            wraps is evaluated. Inputs may be integers, such as images with
+            `keras.Input(..., dtype="uint8")`; they are perturbed as floats.
+        data: Tuple of arrays `(x, y)`, or an iterable of batches of this form, such as
+            `data.test`. Labels are integers, booleans or one-hot rows. If the model has
+            a single output and was trained with a hinge loss or a squared error, the
+            labels may be -1 and 1.
+        epsilons: Number >= 0, or a sequence of such numbers: the largest norm of a
+            perturbation, in the units of the inputs. The model is evaluated at each
+            epsilon.
         norm: "linf" or "l2". Defaults to `"linf"`.
         bounds: The minimum and maximum value of an input. Defaults to `(0.0, 1.0)`.
-        mask: Booleans that broadcast to the shape of an example: the features that
-            may change. Defaults to `None`: all.
-        steps: Integer >= 1: steps of each search in "pgd" and the stages "apgd_*";
-            "smoothed" takes at most 50. Defaults to `100`.
-        restarts: Integer >= 1: restarts of "pgd". Defaults to `5`.
-        batch_size: Integer >= 1: number of examples that are attacked at once. It does
-            not affect the results, up to rounding. Defaults to `256`.
-        seed: Integer >= 0: seed of the random numbers. Defaults to `0`.
-        verbose: 0 is silent, 1 shows a progress bar. Defaults to `1`.
+        mask: Boolean array that can be broadcast to the shape of an example: the
+            features that may change. Defaults to `None`: all features may change.
+        steps: Integer >= 1: number of steps per restart of "pgd" and of the "apgd_*"
+            stages; "smoothed" takes at most 50. Defaults to `100`.
+        restarts: Integer >= 1: number of restarts of "pgd". Defaults to `5`.
+        batch_size: Integer >= 1: number of examples that are attacked at once. The
+            results do not depend on it, except for rounding. Defaults to `256`.
+        seed: Integer >= 0: random seed. Defaults to `0`.
+        verbose: 0 for no output, 1 for a progress bar. Defaults to `1`.
 
     Returns:
         A `RobustnessReport`, with `robust_accuracy`, `warnings`, `to_frame()` and
-        `plot()`. `print` shows it as a table.
+        `plot()`. `print` shows the report as a table.
 
     Raises:
-        ValueError: If an argument is invalid, or the data do not fit the model.
+        ValueError: If an argument is invalid, or the data do not match the model.
 
     Example:
 
@@ -181,7 +196,7 @@ def _check_epsilons(epsilons) -> list[float]:
 
 
 def _arrays(data) -> tuple[np.ndarray, np.ndarray]:
-    """Returns inputs and labels, given a pair of arrays or batches of pairs."""
+    """Returns inputs and labels, given one pair of arrays or an iterable of pairs."""
     if isinstance(data, tuple) and len(data) == 2:
         return tuple(keras.ops.convert_to_numpy(only(array)) for array in data)
     try:
@@ -193,6 +208,6 @@ def _arrays(data) -> tuple[np.ndarray, np.ndarray]:
             for batches in zip(*pairs, strict=True)
         )
     except (TypeError, ValueError) as error:
-        expected = "arrays (x, y), or batches of them"
+        expected = "arrays (x, y), or an iterable of batches (x, y)"
         raise invalid_argument("data", expected, data, f"{error}") from None
     return x, y

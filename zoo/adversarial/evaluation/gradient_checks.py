@@ -1,4 +1,4 @@
-"""Checks that the gradients of a classifier predict changes of its outputs."""
+"""Checks that the gradients of a classifier predict how its outputs change."""
 
 from collections.abc import Callable, Iterator
 
@@ -11,11 +11,11 @@ from ..attacks import objectives
 from ..attacks.objective_scale import SCALE, SMALLEST_SCALE
 from ..classifier.classifier import Classifier
 
-FEW = 0.05  # tolerated share of failing examples
-UPPER_BOUND = "The robust accuracy is an upper bound."
+FEW = 0.05  # tolerated fraction of examples that fail a check
+UPPER_BOUND = "The reported robust accuracy is only an upper bound."
 DIRECTIONS = 4  # number of random directions in which changes are compared
-SCALES = (1 / 64, 1 / 16, 1 / 4, 1)  # step sizes of the comparison, in epsilons
-MISMATCH = 0.5  # tolerated error, relative to the change that the gradient predicts
+SCALES = (1 / 64, 1 / 16, 1 / 4, 1)  # step sizes of the comparison, relative to epsilon
+MISMATCH = 0.5  # tolerated error, relative to the change predicted by the gradient
 ROUNDING = {  # relative rounding error of the logits
     "float32": 1e-5,
     "float16": 5e-3,
@@ -25,7 +25,10 @@ ROUNDING = {  # relative rounding error of the logits
 
 
 def is_random(classifier: Classifier, x: np.ndarray) -> bool:
-    """Returns whether two calls in inference mode differ by more than rounding."""
+    """Returns whether a model is stochastic in inference mode.
+
+    If so, the logits of two calls differ by more than rounding error.
+    """
     with unchanged_state():
         first, second = (
             np.asarray(ops.convert_to_numpy(classifier.logits(x))) for _ in range(2)
@@ -47,18 +50,18 @@ def check_gradients(
     batch_size: int,
     **settings,
 ) -> Iterator[str]:
-    """Finds gradients that do not predict the change of the outputs.
+    """Detects gradients that do not predict how the outputs change.
 
     Args:
-        classifier: The model, which must not be random.
+        classifier: The model, whose inference must be deterministic.
         x: Float32 array: a sample of correctly classified inputs.
-        y: Int32 array of their classes.
+        y: Int32 array of the classes of these inputs.
         epsilon: The largest epsilon of the evaluation, > 0.
         batch_size: Number of examples per gradient computation.
-        **settings: Arguments of attacks: norm, bounds, mask and seed.
+        **settings: Settings of the attacks: norm, bounds, mask and seed.
 
     Yields:
-        A warning for each fault.
+        A warning for each problem that is found.
     """
     size, few = len(x), FEW * len(x)
     slopes_of = _slopes_of(classifier, batch_size)
@@ -68,8 +71,8 @@ def check_gradients(
         yield (
             "The gradient with respect to the input is not finite (NaN or infinity) "
             f"at {size - finite.sum()} of {size} examples. Gradient-based attacks "
-            "cannot work there. Look for a root, a logarithm or a division at zero, or "
-            f"for an overflow. {UPPER_BOUND}"
+            "cannot work there. Look in the model for a square root, a logarithm or a "
+            f"division at zero, or for an overflow. {UPPER_BOUND}"
         )
     if not finite.any():
         return
@@ -84,8 +87,8 @@ def check_gradients(
     if zero + vanishing > few:
         yield (
             "The gradient with respect to the input nearly vanishes at "
-            f"{zero + vanishing} of {size} examples. A function with this slope would "
-            f"not change a prediction anywhere within the bounds. {UPPER_BOUND}"
+            f"{zero + vanishing} of {size} examples. A linear function with this slope "
+            f"could not change the prediction anywhere within the bounds. {UPPER_BOUND}"
         )
     mismatches = _count_mismatches(
         classifier, x, y, epsilon, slopes_of, batch_size, settings
@@ -102,10 +105,10 @@ def check_gradients(
 
 
 def _slopes_of(classifier, batch_size) -> Callable:
-    """Returns a function that computes log-odds against labels and their gradients.
+    """Returns a function that computes log-odds against labels, and their gradients.
 
-    Where a gradient overflows, the function repeats it with a smaller scale of the
-    objective.
+    Where a gradient overflows, the function computes it again with a smaller scale of
+    the objective.
     """
 
     def scaled(x, y, scale):
@@ -138,8 +141,8 @@ def _slopes_of(classifier, batch_size) -> Callable:
 def _count_flat(odds, slopes, settings) -> tuple[int, int]:
     """Counts examples whose gradient is zero, and examples whose gradient is tiny.
 
-    A gradient is tiny if a linear function with this gradient, over the whole range of
-    the bounds, changes by less than a tenth of the log-odds against the label.
+    A gradient counts as tiny if a linear function with this gradient changes, over the
+    whole range of the bounds, by less than a tenth of the log-odds against the label.
     """
     if settings["mask"] is not None:
         slopes = slopes * np.asarray(settings["mask"])
@@ -153,12 +156,12 @@ def _count_flat(odds, slopes, settings) -> tuple[int, int]:
 def _count_mismatches(
     classifier, x, y, epsilon, slopes_of, batch_size, settings
 ) -> int:
-    """Counts examples whose outputs change differently than the gradient predicts.
+    """Counts examples whose outputs do not change as the gradient predicts.
 
-    The comparison starts at a random point in the ball around each example. It compares
-    the changes in random directions with those of the tangent plane. Smooth models
-    agree with it at small scales, and low-precision models at large scales. Agreement
-    at one scale is therefore sufficient.
+    At a random point in the epsilon ball around each example, the function compares the
+    actual changes in random directions with the changes predicted by the gradient. For
+    smooth models, the two match at small step sizes; for low-precision models, they
+    match at large step sizes. A match at one step size is therefore sufficient.
     """
     generator = np.random.default_rng((settings["seed"], len(x)))
     low, high = settings["bounds"]
@@ -189,7 +192,7 @@ def _count_mismatches(
 
 
 def _log_odds(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Computes `objectives.cross_entropy` in float64."""
+    """Computes the same function as `objectives.cross_entropy`, in float64."""
     rows, others = np.arange(len(y)), logits.astype("float64")
     own = others[rows, y]
     others[rows, y] = -np.inf
@@ -199,7 +202,8 @@ def _log_odds(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _coarsest(layer) -> str:
     """Returns the least precise compute dtype of a layer and its inner layers.
 
-    Quantized layers round their inputs, even if their `compute_dtype` is float32.
+    A quantized layer counts as int8, because it rounds its inputs even if its
+    `compute_dtype` is float32.
     """
     policy = getattr(layer, "dtype_policy", None)
     quantized = getattr(policy, "quantization_mode", None)

@@ -1,4 +1,4 @@
-"""Checks that the head agrees with the model, its loss and its metrics."""
+"""Checks that the head matches the model, its loss and its metrics."""
 
 from collections.abc import Iterator
 
@@ -14,21 +14,22 @@ from .gradient_checks import FEW, UPPER_BOUND
 
 
 def check_head(classifier: Classifier, outputs: np.ndarray) -> Iterator[str]:
-    """Finds probabilities of unknown origin, and a loss that contradicts the head.
+    """Checks the final activation of a model, and the loss it was compiled with.
 
     Args:
-        classifier: The model, after `check_data`.
+        classifier: The model, on which `check_data` has been called.
         outputs: Array of shape `(examples, outputs)`: outputs of the model.
 
     Yields:
-        A warning for each fault.
+        A warning if the outputs look like probabilities but do not come from a
+        recognized final layer, and a warning if the loss contradicts the head.
     """
     head, outputs = classifier.head, outputs.astype("float32")
     if head.is_hidden and (head.expected is None or vanishes(head, outputs)):
         yield (
             f"The outputs look like {head.activation} probabilities, but no final "
-            f"{head.activation} layer was found, so its input cannot be attacked. "
-            "Gradients may vanish. End the model in logits. "
+            f"{head.activation} layer was found, so its input, the logits, cannot be "
+            "attacked. Gradients may vanish. End the model in logits. "
             f"{UPPER_BOUND}"
         )
     if contradiction(head, classifier.model, outputs):
@@ -43,13 +44,14 @@ def check_head(classifier: Classifier, outputs: np.ndarray) -> Iterator[str]:
 def check_accuracy(
     model: keras.Model, head: Head, y: np.ndarray, classes: np.ndarray, outputs
 ) -> Iterator[str]:
-    """Compares the clean accuracy with the compiled accuracies.
+    """Compares the clean accuracy with the accuracy metrics of the compiled model.
 
     Args:
         model: The model.
         head: The head of the model.
-        y: Labels in the user's format.
-        classes: Int32 array of shape `(examples,)`: the same labels as classes.
+        y: Labels in the format in which the user passed them.
+        classes: Int32 array of shape `(examples,)`: the same labels, converted to
+            classes.
         outputs: Array of shape `(examples, outputs)`: outputs of the model.
 
     Yields:
@@ -61,9 +63,9 @@ def check_accuracy(
     for name, value in accuracies(metrics, y, classes, outputs).items():
         if not abs(value - own) * len(classes) < 0.5:
             yield (
-                f"The clean accuracy is {own:.4f} by {rule}, but the compiled metric "
-                f"`{name}` is {value:.4f}. Either the metric does not fit the training "
-                f"objective, or the outputs of the model were misinterpreted. "
+                f"The clean accuracy is {own:.4f} by {rule}, but the model's metric "
+                f"`{name}` is {value:.4f}. Either the metric does not match the "
+                f"training objective, or the outputs of the model were misinterpreted. "
                 f"{_fix(head)}"
             )
     if head.num_outputs == 1 and head.threshold in (0, 0.5):
@@ -78,7 +80,7 @@ def check_accuracy(
 
 def _fix(head: Head) -> str:
     if head.num_outputs > 1:
-        return "Compile an accuracy that compares the argmax with the label."
+        return "Compile an accuracy metric that compares the argmax with the label."
     return (
         "Compile the model with its training loss and with "
         "`keras.metrics.BinaryAccuracy(threshold=...)`."

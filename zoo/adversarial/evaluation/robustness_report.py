@@ -12,28 +12,37 @@ MAX_SHOWN = 5
 
 @dataclass(frozen=True)
 class RobustnessReport:
-    """Holds the results of `evaluate_robustness`; `print` shows them as a table.
+    """Results of `evaluate_robustness`, which `print` shows as a table.
 
     Each stage attacks only the examples that withstood all earlier stages. The accuracy
-    of a stage is thus the accuracy after this and all earlier stages, and that of the
-    last stage is the robust accuracy. It is an upper bound, since other attacks might
-    succeed on more examples.
+    of a stage is thus the accuracy after this stage and all earlier ones, and the
+    accuracy of the last stage is the robust accuracy. It is an upper bound, because
+    other attacks might break more examples.
 
     Args:
-        rows: A dictionary for each epsilon and stage: `epsilon`; `stage`; `accuracy`;
-            its 95 % confidence interval from `low` to `high` (Wilson); the number of
-            examples `attacked` and `broken`; `largest_perturbation` in the norm; the
-            number of examples with a `non_finite` objective or gradient; the running
-            time in `seconds`; and the `seed`.
-        warnings: List of sentences, one for each suspicious finding.
+        rows: Tuple of dictionaries, one for each epsilon and stage, with these entries:
+
+            - `epsilon` and `stage`,
+            - `accuracy`, and its 95 % confidence interval (Wilson), `low` to `high`,
+            - `attacked` and `broken`: numbers of examples,
+            - `largest_perturbation`: the largest perturbation, measured in `norm`,
+            - `non_finite`: number of examples at which an objective or a gradient was
+              not finite,
+            - `seconds`: running time,
+            - `seed`.
+        warnings: List of messages, one for each suspicious finding.
         norm: "linf" or "l2".
-        examples: A dictionary of arrays for the panel of `plot`: the inputs `x`; the
-            `adversarial` inputs; the true `label`; the predictions for both inputs,
-            `predicted` and `fooled`. Its entry `epsilon` is their epsilon.
+        examples: A dictionary for the panel of `plot`. The entry `epsilon` is the
+            epsilon of the examples. The other entries are arrays:
+
+            - `x` and `adversarial`: the original and the adversarial inputs,
+            - `label`: the true classes,
+            - `predicted` and `fooled`: the predictions for the original and for the
+              adversarial inputs.
 
     Attributes:
         clean_accuracy: The accuracy without an attack.
-        robust_accuracy: A dictionary from each epsilon to the robust accuracy.
+        robust_accuracy: A dictionary that maps each epsilon to the robust accuracy.
     """
 
     rows: tuple[dict, ...]
@@ -50,13 +59,13 @@ class RobustnessReport:
         return {row["epsilon"]: row["accuracy"] for row in self.rows}
 
     def to_frame(self) -> pd.DataFrame:
-        """Returns the rows as a pandas data frame."""
+        """Returns the rows as a pandas `DataFrame`."""
         return pd.DataFrame(list(self.rows))
 
     def plot(self, figure=None):
         """Plots accuracy against epsilon, and a panel of examples.
 
-        The panel shows inputs, perturbations and adversarial inputs with the
+        The panel shows the inputs, perturbations and adversarial inputs, with the
         predictions of the model. Inputs that are not images are drawn as curves.
 
         Args:
@@ -161,9 +170,9 @@ class RobustnessReport:
 def wilson_interval(correct: int, total: int) -> tuple[float, float]:
     """Returns the 95 % confidence interval of a proportion.
 
-    Wilson, "Probable Inference, the Law of Succession, and Statistical Inference"
-    (1927). Unlike the normal approximation, it is valid for small samples and for
-    proportions of 0 and 1.
+    This is the score interval of Wilson, "Probable Inference, the Law of Succession,
+    and Statistical Inference" (1927). Unlike the normal approximation, it is valid for
+    small samples and for proportions of 0 and 1.
 
     Example:
 

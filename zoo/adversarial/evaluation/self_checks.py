@@ -14,7 +14,9 @@ from ..classifier.classifier import Classifier
 from .gradient_checks import FEW, UPPER_BOUND, check_gradients
 
 SQUARE_STEPS = 300  # steps of the Square attack on the sample
-FEW_BY_SQUARE = 0.02  # tolerated share, since more gradient steps might break it
+# Tolerated fraction of examples that only Square breaks. More gradient steps might
+# break them, too.
+FEW_BY_SQUARE = 0.02
 
 
 def check_constant(
@@ -27,16 +29,16 @@ def check_constant(
     batch_size: int,
     **settings,
 ) -> Iterator[str]:
-    """Finds a model with a constant prediction.
+    """Checks whether the model always predicts the same class.
 
     Args:
         classifier: The model.
         x: Float32 array of all inputs.
-        y: Int32 array of their classes.
+        y: Int32 array of the true classes.
         rows: Indices of a sample of correctly classified inputs.
         steps: Number of steps of the attacks.
         batch_size: Number of examples that are attacked at once.
-        **settings: Other arguments of attacks: norm, bounds, mask and seed.
+        **settings: Other settings of the attacks: norm, bounds, mask and seed.
 
     Yields:
         A warning if the prediction is constant.
@@ -55,9 +57,9 @@ def check_constant(
     yield (
         f"The model predicts class {y[rows[0]]} at all {len(tried)} inputs that were "
         f"tried, including {len(tried) - len(x)} random inputs. With epsilon "
-        f"{widest:.4g}, the largest within the bounds, no attack finds another class "
-        "either. There seems to be nothing to break: the robust accuracy is that of a "
-        "constant prediction."
+        f"{widest:.4g}, which spans the full range of the bounds, no attack finds a "
+        "different class either. There seems to be nothing to break: the robust "
+        "accuracy is that of a constant prediction."
     )
 
 
@@ -73,21 +75,21 @@ def check_attacks(
     batch_size: int,
     **settings,
 ) -> Iterator[str]:
-    """Finds signs that gradient-based attacks miss adversarial examples.
+    """Detects signs that gradient-based attacks miss adversarial examples.
 
     Args:
         classifier: The model, whose predictions are not constant.
         x: Float32 array of all inputs.
-        y: Int32 array of their classes.
+        y: Int32 array of the true classes.
         rows: Indices of a sample of correctly classified inputs.
         epsilon: The largest epsilon of the evaluation, > 0.
-        random: Whether the model is random in inference mode.
+        random: Whether the model is stochastic in inference mode.
         steps: Number of steps of the attacks.
         batch_size: Number of examples that are attacked at once.
-        **settings: Other arguments of attacks: norm, bounds, mask and seed.
+        **settings: Other settings of the attacks: norm, bounds, mask and seed.
 
     Yields:
-        A warning for each fault.
+        A warning for each problem that is found.
     """
 
     def attack(attack, rows=rows):
@@ -96,11 +98,11 @@ def check_attacks(
     size, few = len(rows), FEW * len(rows)
     if random:
         yield (
-            "Two calls in inference mode on the same inputs differ: the model is "
-            "random. Its prediction is the majority vote of several draws, with and "
-            "without an attack. Most stages follow a single draw; the stage "
-            '"smoothed" follows the average of several. Turn off the randomness to get '
-            f"the same result on every call. {UPPER_BOUND}"
+            "Two calls in inference mode give different outputs for the same inputs: "
+            "the model is random. Its prediction, with and without an attack, is the "
+            "majority vote of several draws. Most stages follow a single draw; the "
+            'stage "smoothed" follows the average of several. Turn off the randomness '
+            f"to get the same outputs in every call. {UPPER_BOUND}"
         )
     else:
         yield from check_gradients(
@@ -113,7 +115,7 @@ def check_attacks(
         yield (
             f"A single step breaks {better} of {size} examples that {steps} steps with "
             "the same epsilon do not break. The direction of the gradient is not "
-            f"consistent along the steps. {UPPER_BOUND}"
+            f"consistent from step to step. {UPPER_BOUND}"
         )
     is_still = (many.adversarial == x).all(axis=tuple(range(1, x.ndim)))
     still = int((is_still & ~many.broken)[rows].sum())
@@ -129,9 +131,9 @@ def check_attacks(
         left = left[~attack(search, left).broken[left]]
     if len(left) > few:
         yield (
-            f"With epsilon {widest:.4g}, at which every input can become any other, "
+            f"With epsilon {widest:.4g}, which allows any change within the bounds, "
             f"{len(left)} of {size} examples are still classified correctly, although "
-            "the model predicts other classes at other inputs. Gradient-based attacks "
+            "the model predicts other classes for other inputs. Gradient-based attacks "
             f"fail regardless of epsilon. {UPPER_BOUND}"
         )
 
@@ -148,7 +150,10 @@ def _searches(epsilon: float, steps: int, settings: dict) -> tuple[PGD, APGD]:
 
 
 def _tried(x: np.ndarray, settings: dict) -> np.ndarray:
-    """Returns all inputs, and a copy of each with random values where it may change."""
+    """Returns all inputs, followed by copies with random values.
+
+    In the copies, only features that may change are random.
+    """
     generator = np.random.default_rng(settings["seed"])
     noise = generator.uniform(*settings["bounds"], x.shape).astype("float32")
     mask = True if settings["mask"] is None else np.asarray(settings["mask"], bool)
@@ -157,31 +162,31 @@ def _tried(x: np.ndarray, settings: dict) -> np.ndarray:
 
 def are_finite(outputs: np.ndarray) -> np.ndarray:
     """Returns whether the outputs of each example determine its class."""
-    # Minus infinity only excludes a class; the others still determine the prediction.
+    # Minus infinity only excludes a class; the other outputs determine the prediction.
     return (outputs < np.inf).all(axis=1)
 
 
 def check_finite(outputs: np.ndarray) -> Iterator[str]:
-    """Finds outputs that are NaN or infinite, for which the class is undefined."""
+    """Detects outputs that do not determine a class: NaN and plus infinity."""
     finite = are_finite(outputs)
     if not finite.all():
         yield (
             f"The outputs are not finite (NaN or infinity) at {(~finite).sum()} of "
-            f"{len(finite)} inputs without any attack. Predictions for them are "
-            "meaningless. Look for weights that diverged, an overflow, or a division "
-            "by zero in the model."
+            f"{len(finite)} inputs, even without an attack. Predictions for these "
+            "inputs are meaningless. Look for diverged weights, an overflow or a "
+            "division by zero in the model."
         )
 
 
 def check_square(broken: int, size: int) -> Iterator[str]:
-    """Compares the gradient-free search with gradient-based attacks.
+    """Compares the gradient-free Square attack with gradient-based attacks.
 
     Args:
-        broken: Number of examples that only the gradient-free search broke.
+        broken: Number of examples that only the Square attack broke.
         size: Number of examples in the sample, all of them correctly classified.
 
     Yields:
-        A warning if the gradient-free search broke too many.
+        A warning if the Square attack broke too many examples.
     """
     if broken > FEW_BY_SQUARE * size:
         yield (
@@ -196,14 +201,14 @@ def check_transfer(predicted: np.ndarray, y: np.ndarray) -> Iterator[str]:
 
     Args:
         predicted: Classes that the model predicts for the adversarial examples.
-        y: Their true classes.
+        y: True classes of these examples.
 
     Yields:
-        A warning if too many of them are classified correctly.
+        A warning if the model classifies too many of the examples correctly.
     """
     right = int((predicted == y).sum())
     if right > FEW * len(y):
         yield (
             f"{right} of {len(y)} adversarial examples are classified correctly when "
-            "the model predicts them again: its predictions are not reproducible."
+            "the model is evaluated again: its predictions are not reproducible."
         )

@@ -26,24 +26,25 @@ from .self_checks import (
 SAMPLE = 200  # number of examples in the self-checks
 SMOOTHED_STEPS = 50
 STAGE_STEPS = 1000  # steps of the stage "square"
-DRAWS = 101  # draws of a random model; its prediction is their majority vote
+DRAWS = 101  # draws of a stochastic model, whose prediction is their majority vote
 TOLERANCE = 1e-5  # for float32 rounding, relative to the width of the bounds
 
 
 class StageRunner:
-    """Runs the stages and keeps the adversarial examples.
+    """Runs the stages, and stores the adversarial examples.
 
     Args:
-        classifier: The model, after `check_data`.
+        classifier: The model, on which `check_data` has been called.
         x: Float32 array of all inputs.
-        y: Int32 array of their classes.
-        settings: Arguments of all attacks: norm, bounds, mask and seed.
+        y: Int32 array of the true classes.
+        settings: Settings of all attacks: norm, bounds, mask and seed.
         batch_size: Number of examples that are attacked at once.
 
     Attributes:
-        outputs: Array of the model's outputs at `x`; one draw of a random model.
-        clean: Integer array of the classes that the model predicts at `x`.
-        rows: Argument `rows` of `RobustnessReport`.
+        outputs: Array of the model's outputs for `x`; for a stochastic model, the
+            outputs of a single draw.
+        clean: Integer array of the classes that the model predicts for `x`.
+        rows: List of the rows of the report, as described in `RobustnessReport`.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class StageRunner:
         for epsilon in epsilons:
             clean = int((self.clean == self.y).sum())
             self._add_row(epsilon, "clean", len(self.x), clean, self.clean_seconds)
-            self.clean_seconds = 0.0  # computed only once, counted at the first epsilon
+            self.clean_seconds = 0.0  # computed once, and counted at the first epsilon
             for stage, attack in stages.items():
                 bar.begin(stage, epsilon)
                 self._attack(stage, attack.with_epsilon(epsilon), bar.advance)
@@ -82,7 +83,7 @@ class StageRunner:
         bar.finish()
 
     def check(self, epsilons: list[float], steps: int) -> list[str]:
-        """Checks the attacks on a sample, and adds stages if they fail.
+        """Checks the attacks on a sample, and adds stages if the attacks fail.
 
         Args:
             epsilons: Same as in `run`.
@@ -106,7 +107,7 @@ class StageRunner:
         left = sample[self.left[sample]]
         square = Square(epsilons[-1], steps=SQUARE_STEPS, **self.settings)
         broken = int(self._find(square, left).broken[left].sum())
-        if not self.random:  # with a random model, other stages follow a single draw
+        if not self.random:  # in a stochastic model, other stages follow a single draw
             found += check_square(broken, len(sample))
         self._add_stages(
             self._last_stages(found, broken, epsilons[-1], steps), epsilons
@@ -138,7 +139,7 @@ class StageRunner:
         """Verifies the adversarial examples, and returns warnings."""
         broken = (self.clean == self.y) & ~self.left
         warnings: list[str] = []
-        if broken.any() and not self.random:  # randomness has its own warning
+        if broken.any() and not self.random:  # randomness is covered by its own warning
             predicted = self.classifier.predict(
                 self.adversarial[broken], self.batch_size
             )
@@ -165,7 +166,7 @@ class StageRunner:
         return warnings
 
     def examples(self, epsilon: float) -> dict:
-        """Returns the first adversarial examples, for the panel of the report."""
+        """Returns the first adversarial examples, to be plotted in the report."""
         shown = np.flatnonzero((self.clean == self.y) & ~self.left)[:MAX_SHOWN]
         adversarial = self.adversarial[shown]
         fooled = self._predict(adversarial) if len(shown) else self.y[:0]

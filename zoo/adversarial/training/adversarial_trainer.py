@@ -39,52 +39,55 @@ class AdversarialTrainer(ClassifierTrainer):
     Each step first attacks the batch, with the attack in its training mode and the
     model in inference mode. Keras then trains on the result. Callbacks, metrics, sample
     and class weights, mixed precision, gradient accumulation and distribution work as
-    for any model.
+    they do for any other model.
 
-    Training, validation and `evaluate` report every compiled metric twice: on clean
-    inputs, such as "accuracy", and on adversarial inputs, such as "robust_accuracy".
-    "robust_loss" is the compiled loss on adversarial inputs. "loss" is the minimized
-    objective in training and the loss on clean inputs in `evaluate`. To stop before
-    robust overfitting, monitor "val_robust_accuracy" (Rice, Wong & Kolter, 2020).
+    Training, validation and `evaluate` report each metric that was passed to `compile`
+    twice: for example, as "accuracy" on clean inputs and as "robust_accuracy" on
+    adversarial inputs. "robust_loss" is the loss on adversarial inputs. "loss" is the
+    minimized objective in training, and the loss on clean inputs in validation and
+    `evaluate`. To stop training before robust overfitting sets in, monitor
+    "val_robust_accuracy" (Rice, Wong & Kolter, 2020).
 
-    `trainer.model` is the trained classifier, the same object that was passed. It can
-    be saved, and loaded without kerascope. The trainer itself is saved like any Keras
-    model, with its optimizer.
+    `trainer.model` is the classifier being trained, the same object that was passed as
+    `model`. It can be saved on its own and then loaded without kerascope. The trainer
+    can be saved like any other Keras model, including its optimizer.
 
     Single-step training can suffer from catastrophic overfitting (Wong, Rice & Kolter,
-    2020): the robust accuracy under the single step rises, while the robust accuracy
-    under more steps falls to zero. A warning reports this. It is based on the
-    multi-step attack in validation or, without one, on ten-step PGD on the last 64
-    training examples of each epoch. Another warning reports that training has collapsed
-    to chance level.
+    2020): the robust accuracy under a single-step attack rises, while the robust
+    accuracy under a multi-step attack falls to zero. The trainer warns if this happens.
+    To detect it, the trainer uses the results of validation with a multi-step attack
+    or, if there are none, ten-step PGD on the last 64 training examples of each epoch.
+    It also warns if training has collapsed to chance level.
 
     Args:
-        model: Built classifier with one input of floats, or of integers such as uint8
-            images.
-        attack: The training attack, such as `PGD(epsilon=0.1, steps=7)`. With
-            `FGSM(epsilon, random_start=True)`, this is fast single-step training.
-        objective: "standard" minimizes the compiled loss on adversarial examples
-            (Madry et al., 2018, equation 2.1). "trades" minimizes the loss on clean
-            examples plus `beta` times the divergence between clean and adversarial
-            predictions, and its attack maximizes that divergence (Zhang et al., 2019,
-            equation 5). Defaults to `"standard"`.
-        validation_attack: The attack of validation and `evaluate`. It runs in its
-            evaluation mode, which keeps the best of all steps and restarts. Defaults
-            to `None`: `attack`, or ten-step `PGD` if `attack` takes a single step.
+        model: Built classifier with one input, of floats or of integers (for example,
+            uint8 images).
+        attack: Attack used in training, such as `PGD(epsilon=0.1, steps=7)`. Use
+            `FGSM(epsilon, random_start=True)` for fast single-step training.
+        objective: "standard" minimizes the loss on adversarial examples (Madry et al.,
+            2018, equation 2.1). "trades" minimizes the loss on clean examples plus
+            `beta` times the divergence between clean and adversarial predictions; the
+            attack then maximizes that divergence (Zhang et al., 2019, equation 5).
+            Defaults to `"standard"`.
+        validation_attack: Attack used in validation and `evaluate`. It runs in
+            evaluation mode, which keeps the best result of all steps and restarts.
+            Defaults to `None`: `attack`, or ten-step `PGD` if `attack` takes a single
+            step.
         clean_weight: Float in [0, 1): weight of the loss on clean examples in the
             standard objective. Defaults to `0.0`.
         beta: Number > 0: weight of the divergence in TRADES. Defaults to `6.0`.
-        warmup_epochs: Integer >= 0: number of epochs with a reduced epsilon, which
-            grows linearly to its full size. Defaults to `0`.
-        clean_metrics: Whether training also reports metrics on clean inputs. This
-            takes one more forward pass in the standard objective with a `clean_weight`
-            of 0. Defaults to `True`.
+        warmup_epochs: Integer >= 0: number of initial epochs with a reduced epsilon,
+            which grows linearly to its full value. Defaults to `0`.
+        clean_metrics: Whether training also reports metrics on clean inputs. With the
+            standard objective and a `clean_weight` of 0, this requires an additional
+            forward pass in each step. Defaults to `True`.
         name: Name of the model. Defaults to `"adversarial_trainer"`.
 
     Raises:
-        ValueError: If an argument is invalid. `compile` raises it if the loss
-            contradicts the head of the model; `fit` and `evaluate` raise it if inputs
-            are outside the bounds of the attack or labels are invalid.
+        ValueError: If an argument is invalid. `compile` raises this error if the loss
+            does not match the head (the final activation) of the model; `fit` and
+            `evaluate` raise it if inputs are outside the bounds of the attack or labels
+            are invalid.
 
     Example:
 
@@ -124,7 +127,7 @@ class AdversarialTrainer(ClassifierTrainer):
             check_attack("validation_attack", validation_attack, model)
         self._objective = make_objective(objective, attack, clean_weight, beta)
         self._call_on_floats = on_floats(model)
-        self.head: Head | None = None  # until `compile`
+        self.head: Head | None = None  # set by `compile`
         self._logits: Callable | None = None
         self._noise_seed = keras.random.SeedGenerator(attack.seed)
         self.epsilon_scale = self.add_state("epsilon_scale", "ones")
@@ -137,7 +140,7 @@ class AdversarialTrainer(ClassifierTrainer):
         self.built = True
 
     def call(self, inputs, training=None):
-        """Returns the output of the model, or two outputs in a training step."""
+        """Returns the output of the model, or a `TrainingBatch` in a training step."""
         if not isinstance(inputs, TrainingBatch):
             return super().call(inputs, training=training)
         clean = inputs.clean
@@ -155,9 +158,10 @@ class AdversarialTrainer(ClassifierTrainer):
         weighted_metrics=None,
         **options,
     ):
-        """Configures training like `keras.Model.compile`.
+        """Configures the trainer like `keras.Model.compile`.
 
-        If the model returns a dict with one output, losses and metrics may be dicts.
+        If the model returns a dict with a single output, losses, loss weights and
+        metrics may be dicts, too.
         """
         loss, loss_weights = only(loss), only(loss_weights)
         metrics, weighted_metrics = (
@@ -177,7 +181,7 @@ class AdversarialTrainer(ClassifierTrainer):
         )
 
     def compile_from_config(self, config):
-        """Compiles the trainer with a saved compile configuration."""
+        """Compiles the trainer from a saved configuration of `compile`."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
@@ -191,12 +195,12 @@ class AdversarialTrainer(ClassifierTrainer):
         callbacks=None,
         **options,
     ):
-        """Trains like `keras.Model.fit`, and returns its `History`.
+        """Trains the model like `keras.Model.fit`, and returns a `History`.
 
         Raises:
             ValueError: If inputs or labels are invalid. NumPy arrays are checked
-                before training, other data after the first batch and after every
-                epoch.
+                before training. Data of other types are checked after the first batch
+                and after every epoch.
         """
         self._assert_is_compiled("fit")
         check_arrays(x, y, self.attack.bounds, self.head)
@@ -211,13 +215,13 @@ class AdversarialTrainer(ClassifierTrainer):
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, **options)
 
     def evaluate(self, x=None, y=None, *arguments, callbacks=None, **options):
-        """Evaluates like `keras.Model.evaluate`, on clean and adversarial inputs.
+        """Evaluates like `keras.Model.evaluate`, on both clean and adversarial inputs.
 
         Raises:
             ValueError: If inputs or labels are invalid.
         """
         self._assert_is_compiled("evaluate")
-        if not isinstance(callbacks, keras.callbacks.CallbackList):  # outside of `fit`
+        if not isinstance(callbacks, keras.callbacks.CallbackList):  # not within `fit`
             check_arrays(x, y, self.attack.bounds, self.head)
             self._seen.clear()
         results = super().evaluate(x, y, *arguments, callbacks=callbacks, **options)
@@ -225,7 +229,7 @@ class AdversarialTrainer(ClassifierTrainer):
         return results
 
     def check_seen(self) -> None:
-        """Raises if an input or label was invalid since `fit` or `evaluate` began."""
+        """Raises an error if `fit` or `evaluate` has read invalid inputs or labels."""
         if self.head is not None:
             self._seen.check(self.attack.bounds, self.head)
 
@@ -238,8 +242,8 @@ class AdversarialTrainer(ClassifierTrainer):
         return super().test_step(*backend.transform_batch(self, attack, arguments))
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **options):
-        """Returns the training objective, or the compiled loss in evaluation."""
-        y, sample_weight = only(y), only(sample_weight)  # Keras passes raw data here
+        """Returns the training objective or, in evaluation, the loss on clean data."""
+        y, sample_weight = only(y), only(sample_weight)  # Keras may pass dicts here
         is_training = isinstance(y_pred, TrainingBatch)
         outputs = y_pred.main if is_training else y_pred
         # This includes the losses added by layers and regularizers.
@@ -251,7 +255,11 @@ class AdversarialTrainer(ClassifierTrainer):
         )
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Updates the clean metrics and, in training, those on adversarial inputs."""
+        """Updates the metrics for a batch, and returns the results of all metrics.
+
+        In evaluation, `test_step` has already updated the metrics on adversarial
+        inputs.
+        """
         y, sample_weight = only(y), only(sample_weight)
         is_training = isinstance(y_pred, TrainingBatch)
         if is_training:

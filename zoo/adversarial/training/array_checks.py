@@ -1,4 +1,4 @@
-"""A check of arrays before training or evaluation."""
+"""A function that checks NumPy arrays before training or evaluation."""
 
 import keras
 import numpy as np
@@ -11,11 +11,13 @@ from ..classifier.head import Head
 
 
 def check_arrays(x, y, bounds: tuple[float, float], head: Head) -> None:
-    """Raises if NumPy inputs or their labels are invalid; skips other kinds of data.
+    """Raises an error if NumPy inputs or their labels are invalid.
+
+    Data of other types are not checked here.
 
     Args:
-        x: Argument of `fit` or `evaluate`.
-        y: Argument of `fit` or `evaluate`.
+        x: Argument `x` of `fit` or `evaluate`.
+        y: Argument `y` of `fit` or `evaluate`.
         bounds: The minimum and maximum value of an input.
         head: The head of the model.
     """

@@ -1,4 +1,4 @@
-"""A check of the attacks of `AdversarialTrainer`."""
+"""A function that checks the attacks passed to `AdversarialTrainer`."""
 
 import keras
 
@@ -8,10 +8,10 @@ from ..classifier.float_inputs import graph_inputs
 
 
 def check_attack(name: str, attack, model: keras.Model) -> Attack:
-    """Returns the attack, or raises if it cannot be used in training.
+    """Returns the attack, or raises an error if the trainer cannot use it.
 
     Args:
-        name: Name of the argument.
+        name: Name of the argument, for the error message.
         attack: Value of the argument.
         model: The model to train.
     """

@@ -6,7 +6,8 @@ import keras
 class CheckSeenData(keras.callbacks.Callback):
     """Checks inputs and labels after the first batch and after every epoch.
 
-    Its model is an `AdversarialTrainer`, which records their extremes.
+    The model must be an `AdversarialTrainer`, which records the smallest and largest
+    inputs and labels for these checks.
     """
 
     def on_train_begin(self, logs=None):

@@ -1,4 +1,4 @@
-"""A function that determines the head of a model that is compiled for training."""
+"""A function that determines the head of a model when it is compiled."""
 
 import warnings
 
@@ -14,17 +14,18 @@ def compiled_head(
 ) -> Head:
     """Determines the head of a model from its outputs, loss and metrics.
 
-    Warns if a compiled accuracy has another threshold than the head. Call it from
-    `compile`, to which the warning refers.
+    Warns if the threshold of an accuracy metric differs from that of the head. Call
+    this function directly from `compile`, so that the warning points to the user's call
+    of `compile`.
 
     Args:
         model: Built classifier.
         bounds: The minimum and maximum value of an input.
-        loss: Compiled loss.
-        metrics: Compiled metrics.
+        loss: Loss that was passed to `compile`.
+        metrics: Metrics that were passed to `compile`.
 
     Raises:
-        ValueError: If the loss contradicts the head of the model.
+        ValueError: If the loss does not match the head of the model.
     """
     num_outputs, outputs = probe_outputs(model, bounds)
     head = read_head(model, num_outputs, outputs, loss=loss, metrics=metrics)
@@ -39,10 +40,10 @@ def compiled_head(
     others = [t for t in thresholds(metrics) if t != head.threshold]
     if num_outputs == 1 and others:
         warnings.warn(
-            f"The compiled accuracy has a threshold of {others[0]:g}, but with "
-            f"this loss the model predicts class 1 above {head.threshold:g}. The "
-            "accuracy does not measure the predictions that are attacked. Pass "
-            f"`keras.metrics.BinaryAccuracy(threshold={head.threshold:g})`.",
+            f"The accuracy metric has a threshold of {others[0]:g}, but with this loss "
+            f"the model predicts class 1 above {head.threshold:g}. The reported "
+            "accuracy is therefore not that of the predictions under attack. Pass the "
+            f"metric `keras.metrics.BinaryAccuracy(threshold={head.threshold:g})`.",
             stacklevel=3,
         )
     return head

@@ -16,7 +16,7 @@ EXAMPLES = 64
 
 
 def with_many_steps(attack: Attack) -> PGD:
-    """Returns ten-step PGD with a random start and the settings of an attack."""
+    """Returns ten-step PGD with a random start and the other settings of an attack."""
     return PGD(
         attack.epsilon,
         norm=attack.norm,
@@ -31,16 +31,17 @@ def with_many_steps(attack: Attack) -> PGD:
 class MultiStepProbe:
     """Compares a single-step attack with ten-step PGD on the last training examples.
 
-    Wong, Rice & Kolter, "Fast Is Better than Free" (2020), section 5.4, detect
-    catastrophic overfitting in this way.
+    Wong, Rice & Kolter, "Fast Is Better than Free" (2020), section 5.4, use such a
+    comparison to detect catastrophic overfitting.
 
     Args:
-        model: The classifier in training.
-        attack: The training attack, which takes one step.
+        model: The classifier being trained.
+        attack: The training attack, which takes a single step.
 
     Attributes:
-        metric: Metric that stores the last 64 examples. The state of a metric passes
-            through the training step on every backend and is not saved.
+        metric: Stores the last 64 examples. This is a metric because every backend
+            passes the state of metrics through the training step, and Keras does not
+            save it.
     """
 
     def __init__(self, model: keras.Model, attack: Attack):
@@ -50,7 +51,7 @@ class MultiStepProbe:
         self._classifier: Classifier | None = None
 
     def accuracies(self, head: Head) -> tuple[float, float]:
-        """Returns the accuracies under the single-step attack and ten-step PGD.
+        """Returns the accuracies under the single-step attack and under ten-step PGD.
 
         Args:
             head: The head of the model.
@@ -67,9 +68,10 @@ class MultiStepProbe:
 
 
 def make_probe(model: keras.Model, attack: Attack) -> MultiStepProbe | None:
-    """Returns a probe for a training attack, or `None` if it cannot or need not exist.
+    """Returns a probe for a training attack, or `None` if none is needed or possible.
 
-    A probe compares single-step attacks, on inputs of a known shape.
+    Only single-step attacks need a probe. It requires a functional model with a known
+    input shape.
     """
     inputs = graph_inputs(model)
     if attack.steps > 1 or inputs is None or None in inputs[0].shape[1:]:
@@ -78,7 +80,7 @@ def make_probe(model: keras.Model, attack: Attack) -> MultiStepProbe | None:
 
 
 class _RecentExamples(keras.metrics.Metric):
-    """Stores the last examples. It reports no value and ignores resets."""
+    """Stores the last examples; this metric reports no values and ignores resets."""
 
     def __init__(self, shape: tuple[int, ...]):
         super().__init__(name="recent_examples")
@@ -104,7 +106,7 @@ class _RecentExamples(keras.metrics.Metric):
         self._count.assign(ops.minimum(self._count + ops.shape(y)[0], EXAMPLES))
 
     def reset_state(self):
-        pass  # Keras calls it at the start of every epoch; the examples must remain
+        pass  # Keras resets metrics in every epoch, but the examples must be kept
 
     def result(self):
         return {}

@@ -10,16 +10,20 @@ from ..classifier.compiled_accuracies import copy_metric
 
 
 class RobustMetrics:
-    """Holds copies of the compiled metrics for adversarial inputs.
+    """Computes the loss and metrics of a compiled model on adversarial inputs.
+
+    The metrics are copies of those that were passed to `compile`.
 
     Args:
-        loss: The compiled loss, a function of labels, outputs and sample weights.
+        loss: Loss function of the compiled model; its arguments are labels, outputs and
+            sample weights.
         metrics: Same as in `keras.Model.compile`.
         weighted_metrics: Same as in `keras.Model.compile`.
 
     Attributes:
-        compiled: The copies as one metric, or `None` if no metrics are compiled.
-        loss: Mean of the compiled loss on adversarial inputs.
+        compiled: The copies, combined into one metric; `None` if the model was compiled
+            without metrics.
+        loss: Mean of the loss on adversarial inputs.
     """
 
     def __init__(self, loss: Callable, metrics, weighted_metrics):
@@ -32,7 +36,7 @@ class RobustMetrics:
             )
 
     def as_list(self) -> list[keras.metrics.Metric]:
-        """Returns all metrics."""
+        """Returns the loss and, if there is one, the combined metric."""
         return [self.loss] if self.compiled is None else [self.loss, self.compiled]
 
     def update(self, y, outputs, sample_weight) -> None:

@@ -1,4 +1,4 @@
-"""A record of inputs and labels in compiled steps, which cannot raise errors."""
+"""A record of the inputs and labels of compiled steps, for checks after the steps."""
 
 import keras
 import numpy as np
@@ -13,6 +13,8 @@ from .seen_labels import SeenLabels
 
 class SeenData:
     """Records the extremes of inputs and labels on the device, for a later check.
+
+    A compiled step cannot raise an error that depends on the data.
 
     Args:
         lowest: Float variable for the minimum of the inputs.
@@ -33,11 +35,11 @@ class SeenData:
         self.labels.clear()
 
     def record(self, x, y, num_outputs: int) -> tuple:
-        """Records a batch, and returns its inputs as floats and labels as classes.
+        """Records a batch, and returns its inputs as floats and its labels as classes.
 
         Args:
-            x: Tensor of inputs, or a dict or list with one tensor.
-            y: Tensor of labels: `(batch,)`, `(batch, 1)` or one-hot rows.
+            x: Tensor of inputs, or a dict or list that contains one tensor.
+            y: Tensor of labels of shape `(batch,)` or `(batch, 1)`, or of one-hot rows.
             num_outputs: Number of outputs of the model per example.
         """
         x = only(x)
@@ -61,7 +63,7 @@ class SeenData:
         return x, ops.clip(ops.cast(y, "int32"), 0, num_outputs - 1)
 
     def check(self, bounds: tuple[float, float], head: Head) -> None:
-        """Raises if a recorded input or label is invalid.
+        """Raises an error if a recorded input or label is invalid.
 
         Args:
             bounds: The minimum and maximum value of an input.

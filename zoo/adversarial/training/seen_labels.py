@@ -7,15 +7,15 @@ from ..classifier.data_checks import check_classes
 from ..classifier.expected_outputs import MARGINS
 from ..classifier.head import Head
 
-NONE = -1e30  # initial value, lower than any value from labels
+NONE = -1e30  # initial value, lower than any value computed from labels
 
 
 class SeenLabels(keras.metrics.Metric):
     """Records the extremes of labels on the device, for a check outside the step.
 
-    As a metric, it is part of the state of a step on every backend, and it is not
-    saved. It adds nothing to the logs. Only `clear` resets it, because Keras resets
-    metrics before a callback can read them.
+    This is a metric because every backend passes the state of metrics through the
+    training step, and Keras does not save it. It adds nothing to the logs. Only `clear`
+    resets it, because Keras calls `reset_state` before a callback can read the values.
     """
 
     def __init__(self, name: str = "seen_labels"):
@@ -29,7 +29,11 @@ class SeenLabels(keras.metrics.Metric):
         )
 
     def update_state(self, y):
-        """Adds classes of shape `(batch,)` or one-hot rows `(batch, classes)`."""
+        """Updates the extremes with classes or one-hot rows.
+
+        Args:
+            y: Tensor of shape `(batch,)` or `(batch, classes)`.
+        """
         y = ops.cast(y, "float32")
         is_whole = ops.isfinite(y) & (y == ops.round(y))
         sums = ops.sum(y, axis=1) - 1 if len(y.shape) == 2 else ops.zeros_like(y)
@@ -47,14 +51,14 @@ class SeenLabels(keras.metrics.Metric):
         return {}
 
     def reset_state(self) -> None:
-        """Does nothing: see `clear`."""
+        """Does nothing; use `clear` to reset the extremes."""
 
     def clear(self) -> None:
         """Resets the extremes."""
         self._extremes.assign(ops.full((5,), NONE))
 
     def check(self, head: Head) -> None:
-        """Raises if a recorded label is not a class of the head."""
+        """Raises an error if a recorded label is not a class of the head."""
         lowest, highest, broken, *sums = (
             float(value) for value in ops.convert_to_numpy(self._extremes)
         )

@@ -4,14 +4,15 @@ from typing import Any, NamedTuple
 
 
 class TrainingBatch(NamedTuple):
-    """Holds the inputs of a training step, or the outputs for them.
+    """Inputs of a training step, or the corresponding outputs.
 
-    Keras passes it through a training step like any other structure of tensors.
+    Keras passes a `TrainingBatch` through a training step like any other structure of
+    tensors.
 
     Args:
-        adversarial: Tensor of adversarial inputs, or the outputs for them.
-        clean: The same for clean inputs. Defaults to `None`: the objective does not
-            use them.
+        adversarial: Tensor of adversarial inputs, or of the outputs for these inputs.
+        clean: Tensor of clean inputs, or of the outputs for these inputs. Defaults to
+            `None`: the objective does not use clean inputs.
     """
 
     adversarial: Any
@@ -19,5 +20,5 @@ class TrainingBatch(NamedTuple):
 
     @property
     def main(self):
-        """The clean tensor, or the adversarial one if there is no clean tensor."""
+        """The clean tensor, or the adversarial tensor if there is no clean one."""
         return self.adversarial if self.clean is None else self.clean

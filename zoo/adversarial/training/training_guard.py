@@ -6,10 +6,12 @@ import keras
 
 from .multi_step_probe import MultiStepProbe
 
-COLLAPSE = 0.5  # limit, relative to the best or the single-step robust accuracy
-CLEAR = 0.2  # significant difference of two accuracies on few examples
+# A robust accuracy below this fraction of its best value, or of the robust accuracy
+# under the single-step attack, counts as a collapse.
+COLLAPSE = 0.5
+CLEAR = 0.2  # difference between two accuracies that is significant for 64 examples
 CHANCE = 0.02  # margin above 1 / classes that still counts as chance level
-PATIENCE = 5  # epochs within which training should exceed chance level
+PATIENCE = 5  # number of epochs within which training should exceed chance level
 REMEDY = "Keep the weights of an earlier epoch, or train with more or smaller steps."
 ACCURACIES = (
     "accuracy",
@@ -24,11 +26,11 @@ class TrainingGuard(keras.callbacks.Callback):
     """Warms up epsilon, and warns if adversarial training fails.
 
     Args:
-        warmup_epochs: Integer >= 0: number of epochs with a reduced epsilon.
+        warmup_epochs: Integer >= 0: number of initial epochs with a reduced epsilon.
         num_classes: Number of classes.
         single_step: Whether the training attack takes a single step.
-        probe: Compares the training attack with a multi-step attack if validation does
-            not. Defaults to `None`: no comparison.
+        probe: Probe that compares the training attack with a multi-step attack if
+            validation does not use one. Defaults to `None`: no comparison.
     """
 
     def __init__(
@@ -98,11 +100,10 @@ class TrainingGuard(keras.callbacks.Callback):
         if ten < COLLAPSE * one and one - ten > CLEAR:
             self._warn(
                 "single step",
-                f"Epoch {epoch + 1}: on the last training examples, the training "
-                f"attack leaves {one:.3f} correctly classified, but ten-step PGD "
-                f"leaves only {ten:.3f}: catastrophic overfitting of single-step "
-                "training. "
-                "The reported robust accuracy is that under a single step. "
+                f"Epoch {epoch + 1}: the training attack leaves {one:.3f} of the last "
+                "training examples correctly classified, but ten-step PGD leaves "
+                f"only {ten:.3f}: catastrophic overfitting of single-step training. "
+                "The reported robust accuracy is that under a single-step attack. "
                 f"{REMEDY}",
             )
 

@@ -13,7 +13,7 @@ from .training_batch import TrainingBatch
 
 
 class StandardObjective:
-    """The compiled loss on adversarial examples (Madry et al., 2018, equation 2.1).
+    """The loss on adversarial examples (Madry et al., 2018, equation 2.1).
 
     Args:
         clean_weight: Float in [0, 1): weight of the loss on clean examples.
@@ -33,7 +33,7 @@ class StandardObjective:
         """Returns the difference between the objective and the loss on clean inputs.
 
         Args:
-            loss_of: The compiled loss.
+            loss_of: Loss function of the compiled model.
             head: The head of the model.
             y: Labels of the batch.
             outputs: Outputs of the model on adversarial and clean inputs.
@@ -46,6 +46,8 @@ class StandardObjective:
 
 class TradesObjective:
     """The loss on clean examples plus a divergence (Zhang et al., 2019, equation 5).
+
+    The divergence measures how much clean and adversarial predictions differ.
 
     Args:
         beta: Number > 0: weight of the divergence.
@@ -68,9 +70,9 @@ class TradesObjective:
         """Returns the difference between the objective and the loss on clean inputs.
 
         Args:
-            loss_of: The compiled loss, which the divergence does not use.
+            loss_of: Not used by this objective.
             head: The head of the model.
-            y: Labels of the batch, which the divergence does not use.
+            y: Not used by this objective.
             outputs: Outputs of the model on adversarial and clean inputs.
             sample_weight: Weights of the examples, or `None`.
         """
@@ -81,10 +83,10 @@ class TradesObjective:
 def make_objective(
     name: str, attack: Attack, clean_weight: float, beta: float
 ) -> StandardObjective | TradesObjective:
-    """Returns the objective for the arguments of `AdversarialTrainer`.
+    """Returns the objective that the arguments of `AdversarialTrainer` select.
 
     Raises:
-        ValueError: If `attack` or `clean_weight` does not fit the objective.
+        ValueError: If `attack` or `clean_weight` is incompatible with the objective.
     """
     if name == "standard":
         return StandardObjective(clean_weight)

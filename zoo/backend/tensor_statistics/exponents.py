@@ -1,4 +1,4 @@
-"""The sign and the exponent of a float32, by which `count_exponents` counts."""
+"""Constants for the bins of `count_exponents`: sign and exponent of a float32."""
 
 NUM_EXPONENTS = 256
 BIAS = 127

@@ -8,13 +8,13 @@ import numpy as np
 
 from .exponents import NUM_BINS
 
-SMALL = 2**12  # maximum number of entries of a tensor that is grouped with others
+SMALL = 2**12  # maximum number of entries of tensors that are grouped
 
-CHUNK, HISTOGRAMS = 2**14, 4  # chunk size and interleaved histograms for counting
+CHUNK, HISTOGRAMS = 2**14, 4  # size of chunks, and number of histograms per chunk
 
 
 class _Group(NamedTuple):
-    """Group of tensors of equal size and dtype that are processed together.
+    """Group of tensors of the same size and dtype that are processed together.
 
     Attributes:
         indices: Indices of the tensors in the full list.
@@ -37,7 +37,7 @@ def densify(gradient):
 
 
 def operands(tensors: list, minus: list | None = None) -> list:
-    # Small tensors are grouped, since each operation must be compiled.
+    # Small tensors are grouped so that fewer operations have to be compiled.
     groups: dict[tuple, list[int]] = {}
     for index, tensor in enumerate(tensors):
         ungrouped = None if tensor.size <= SMALL else index
@@ -96,9 +96,9 @@ def _count_at_once(rows):
 def _count_by_chunks(row):
     """Counts the entries of a vector in chunks that fit into the CPU cache.
 
-    Neighboring entries use different histograms, so an addition need not wait for the
-    previous one. The last chunk overlaps with the previous one, and skips the entries
-    that are already counted.
+    Neighboring entries are counted in different histograms, so that an addition does
+    not have to wait for the previous one. The last chunk may overlap the previous
+    chunk; entries that have already been counted are then skipped.
     """
     size = min(CHUNK, len(row))
     lane = jnp.arange(size, dtype="int32")
@@ -124,4 +124,4 @@ def _exponents(values):
 
 
 def _add_ones(counts, bins):
-    return counts.at[bins].add(1, mode="promise_in_bounds")  # faster than a check
+    return counts.at[bins].add(1, mode="promise_in_bounds")  # skips bounds checks

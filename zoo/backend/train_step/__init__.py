@@ -1,50 +1,55 @@
-"""The training step that `fit` runs, with callbacks and a recorder of updates in it.
+"""The training step of `fit`, extended with callbacks and a recorder of updates.
 
-The modules `tensorflow`, `jax` and `torch` implement the same functions; those of the
-backend in use can be imported from this package:
+The modules `tensorflow`, `jax` and `torch` implement the same functions. This package
+exports those of the active backend:
 
 - `make_function(step, recorder, args)`: Creates a train function that runs the
-  callbacks in every step. `recorder` may be `None`; `args` are the arguments of the
-  first call.
+  callbacks in every step. `recorder` may be `None`. `args` are the arguments of the
+  first call of the train function.
 - `is_compiled(model)`: Returns whether the first call of the train function traces the
   whole step.
-- `has_free_condition(model)`: Returns whether one function for all steps, with a
-  condition inside, is cheaper than one function that records and one that does not.
-- `check_supported()`: Raises a `RuntimeError` if callbacks cannot take part in the
-  step.
-- `when(predicate, function, values)`: Returns `function(values)` if the predicate, a
-  bool or a tensor, is true, otherwise `values`, a list of tensors.
-- `make_counters(model)`: Creates an object whose `value` holds `StepCounters` from step
-  to step.
-- `set_counters(counters, value)`: Sets the numbers.
-- `set_step(counters, step)`: Sets the number of the next step, without waiting for
-  pending steps.
-- `read_counters(counters)`: Returns the numbers as integers.
+- `has_free_condition(model)`: Returns whether a single function with a condition inside
+  is cheaper than two functions, one that records updates and one that does not.
+- `check_supported()`: Raises a `RuntimeError` if callbacks cannot run inside the
+  training step.
+- `when(predicate, function, values)`: Returns `function(values)` if the predicate is
+  true, and `values` otherwise. The predicate is a bool or a tensor, and `values` is a
+  list of tensors.
+- `make_counters(model)`: Creates an object whose attribute `value` stores the numbers
+  of `StepCounters` between steps.
+- `set_counters(counters, value)`: Sets the numbers to those of `value`, a
+  `StepCounters`.
+- `set_step(counters, step)`: Sets the number of the next step to `step`, without
+  waiting for pending steps.
+- `read_counters(counters)`: Returns the numbers as a `StepCounters` of integers.
 
-The caller defines what happens in a step, with two objects. `step` has the attribute
-`model`, a compiled model, and these attributes and methods:
+The caller passes two objects that define what happens in a step. `step` has these
+attributes and methods:
 
+- `model`: The compiled model.
 - `own`: The model's own train function.
 - `begin_step()`: Runs the callbacks.
 - `callback_variables()`: Returns the variables that the callbacks read and assign.
 
-`recorder` has the attributes `counters` and `buffers`, the variables that hold the
-records, and these methods:
+`recorder` has these attributes and methods:
 
+- `counters`: Result of `make_counters`.
+- `buffers`: List of the variables that store the records.
 - `begin_step(counters)`: Returns the `StepCounters` of the next step.
 - `build(variables=())`: Creates the buffers if they do not exist.
 - `step_variables()`: Returns the counters and the buffers.
 - `count_update()`: Counts one more call of the optimizer in the step.
 - `may_record(counters)`: Returns whether an update may be recorded in this step.
 - `observe(optimizer, gradients, variables, counters)`: Returns an object for one call
-  of the optimizer, with the following attributes.
+  of the optimizer, with these attributes and methods:
 
-    - `is_due`: Whether to record the call, a bool or a tensor.
-    - `select(values)`: Returns those of the values, one per variable, that belong to
-      recorded variables.
-    - `before()`: Returns what must be read before the update.
+    - `is_due`: Whether to record the call; a bool or a tensor.
+    - `select(values)`: Takes one value per variable, and returns the values that belong
+      to recorded variables.
+    - `before()`: Returns the quantities that must be read before the update.
     - `record(before, old, new, buffers, counters)`: Returns the tensors of the buffers
-      with one more record. `old` and `new` are the values of the recorded variables.
+      with one record added. `before` is the result of `before()`; `old` and `new` are
+      the values of the recorded variables before and after the update.
     - `next_counters(counters)`: Returns the `StepCounters` after the call.
 """
 

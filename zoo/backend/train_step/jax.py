@@ -9,7 +9,7 @@ from ..keras_internals import patched, patched_state_shardings, trained_variable
 from .step_counters import StepCounters
 from .variables import make_variable
 
-FEW = 2**16  # number of weights up to which one function runs all steps
+FEW = 2**16  # maximum number of weights for which a single function runs all steps
 
 
 def make_function(step, recorder, args: tuple):
@@ -19,7 +19,7 @@ def make_function(step, recorder, args: tuple):
     model = step.model
     own_step = model.train_step
     state, _ = args
-    # Taken from the arguments, since Keras has emptied the variables before the call.
+    # Taken from the arguments, because Keras empties the variables before the call.
     own_shardings = jax.tree.map(lambda value: value.sharding, state)
     shardings = (*own_shardings, None)  # no constraint on the fifth element
 
@@ -86,7 +86,7 @@ def check_supported() -> None:
 def when(predicate, function, values: list) -> list:
     # A loop with at most one iteration changes the values in place. A condition would
     # copy them.
-    if not isinstance(predicate, jax.core.Tracer):  # such as under `run_eagerly`
+    if not isinstance(predicate, jax.core.Tracer):  # for example, with `run_eagerly`
         return function(values) if predicate else values
 
     def body(carry):
@@ -117,7 +117,10 @@ def _before_step(counters, step):
 
 
 def _recorded(recorder, optimizer, scope) -> dict:
-    """Returns a dict with the optimizer's `stateless_apply`, with recording added."""
+    """Returns a dict with a `stateless_apply` that also records updates.
+
+    The dict is empty if there is no recorder.
+    """
     if recorder is None:
         return {}
     own = optimizer.stateless_apply
@@ -141,8 +144,9 @@ def _recorded(recorder, optimizer, scope) -> dict:
 
         is_due = call.is_due
         if is_due is True:
-            # A traced predicate makes `when` use a loop. It keeps XLA from fusing the
-            # statistics with the update, which makes sums of squares many times slower.
+            # A traced predicate makes `when` use a loop. The loop keeps XLA from fusing
+            # the statistics with the update, which would make sums of squares many
+            # times slower.
             is_due = counters.step >= 0
         counters_after = jnp.stack(call.next_counters(counters))
         values = [counters_after, *when(is_due, record, buffers)]

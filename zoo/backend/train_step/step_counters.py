@@ -1,4 +1,4 @@
-"""The numbers that a training step counts."""
+"""The counters of the training step."""
 
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ class StepCounters(NamedTuple):
         step: Step number; -1 before the first step.
         number: Number of earlier steps that updated the weights.
         row: Number of recorded updates.
-        has_updated: 1 if this step has updated the weights so far, else 0.
+        has_updated: 1 if the current step has already updated the weights, else 0.
     """
 
     step: Any = -1
@@ -25,5 +25,8 @@ class StepCounters(NamedTuple):
 
     @classmethod
     def before(cls, step, row) -> "StepCounters":
-        """Returns the counters before a step, if every earlier step was an update."""
+        """Returns the counters before a step.
+
+        All earlier steps are assumed to have updated the weights.
+        """
         return cls(step - 1, step, row, 0 * step)

@@ -19,9 +19,9 @@ def make_function(step, recorder, args: tuple):
     counters = threading.local()  # replicas are traced in threads
 
     def train_step(data):
-        # When data of unknown length ends, TensorFlow once more runs all operations
-        # that do not depend on the data. Keras' own part must keep this behavior, but
-        # the callbacks must not advance.
+        # At the end of a dataset of unknown length, TensorFlow runs all operations that
+        # do not depend on the data one more time. Keras' own part of the step must keep
+        # this behavior, but the callbacks must not advance.
         tensors = tf.nest.flatten(data, expand_composites=True)
         has_data = [tensor for tensor in tensors if tf.is_tensor(tensor)]
         with tf.control_dependencies(has_data):
@@ -45,7 +45,7 @@ def make_function(step, recorder, args: tuple):
         nonlocal as_traced
         with contextlib.ExitStack() as stack:
             stack.enter_context(as_traced)
-            as_traced = contextlib.nullcontext()  # the first call traces
+            as_traced = contextlib.nullcontext()  # only the first call traces
             if recorder is not None:
                 if model.built:  # replicas cannot create variables
                     recorder.build()
@@ -61,7 +61,8 @@ def is_compiled(model) -> bool:
 
 
 def has_free_condition(model) -> bool:
-    # Mirrored variables cannot be assigned in a condition, and XLA copies variables.
+    # Mirrored variables cannot be assigned in a condition, and XLA would copy all
+    # variables.
     is_mirrored = model.distribute_strategy.num_replicas_in_sync > 1
     return not (is_mirrored or model.jit_compile)
 
@@ -96,8 +97,8 @@ def _recorded(recorder, optimizer, counters):
     Args:
         recorder: Recorder of the updates.
         optimizer: Optimizer of the model.
-        counters: Holds the counters of the step: `of_data` depends on the data, and
-            `always` does not.
+        counters: Object with two attributes, both `StepCounters` of the step: `of_data`
+            depends on the data, and `always` does not.
     """
     own = optimizer.apply
 
@@ -133,7 +134,7 @@ def _recorded(recorder, optimizer, counters):
                 lambda: buffers,
             )
             _assign(recorder.buffers, recorded)
-        else:  # The optimizer runs in both branches, so other steps cost nothing extra.
+        else:  # The optimizer runs in both branches, so skipping a record is free.
             _choose(call.is_due, update_and_record, lambda: own(gradients, variables))
         counters.of_data = call.next_counters(of_data)
         counters.always = call.next_counters(counters.always)
@@ -142,7 +143,7 @@ def _recorded(recorder, optimizer, counters):
 
 
 def _choose(predicate, true_function, false_function):
-    """Calls one of two functions, depending on a bool or on a tensor of the step."""
+    """Calls one of two functions, depending on a bool or a tensor."""
     if isinstance(predicate, bool):
         return true_function() if predicate else false_function()
     return keras.ops.cond(predicate, true_function, false_function)

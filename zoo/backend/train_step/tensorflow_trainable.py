@@ -1,4 +1,4 @@
-"""Restores the `trainable` attributes that a traced TensorFlow train function uses."""
+"""Restores the `trainable` attributes with which a train function was traced."""
 
 import contextlib
 
@@ -15,12 +15,13 @@ from ..keras_internals import (
 
 @contextlib.contextmanager
 def trainable_as_traced(model, own):
-    """Sets `trainable` of all layers to the value at the time of tracing.
+    """Returns a context in which `trainable` has the values from the time of tracing.
 
     Keras keeps using a traced function until `compile` or
-    `make_train_function(force=True)` is called. A new function must train the same
-    variables, which are those that the optimizer was built for. A model with a custom
-    `train_step` is not changed, since it may split the variables among optimizers.
+    `make_train_function(force=True)` is called, even if `trainable` has changed since
+    the function was traced. A new function must train the same variables, which are
+    those that the optimizer was built for. A model with a custom `train_step` is not
+    changed, because it may split the variables among several optimizers.
 
     Args:
         model: Compiled model.
@@ -63,7 +64,7 @@ def _set_trainable(layer, trained: set) -> None:
 
 
 def _is_traced(own) -> bool:
-    """Returns whether a train function that Keras made has been traced.
+    """Returns whether a train function that Keras created has been traced.
 
     The closure of the train function contains the compiled functions or their
     wrappers.
