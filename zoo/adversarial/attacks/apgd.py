@@ -33,7 +33,8 @@ class APGD(Attack):
             which is invariant to the scale of the logits; or "targeted_dlr", in which
             each restart targets a different wrong class, beginning with the most
             likely one. If there are too few classes for a ratio, "dlr" and
-            "targeted_dlr" use the difference of two logits. Defaults to `"cross_entropy"`.
+            "targeted_dlr" use the difference of two logits. Defaults to
+            `"cross_entropy"`.
         norm: "linf" or "l2". Defaults to `"linf"`.
         steps: Integer >= 1. Defaults to `100`.
         random_start: Whether to start at a point that is drawn uniformly from the
@@ -166,7 +167,7 @@ def _check(window, point, best, step, rises, checked, halved):
 
 
 def _choose(chosen, first, second) -> list:
-    """Selects tensors from `first` where `chosen` is true, and from `second` elsewhere."""
+    """Selects entries of `first` where `chosen` is true, and of `second` elsewhere."""
     return [
         ops.where(norms.expand(chosen, a), a, b)
         for a, b in zip(first, second, strict=True)

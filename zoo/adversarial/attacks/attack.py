@@ -47,7 +47,8 @@ class Attack(AttackAlgorithm):
             y: True classes, or target classes if `targeted=True`: integers of
                 shape `(examples,)`, or one-hot rows of shape `(examples, classes)`.
             batch_size: Integer >= 1: number of examples that are attacked at once. It
-                affects the running time and the memory use, but not the results. Defaults to `256`.
+                affects the running time and the memory use, but not the results.
+                Defaults to `256`.
 
         Returns:
             A float32 NumPy array with the shape of `x`.

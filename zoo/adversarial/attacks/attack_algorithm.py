@@ -72,7 +72,8 @@ class AttackAlgorithm(abc.ABC):
     def noise(self, shape, restarts: np.ndarray, examples: np.ndarray) -> np.ndarray:
         """Returns noise for the starting points of examples.
 
-        If `random_start` is false, the noise corresponds to the inputs themselves."""
+        If `random_start` is false, the noise corresponds to the inputs themselves.
+        """
         if self.random_start:
             return norms.draw_for_examples(
                 self.norm, shape, self.seed, restarts, examples
@@ -102,7 +103,8 @@ class AttackAlgorithm(abc.ABC):
     def kind(self) -> tuple:
         """Returns the key under which a compiled search is cached.
 
-        Settings that are not part of the key are passed to the search as arguments."""
+        Settings that are not part of the key are passed to the search as arguments.
+        """
         return self.algorithm, self.norm, self.loss, self.targeted
 
     def objective(self, logits_of, x, y, rank=0):

@@ -11,9 +11,9 @@ class FGSM(PGD):
 
     Goodfellow, Shlens & Szegedy, "Explaining and Harnessing Adversarial Examples"
     (2015), section 4. With l2, the step follows the normalized gradient. With a random
-    start, this is the attack used in fast adversarial training (Wong, Rice & Kolter, "Fast
-    Is Better than Free", 2020, algorithm 3): a step of 1.25 epsilon, followed by a
-    projection onto the ball.
+    start, this is the attack used in fast adversarial training (Wong, Rice & Kolter,
+    "Fast Is Better than Free", 2020, algorithm 3): a step of 1.25 epsilon, followed by
+    a projection onto the ball.
 
     The attack is fast but weak. A model that withstands it is not necessarily robust.
 
