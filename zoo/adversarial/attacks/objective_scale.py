@@ -3,8 +3,8 @@
 from keras import ops
 
 # The objective is multiplied by SCALE to prevent underflow in float16. A power of two
-# adds no rounding error, so the direction of the gradient does not change. Where the gradient
-# overflows, it is computed again with a smaller scale.
+# adds no rounding error, so the direction of the gradient does not change. Where the
+# gradient overflows, it is computed again with a smaller scale.
 SCALE = 1024.0
 SMALLEST_SCALE = 2.0**-20
 

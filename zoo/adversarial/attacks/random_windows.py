@@ -147,7 +147,7 @@ class Subsets:
     def draw(self, step, numbers, start):
         """Draws two subsets, and the change to make in the first subset.
 
-        See `Squares.draw`. Here, however, the signs vary between features.
+        See `Squares.draw`; the signs of a subset vary between its features.
         """
         size = self.shape[0]
         order = ops.argsort(start[:, :size], axis=1)
@@ -171,7 +171,7 @@ class Subsets:
         return inside, other, signs, ops.where(inside, values * factor, 0.0)
 
     def _shuffled(self, order, factor, shift):
-        """Permutes the positions of the features, given two random numbers in [0, 1)."""
+        """Permutes the positions of the features, from two random numbers in [0, 1)."""
         size = self.shape[0]
         factor = ops.take(
             ops.convert_to_tensor(self._factors), _integers(factor, len(self._factors))
@@ -193,7 +193,7 @@ def bump(rows: int, columns: int) -> np.ndarray:
 
 
 def _pyramid(rows: int, columns: int) -> np.ndarray:
-    """Returns a pyramid of nested rectangles, which has norm 1 and its peak inside."""
+    """Returns a pyramid of nested rectangles, highest in the middle, of norm 1."""
     if not rows:
         return np.zeros((0, columns))
     vertical = np.abs(np.arange(rows) - rows // 2)
@@ -207,7 +207,8 @@ def _pyramid(rows: int, columns: int) -> np.ndarray:
 def _bumps(sides: np.ndarray, rows: int, columns: int):
     """Returns bumps of all sizes, and the index of the size at each step.
 
-    There are two bumps of each size, the second of which is rotated by 90 degrees.
+    There are two bumps of each size: one with the pyramids one above the other, and
+    one with the pyramids side by side.
     """
     kinds, indices = np.unique(sides, axis=0, return_inverse=True)
     bumps = np.zeros((len(kinds), 2, rows, columns), "float32")

@@ -133,7 +133,7 @@ def search_all_restarts(attack: AttackAlgorithm, logits_of, x, y):
     best: dict = {}
     for restart in range(attack.restarts):
         noise = attack.noise_for_batch(x, attack.seed + restart)
-        # A restart replaces the best points of earlier restarts only with better points.
+        # Only better points replace the best points of earlier restarts.
         found = {**begin_search(attack, x, active, noise, settings), **best}
         found = continue_search(attack, logits_of, x, y, restart, found, 0, settings)
         best = {key: found[key] for key in ("points", "objective", "is_successful")}

@@ -128,8 +128,8 @@ class Smoothed(PGD):
 
         The moves have the shape `(batch, DIRECTIONS, ...)`. Each is the product of
         random signs that stay fixed and a window of a second row of random signs. The
-        window shifts by one position in each step. The moves within a step are independent, and the moves of different steps
-        are uncorrelated.
+        window shifts by one position in each step. The moves within a step are
+        independent, and the moves of different steps are uncorrelated.
         """
         size = math.prod(points.shape[1:])
         signs = ops.reshape(noise[:, : DIRECTIONS * size], (-1, DIRECTIONS, size))
@@ -145,7 +145,7 @@ class Smoothed(PGD):
         return moves * settings["mask"] if "mask" in settings else moves
 
     def _compare_pairs(self, logits_of, objective, points, moves, scale, settings):
-        """Differentiates the objective at the points and at pairs of points around them.
+        """Differentiates the objective at the points and at point pairs around them.
 
         A stochastic model is called several times, each time with some of the pairs.
         Every call within one differentiation is a new draw.

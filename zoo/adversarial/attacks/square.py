@@ -34,7 +34,8 @@ class Square(Attack):
             inputs.
         norm: "linf" or "l2". Defaults to `"linf"`.
         steps: Integer >= 1: number of model evaluations per example after that of the
-            starting point. The schedule of the square sizes scales with it. Defaults to `1000`.
+            starting point. The schedule of the square sizes scales with this number.
+            Defaults to `1000`.
         restarts: Integer >= 1: number of searches per example in evaluation mode, each
             from a different starting point. Defaults to `1`.
         bounds: The minimum and maximum value of an input. Defaults to `(0.0, 1.0)`.
