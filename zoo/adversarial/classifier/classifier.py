@@ -64,7 +64,7 @@ class Classifier:
         return self._call(x, training=False)
 
     def check_data(self, x, y, bounds) -> tuple[np.ndarray, np.ndarray]:
-        """Returns float32 inputs and int32 labels, or raises an error if one is invalid."""
+        """Returns float32 inputs and int32 labels, or raises an error."""
         inputs = graph_inputs(self.model)
         x = check_inputs(only(x), bounds, inputs[0].shape[1:] if inputs else None)
         y = _to_numpy(only(y))

@@ -34,7 +34,7 @@ class ClassifierTrainer(keras.Model):
         return only(self.model.compute_output_shape(input_shape))
 
     def add_state(self, name: str, initializer) -> keras.Variable:
-        """Adds a scalar float32 weight that belongs to the trainer but is not trained."""
+        """Adds a scalar, non-trainable float32 weight to the trainer."""
         return self.add_weight(
             (),
             initializer=initializer,

@@ -59,7 +59,7 @@ def accuracies(
 
 
 def copy_metric(metric):
-    """Returns a copy of a metric with its own state; returns other objects unchanged."""
+    """Returns a copy of a metric with its own state, or any other object unchanged."""
     if not isinstance(metric, keras.metrics.Metric):
         return metric
     return type(metric).from_config(metric.get_config())

@@ -52,12 +52,15 @@ def check_range(low: float, high: float, bounds: tuple[float, float]) -> None:
             "x",
             f"values within the attack's bounds={tuple(bounds)}",
             f"values from {low:.6g} to {high:.6g}",
-            "Pass the range of your inputs as `bounds=`, and epsilon in the same units.",
+            "Pass the range of your inputs as `bounds=`, and epsilon in their units.",
         )
 
 
 def are_signed(y: np.ndarray) -> bool:
-    """Returns whether all labels are -1 or 1, and not all are 1, as for a hinge loss."""
+    """Returns whether labels are -1 and 1, as for a hinge loss.
+
+    Labels that are all 1 do not count, because 1 is also a class.
+    """
     if not len(y) or not np.issubdtype(y.dtype, np.number):
         return False
     return bool(np.isin(y, (-1, 1)).all() and (y == -1).any())

@@ -51,7 +51,7 @@ def unpack_batch(data) -> tuple:
 
 
 def graph_inputs(model: keras.Model) -> list | None:
-    """Returns a functional model's symbolic inputs, or `None` for a subclassed model."""
+    """Returns the symbolic inputs of a model, or `None` if the model is subclassed."""
     try:
         return model.inputs or None
     except AttributeError:

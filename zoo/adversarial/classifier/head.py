@@ -35,10 +35,12 @@ class Head:
         activation: "softmax" or "sigmoid" if the outputs are probabilities. Defaults
             to `None`: the outputs are not probabilities.
         is_hidden: Whether the operation that computes the probabilities is not
-            recognized, so that logits are computed from the probabilities. Defaults to `False`.
+            recognized, so that logits are computed from the probabilities. Defaults
+            to `False`.
         threshold: Value above which a single output predicts class 1. Defaults to
             `0.0`.
-        expected: Kind of output that the loss expects, a result of `expected_outputs`. Defaults to `None`: unknown.
+        expected: Kind of output that the loss expects, a result of `expected_outputs`.
+            Defaults to `None`: unknown.
     """
 
     num_outputs: int
@@ -199,8 +201,8 @@ def _threshold(activation, expected, given: list[float], signed: bool) -> float:
     """Returns the output value above which class 1 is predicted.
 
     The threshold of a `BinaryAccuracy` that the model was compiled with applies, unless
-    it is the Keras default of 0.5, which may not be a deliberate choice. Otherwise, the activation, the loss
-    and the labels determine the threshold.
+    it is the Keras default of 0.5, which may not be a deliberate choice. Otherwise, the
+    activation, the loss and the labels determine the threshold.
     """
     chosen = [one for one in given if one != 0.5]
     if activation == "sigmoid":

@@ -52,7 +52,7 @@ def find_logits(model: keras.Model) -> tuple[Callable, str | None]:
 
 
 def ends_linear(model: keras.Model) -> bool:
-    """Returns whether the model is known to end in an affine layer without activation."""
+    """Returns whether the last layer is known to be affine, without an activation."""
     last = _last_operation(model)
     if last is None:
         return False
