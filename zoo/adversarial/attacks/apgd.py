@@ -20,9 +20,9 @@ class APGD(Attack):
     """Runs projected gradient ascent on a loss with momentum and adaptive step sizes.
 
     Croce & Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
-    Diverse Parameter-free Attacks" (2020), algorithm 1. The initial step size
-    is 2 epsilon. The progress on each example is tested at checkpoints, at shrinking
-    intervals. If too few steps increased the objective, or if its maximum has stopped
+    Diverse Parameter-free Attacks" (2020), algorithm 1. The initial step size is
+    2 epsilon. The progress on each example is tested at checkpoints, whose intervals
+    shrink. If too few steps have increased the objective, or if its maximum has stopped
     improving, the search returns to the best point found for the example and halves the
     step size.
 
@@ -36,7 +36,7 @@ class APGD(Attack):
             "targeted_dlr" use the difference of two logits. Defaults to
             `"cross_entropy"`.
         norm: "linf" or "l2". Defaults to `"linf"`.
-        steps: Integer >= 1. Defaults to `100`.
+        steps: Integer >= 1: number of steps. Defaults to `100`.
         random_start: Whether to start at a point that is drawn uniformly from the
             ball, instead of at the input. Defaults to `True`.
         restarts: Integer >= 1: number of searches per example in evaluation mode. Each

@@ -47,7 +47,7 @@ class BatchSlots:
         self._noise = np.repeat(attack.noise(x.shape[1:], first, first), size, axis=0)
 
     def fill(self) -> bool:
-        """Assigns waiting examples to free slots, and returns if any slot is in use."""
+        """Assigns waiting examples to free slots; returns whether any slot is used."""
         free = np.flatnonzero(self.rows < 0)[: len(self._waiting)]
         if len(free):
             examples = [self._waiting.popleft() for _ in free]

@@ -17,7 +17,7 @@ def is_better(is_successful, objective, best_objective):
 
 
 def begin_search(attack: AttackAlgorithm, x, active, noise, settings) -> dict:
-    """Returns the state of a search before its first step.
+    """Returns the initial state of a search.
 
     Args:
         attack: The attack.
@@ -66,7 +66,7 @@ def continue_search(
         y: Integer tensor of shape `(batch,)`.
         restart: Integer scalar or tensor of shape `(batch,)`: index of the restart,
             which selects the target class of "targeted_dlr".
-        found: Result of `begin_search` or of this function.
+        found: Result of `begin_search` or of an earlier call of this function.
         waiting: Integer scalar, 0 or 1: whether other examples are waiting for a
             slot in the batch.
         settings: Result of `attack.settings`.

@@ -64,7 +64,7 @@ class Classifier:
         return self._call(x, training=False)
 
     def check_data(self, x, y, bounds) -> tuple[np.ndarray, np.ndarray]:
-        """Returns float32 inputs and int32 labels, or raises an error."""
+        """Returns inputs as float32 and labels as int32, or raises an error."""
         inputs = graph_inputs(self.model)
         x = check_inputs(only(x), bounds, inputs[0].shape[1:] if inputs else None)
         y = _to_numpy(only(y))
@@ -91,7 +91,7 @@ class Classifier:
             self._compiled.clear()
 
     def compile(self, key: Hashable, function: Callable) -> Callable:
-        """Compiles a function that calls the model, once for each key.
+        """Compiles a function that calls the model, or returns the cached result.
 
         Args:
             key: Key under which the compiled function is cached until the head changes.

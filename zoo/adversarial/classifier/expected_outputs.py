@@ -65,7 +65,10 @@ def expected_outputs(loss, num_outputs: int) -> str | None:
 
 
 def _from_logits(loss) -> bool | None:
-    """Returns the value of a loss's `from_logits` argument, or its default, if any."""
+    """Returns the value of the `from_logits` argument of a loss, or its default.
+
+    The result is `None` if the loss has no such argument.
+    """
     given, function = getattr(loss, "from_logits", None), loss
     if isinstance(loss, keras.losses.Loss):
         function = getattr(loss, "fn", None)
