@@ -28,8 +28,8 @@ def dlr(logits, labels):
     """Returns the difference-of-logits ratio, which ignores the scale of the logits.
 
     Croce & Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
-    Diverse Parameter-free Attacks" (2020), section 4. The ratio needs at least
-    three classes. With two classes, the function returns the margin instead.
+    Diverse Parameter-free Attacks" (2020), section 4. The ratio needs at least three
+    classes. With two classes, the function returns the margin instead.
     """
     difference = margin(logits, labels)
     if logits.shape[1] < 3:
@@ -40,6 +40,8 @@ def dlr(logits, labels):
 
 def targeted_dlr(logits, labels, targets):
     """Returns the difference-of-logits ratio of `targets` against `labels`.
+
+    The ratio increases as the logits of `targets` overtake those of `labels`.
 
     Croce & Hein (2020), section 4.3. The ratio needs at least four classes. With fewer
     classes, the function returns the difference of the two logits instead.

@@ -28,7 +28,7 @@ def run_attack(
 
     Args:
         attack: The attack.
-        classifier: The wrapped model, which caches the compiled searches of all attacks.
+        classifier: The wrapped model, which caches the compiled searches.
         x: Float32 array, within the bounds.
         y: Int32 array of true classes, or of target classes.
         rows: Indices of the examples to attack. Defaults to `None`: the correctly
