@@ -1,4 +1,4 @@
-"""Adversarial attacks, adversarial training and evaluation of robustness."""
+"""Adversarial attacks, adversarial training and robustness evaluation."""
 
 from .attacks.apgd import APGD
 from .attacks.attack import Attack

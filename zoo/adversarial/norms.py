@@ -1,7 +1,7 @@
-"""Operations on perturbations in linf and l2 balls.
+"""Functions for perturbations in linf and l2 balls.
 
-All functions process batches, and each example independently. Directions are zero
-where `mask` is zero, so a perturbation that starts at zero there stays exactly zero.
+Tensors are batches, whose examples are processed independently. Directions are zero
+where `mask` is zero, so a feature that starts unperturbed there stays unperturbed.
 """
 
 import math
@@ -11,11 +11,11 @@ import numpy as np
 from keras import ops
 
 NORMS = ("linf", "l2")
-TINY = 1e-30  # smaller than any number whose square float32 can represent
+TINY = 1e-30  # avoids division by zero; any nonzero l2 norm in float32 is larger
 
 
 def norm_of(norm: str, delta):
-    """Returns the norm of each perturbation, with shape `(batch, 1, ...)`."""
+    """Returns the norm of each perturbation, of shape `(batch, 1, ...)`."""
     axes = _axes(delta)
     if norm == "linf":
         return ops.max(ops.abs(delta), axis=axes, keepdims=True)
@@ -23,9 +23,9 @@ def norm_of(norm: str, delta):
 
 
 def direction(norm: str, gradient, mask=None):
-    """Returns the perturbation of norm 1 in the direction of steepest ascent.
+    """Returns the direction of steepest ascent as a perturbation of norm 1.
 
-    It is zero where the gradient is zero or NaN.
+    Entries are zero where the gradient is zero or NaN.
     """
     gradient = ops.where(ops.isnan(gradient), ops.zeros_like(gradient), gradient)
     if mask is not None:
@@ -33,7 +33,7 @@ def direction(norm: str, gradient, mask=None):
     if norm == "linf":
         return ops.sign(gradient)
     gradient = ops.clip(gradient, -1e30, 1e30)
-    # Scale the largest entry to 1 first, since squares of small gradients underflow.
+    # First scale the largest entry to 1: squares of small gradients underflow.
     gradient = gradient / ops.maximum(norm_of("linf", gradient), TINY)
     return gradient / ops.maximum(norm_of("l2", gradient), TINY)
 
@@ -51,7 +51,7 @@ def project(norm: str, x, center, epsilon, low, high):
 
 
 def noise_size(norm: str, shape: tuple[int, ...]) -> int:
-    """Returns the count of random numbers needed for a point in the unit ball."""
+    """Returns how many random numbers are needed for one point in the unit ball."""
     return math.prod(shape) + (2 if norm == "l2" else 0)
 
 
@@ -62,13 +62,13 @@ def draw_for_examples(
     restarts: np.ndarray,
     examples: np.ndarray,
 ) -> np.ndarray:
-    """Draws noise for examples as a stateless function of seed, restart and example.
+    """Draws noise that depends only on the seed, the restart and the example.
 
     Args:
         norm: "linf" or "l2".
         shape: Shape of an example.
         seed: Integer >= 0.
-        restarts: Integer array: the index of the restart of each example.
+        restarts: Integer array: the restart index of each example.
         examples: Integer array: the index of each example in the data.
 
     Returns:
@@ -101,7 +101,10 @@ def draw_for_batch(norm: str, x, seed):
 
 
 def unit_ball(norm: str, noise, like, mask=None):
-    """Returns uniform points in the unit ball, within the features of a mask.
+    """Maps noise to points that are uniformly distributed in the unit ball.
+
+    Features that the mask excludes are zero, and the points are uniform in the ball of
+    the remaining features.
 
     If a point is uniform on the sphere in n + 2 dimensions, its first n entries are
     uniform in the ball in n dimensions (Voelker, Gosmann & Stewart, "Efficiently

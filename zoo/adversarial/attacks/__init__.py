@@ -1,1 +1,1 @@
-"""Attacks, their search loops, and their runner over a data set."""
+"""Attacks, their search loops, and a function that attacks a whole data set."""

@@ -1,4 +1,4 @@
-"""The Auto-PGD attack, which adapts its step sizes."""
+"""The Auto-PGD attack, which adapts its step size."""
 
 import itertools
 
@@ -17,32 +17,35 @@ RISING = 0.75  # rho in the paper: share of steps that must increase the objecti
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class APGD(Attack):
-    """Maximizes a loss by projected gradient ascent with momentum and adaptive steps.
+    """Runs projected gradient ascent on a loss with momentum and adaptive step sizes.
 
     Croce & Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
-    Diverse Parameter-free Attacks" (2020), algorithm 1. The step size starts at 2
-    epsilon. At checkpoints, whose intervals shrink, the attack tests each example. If
-    the objective increased in too few steps, or its maximum stopped improving, the
-    attack returns to the best point of the example and halves its step size.
+    Diverse Parameter-free Attacks" (2020), algorithm 1. The initial step size is
+    2 epsilon. The progress on each example is tested at checkpoints, whose intervals
+    shrink. If too few steps have increased the objective, or if its maximum has stopped
+    improving, the search returns to the best point found for the example and halves the
+    step size.
 
     Args:
-        epsilon: Number >= 0: the largest norm of a perturbation, in the units of the
+        epsilon: Number >= 0: the maximum norm of a perturbation, in the units of the
             inputs.
         loss: "cross_entropy", as in `PGD`; "dlr", the difference-of-logits ratio,
             which is invariant to the scale of the logits; or "targeted_dlr", in which
-            each restart targets another wrong class, the most likely first. With too
-            few classes for a ratio, "dlr" and "targeted_dlr" use the difference of
-            two logits. Defaults to `"cross_entropy"`.
+            each restart targets a different wrong class, beginning with the most
+            likely one. If there are too few classes for a ratio, "dlr" and
+            "targeted_dlr" use the difference of two logits. Defaults to
+            `"cross_entropy"`.
         norm: "linf" or "l2". Defaults to `"linf"`.
-        steps: Integer >= 1. Defaults to `100`.
-        random_start: Whether to start at a random point, uniform in the ball, instead
-            of at the input. Defaults to `True`.
-        restarts: Integer >= 1: number of searches from different starting points, in
-            evaluation. Defaults to `None`: 9 with "targeted_dlr", otherwise 1.
+        steps: Integer >= 1: number of steps. Defaults to `100`.
+        random_start: Whether to start at a point that is drawn uniformly from the
+            ball, instead of at the input. Defaults to `True`.
+        restarts: Integer >= 1: number of searches per example in evaluation mode. Each
+            has a different starting point and, with "targeted_dlr", a different target
+            class. Defaults to `None`: 9 with "targeted_dlr", otherwise 1.
         bounds: The minimum and maximum value of an input. Defaults to `(0.0, 1.0)`.
-        mask: Booleans that broadcast to the shape of an example: the features that
-            may change. Defaults to `None`: all.
-        targeted: Whether labels are the classes to reach instead of the true classes.
+        mask: Boolean array that broadcasts to the shape of an example, true for the
+            features that may change. Defaults to `None`: all features.
+        targeted: Whether labels are target classes instead of the true classes.
             Must be `False` with "targeted_dlr", which selects its own target classes.
             Defaults to `False`.
         seed: Integer >= 0, as in `PGD`. Defaults to `0`.
@@ -105,14 +108,14 @@ class APGD(Attack):
         return (
             start,
             start,  # the previous point
-            lowest,  # its objective
+            lowest,  # the objective there
             start,  # the best point
-            lowest,  # its objective
-            ops.zeros_like(start),  # its gradient
+            lowest,  # the objective there
+            ops.zeros_like(start),  # the gradient there
             per_example + 2 * settings["epsilon"],  # the step size
             per_example,  # number of increases since the last checkpoint
             lowest,  # the best objective at the last checkpoint
-            per_example > 0,  # whether the step size was halved there
+            per_example > 0,  # whether the step size was halved at that checkpoint
         )
 
     def step(self, index, state, loss, gradient, x, settings):
@@ -142,10 +145,11 @@ class APGD(Attack):
 
 
 def _check(window, point, best, step, rises, checked, halved):
-    """Updates the best point; may return to it at a checkpoint and halve the step size.
+    """Updates the best point and, at a checkpoint, tests the progress of the search.
 
-    `window` is the number of steps since the previous checkpoint, or 0 if this is not
-    a checkpoint.
+    If the progress is insufficient, the search returns to the best point with half the
+    step size. `window` is the number of steps since the previous checkpoint, or 0 if
+    this is not a checkpoint.
     """
     current, loss, gradient = point
     better = loss > best[1]
@@ -163,7 +167,7 @@ def _check(window, point, best, step, rises, checked, halved):
 
 
 def _choose(chosen, first, second) -> list:
-    """Selects points, objective and gradient from `first` where `chosen` is true."""
+    """Selects entries of `first` where `chosen` is true, and of `second` elsewhere."""
     return [
         ops.where(norms.expand(chosen, a), a, b)
         for a, b in zip(first, second, strict=True)
@@ -171,10 +175,10 @@ def _choose(chosen, first, second) -> list:
 
 
 def _windows(steps: int) -> np.ndarray:
-    """Returns the length of the window that ends at each point, or 0 if none ends.
+    """Returns the length of the window that ends at each point, or 0 if none does.
 
-    Iteration k of the paper computes point k + 1 and then tests whether k is a
-    checkpoint.
+    A window is the interval between two checkpoints. In the paper, iteration k computes
+    point k + 1 and then tests whether k is a checkpoint.
     """
     windows = np.zeros(steps, "int32")
     marks = checkpoints(steps)
@@ -187,9 +191,9 @@ def _windows(steps: int) -> np.ndarray:
 def checkpoints(steps: int) -> list[int]:
     """Returns the checkpoints: the steps at which step sizes may be halved.
 
-    See section 3 of the paper, "selection".
+    See the step size selection in section 3 of the paper.
     """
-    before, position, marks = 0, 22, [0]  # integer hundredths, to avoid rounding
+    before, position, marks = 0, 22, [0]  # integer hundredths avoid rounding
     while position <= 100:
         marks.append(-(-position * steps // 100))
         before, position = position, position + max(position - before - 3, 6)

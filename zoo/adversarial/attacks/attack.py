@@ -1,4 +1,4 @@
-"""The base class of all attacks, with their evaluation and training modes."""
+"""Base class of all attacks, with their evaluation and training modes."""
 
 import keras
 import numpy as np
@@ -15,18 +15,24 @@ from .run_attack import run_attack
 class Attack(AttackAlgorithm):
     """Searches for small perturbations that change the prediction of a classifier.
 
-    An attack has two modes. *Evaluation*, a call of the attack, keeps the best point of
-    every example over all steps and restarts. A misclassified point is better than any
-    other; otherwise the larger objective is better. Misclassified examples are not
-    updated further. *Training*, the method `perturb`, takes a fixed number of steps and
-    returns the last point, like the inner maximization of Madry et al. (2018).
+    An attack has two modes:
 
-    The model runs in inference mode. Its variables, including its random state, do not
-    change. The attack maximizes a function of the logits, so it omits a final softmax
-    or sigmoid.
+    - *Evaluation*: a call of the attack returns the best point of every example over
+      all steps and restarts. A point at which the attack succeeds is better than any
+      other; otherwise, the point with the larger objective is better. The search for
+      an example ends as soon as the attack succeeds.
+    - *Training*: the method `perturb` takes a fixed number of steps and returns the
+      last point, like the inner maximization of Madry et al. (2018). Only `Square`
+      returns the best point instead.
 
-    Subclasses implement `begin`, the first state of a search, and `step`, one update.
-    Attacks with the same `algorithm` name, norm and loss share compiled searches.
+    The model runs in inference mode, and its variables, including its random state, do
+    not change. The attack maximizes a function of the logits, so it bypasses a final
+    softmax or sigmoid.
+
+    Subclasses implement `begin`, which returns the initial state of a search, and
+    `step`, which computes one update. Attacks with the same `kind` share compiled
+    searches: by default, those with the same `algorithm` name, norm, loss and
+    `targeted`.
     """
 
     _classifier: Classifier | None = None
@@ -37,11 +43,12 @@ class Attack(AttackAlgorithm):
         Args:
             model: Classifier with one input. The search is compiled on the first call
                 and reused in further calls with the same model.
-            x: Array of shape `(examples, ...)`, within the bounds.
-            y: True classes, or the classes to reach if `targeted=True`: integers of
+            x: Array of shape `(examples, ...)`, with values within the bounds.
+            y: True classes, or target classes if `targeted=True`: integers of
                 shape `(examples,)`, or one-hot rows of shape `(examples, classes)`.
             batch_size: Integer >= 1: number of examples that are attacked at once. It
-                affects only the running time. Defaults to `256`.
+                affects the running time and the memory use, but not the results.
+                Defaults to `256`.
 
         Returns:
             A float32 NumPy array with the shape of `x`.
@@ -58,21 +65,24 @@ class Attack(AttackAlgorithm):
         return results.adversarial
 
     def perturb(self, logits_of, x, objective, *, noise=None, scale=1.0):
-        """Returns the last point of a fixed number of steps (training mode).
+        """Takes a fixed number of steps and returns the last point (training mode).
 
-        The method uses only Keras operations and runs inside a training step.
+        The method uses only Keras operations, so it can run inside a compiled training
+        step.
 
         Args:
             logits_of: Function that maps inputs to logits.
-            x: Tensor of numbers of shape `(batch, ...)`.
-            objective: Function that maps logits to the values to maximize, of shape
-                `(batch,)`.
-            noise: Result of `noise_for_batch`. Defaults to `None`: start at `x`.
-            scale: Factor on epsilon and the step size, such as in a warm-up. Defaults
-                to `1.0`.
+            x: Numeric tensor of shape `(batch, ...)`.
+            objective: Function that maps logits to the values to maximize, a tensor of
+                shape `(batch,)`.
+            noise: Result of `noise_for_batch`, which `Square` requires. Defaults to
+                `None`: the search starts at `x`.
+            scale: Factor by which epsilon and the step size are multiplied, for example
+                during a warm-up. Defaults to `1.0`.
 
         Returns:
-            A tensor with the shape of `x`, in float64 if `x` is, otherwise in float32.
+            A tensor with the shape of `x`: float64 if `x` is float64, otherwise
+            float32.
         """
         inputs = ops.cast(x, "float32")
         settings = self.settings(scale)

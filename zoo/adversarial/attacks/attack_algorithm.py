@@ -1,4 +1,4 @@
-"""The base class of what defines an attack: settings, first state and one step."""
+"""Base class of attack algorithms."""
 
 import abc
 from typing import Self
@@ -14,18 +14,19 @@ from .attack_arguments import check_bounds, check_epsilon, check_mask, check_mas
 
 
 class AttackAlgorithm(abc.ABC):
-    """Defines the settings, the first state and one step of an attack.
+    """Base class of attack algorithms: settings, initial state and a single step.
 
-    The loops over steps are in `Attack.perturb` for training, and in `search` for
-    evaluation.
+    The loops over the steps are elsewhere: in `Attack.perturb` for training, and in the
+    module `search` for evaluation.
 
-    Subclasses implement `begin`, the first state of a search, and `step`, one update.
-    Algorithms with the same `algorithm` name, norm and loss share compiled searches.
+    Subclasses implement `begin`, which returns the initial state of a search, and
+    `step`, which computes one update. Algorithms with the same `kind` share compiled
+    searches.
     """
 
     algorithm: str
     loss = "cross_entropy"
-    points_per_step = 1  # evaluated points per example and step
+    points_per_step = 1  # points per example at which one step evaluates the model
 
     def __init__(
         self,
@@ -47,28 +48,32 @@ class AttackAlgorithm(abc.ABC):
         self.random_start = check_choice("random_start", random_start, (True, False))
         self.restarts = check_integer("restarts", restarts, minimum=1)
         if restarts > 1 and not random_start and self.loss != "targeted_dlr":
-            fix = "Without a random start, all restarts are the same."
+            fix = "Without a random start, all restarts are identical."
             raise invalid_argument("restarts", "1", restarts, fix)
         self.mask = check_mask(mask)
         self.targeted = check_choice("targeted", targeted, (True, False))
         self.seed = check_integer("seed", seed, minimum=0)
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
-        """Raises if epsilon or the mask does not fit examples of shape `shape`."""
+        """Raises an error if epsilon or the mask is invalid for examples of a shape."""
         check_epsilon(self.epsilon, self.norm, self.bounds, shape)
         if self.mask is not None:
             check_mask_shape(self.mask.shape, shape)
 
     def is_successful(self, logits, y):
-        """Returns whether the attack succeeded, for each example.
+        """Returns, for each example, whether the attack succeeded.
 
-        Success is a misclassification or, if targeted, the prediction of the target.
+        It succeeds if the example is misclassified or, in a targeted attack, if the
+        target class is predicted.
         """
         predicted = ops.cast(ops.argmax(logits, axis=1), y.dtype)
         return (predicted == y) if self.targeted else (predicted != y)
 
     def noise(self, shape, restarts: np.ndarray, examples: np.ndarray) -> np.ndarray:
-        """Returns noise for random starts, or else the noise of the ball's center."""
+        """Returns noise for the starting points of examples.
+
+        If `random_start` is false, the noise corresponds to the inputs themselves.
+        """
         if self.random_start:
             return norms.draw_for_examples(
                 self.norm, shape, self.seed, restarts, examples
@@ -76,11 +81,11 @@ class AttackAlgorithm(abc.ABC):
         return norms.center(self.norm, shape, len(examples))
 
     def noise_for_batch(self, x, seed):
-        """Draws noise in a compiled step; returns `None` without random starts."""
+        """Draws noise in a compiled step, or returns `None` without random starts."""
         return norms.draw_for_batch(self.norm, x, seed) if self.random_start else None
 
     def settings(self, scale=1.0) -> dict:
-        """Returns the dict of tensors that a compiled search takes as an argument."""
+        """Returns the settings that are passed to a compiled search, as tensors."""
         settings = self._settings(scale)
         return {key: ops.convert_to_tensor(value) for key, value in settings.items()}
 
@@ -96,7 +101,10 @@ class AttackAlgorithm(abc.ABC):
         return settings
 
     def kind(self) -> tuple:
-        """Returns the key of a compiled search; other settings are its arguments."""
+        """Returns the key under which a compiled search is cached.
+
+        Settings that are not part of the key are passed to the search as arguments.
+        """
         return self.algorithm, self.norm, self.loss, self.targeted
 
     def objective(self, logits_of, x, y, rank=0):
@@ -107,7 +115,8 @@ class AttackAlgorithm(abc.ABC):
             x: Float tensor of shape `(batch, ...)`.
             y: Integer tensor of shape `(batch,)`.
             rank: Integer scalar or tensor of shape `(batch,)`: rank of the wrong class
-                that "targeted_dlr" targets. Defaults to `0`: the most likely.
+                that "targeted_dlr" targets, modulo the number of wrong classes.
+                Defaults to `0`: the most likely wrong class.
         """
         if self.loss == "targeted_dlr":
             logits = logits_of(x)
@@ -120,11 +129,14 @@ class AttackAlgorithm(abc.ABC):
         return lambda logits: function(logits, y)
 
     def start(self, x, noise, settings):
-        """Returns the argument of `begin`: points, in some algorithms with noise.
+        """Returns the starting points for `begin`.
+
+        Some algorithms return a tuple of the points and the noise.
 
         Args:
             x: Float tensor of shape `(batch, ...)`.
-            noise: Result of `noise` or `noise_for_batch`. `None` starts at `x`.
+            noise: Result of `noise` or `noise_for_batch`. With `None`, the
+                search starts at `x`.
             settings: Result of `settings`.
         """
         if noise is None:
@@ -134,7 +146,7 @@ class AttackAlgorithm(abc.ABC):
 
     @abc.abstractmethod
     def begin(self, start, settings: dict) -> tuple:
-        """Returns the first state of a search: a tuple that begins with the points.
+        """Returns the initial state of a search: a tuple that begins with the points.
 
         Args:
             start: Result of `start`.
@@ -148,8 +160,8 @@ class AttackAlgorithm(abc.ABC):
             logits_of: Function that maps inputs to logits.
             objective: Function that maps logits to the values to maximize.
             state: State of a search.
-            index: Number of steps taken, an integer scalar or one per example.
-            scale: Factor on the objective, one per example.
+            index: Number of steps taken: an integer scalar, or one integer per example.
+            scale: Factor by which the objective of each example is multiplied.
             settings: Result of `settings`.
         """
 
@@ -162,10 +174,10 @@ class AttackAlgorithm(abc.ABC):
 
     @abc.abstractmethod
     def step(self, index, state, loss, gradient, x, settings) -> tuple:
-        """Returns the next state, given the objective and gradient at its points."""
+        """Returns the next state, given the objective and gradient at the points."""
 
     def last_points(self, state):
-        """Returns the points in the last state, for the training mode."""
+        """Returns the points that the training mode returns, from the final state."""
         return state[0]
 
     def _project(self, points, x, settings):
@@ -173,7 +185,7 @@ class AttackAlgorithm(abc.ABC):
         return norms.project(self.norm, points, x, settings["epsilon"], *bounds)
 
     def get_config(self) -> dict:
-        """Returns the arguments from which `from_config` creates the same attack."""
+        """Returns the arguments from which `from_config` recreates the attack."""
         return {
             "epsilon": self.epsilon,
             "norm": self.norm,
@@ -192,7 +204,7 @@ class AttackAlgorithm(abc.ABC):
         return cls(**config)
 
     def with_epsilon(self, epsilon: float) -> Self:
-        """Returns the same attack with another epsilon."""
+        """Returns a copy of the attack with a different epsilon."""
         return self.from_config({**self.get_config(), "epsilon": epsilon})
 
     def __repr__(self) -> str:

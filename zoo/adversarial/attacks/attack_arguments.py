@@ -1,4 +1,4 @@
-"""Checks of the arguments that all attacks share."""
+"""Checks for the arguments that all attacks share."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from .. import norms
 
 
 def check_bounds(bounds) -> tuple[float, float]:
-    """Returns the bounds as two floats, or raises if they are invalid."""
+    """Returns the bounds as two floats, or raises an error if they are invalid."""
     is_pair = isinstance(bounds, tuple | list) and len(bounds) == 2
     if not is_pair or not all(map(is_number, bounds)) or bounds[0] >= bounds[1]:
         expected = "two finite numbers, the minimum and the maximum value of an input"
@@ -16,9 +16,11 @@ def check_bounds(bounds) -> tuple[float, float]:
 
 
 def check_epsilon(epsilon, norm: str, bounds, shape=(), name="epsilon") -> float:
-    """Returns epsilon as a float, or raises if it exceeds any possible perturbation.
+    """Returns epsilon as a float, or raises an error if it is invalid.
 
-    With l2, this limit is checked only if the shape of an example is given.
+    Epsilon must not be negative, and not larger than the largest perturbation within
+    the bounds. With l2, this limit depends on the shape of an example, so it is checked
+    only if `shape` is given.
     """
     epsilon = check_not_negative(name, epsilon)
     if norm == "l2" and not shape:
@@ -36,21 +38,30 @@ def check_epsilon(epsilon, norm: str, bounds, shape=(), name="epsilon") -> float
 
 
 def check_mask(mask) -> np.ndarray | None:
-    """Returns the mask as booleans; raises if it has other values or is all false."""
+    """Returns the mask as booleans, or raises an error if it is invalid.
+
+    All values must be booleans, 0 or 1, and at least one of them must be true.
+    """
     if mask is None:
         return None
     mask = np.asarray(mask)
     if not np.isin(mask, (0, 1)).all() or not mask.any():
         raise invalid_argument(
             "mask",
-            "booleans of the shape of an example, True for features that may change",
+            "booleans that broadcast to the shape of an example, with True for the "
+            "features that may change, at least one",
             f"{mask.dtype} of shape {mask.shape}",
         )
     return mask.astype(bool)
 
 
 def check_mask_shape(mask: tuple[int, ...], shape: tuple[int, ...]) -> None:
-    """Raises if the shape of a mask does not broadcast to that of an example."""
+    """Raises an error if a mask does not broadcast to the shape of an example.
+
+    Args:
+        mask: Shape of the mask.
+        shape: Shape of an example.
+    """
     pairs = zip(reversed(mask), reversed(shape), strict=False)
     if len(mask) > len(shape) or any(own not in (1, size) for own, size in pairs):
         expected = f"booleans that broadcast to the shape of an example, {shape}"

@@ -9,7 +9,7 @@ from .search import is_better
 
 @dataclass
 class AttackResults:
-    """Holds the results of an attack, one entry per example.
+    """Stores the results of an attack, with one entry per example.
 
     Args:
         adversarial: Float32 array with the shape of the inputs.
@@ -27,7 +27,9 @@ class AttackResults:
 
     @classmethod
     def before_attack(cls, x: np.ndarray, rows: np.ndarray) -> "AttackResults":
-        """Returns the results before an attack on some examples.
+        """Creates the initial results, before the attack.
+
+        Examples that will not be attacked count as broken.
 
         Args:
             x: Float32 array of all inputs.
@@ -43,7 +45,7 @@ class AttackResults:
         )
 
     def merge(self, rows: np.ndarray, broken, points, objective, is_finite) -> None:
-        """Updates the results with the better points of finished searches.
+        """Merges the results of finished searches, keeping the better points.
 
         Args:
             rows: Indices of the examples, each at most once.

@@ -1,4 +1,4 @@
-"""The slots of a batch, which are refilled with examples during an attack."""
+"""Batch slots that are refilled with waiting examples during an attack."""
 
 from collections import deque
 
@@ -10,12 +10,12 @@ from .search import begin_search
 
 
 class BatchSlots:
-    """Keeps the batches of an attack full.
+    """Keeps the batches of an attack filled with examples.
 
-    Examples that are done free their slots for other examples. The running time of an
-    attack therefore depends on the steps that are needed, not on the slowest example in
-    each batch. An example that withstood a restart waits for its next restart. All
-    batches have the same shape.
+    When the search for an example ends, its slot is given to a waiting example. The
+    running time of an attack therefore depends on the total number of steps, not on the
+    slowest example in each batch. An example that withstood a restart waits again, for
+    its next restart. All batches have the same shape, to avoid recompilation.
 
     Args:
         attack: The attack.
@@ -25,9 +25,9 @@ class BatchSlots:
         size: Number of slots.
 
     Attributes:
-        rows: Integer array: index of the example in each slot, or -1 in a free
-            slot.
-        is_fresh: Bool array: whether a new search begins in a slot.
+        rows: Integer array: index of the example in each slot, or -1 if the slot
+            is free.
+        is_fresh: Bool array: whether a new search begins in each slot.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class BatchSlots:
         self._noise = np.repeat(attack.noise(x.shape[1:], first, first), size, axis=0)
 
     def fill(self) -> bool:
-        """Assigns waiting examples to free slots; returns whether any is taken."""
+        """Assigns waiting examples to free slots; returns whether any slot is used."""
         free = np.flatnonzero(self.rows < 0)[: len(self._waiting)]
         if len(free):
             examples = [self._waiting.popleft() for _ in free]
@@ -59,19 +59,24 @@ class BatchSlots:
         return bool((self.rows >= 0).any())
 
     def empty_state(self, settings: dict) -> dict:
-        """Returns the state of a batch before any slot is taken.
+        """Returns a placeholder state for a batch in which no search has begun.
 
-        A search that begins in a slot overwrites the entries of that slot.
+        Each new search overwrites the entries of its slot.
         """
         x, noise = (ops.convert_to_tensor(a) for a in (self._x[self.rows], self._noise))
         active = ops.convert_to_tensor(self.rows >= 0)
         return begin_search(self._attack, x, active, noise, settings)
 
     def arguments(self) -> tuple:
-        """Returns the arrays for `begin_search` and `continue_search`.
+        """Returns the arrays that a compiled search takes.
 
-        They are the inputs, labels, restarts and noise, which slots are taken, which
-        slots begin a search, and whether examples are waiting.
+        Returns:
+            A tuple:
+
+            - the inputs, the labels, the restart indices and the noise of the slots;
+            - whether each slot is in use;
+            - whether a new search begins in each slot;
+            - whether examples are waiting: 0 or 1.
         """
         return (
             self._x[self.rows],
@@ -84,16 +89,16 @@ class BatchSlots:
         )
 
     def leave(self, is_going: np.ndarray, is_successful: np.ndarray) -> tuple:
-        """Frees the slots of searches that are done.
+        """Frees the slots whose searches have ended.
 
         Args:
             is_going: Bool array: whether the search in each slot continues.
             is_successful: Bool array: whether the search in each slot succeeded.
 
         Returns:
-            A tuple: the freed slots, their examples, and the number of restarts
-            completed for each example. If it is broken, all its remaining restarts
-            count as completed.
+            A tuple: the indices of the freed slots, the indices of the examples in
+            them, and the number of restarts that each example completed. If an example
+            is broken, all its remaining restarts count as completed.
         """
         done = np.flatnonzero((self.rows >= 0) & ~is_going)
         rows, restarts = self.rows[done], self._restarts[done]

@@ -1,16 +1,16 @@
-"""Scales of an objective that prevent underflow and overflow of its gradient."""
+"""Scaling factors that keep the gradient of an objective from under- and overflow."""
 
 from keras import ops
 
 # The objective is multiplied by SCALE to prevent underflow in float16. A power of two
-# adds no rounding error and keeps the direction of the gradient. Where the gradient
-# overflows, it is computed again with a smaller scale.
+# adds no rounding error, so the direction of the gradient does not change. Where the
+# gradient overflows, it is computed again with a smaller scale.
 SCALE = 1024.0
 SMALLEST_SCALE = 2.0**-20
 
 
 def first_scale(x):
-    """Returns the initial scale of each example."""
+    """Returns the initial scale of the objective of each example."""
     return ops.full(ops.shape(x)[:1], SCALE, dtype="float32")
 
 
@@ -21,6 +21,6 @@ def smaller_scale(scale, loss, gradient):
 
 
 def are_finite(loss, gradient):
-    """Returns whether objective and gradient are finite, for each example."""
+    """Returns, for each example, whether the objective and the gradient are finite."""
     axes = tuple(range(1, len(gradient.shape)))
     return ops.isfinite(loss) & ops.all(ops.isfinite(gradient), axis=axes)

@@ -1,7 +1,7 @@
-"""Objectives that attacks maximize: functions of logits, one value per example.
+"""Objectives that attacks maximize: functions of logits, with one value per example.
 
-Except for `divergence`, their gradients do not vanish if a model is very confident or
-its logits are large, so float32 does not round them to zero.
+Except for `divergence`, the gradients of these functions do not vanish when a model is
+very confident or its logits are large, so they are not rounded to zero in float32.
 """
 
 from keras import ops
@@ -10,26 +10,26 @@ from keras import ops
 def cross_entropy(logits, labels):
     """Returns the log-odds against the label, a monotonic function of cross-entropy.
 
-    For logits z and label y, these are m = log(sum of exp(z_k), k != y) - z_y.
-    Cross-entropy is softplus(m), so it increases with m, and its gradient is that of m
-    times 1 - p_y. This factor underflows if the model is very confident, such as after
-    a multiplication of the logits by 100. The gradient of m keeps the direction and
-    omits the factor.
+    For logits z and label y, the log-odds are m = log(sum of exp(z_k), k != y) - z_y.
+    Cross-entropy is softplus(m), which increases with m. Its gradient is the gradient
+    of m times 1 - p_y, where p_y is the probability of the label. This factor
+    underflows if the model is very confident, for example if its logits are multiplied
+    by 100. The gradient of m has the same direction, but not this factor.
     """
     return ops.logsumexp(_others(logits, labels), axis=1) - _of(logits, labels)
 
 
 def margin(logits, labels):
-    """Returns the largest other logit minus the logit of the label."""
+    """Returns the largest logit of a wrong class minus the logit of the label."""
     return ops.max(_others(logits, labels), axis=1) - _of(logits, labels)
 
 
 def dlr(logits, labels):
-    """Returns the difference-of-logits ratio, invariant to the scale of the logits.
+    """Returns the difference-of-logits ratio, which ignores the scale of the logits.
 
     Croce & Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
-    Diverse Parameter-free Attacks" (2020), section 4. With two classes the ratio is
-    constant, so the function returns the margin instead.
+    Diverse Parameter-free Attacks" (2020), section 4. The ratio needs at least three
+    classes. With two classes, the function returns the margin instead.
     """
     difference = margin(logits, labels)
     if logits.shape[1] < 3:
@@ -39,7 +39,9 @@ def dlr(logits, labels):
 
 
 def targeted_dlr(logits, labels, targets):
-    """Returns the targeted ratio, which increases as `targets` overtake `labels`.
+    """Returns the difference-of-logits ratio of `targets` against `labels`.
+
+    The ratio increases as the logits of `targets` overtake those of `labels`.
 
     Croce & Hein (2020), section 4.3. The ratio needs at least four classes. With fewer
     classes, the function returns the difference of the two logits instead.
@@ -52,26 +54,27 @@ def targeted_dlr(logits, labels, targets):
 
 
 def divergence(logits, clean_logits):
-    """Returns KL(clean || perturbed), which TRADES attacks maximize.
+    """Returns KL(clean || perturbed), which the attack of TRADES maximizes.
 
     Zhang et al., "Theoretically Principled Trade-off between Robustness and Accuracy"
-    (2019), equation 5 with the divergence of their section 5.
+    (2019), equation 5, with the divergence of section 5.
     """
     clean = ops.log_softmax(clean_logits, axis=1)
     return ops.sum(ops.exp(clean) * (clean - ops.log_softmax(logits, axis=1)), axis=1)
 
 
 def likely_others(logits, labels, rank):
-    """Returns the wrong class at position `rank`, counted from the most likely one.
+    """Returns the wrong class of a given rank, in order of decreasing likelihood.
 
-    `rank` starts at 0. It is a scalar or has one entry per example.
+    Rank 0 is the most likely wrong class. `rank` is a scalar, or has one entry per
+    example.
     """
     order = ops.argsort(-_others(logits, labels), axis=1)
     return _of(order, ops.broadcast_to(rank, ops.shape(labels)))
 
 
 def _others(logits, labels):
-    """Returns the logits with minus infinity at the label."""
+    """Returns the logits, but with minus infinity as the logit of the label."""
     is_label = ops.one_hot(labels, logits.shape[1], dtype="bool")
     return ops.where(is_label, -float("inf"), logits)
 

@@ -13,31 +13,31 @@ class PGD(Attack):
 
     Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks"
     (2018), section 2.1. Each step follows the sign of the gradient for linf or the
-    normalized gradient for l2, and is then projected onto the ball. The attack uses
-    the gradient of the log-odds. It has the direction of the gradient of
+    normalized gradient for l2, and the result is projected onto the ball. The gradient
+    is that of the log-odds, which has the same direction as the gradient of
     cross-entropy, but does not vanish if the model is very confident.
 
     Args:
-        epsilon: Number >= 0: the largest norm of a perturbation, in the units of the
+        epsilon: Number >= 0: the maximum norm of a perturbation, in the units of the
             inputs.
-        norm: "linf", the largest absolute change of a feature, or "l2", the root of
-            the sum of squared changes. Defaults to `"linf"`.
-        steps: Integer >= 1. Defaults to `40`.
+        norm: "linf", the largest absolute change of a feature, or "l2", the
+            square root of the sum of squared changes. Defaults to `"linf"`.
+        steps: Integer >= 1: number of steps. Defaults to `40`.
         step_size: Number > 0: norm of a step. Defaults to `None`:
             2.5 * epsilon / steps.
-        random_start: Whether to start at a random point, uniform in the ball, instead
-            of at the input. Defaults to `True`.
-        restarts: Integer >= 1: number of searches from different starting points, in
-            evaluation. Defaults to `1`.
+        random_start: Whether to start at a point that is drawn uniformly from the
+            ball, instead of at the input. Defaults to `True`.
+        restarts: Integer >= 1: number of searches per example in evaluation mode, each
+            from a different starting point. Defaults to `1`.
         bounds: The minimum and maximum value of an input. Defaults to `(0.0, 1.0)`.
-        mask: Booleans that broadcast to the shape of an example: the features that
-            may change. Defaults to `None`: all.
-        targeted: Whether labels are the classes to reach instead of the true classes.
+        mask: Boolean array that broadcasts to the shape of an example, true for the
+            features that may change. Defaults to `None`: all features.
+        targeted: Whether labels are target classes instead of the true classes.
             Defaults to `False`.
-        seed: Integer >= 0. In evaluation, the random start depends only on the seed,
-            the index of the restart and the index of the example in the data. It does
-            not depend on the batch size, and additional restarts keep the starts of
-            the earlier ones. Defaults to `0`.
+        seed: Integer >= 0. In evaluation mode, a random starting point depends only
+            on the seed, the index of the restart and the index of the example in the
+            data. It does not depend on the batch size, and additional restarts do not
+            change the starting points of earlier restarts. Defaults to `0`.
 
     Raises:
         ValueError: If an argument is invalid.

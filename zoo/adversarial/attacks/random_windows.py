@@ -1,7 +1,7 @@
-"""Random windows of the Square attack: squares of images and subsets of features.
+"""Random windows for the Square attack: squares in images and subsets of features.
 
-All random numbers are drawn before the search, uniformly in [0, 1), one row per
-example. A search is therefore a function of its seed and compiles on every backend.
+All random numbers are drawn uniformly from [0, 1) before the search, one row per
+example. The search is therefore deterministic, and can be compiled on every backend.
 """
 
 import math
@@ -9,8 +9,8 @@ import math
 import numpy as np
 from keras import ops
 
-SHARE = 0.8  # share of the features in the first windows
-# Steps at which the share is halved, for a search of 10,000 steps.
+SHARE = 0.8  # share of the features that the first windows cover
+# Steps at which the share is halved, in a search of 10,000 steps.
 HALVED_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
@@ -31,8 +31,8 @@ class Squares:
         steps: Number of steps of the search.
 
     Attributes:
-        start_size: Count of random numbers per example for `stripes` and `tiles`.
-        step_size: Count of random numbers per example for `draw`.
+        start_size: How many random numbers `stripes` and `tiles` need per example.
+        step_size: How many random numbers `draw` needs per example.
     """
 
     def __init__(self, shape: tuple[int, int, int], steps: int):
@@ -42,7 +42,7 @@ class Squares:
         tiles = math.ceil(rows / self._tile) * math.ceil(columns / self._tile)
         self.start_size = max(columns, tiles) * channels
         self.step_size = 5 + channels
-        # In long, thin images, windows become rectangles of the same area.
+        # In long, thin images, large windows are rectangles of about the same area.
         area = shares(steps) * rows * columns
         side = np.rint(np.sqrt(area))
         narrow = np.clip(side, 1, min(rows, columns))
@@ -52,14 +52,14 @@ class Squares:
         self._bumps, self._kinds = _bumps(self._sides, rows, columns)
 
     def stripes(self, numbers):
-        """Returns random signs in vertical stripes, the starting point under linf."""
+        """Returns vertical stripes of random signs, which linf searches start with."""
         _, columns, channels = self.shape
         signs = _signs(numbers[:, : columns * channels])
         signs = ops.reshape(signs, (-1, 1, columns, channels))
         return ops.broadcast_to(signs, (ops.shape(numbers)[0], *self.shape))
 
     def tiles(self, numbers):
-        """Returns tiles of bumps with random signs, the starting point under l2."""
+        """Returns tiles of bumps with random signs, which l2 searches start with."""
         rows, columns, channels = self.shape
         size = self._tile
         down, across = math.ceil(rows / size), math.ceil(columns / size)
@@ -71,17 +71,19 @@ class Squares:
         return signs[:, :rows, :columns] * bumps
 
     def draw(self, step, numbers, start):
-        """Draws two windows, and the changes for the first one.
+        """Draws two windows, and the change to make in the first window.
 
         Args:
-            step: Integer tensor of shape `(batch,)`: the step, starting at 0.
-            numbers: Tensor of shape `(batch, step_size)`: random numbers of the step.
-            start: Random numbers of the starting point, which only `Subsets` uses.
+            step: Integer tensor of shape `(batch,)`: index of the step, from 0.
+            numbers: Tensor of shape `(batch, step_size)`: random numbers for the step.
+            start: Random numbers for the starting point, which only `Subsets` uses.
 
         Returns:
-            A tuple: the two windows, bool tensors that broadcast to `(batch, *shape)`;
-            a tensor of signs, constant in each channel; and a tensor with a bump of
-            these signs in the first window.
+            A tuple of four tensors:
+
+            - two bool masks of the windows, which broadcast to `(batch, *shape)`;
+            - signs, which are constant within each channel;
+            - a bump with these signs in the first window, and zeros elsewhere.
         """
         sides = ops.take(ops.convert_to_tensor(self._sides), step, axis=0)
         corner = _corner(numbers[:, 0:2], sides, self.shape)
@@ -107,21 +109,22 @@ class Squares:
 
 
 class Subsets:
-    """Draws random subsets of features without spatial order.
+    """Draws random subsets of features that have no spatial order.
 
-    The features have the shape `(features, 1, 1)`. Each example has a random order of
-    its features. Every step permutes the order again: it multiplies each position by
-    a random number coprime to the number of features, and adds a random shift, modulo
-    that number. The subset consists of the first features of the result.
+    The features have the shape `(features, 1, 1)`. Each example has its own random
+    order of the features. Every step permutes this order: it multiplies each position
+    by a random factor that is coprime to the number of features, and adds a random
+    shift, modulo the number of features. The features that now come first form the
+    subset.
 
     Args:
         size: Number of features.
         steps: Number of steps of the search.
 
     Attributes:
-        start_size: Count of random numbers per example for `stripes`, `tiles` and the
-            order.
-        step_size: Count of random numbers per example for `draw`.
+        start_size: How many random numbers `stripes`, `tiles` and the random order need
+            per example.
+        step_size: How many random numbers `draw` needs per example.
     """
 
     def __init__(self, size: int, steps: int):
@@ -135,20 +138,23 @@ class Subsets:
         self._factors = factors[np.gcd(factors, size) == 1].astype("int32")
 
     def stripes(self, numbers):
-        """Returns random signs."""
+        """Returns a random sign for each feature."""
         size = self.shape[0]
         return ops.reshape(_signs(numbers[:, size : 2 * size]), (-1, *self.shape))
 
     tiles = stripes
 
     def draw(self, step, numbers, start):
-        """Draws two subsets, and the changes for the first one; see `Squares.draw`."""
+        """Draws two subsets, and the change to make in the first subset.
+
+        See `Squares.draw`; the signs of a subset vary between its features.
+        """
         size = self.shape[0]
         order = ops.argsort(start[:, :size], axis=1)
         count = ops.take(ops.convert_to_tensor(self._counts), step)[:, None]
         first = self._shuffled(order, numbers[:, 0], numbers[:, 1])
         second = self._shuffled(order, numbers[:, 0], numbers[:, 2])
-        # Evenly spaced between -1 and 1, since l2 steps also vary in magnitude.
+        # Evenly spaced between -1 and 1, because l2 steps also vary in magnitude.
         positions = self._shuffled(order, numbers[:, 3], numbers[:, 4])
         values = (2 * ops.cast(positions, "float32") + 1) / size - 1
         inside, other, values = (
@@ -156,7 +162,7 @@ class Subsets:
             for tensor in (first < count, second < count, values)
         )
         signs = ops.where(values < 0, 1.0, -1.0)
-        # The norm of a step shrinks with its subset; it is 1 for all features.
+        # A step that changes a share s of the features has the norm sqrt(s).
         length = ops.sqrt(ops.sum(ops.square(ops.where(inside, values, 0.0)), axis=1))
         share = ops.sqrt(ops.cast(count, "float32") / size)
         factor = ops.reshape(share, (-1, 1, 1, 1)) / ops.maximum(
@@ -165,7 +171,7 @@ class Subsets:
         return inside, other, signs, ops.where(inside, values * factor, 0.0)
 
     def _shuffled(self, order, factor, shift):
-        """Permutes the positions of the features, given two numbers in [0, 1)."""
+        """Permutes the positions of the features, from two random numbers in [0, 1)."""
         size = self.shape[0]
         factor = ops.take(
             ops.convert_to_tensor(self._factors), _integers(factor, len(self._factors))
@@ -175,7 +181,7 @@ class Subsets:
 
 
 def bump(rows: int, columns: int) -> np.ndarray:
-    """Returns two pyramids of opposite signs, one above the other, of total norm 1.
+    """Returns two pyramids of opposite sign, one above the other, of total norm 1.
 
     This is the l2 pattern of Andriushchenko et al. (2020), section 3.3.
     """
@@ -187,7 +193,7 @@ def bump(rows: int, columns: int) -> np.ndarray:
 
 
 def _pyramid(rows: int, columns: int) -> np.ndarray:
-    """Returns a pyramid of nested rectangles, lower towards its edges, of norm 1."""
+    """Returns a pyramid of nested rectangles, highest in the middle, of norm 1."""
     if not rows:
         return np.zeros((0, columns))
     vertical = np.abs(np.arange(rows) - rows // 2)
@@ -199,7 +205,11 @@ def _pyramid(rows: int, columns: int) -> np.ndarray:
 
 
 def _bumps(sides: np.ndarray, rows: int, columns: int):
-    """Returns bumps of all sizes, upright and turned, and the size index per step."""
+    """Returns bumps of all sizes, and the index of the size at each step.
+
+    There are two bumps of each size: one with the pyramids one above the other, and
+    one with the pyramids side by side.
+    """
     kinds, indices = np.unique(sides, axis=0, return_inverse=True)
     bumps = np.zeros((len(kinds), 2, rows, columns), "float32")
     for some, (high, wide) in zip(bumps, kinds, strict=True):

@@ -1,4 +1,4 @@
-"""A function that attacks a data set in full batches, with compiled searches."""
+"""Attacks a data set in full batches, with compiled searches."""
 
 from collections.abc import Callable
 
@@ -24,16 +24,16 @@ def run_attack(
     batch_size: int = 256,
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> AttackResults:
-    """Searches for adversarial examples with the evaluation mode of an attack.
+    """Searches a data set for adversarial examples, with an attack in evaluation mode.
 
     Args:
         attack: The attack.
-        classifier: The model, which keeps the compiled searches of all attacks.
+        classifier: The wrapped model, which caches the compiled searches.
         x: Float32 array, within the bounds.
         y: Int32 array of true classes, or of target classes.
         rows: Indices of the examples to attack. Defaults to `None`: the correctly
             classified examples or, if the attack is targeted, those that are not
-            classified as their target.
+            yet classified as their target.
         batch_size: Integer >= 1. Defaults to `256`.
         on_progress: Function that receives the fraction of the attack completed since
             its previous call. Defaults to a function that does nothing.
@@ -66,7 +66,7 @@ def run_attack(
 
 
 def _resumption(attack: AttackAlgorithm, classifier: Classifier) -> Callable:
-    """Returns a function that starts new searches and continues all searches."""
+    """Returns a function that begins searches in new slots, then continues all."""
 
     def resume(x, y, restart, noise, active, is_fresh, waiting, state, settings):
         begun = begin_search(attack, x, active, noise, settings)

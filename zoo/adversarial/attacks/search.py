@@ -1,4 +1,4 @@
-"""Searches for adversarial examples of a batch, inside compiled functions."""
+"""Search loops for a batch of examples, which run inside compiled functions."""
 
 from keras import ops
 
@@ -8,28 +8,35 @@ from .objective_scale import are_finite, first_scale, smaller_scale
 
 
 def is_better(is_successful, objective, best_objective):
-    """Returns whether points replace the best points so far, for each example.
+    """Returns, for each example, whether a point is better than the best point so far.
 
-    A successful point is better than any other; otherwise the larger objective is
-    better.
+    A successful point is always better; otherwise, the point with the larger objective
+    is better.
     """
     return is_successful | (objective > best_objective)
 
 
 def begin_search(attack: AttackAlgorithm, x, active, noise, settings) -> dict:
-    """Returns the state of a search before its first step.
-
-    All entries are tensors of shape `(batch, ...)`: `points`, the best points so far,
-    and their `objective`; the flags `is_going`, `is_successful` and `is_finite`;
-    `index`, the number of steps taken; `scale`, the factor on the objective; and
-    `state`, a tuple that belongs to the algorithm.
+    """Returns the initial state of a search.
 
     Args:
         attack: The attack.
         x: Float32 tensor of shape `(batch, ...)`.
-        active: Bool tensor of shape `(batch,)`: the examples to attack.
+        active: Bool tensor of shape `(batch,)`: whether to attack each example.
         noise: Result of `attack.noise` or `attack.noise_for_batch`.
         settings: Result of `attack.settings`.
+
+    Returns:
+        A dict, whose tensors all have the shape `(batch, ...)`:
+
+        - `points`: the best points so far;
+        - `objective`: the objective at these points;
+        - `is_going`: whether the search continues;
+        - `is_successful`: whether the attack has succeeded;
+        - `is_finite`: whether all objectives and gradients were finite;
+        - `index`: the number of steps taken;
+        - `scale`: the factor by which the objective is multiplied;
+        - `state`: the state of the algorithm, a tuple.
     """
     lowest = ops.full(ops.shape(active), -float("inf"), dtype="float32")
     return {
@@ -47,7 +54,10 @@ def begin_search(attack: AttackAlgorithm, x, active, noise, settings) -> dict:
 def continue_search(
     attack: AttackAlgorithm, logits_of, x, y, restart, found, waiting, settings
 ) -> dict:
-    """Runs steps until all examples are done, or a quarter if others are waiting.
+    """Takes steps until the searches of the batch have ended.
+
+    If other examples are waiting for a slot in the batch, the function returns as soon
+    as at least a quarter of the slots are free.
 
     Args:
         attack: The attack.
@@ -56,13 +66,13 @@ def continue_search(
         y: Integer tensor of shape `(batch,)`.
         restart: Integer scalar or tensor of shape `(batch,)`: index of the restart,
             which selects the target class of "targeted_dlr".
-        found: Result of `begin_search` or of this function.
-        waiting: Integer scalar, 0 or 1: whether other examples are waiting for the
-            batch slots of those that are done.
+        found: Result of `begin_search` or of an earlier call of this function.
+        waiting: Integer scalar, 0 or 1: whether other examples are waiting for a
+            slot in the batch.
         settings: Result of `attack.settings`.
 
     Returns:
-        A dict with the entries of `begin_search`.
+        A dict with the same entries as the result of `begin_search`.
     """
     objective = attack.objective(logits_of, x, y, restart)
     fewest = waiting * (3 * ops.shape(y)[0] // 4)
@@ -78,7 +88,7 @@ def continue_search(
         wins = going & attack.is_successful(logits, y)
         better = going & is_better(wins, loss, found["objective"])
         best = ops.where(norms.expand(better, x), state[0], found["points"])
-        # Successful examples need no gradient.
+        # The gradient is not needed once an attack succeeds, so it may overflow.
         scale = ops.where(
             going & ~wins,
             smaller_scale(found["scale"], loss, gradient),
@@ -107,10 +117,10 @@ def continue_search(
 
 
 def search_all_restarts(attack: AttackAlgorithm, logits_of, x, y):
-    """Returns the best points over all restarts for a batch.
+    """Attacks a batch with all restarts, and returns the best points.
 
-    Misclassified examples are not attacked. Noise is drawn for the whole batch, so it
-    depends on the order of the examples.
+    Examples that are already misclassified are not attacked. Noise is drawn for the
+    whole batch at once, so it depends on the order of the examples.
 
     Args:
         attack: The attack.
@@ -123,7 +133,7 @@ def search_all_restarts(attack: AttackAlgorithm, logits_of, x, y):
     best: dict = {}
     for restart in range(attack.restarts):
         noise = attack.noise_for_batch(x, attack.seed + restart)
-        # A restart only replaces the best points of earlier restarts by better ones.
+        # Only better points replace the best points of earlier restarts.
         found = {**begin_search(attack, x, active, noise, settings), **best}
         found = continue_search(attack, logits_of, x, y, restart, found, 0, settings)
         best = {key: found[key] for key in ("points", "objective", "is_successful")}

@@ -1,4 +1,4 @@
-"""The projected gradient descent attack on a smoothed model."""
+"""A projected gradient descent attack on a smoothed model."""
 
 import math
 
@@ -12,41 +12,42 @@ from .pgd import PGD
 DIRECTIONS = 8  # number of random directions in each step
 WIDTHS = (1.0, 0.5, 0.25)  # smoothing width of each restart, relative to epsilon
 TRAVEL = 5.0  # total length of all steps, relative to epsilon
-CALLS_OF_RANDOM = 4  # calls of a random model in each step; each is a new draw
+CALLS_OF_RANDOM = 4  # calls of a stochastic model per step; each call is a new draw
 
 
 class Smoothed(PGD):
-    """Follows the gradient of the model's average over random points.
+    """Follows the gradient of the objective, averaged over random nearby points.
 
-    If a model rounds its inputs or activations, its own gradient is zero or misleading.
-    The gradient of the average over a neighborhood as wide as epsilon is neither. The
-    attack estimates this gradient by two terms:
+    If a model rounds its inputs or activations, its gradient is zero or misleading. The
+    average of the objective over a neighborhood of up to the size of epsilon still has
+    a useful gradient. The attack estimates this gradient as the sum of two terms:
 
-    - The averaged gradients of the model. Athalye et al., "Synthesizing Robust
-      Adversarial Examples" (2018), equation 3, also average over the draws of a random
-      model.
-    - The correlation of the actual changes of the objective with random directions.
+    - The average gradient of the model at random points. For a stochastic model, it is
+      also averaged over several draws, as in Athalye et al., "Synthesizing Robust
+      Adversarial Examples" (2018), equation 3.
+    - The correlation between random directions and the actual changes of the objective
+      along them. The changes are measured between antithetic pairs of points, as in
       Ilyas et al., "Black-box Adversarial Attacks with Limited Queries and Information"
-      (2018), section 2.1, use antithetic pairs.
+      (2018), section 2.1.
 
     The first term is scaled by the share of the changes that it explains. The second
-    term is computed from the remaining changes. On a smooth model only the first term
-    counts, and on a model without gradients only the second. On a random model the
-    changes are mostly noise, so only the first term is used, unless it is zero. Each
-    step follows the sum of all gradient estimates so far, since each of them is noisy.
+    term is computed from the remaining changes. For a smooth model, only the first term
+    matters; for a model without gradients, only the second. For a stochastic model, the
+    changes are mostly noise, so only the first term is used, unless it is zero. Because
+    each estimate is noisy, every step follows the sum of all estimates so far.
 
     The attack has no training mode.
 
     NOTE[DIFF] Athalye, Carlini & Wagner, "Obfuscated Gradients Give a False Sense of
-    Security" (2018) replace the layer that masks gradients by a smooth layer (BPDA).
-    This attack cannot know which layer that is, so it smooths the whole model.
+    Security" (2018) replace the layer that masks gradients with a smooth layer (BPDA).
+    This attack cannot know which layer to replace, so it smooths the whole model.
 
     Args:
         epsilon: Number >= 0, same as in `PGD`.
-        random: Whether the model is random in inference mode. If so, each step uses
-            several draws, and the search always runs all steps to find the best
-            objective, because a misclassification in one draw means little. Defaults
-            to `False`.
+        random: Whether the model is stochastic in inference mode. If so, each step
+            averages over several draws, and the search takes all steps to find the
+            largest objective, because a misclassification in a single draw means
+            little. Defaults to `False`.
         **settings: Other arguments of `PGD`, except `step_size`.
     """
 
@@ -72,7 +73,7 @@ class Smoothed(PGD):
         return super().is_successful(logits, y)
 
     def noise(self, shape, restarts: np.ndarray, examples: np.ndarray) -> np.ndarray:
-        """Returns, for each example, the noise of the start, random signs and width."""
+        """Returns starting noise, random signs and a smoothing width per example."""
         start = super().noise(shape, restarts, examples)
         count = (DIRECTIONS + 1) * math.prod(shape) + self.steps
         signs = np.empty((len(examples), count), "float32")
@@ -123,12 +124,12 @@ class Smoothed(PGD):
         return losses, gradient, logits
 
     def _moves(self, points, noise, index, settings):
-        """Returns random moves of all features, as large as the smoothing width.
+        """Returns random moves of all features, whose size is the smoothing width.
 
-        Their shape is `(batch, DIRECTIONS, ...)`. They are the product of fixed random
-        signs and a window of another row of random signs, which each step shifts by
-        one. The moves within a step are independent, and the moves of different steps
-        are uncorrelated.
+        The moves have the shape `(batch, DIRECTIONS, ...)`. Each is the product of
+        random signs that stay fixed and a window of a second row of random signs. The
+        window shifts by one position in each step. The moves within a step are
+        independent, and the moves of different steps are uncorrelated.
         """
         size = math.prod(points.shape[1:])
         signs = ops.reshape(noise[:, : DIRECTIONS * size], (-1, DIRECTIONS, size))
@@ -144,15 +145,21 @@ class Smoothed(PGD):
         return moves * settings["mask"] if "mask" in settings else moves
 
     def _compare_pairs(self, logits_of, objective, points, moves, scale, settings):
-        """Differentiates the objective at the points and at pairs around them.
+        """Differentiates the objective at the points and at point pairs around them.
 
-        A random model is called several times, each time with some of the pairs. Every
-        call within one differentiation is a new draw.
+        A stochastic model is called several times, each time with some of the pairs.
+        Every call within one differentiation is a new draw.
 
         Returns:
-            A tuple: the objective at the points; the steps between the pairs; the
-            changes of the objective along them; the average gradient; and the logits
-            at the points. Gradients and changes that are not finite are set to zero.
+            A tuple:
+
+            - the objective at the points;
+            - the steps between the two points of each pair;
+            - the changes of the objective along these steps;
+            - the average gradient;
+            - the logits at the points.
+
+            Gradients and changes that are not finite are set to zero.
         """
         calls, count, shape = self._calls(), self._count(), points.shape[1:]
         moves = ops.reshape(moves, (-1, calls, DIRECTIONS // calls, *shape))
@@ -191,7 +198,7 @@ def _joined(results):
     """Concatenates the results of all calls to shape `(batch, directions, ...)`.
 
     Args:
-        results: Tensor of shape `(calls, batch, directions of a call, ...)`.
+        results: Tensor of shape `(calls, batch, directions per call, ...)`.
     """
     return ops.concatenate([results[i] for i in range(results.shape[0])], axis=1)
 
@@ -200,7 +207,8 @@ def _smoothed_gradient(steps, changes, gradient):
     """Returns the gradient of the smoothed objective.
 
     Args:
-        steps: Tensor of shape `(batch, directions, ...)`: steps between pairs.
+        steps: Tensor of shape `(batch, directions, ...)`: steps between the points
+            of each pair.
         changes: Tensor of shape `(batch, directions)`: changes of the objective along
             the steps.
         gradient: Tensor of shape `(batch, ...)`: the average gradient.
@@ -215,8 +223,8 @@ def _smoothed_gradient(steps, changes, gradient):
         changes - explained * promises, (-1, steps.shape[1], *[1] * len(axes))
     )
     rest = ops.sum(rest * steps, axis=1)
-    # Without clipping, the expected sum of outer products of the steps is the identity
-    # times this size.
+    # Without clipping or a mask, the expected sum of the outer products of the steps is
+    # the identity matrix times this size.
     size = ops.sum(ops.mean(ops.square(steps), axis=axes), axis=1)
     rest = rest / norms.expand(ops.maximum(size, norms.TINY), rest)
     return norms.expand(explained[:, 0], gradient) * gradient + rest

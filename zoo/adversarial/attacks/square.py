@@ -13,37 +13,39 @@ from .random_windows import Squares, Subsets
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class Square(Attack):
-    """Changes random squares of an image, and keeps changes that increase the margin.
+    """Changes random squares of an image, and keeps changes that raise the margin.
 
     Andriushchenko, Croce, Flammarion & Hein, "Square Attack: a Query-efficient
     Black-box Adversarial Attack via Random Search" (2020), algorithms 1 to 3. The
-    attack uses only the outputs of the model, so masked gradients do not stop it. It
-    needs more steps than gradient-based attacks, but each step takes only a forward
-    pass.
+    attack uses only the outputs of the model, so it is not affected by masked
+    gradients. It needs more steps than gradient-based attacks, but each step requires
+    only a forward pass.
 
-    Examples of shape `(rows, columns)` or `(rows, columns, channels)` are images. With
-    the image data format "channels_first", channels come first.
+    Examples of shape `(rows, columns)` or `(rows, columns, channels)` are treated as
+    images. If the image data format of Keras is "channels_first", channels come first.
 
-    NOTE[DIFF] Examples of other shapes, such as tables, have no squares. The attack
-    then changes random subsets of features. Under linf, it moves them to a random side
-    of the ball. Under l2, it takes random steps that shrink on the same schedule.
+    NOTE[DIFF] Examples of other shapes, such as rows of a table, contain no squares.
+    The attack then changes random subsets of features. Under linf, it moves each of
+    these features by plus or minus epsilon. Under l2, it takes random steps that shrink
+    on the same schedule as the squares.
 
     Args:
-        epsilon: Number >= 0: the largest norm of a perturbation, in the units of the
+        epsilon: Number >= 0: the maximum norm of a perturbation, in the units of the
             inputs.
         norm: "linf" or "l2". Defaults to `"linf"`.
-        steps: Integer >= 1: number of model evaluations per example after the random
-            start. The schedule of the square sizes scales with it. Defaults to `1000`.
-        restarts: Integer >= 1: number of searches from different starting points.
-            Defaults to `1`.
+        steps: Integer >= 1: number of model evaluations per example after that of the
+            starting point. The schedule of the square sizes scales with this number.
+            Defaults to `1000`.
+        restarts: Integer >= 1: number of searches per example in evaluation mode, each
+            from a different starting point. Defaults to `1`.
         bounds: The minimum and maximum value of an input. Defaults to `(0.0, 1.0)`.
-        mask: Booleans that broadcast to the shape of an example: the features that
-            may change. Defaults to `None`: all.
-        targeted: Whether labels are the classes to reach instead of the true classes.
+        mask: Boolean array that broadcasts to the shape of an example, true for the
+            features that may change. Defaults to `None`: all features.
+        targeted: Whether labels are target classes instead of the true classes.
             Defaults to `False`.
-        seed: Integer >= 0. The search for an example depends only on the seed, the
-            index of the restart and the index of the example in the data. Defaults to
-            `0`.
+        seed: Integer >= 0. In evaluation mode, the search for an example depends only
+            on the seed, the index of the restart and the index of the example in the
+            data. Defaults to `0`.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -128,7 +130,7 @@ class Square(Attack):
     def begin(self, start, settings):
         points, noise = start
         lowest = ops.full(ops.shape(noise)[:1], -float("inf"), dtype="float32")
-        return points, points, lowest, noise  # the candidate, the best, its objective
+        return points, points, lowest, noise  # candidate, best point, its objective
 
     def differentiate(self, logits_of, objective, state, index, scale, settings):
         points = state[0]
@@ -165,11 +167,14 @@ class Square(Attack):
         return ops.where(inside, signs * settings["epsilon"], moved)
 
     def _l2_step(self, moved, drawn, settings):
-        """Changes a subset of features; `step` rescales the result to epsilon."""
+        """Changes a subset of features; `step` rescales the result to norm epsilon."""
         return moved + settings["epsilon"] * drawn[3]
 
     def _l2_move(self, moved, drawn, settings):
-        """Moves the budget of one window to another window (algorithm 3)."""
+        """Redraws one window and clears another (algorithm 3).
+
+        `step` rescales the result to norm epsilon.
+        """
         inside, other, _, bump = drawn
         axes, channels = (1, 2), moved.shape[3]
         within = ops.where(inside, moved, 0.0)
@@ -205,7 +210,7 @@ def _to_grid(values, windows):
 
 
 def _from_grid(values, like):
-    """Reshapes a tensor from the shape of windows to the shape of `like`."""
+    """Reshapes a tensor from the shape of the windows to the shape of `like`."""
     if _channels_first(like.shape[1:]):
         values = ops.transpose(values, (0, 3, 1, 2))
     return ops.reshape(values, ops.shape(like))

@@ -13,25 +13,27 @@ from .float_inputs import graph_inputs, on_floats, only
 from .head import Head, read_head
 from .model_checks import check_model, check_outputs
 
-HEAD_INPUTS = 200  # inputs that are used to determine the head
+HEAD_INPUTS = 200  # number of inputs that are used to determine the head
 SKIPPED_DRAWS = 4  # maximum number of model calls in one step of an attack
 
 
 class Classifier:
-    """Computes logits and predictions of a model in compiled functions.
+    """Computes the logits and predictions of a model in compiled functions.
 
-    At first, only the layers determine the head. `check_data` determines it again from
-    the layers, the data, the compiled loss and the compiled metrics.
+    At first, the head is determined from the layers only. `check_data` determines it
+    again, from the layers, the data, and the loss and metrics that the model was
+    compiled with. A head that is passed as an argument never changes.
 
     Args:
         model: Built classifier with one input.
-        head: The head of the model, if it is known. Defaults to `None`: unknown.
+        head: The head of the model, if it is already known. Defaults to `None`: not
+            known.
 
     Attributes:
-        head: How outputs are converted to logits and to predictions.
+        head: The `Head`, which converts outputs to logits and predictions.
 
     Raises:
-        ValueError: If the model does not allow gradient-based attacks.
+        ValueError: If the model does not support gradient-based attacks.
     """
 
     def __init__(self, model: keras.Model, head: Head | None = None):
@@ -50,7 +52,7 @@ class Classifier:
     @property
     def head(self) -> Head:
         if self._head is None:
-            raise RuntimeError("Call `check_data` first, to determine the head.")
+            raise RuntimeError("Call `check_data` first to determine the head.")
         return self._head
 
     def logits(self, x):
@@ -62,7 +64,7 @@ class Classifier:
         return self._call(x, training=False)
 
     def check_data(self, x, y, bounds) -> tuple[np.ndarray, np.ndarray]:
-        """Returns float32 inputs and int32 labels, or raises if they are invalid."""
+        """Returns inputs as float32 and labels as int32, or raises an error."""
         inputs = graph_inputs(self.model)
         x = check_inputs(only(x), bounds, inputs[0].shape[1:] if inputs else None)
         y = _to_numpy(only(y))
@@ -89,10 +91,10 @@ class Classifier:
             self._compiled.clear()
 
     def compile(self, key: Hashable, function: Callable) -> Callable:
-        """Compiles a function that calls the model, only once for each key.
+        """Compiles a function that calls the model, or returns the cached result.
 
         Args:
-            key: Identifies the function until the head changes.
+            key: Key under which the compiled function is cached until the head changes.
             function: Function of tensors; see `compile_function`.
         """
         if key not in self._compiled:
@@ -100,11 +102,11 @@ class Classifier:
         return self._compiled[key]
 
     def compute(self, function: Callable, x: np.ndarray, batch_size: int):
-        """Applies a method to all of `x`, compiled and in batches.
+        """Compiles a method and applies it to all of `x` in batches.
 
         Args:
-            function: Method of this object that maps a batch to a tensor. Its name
-                identifies the compiled function.
+            function: Method of this object that maps a batch to a tensor. The
+                compiled function is cached under its name.
             x: Float32 array of inputs.
             batch_size: Integer >= 1.
 
@@ -123,9 +125,9 @@ class Classifier:
         return self.head.classes(self.compute(self.outputs, x, batch_size))
 
     def vote(self, x: np.ndarray, draws: int, batch_size: int) -> np.ndarray:
-        """Returns the majority vote of a random model over several draws.
+        """Returns the majority vote of a stochastic model over several draws.
 
-        The first `SKIPPED_DRAWS` draws are skipped, since attacks may have used them.
+        The first `SKIPPED_DRAWS` draws are skipped because attacks may have used them.
         """
         count = self.head.num_classes
         votes = np.zeros((len(x), count), "int64")
@@ -140,7 +142,7 @@ class Classifier:
 
 
 def _fill(values: np.ndarray, size: int) -> np.ndarray:
-    """Pads with the first row to `size` rows, so that one compilation suffices."""
+    """Pads an array to `size` rows with its first row, to avoid recompilation."""
     if len(values) == size:
         return values
     return np.concatenate([values, np.repeat(values[:1], size - len(values), axis=0)])

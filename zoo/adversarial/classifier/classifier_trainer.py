@@ -1,4 +1,4 @@
-"""The base class of models that train a classifier."""
+"""Base class of models that train a classifier."""
 
 import keras
 
@@ -7,21 +7,22 @@ from .model_checks import check_model
 
 
 class ClassifierTrainer(keras.Model):
-    """Adds a way of training to a classifier, its attribute `model`.
+    """Wraps a classifier in a model that trains it.
 
-    Its own outputs are those of the classifier.
+    The classifier is the attribute `model`, and the outputs of the trainer are the
+    outputs of the classifier. Subclasses define the training step.
 
     Args:
         model: Built classifier with one input.
         name: Name of the trainer.
 
     Raises:
-        ValueError: If the model does not allow gradient-based attacks.
+        ValueError: If the model does not support gradient-based attacks.
     """
 
     def __init__(self, model: keras.Model, name: str):
         check_model(model)
-        # The model's own layers cast their inputs.
+        # Inputs are not cast here, but by the layers of the classifier.
         super().__init__(name=name, dtype=model.dtype_policy, autocast=False)
         self.model = model
 
@@ -33,7 +34,7 @@ class ClassifierTrainer(keras.Model):
         return only(self.model.compute_output_shape(input_shape))
 
     def add_state(self, name: str, initializer) -> keras.Variable:
-        """Adds a float that is part of the trainer, but not trained."""
+        """Adds a scalar, non-trainable float32 weight to the trainer."""
         return self.add_weight(
             (),
             initializer=initializer,

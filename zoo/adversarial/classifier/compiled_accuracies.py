@@ -1,4 +1,4 @@
-"""Functions that read the accuracies of a compiled model."""
+"""Functions for the accuracies that a model was compiled with."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ NAMES = (
 
 
 def thresholds(metrics: Sequence) -> list[float]:
-    """Returns the thresholds of the binary accuracies of a model with one output."""
+    """Returns the thresholds of all `BinaryAccuracy` metrics, for a single output."""
     return [
         float(metric.threshold)
         for metric in (_metric(one, 1) for one in metrics)
@@ -29,16 +29,16 @@ def thresholds(metrics: Sequence) -> list[float]:
 def accuracies(
     metrics: list, y: np.ndarray, classes: np.ndarray, outputs: np.ndarray
 ) -> dict[str, float]:
-    """Computes the compiled accuracies without changing the state of the metrics.
+    """Computes all accuracies among the metrics without changing the metrics' state.
 
     Args:
-        metrics: Compiled metrics, as passed to `compile`.
-        y: Labels in the user's format.
+        metrics: Metrics as passed to `compile`.
+        y: Labels in the format in which the user passed them.
         classes: Integer array of shape `(examples,)`: the same labels as classes.
         outputs: Array of shape `(examples, outputs)`: the outputs of the model.
 
     Returns:
-        A dict of names and values.
+        A dict that maps the name of each accuracy to its value.
     """
     num_outputs = outputs.shape[1]
     found = {}
@@ -59,17 +59,17 @@ def accuracies(
 
 
 def copy_metric(metric):
-    """Returns a copy of a metric with its own state; returns other objects as is."""
+    """Returns a copy of a metric with its own state, or any other object unchanged."""
     if not isinstance(metric, keras.metrics.Metric):
         return metric
     return type(metric).from_config(metric.get_config())
 
 
 def _metric(identifier, num_outputs: int):
-    """Returns a new metric if the identifier is an accuracy, or `None` otherwise.
+    """Returns a new metric if the identifier denotes an accuracy, or `None` otherwise.
 
-    `BinaryAccuracy` does not qualify with several outputs, since it then averages over
-    outputs instead of examples.
+    For several outputs, `BinaryAccuracy` does not qualify, because it then scores each
+    output instead of each example.
     """
     if isinstance(identifier, str) and identifier.lower() in ("accuracy", "acc"):
         if num_outputs == 1:

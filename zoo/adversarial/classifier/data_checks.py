@@ -1,4 +1,4 @@
-"""Checks of the inputs and labels of a classifier."""
+"""Checks for the inputs and labels of a classifier."""
 
 import keras
 import numpy as np
@@ -8,10 +8,10 @@ from .head import Head
 
 
 def check_inputs(x, bounds: tuple[float, float], shape=None) -> np.ndarray:
-    """Returns the inputs as float32, or raises if they are invalid.
+    """Returns the inputs as float32, or raises an error if they are invalid.
 
-    Inputs must be finite and within the bounds. Values that exceed the bounds by
-    rounding only are clipped.
+    Inputs must be finite and within the bounds. Values that exceed the bounds only
+    because of rounding are clipped.
 
     Args:
         x: Array of shape `(examples, ...)`.
@@ -37,7 +37,7 @@ def check_inputs(x, bounds: tuple[float, float], shape=None) -> np.ndarray:
 
 
 def check_range(low: float, high: float, bounds: tuple[float, float]) -> None:
-    """Raises if inputs are not finite or not within the bounds.
+    """Raises an error if inputs are not finite or not within the bounds.
 
     Args:
         low: Minimum of the inputs.
@@ -57,22 +57,28 @@ def check_range(low: float, high: float, bounds: tuple[float, float]) -> None:
 
 
 def are_signed(y: np.ndarray) -> bool:
-    """Returns whether labels are -1 and 1, such as for a hinge loss."""
+    """Returns whether labels are -1 and 1, as for a hinge loss.
+
+    Labels that are all 1 do not count, because 1 is also a class.
+    """
     if not len(y) or not np.issubdtype(y.dtype, np.number):
         return False
     return bool(np.isin(y, (-1, 1)).all() and (y == -1).any())
 
 
 def check_labels(y, size: int, head: Head) -> np.ndarray:
-    """Returns int32 classes of shape `(examples,)`, or raises for invalid labels.
+    """Returns labels as int32 classes, or raises an error if they are invalid.
 
     Args:
-        y: Labels: integers, booleans or whole floats of shape `(examples,)` or
-            `(examples, 1)`, or one-hot rows. For a single output they may be -1 and 1
-            if the loss is a hinge loss, a squared error or a similar regression loss,
-            or unknown.
+        y: Labels: integers, booleans or whole-number floats of shape `(examples,)` or
+            `(examples, 1)`, or one-hot rows. If the model has a single output, labels
+            may also be -1 and 1, provided that the loss is unknown, or is a hinge loss,
+            a squared error or a similar regression loss.
         size: Number of examples.
         head: The head of the model.
+
+    Returns:
+        An int32 array of shape `(examples,)`.
     """
     y = np.asarray(keras.ops.convert_to_numpy(y))
     num_classes = head.num_classes
@@ -105,14 +111,14 @@ def check_classes(
     is_one_hot: bool,
     expected: str,
 ) -> None:
-    """Raises if labels are not classes.
+    """Raises an error if labels are not valid classes.
 
     Args:
         extremes: The lowest and the highest label.
         limits: The lowest and the highest valid label.
         is_whole: Whether all labels are whole numbers.
-        is_one_hot: Whether labels are integers, or rows with a single 1 that are 0
-            elsewhere.
+        is_one_hot: Whether labels are either integers, or rows with a single 1 and
+            zeros elsewhere.
         expected: Description of valid labels for the error message.
     """
     if not is_whole:

@@ -1,4 +1,4 @@
-"""A function that determines which kind of outputs a loss expects."""
+"""A function that determines which kind of output a loss expects."""
 
 import inspect
 from collections.abc import Callable
@@ -29,17 +29,21 @@ LOSSES = {
 
 
 def expected_outputs(loss, num_outputs: int) -> str | None:
-    """Returns the kind of outputs that a loss expects.
+    """Determines which kind of output a loss expects.
 
     Args:
         loss: Loss as passed to `compile`: a name, a function, a `Loss`, or a list or
-            dict of one of these.
+            dict that contains one of these.
         num_outputs: Integer >= 1: number of outputs per example.
 
     Returns:
-        "logits"; "probabilities"; "rates", which are not negative; "values", which
-        approximate the labels; "margins", whose sign predicts the class; or `None` if
-        unknown.
+        `None` if unknown, or one of the following:
+
+        - "logits";
+        - "probabilities";
+        - "rates", which are not negative;
+        - "values", which approximate the labels;
+        - "margins", whose sign predicts the class.
     """
     losses = [one for one in keras.tree.flatten(loss) if one is not None]
     if len(losses) != 1:
@@ -61,7 +65,10 @@ def expected_outputs(loss, num_outputs: int) -> str | None:
 
 
 def _from_logits(loss) -> bool | None:
-    """Returns the value or default of the `from_logits` argument of a loss, if any."""
+    """Returns the value of the `from_logits` argument of a loss, or its default.
+
+    The result is `None` if the loss has no such argument.
+    """
     given, function = getattr(loss, "from_logits", None), loss
     if isinstance(loss, keras.losses.Loss):
         function = getattr(loss, "fn", None)
@@ -77,11 +84,11 @@ def _from_logits(loss) -> bool | None:
 
 
 def _by_behavior(loss: Callable) -> str | None:
-    """Determines the kind of a loss of one output from its values for the label 1.
+    """Determines which kind of output a loss expects from its values for the label 1.
 
-    A loss of logits keeps decreasing, and a squared error has its minimum at 1. A loss
-    of probabilities or margins is constant above 1; only one of margins still
-    decreases between -1 and 0.
+    As a single output increases, a loss of logits keeps decreasing, whereas a squared
+    error has its minimum at 1. Losses of probabilities and of margins are constant
+    above 1, but only a loss of margins decreases between -1 and 0.
     """
     label = np.ones((1, 1), "float32")
 

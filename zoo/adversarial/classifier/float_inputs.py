@@ -1,4 +1,4 @@
-"""Functions that call a model on one float tensor, and related helpers."""
+"""Functions that call a model on a single float tensor, and related helpers."""
 
 from collections.abc import Callable
 
@@ -6,12 +6,12 @@ import keras
 
 
 def on_floats(model: keras.Model) -> Callable:
-    """Returns a function that maps a float tensor and `training` to the output.
+    """Returns a function that calls the model on a float tensor.
 
-    The function packs the input and unpacks the output if the model uses a dict or
-    list with one entry. A model with integer inputs, such as
-    `keras.Input(..., dtype="uint8")`, would round its inputs. The function therefore
-    calls the layers of such a model directly, on floats.
+    The function takes the tensor and `training`. It packs the input and unpacks the
+    output if the model uses a dict or list with one entry. A model with integer inputs,
+    such as `keras.Input(..., dtype="uint8")`, would round the tensor. The function
+    therefore calls the layers of such a model directly.
     """
     inputs = graph_inputs(model)
     is_integer = inputs is not None and not is_float(inputs[0])
@@ -30,9 +30,9 @@ def on_floats(model: keras.Model) -> Callable:
 
 
 def only(values):
-    """Returns the only tensor of a dict, list or tuple; returns other values as is.
+    """Returns the only tensor in a dict, list or tuple; returns other values unchanged.
 
-    A list of numbers or of nested lists represents an array and is not unpacked.
+    A list of numbers or of nested lists represents an array, so it is not unpacked.
     """
     if isinstance(values, dict | list | tuple) and len(values) == 1:
         (value,) = values.values() if isinstance(values, dict) else values
@@ -42,13 +42,16 @@ def only(values):
 
 
 def unpack_batch(data) -> tuple:
-    """Returns inputs, labels and weights; unpacks labels and weights in a dict."""
+    """Splits a batch into inputs, labels and sample weights.
+
+    Labels and weights are unpacked from a dict or list with one entry.
+    """
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     return x, only(y), only(sample_weight)
 
 
 def graph_inputs(model: keras.Model) -> list | None:
-    """Returns the symbolic inputs of a functional model, or `None` if subclassed."""
+    """Returns the symbolic inputs of a model, or `None` if the model is subclassed."""
     try:
         return model.inputs or None
     except AttributeError:
@@ -62,9 +65,9 @@ def is_float(tensor) -> bool:
 
 
 def as_floats(points, x):
-    """Returns points as float64 if `x` is float64, otherwise as float32.
+    """Casts points to float64 if `x` is float64, otherwise to float32.
 
-    Rounding to integers or 16-bit floats could move them out of the ball.
+    Rounding to integers or 16-bit floats could move the points out of the ball.
     """
     dtype = keras.backend.standardize_dtype(x.dtype)
     return keras.ops.cast(points, "float64" if dtype == "float64" else "float32")

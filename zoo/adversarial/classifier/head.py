@@ -28,18 +28,19 @@ TINY = 1e-37  # smallest probability with a reliable logarithm in float32
 
 @dataclass(frozen=True)
 class Head:
-    """Describes the meaning of a classifier's outputs.
+    """Describes how to interpret the outputs of a classifier.
 
     Args:
         num_outputs: Number of outputs per example. A single output belongs to class 1.
         activation: "softmax" or "sigmoid" if the outputs are probabilities. Defaults
-            to `None`: they are not.
-        is_hidden: Whether the probabilities come from an unrecognized operation, so
-            that logits are computed from the probabilities. Defaults to `False`.
+            to `None`: the outputs are not probabilities.
+        is_hidden: Whether the operation that computes the probabilities is not
+            recognized, so that logits are computed from the probabilities. Defaults
+            to `False`.
         threshold: Value above which a single output predicts class 1. Defaults to
             `0.0`.
-        expected: Kind of outputs that the compiled loss expects, a result of
-            `expected_outputs`. Defaults to `None`: unknown.
+        expected: Kind of output that the loss expects, a result of `expected_outputs`.
+            Defaults to `None`: unknown.
     """
 
     num_outputs: int
@@ -59,7 +60,7 @@ class Head:
         return self.num_outputs == 1 and self.expected in (None, VALUES, MARGINS)
 
     def classes(self, outputs: np.ndarray) -> np.ndarray:
-        """Returns the predicted classes, given outputs of the model."""
+        """Returns the predicted classes, given the outputs of the model."""
         if self.num_outputs == 1:
             return (outputs[:, 0] > self.threshold).astype("int64")
         return outputs.argmax(axis=1)
@@ -71,7 +72,10 @@ class Head:
         return self._center(outputs)
 
     def logits_of(self, model: keras.Model) -> Callable:
-        """Returns a function that maps inputs to logits, whose argmax is the class."""
+        """Returns a function that maps inputs to logits.
+
+        The argmax of the logits is the predicted class.
+        """
         if self.is_hidden:
             call = on_floats(model)
             return lambda x: self.to_logits(call(x))
@@ -108,8 +112,9 @@ def read_head(
         num_outputs: Number of outputs per example.
         outputs: Array of shape `(examples, num_outputs)`: outputs for a few examples,
             or `None` to rely on the layers and the loss.
-        loss: Compiled loss. Defaults to `None`: the model is not compiled.
-        metrics: Compiled metrics. Defaults to `()`.
+        loss: Loss that the model was compiled with. Defaults to `None`: the model is
+            not compiled.
+        metrics: Metrics that the model was compiled with. Defaults to `()`.
         signed: Whether labels are -1 and 1. Defaults to `False`.
 
     Returns:
@@ -129,10 +134,11 @@ def read_head(
 
 
 def probe_outputs(model: keras.Model, bounds: tuple[float, float]) -> tuple:
-    """Returns the number of outputs, and outputs for random inputs within the bounds.
+    """Returns the number of outputs, and the outputs for random inputs.
 
-    The outputs are `None` if the last layer determines their meaning, or if a
-    functional model has inputs of variable size.
+    The inputs are uniform within the bounds. The outputs are `None` if the last layer
+    already determines their meaning, or if a functional model has inputs of variable
+    size.
     """
     inputs = graph_inputs(model)
     if inputs is not None:
@@ -154,9 +160,9 @@ def probe_outputs(model: keras.Model, bounds: tuple[float, float]) -> tuple:
 def contradiction(
     head: Head, model: keras.Model, outputs: np.ndarray | None
 ) -> str | None:
-    """Returns a description of how the loss contradicts the head, or `None`."""
+    """Returns how the loss contradicts the head, or `None` if it does not."""
     if head.expected == LOGITS and head.activation:
-        return f"the model ends in a {head.activation}, and the loss expects logits"
+        return f"the model ends in a {head.activation}, but the loss expects logits"
     if head.activation or head.expected not in (PROBABILITIES, RATES):
         return None
     highest = np.inf if head.expected == RATES else 1.0
@@ -165,11 +171,11 @@ def contradiction(
         may_be &= bool(((outputs >= 0) & (outputs <= highest + 1e-3)).all())
     if may_be:
         return None
-    return f"the model ends in logits, and the loss expects {head.expected}"
+    return f"the model ends in logits, but the loss expects {head.expected}"
 
 
 def vanishes(head: Head, outputs: np.ndarray) -> bool:
-    """Returns whether probabilities are so extreme that their logits are lost."""
+    """Returns whether probabilities are too extreme to recover their logits."""
     sure = outputs <= TINY
     if head.activation == "sigmoid":
         sure |= outputs >= 1
@@ -177,7 +183,7 @@ def vanishes(head: Head, outputs: np.ndarray) -> bool:
 
 
 def _hidden_activation(num_outputs, outputs, expected) -> str | None:
-    """Infers an activation that no recognized layer applies, or returns `None`."""
+    """Infers an unrecognized activation from the outputs, or returns `None`."""
     if outputs is None:
         if expected != PROBABILITIES:
             return None
@@ -194,9 +200,9 @@ def _hidden_activation(num_outputs, outputs, expected) -> str | None:
 def _threshold(activation, expected, given: list[float], signed: bool) -> float:
     """Returns the output value above which class 1 is predicted.
 
-    The threshold of a compiled `BinaryAccuracy` applies unless it is the Keras default
-    of 0.5, which may not be a deliberate choice. Otherwise, the activation, the loss
-    and the labels determine the threshold.
+    The threshold of a `BinaryAccuracy` that the model was compiled with applies, unless
+    it is the Keras default of 0.5, which may not be a deliberate choice. Otherwise, the
+    activation, the loss and the labels determine the threshold.
     """
     chosen = [one for one in given if one != 0.5]
     if activation == "sigmoid":

@@ -22,9 +22,9 @@ def find_logits(model: keras.Model) -> tuple[Callable, str | None]:
         model: Model with one input and one output.
 
     Returns:
-        A function that computes the input of the activation in inference mode, and the
-        activation: "softmax", "sigmoid", or `None` if none is recognized. With `None`,
-        the function computes the output of the model.
+        A tuple: a function that computes the input of the activation in inference mode,
+        and the activation: "softmax", "sigmoid", or `None` if none is recognized. In
+        the last case, the function computes the output of the model.
     """
     last = _last_operation(model)
     if last is None:
@@ -52,7 +52,7 @@ def find_logits(model: keras.Model) -> tuple[Callable, str | None]:
 
 
 def ends_linear(model: keras.Model) -> bool:
-    """Returns whether the last layer is known to be affine, so not probabilities."""
+    """Returns whether the last layer is known to be affine, without an activation."""
     last = _last_operation(model)
     if last is None:
         return False
@@ -74,7 +74,7 @@ def as_classes(outputs):
 
 
 def log_probabilities(outputs, activation: str):
-    """Returns logits for probabilities, which are clipped from below at 1e-37."""
+    """Converts probabilities, clipped to at least 1e-37, to logits."""
     outputs = ops.cast(outputs, "float32")
     tiny = 1e-37
     if activation == "sigmoid":
@@ -85,7 +85,7 @@ def log_probabilities(outputs, activation: str):
 
 
 def _last_operation(model):
-    """Returns the last operation of a functional model, and the operation's input.
+    """Returns the last operation of a functional model, and its input.
 
     Layers that do nothing in inference mode are skipped. The result is `None` if the
     model is subclassed or the operation has several inputs.
@@ -122,7 +122,7 @@ def _activation_of(operation) -> str | None:
 
 
 def _computes_more(operation) -> bool:
-    """Returns whether a layer does more than apply its activation, such as `Dense`."""
+    """Returns whether a layer, such as `Dense`, does more than apply its activation."""
     alone = keras.layers.Softmax | keras.layers.Activation
     return isinstance(operation, keras.layers.Layer) and not isinstance(
         operation, alone

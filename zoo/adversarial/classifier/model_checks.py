@@ -16,7 +16,7 @@ TOKENS = (
 
 
 def check_model(model) -> None:
-    """Raises if a model does not allow attacks along the gradient of its input."""
+    """Raises an error if a model does not support gradient-based attacks."""
     if not isinstance(model, keras.Model) or not model.built:
         fix = "Give its input shape with `keras.Input`, or call the model on a batch."
         raise invalid_argument("model", "a keras.Model that is built", model, fix)
@@ -41,14 +41,17 @@ def check_model(model) -> None:
             "model",
             "a model in which no inner model has inputs of integers",
             model.name,
-            "The inner model would round the perturbed inputs. Give it a "
-            "`keras.Input` of floats.",
+            "The inner model would round the perturbed inputs. Give it a float "
+            "`keras.Input`.",
         )
     check_outputs(tuple(outputs[0].shape))
 
 
 def check_outputs(shape: tuple, size: int | None = None) -> None:
-    """Raises if `shape` is not that of a classifier's outputs for `size` examples."""
+    """Raises an error if outputs of this shape are not those of a classifier.
+
+    If `size` is given, it is the number of examples, which is checked as well.
+    """
     if len(shape) != 2 or (size is not None and shape[0] != size):
         expected = "a classifier, with outputs of shape (batch, classes)"
         raise invalid_argument("model", expected, shape)
@@ -62,7 +65,7 @@ def _takes_integers(layer) -> bool:
 
 
 def _takes_tokens(model) -> bool:
-    """Returns whether a model has a layer that reads integers as categories."""
+    """Returns whether a model has a layer that treats integers as categories."""
     return any(
         _takes_tokens(layer)
         if isinstance(layer, keras.Model)
