@@ -41,7 +41,11 @@ def test_backend_specific_code_is_in_its_rooms(root, pattern, rooms):
 
 
 # Private names of other libraries are used here only.
-PRIVATE_ROOMS = ("zoo/backend/keras_internals.py", "tuning/keras_tuner_internals.py")
+PRIVATE_ROOMS = (
+    "zoo/backend/keras_internals.py",
+    "zoo/backend/framework_internals.py",
+    "tuning/keras_tuner_internals.py",
+)
 # Rooms that still use them elsewhere.
 PRIVATE_NAME = re.compile(r"_(?!kerascope_)[A-Za-z]\w*")
 PRIVATE_MODULE = re.compile(r"(keras|keras_tuner)\.src\b|tensorflow\.python\b")

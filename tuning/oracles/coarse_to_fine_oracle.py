@@ -128,7 +128,7 @@ class CoarseToFineOracle(SearchOracle):
             key_of(hp): hp for hp in self.hyperparameters.space if not is_constant(hp)
         }
         trials = list(islice(self.trials.values(), round * self.trials_per_round))
-        ranks = self.ranks(trials)
+        ranks = self.book.ranks(trials)
         columns = {key: self._column(hp, trials) for key, hp in space.items()}
         inside, left = np.full(len(trials), True), dict(space)
         decisions: dict[str, Decision] = {}

@@ -6,7 +6,6 @@ from itertools import islice
 from typing import Any
 
 import keras_tuner
-import numpy as np
 from keras_tuner.engine.hyperparameters import HyperParameter
 
 from ..hyperparameters.drawn_hyperparameters import DrawnHyperParameters, check_space
@@ -15,10 +14,8 @@ from ..keras_tuner_internals import project_folder
 from ..progress import Progress
 from ..random_streams import uniform
 from ..trials.search_trial import (
-    COMPLETED,
     DIVERGED,
     FAILED,
-    PRUNED,
     RUNNING,
     STOPPED,
     SearchTrial,
@@ -207,20 +204,6 @@ class SearchOracle(keras_tuner.Oracle):
     def loss(self, trial: SearchTrial) -> float:
         """Returns the score, negated if the objective is maximized."""
         return -trial.score if self.objective.direction == "max" else trial.score
-
-    def ranks(self, trials: Sequence[SearchTrial]) -> np.ndarray:
-        """Returns the ranks of trials, where lower is better.
-
-        Pruned trials rank below completed trials. Diverged and failed trials share the
-        last rank, so that bad values count as equally bad in both cases.
-        """
-        levels = {COMPLETED: 0, PRUNED: 1, DIVERGED: 2, FAILED: 2}
-        keys = []
-        for trial in trials:
-            level = levels[trial.status]
-            keys.append((level, self.loss(trial) if level < 2 else 0.0))
-        order = {key: rank for rank, key in enumerate(sorted(set(keys)))}
-        return np.array([order[key] for key in keys], float)
 
     def remaining_trials(self) -> int:
         return max(self.max_trials - self.book.num_finished, 0)

@@ -158,7 +158,7 @@ class SearchResults:
         for row, trial in enumerate(trials):
             for hp in filter(trial.has, tuned):
                 x[row, columns[hp.name]] = self._position(hp, trial)
-        folds = permutation_importances(x, self.oracle.ranks(trials), seed)
+        folds = permutation_importances(x, self.oracle.book.ranks(trials), seed)
         table = pd.DataFrame(
             {
                 "hyperparameter": list(columns),
@@ -186,7 +186,7 @@ class SearchResults:
             active = [t for t in trials if t.has(hp)]
             if not is_ordered(hp) or len(active) < 4:
                 continue
-            order = np.argsort(self.oracle.ranks(active), kind="stable")
+            order = np.argsort(self.oracle.book.ranks(active), kind="stable")
             best = [active[index] for index in order[: max(len(active) // 4, 2)]]
             if best[0].status != COMPLETED:
                 continue

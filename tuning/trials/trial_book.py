@@ -1,9 +1,11 @@
 """In-memory index of the trials of a search, for fast queries."""
 
 import bisect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from .search_trial import COMPLETED, FAILED, SearchTrial
+import numpy as np
+
+from .search_trial import COMPLETED, DIVERGED, FAILED, PRUNED, SearchTrial
 from .tried_combinations import TriedCombinations
 
 
@@ -51,6 +53,20 @@ class TrialBook:
     def best(self, number: int) -> list[SearchTrial]:
         """Returns the best completed trials, or fewer if there are not enough."""
         return [self._completed[index] for _, index in self._ranking[:number]]
+
+    def ranks(self, trials: Sequence[SearchTrial]) -> np.ndarray:
+        """Returns the ranks of trials, where lower is better.
+
+        Pruned trials rank below completed trials. Diverged and failed trials share the
+        last rank, so that bad values count as equally bad in both cases.
+        """
+        levels = {COMPLETED: 0, PRUNED: 1, DIVERGED: 2, FAILED: 2}
+        keys = []
+        for trial in trials:
+            level = levels[trial.status]
+            keys.append((level, self.loss(trial) if level < 2 else 0.0))
+        order = {key: rank for rank, key in enumerate(sorted(set(keys)))}
+        return np.array([order[key] for key in keys], float)
 
     def _finish(self, trial: SearchTrial) -> None:
         self.num_finished += 1

@@ -1,4 +1,4 @@
-"""Functions that use private names of Keras, TensorFlow and PyTorch.
+"""Functions that use private names of Keras.
 
 Such names may change without notice. Each function documents why no public API can be
 used instead. If a private name no longer exists, the function raises an `ImportError`
@@ -273,19 +273,6 @@ def operation_of(tensor: keras.KerasTensor) -> tuple:
     return operation, attribute(node, "input_tensors")
 
 
-def tensorflow_gradient_registry() -> dict:
-    """Returns the registry in which TensorFlow keeps custom gradients.
-
-    TensorFlow has no public API for removing entries.
-    """
-    try:
-        from tensorflow.python.framework import ops
-    except ImportError:
-        raise missing("tensorflow.python.framework.ops") from None
-    registry = attribute(ops, "gradient_registry")
-    return attribute(registry, "_registry")
-
-
 def own_trainable_variables(layer: keras.Layer) -> list[keras.Variable]:
     """Returns the trainable weights of a layer itself, even if they are frozen.
 
@@ -354,13 +341,3 @@ def is_keras_fit(frame: FrameType) -> bool:
     """Returns whether a frame belongs to a call of Keras' own `fit`."""
     module = frame.f_globals.get("__name__", "")
     return frame.f_code.co_name == "fit" and module.startswith("keras.")
-
-
-def torch_norms(tensors: list, order: float) -> list:
-    """Returns the norms of PyTorch tensors.
-
-    Public functions require a separate call for each tensor.
-    """
-    import torch
-
-    return attribute(torch, "_foreach_norm", torch)(tensors, ord=order)

@@ -36,7 +36,7 @@ def enable_float64():
 
 
 def gradient_registry():
-    from .keras_internals import tensorflow_gradient_registry
+    from .framework_internals import tensorflow_gradient_registry
 
     return tensorflow_gradient_registry()
 

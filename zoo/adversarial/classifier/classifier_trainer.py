@@ -2,7 +2,9 @@
 
 import keras
 
+from ...utils.arguments import invalid_argument
 from .float_inputs import only
+from .head import Head
 from .model_checks import check_model
 
 
@@ -10,7 +12,8 @@ class ClassifierTrainer(keras.Model):
     """Wraps a classifier in a model that trains it.
 
     The classifier is the attribute `model`, and the outputs of the trainer are the
-    outputs of the classifier. Subclasses define the training step.
+    outputs of the classifier. Subclasses define the training step. Their
+    `compile` sets `head`, which says what the outputs mean.
 
     Args:
         model: Built classifier with one input.
@@ -25,6 +28,7 @@ class ClassifierTrainer(keras.Model):
         # Inputs are not cast here, but by the layers of the classifier.
         super().__init__(name=name, dtype=model.dtype_policy, autocast=False)
         self.model = model
+        self.head: Head | None = None  # until `compile`
 
     def call(self, inputs, training=None):
         """Returns the output of the classifier."""
@@ -32,6 +36,11 @@ class ClassifierTrainer(keras.Model):
 
     def compute_output_shape(self, input_shape):
         return only(self.model.compute_output_shape(input_shape))
+
+    def compile_from_config(self, config):
+        """Compiles the trainer from a saved configuration of `compile`."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
 
     def add_state(self, name: str, initializer) -> keras.Variable:
         """Adds a scalar, non-trainable float32 weight to the trainer."""
@@ -43,3 +52,9 @@ class ClassifierTrainer(keras.Model):
             aggregation="only_first_replica",
             name=name,
         )
+
+    def assert_is_compiled(self, method: str) -> None:
+        """Raises if a method is called before `compile`."""
+        if self.head is None:
+            fix = f"Call `compile()` before `{method}()`."
+            raise invalid_argument("self", "a compiled trainer", self.name, fix)

@@ -13,7 +13,6 @@ from ...utils.arguments import (
     check_fraction,
     check_integer,
     check_positive,
-    invalid_argument,
 )
 from ..attacks.attack import Attack
 from ..attacks.search import search_all_restarts
@@ -180,11 +179,6 @@ class AdversarialTrainer(ClassifierTrainer):
             self.objective, self.attack, self.clean_weight, self.beta
         )
 
-    def compile_from_config(self, config):
-        """Compiles the trainer from a saved configuration of `compile`."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
-
     def fit(
         self,
         x=None,
@@ -202,7 +196,7 @@ class AdversarialTrainer(ClassifierTrainer):
                 before training. Data of other types are checked after the first batch
                 and after every epoch.
         """
-        self._assert_is_compiled("fit")
+        self.assert_is_compiled("fit")
         check_arrays(x, y, self.attack.bounds, self.head)
         if isinstance(options.get("validation_data"), tuple):
             x_y = options["validation_data"][:2]
@@ -220,7 +214,7 @@ class AdversarialTrainer(ClassifierTrainer):
         Raises:
             ValueError: If inputs or labels are invalid.
         """
-        self._assert_is_compiled("evaluate")
+        self.assert_is_compiled("evaluate")
         if not isinstance(callbacks, keras.callbacks.CallbackList):  # not within `fit`
             check_arrays(x, y, self.attack.bounds, self.head)
             self._seen.clear()
@@ -351,8 +345,3 @@ class AdversarialTrainer(ClassifierTrainer):
         metrics = compiled_metrics(self)
         if metrics is not None:
             metrics.update_state(y, outputs, sample_weight)
-
-    def _assert_is_compiled(self, method: str) -> None:
-        if self.head is None:
-            fix = f"Call `compile()` before `{method}()`."
-            raise invalid_argument("self", "a compiled trainer", self.name, fix)

@@ -2,7 +2,7 @@
 
 import torch
 
-from ..keras_internals import torch_norms
+from ..framework_internals import torch_norms
 from .exponents import NUM_BINS
 
 
