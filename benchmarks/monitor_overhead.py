@@ -122,7 +122,7 @@ def summarize_large(rounds: list[dict]) -> dict:
         others = [s for i, s in enumerate(seconds[BOTH], 1) if i % LARGE_EVERY]
         look, other = map(statistics.median, (looks, others))
         ratios["defaults"].append((look + 49 * other) / (50 * plain))
-        ratios.setdefault("one look of the defaults", []).append(look / plain)
+        ratios.setdefault("one record of the defaults", []).append(look / plain)
     plain = statistics.median(s for each in rounds for s in each["plain"])
     return {
         "costs": {name: statistics.median(values) for name, values in ratios.items()},
