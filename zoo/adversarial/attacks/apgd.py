@@ -176,7 +176,7 @@ def _choose(chosen, first, second) -> list:
 
 
 def _windows(steps: int) -> np.ndarray:
-    """Returns, for each point, the length of the window that ends there, if any, or 0.
+    """Returns, for each point, the length of the window that ends there, or 0 if none.
 
     A window is the interval between two checkpoints. It ends one point after a
     checkpoint because, in the paper, iteration k computes point k + 1 before it tests
