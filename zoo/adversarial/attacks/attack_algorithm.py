@@ -81,7 +81,7 @@ class AttackAlgorithm(abc.ABC):
         return norms.center(self.norm, shape, len(examples))
 
     def noise_for_batch(self, x, seed):
-        """Draws noise in a compiled step, or returns `None` if starts are not random."""
+        """Draws noise in a compiled step; returns `None` if `random_start` is false."""
         return norms.draw_for_batch(self.norm, x, seed) if self.random_start else None
 
     def settings(self, scale=1.0) -> dict:
@@ -175,10 +175,10 @@ class AttackAlgorithm(abc.ABC):
 
     @abc.abstractmethod
     def step(self, index, state, loss, gradient, x, settings) -> tuple:
-        """Returns the next state, given the objective and gradient at the old points."""
+        """Computes one update from the objective and gradient at the current points."""
 
     def last_points(self, state):
-        """Returns the points that result from the training mode, given the last state."""
+        """Returns the result of the training mode, given the final state."""
         return state[0]
 
     def _project(self, points, x, settings):
