@@ -73,7 +73,10 @@ class Smoothed(PGD):
         return super().is_successful(logits, y)
 
     def noise(self, shape, restarts: np.ndarray, examples: np.ndarray) -> np.ndarray:
-        """Returns start noise, random signs and a smoothing width for each example."""
+        """Returns the values that a search depends on, in one row per example.
+
+        A row contains noise for the starting point, random signs and a smoothing width.
+        """
         start = super().noise(shape, restarts, examples)
         count = (DIRECTIONS + 1) * math.prod(shape) + self.steps
         signs = np.empty((len(examples), count), "float32")
