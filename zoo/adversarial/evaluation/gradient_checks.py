@@ -27,7 +27,8 @@ ROUNDING = {  # relative rounding error of the logits
 def is_random(classifier: Classifier, x: np.ndarray) -> bool:
     """Returns whether a model is stochastic in inference mode.
 
-    If so, the logits of two calls differ by more than rounding error.
+    A model counts as stochastic if the logits of two calls differ by more than rounding
+    error.
     """
     with unchanged_state():
         first, second = (
@@ -105,10 +106,10 @@ def check_gradients(
 
 
 def _slopes_of(classifier, batch_size) -> Callable:
-    """Returns a function that computes log-odds against labels, and their gradients.
+    """Returns a function that computes log-odds and their gradients.
 
-    Where a gradient overflows, the function computes it again with a smaller scale of
-    the objective.
+    The log-odds are those against the label. Where a gradient overflows, the function
+    computes it again with a smaller scale of the objective.
     """
 
     def scaled(x, y, scale):
@@ -215,7 +216,7 @@ def _coarsest(layer) -> str:
 
 
 def _batches(size: int, batch_size: int) -> list[np.ndarray]:
-    """Returns row indices in batches of equal size; the last two may overlap."""
+    """Splits row indices into equally sized batches; the last two may overlap."""
     batch_size = min(size, batch_size)
     starts = range(0, size, batch_size)
     return [np.arange(batch_size) + min(s, size - batch_size) for s in starts]
