@@ -23,17 +23,19 @@ class RobustnessReport:
         rows: Tuple of dictionaries, one for each epsilon and stage, with these entries:
 
             - `epsilon` and `stage`,
-            - `accuracy`, and its 95 % confidence interval (Wilson), `low` to `high`,
-            - `attacked` and `broken`: numbers of examples,
+            - `accuracy`, and `low` and `high`, the limits of its 95 % confidence
+              interval (Wilson),
+            - `attacked`: the number of examples that the stage attacked,
+            - `broken`: the number of examples that it broke,
             - `largest_perturbation`: the largest perturbation, measured in `norm`,
             - `non_finite`: number of examples at which an objective or a gradient was
               not finite,
             - `seconds`: running time,
-            - `seed`.
+            - `seed`: the random seed.
         warnings: List of messages, one for each suspicious finding.
         norm: "linf" or "l2".
-        examples: A dictionary for the panel of `plot`. The entry `epsilon` is the
-            epsilon of the examples. The other entries are arrays:
+        examples: Dictionary of the examples that `plot` shows. The entry `epsilon` is
+            the largest epsilon of the evaluation. The other entries are arrays:
 
             - `x` and `adversarial`: the original and the adversarial inputs,
             - `label`: the true classes,
