@@ -40,9 +40,9 @@ class AdversarialTrainer(ClassifierTrainer):
     and class weights, mixed precision, gradient accumulation and distribution work as
     they do for any other model.
 
-    Training, validation and `evaluate` report each metric that was passed to `compile`
-    twice: for example, as "accuracy" on clean inputs and as "robust_accuracy" on
-    adversarial inputs. "robust_loss" is the loss on adversarial inputs. "loss" is the
+    Training, validation and `evaluate` report two values for every metric: for example,
+    "accuracy" on clean inputs and "robust_accuracy" on adversarial inputs.
+    "robust_loss" is the loss on adversarial inputs. "loss" is the
     minimized objective in training, and the loss on clean inputs in validation and
     `evaluate`. To stop training before robust overfitting sets in, monitor
     "val_robust_accuracy" (Rice, Wong & Kolter, 2020).
@@ -209,7 +209,9 @@ class AdversarialTrainer(ClassifierTrainer):
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, **options)
 
     def evaluate(self, x=None, y=None, *arguments, callbacks=None, **options):
-        """Evaluates like `keras.Model.evaluate`, on both clean and adversarial inputs.
+        """Evaluates the model on both clean and adversarial inputs.
+
+        The arguments are those of `keras.Model.evaluate`.
 
         Raises:
             ValueError: If inputs or labels are invalid.
@@ -223,7 +225,7 @@ class AdversarialTrainer(ClassifierTrainer):
         return results
 
     def check_seen(self) -> None:
-        """Raises an error if `fit` or `evaluate` has read invalid inputs or labels."""
+        """Raises an error if `fit` or `evaluate` has seen invalid inputs or labels."""
         if self.head is not None:
             self._seen.check(self.attack.bounds, self.head)
 
