@@ -21,7 +21,7 @@ class BatchSlots:
     Args:
         attack: The attack.
         x: Float32 array of all inputs.
-        y: Int32 array of their labels.
+        y: Int32 array of the labels of these inputs.
         rows: Indices of the examples to attack.
         size: Number of slots.
 
