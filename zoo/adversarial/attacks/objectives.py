@@ -11,10 +11,11 @@ def cross_entropy(logits, labels):
     """Returns the log-odds against the label, which increase with cross-entropy.
 
     For logits z and label y, the log-odds are m = log(sum of exp(z_k), k != y) - z_y.
-    Cross-entropy is softplus(m), which increases with m. Its gradient is the gradient
-    of m times 1 - p_y, where p_y is the probability of the label. This factor
-    underflows if the model is very confident, for example if its logits are multiplied
-    by 100. The gradient of m has the same direction, but does not have this factor.
+    Cross-entropy is softplus(m), which increases with m. The gradient of cross-entropy
+    is the gradient of m times 1 - p_y, where p_y is the probability of the label. This
+    factor underflows if the model is very confident, for example if all logits are
+    multiplied by 100. The gradient of m has the same direction, but does not have this
+    factor.
     """
     return ops.logsumexp(_others(logits, labels), axis=1) - _of(logits, labels)
 
