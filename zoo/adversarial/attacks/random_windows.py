@@ -1,7 +1,8 @@
 """Random windows for the Square attack: squares in images and subsets of features.
 
-All random numbers are drawn uniformly from [0, 1) before the search, one row per
-example. The search is therefore deterministic, and can be compiled on every backend.
+All random numbers are drawn uniformly from [0, 1) before the search, as an array with
+one row per example. The search itself is therefore deterministic, and can be compiled
+on every backend.
 """
 
 import math
