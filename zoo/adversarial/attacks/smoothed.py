@@ -199,7 +199,7 @@ class Smoothed(PGD):
 
 
 def _joined(results):
-    """Joins the results of all calls into shape `(batch, directions, ...)`.
+    """Concatenates the results of all calls along the axis of the directions.
 
     Args:
         results: Tensor of shape `(calls, batch, directions per call, ...)`.
