@@ -64,7 +64,7 @@ class Classifier:
         return self._call(x, training=False)
 
     def check_data(self, x, y, bounds) -> tuple[np.ndarray, np.ndarray]:
-        """Returns inputs as float32 and labels as int32, or raises an error."""
+        """Checks the data; returns the inputs as float32 and the labels as int32."""
         inputs = graph_inputs(self.model)
         x = check_inputs(only(x), bounds, inputs[0].shape[1:] if inputs else None)
         y = _to_numpy(only(y))
@@ -144,7 +144,7 @@ class Classifier:
 def _fill(values: np.ndarray, size: int) -> np.ndarray:
     """Pads an array to `size` rows with copies of its first row.
 
-    With batches of equal size, functions need not be recompiled.
+    Compiled functions are reused only for batches of equal size.
     """
     if len(values) == size:
         return values
