@@ -136,9 +136,9 @@ def read_head(
 def probe_outputs(model: keras.Model, bounds: tuple[float, float]) -> tuple:
     """Returns the number of outputs per example, and the outputs for random inputs.
 
-    The inputs are uniform within the bounds. The outputs are `None` if the last layer
-    already determines their meaning, or if a functional model has inputs of variable
-    size.
+    The inputs are drawn uniformly from the interval between the bounds. The outputs are
+    `None` if the last layer already determines how to interpret them, or if a
+    functional model has inputs of variable size.
     """
     inputs = graph_inputs(model)
     if inputs is not None:
