@@ -65,7 +65,7 @@ def evaluate_robustness(
     several draws. The prediction of a stochastic model is the majority vote of 101
     draws.
 
-    The checks test, mostly on a sample of 200 examples, that
+    The checks test the following, mostly on a sample of 200 examples:
 
     - gradients do not vanish, and predict how the outputs change,
     - many steps break every example that a single step breaks, and attacks change the
