@@ -106,10 +106,11 @@ def check_gradients(
 
 
 def _slopes_of(classifier, batch_size) -> Callable:
-    """Returns a function that computes log-odds and their gradients.
+    """Returns a function that computes log-odds and their gradients in batches.
 
-    The log-odds are those against the label. Where a gradient overflows, the function
-    computes it again with a smaller scale of the objective.
+    The function takes inputs and labels, and computes the log-odds against the labels.
+    Where a gradient overflows, the function computes it again with a smaller scale of
+    the objective.
     """
 
     def scaled(x, y, scale):
@@ -161,8 +162,9 @@ def _count_mismatches(
 
     At a random point in the epsilon ball around each example, the function compares the
     actual changes in random directions with the changes predicted by the gradient. For
-    smooth models, the two match at small step sizes; for low-precision models, they
-    match at large step sizes. A match at one step size is therefore sufficient.
+    smooth models, actual and predicted changes match at small step sizes; for
+    low-precision models, they match at large step sizes. A match at one step size is
+    therefore sufficient.
     """
     generator = np.random.default_rng((settings["seed"], len(x)))
     low, high = settings["bounds"]
