@@ -16,8 +16,8 @@ class RobustnessReport:
 
     Each stage attacks only the examples that withstood all earlier stages. The accuracy
     of a stage is thus the accuracy after this stage and all earlier ones, and the
-    accuracy of the last stage is the robust accuracy. It is an upper bound, because
-    other attacks might break more examples.
+    accuracy of the last stage is the robust accuracy. The reported robust accuracy is
+    only an upper bound, because other attacks might break more examples.
 
     Args:
         rows: Tuple of dictionaries, one for each epsilon and stage, with these entries:
@@ -26,7 +26,7 @@ class RobustnessReport:
             - `accuracy`, and `low` and `high`, the limits of its 95 % confidence
               interval (Wilson),
             - `attacked`: the number of examples that the stage attacked,
-            - `broken`: the number of examples that it broke,
+            - `broken`: the number of examples that the stage broke,
             - `largest_perturbation`: the largest perturbation, measured in `norm`,
             - `non_finite`: number of examples at which an objective or a gradient was
               not finite,
