@@ -39,9 +39,9 @@ class MultiStepProbe:
         attack: The training attack, which takes a single step.
 
     Attributes:
-        metric: Stores the last 64 examples. This is a metric because every backend
-            passes the state of metrics through the training step, and Keras does not
-            save this state.
+        metric: Metric that stores the last 64 examples. It is a metric because every
+            backend passes the state of metrics through the training step, and Keras
+            does not save this state.
     """
 
     def __init__(self, model: keras.Model, attack: Attack):
@@ -80,7 +80,7 @@ def make_probe(model: keras.Model, attack: Attack) -> MultiStepProbe | None:
 
 
 class _RecentExamples(keras.metrics.Metric):
-    """Stores the last examples in a metric without a result, which ignores resets."""
+    """A metric that stores the last examples. It has no result and ignores resets."""
 
     def __init__(self, shape: tuple[int, ...]):
         super().__init__(name="recent_examples")
