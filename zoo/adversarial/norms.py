@@ -1,7 +1,8 @@
 """Functions for perturbations in linf and l2 balls.
 
-Tensors are batches, whose examples are processed independently. Directions are zero
-where `mask` is zero, so a feature that starts unperturbed there stays unperturbed.
+Tensors contain batches of examples, which are processed independently. Directions are
+zero where `mask` is zero. If the features that the mask excludes are unperturbed at
+first, they therefore stay unperturbed.
 """
 
 import math
@@ -15,7 +16,7 @@ TINY = 1e-30  # avoids division by zero; any nonzero l2 norm in float32 is large
 
 
 def norm_of(norm: str, delta):
-    """Returns the norm of each perturbation, of shape `(batch, 1, ...)`."""
+    """Returns the norm of each perturbation, as a tensor of shape `(batch, 1, ...)`."""
     axes = _axes(delta)
     if norm == "linf":
         return ops.max(ops.abs(delta), axis=axes, keepdims=True)
@@ -25,7 +26,7 @@ def norm_of(norm: str, delta):
 def direction(norm: str, gradient, mask=None):
     """Returns the direction of steepest ascent as a perturbation of norm 1.
 
-    Entries are zero where the gradient is zero or NaN.
+    Entries are zero where the gradient is zero or NaN, or where the mask is zero.
     """
     gradient = ops.where(ops.isnan(gradient), ops.zeros_like(gradient), gradient)
     if mask is not None:
@@ -103,8 +104,8 @@ def draw_for_batch(norm: str, x, seed):
 def unit_ball(norm: str, noise, like, mask=None):
     """Maps noise to points that are uniformly distributed in the unit ball.
 
-    Features that the mask excludes are zero, and the points are uniform in the ball of
-    the remaining features.
+    Features that the mask excludes are set to zero. The points are then uniformly
+    distributed in the unit ball of the remaining features.
 
     If a point is uniform on the sphere in n + 2 dimensions, its first n entries are
     uniform in the ball in n dimensions (Voelker, Gosmann & Stewart, "Efficiently

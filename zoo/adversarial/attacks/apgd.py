@@ -17,14 +17,15 @@ RISING = 0.75  # rho in the paper: share of steps that must increase the objecti
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class APGD(Attack):
-    """Runs projected gradient ascent on a loss with momentum and adaptive step sizes.
+    """Maximizes a loss by gradient ascent with momentum and adaptive step sizes.
 
     Croce & Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
-    Diverse Parameter-free Attacks" (2020), algorithm 1. The initial step size is
-    2 epsilon. The progress on each example is tested at checkpoints, whose intervals
-    shrink. If too few steps have increased the objective, or if its maximum has stopped
-    improving, the search returns to the best point found for the example and halves the
-    step size.
+    Diverse Parameter-free Attacks" (2020), algorithm 1. After each step, the point is
+    projected onto the ball. The initial step size is 2 epsilon. The progress on each
+    example is tested at checkpoints, which become more frequent during the search. If
+    too few steps have increased the objective, or if the maximum of the objective has
+    stopped improving, the search returns to the best point found for the example and
+    halves the step size.
 
     Args:
         epsilon: Number >= 0: the maximum norm of a perturbation, in the units of the
@@ -175,10 +176,11 @@ def _choose(chosen, first, second) -> list:
 
 
 def _windows(steps: int) -> np.ndarray:
-    """Returns the length of the window that ends at each point, or 0 if none does.
+    """Returns, for each point, the length of the window that ends there, or 0 if none.
 
-    A window is the interval between two checkpoints. In the paper, iteration k computes
-    point k + 1 and then tests whether k is a checkpoint.
+    A window is the interval between two checkpoints. It ends one point after a
+    checkpoint because, in the paper, iteration k computes point k + 1 before it tests
+    whether k is a checkpoint.
     """
     windows = np.zeros(steps, "int32")
     marks = checkpoints(steps)

@@ -1,4 +1,4 @@
-"""Base class of all attacks, with their evaluation and training modes."""
+"""Base class of all attacks, with an evaluation mode and a training mode."""
 
 import keras
 import numpy as np
@@ -17,13 +17,13 @@ class Attack(AttackAlgorithm):
 
     An attack has two modes:
 
-    - *Evaluation*: a call of the attack returns the best point of every example over
-      all steps and restarts. A point at which the attack succeeds is better than any
-      other; otherwise, the point with the larger objective is better. The search for
-      an example ends as soon as the attack succeeds.
+    - *Evaluation*: calling the attack returns, for each example, the best point found
+      in all steps and restarts. The search for an example ends as soon as it finds a
+      point at which the attack succeeds. If there is none, the best point is the one
+      with the largest objective.
     - *Training*: the method `perturb` takes a fixed number of steps and returns the
-      last point, like the inner maximization of Madry et al. (2018). Only `Square`
-      returns the best point instead.
+      last point, like the inner maximization of Madry et al. (2018). The exception is
+      `Square`, which returns the best point.
 
     The model runs in inference mode, and its variables, including its random state, do
     not change. The attack maximizes a function of the logits, so it bypasses a final
@@ -31,8 +31,8 @@ class Attack(AttackAlgorithm):
 
     Subclasses implement `begin`, which returns the initial state of a search, and
     `step`, which computes one update. Attacks with the same `kind` share compiled
-    searches: by default, those with the same `algorithm` name, norm, loss and
-    `targeted`.
+    searches. By default, `kind` consists of the name of the algorithm, the norm, the
+    loss and `targeted`.
     """
 
     _classifier: Classifier | None = None
@@ -42,7 +42,7 @@ class Attack(AttackAlgorithm):
 
         Args:
             model: Classifier with one input. The search is compiled on the first call
-                and reused in further calls with the same model.
+                and reused in later calls with the same model.
             x: Array of shape `(examples, ...)`, with values within the bounds.
             y: True classes, or target classes if `targeted=True`: integers of
                 shape `(examples,)`, or one-hot rows of shape `(examples, classes)`.

@@ -26,7 +26,7 @@ class AttackAlgorithm(abc.ABC):
 
     algorithm: str
     loss = "cross_entropy"
-    points_per_step = 1  # points per example at which one step evaluates the model
+    points_per_step = 1  # number of model evaluations per example and step
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class AttackAlgorithm(abc.ABC):
         self.seed = check_integer("seed", seed, minimum=0)
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
-        """Raises an error if epsilon or the mask is invalid for examples of a shape."""
+        """Raises an error if epsilon or the mask is invalid for this example shape."""
         check_epsilon(self.epsilon, self.norm, self.bounds, shape)
         if self.mask is not None:
             check_mask_shape(self.mask.shape, shape)
@@ -63,16 +63,16 @@ class AttackAlgorithm(abc.ABC):
     def is_successful(self, logits, y):
         """Returns, for each example, whether the attack succeeded.
 
-        It succeeds if the example is misclassified or, in a targeted attack, if the
-        target class is predicted.
+        The attack succeeds if the example is misclassified or, in a targeted attack, if
+        the target class is predicted.
         """
         predicted = ops.cast(ops.argmax(logits, axis=1), y.dtype)
         return (predicted == y) if self.targeted else (predicted != y)
 
     def noise(self, shape, restarts: np.ndarray, examples: np.ndarray) -> np.ndarray:
-        """Returns noise for the starting points of examples.
+        """Returns the noise from which `start` computes the starting points.
 
-        If `random_start` is false, the noise corresponds to the inputs themselves.
+        If `random_start` is false, the starting points are the inputs themselves.
         """
         if self.random_start:
             return norms.draw_for_examples(
@@ -81,7 +81,7 @@ class AttackAlgorithm(abc.ABC):
         return norms.center(self.norm, shape, len(examples))
 
     def noise_for_batch(self, x, seed):
-        """Draws noise in a compiled step, or returns `None` without random starts."""
+        """Draws noise in a compiled step; returns `None` if `random_start` is false."""
         return norms.draw_for_batch(self.norm, x, seed) if self.random_start else None
 
     def settings(self, scale=1.0) -> dict:
@@ -135,8 +135,8 @@ class AttackAlgorithm(abc.ABC):
 
         Args:
             x: Float tensor of shape `(batch, ...)`.
-            noise: Result of `noise` or `noise_for_batch`. With `None`, the
-                search starts at `x`.
+            noise: Result of `noise` or `noise_for_batch`. If it is `None`, the search
+                starts at `x`.
             settings: Result of `settings`.
         """
         if noise is None:
@@ -146,7 +146,7 @@ class AttackAlgorithm(abc.ABC):
 
     @abc.abstractmethod
     def begin(self, start, settings: dict) -> tuple:
-        """Returns the initial state of a search: a tuple that begins with the points.
+        """Returns the initial state of a search: a tuple, starting with the points.
 
         Args:
             start: Result of `start`.
@@ -159,8 +159,9 @@ class AttackAlgorithm(abc.ABC):
         Args:
             logits_of: Function that maps inputs to logits.
             objective: Function that maps logits to the values to maximize.
-            state: State of a search.
-            index: Number of steps taken: an integer scalar, or one integer per example.
+            state: Current state of the search.
+            index: Number of steps taken so far: an integer scalar, or one integer per
+                example.
             scale: Factor by which the objective of each example is multiplied.
             settings: Result of `settings`.
         """
@@ -174,10 +175,10 @@ class AttackAlgorithm(abc.ABC):
 
     @abc.abstractmethod
     def step(self, index, state, loss, gradient, x, settings) -> tuple:
-        """Returns the next state, given the objective and gradient at the points."""
+        """Computes one update from the objective and gradient at the current points."""
 
     def last_points(self, state):
-        """Returns the points that the training mode returns, from the final state."""
+        """Returns the result of the training mode, given the final state."""
         return state[0]
 
     def _project(self, points, x, settings):

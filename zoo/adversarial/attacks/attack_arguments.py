@@ -18,9 +18,9 @@ def check_bounds(bounds) -> tuple[float, float]:
 def check_epsilon(epsilon, norm: str, bounds, shape=(), name="epsilon") -> float:
     """Returns epsilon as a float, or raises an error if it is invalid.
 
-    Epsilon must not be negative, and not larger than the largest perturbation within
-    the bounds. With l2, this limit depends on the shape of an example, so it is checked
-    only if `shape` is given.
+    Epsilon must not be negative, and must not exceed the norm of the largest
+    perturbation within the bounds. For l2, this limit depends on the shape of an
+    example, so it is checked only if `shape` is given.
     """
     epsilon = check_not_negative(name, epsilon)
     if norm == "l2" and not shape:

@@ -17,7 +17,7 @@ class AttackResults:
             were not attacked.
         objective: Float32 array: the best objective, or minus infinity for examples
             that were not attacked.
-        non_finite: Bool array: whether an objective or a gradient was not finite.
+        non_finite: Bool array: whether any objective or gradient was not finite.
     """
 
     adversarial: np.ndarray
@@ -27,7 +27,7 @@ class AttackResults:
 
     @classmethod
     def before_attack(cls, x: np.ndarray, rows: np.ndarray) -> "AttackResults":
-        """Creates the initial results, before the attack.
+        """Creates the results of a data set that has not been attacked yet.
 
         Examples that will not be attacked count as broken.
 
@@ -48,7 +48,7 @@ class AttackResults:
         """Merges the results of finished searches, keeping the better points.
 
         Args:
-            rows: Indices of the examples, each at most once.
+            rows: Indices of the examples, without duplicates.
             broken: Bool array: whether each search succeeded.
             points: Float32 array: the best point of each search.
             objective: Float32 array: the objective at these points.

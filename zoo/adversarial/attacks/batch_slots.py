@@ -14,13 +14,14 @@ class BatchSlots:
 
     When the search for an example ends, its slot is given to a waiting example. The
     running time of an attack therefore depends on the total number of steps, not on the
-    slowest example in each batch. An example that withstood a restart waits again, for
-    its next restart. All batches have the same shape, to avoid recompilation.
+    slowest example in each batch. An example that withstands one restart joins the
+    waiting examples again, for its next restart. All batches have the same shape, to
+    avoid recompilation.
 
     Args:
         attack: The attack.
         x: Float32 array of all inputs.
-        y: Int32 array of their labels.
+        y: Int32 array of the labels of these inputs.
         rows: Indices of the examples to attack.
         size: Number of slots.
 
@@ -47,7 +48,7 @@ class BatchSlots:
         self._noise = np.repeat(attack.noise(x.shape[1:], first, first), size, axis=0)
 
     def fill(self) -> bool:
-        """Assigns waiting examples to free slots; returns whether any slot is used."""
+        """Gives free slots to waiting examples; returns whether any slot is in use."""
         free = np.flatnonzero(self.rows < 0)[: len(self._waiting)]
         if len(free):
             examples = [self._waiting.popleft() for _ in free]
@@ -76,7 +77,7 @@ class BatchSlots:
             - the inputs, the labels, the restart indices and the noise of the slots;
             - whether each slot is in use;
             - whether a new search begins in each slot;
-            - whether examples are waiting: 0 or 1.
+            - 1 if more examples are waiting, otherwise 0.
         """
         return (
             self._x[self.rows],

@@ -1,4 +1,4 @@
-"""Scaling factors that keep the gradient of an objective from under- and overflow."""
+"""Scale factors that prevent underflow and overflow of an objective's gradient."""
 
 from keras import ops
 
@@ -15,7 +15,7 @@ def first_scale(x):
 
 
 def smaller_scale(scale, loss, gradient):
-    """Returns the next scale of each example: smaller where the gradient overflows."""
+    """Returns the next scale of each example, reduced where the gradient overflows."""
     overflows = ops.isfinite(loss) & ~are_finite(loss, gradient)
     return ops.where(overflows & (scale > SMALLEST_SCALE), scale / SCALE, scale)
 

@@ -8,13 +8,14 @@ from keras import ops
 
 
 def cross_entropy(logits, labels):
-    """Returns the log-odds against the label, a monotonic function of cross-entropy.
+    """Returns the log-odds against the label, which increase with cross-entropy.
 
     For logits z and label y, the log-odds are m = log(sum of exp(z_k), k != y) - z_y.
-    Cross-entropy is softplus(m), which increases with m. Its gradient is the gradient
-    of m times 1 - p_y, where p_y is the probability of the label. This factor
-    underflows if the model is very confident, for example if its logits are multiplied
-    by 100. The gradient of m has the same direction, but not this factor.
+    Cross-entropy is softplus(m), which increases with m. The gradient of cross-entropy
+    is the gradient of m times 1 - p_y, where p_y is the probability of the label. This
+    factor underflows if the model is very confident, for example if all logits are
+    multiplied by 100. The gradient of m has the same direction, but does not have this
+    factor.
     """
     return ops.logsumexp(_others(logits, labels), axis=1) - _of(logits, labels)
 
@@ -25,7 +26,7 @@ def margin(logits, labels):
 
 
 def dlr(logits, labels):
-    """Returns the difference-of-logits ratio, which ignores the scale of the logits.
+    """Returns the difference-of-logits ratio, which is invariant to the logit scale.
 
     Croce & Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
     Diverse Parameter-free Attacks" (2020), section 4. The ratio needs at least three
@@ -54,17 +55,17 @@ def targeted_dlr(logits, labels, targets):
 
 
 def divergence(logits, clean_logits):
-    """Returns KL(clean || perturbed), which the attack of TRADES maximizes.
+    """Returns KL(clean || perturbed), which the TRADES attack maximizes.
 
     Zhang et al., "Theoretically Principled Trade-off between Robustness and Accuracy"
-    (2019), equation 5, with the divergence of section 5.
+    (2019), equation 5, with the divergence that is used in section 5.
     """
     clean = ops.log_softmax(clean_logits, axis=1)
     return ops.sum(ops.exp(clean) * (clean - ops.log_softmax(logits, axis=1)), axis=1)
 
 
 def likely_others(logits, labels, rank):
-    """Returns the wrong class of a given rank, in order of decreasing likelihood.
+    """Returns, for each example, the wrong class with the given likelihood rank.
 
     Rank 0 is the most likely wrong class. `rank` is a scalar, or has one entry per
     example.
@@ -74,7 +75,7 @@ def likely_others(logits, labels, rank):
 
 
 def _others(logits, labels):
-    """Returns the logits, but with minus infinity as the logit of the label."""
+    """Returns the logits, with the logit of the label set to minus infinity."""
     is_label = ops.one_hot(labels, logits.shape[1], dtype="bool")
     return ops.where(is_label, -float("inf"), logits)
 

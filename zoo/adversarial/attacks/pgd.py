@@ -13,9 +13,9 @@ class PGD(Attack):
 
     Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks"
     (2018), section 2.1. Each step follows the sign of the gradient for linf or the
-    normalized gradient for l2, and the result is projected onto the ball. The gradient
-    is that of the log-odds, which has the same direction as the gradient of
-    cross-entropy, but does not vanish if the model is very confident.
+    normalized gradient for l2, and the result is projected onto the ball. The attack
+    uses the gradient of the log-odds, which has the same direction as the gradient of
+    cross-entropy but does not vanish if the model is very confident.
 
     Args:
         epsilon: Number >= 0: the maximum norm of a perturbation, in the units of the

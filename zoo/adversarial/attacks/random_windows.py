@@ -1,7 +1,8 @@
 """Random windows for the Square attack: squares in images and subsets of features.
 
-All random numbers are drawn uniformly from [0, 1) before the search, one row per
-example. The search is therefore deterministic, and can be compiled on every backend.
+All random numbers are drawn uniformly from [0, 1) before the search, as an array with
+one row per example. The search itself is therefore deterministic, and can be compiled
+on every backend.
 """
 
 import math
@@ -52,14 +53,20 @@ class Squares:
         self._bumps, self._kinds = _bumps(self._sides, rows, columns)
 
     def stripes(self, numbers):
-        """Returns vertical stripes of random signs, which linf searches start with."""
+        """Returns vertical stripes of random signs.
+
+        Multiplied by epsilon, they are the initial perturbation of an linf search.
+        """
         _, columns, channels = self.shape
         signs = _signs(numbers[:, : columns * channels])
         signs = ops.reshape(signs, (-1, 1, columns, channels))
         return ops.broadcast_to(signs, (ops.shape(numbers)[0], *self.shape))
 
     def tiles(self, numbers):
-        """Returns tiles of bumps with random signs, which l2 searches start with."""
+        """Returns a grid of bumps with random signs.
+
+        Rescaled to norm epsilon, it is the initial perturbation of an l2 search.
+        """
         rows, columns, channels = self.shape
         size = self._tile
         down, across = math.ceil(rows / size), math.ceil(columns / size)
@@ -81,8 +88,8 @@ class Squares:
         Returns:
             A tuple of four tensors:
 
-            - two bool masks of the windows, which broadcast to `(batch, *shape)`;
-            - signs, which are constant within each channel;
+            - two bool masks, one per window, which broadcast to `(batch, *shape)`;
+            - random signs, which are constant within each channel;
             - a bump with these signs in the first window, and zeros elsewhere.
         """
         sides = ops.take(ops.convert_to_tensor(self._sides), step, axis=0)
@@ -114,8 +121,8 @@ class Subsets:
     The features have the shape `(features, 1, 1)`. Each example has its own random
     order of the features. Every step permutes this order: it multiplies each position
     by a random factor that is coprime to the number of features, and adds a random
-    shift, modulo the number of features. The features that now come first form the
-    subset.
+    shift, modulo the number of features. The features that come first in the permuted
+    order form the subset.
 
     Args:
         size: Number of features.
@@ -147,7 +154,7 @@ class Subsets:
     def draw(self, step, numbers, start):
         """Draws two subsets, and the change to make in the first subset.
 
-        See `Squares.draw`; the signs of a subset vary between its features.
+        Same as `Squares.draw`, except that the signs vary from feature to feature.
         """
         size = self.shape[0]
         order = ops.argsort(start[:, :size], axis=1)
@@ -171,7 +178,7 @@ class Subsets:
         return inside, other, signs, ops.where(inside, values * factor, 0.0)
 
     def _shuffled(self, order, factor, shift):
-        """Permutes the positions of the features, from two random numbers in [0, 1)."""
+        """Permutes the feature positions, using two random numbers in [0, 1)."""
         size = self.shape[0]
         factor = ops.take(
             ops.convert_to_tensor(self._factors), _integers(factor, len(self._factors))
@@ -181,7 +188,7 @@ class Subsets:
 
 
 def bump(rows: int, columns: int) -> np.ndarray:
-    """Returns two pyramids of opposite sign, one above the other, of total norm 1.
+    """Returns two pyramids of opposite sign, one above the other, with total norm 1.
 
     This is the l2 pattern of Andriushchenko et al. (2020), section 3.3.
     """
@@ -193,7 +200,7 @@ def bump(rows: int, columns: int) -> np.ndarray:
 
 
 def _pyramid(rows: int, columns: int) -> np.ndarray:
-    """Returns a pyramid of nested rectangles, highest in the middle, of norm 1."""
+    """Returns a pyramid of nested rectangles with norm 1, highest in the middle."""
     if not rows:
         return np.zeros((0, columns))
     vertical = np.abs(np.arange(rows) - rows // 2)
@@ -205,7 +212,7 @@ def _pyramid(rows: int, columns: int) -> np.ndarray:
 
 
 def _bumps(sides: np.ndarray, rows: int, columns: int):
-    """Returns bumps of all sizes, and the index of the size at each step.
+    """Returns bumps of all window sizes, and the index of the size in each step.
 
     There are two bumps of each size: one with the pyramids one above the other, and
     one with the pyramids side by side.

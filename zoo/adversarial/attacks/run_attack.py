@@ -1,4 +1,4 @@
-"""Attacks a data set in full batches, with compiled searches."""
+"""A function that attacks a data set in full batches, using compiled searches."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ def run_attack(
     batch_size: int = 256,
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> AttackResults:
-    """Searches a data set for adversarial examples, with an attack in evaluation mode.
+    """Runs an attack on a data set in evaluation mode.
 
     Args:
         attack: The attack.
@@ -32,11 +32,13 @@ def run_attack(
         x: Float32 array, within the bounds.
         y: Int32 array of true classes, or of target classes.
         rows: Indices of the examples to attack. Defaults to `None`: the correctly
-            classified examples or, if the attack is targeted, those that are not
-            yet classified as their target.
-        batch_size: Integer >= 1. Defaults to `256`.
-        on_progress: Function that receives the fraction of the attack completed since
-            its previous call. Defaults to a function that does nothing.
+            classified examples or, if the attack is targeted, the examples that are
+            not yet classified as their target class.
+        batch_size: Integer >= 1: number of points at which the model is evaluated at
+            once. Defaults to `256`.
+        on_progress: Function that is called repeatedly with the fraction of the attack
+            that was completed since the previous call. Defaults to a function that does
+            nothing.
 
     Returns:
         The `AttackResults`. Examples that are not attacked are unchanged and count as
@@ -66,7 +68,11 @@ def run_attack(
 
 
 def _resumption(attack: AttackAlgorithm, classifier: Classifier) -> Callable:
-    """Returns a function that begins searches in new slots, then continues all."""
+    """Returns a function that resumes the searches of a batch.
+
+    The function begins a new search in each slot that has just been filled, and then
+    continues the searches in all slots.
+    """
 
     def resume(x, y, restart, noise, active, is_fresh, waiting, state, settings):
         begun = begin_search(attack, x, active, noise, settings)

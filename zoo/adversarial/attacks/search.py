@@ -17,7 +17,7 @@ def is_better(is_successful, objective, best_objective):
 
 
 def begin_search(attack: AttackAlgorithm, x, active, noise, settings) -> dict:
-    """Returns the initial state of a search.
+    """Returns the initial state of the searches for a batch.
 
     Args:
         attack: The attack.
@@ -27,14 +27,14 @@ def begin_search(attack: AttackAlgorithm, x, active, noise, settings) -> dict:
         settings: Result of `attack.settings`.
 
     Returns:
-        A dict, whose tensors all have the shape `(batch, ...)`:
+        A dict whose tensors all have the shape `(batch, ...)`:
 
-        - `points`: the best points so far;
+        - `points`: the best points found so far;
         - `objective`: the objective at these points;
         - `is_going`: whether the search continues;
         - `is_successful`: whether the attack has succeeded;
         - `is_finite`: whether all objectives and gradients were finite;
-        - `index`: the number of steps taken;
+        - `index`: the number of steps taken so far;
         - `scale`: the factor by which the objective is multiplied;
         - `state`: the state of the algorithm, a tuple.
     """
@@ -54,7 +54,7 @@ def begin_search(attack: AttackAlgorithm, x, active, noise, settings) -> dict:
 def continue_search(
     attack: AttackAlgorithm, logits_of, x, y, restart, found, waiting, settings
 ) -> dict:
-    """Takes steps until the searches of the batch have ended.
+    """Takes steps until all searches in the batch have ended.
 
     If other examples are waiting for a slot in the batch, the function returns as soon
     as at least a quarter of the slots are free.
@@ -66,7 +66,7 @@ def continue_search(
         y: Integer tensor of shape `(batch,)`.
         restart: Integer scalar or tensor of shape `(batch,)`: index of the restart,
             which selects the target class of "targeted_dlr".
-        found: Result of `begin_search` or of an earlier call of this function.
+        found: Result of `begin_search` or of an earlier call to this function.
         waiting: Integer scalar, 0 or 1: whether other examples are waiting for a
             slot in the batch.
         settings: Result of `attack.settings`.
@@ -117,7 +117,7 @@ def continue_search(
 
 
 def search_all_restarts(attack: AttackAlgorithm, logits_of, x, y):
-    """Attacks a batch with all restarts, and returns the best points.
+    """Runs all restarts of an attack on a batch, and returns the best points.
 
     Examples that are already misclassified are not attacked. Noise is drawn for the
     whole batch at once, so it depends on the order of the examples.

@@ -12,19 +12,19 @@ from .pgd import PGD
 DIRECTIONS = 8  # number of random directions in each step
 WIDTHS = (1.0, 0.5, 0.25)  # smoothing width of each restart, relative to epsilon
 TRAVEL = 5.0  # total length of all steps, relative to epsilon
-CALLS_OF_RANDOM = 4  # calls of a stochastic model per step; each call is a new draw
+CALLS_OF_RANDOM = 4  # calls to a stochastic model per step; each is a new draw
 
 
 class Smoothed(PGD):
     """Follows the gradient of the objective, averaged over random nearby points.
 
     If a model rounds its inputs or activations, its gradient is zero or misleading. The
-    average of the objective over a neighborhood of up to the size of epsilon still has
-    a useful gradient. The attack estimates this gradient as the sum of two terms:
+    average of the objective over a neighborhood no larger than epsilon still has a
+    useful gradient. The attack estimates this gradient as the sum of two terms:
 
-    - The average gradient of the model at random points. For a stochastic model, it is
-      also averaged over several draws, as in Athalye et al., "Synthesizing Robust
-      Adversarial Examples" (2018), equation 3.
+    - The average gradient of the model at random points. For a stochastic model, the
+      gradient is also averaged over several draws, as in Athalye et al., "Synthesizing
+      Robust Adversarial Examples" (2018), equation 3.
     - The correlation between random directions and the actual changes of the objective
       along them. The changes are measured between antithetic pairs of points, as in
       Ilyas et al., "Black-box Adversarial Attacks with Limited Queries and Information"
@@ -43,7 +43,7 @@ class Smoothed(PGD):
     This attack cannot know which layer to replace, so it smooths the whole model.
 
     Args:
-        epsilon: Number >= 0, same as in `PGD`.
+        epsilon: Number >= 0, as in `PGD`.
         random: Whether the model is stochastic in inference mode. If so, each step
             averages over several draws, and the search takes all steps to find the
             largest objective, because a misclassification in a single draw means
@@ -73,7 +73,10 @@ class Smoothed(PGD):
         return super().is_successful(logits, y)
 
     def noise(self, shape, restarts: np.ndarray, examples: np.ndarray) -> np.ndarray:
-        """Returns starting noise, random signs and a smoothing width per example."""
+        """Returns the values that a search depends on, in one row per example.
+
+        A row contains noise for the starting point, random signs and a smoothing width.
+        """
         start = super().noise(shape, restarts, examples)
         count = (DIRECTIONS + 1) * math.prod(shape) + self.steps
         signs = np.empty((len(examples), count), "float32")
@@ -105,7 +108,7 @@ class Smoothed(PGD):
         return super().objective(logits_of, x, y, rank)
 
     def _count(self) -> int:
-        """Returns the number of points per example in one call of the model."""
+        """Returns the number of points per example in one call to the model."""
         return 1 + 2 * DIRECTIONS // self._calls()
 
     def _calls(self) -> int:
@@ -124,12 +127,13 @@ class Smoothed(PGD):
         return losses, gradient, logits
 
     def _moves(self, points, noise, index, settings):
-        """Returns random moves of all features, whose size is the smoothing width.
+        """Returns random perturbations, of shape `(batch, DIRECTIONS, ...)`.
 
-        The moves have the shape `(batch, DIRECTIONS, ...)`. Each is the product of
-        random signs that stay fixed and a window of a second row of random signs. The
-        window shifts by one position in each step. The moves within a step are
-        independent, and the moves of different steps are uncorrelated.
+        Without a mask, the norm of each perturbation is the smoothing width. Each
+        perturbation is a fixed vector of random signs, multiplied elementwise by a
+        window over a second sequence of random signs. The window moves by one position
+        in each step. The perturbations within a step are independent, and the
+        perturbations of different steps are uncorrelated.
         """
         size = math.prod(points.shape[1:])
         signs = ops.reshape(noise[:, : DIRECTIONS * size], (-1, DIRECTIONS, size))
@@ -145,10 +149,10 @@ class Smoothed(PGD):
         return moves * settings["mask"] if "mask" in settings else moves
 
     def _compare_pairs(self, logits_of, objective, points, moves, scale, settings):
-        """Differentiates the objective at the points and at point pairs around them.
+        """Differentiates the objective at the points and at nearby pairs of points.
 
         A stochastic model is called several times, each time with some of the pairs.
-        Every call within one differentiation is a new draw.
+        Within one differentiation, every call is a new draw.
 
         Returns:
             A tuple:
@@ -195,7 +199,7 @@ class Smoothed(PGD):
 
 
 def _joined(results):
-    """Concatenates the results of all calls to shape `(batch, directions, ...)`.
+    """Concatenates the results of all calls along the axis of the directions.
 
     Args:
         results: Tensor of shape `(calls, batch, directions per call, ...)`.

@@ -33,7 +33,7 @@ class Square(Attack):
         epsilon: Number >= 0: the maximum norm of a perturbation, in the units of the
             inputs.
         norm: "linf" or "l2". Defaults to `"linf"`.
-        steps: Integer >= 1: number of model evaluations per example after that of the
+        steps: Integer >= 1: number of model evaluations per example, not counting the
             starting point. The schedule of the square sizes scales with this number.
             Defaults to `1000`.
         restarts: Integer >= 1: number of searches per example in evaluation mode, each

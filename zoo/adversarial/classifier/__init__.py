@@ -1,1 +1,1 @@
-"""A Keras model viewed as a classifier: its head, its logits and checks of its data."""
+"""A Keras model viewed as a classifier, with its head, its logits and data checks."""

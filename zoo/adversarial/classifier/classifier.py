@@ -26,14 +26,14 @@ class Classifier:
 
     Args:
         model: Built classifier with one input.
-        head: The head of the model, if it is already known. Defaults to `None`: not
-            known.
+        head: The head of the model, if it is already known. Defaults to `None`:
+            unknown.
 
     Attributes:
         head: The `Head`, which converts outputs to logits and predictions.
 
     Raises:
-        ValueError: If the model does not support gradient-based attacks.
+        ValueError: If gradient-based attacks do not support the model.
     """
 
     def __init__(self, model: keras.Model, head: Head | None = None):
@@ -64,7 +64,7 @@ class Classifier:
         return self._call(x, training=False)
 
     def check_data(self, x, y, bounds) -> tuple[np.ndarray, np.ndarray]:
-        """Returns inputs as float32 and labels as int32, or raises an error."""
+        """Checks the data; returns the inputs as float32 and the labels as int32."""
         inputs = graph_inputs(self.model)
         x = check_inputs(only(x), bounds, inputs[0].shape[1:] if inputs else None)
         y = _to_numpy(only(y))
@@ -91,7 +91,7 @@ class Classifier:
             self._compiled.clear()
 
     def compile(self, key: Hashable, function: Callable) -> Callable:
-        """Compiles a function that calls the model, or returns the cached result.
+        """Compiles a function that calls the model, or gets it from the cache.
 
         Args:
             key: Key under which the compiled function is cached until the head changes.
@@ -142,7 +142,10 @@ class Classifier:
 
 
 def _fill(values: np.ndarray, size: int) -> np.ndarray:
-    """Pads an array to `size` rows with its first row, to avoid recompilation."""
+    """Pads an array to `size` rows with copies of its first row.
+
+    Compiled functions are reused only for batches of equal size.
+    """
     if len(values) == size:
         return values
     return np.concatenate([values, np.repeat(values[:1], size - len(values), axis=0)])

@@ -12,15 +12,15 @@ class ClassifierTrainer(keras.Model):
     """Wraps a classifier in a model that trains it.
 
     The classifier is the attribute `model`, and the outputs of the trainer are the
-    outputs of the classifier. Subclasses define the training step. Their
-    `compile` sets `head`, which says what the outputs mean.
+    outputs of the classifier. Subclasses define the training step. The `compile` method
+    of a subclass sets `head`, which describes how to interpret the outputs.
 
     Args:
         model: Built classifier with one input.
         name: Name of the trainer.
 
     Raises:
-        ValueError: If the model does not support gradient-based attacks.
+        ValueError: If gradient-based attacks do not support the model.
     """
 
     def __init__(self, model: keras.Model, name: str):
@@ -54,7 +54,7 @@ class ClassifierTrainer(keras.Model):
         )
 
     def assert_is_compiled(self, method: str) -> None:
-        """Raises if a method is called before `compile`."""
+        """Raises an error if a method is called before `compile`."""
         if self.head is None:
             fix = f"Call `compile()` before `{method}()`."
             raise invalid_argument("self", "a compiled trainer", self.name, fix)

@@ -1,4 +1,4 @@
-"""Functions for the accuracies that a model was compiled with."""
+"""Functions for the accuracy metrics that a model was compiled with."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,10 @@ NAMES = (
 
 
 def thresholds(metrics: Sequence) -> list[float]:
-    """Returns the thresholds of all `BinaryAccuracy` metrics, for a single output."""
+    """Returns the thresholds of all `BinaryAccuracy` metrics of a model.
+
+    The metrics are interpreted as those of a model with a single output.
+    """
     return [
         float(metric.threshold)
         for metric in (_metric(one, 1) for one in metrics)
@@ -29,7 +32,7 @@ def thresholds(metrics: Sequence) -> list[float]:
 def accuracies(
     metrics: list, y: np.ndarray, classes: np.ndarray, outputs: np.ndarray
 ) -> dict[str, float]:
-    """Computes all accuracies among the metrics without changing the metrics' state.
+    """Computes the metrics that are accuracies, without changing their state.
 
     Args:
         metrics: Metrics as passed to `compile`.
@@ -59,7 +62,7 @@ def accuracies(
 
 
 def copy_metric(metric):
-    """Returns a copy of a metric with its own state, or any other object unchanged."""
+    """Returns a copy of a metric, with a new state; returns other objects unchanged."""
     if not isinstance(metric, keras.metrics.Metric):
         return metric
     return type(metric).from_config(metric.get_config())

@@ -59,7 +59,7 @@ def check_range(low: float, high: float, bounds: tuple[float, float]) -> None:
 def are_signed(y: np.ndarray) -> bool:
     """Returns whether labels are -1 and 1, as for a hinge loss.
 
-    Labels that are all 1 do not count, because 1 is also a class.
+    If all labels are 1, the result is `False`, because 1 is also a valid class.
     """
     if not len(y) or not np.issubdtype(y.dtype, np.number):
         return False

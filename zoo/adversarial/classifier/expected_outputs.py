@@ -84,11 +84,12 @@ def _from_logits(loss) -> bool | None:
 
 
 def _by_behavior(loss: Callable) -> str | None:
-    """Determines which kind of output a loss expects from its values for the label 1.
+    """Infers, from values of the loss, which kind of output the loss expects.
 
-    As a single output increases, a loss of logits keeps decreasing, whereas a squared
-    error has its minimum at 1. Losses of probabilities and of margins are constant
-    above 1, but only a loss of margins decreases between -1 and 0.
+    The loss is evaluated for a single output and the label 1. As the output increases,
+    a loss for logits keeps decreasing, whereas a squared error has its minimum at 1.
+    Losses for probabilities and for margins are constant above 1, but only a loss for
+    margins decreases between -1 and 0.
     """
     label = np.ones((1, 1), "float32")
 

@@ -39,7 +39,7 @@ class Head:
             to `False`.
         threshold: Value above which a single output predicts class 1. Defaults to
             `0.0`.
-        expected: Kind of output that the loss expects, a result of `expected_outputs`.
+        expected: Kind of output that the loss expects, as given by `expected_outputs`.
             Defaults to `None`: unknown.
     """
 
@@ -134,11 +134,11 @@ def read_head(
 
 
 def probe_outputs(model: keras.Model, bounds: tuple[float, float]) -> tuple:
-    """Returns the number of outputs, and the outputs for random inputs.
+    """Returns the number of outputs per example, and the outputs for random inputs.
 
-    The inputs are uniform within the bounds. The outputs are `None` if the last layer
-    already determines their meaning, or if a functional model has inputs of variable
-    size.
+    The inputs are drawn uniformly from the interval between the bounds. The outputs are
+    `None` if the last layer already determines how to interpret them, or if a
+    functional model has inputs of variable size.
     """
     inputs = graph_inputs(model)
     if inputs is not None:
@@ -160,7 +160,7 @@ def probe_outputs(model: keras.Model, bounds: tuple[float, float]) -> tuple:
 def contradiction(
     head: Head, model: keras.Model, outputs: np.ndarray | None
 ) -> str | None:
-    """Returns how the loss contradicts the head, or `None` if it does not."""
+    """Describes how the loss contradicts the head; returns `None` if it does not."""
     if head.expected == LOGITS and head.activation:
         return f"the model ends in a {head.activation}, but the loss expects logits"
     if head.activation or head.expected not in (PROBABILITIES, RATES):
@@ -175,7 +175,7 @@ def contradiction(
 
 
 def vanishes(head: Head, outputs: np.ndarray) -> bool:
-    """Returns whether probabilities are too extreme to recover their logits."""
+    """Returns whether probabilities are too extreme for logits to be recovered."""
     sure = outputs <= TINY
     if head.activation == "sigmoid":
         sure |= outputs >= 1
@@ -200,9 +200,9 @@ def _hidden_activation(num_outputs, outputs, expected) -> str | None:
 def _threshold(activation, expected, given: list[float], signed: bool) -> float:
     """Returns the output value above which class 1 is predicted.
 
-    The threshold of a `BinaryAccuracy` that the model was compiled with applies, unless
-    it is the Keras default of 0.5, which may not be a deliberate choice. Otherwise, the
-    activation, the loss and the labels determine the threshold.
+    If the model was compiled with a `BinaryAccuracy`, the threshold of that metric is
+    used, unless it is the Keras default of 0.5, which may not be a deliberate choice.
+    Otherwise, the activation, the loss and the labels determine the threshold.
     """
     chosen = [one for one in given if one != 0.5]
     if activation == "sigmoid":

@@ -85,7 +85,7 @@ def log_probabilities(outputs, activation: str):
 
 
 def _last_operation(model):
-    """Returns the last operation of a functional model, and its input.
+    """Returns the last operation of a functional model, and the operation's input.
 
     Layers that do nothing in inference mode are skipped. The result is `None` if the
     model is subclassed or the operation has several inputs.

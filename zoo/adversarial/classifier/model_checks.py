@@ -16,7 +16,7 @@ TOKENS = (
 
 
 def check_model(model) -> None:
-    """Raises an error if a model does not support gradient-based attacks."""
+    """Raises an error if gradient-based attacks do not support the model."""
     if not isinstance(model, keras.Model) or not model.built:
         fix = "Give its input shape with `keras.Input`, or call the model on a batch."
         raise invalid_argument("model", "a keras.Model that is built", model, fix)
@@ -48,9 +48,9 @@ def check_model(model) -> None:
 
 
 def check_outputs(shape: tuple, size: int | None = None) -> None:
-    """Raises an error if outputs of this shape are not those of a classifier.
+    """Raises an error if the output shape is not that of a classifier.
 
-    If `size` is given, it is the number of examples, which is checked as well.
+    If `size`, the expected number of examples, is given, it is checked as well.
     """
     if len(shape) != 2 or (size is not None and shape[0] != size):
         expected = "a classifier, with outputs of shape (batch, classes)"

@@ -40,7 +40,7 @@ def evaluate_robustness(
 ) -> RobustnessReport:
     """Attacks a classifier in stages, and checks that the attacks are effective.
 
-    The stages are
+    The stages are:
 
     - "clean", without an attack,
     - "fgsm", a single step,
@@ -49,23 +49,23 @@ def evaluate_robustness(
       AutoAttack (Croce & Hein, 2020).
 
     Each stage attacks only the examples that withstood all earlier stages. An example
-    that is broken at one epsilon counts as broken at all larger ones. The attacks use
-    logits, even if the model ends in a softmax or sigmoid. The gradients of their
-    objectives do not vanish, whatever the scale of the logits.
+    that is broken (successfully attacked) at one epsilon counts as broken at all larger
+    epsilons. The attacks use logits, even if the model ends in a softmax or sigmoid.
+    The gradients of their objectives do not vanish, whatever the scale of the logits.
 
     NOTE[DIFF] AutoAttack also runs FAB, and always runs the gradient-free Square
-    attack. This function does not run FAB. It first runs 300 steps of Square at the
-    largest epsilon, on those of 200 sampled examples that withstood the other attacks.
-    If this breaks any example, 1,000 steps of Square are added as the stage "square",
-    for all examples and epsilons. The full cost of Square thus arises only if
-    gradient-based attacks are insufficient.
+    attack. This function does not run FAB. It first takes a sample of 200 examples and,
+    at the largest epsilon, runs 300 steps of Square on the ones that withstood the
+    other attacks. If this breaks any example, 1,000 steps of Square are added as the
+    stage "square", for all examples and epsilons. The full cost of Square is therefore
+    incurred only if the gradient-based attacks are insufficient.
 
     If a check finds that the attacks fail, the stage "smoothed" is added. It follows
     gradients that are averaged over random points and, for a stochastic model, over
     several draws. The prediction of a stochastic model is the majority vote of 101
     draws.
 
-    The checks test, mostly on a sample of 200 examples, that
+    The checks test the following, mostly on a sample of 200 examples:
 
     - gradients do not vanish, and predict how the outputs change,
     - many steps break every example that a single step breaks, and attacks change the
@@ -81,7 +81,7 @@ def evaluate_robustness(
     a single output predicts class 1 if the output exceeds a threshold:
 
     - The threshold is 0.5 for a sigmoid, for a squared error, and for other losses that
-      drive outputs to 0 and 1.
+      drive outputs toward 0 and 1.
     - It is 0 for logits, hinge losses and labels of -1 and 1, and for models that are
       not compiled and do not end in a sigmoid.
     - If the model was compiled with a `BinaryAccuracy` whose threshold is not 0.5, that
@@ -108,8 +108,8 @@ def evaluate_robustness(
         steps: Integer >= 1: number of steps per restart of "pgd" and of the "apgd_*"
             stages; "smoothed" takes at most 50. Defaults to `100`.
         restarts: Integer >= 1: number of restarts of "pgd". Defaults to `5`.
-        batch_size: Integer >= 1: number of examples that are attacked at once. The
-            results do not depend on it, except for rounding. Defaults to `256`.
+        batch_size: Integer >= 1: number of examples that are attacked at once. Except
+            for rounding, it does not affect the results. Defaults to `256`.
         seed: Integer >= 0: random seed. Defaults to `0`.
         verbose: 0 for no output, 1 for a progress bar. Defaults to `1`.
 

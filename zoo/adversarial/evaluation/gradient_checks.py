@@ -27,7 +27,8 @@ ROUNDING = {  # relative rounding error of the logits
 def is_random(classifier: Classifier, x: np.ndarray) -> bool:
     """Returns whether a model is stochastic in inference mode.
 
-    If so, the logits of two calls differ by more than rounding error.
+    A model counts as stochastic if the logits of two calls differ by more than rounding
+    error.
     """
     with unchanged_state():
         first, second = (
@@ -105,8 +106,9 @@ def check_gradients(
 
 
 def _slopes_of(classifier, batch_size) -> Callable:
-    """Returns a function that computes log-odds against labels, and their gradients.
+    """Returns a function that computes log-odds and their gradients in batches.
 
+    The function takes inputs and labels, and computes the log-odds against the labels.
     Where a gradient overflows, the function computes it again with a smaller scale of
     the objective.
     """
@@ -160,8 +162,9 @@ def _count_mismatches(
 
     At a random point in the epsilon ball around each example, the function compares the
     actual changes in random directions with the changes predicted by the gradient. For
-    smooth models, the two match at small step sizes; for low-precision models, they
-    match at large step sizes. A match at one step size is therefore sufficient.
+    smooth models, actual and predicted changes match at small step sizes; for
+    low-precision models, they match at large step sizes. A match at one step size is
+    therefore sufficient.
     """
     generator = np.random.default_rng((settings["seed"], len(x)))
     low, high = settings["bounds"]
@@ -215,7 +218,7 @@ def _coarsest(layer) -> str:
 
 
 def _batches(size: int, batch_size: int) -> list[np.ndarray]:
-    """Returns row indices in batches of equal size; the last two may overlap."""
+    """Splits row indices into equally sized batches; the last two may overlap."""
     batch_size = min(size, batch_size)
     starts = range(0, size, batch_size)
     return [np.arange(batch_size) + min(s, size - batch_size) for s in starts]

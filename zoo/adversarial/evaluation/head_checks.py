@@ -1,4 +1,4 @@
-"""Checks that the head matches the model, its loss and its metrics."""
+"""Checks that the head of a model matches the outputs, the loss and the metrics."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from .gradient_checks import FEW, UPPER_BOUND
 
 
 def check_head(classifier: Classifier, outputs: np.ndarray) -> Iterator[str]:
-    """Checks the final activation of a model, and the loss it was compiled with.
+    """Checks the final activation of a model, and the loss used to compile the model.
 
     Args:
         classifier: The model, on which `check_data` has been called.
@@ -55,7 +55,9 @@ def check_accuracy(
         outputs: Array of shape `(examples, outputs)`: outputs of the model.
 
     Yields:
-        A warning for each difference.
+        A warning for each metric that differs from the clean accuracy. If the model has
+        a single output, also a warning if a different threshold would lead to a higher
+        accuracy.
     """
     own = (head.classes(outputs) == classes).mean()
     metrics = user_metrics(model) if getattr(model, "compiled", False) else []

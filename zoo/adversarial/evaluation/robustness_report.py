@@ -16,24 +16,26 @@ class RobustnessReport:
 
     Each stage attacks only the examples that withstood all earlier stages. The accuracy
     of a stage is thus the accuracy after this stage and all earlier ones, and the
-    accuracy of the last stage is the robust accuracy. It is an upper bound, because
-    other attacks might break more examples.
+    accuracy of the last stage is the robust accuracy. The reported robust accuracy is
+    only an upper bound, because other attacks might break more examples.
 
     Args:
         rows: Tuple of dictionaries, one for each epsilon and stage, with these entries:
 
             - `epsilon` and `stage`,
-            - `accuracy`, and its 95 % confidence interval (Wilson), `low` to `high`,
-            - `attacked` and `broken`: numbers of examples,
+            - `accuracy`, and `low` and `high`, the limits of its 95 % confidence
+              interval (Wilson),
+            - `attacked`: the number of examples that the stage attacked,
+            - `broken`: the number of examples that the stage broke,
             - `largest_perturbation`: the largest perturbation, measured in `norm`,
             - `non_finite`: number of examples at which an objective or a gradient was
               not finite,
             - `seconds`: running time,
-            - `seed`.
+            - `seed`: the random seed.
         warnings: List of messages, one for each suspicious finding.
         norm: "linf" or "l2".
-        examples: A dictionary for the panel of `plot`. The entry `epsilon` is the
-            epsilon of the examples. The other entries are arrays:
+        examples: Dictionary of the examples that `plot` shows. The entry `epsilon` is
+            the largest epsilon of the evaluation. The other entries are arrays:
 
             - `x` and `adversarial`: the original and the adversarial inputs,
             - `label`: the true classes,

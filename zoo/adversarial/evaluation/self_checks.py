@@ -152,7 +152,7 @@ def _searches(epsilon: float, steps: int, settings: dict) -> tuple[PGD, APGD]:
 def _tried(x: np.ndarray, settings: dict) -> np.ndarray:
     """Returns all inputs, followed by copies with random values.
 
-    In the copies, only features that may change are random.
+    Features that the mask excludes keep their values in the copies.
     """
     generator = np.random.default_rng(settings["seed"])
     noise = generator.uniform(*settings["bounds"], x.shape).astype("float32")
@@ -161,7 +161,10 @@ def _tried(x: np.ndarray, settings: dict) -> np.ndarray:
 
 
 def are_finite(outputs: np.ndarray) -> np.ndarray:
-    """Returns whether the outputs of each example determine its class."""
+    """Returns, for each example, whether its outputs determine a class.
+
+    They do so unless one of them is NaN or plus infinity.
+    """
     # Minus infinity only excludes a class; the other outputs determine the prediction.
     return (outputs < np.inf).all(axis=1)
 

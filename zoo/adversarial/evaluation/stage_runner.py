@@ -26,7 +26,7 @@ from .self_checks import (
 SAMPLE = 200  # number of examples in the self-checks
 SMOOTHED_STEPS = 50
 STAGE_STEPS = 1000  # steps of the stage "square"
-DRAWS = 101  # draws of a stochastic model, whose prediction is their majority vote
+DRAWS = 101  # number of draws in a majority vote of a stochastic model
 TOLERANCE = 1e-5  # for float32 rounding, relative to the width of the bounds
 
 
@@ -44,7 +44,7 @@ class StageRunner:
         outputs: Array of the model's outputs for `x`; for a stochastic model, the
             outputs of a single draw.
         clean: Integer array of the classes that the model predicts for `x`.
-        rows: List of the rows of the report, as described in `RobustnessReport`.
+        rows: Rows of the report: a list of dicts, as described in `RobustnessReport`.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class StageRunner:
         return warnings
 
     def examples(self, epsilon: float) -> dict:
-        """Returns the first adversarial examples, to be plotted in the report."""
+        """Returns the first few adversarial examples, which the report plots."""
         shown = np.flatnonzero((self.clean == self.y) & ~self.left)[:MAX_SHOWN]
         adversarial = self.adversarial[shown]
         fooled = self._predict(adversarial) if len(shown) else self.y[:0]

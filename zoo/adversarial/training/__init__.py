@@ -1,1 +1,1 @@
-"""Adversarial training with `fit`, its metrics and its checks."""
+"""Adversarial training with `fit`, including metrics and checks."""

@@ -40,12 +40,12 @@ class AdversarialTrainer(ClassifierTrainer):
     and class weights, mixed precision, gradient accumulation and distribution work as
     they do for any other model.
 
-    Training, validation and `evaluate` report each metric that was passed to `compile`
-    twice: for example, as "accuracy" on clean inputs and as "robust_accuracy" on
-    adversarial inputs. "robust_loss" is the loss on adversarial inputs. "loss" is the
-    minimized objective in training, and the loss on clean inputs in validation and
-    `evaluate`. To stop training before robust overfitting sets in, monitor
-    "val_robust_accuracy" (Rice, Wong & Kolter, 2020).
+    Training, validation and `evaluate` report two values for every metric: for example,
+    "accuracy" on clean inputs and "robust_accuracy" on adversarial inputs.
+    "robust_loss" is the loss on adversarial inputs. "loss" is the minimized objective
+    in training, and the loss on clean inputs in validation and `evaluate`. To stop
+    training before robust overfitting sets in, monitor "val_robust_accuracy" (Rice,
+    Wong & Kolter, 2020).
 
     `trainer.model` is the classifier being trained, the same object that was passed as
     `model`. It can be saved on its own and then loaded without kerascope. The trainer
@@ -54,9 +54,10 @@ class AdversarialTrainer(ClassifierTrainer):
     Single-step training can suffer from catastrophic overfitting (Wong, Rice & Kolter,
     2020): the robust accuracy under a single-step attack rises, while the robust
     accuracy under a multi-step attack falls to zero. The trainer warns if this happens.
-    To detect it, the trainer uses the results of validation with a multi-step attack
-    or, if there are none, ten-step PGD on the last 64 training examples of each epoch.
-    It also warns if training has collapsed to chance level.
+    To detect catastrophic overfitting, the trainer uses the results of validation with
+    a multi-step attack or, if there are none, ten-step PGD on the last 64 training
+    examples of each epoch. The trainer also warns if training has collapsed to chance
+    level.
 
     Args:
         model: Built classifier with one input, of floats or of integers (for example,
@@ -209,7 +210,9 @@ class AdversarialTrainer(ClassifierTrainer):
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, **options)
 
     def evaluate(self, x=None, y=None, *arguments, callbacks=None, **options):
-        """Evaluates like `keras.Model.evaluate`, on both clean and adversarial inputs.
+        """Evaluates the model on both clean and adversarial inputs.
+
+        The arguments are those of `keras.Model.evaluate`.
 
         Raises:
             ValueError: If inputs or labels are invalid.
@@ -223,7 +226,7 @@ class AdversarialTrainer(ClassifierTrainer):
         return results
 
     def check_seen(self) -> None:
-        """Raises an error if `fit` or `evaluate` has read invalid inputs or labels."""
+        """Raises an error if `fit` or `evaluate` has seen invalid inputs or labels."""
         if self.head is not None:
             self._seen.check(self.attack.bounds, self.head)
 

@@ -1,4 +1,4 @@
-"""A function that determines the head of a model when it is compiled."""
+"""A function that determines the head of a model when the model is compiled."""
 
 import warnings
 
@@ -16,7 +16,7 @@ def compiled_head(
 
     Warns if the threshold of an accuracy metric differs from that of the head. Call
     this function directly from `compile`, so that the warning points to the user's call
-    of `compile`.
+    to `compile`.
 
     Args:
         model: Built classifier.

@@ -1,4 +1,4 @@
-"""A probe for catastrophic overfitting of single-step adversarial training."""
+"""A probe that detects catastrophic overfitting in single-step training."""
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ EXAMPLES = 64
 
 
 def with_many_steps(attack: Attack) -> PGD:
-    """Returns ten-step PGD with a random start and the other settings of an attack."""
+    """Returns ten-step PGD with a random start and otherwise the attack's settings."""
     return PGD(
         attack.epsilon,
         norm=attack.norm,
@@ -39,9 +39,9 @@ class MultiStepProbe:
         attack: The training attack, which takes a single step.
 
     Attributes:
-        metric: Stores the last 64 examples. This is a metric because every backend
-            passes the state of metrics through the training step, and Keras does not
-            save it.
+        metric: Metric that stores the last 64 examples. It is a metric because every
+            backend passes the state of metrics through the training step, and Keras
+            does not save this state.
     """
 
     def __init__(self, model: keras.Model, attack: Attack):
@@ -70,8 +70,8 @@ class MultiStepProbe:
 def make_probe(model: keras.Model, attack: Attack) -> MultiStepProbe | None:
     """Returns a probe for a training attack, or `None` if none is needed or possible.
 
-    Only single-step attacks need a probe. It requires a functional model with a known
-    input shape.
+    Only single-step attacks need a probe. A probe requires a functional model with a
+    known input shape.
     """
     inputs = graph_inputs(model)
     if attack.steps > 1 or inputs is None or None in inputs[0].shape[1:]:
@@ -80,7 +80,7 @@ def make_probe(model: keras.Model, attack: Attack) -> MultiStepProbe | None:
 
 
 class _RecentExamples(keras.metrics.Metric):
-    """Stores the last examples; this metric reports no values and ignores resets."""
+    """A metric that stores the last examples. It has no result and ignores resets."""
 
     def __init__(self, shape: tuple[int, ...]):
         super().__init__(name="recent_examples")

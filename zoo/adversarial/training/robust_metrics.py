@@ -1,4 +1,4 @@
-"""The metrics of `AdversarialTrainer` on adversarial inputs."""
+"""The metrics that `AdversarialTrainer` computes on adversarial inputs."""
 
 from collections.abc import Callable
 
@@ -15,8 +15,8 @@ class RobustMetrics:
     The metrics are copies of those that were passed to `compile`.
 
     Args:
-        loss: Loss function of the compiled model; its arguments are labels, outputs and
-            sample weights.
+        loss: Loss function that the model was compiled with. It takes labels, outputs
+            and sample weights.
         metrics: Same as in `keras.Model.compile`.
         weighted_metrics: Same as in `keras.Model.compile`.
 
@@ -36,7 +36,7 @@ class RobustMetrics:
             )
 
     def as_list(self) -> list[keras.metrics.Metric]:
-        """Returns the loss and, if there is one, the combined metric."""
+        """Returns the metric `loss` and, unless it is `None`, the metric `compiled`."""
         return [self.loss] if self.compiled is None else [self.loss, self.compiled]
 
     def update(self, y, outputs, sample_weight) -> None:

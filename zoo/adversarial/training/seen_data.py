@@ -1,4 +1,4 @@
-"""A record of the inputs and labels of compiled steps, for checks after the steps."""
+"""A record of the inputs and labels that compiled steps have seen, for later checks."""
 
 import keras
 import numpy as np
@@ -14,7 +14,8 @@ from .seen_labels import SeenLabels
 class SeenData:
     """Records the extremes of inputs and labels on the device, for a later check.
 
-    A compiled step cannot raise an error that depends on the data.
+    The check is made outside the compiled step, because the step itself cannot raise an
+    error that depends on the data.
 
     Args:
         lowest: Float variable for the minimum of the inputs.

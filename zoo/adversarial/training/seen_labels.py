@@ -11,11 +11,12 @@ NONE = -1e30  # initial value, lower than any value computed from labels
 
 
 class SeenLabels(keras.metrics.Metric):
-    """Records the extremes of labels on the device, for a check outside the step.
+    """Records the extremes of labels on the device, for a check after the step.
 
     This is a metric because every backend passes the state of metrics through the
-    training step, and Keras does not save it. It adds nothing to the logs. Only `clear`
-    resets it, because Keras calls `reset_state` before a callback can read the values.
+    training step, and Keras does not save this state. The metric adds nothing to the
+    logs. Only `clear` resets the metric, because Keras calls `reset_state` before a
+    callback can read the values.
     """
 
     def __init__(self, name: str = "seen_labels"):
@@ -58,7 +59,7 @@ class SeenLabels(keras.metrics.Metric):
         self._extremes.assign(ops.full((5,), NONE))
 
     def check(self, head: Head) -> None:
-        """Raises an error if a recorded label is not a class of the head."""
+        """Raises an error if a recorded label is not a valid class."""
         lowest, highest, broken, *sums = (
             float(value) for value in ops.convert_to_numpy(self._extremes)
         )

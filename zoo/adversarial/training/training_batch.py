@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 
 class TrainingBatch(NamedTuple):
-    """Inputs of a training step, or the corresponding outputs.
+    """The inputs of a training step, or the outputs of the model for these inputs.
 
     Keras passes a `TrainingBatch` through a training step like any other structure of
     tensors.

@@ -33,7 +33,7 @@ class StandardObjective:
         """Returns the difference between the objective and the loss on clean inputs.
 
         Args:
-            loss_of: Loss function of the compiled model.
+            loss_of: Loss function that the model was compiled with.
             head: The head of the model.
             y: Labels of the batch.
             outputs: Outputs of the model on adversarial and clean inputs.
@@ -83,7 +83,7 @@ class TradesObjective:
 def make_objective(
     name: str, attack: Attack, clean_weight: float, beta: float
 ) -> StandardObjective | TradesObjective:
-    """Returns the objective that the arguments of `AdversarialTrainer` select.
+    """Creates the objective selected by the arguments of `AdversarialTrainer`.
 
     Raises:
         ValueError: If `attack` or `clean_weight` is incompatible with the objective.
