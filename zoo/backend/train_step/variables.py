@@ -6,7 +6,7 @@ import keras
 
 
 def make_variable(model, value, dtype: str) -> keras.Variable:
-    """Creates a variable for use in the step that is neither trained nor saved."""
+    """Creates a variable for use in the training step, which is not trained or saved."""
     # TensorFlow strategies require variables to be created in their scope.
     strategy = getattr(model, "distribute_strategy", None)
     with strategy.scope() if strategy else contextlib.nullcontext():
