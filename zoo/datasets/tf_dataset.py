@@ -1,4 +1,4 @@
-"""Batches of TFDS examples for `fit`, as `tf.data` pipelines.
+"""`tf.data` pipelines that batch TFDS examples for `fit`.
 
 The functions import TensorFlow only when they are called, so that `zoo.datasets` can be
 imported if TensorFlow is not installed.
