@@ -32,7 +32,8 @@ exports those of the active backend:
   the model. No gradients are computed through the function.
 
 The subpackages have the same structure: `train_step` runs callbacks inside the training
-step of `fit`, and `tensor_statistics` computes norms and counts magnitudes.
+step of `fit`, and `tensor_statistics` computes norms and other statistics of
+tensors.
 """
 
 import importlib

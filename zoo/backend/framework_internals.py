@@ -20,7 +20,7 @@ def tensorflow_gradient_registry() -> dict:
 
 
 def torch_norms(tensors: list, order: float) -> list:
-    """Returns a list of the norms of several PyTorch tensors, using a single call.
+    """Returns a list with the norm of each PyTorch tensor, computed in a single call.
 
     The public functions of PyTorch require a separate call for each tensor.
     """

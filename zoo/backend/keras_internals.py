@@ -208,8 +208,8 @@ def replace_torch_registration(variables_of: Callable[[keras.Layer], dict]) -> N
 def compiled_metrics(model: keras.Model):
     """Returns the metric that combines all metrics that were passed to `compile`.
 
-    The result is `None` if there are no such metrics. `model.metrics` also contains the
-    combined metric, but does not show which of its items this is.
+    The result is `None` if there are no such metrics. In the public list
+    `model.metrics`, the combined metric cannot be told apart from other metrics.
     """
     return attribute(model, "_compile_metrics")
 

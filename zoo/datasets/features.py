@@ -145,7 +145,7 @@ def _select(tree, key):
 
 
 def _read_target(info, key, feature):
-    """Returns the task, more arguments of `Mapping`, and a function for the target.
+    """Returns the task, other arguments of `Mapping`, and a function for the target.
 
     The function converts the target of a TFDS example to `y`.
     """

@@ -22,8 +22,8 @@ class FrameEncoder:
       become 0 and 1.
     - A column of strings or categories becomes one column of zeros and ones for each
       category, named "column=category". The categories are those of a categorical
-      dtype, in their order, or else the sorted distinct strings in the
-      frame of the train split.
+      dtype, in their order, or else the sorted distinct strings in the frame
+      of the train split.
     - Columns of all other types, such as dates, are rejected.
 
     Columns are matched by name, so they may be in any order. Rows are matched by

@@ -41,7 +41,7 @@ def is_number(value) -> bool:
 
 
 def check_integer(name: str, value, minimum: int) -> int:
-    """Returns `value` as an int; raises an error unless it is >= `minimum`.
+    """Returns `value` as an int; raises an error if it is less than `minimum`.
 
     Booleans and floats are also rejected.
     """

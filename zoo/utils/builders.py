@@ -71,7 +71,7 @@ def copy_layer(layer: keras.layers.Layer, name: str) -> keras.layers.Layer:
 
 
 def get_initializer(initializer, activation: keras.layers.Layer):
-    """Returns the kernel initializer for layers that this activation follows."""
+    """Returns the kernel initializer for layers to which this activation is applied."""
     if isinstance(initializer, str) and initializer == "auto":
         return hidden_initializer(activation)
     get = keras.initializers.get
@@ -157,7 +157,10 @@ def postprocessed(
 def head(
     x: keras.KerasTensor, num_outputs: int, kernel_regularizer=None
 ) -> keras.KerasTensor:
-    """Returns float32 logits, even in mixed precision, that are initially near zero."""
+    """Adds the output layer and returns its logits.
+
+    The logits are initially near zero. They are float32 even in mixed precision.
+    """
     return keras.layers.Dense(
         num_outputs,
         kernel_initializer=head_initializer(),

@@ -59,7 +59,7 @@ def load_variables(model: keras.Model, stores: list[dict[str, np.ndarray]]) -> N
     """Loads the result of `own_variables` into a model with the same layers.
 
     Each layer loads its own entries, because some layers, such as `Normalization`,
-    compute additional values when they load.
+    compute additional values while loading.
     """
     for layer, store in zip(flatten_layers(model), stores, strict=True):
         layer.load_own_variables(store)

@@ -12,7 +12,7 @@ Models = Sequence[keras.Model | str | os.PathLike] | str | os.PathLike
 
 
 def load_models(models: Models) -> Iterator[keras.Model]:
-    """Yields models one by one; paths are replaced with the models loaded from them.
+    """Yields models one by one, loading those that are given as paths.
 
     Args:
         models: Sequence of models and of paths of `.keras` files, or the path of a

@@ -63,7 +63,7 @@ def has_adapters(model: keras.Model) -> bool:
 
 
 def check_can_be_saved(model: keras.Model, argument: str) -> None:
-    """Raises an error if a file saved by Keras could not restore the model.
+    """Raises an error if the model could not be restored from a file saved by Keras.
 
     Args:
         model: Model to check.
@@ -119,7 +119,7 @@ def _to_array(value) -> np.ndarray:
 
 
 def _put(group, key: str, array: np.ndarray) -> None:
-    """Writes an array as bytes, because HDF5 does not support bfloat16, for example."""
+    """Writes an array as bytes, because HDF5 does not support dtypes like bfloat16."""
     data = np.ascontiguousarray(array).reshape(-1).view("uint8")
     dataset = group.create_dataset(key, data=data)
     dataset.attrs["shape"] = np.array(array.shape, "int64")

@@ -17,10 +17,10 @@ functions.
   Returns an int32 tensor of shape `(tensors, NUM_BINS)`.
 
 `count_exponents` selects the bin of an entry by the upper 9 bits of the float32, which
-are its sign and exponent. The first `NUM_EXPONENTS` bins count positive
-numbers, and the other bins count negative numbers. Exponent 0 means zero or a magnitude
-below 2**-126, and 255 means infinity or NaN. All other exponents are
-floor(log2(magnitude)) plus `BIAS`.
+are its sign and exponent. The first `NUM_EXPONENTS` bins count positive numbers, and
+the other bins count negative numbers. Exponent 0 means zero or a magnitude below
+2**-126, and 255 means infinity or NaN. All other exponents are floor(log2(magnitude))
+plus `BIAS`.
 """
 
 import importlib

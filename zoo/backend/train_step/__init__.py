@@ -46,7 +46,7 @@ attributes and methods:
 - `observe(optimizer, gradients, variables, counters)`: Returns an object for one call
   to the optimizer, with these attributes and methods:
 
-    - `is_due`: Whether to record the call; a bool or a tensor.
+    - `is_due`: Whether to record the update (a bool or a tensor).
     - `select(values)`: Takes one value for each variable, and returns the values for
       the variables that are recorded.
     - `before()`: Returns the quantities that must be read before the update.

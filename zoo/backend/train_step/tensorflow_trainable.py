@@ -66,7 +66,7 @@ def _set_trainable(layer, trained: set) -> None:
 def _is_traced(own) -> bool:
     """Returns whether a train function that Keras created has been traced.
 
-    The closure of the train function contains the compiled functions or
+    The closure of the train function contains the compiled functions, or
     wrappers around them.
     """
     cells = [cell.cell_contents for cell in getattr(own, "__closure__", None) or ()]
