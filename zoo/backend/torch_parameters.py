@@ -12,7 +12,7 @@ def register_all_variables() -> None:
 
     On the PyTorch backend, Keras (3.15) registers variables under their paths. If two
     models, or two copies of one model, have layers with the same names, the paths of
-    their variables are the same, too. If a larger model contains both models or copies,
+    their variables are the same, too. If both models are parts of a larger model,
     PyTorch registers only the last variable with each path. The other variables then
     cause three problems:
 

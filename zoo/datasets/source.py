@@ -47,7 +47,7 @@ class Source:
         return {split: self._read(each) for split, each in self._ranges.items()}
 
     def read_texts(self) -> dict[str, str]:
-        """Returns the texts of each split, joined with newlines into a single string.
+        """Returns, for each split, its texts joined with newlines into a single string.
 
         Raises:
             ValueError: If a text is not encoded in UTF-8.

@@ -49,7 +49,7 @@ def streamed(examples, size: int, batch_size: int, scale=None, order=None, buffe
     """Returns a dataset that batches examples and reads them again in every epoch.
 
     Args:
-        examples: `tf.data.Dataset` of unbatched `(x, y)`.
+        examples: `tf.data.Dataset` of unbatched examples `(x, y)`.
         size: Number of examples.
         batch_size: Integer >= 1.
         scale: Factor by which `x` is multiplied, as in `Arrays`. Defaults to `None`.

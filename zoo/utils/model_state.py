@@ -63,7 +63,7 @@ def has_adapters(model: keras.Model) -> bool:
 
 
 def check_can_be_saved(model: keras.Model, argument: str) -> None:
-    """Raises an error if the model could not be restored from a file saved by Keras.
+    """Raises an error if a file saved by Keras could not restore the model exactly.
 
     Args:
         model: Model to check.
