@@ -3,21 +3,23 @@
 The modules `tensorflow`, `jax` and `torch` implement the same functions. This package
 exports those of the active backend:
 
-- `COMPILES`: Whether `compile_stateless` compiles functions, which are then traced
-  before anything is computed.
+- `COMPILES`: Whether `compile_stateless` compiles functions. Compiled functions are
+  traced before anything is computed.
 - `accelerators()`: Returns a list of the names of the accelerators that Keras uses, for
   example `["GPU NVIDIA H200"]`; the list is empty if Keras runs on a CPU.
-- `compile_stateless(function, variables)`: Compiles a function of two arguments, the
-  values of `variables` and a tuple of tensors. Returns a function of the tensors only.
-  On TensorFlow and PyTorch, where the function can read the variables itself, it
-  receives `None` instead of the values.
-- `differentiate(function, inputs)`: Takes a function that maps a list of tensors,
-  `inputs`, to a tensor and an auxiliary tensor. Returns the tensor, a list of the
-  gradients of its sum with respect to `inputs`, and the auxiliary tensor, which is not
-  differentiated. Gradients with respect to unused inputs are zero.
-- `enable_float64()`: Returns a context in which the backend does not downcast float64.
-- `preserve_generator()`: Returns a context that restores the state of the backend's
-  own random generator on exit.
+- `compile_stateless(function, variables)`: Compiles a function with two arguments: the
+  values of `variables`, and a tuple of tensors. Returns a function that takes only the
+  tensors, as positional arguments. On TensorFlow and PyTorch, the function can read the
+  variables directly, so `None` is passed instead of their values.
+- `differentiate(function, inputs)`: Calls a function that maps `inputs`, a list of
+  tensors, to a tensor of values and an auxiliary tensor. Returns three results: the
+  values, the gradients of the sum of the values with respect to `inputs` (as a list),
+  and the auxiliary tensor, which is not differentiated. Gradients with respect to
+  unused inputs are zero.
+- `enable_float64()`: Returns a context manager that keeps the backend from downcasting
+  float64.
+- `preserve_generator()`: Returns a context manager that restores the state of the
+  backend's own random number generator on exit.
 - `same_trace()`: Returns a function that tells whether a tensor belongs to the trace in
   which `same_trace` was called.
 - `gradient_registry()`: Returns the dict in which the backend keeps custom gradients
@@ -25,12 +27,13 @@ exports those of the active backend:
   registry.
 - `transform_batch(model, function, arguments)`: Applies a function to the batch of a
   training or test step, for example to perturb the inputs. `arguments` are the
-  arguments of `train_step` or `test_step`, and the result is passed to Keras' own
-  `train_step` or `test_step`. The function may assign variables of the model. No
-  gradients are computed through the function.
+  arguments of `train_step` or `test_step`. Returns the new arguments, to be passed to
+  Keras' own `train_step` or `test_step`. The function may assign values to variables of
+  the model. No gradients are computed through the function.
 
 The subpackages have the same structure: `train_step` runs callbacks inside the training
-step of `fit`, and `tensor_statistics` computes norms and counts magnitudes.
+step of `fit`, and `tensor_statistics` computes norms and other statistics of
+tensors.
 """
 
 import importlib

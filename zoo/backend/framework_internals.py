@@ -1,4 +1,7 @@
-"""Names that TensorFlow and PyTorch do not promise to keep; see `keras_internals`."""
+"""Functions that use unstable or private APIs of TensorFlow and PyTorch.
+
+The functions follow the same conventions as those in `keras_internals`.
+"""
 
 from .keras_internals import attribute, missing
 
@@ -6,7 +9,7 @@ from .keras_internals import attribute, missing
 def tensorflow_gradient_registry() -> dict:
     """Returns the registry in which TensorFlow keeps custom gradients.
 
-    TensorFlow has no public API for removing entries.
+    TensorFlow has no public API for removing entries from it.
     """
     try:
         from tensorflow.python.framework import ops
@@ -17,9 +20,9 @@ def tensorflow_gradient_registry() -> dict:
 
 
 def torch_norms(tensors: list, order: float) -> list:
-    """Returns the norms of PyTorch tensors.
+    """Returns a list with the norm of each PyTorch tensor, computed in a single call.
 
-    Public functions require a separate call for each tensor.
+    The public functions of PyTorch require a separate call for each tensor.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Functions of `zoo.backend` on JAX."""
+"""JAX implementation of `zoo.backend`."""
 
 import contextlib
 

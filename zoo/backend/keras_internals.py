@@ -1,8 +1,8 @@
-"""Functions that use private names of Keras.
+"""Functions that use private APIs of Keras.
 
-Such names may change without notice. Each function documents why no public API can be
-used instead. If a private name no longer exists, the function raises an `ImportError`
-that states the name.
+Private names may change without notice. Each function documents why no public API can
+be used instead. If a private name no longer exists, the function raises an
+`ImportError` that states the name.
 """
 
 import contextlib
@@ -36,18 +36,18 @@ def missing(name: str, library=keras) -> ImportError:
 
 @contextlib.contextmanager
 def patched(target, **attributes) -> Iterator[None]:
-    """Replaces attributes of one object within a context.
+    """Replaces attributes of an object, and restores them on exit.
 
-    The function bypasses `__setattr__`, with which Keras would track and save the new
-    attributes.
+    The function bypasses `__setattr__`, because Keras would otherwise track and save
+    the new attributes.
 
     Args:
         target: Object to patch, such as a model or an optimizer.
         **attributes: New attributes by name.
 
     Raises:
-        ImportError: If the object does not have one of the attributes, so that the
-            replacement would have no effect.
+        ImportError: If one of the attributes does not exist, because replacing it
+            would then have no effect.
     """
     for name in attributes:
         attribute(target, name)
@@ -64,10 +64,10 @@ def patched(target, **attributes) -> Iterator[None]:
 
 @contextlib.contextmanager
 def float64_operations() -> Iterator[None]:
-    """Stops Keras operations from casting float64 to float32 on JAX and PyTorch.
+    """Keeps Keras operations from casting float64 to float32 on JAX and PyTorch.
 
-    `keras.config.set_floatx("float64")` does not suffice, because it changes only the
-    dtype of new variables.
+    `keras.config.set_floatx("float64")` is not sufficient, because it changes only
+    the dtype of new variables.
     """
     try:
         from keras.src.backend.common.dtypes import BIT64_TO_BIT32_DTYPE
@@ -88,7 +88,8 @@ def flatten_layers(model: keras.Layer, **options) -> list[keras.Layer]:
 
     Args:
         model: A layer or model.
-        **options: `recursive` and `include_self`, which are both `True` by default.
+        **options: `recursive` and `include_self`, which have the same meaning as in
+            Keras. Both options are `True` by default.
     """
     return list(attribute(model, "_flatten_layers")(**options))
 
@@ -108,8 +109,9 @@ def mask_of(tensor):
 def saves_as_keras(layer: keras.Layer) -> bool:
     """Returns whether a layer inherits `save_own_variables` from a built-in layer.
 
-    The built-in layers of Keras save only variables. They can be recognized only by the
-    names of the modules that define them, which are private.
+    The built-in layers of Keras save nothing but their variables. They can be
+    recognized only by the modules in which they are defined, and the names of these
+    modules are private.
     """
     defining = next(
         cls for cls in type(layer).__mro__ if "save_own_variables" in vars(cls)
@@ -120,17 +122,17 @@ def saves_as_keras(layer: keras.Layer) -> bool:
 def compiled_learning_rate(optimizer: keras.optimizers.Optimizer):
     """Returns the learning rate that an optimizer was configured with.
 
-    This is a variable if the learning rate is a float; otherwise it is a schedule or a
-    function. The public property `learning_rate` evaluates schedules, and returns a
-    different value while the attributes of `learning_rate_attributes` are in place.
+    The result is a variable if the learning rate is a float; otherwise it is a schedule
+    or a function. The public property `learning_rate` evaluates schedules, and returns
+    a different value while it is overridden by `learning_rate_attributes`.
     """
     return attribute(optimizer, "_learning_rate")
 
 
 def learning_rate_attributes(read: Callable | None) -> dict:
-    """Returns the attributes to patch to make an optimizer use a different rate.
+    """Returns the attributes to patch so that an optimizer uses a new learning rate.
 
-    `learning_rate` is a property, which an attribute of an instance cannot override.
+    `learning_rate` is a property, so an instance attribute cannot override it.
 
     Args:
         read: Function that returns the learning rate, or `None` if only the names of
@@ -143,16 +145,17 @@ def learning_rate_attributes(read: Callable | None) -> dict:
 def set_monitor_operation(callback: keras.callbacks.EarlyStopping) -> None:
     """Sets `monitor_op` and the sign of `min_delta` according to a callback's mode.
 
-    In mode "auto", they depend on the direction of the monitored metric, which is
-    private to Keras.
+    In mode "auto", Keras infers from the monitored metric whether lower or higher
+    values are better. There is no public API for this.
     """
     attribute(callback, "_set_monitor_op")()
 
 
 def compiled_loss(model: keras.Model):
-    """Returns the object that computes a compiled model's loss; `None` without a loss.
+    """Returns the object that computes the loss of a compiled model.
 
-    `model.loss` is the argument of `compile`, and does not include the loss weights.
+    The result is `None` if the model has no loss. The public attribute `model.loss` is
+    only the argument that was passed to `compile`, without the loss weights.
     """
     return attribute(model, "_compile_loss")
 
@@ -160,7 +163,8 @@ def compiled_loss(model: keras.Model):
 def loss_weights(model: keras.Model):
     """Returns the `loss_weights` that a model was compiled with.
 
-    The only public way is `get_compile_config`, which serializes all arguments.
+    The only public alternative is `get_compile_config`, which serializes all arguments
+    of `compile`.
     """
     return attribute(compiled_loss(model), "_user_loss_weights")
 
@@ -172,7 +176,7 @@ def replace_torch_registration(variables_of: Callable[[keras.Layer], dict]) -> N
 
     Args:
         variables_of: Function that maps a layer to a dict of the variables to register,
-            with their names as keys.
+            with the new names as keys.
 
     Raises:
         ImportError: If Keras registers variables in a different way.
@@ -202,10 +206,10 @@ def replace_torch_registration(variables_of: Callable[[keras.Layer], dict]) -> N
 
 
 def compiled_metrics(model: keras.Model):
-    """Returns the combined metric of a compiled model; `None` if it has no metrics.
+    """Returns the metric that combines all metrics that were passed to `compile`.
 
-    It combines all metrics that were passed to `compile`. `model.metrics` includes it,
-    but does not identify it.
+    The result is `None` if there are no such metrics. In the public list
+    `model.metrics`, the combined metric cannot be told apart from other metrics.
     """
     return attribute(model, "_compile_metrics")
 
@@ -213,7 +217,7 @@ def compiled_metrics(model: keras.Model):
 def user_metrics(model: keras.Model) -> list:
     """Returns the metrics and weighted metrics that were passed to `compile`.
 
-    `model.metrics` contains only one metric that combines them.
+    `model.metrics` contains only a single metric that combines all of these metrics.
     """
     compiled = compiled_metrics(model)
     if compiled is None:
@@ -224,15 +228,15 @@ def user_metrics(model: keras.Model) -> list:
 
 
 def prefixed_metrics(metrics, weighted_metrics, prefix: str) -> keras.metrics.Metric:
-    """Returns one metric that combines several metrics as a compiled model does.
+    """Returns a metric that combines several metrics, as `keras.Model.compile` does.
 
     Names such as "accuracy" stand for different metrics, depending on the shape of the
-    labels. Only a private class of Keras resolves them.
+    labels. Only a private class of Keras can resolve such names.
 
     Args:
         metrics: Same as in `keras.Model.compile`.
         weighted_metrics: Same as in `keras.Model.compile`.
-        prefix: String to add to the beginning of all names in the result.
+        prefix: String that is prepended to all names in the result.
     """
     try:
         from keras.src.trainers.compile_utils import CompileMetrics
@@ -247,10 +251,11 @@ def prefixed_metrics(metrics, weighted_metrics, prefix: str) -> keras.metrics.Me
 
 
 def unscale_loss(loss):
-    """Removes the factor for the replicas of a distribution strategy from a loss.
+    """Undoes the scaling of a loss for the replicas of a distribution strategy.
 
-    On TensorFlow, Keras multiplies losses by this factor, and removes it again for
-    metrics. Both functions are private.
+    On TensorFlow, Keras divides losses by the number of replicas, and reverses this
+    when it reports losses as metrics. The Keras functions that scale and unscale losses
+    are both private.
     """
     try:
         from keras.src.losses.loss import unscale_loss_for_distribution
@@ -262,8 +267,8 @@ def unscale_loss(loss):
 def operation_of(tensor: keras.KerasTensor) -> tuple:
     """Returns the operation that computes a symbolic tensor, and its input tensors.
 
-    For an input of the graph, these are `None` and an empty list. The public attributes
-    of a model list its layers, but do not show how the layers are connected.
+    For an input of the graph, the result is `None` and an empty list. The public
+    attributes of a model list its layers, but do not show how the layers are connected.
     """
     history = attribute(tensor, "_keras_history")
     operation = attribute(history, "operation")
@@ -274,9 +279,9 @@ def operation_of(tensor: keras.KerasTensor) -> tuple:
 
 
 def own_trainable_variables(layer: keras.Layer) -> list[keras.Variable]:
-    """Returns the trainable weights of a layer itself, even if they are frozen.
+    """Returns the trainable weights that a layer itself owns, even if they are frozen.
 
-    `layer.trainable_variables` includes weights of nested layers, and omits frozen
+    `layer.trainable_variables` also includes weights of nested layers, and omits frozen
     weights.
     """
     return list(attribute(layer, "_trainable_variables"))
@@ -285,7 +290,7 @@ def own_trainable_variables(layer: keras.Layer) -> list[keras.Variable]:
 def set_own_trainable(layer: keras.Layer, value: bool) -> None:
     """Sets `trainable` of a layer, but not of its variables and nested layers.
 
-    The public setter of `layer.trainable` changes those, too.
+    The public setter of `layer.trainable` also changes the variables and nested layers.
     """
     attribute(layer, "_trainable")
     vars(layer)["_trainable"] = value
@@ -300,16 +305,17 @@ def trained_variables(optimizer) -> list[keras.Variable]:
 
 
 def accumulated_gradient(optimizer, variable: keras.Variable) -> keras.Variable:
-    """Returns the sum of the gradients that an optimizer has accumulated.
+    """Returns the sum of gradients that an optimizer has accumulated for a variable.
 
-    In `optimizer.variables`, this variable can be identified only by its name.
+    `optimizer.variables` also contains the sum, but there it can be identified only by
+    its name.
     """
     index = attribute(optimizer, "_get_variable_index")(variable)
     return attribute(optimizer, "_accumulated_gradients")[index]
 
 
 def count_of_calls(optimizer) -> keras.Variable:
-    """Returns the variable that counts the calls of an optimizer.
+    """Returns the variable that counts the calls to an optimizer.
 
     With gradient accumulation, the public `optimizer.iterations` counts updates
     instead.
@@ -318,7 +324,7 @@ def count_of_calls(optimizer) -> keras.Variable:
 
 
 def patched_state_shardings(model: keras.Model, shardings: tuple):
-    """Returns a context that replaces the output shardings of a train function on JAX.
+    """Returns a context manager that sets the output shardings of a JAX train function.
 
     Keras has no public API for adding elements to the state of a training step.
     """
@@ -326,11 +332,11 @@ def patched_state_shardings(model: keras.Model, shardings: tuple):
 
 
 def callback_list_of(frame: FrameType) -> Any:
-    """Returns the value of the local variable `callbacks` in the frame of a `fit`.
+    """Returns the local variable `callbacks` in the frame of a call to `fit`.
 
-    No public API gives a train function access to the `fit` that calls it. In a frame
-    of other code, the variable may have any value; if it is missing, the result is
-    `None`.
+    No public API gives a train function access to the callbacks of the call to `fit`
+    that runs it. In frames of other code, the variable may have any value; if it does
+    not exist, the result is `None`.
     """
     if "callbacks" not in frame.f_locals and is_keras_fit(frame):
         raise missing("the local variable `callbacks` of keras.Model.fit")
@@ -338,6 +344,6 @@ def callback_list_of(frame: FrameType) -> Any:
 
 
 def is_keras_fit(frame: FrameType) -> bool:
-    """Returns whether a frame belongs to a call of Keras' own `fit`."""
+    """Returns whether a frame belongs to a call to Keras' own `fit`."""
     module = frame.f_globals.get("__name__", "")
     return frame.f_code.co_name == "fit" and module.startswith("keras.")

@@ -1,4 +1,4 @@
-"""Functions of `zoo.backend` on TensorFlow."""
+"""TensorFlow implementation of `zoo.backend`."""
 
 import contextlib
 

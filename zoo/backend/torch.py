@@ -1,4 +1,4 @@
-"""Functions of `zoo.backend` on PyTorch."""
+"""PyTorch implementation of `zoo.backend`."""
 
 import contextlib
 

@@ -61,7 +61,7 @@ class ArrayDataset(keras.utils.PyDataset):
         self._order_is_due = True
 
     def rebatch(self, batch_size: int) -> "ArrayDataset":
-        """Returns a dataset of the same arrays and `Order`, with a new batch size.
+        """Returns a dataset with the same arrays and `Order`, but a new batch size.
 
         Args:
             batch_size: Integer >= 1.

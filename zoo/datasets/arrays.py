@@ -1,4 +1,4 @@
-"""The examples of one split as arrays, and checks of their values."""
+"""Storage of the examples of one split, and checks of their values."""
 
 import logging
 from collections.abc import Iterator
@@ -34,23 +34,23 @@ class Arrays:
         return len(self.x)
 
     def batch(self, rows) -> tuple[np.ndarray, np.ndarray]:
-        """Returns `(x, y)` for the given rows, a slice or an array of indices."""
+        """Returns `(x, y)` for the given rows (a slice or an array of indices)."""
         x = self.x[rows]
         if self.scale is not None:
             x = x.astype("float32") * np.float32(self.scale)
         return x, self.y[rows]
 
     def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields all examples in their stored order, as chunks `(x, y)`."""
+        """Yields all examples in their stored order, in chunks `(x, y)`."""
         for start in range(0, len(self), CHUNK):
             yield self.batch(slice(start, start + CHUNK))
 
 
 def is_image(dtype, ndim: int) -> bool:
-    """Returns whether an example of this dtype and number of dimensions is an image.
+    """Returns whether examples of this dtype and number of dimensions are images.
 
-    Arrays with a different dtype are not treated as images, because they may contain
-    sequences, spectra or counts.
+    Only arrays of dtype bool, uint8 or uint16 are treated as images, because other
+    arrays may contain sequences, spectra or counts.
     """
     return np.dtype(dtype) in IMAGE_DTYPES and ndim in (2, 3)
 

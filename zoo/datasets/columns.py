@@ -53,12 +53,12 @@ def is_categorical(column: pd.Series) -> bool:
 
 
 def is_boolean(column: pd.Series) -> bool:
-    """Returns whether a column contains booleans, nullable or not."""
+    """Returns whether a column contains only booleans and, possibly, missing values."""
     return types.infer_dtype(column, skipna=True) == "boolean"
 
 
 def distinct_values(column: pd.Series) -> list:
-    """Returns the categories of a categorical dtype, or the sorted distinct values."""
+    """Returns the categories of a column's dtype, or its sorted distinct values."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column.cat.categories.tolist()
     return sorted(column.dropna().unique())
@@ -91,7 +91,7 @@ def numeric_values(column: pd.Series, where: str, *, or_names=False) -> np.ndarr
     fixes += [NO_NUMBERS["datetime"]] if kind == "date" else []
     fixes += ["Convert it to numbers with `.astype`, or drop it."]
     expected = "numbers or booleans"
-    # A categorical column gets here only if the same column is numeric in train.
+    # A categorical column gets here only if it is numeric in the train split.
     if or_names and not is_categorical(column):
         expected = "numbers, booleans, strings or categories"
     raise ValueError(

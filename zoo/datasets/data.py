@@ -34,7 +34,7 @@ class Data:
         order: The `Order` of `train`. Its `counter` can be read and set.
         sizes: Dict that maps the name of each split to its number of examples.
         input_shape: Shape of one example of `x`, without the batch dimension.
-        num_outputs: Number of outputs that a model needs, which is the number of
+        num_outputs: Number of outputs that a model needs, that is, the number of
             classes, labels, target values, or tokens in the vocabulary.
         task: "classification", "multi_label", "regression" or "language_model".
         class_names: List of strings for classification and multi_label, otherwise
@@ -139,11 +139,13 @@ class Data:
         )
 
     def denormalization(self) -> keras.layers.Normalization:
-        """Returns a layer that scales outputs to the mean and variance of the targets.
+        """Returns a layer that maps standardized outputs to the units of the targets.
 
-        The statistics are computed from the train split. If a model ends in this layer,
-        the layers before it learn targets with mean 0 and variance 1, but the model
-        predicts in the units of the data. The loss and metrics use these units, too.
+        The layer multiplies its input by the standard deviation of the targets and adds
+        their mean. These statistics are computed from the train split. If a model ends
+        in this layer, the layers before it learn targets with mean 0 and variance 1,
+        but the model predicts in the units of the data. The loss and metrics use these
+        units, too.
 
         Returns:
             A new `keras.layers.Normalization` with `invert=True` and these statistics.
@@ -195,7 +197,7 @@ class Data:
 def _moments(batches: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Returns the mean and variance over all axes except the last.
 
-    They are computed in float64 in a single pass over the batches, which are merged
+    Both are computed in float64, in a single pass over the batches, which are merged
     with equation 2.1 of Chan, Golub & LeVeque, "Updating Formulae and a Pairwise
     Algorithm for Computing Sample Variances" (1979). The variance of a constant column
     is set to 1, so that the column is not scaled.

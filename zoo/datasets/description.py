@@ -8,7 +8,7 @@ import keras
 
 @dataclass(frozen=True)
 class Description:
-    """Describes the examples of a dataset, no matter how they are stored.
+    """Describes the examples of a dataset, independently of how they are stored.
 
     All fields have the same meaning as in `Data`.
 

@@ -1,4 +1,4 @@
-"""Derives from the features of a TFDS dataset how to turn its examples into `(x, y)`.
+"""Maps the examples of TFDS datasets to `(x, y)`, based on the features of a dataset.
 
 Supported kinds of datasets:
 
@@ -58,7 +58,7 @@ class Mapping:
 
 
 def read_features(info, image_size: tuple[int, int] | None = None) -> Mapping:
-    """Derives from the features of a dataset how to turn its examples into `(x, y)`.
+    """Chooses the mapping of examples to `(x, y)` from the features of a dataset.
 
     Args:
         info: The `tfds.core.DatasetInfo` of a prepared dataset.
@@ -105,10 +105,10 @@ def read_features(info, image_size: tuple[int, int] | None = None) -> Mapping:
 
 
 def _keys(info):
-    """Returns the keys of the inputs and of the target, or `None` without a target.
+    """Returns the key of the inputs and the key of the target.
 
-    If the dataset defines no supervised keys, they are inferred from the types of its
-    features.
+    If the dataset defines no supervised keys, the keys are inferred from the types of
+    the features. If there is only one feature, the key of the target is `None`.
     """
     import tensorflow_datasets as tfds
 
@@ -136,7 +136,7 @@ def _keys(info):
 
 
 def _select(tree, key):
-    """Selects the values for a supervised key: a name, or a dict or tuple of keys."""
+    """Selects the values for a supervised key (a name, or a dict or tuple of keys)."""
     if isinstance(key, str):
         return tree[key]
     if isinstance(key, dict):
@@ -145,7 +145,10 @@ def _select(tree, key):
 
 
 def _read_target(info, key, feature):
-    """Returns the task, arguments for `Mapping`, and a function to read the target."""
+    """Returns the task, other arguments of `Mapping`, and a function for the target.
+
+    The function converts the target of a TFDS example to `y`.
+    """
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
@@ -171,7 +174,11 @@ def _read_target(info, key, feature):
 
 
 def _read_inputs(info, key, feature, image_size):
-    """Returns the kind, the column names if any, and a function to read the inputs."""
+    """Returns the kind of the inputs, the column names, and a function for the inputs.
+
+    The column names are `None` unless the inputs are a table. The function converts the
+    inputs of a TFDS example to `x`.
+    """
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
@@ -229,7 +236,7 @@ def _image_reader(info, key, feature, image_size):
 def _table_reader(info, features):
     """Returns the column names, and a function that joins the columns into one row.
 
-    The columns are sorted by the name of their feature. Categories are one-hot encoded.
+    The columns are sorted by feature name. Categories are one-hot encoded.
     """
     import tensorflow as tf
 
@@ -261,7 +268,10 @@ def _table_reader(info, features):
 
 
 def _flatten(tree, prefix=""):
-    """Yields (name, leaf) for each leaf of nested dicts, joining keys with slashes."""
+    """Yields `(name, leaf)` for each leaf of nested dicts.
+
+    The name consists of the keys on the path to the leaf, joined with slashes.
+    """
     for key, value in tree.items():
         name = f"{prefix}{key}"
         if hasattr(value, "items"):

@@ -1,4 +1,4 @@
-"""Encoders that convert pandas tables to numeric arrays."""
+"""Encoders that convert pandas DataFrames and Series to numeric arrays."""
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,8 @@ class FrameEncoder:
       become 0 and 1.
     - A column of strings or categories becomes one column of zeros and ones for each
       category, named "column=category". The categories are those of a categorical
-      dtype, in their order, or else the sorted distinct strings in the train frame.
+      dtype, in their order, or else the sorted distinct strings in the frame
+      of the train split.
     - Columns of all other types, such as dates, are rejected.
 
     Columns are matched by name, so they may be in any order. Rows are matched by
@@ -105,11 +106,11 @@ class FrameEncoder:
 class TargetEncoder:
     """Encodes pandas targets as arrays, using the classes of the train split.
 
-    Strings and categories in a single column become labels: their index in
-    `class_names` if given, or else in the categories, which are determined as in
-    `FrameEncoder`. Several columns must contain numbers or booleans. Numbers and
-    booleans are not changed. Rows are matched by position, and several columns are
-    matched by name.
+    A single column of strings or categories is converted to labels. The label of a
+    value is its index in `class_names` if given, or else its index in the categories,
+    which are determined as in `FrameEncoder`. If there are several columns, they must
+    contain numbers or booleans, and are matched by name. Numbers and booleans are not
+    changed. Rows are matched by position.
 
     Args:
         targets: The `pandas.Series` or `pandas.DataFrame` of the train split.
@@ -147,8 +148,8 @@ class TargetEncoder:
         """Encodes the targets of a split as an array.
 
         Args:
-            targets: `pandas.Series`, or `pandas.DataFrame` with the columns of train. A
-                single column may also be passed as an array.
+            targets: A `pandas.Series`, or a `pandas.DataFrame` with the same columns as
+                the train split. A single column may also be passed as an array.
             where: Description of the targets for error messages, such as "y of test".
 
         Raises:

@@ -31,20 +31,20 @@ def from_arrays(
 ) -> Data:
     """Converts arrays to a dataset that is ready for `fit`.
 
-    The result is a `Data`, as for `load`, but neither TensorFlow nor TFDS is required,
+    As with `load`, the result is a `Data`, but neither TensorFlow nor TFDS is required,
     and every backend is supported. The inputs `x` are converted as follows:
 
     - Arrays of dtype uint8, uint16 or bool and shape `(n, height, width)` or
       `(n, height, width, channels)` are treated as images. They are scaled to [0, 1]
       by the largest value of their dtype. A channel axis is added if there is none.
-    - A pandas `DataFrame` becomes a float32 table, and its column names are available
-      as `feature_names` of the result. A column of numbers or booleans, nullable or
-      not, remains one column. A column of strings or categories becomes one column of
-      zeros and ones for each category, named "column=category". The categories are
-      those of a categorical dtype, in their order, or else the sorted distinct strings
-      in `train` before it is split. Dates and missing values are rejected. The other
-      splits must have the same columns, in any order, and must not contain new
-      categories.
+    - A pandas `DataFrame` becomes a float32 table. The column names of this table are
+      available as `feature_names` of the result. A column of numbers or booleans,
+      nullable or not, remains one column. A column of strings or categories becomes one
+      column of zeros and ones for each category, named "column=category". The
+      categories are those of a categorical dtype, in their order, or else the sorted
+      distinct strings in `train` before it is split. Dates and missing values are
+      rejected. The other splits must have the same columns, in any order, and must not
+      contain new categories.
     - All other inputs are converted to float32, or to int32 with `vocabulary`.
 
     The targets `y` are interpreted as follows:
@@ -56,7 +56,8 @@ def from_arrays(
       language model.
     - Floats are regression targets.
     - Strings or categories in a pandas `Series` are class names. The classes are in the
-      order of `class_names` if given, or else of the categories, as above.
+      order of `class_names` if given, or else in the order of the categories, as
+      described above.
     - The columns of a `DataFrame` are labels or target values. A single column is
       treated like a `Series`.
 
@@ -68,7 +69,7 @@ def from_arrays(
             of a `.npz` file that contains `x_train`, `y_train` and, optionally,
             `x_validation`, `y_validation`, `x_test` and `y_test`.
         validation: `(x, y)`, or the fraction of the train split, in [0, 1), to cut off
-            its end. With 0 or `None`, nothing is cut off. If a file contains a
+            from its end. With 0 or `None`, nothing is cut off. If a file contains a
             validation split, the fraction is ignored. Defaults to `0.1`.
         test: Like `validation`. If both are fractions, the test split is cut off
             first, and the validation split is a fraction of the remaining examples.
@@ -77,7 +78,8 @@ def from_arrays(
         seed: Integer >= 0 that determines the order of the train split. Defaults to
             `0`.
         task: "classification", "multi_label", "regression" or "language_model".
-            Defaults to `None`: the task is inferred from the targets, as above.
+            Defaults to `None`: the task is inferred from the targets, as described
+            above.
         class_names: Names of the classes in the order of their labels, or of the `k`
             labels in the order of their columns. Defaults to `None`: the names are
             taken from a `Series` or `DataFrame`, or else are "0", "1" and so on, up to
@@ -166,7 +168,10 @@ def _check_class_names(class_names, task: str) -> None:
 
 
 def _check_alike(train, x, split: str) -> None:
-    """Raises an error if a split differs from train in example shape or image dtype."""
+    """Raises an error if the examples of a split do not match those of the train split.
+
+    All examples must have the same shape, and all images must have the same dtype.
+    """
     units = [
         array.dtype
         if array.dtype == np.uint8 or is_image(array.dtype, array.ndim - 1)
@@ -200,7 +205,7 @@ def _are_indicators(y) -> bool:
 
 
 def _inputs(x, split: str, vocabulary) -> tuple[np.ndarray, float | None]:
-    """Returns the inputs in the form in which `Arrays` stores them, and their scale."""
+    """Returns the arguments `x` and `scale` of `Arrays` for the inputs of a split."""
     if vocabulary is not None:
         _check_vocabulary(vocabulary)
         if x.ndim != 2 or not np.issubdtype(x.dtype, np.integer):

@@ -28,7 +28,7 @@ class Options:
 
     @property
     def storage(self) -> dict:
-        """The options that are passed to `store`, by name."""
+        """The options that are passed to `store` as keyword arguments."""
         return {
             "batch_size": self.batch_size,
             "order": self.order,
@@ -77,7 +77,7 @@ def load_texts(source: Source, options: Options) -> Data:
 
 
 def load_language_model(source: Source, options: Options) -> Data:
-    """Loads unlabeled texts as windows of token ids and of the next token ids."""
+    """Loads unlabeled texts as windows of token ids and the ids of the next tokens."""
     import tensorflow as tf
 
     texts = source.read_texts()

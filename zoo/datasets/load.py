@@ -43,10 +43,10 @@ def load(
     A vector of booleans in place of the label represents several labels.
 
     The "train", "validation" and "test" splits of the dataset are used. If the dataset
-    has no "test" split, the last fifth of train becomes the test split. If it has no
-    "validation" split, examples from the end of the remaining train split are held out.
-    The choice of these examples does not depend on `seed`. If the train split of a
-    language model is a single text, the text is split by characters.
+    has no "test" split, the last fifth of the train split becomes the test split. If it
+    has no "validation" split, examples from the end of the remaining train split are
+    held out. The choice of these examples does not depend on `seed`. If the train split
+    for a language model is a single text, characters are held out instead of examples.
 
     The train split is reshuffled in every epoch. The order is determined by `seed` and
     by a counter that can be read and set: see `Order`.

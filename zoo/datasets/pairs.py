@@ -18,7 +18,7 @@ Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def read_pairs(train, validation, test) -> dict[str, tuple]:
-    """Returns `(x, y)` for train and for each other split that is not a fraction.
+    """Returns `(x, y)` for the train split and each other split that is not a fraction.
 
     The values are not yet converted to arrays.
 
@@ -44,12 +44,14 @@ def read_pairs(train, validation, test) -> dict[str, tuple]:
 def encode_inputs(pairs: dict[str, tuple], vocabulary) -> tuple[dict, list | None]:
     """Returns the inputs of each split as arrays, and the column names of a table.
 
+    The column names are `None` if the inputs are not a `DataFrame`.
+
     Args:
         pairs: Result of `read_pairs`.
         vocabulary: List of tokens if the inputs are token ids, otherwise `None`.
 
     Raises:
-        ValueError: If inputs cannot be converted, or only some splits are frames.
+        ValueError: If inputs cannot be converted, or only some splits are data frames.
     """
     inputs = {split: x for split, (x, _) in pairs.items()}
     if vocabulary is not None or not isinstance(inputs["train"], pd.DataFrame):
@@ -70,7 +72,9 @@ def encode_inputs(pairs: dict[str, tuple], vocabulary) -> tuple[dict, list | Non
 def encode_targets(
     pairs: dict[str, tuple], class_names, task: str | None
 ) -> tuple[dict, list[str] | None]:
-    """Returns the targets of each split as arrays, and class or column names if known.
+    """Returns the targets of each split as arrays, and the names of classes or columns.
+
+    The names are `None` if they are not known.
 
     Args:
         pairs: Result of `read_pairs`.
@@ -78,7 +82,8 @@ def encode_targets(
         task: The requested task, or `None` to infer the task.
 
     Raises:
-        ValueError: If targets cannot be converted, or differ in kind between splits.
+        ValueError: If targets cannot be converted, or their types differ between
+            splits.
     """
     targets = {split: y for split, (_, y) in pairs.items()}
     if not isinstance(targets["train"], pd.Series | pd.DataFrame):
@@ -116,9 +121,10 @@ def check_pairs(pairs: Pairs) -> None:
 
 
 def cut_fractions(pairs: Pairs, validation, test) -> Pairs:
-    """Cuts the splits that are given as fractions off the end of train.
+    """Cuts the splits that are given as fractions off the end of the train split.
 
-    The test split is cut off first, and the validation split from what remains.
+    The test split is cut off first. The validation split is then cut off from the
+    remaining examples.
     """
     pairs = dict(pairs)
     for split, value in (("test", test), ("validation", validation)):
@@ -167,7 +173,7 @@ def _pair(split: str, value) -> tuple:
 
 
 def _as_float32(values: np.ndarray) -> np.ndarray:
-    """Casts floats to float32, in which values that are too large become infinite."""
+    """Casts floats to float32; values that are too large become infinite."""
     if not np.issubdtype(values.dtype, np.floating):
         return values
     with np.errstate(over="ignore"):
@@ -175,7 +181,7 @@ def _as_float32(values: np.ndarray) -> np.ndarray:
 
 
 def _cut(pair: tuple, split: str, fraction: float) -> tuple:
-    """Cuts a fraction off the end of a split, and returns both parts."""
+    """Cuts a fraction off the end of a split; returns the rest and the cut-off part."""
     x, y = pair
     size = round(len(x) * fraction)
     reason = f"Train has {len(x)} examples, and {split}={fraction} is cut off its end."

@@ -13,7 +13,7 @@ SHIPPED = ("digits", "diabetes")
 
 
 def prepared_builder(name: str, data_dir=None):
-    """Returns the builder of a dataset, and prepares the dataset first if necessary.
+    """Returns the builder of a dataset, after preparing the dataset if necessary.
 
     Args:
         name: A TFDS name, such as "mnist", "wine_quality/white" or "mnist:3.0.1".

@@ -36,7 +36,9 @@ class ShippedBuilder(  # type: ignore[call-arg] # TFDS has no stubs
 
 
 def prepare_shipped(name: str) -> tfds.core.DatasetBuilder:
-    """Returns the builder of a dataset that ships with kerascope, prepared if needed.
+    """Prepares a dataset that ships with kerascope, and returns the dataset's builder.
+
+    A dataset that is already prepared is not prepared again.
 
     Several processes may call this function at the same time. Each process prepares the
     dataset in a temporary folder and then renames that folder. The first process to

@@ -8,9 +8,9 @@ from .text import naming_bad_texts
 class Source:
     """Reads the splits of a prepared TFDS dataset.
 
-    If the train split of a language model is a single text, the text is split by
-    characters. The sizes of the resulting splits are then numbers of characters rather
-    than of examples.
+    If the train split for a language model is a single text, characters of the text are
+    held out instead of examples. The sizes of the resulting splits are then numbers of
+    characters.
 
     Args:
         name: Name of the dataset in error messages.
@@ -40,14 +40,14 @@ class Source:
         self.sizes = {split: each.size for split, each in self._ranges.items()}
 
     def read(self) -> dict:
-        """Returns a `tf.data.Dataset` of unbatched `(x, y)` for each split.
+        """Returns a `tf.data.Dataset` of unbatched examples `(x, y)` for each split.
 
         The examples are in their stored order.
         """
         return {split: self._read(each) for split, each in self._ranges.items()}
 
     def read_texts(self) -> dict[str, str]:
-        """Returns the texts of each split, joined with newlines into a single string.
+        """Returns, for each split, its texts joined with newlines into a single string.
 
         Raises:
             ValueError: If a text is not encoded in UTF-8.

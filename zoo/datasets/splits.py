@@ -7,7 +7,7 @@ from .arrays import check_not_empty
 
 logger = logging.getLogger(__name__)
 
-TEST_FRACTION = 0.2  # of train, if a dataset has no test split
+TEST_FRACTION = 0.2  # of the train split, if a dataset has no test split
 
 SPLITS = ("train", "validation", "test")
 
@@ -36,9 +36,9 @@ def choose_splits(
 ) -> dict[str, StoredRange]:
     """Chooses the examples for the train, validation and test splits of a dataset.
 
-    If the dataset has no "test" split, the last fifth of train becomes the test split.
-    If the dataset has no "validation" split, examples from the end of the remaining
-    train split are held out. Existing "test" and "validation" splits are used
+    If the dataset has no "test" split, the last fifth of the train split becomes the
+    test split. If the dataset has no "validation" split, examples from the end of the
+    remaining train split are held out. Existing "test" and "validation" splits are used
     unchanged.
 
     Args:
@@ -50,7 +50,7 @@ def choose_splits(
 
     Returns:
         A dict that maps "train", "validation" (unless `validation` is 0) and "test" to
-        the `StoredRange` of their examples.
+        the `StoredRange` of the examples.
 
     Raises:
         ValueError: If there is no train split, or a chosen split is empty.

@@ -32,7 +32,7 @@ def store(
 
     Args:
         examples: Dict that maps the name of each split to a `tf.data.Dataset` of
-            unbatched `(x, y)`.
+            unbatched examples `(x, y)`.
         sizes: Dict that maps the name of each split to its number of examples.
         description: `Description` of the examples.
         batch_size: Integer >= 1.

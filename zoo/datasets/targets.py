@@ -33,7 +33,7 @@ def class_labels(y: BySplit, class_names) -> Targets:
     Args:
         y: Integers of shape `(examples,)` or `(examples, 1)` for each split.
         class_names: Names of the classes. With `None`, the classes are numbered from 0
-            to the highest label in train.
+            to the highest label in the train split.
 
     Raises:
         ValueError: If targets are not class labels, or a label is not one of the
@@ -49,7 +49,7 @@ def class_labels(y: BySplit, class_names) -> Targets:
 
 
 def label_indicators(y: BySplit, class_names) -> Targets:
-    """Converts targets to those of a task in which several labels may apply.
+    """Converts targets to the zeros and ones of a multi-label task.
 
     Args:
         y: Zeros and ones of shape `(examples, labels)` for each split.
@@ -68,7 +68,7 @@ def label_indicators(y: BySplit, class_names) -> Targets:
 
 
 def regression_targets(y: BySplit) -> Targets:
-    """Converts targets to those of a regression task.
+    """Converts targets to the float32 columns of a regression task.
 
     Args:
         y: Numbers of shape `(examples,)` or `(examples, targets)` for each split.
@@ -81,7 +81,7 @@ def regression_targets(y: BySplit) -> Targets:
 
 
 def next_tokens(y: BySplit, x: BySplit, vocabulary) -> Targets:
-    """Converts targets to those of a language model.
+    """Converts targets to the next-token ids of a language model.
 
     Args:
         y: Ids of the next tokens for each split, of the same shape as `x`.
@@ -155,9 +155,9 @@ def _tokens(x, y, split: str, vocabulary) -> np.ndarray:
 
 
 def _warn_of_unseen(labels: dict[str, np.ndarray], class_names: list[str]) -> None:
-    """Logs warnings if train does not contain every class.
+    """Logs warnings if the train split does not contain every class.
 
-    This happens, for example, if rows are sorted by class and the last ones are held
+    This happens, for example, if rows are sorted by class and the last rows are held
     out, or if integers are regression targets rather than class labels.
     """
     num_seen = len(np.unique(labels["train"]))

@@ -33,7 +33,7 @@ def text_vectorization(
 
 
 def learn_vocabulary(texts, tokens: str, size: int, name: str) -> list[str]:
-    """Returns a vocabulary of the most frequent tokens in texts.
+    """Returns a vocabulary of the most frequent tokens in the texts.
 
     Keras drops NUL characters at the end of a token. Tokens that end in NUL are
     therefore not added to the vocabulary, and are treated as unknown.
@@ -97,7 +97,7 @@ def as_utf8(text):
 
 
 def windows(ids: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts the tokens of a long text into windows of inputs and of next tokens.
+    """Cuts the token ids of a long text into windows of inputs and next tokens.
 
     Windows are consecutive and do not overlap. Tokens at the end that do not fill a
     window are dropped.

@@ -1,4 +1,4 @@
-"""Batches of TFDS examples for `fit`, as `tf.data` pipelines.
+"""`tf.data` pipelines that batch TFDS examples for `fit`.
 
 The functions import TensorFlow only when they are called, so that `zoo.datasets` can be
 imported if TensorFlow is not installed.
@@ -49,7 +49,7 @@ def streamed(examples, size: int, batch_size: int, scale=None, order=None, buffe
     """Returns a dataset that batches examples and reads them again in every epoch.
 
     Args:
-        examples: `tf.data.Dataset` of unbatched `(x, y)`.
+        examples: `tf.data.Dataset` of unbatched examples `(x, y)`.
         size: Number of examples.
         batch_size: Integer >= 1.
         scale: Factor by which `x` is multiplied, as in `Arrays`. Defaults to `None`.

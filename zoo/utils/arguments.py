@@ -1,7 +1,7 @@
 """Argument checks that raise errors with a common format.
 
 The messages state the name of the argument, the expected value, the received value and,
-if there is one, a fix.
+where possible, how to fix the call.
 """
 
 import math
@@ -9,14 +9,14 @@ from numbers import Integral, Real
 
 
 def invalid_argument(name: str, expected: str, received, fix: str = "") -> ValueError:
-    """Creates the error for an invalid argument, for the caller to raise.
+    """Creates an error for an invalid argument, to be raised by the caller.
 
     Args:
         name: Name of the argument in the public signature.
         expected: Description of a valid value, such as "a float in [0, 1)".
         received: The value that was passed.
-        fix: Sentence that tells the user how to fix the call. Defaults to `""`: no such
-            sentence.
+        fix: Sentence that tells the user how to fix the call. Defaults to `""`: no
+            sentence is added.
 
     Returns:
         A `ValueError` that states the name of the argument, the expected value and the
@@ -41,9 +41,9 @@ def is_number(value) -> bool:
 
 
 def check_integer(name: str, value, minimum: int) -> int:
-    """Returns `value` as an int; raises an error unless it is at least `minimum`.
+    """Returns `value` as an int; raises an error if it is less than `minimum`.
 
-    Booleans and floats are rejected, too.
+    Booleans and floats are also rejected.
     """
     if not is_integer(value) or value < minimum:
         raise invalid_argument(name, f"an integer >= {minimum}", value)

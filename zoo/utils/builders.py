@@ -16,7 +16,7 @@ NORMALIZATIONS = {
 
 
 def check_vector_shape(name: str, shape) -> tuple[int, ...]:
-    """Returns the shape of a numeric example; raises an error if it is invalid."""
+    """Returns the shape of numeric examples; raises an error if it is invalid."""
     if isinstance(shape, TokenShape):
         raise invalid_argument(
             name,
@@ -29,7 +29,7 @@ def check_vector_shape(name: str, shape) -> tuple[int, ...]:
 
 
 def check_units(name: str, units) -> tuple[int, ...]:
-    """Returns the units of each layer; raises an error unless all are integers >= 1."""
+    """Returns layer sizes as a tuple; raises an error unless all are integers >= 1."""
     valid = isinstance(units, Sequence) and not isinstance(units, str)
     if not valid or not all(is_integer(size) and size >= 1 for size in units):
         fix = f"One hidden layer is `{name}=({units},)`." if is_integer(units) else ""
@@ -66,12 +66,12 @@ def activation_layer(activation) -> keras.layers.Layer:
 
 
 def copy_layer(layer: keras.layers.Layer, name: str) -> keras.layers.Layer:
-    """Returns a new layer with the same settings and no shared state."""
+    """Returns a copy of a layer, with a new name and no shared state."""
     return type(layer).from_config({**layer.get_config(), "name": name})
 
 
 def get_initializer(initializer, activation: keras.layers.Layer):
-    """Returns the kernel initializer of layers that precede this activation."""
+    """Returns the kernel initializer for layers to which this activation is applied."""
     if isinstance(initializer, str) and initializer == "auto":
         return hidden_initializer(activation)
     get = keras.initializers.get
@@ -79,13 +79,13 @@ def get_initializer(initializer, activation: keras.layers.Layer):
 
 
 def get_regularizer(regularizer):
-    """Returns the regularizer for a Keras name or object."""
+    """Converts a name or object to a Keras regularizer; `None` stays `None`."""
     get = keras.regularizers.get
     return get_object("kernel_regularizer", get, regularizer, "or None")
 
 
 def get_object(name: str, get: Callable, value, other: str):
-    """Converts a name or object to a Keras object; raises an error if it is invalid."""
+    """Converts a name or object to a Keras object; raises an error if this fails."""
     try:
         return get(value)
     except (ValueError, TypeError):
@@ -94,7 +94,7 @@ def get_object(name: str, get: Callable, value, other: str):
 
 
 def clone_initializer(initializer):
-    """Returns a copy of an initializer; a shared instance would repeat its values."""
+    """Copies an initializer, because a shared instance would repeat its values."""
     if isinstance(initializer, keras.initializers.Initializer):
         return initializer.clone()
     return initializer
@@ -157,7 +157,10 @@ def postprocessed(
 def head(
     x: keras.KerasTensor, num_outputs: int, kernel_regularizer=None
 ) -> keras.KerasTensor:
-    """Returns logits, initially near zero, in float32 even under mixed precision."""
+    """Adds the output layer and returns its logits.
+
+    The logits are initially near zero. They are float32 even in mixed precision.
+    """
     return keras.layers.Dense(
         num_outputs,
         kernel_initializer=head_initializer(),
@@ -170,11 +173,11 @@ def head(
 def with_log_variance(
     denormalization: keras.layers.Normalization | None, num_targets: int
 ) -> keras.layers.Normalization | None:
-    """Extends a denormalization layer for means to the log-variances that follow them.
+    """Extends a denormalization layer from means to means followed by log-variances.
 
     Multiplying a target by its standard deviation adds the log of its variance to the
-    log-variance of its noise. For each target, the layer therefore gets one more
-    column, which only shifts its input.
+    log-variance of its noise. The layer therefore gets an additional column for each
+    target, which adds this constant to the log-variance.
     """
     if denormalization is None:
         return None

@@ -1,4 +1,4 @@
-"""Functions that copy a model from its config and its variables."""
+"""Functions that copy a model by means of its config and its variables."""
 
 import types
 from collections.abc import Callable
@@ -15,8 +15,8 @@ def copy_model(
 ) -> keras.Model:
     """Returns an uncompiled copy of a model, with the same layers and weights.
 
-    The copy shares no state with the original. Classes and functions need not be
-    registered with Keras: they are taken from the layers of `model`.
+    The copy shares no state with the original. Custom classes and functions need not be
+    registered with Keras, because they are taken from the layers of `model`.
 
     Args:
         model: Built model whose layers can be recreated from their `get_config`.
@@ -59,14 +59,14 @@ def load_variables(model: keras.Model, stores: list[dict[str, np.ndarray]]) -> N
     """Loads the result of `own_variables` into a model with the same layers.
 
     Each layer loads its own entries, because some layers, such as `Normalization`,
-    compute further values from them.
+    compute additional values while loading.
     """
     for layer, store in zip(flatten_layers(model), stores, strict=True):
         layer.load_own_variables(store)
 
 
 def _restore_adapters(copy: keras.Model, model: keras.Model) -> None:
-    """Restores LoRA adapters, which Keras merges into the kernel when it saves."""
+    """Restores LoRA adapters, which Keras merges into the kernels when saving."""
     layers = zip(flatten_layers(copy), flatten_layers(model), strict=True)
     for target, source in layers:
         if getattr(source, "lora_enabled", False):
@@ -75,7 +75,10 @@ def _restore_adapters(copy: keras.Model, model: keras.Model) -> None:
 
 
 def _objects_of(model: keras.Model) -> dict:
-    """Returns the classes and functions of all layers by name, registered or not."""
+    """Returns the classes and functions of all layers, even if they are not registered.
+
+    The keys of the result are the names that Keras uses in configs.
+    """
     layers = flatten_layers(model)
     functions = [
         value

@@ -1,4 +1,4 @@
-"""The devices that Keras computes on."""
+"""The devices that Keras uses."""
 
 import os
 

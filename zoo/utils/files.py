@@ -12,8 +12,9 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yields a temporary path to write to, and renames it to `path` on exit.
 
     The temporary file is in the same folder as `path`. It also has the same complete
-    suffix, such as ".weights.h5", from which savers infer the format. After an error,
-    the temporary file is removed, and `path` is unchanged.
+    suffix, such as ".weights.h5", because functions that save models infer the format
+    from the suffix. After an error, the temporary file is removed, and `path` is
+    unchanged.
 
     Args:
         path: File to write. Its folder must exist.

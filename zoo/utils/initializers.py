@@ -1,4 +1,4 @@
-"""Weight initializers that preserve the scale of signals, or keep outputs small."""
+"""Weight initializers that preserve the scale of signals or keep outputs small."""
 
 import math
 
@@ -26,11 +26,12 @@ HEAD_SCALE = 0.1
 def hidden_initializer(
     activation: keras.layers.Layer,
 ) -> keras.initializers.Initializer:
-    """Returns a new initializer for a layer that precedes this activation.
+    """Returns a new initializer for a layer that is followed by this activation.
 
-    It is He normal (He et al., 2015, "Delving Deep into Rectifiers", equation 10) for
-    ReLU and similar functions, LeCun normal for SELU (Klambauer et al., 2017), and
-    Glorot uniform (Glorot & Bengio, 2010) for tanh, sigmoid and all other activations.
+    The initializer is He normal (He et al., 2015, "Delving Deep into Rectifiers",
+    equation 10) for ReLU and similar functions, LeCun normal for SELU (Klambauer et
+    al., 2017), and Glorot uniform (Glorot & Bengio, 2010) for tanh, sigmoid and all
+    other activations.
 
     Args:
         activation: Layer that applies the activation.
@@ -53,7 +54,7 @@ def maxout_initializer(pieces: int) -> keras.initializers.Initializer:
     Gradients of Maxout Networks") derive the same variance from gradients.
 
     Args:
-        pieces: Integer >= 1: number of linear pieces of each unit.
+        pieces: Number of linear pieces of each unit, an integer >= 1.
     """
     # Integrate over the density of the maximum, which vanishes beyond 12 standard
     # deviations.
@@ -70,10 +71,10 @@ def maxout_initializer(pieces: int) -> keras.initializers.Initializer:
 def head_initializer() -> keras.initializers.Initializer:
     """Returns a new initializer for the last layer, which outputs logits.
 
-    The variance of the weights is a tenth of LeCun's. The logits are therefore near
-    zero initially, and the initial cross-entropy over C classes is within a few
-    hundredths of log C. With LeCun's variance, the logits would have variance 1, and
-    the initial cross-entropy would be 0.5 above log C.
+    The variance of the weights is a tenth of the variance in LeCun initialization. The
+    logits are therefore initially near zero, and the initial cross-entropy over C
+    classes is within a few hundredths of log C. With LeCun initialization, the logits
+    would have variance 1, and the initial cross-entropy would be 0.5 above log C.
     """
     return keras.initializers.VarianceScaling(scale=HEAD_SCALE, mode="fan_in")
 

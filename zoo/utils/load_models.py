@@ -12,11 +12,11 @@ Models = Sequence[keras.Model | str | os.PathLike] | str | os.PathLike
 
 
 def load_models(models: Models) -> Iterator[keras.Model]:
-    """Yields models one by one, and loads those that are given as files.
+    """Yields models one by one, loading those that are given as paths.
 
     Args:
         models: Sequence of models and of paths of `.keras` files, or the path of a
-            folder, from which all `.keras` files are loaded in sorted order.
+            folder. All `.keras` files in the folder are loaded, sorted by name.
 
     Raises:
         ValueError: If there are no models, or a file cannot be loaded.

@@ -1,4 +1,4 @@
-"""Writes and reads the state of a model, bit for bit.
+"""Saves and restores the state of a model, bit for bit.
 
 `keras.Model.save_weights` does not preserve the state of a layer with a LoRA adapter:
 it merges the adapter into the kernel and, in a quantized layer, rounds the result.
@@ -63,7 +63,7 @@ def has_adapters(model: keras.Model) -> bool:
 
 
 def check_can_be_saved(model: keras.Model, argument: str) -> None:
-    """Raises an error if Keras cannot save the model to a file that restores it.
+    """Raises an error if a file saved by Keras could not restore the model exactly.
 
     Args:
         model: Model to check.
@@ -100,7 +100,7 @@ def _has_adapter(layer) -> bool:
 
 
 def _layers_with_more(model) -> Iterator[tuple[int, keras.layers.Layer]]:
-    """Yields the layers that may save more than variables, each with its index.
+    """Yields `(index, layer)` for each layer that may save more than its variables.
 
     An example is a layer with PyTorch buffers.
     """
@@ -119,7 +119,7 @@ def _to_array(value) -> np.ndarray:
 
 
 def _put(group, key: str, array: np.ndarray) -> None:
-    """Writes an array as bytes, because HDF5 has no types such as bfloat16."""
+    """Writes an array as bytes, because HDF5 does not support dtypes like bfloat16."""
     data = np.ascontiguousarray(array).reshape(-1).view("uint8")
     dataset = group.create_dataset(key, data=data)
     dataset.attrs["shape"] = np.array(array.shape, "int64")

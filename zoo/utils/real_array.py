@@ -23,14 +23,14 @@ HINTS = {  # by `dtype.kind`
 def real_array(values, where: str) -> np.ndarray:
     """Converts values to a NumPy array of real numbers.
 
-    If the values are such an array already, it is returned without a copy.
+    If the values already are such an array, the array is returned without a copy.
 
     Args:
         values: Array, tensor or nested lists of integers, floats or booleans.
-        where: Description of the values for messages, such as "x of train".
+        where: Description of the values for error messages, such as "x of train".
 
     Raises:
-        ValueError: If `values` cannot be converted to such an array, or has masked
+        ValueError: If `values` cannot be converted to such an array, or contains masked
             entries.
     """
     if hasattr(values, "tocsr"):

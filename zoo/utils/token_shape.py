@@ -4,8 +4,9 @@
 class TokenShape(tuple):
     """The shape of an example that consists of token ids; behaves like a plain tuple.
 
-    The type lets builders of models for numeric inputs reject token ids before anything
-    is computed. Keras would train such a model without a warning.
+    This type allows builders of models for numeric inputs to reject token ids before
+    anything is computed. Keras itself would train such a model on token ids without a
+    warning.
 
     Example:
 

@@ -1,24 +1,26 @@
-"""Computes norms and counts magnitudes of many tensors at once.
+"""Computes norms, maximum magnitudes and exponent counts of many tensors at once.
 
 The modules `tensorflow`, `jax` and `torch` implement the same functions. This package
-exports those of the active backend. They can be called in compiled functions.
+exports those of the active backend. The functions can be called inside compiled
+functions.
 
 - `densify(gradient)`: Converts a gradient to a dense tensor. On TensorFlow, the
   gradient of an embedding may be sparse.
 - `operands(tensors, minus=None)`: Prepares a list of tensors of any float dtype for the
-  functions below, which compute in float32. If `minus` is given, it is a list of
-  tensors of the same dtypes, and the functions compute statistics of the differences.
-- `norms(operands)`: Returns the L2 norm of every tensor, of shape `(tensors,)`.
-- `largest(operands)`: Returns the largest magnitude of every tensor, of shape
+  functions below, which compute in float32. `minus` is an optional list of tensors of
+  the same dtypes to subtract. The functions then compute statistics of the differences.
+- `norms(operands)`: Returns the L2 norms of all tensors, as a tensor of shape
   `(tensors,)`.
-- `count_exponents(operands)`: Counts the entries of every tensor by sign and exponent.
+- `largest(operands)`: Returns the largest magnitude in each tensor, as a tensor of
+  shape `(tensors,)`.
+- `count_exponents(operands)`: Counts the entries of each tensor by sign and exponent.
   Returns an int32 tensor of shape `(tensors, NUM_BINS)`.
 
-The bin that `count_exponents` uses for an entry is given by the upper 9 bits of the
-float32, its sign and its exponent. The first `NUM_EXPONENTS` bins count positive
-numbers, and the other bins count negative numbers. Exponent 0 means zero or a magnitude
-below 2**-126, and 255 means infinity or NaN. All other exponents are
-floor(log2(magnitude)) plus `BIAS`.
+`count_exponents` selects the bin of an entry by the upper 9 bits of the float32, which
+are its sign and exponent. The first `NUM_EXPONENTS` bins count positive numbers, and
+the other bins count negative numbers. Exponent 0 means zero or a magnitude below
+2**-126, and 255 means infinity or NaN. All other exponents are floor(log2(magnitude))
+plus `BIAS`.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Constants for the bins of `count_exponents`: sign and exponent of a float32."""
+"""Constants for the bins of `count_exponents`, one for each sign and exponent."""
 
 NUM_EXPONENTS = 256
 BIAS = 127

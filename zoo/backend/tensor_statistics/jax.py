@@ -1,4 +1,4 @@
-"""Functions of `zoo.backend.tensor_statistics` on JAX."""
+"""JAX implementation of `zoo.backend.tensor_statistics`."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from .exponents import NUM_BINS
 
-SMALL = 2**12  # maximum number of entries of tensors that are grouped
+SMALL = 2**12  # tensors with at most this number of entries are grouped
 
 CHUNK, HISTOGRAMS = 2**14, 4  # size of chunks, and number of histograms per chunk
 
@@ -94,7 +94,7 @@ def _count_at_once(rows):
 
 
 def _count_by_chunks(row):
-    """Counts the entries of a vector in chunks that fit into the CPU cache.
+    """Counts the exponents in a vector, in chunks that fit into the CPU cache.
 
     Neighboring entries are counted in different histograms, so that an addition does
     not have to wait for the previous one. The last chunk may overlap the previous

@@ -1,4 +1,4 @@
-"""Functions of `zoo.backend.tensor_statistics` on TensorFlow."""
+"""TensorFlow implementation of `zoo.backend.tensor_statistics`."""
 
 import tensorflow as tf
 

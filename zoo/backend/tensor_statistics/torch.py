@@ -1,4 +1,4 @@
-"""Functions of `zoo.backend.tensor_statistics` on PyTorch."""
+"""PyTorch implementation of `zoo.backend.tensor_statistics`."""
 
 import torch
 

@@ -1,27 +1,29 @@
-"""The training step of `fit`, extended with callbacks and a recorder of updates.
+"""The training step of `fit`, extended to run callbacks and to record updates.
 
 The modules `tensorflow`, `jax` and `torch` implement the same functions. This package
 exports those of the active backend:
 
 - `make_function(step, recorder, args)`: Creates a train function that runs the
   callbacks in every step. `recorder` may be `None`. `args` are the arguments of the
-  first call of the train function.
-- `is_compiled(model)`: Returns whether the first call of the train function traces the
+  first call to the train function.
+- `is_compiled(model)`: Returns whether the first call to the train function traces the
   whole step.
-- `has_free_condition(model)`: Returns whether a single function with a condition inside
-  is cheaper than two functions, one that records updates and one that does not.
+- `has_free_condition(model)`: Returns whether one train function, which decides in each
+  step whether to record updates, is cheaper than two train functions: one that records
+  updates, and one that does not.
 - `check_supported()`: Raises a `RuntimeError` if callbacks cannot run inside the
   training step.
 - `when(predicate, function, values)`: Returns `function(values)` if the predicate is
   true, and `values` otherwise. The predicate is a bool or a tensor, and `values` is a
   list of tensors.
 - `make_counters(model)`: Creates an object whose attribute `value` stores the numbers
-  of `StepCounters` between steps.
-- `set_counters(counters, value)`: Sets the numbers to those of `value`, a
-  `StepCounters`.
+  of a `StepCounters` between steps.
+- `set_counters(counters, value)`: Stores the numbers of `value`, a `StepCounters`, in
+  `counters`.
 - `set_step(counters, step)`: Sets the number of the next step to `step`, without
   waiting for pending steps.
-- `read_counters(counters)`: Returns the numbers as a `StepCounters` of integers.
+- `read_counters(counters)`: Returns the stored numbers as a `StepCounters` of
+  integers.
 
 The caller passes two objects that define what happens in a step. `step` has these
 attributes and methods:
@@ -35,21 +37,22 @@ attributes and methods:
 
 - `counters`: Result of `make_counters`.
 - `buffers`: List of the variables that store the records.
-- `begin_step(counters)`: Returns the `StepCounters` of the next step.
+- `begin_step(counters)`: Returns the `StepCounters` for the step that is about to
+  start.
 - `build(variables=())`: Creates the buffers if they do not exist.
 - `step_variables()`: Returns the counters and the buffers.
-- `count_update()`: Counts one more call of the optimizer in the step.
+- `count_update()`: Counts a call to the optimizer in the current step.
 - `may_record(counters)`: Returns whether an update may be recorded in this step.
 - `observe(optimizer, gradients, variables, counters)`: Returns an object for one call
-  of the optimizer, with these attributes and methods:
+  to the optimizer, with these attributes and methods:
 
-    - `is_due`: Whether to record the call; a bool or a tensor.
-    - `select(values)`: Takes one value per variable, and returns the values that belong
-      to recorded variables.
+    - `is_due`: Whether to record the update (a bool or a tensor).
+    - `select(values)`: Takes one value for each variable, and returns the values for
+      the variables that are recorded.
     - `before()`: Returns the quantities that must be read before the update.
-    - `record(before, old, new, buffers, counters)`: Returns the tensors of the buffers
-      with one record added. `before` is the result of `before()`; `old` and `new` are
-      the values of the recorded variables before and after the update.
+    - `record(before, old, new, buffers, counters)`: Returns the new values of the
+      buffers, with one record added. `before` is the result of `before()`; `old` and
+      `new` are the values of the recorded variables before and after the update.
     - `next_counters(counters)`: Returns the `StepCounters` after the call.
 """
 

@@ -1,4 +1,7 @@
-"""Functions of `zoo.backend.train_step` on JAX, which passes state explicitly."""
+"""JAX implementation of `zoo.backend.train_step`.
+
+With JAX, the training step receives and returns its state explicitly.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -117,9 +120,10 @@ def _before_step(counters, step):
 
 
 def _recorded(recorder, optimizer, scope) -> dict:
-    """Returns a dict with a `stateless_apply` that also records updates.
+    """Returns the attributes to patch so that an optimizer also records updates.
 
-    The dict is empty if there is no recorder.
+    The result is a dict with a new `stateless_apply`, or an empty dict if there is no
+    recorder.
     """
     if recorder is None:
         return {}

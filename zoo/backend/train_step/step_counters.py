@@ -1,14 +1,16 @@
-"""The counters of the training step."""
+"""Counters of steps and updates, which are kept up to date by the training step."""
 
 from typing import Any, NamedTuple
 
 
 class StepCounters(NamedTuple):
-    """Counts steps and updates. The numbers are integers, or tensors inside a step.
+    """Counts steps and updates.
+
+    The counters are integers, or tensors inside a compiled step.
 
     Attributes:
         step: Step number; -1 before the first step.
-        number: Number of earlier steps that updated the weights.
+        number: Number of previous steps that updated the weights.
         row: Number of recorded updates.
         has_updated: 1 if the current step has already updated the weights, else 0.
     """
@@ -25,8 +27,8 @@ class StepCounters(NamedTuple):
 
     @classmethod
     def before(cls, step, row) -> "StepCounters":
-        """Returns the counters before a step.
+        """Returns the counters as they are just before step number `step`.
 
-        All earlier steps are assumed to have updated the weights.
+        All previous steps are assumed to have updated the weights.
         """
         return cls(step - 1, step, row, 0 * step)

@@ -1,4 +1,4 @@
-"""Functions of `zoo.backend.train_step` on TensorFlow."""
+"""TensorFlow implementation of `zoo.backend.train_step`."""
 
 import contextlib
 import threading
@@ -92,13 +92,14 @@ def read_counters(counters) -> StepCounters:
 
 
 def _recorded(recorder, optimizer, counters):
-    """Returns the optimizer's `apply` with recording added.
+    """Returns a version of the optimizer's `apply` that also records updates.
 
     Args:
-        recorder: Recorder of the updates.
+        recorder: Recorder as described in `zoo.backend.train_step`.
         optimizer: Optimizer of the model.
-        counters: Object with two attributes, both `StepCounters` of the step: `of_data`
-            depends on the data, and `always` does not.
+        counters: Object with two attributes, which both contain the `StepCounters` of
+            the current step: `of_data` depends on the data of the step, and `always`
+            does not.
     """
     own = optimizer.apply
 
@@ -143,7 +144,7 @@ def _recorded(recorder, optimizer, counters):
 
 
 def _choose(predicate, true_function, false_function):
-    """Calls one of two functions, depending on a bool or a tensor."""
+    """Calls one of two functions, depending on a predicate (a bool or a tensor)."""
     if isinstance(predicate, bool):
         return true_function() if predicate else false_function()
     return keras.ops.cond(predicate, true_function, false_function)

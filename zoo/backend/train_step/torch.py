@@ -1,4 +1,4 @@
-"""Functions of `zoo.backend.train_step` on PyTorch."""
+"""PyTorch implementation of `zoo.backend.train_step`."""
 
 from types import SimpleNamespace
 
@@ -60,7 +60,7 @@ def read_counters(counters) -> StepCounters:
 
 
 def _recorded(recorder, optimizer):
-    """Returns the optimizer's `apply` with recording added."""
+    """Returns a version of the optimizer's `apply` that also records updates."""
     own = optimizer.apply
 
     def apply(gradients, trainable_variables=None):

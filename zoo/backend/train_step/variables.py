@@ -6,7 +6,10 @@ import keras
 
 
 def make_variable(model, value, dtype: str) -> keras.Variable:
-    """Creates a variable for use in the step that is neither trained nor saved."""
+    """Creates a variable for use in the training step.
+
+    The variable is neither trained nor saved with the model.
+    """
     # TensorFlow strategies require variables to be created in their scope.
     strategy = getattr(model, "distribute_strategy", None)
     with strategy.scope() if strategy else contextlib.nullcontext():
