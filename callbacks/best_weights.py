@@ -27,8 +27,8 @@ class BestWeights:
 
     The weights are written to the user's file, which `model.load_weights` can read, or
     to a temporary file, which stores all variables bit for bit. If the model has LoRA
-    adapters, which Keras merges when it saves, the user's file additionally contains
-    all variables unmerged. The temporary file is deleted when this object is
+    adapters, which Keras merges into their kernels on saving, the user's file also
+    contains all variables in unmerged form. The temporary file is deleted when this object is
     garbage-collected or Python exits.
 
     Args:
@@ -133,6 +133,6 @@ def _digest(model) -> str:
 
 
 def _optimizers_of(model) -> list:
-    """Returns the model's optimizer and all optimizers that are its attributes."""
+    """Returns the model's optimizer and all other optimizers in attributes of the model."""
     found = [*vars(model).values(), model.optimizer]
     return [item for item in found if isinstance(item, keras.optimizers.Optimizer)]
