@@ -292,7 +292,10 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             self._was_in_logs = self._first_epoch > 0
 
     def _take_over_record(self) -> None:
-        """Remembers the best value in the file and, after a restart, resumes from it."""
+        """Uses the best value in the file for comparisons.
+
+        After a restart, training also resumes from this value.
+        """
         record, self._record = self._record, None
         if not record or not self._comparable().items() <= record.items():
             return

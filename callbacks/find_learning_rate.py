@@ -253,7 +253,11 @@ def _check_first_step(model: keras.Model, logs: dict, *, is_used: bool) -> None:
 
 
 def _further_optimizers(model: keras.Model) -> list:
-    """Returns optimizers in attributes of the model and its layers, except the main one."""
+    """Returns all further optimizers of a model.
+
+    These are the optimizers in attributes of the model and its layers, except the one
+    that the model is compiled with.
+    """
     compiled = [model.optimizer, *updating_optimizers(model.optimizer)]
     found = []
     for layer in flatten_layers(model):

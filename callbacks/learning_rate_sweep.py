@@ -112,7 +112,11 @@ tenth of minimum 0.01>
         )
 
     def _falling(self) -> tuple[int, int] | None:
-        """Returns the first and last step of the loss's decrease, or `None` without one."""
+        """Returns the indices of the first considered step and of the lowest loss.
+
+        Returns `None` if the smoothed loss does not decrease after the first
+        considered step.
+        """
         first = min(round(1 / (1 - self.smoothing)), len(self.losses)) - 1
         seen = np.where(np.isfinite(self.smoothed_losses), self.smoothed_losses, np.inf)
         lowest = first + int(np.argmin(seen[first:]))

@@ -15,8 +15,8 @@ class RateReader:
     """Wraps a callback so that it reads the scheduled learning rates.
 
     While a hook of the callback runs, `optimizer.learning_rate` is the last scheduled
-    value that the optimizer used. At all other times, it is the unscheduled float, which
-    `ReduceLROnPlateau` and other callbacks read and set.
+    value that the optimizer used. At all other times, it is the unscheduled float,
+    which `ReduceLROnPlateau` and other callbacks read and set.
 
     Args:
         callback: Callback that reads learning rates, but does not set them.
@@ -43,10 +43,10 @@ class RateReader:
 
 
 def show_rates(callback: keras.callbacks.Callback, used_rates: Callable) -> None:
-    """In the list that contains `callback`, wraps all callbacks that log learning rates.
+    """Wraps all callbacks of this `fit` that log learning rates.
 
     Args:
-        callback: Callback whose hook the `CallbackList` is currently calling.
+        callback: Callback of this `fit` whose hook is currently being called.
         used_rates: Function that returns `(optimizer, learning_rate)` pairs.
     """
     callbacks = _list_of(callback)

@@ -155,7 +155,7 @@ class ScheduleLearningRate(ScheduledValue):
         return [(optimizer, None) for optimizer in optimizers]
 
     def _rates_to_read(self) -> list[tuple]:
-        """Returns `(optimizer, last_learning_rate)` pairs, for callbacks that log them."""
+        """Returns `(optimizer, last_learning_rate)` pairs for logging callbacks."""
         return [(one.optimizer, one.used) for one in self._scheduled or ()]
 
     def _used_schedule(self) -> Schedule:
@@ -169,7 +169,7 @@ class ScheduleLearningRate(ScheduledValue):
                 history[name][-1] = value
 
     def _warmed_up(self, steps_per_unit: int) -> Schedule:
-        """Returns the schedule, with a warm-up of `warmup_steps` steps unless that is 0."""
+        """Returns the schedule, with a warm-up of `warmup_steps` if that is not 0."""
         if not self.warmup_steps:
             return self.schedule
         warmup = self.warmup_steps / steps_per_unit

@@ -35,8 +35,8 @@ class ScheduledOptimizer:
 class ScheduledValue(StepCallback):
     """Base class that tracks the time of a schedule and logs the scheduled values.
 
-    A subclass defines `log_name`, `_compiled_values()` and `begin_step()`. In
-    `begin_step()`, it gets the factor from `_next_factor()` and sets the value for each
+    A subclass defines `log_name`, `_compiled_values()` and `begin_step()`. The method
+    `begin_step()` gets the factor from `_next_factor()` and sets the value for each
     optimizer in `_scheduled`.
     """
 
@@ -155,7 +155,7 @@ class ScheduledValue(StepCallback):
             one.used.assign(float("nan"))
 
     def _compiled_values(self, optimizers: list) -> list[tuple]:
-        """Returns `(optimizer, original_value)` pairs for the optimizers to schedule."""
+        """Returns `(optimizer, original_value)` pairs of the scheduled optimizers."""
         raise NotImplementedError
 
     def _was_read(self, one: ScheduledOptimizer) -> bool:

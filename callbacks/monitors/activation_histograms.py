@@ -25,7 +25,8 @@ class ActivationHistograms(keras.callbacks.Callback):
     not recorded before its first epoch. The bins have equal widths. If the activation
     has a bounded range, the bins cover that range. The histogram of a tanh layer, for
     example, shows whether the outputs use all of [-1, 1] or are concentrated at the
-    bounds. Otherwise, the bins cover the range of the recorded values. Masked time steps are excluded.
+    bounds. Otherwise, the bins cover the range of the recorded values. Masked time
+    steps are excluded.
 
     All layers with a float output are recorded, including those nested in other models
     and layers. A layer that is called several times is recorded for each call. Layers
@@ -101,7 +102,7 @@ class ActivationHistograms(keras.callbacks.Callback):
         self._epochs = self._forward = None
 
     def __getstate__(self):
-        # An interrupted `fit` can leave these objects. The next one creates new ones.
+        # An interrupted `fit` can leave these objects; the next `fit` replaces them.
         return vars(self) | {"_log": None, "_forward": None}
 
     def on_epoch_begin(self, epoch, logs=None):

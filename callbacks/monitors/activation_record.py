@@ -64,7 +64,10 @@ def arrays_of(records: list[ActivationRecord]) -> dict:
 
 
 def _row(record: ActivationRecord, latest: dict) -> list[LayerStatistics]:
-    """Returns the statistics of all layers, empty ones if a layer did not run."""
+    """Returns the statistics of all layers in one pass.
+
+    If a layer did not run, its statistics are empty.
+    """
     ran = {layer.name: layer for layer in record.layers}
     return [
         ran[name] if name in ran else other.without_outputs()

@@ -64,7 +64,7 @@ class ForwardPass:
         ]
 
     def _units(self, batch) -> Iterator[tuple[str, np.ndarray]]:
-        """Yields the name of each output for a batch, and its entries.
+        """Yields the name and the unmasked entries of each output, for one batch.
 
         The entries are a matrix with one column per unit.
         """

@@ -164,11 +164,12 @@ class GradientHistograms(StepMonitor):
         save_info(path, self, self.histogram_info())
 
     def plot(self, figure=None):
-        """Plots a heat map of the magnitudes over time for every kernel, sorted by depth.
+        """Plots a heat map of the magnitudes over time for every kernel.
 
-        The color shows the fraction of the nonzero finite entries in each bin. The
-        title shows the fraction of zeros in the last record. If there are more than
-        twelve kernels, twelve of them are drawn, evenly spaced.
+        The kernels are sorted by depth. The color shows the fraction of the nonzero
+        finite entries in each bin. The title shows the fraction of zeros in the last
+        record. If there are more than twelve kernels, twelve of them are drawn, evenly
+        spaced.
 
         Args:
             figure: Matplotlib figure or subfigure to draw in. Defaults to `None`,
@@ -251,7 +252,7 @@ class GradientHistograms(StepMonitor):
 
 
 def _edges_of_steps(steps):
-    """Returns the edges of one column per record, which are midway between the steps."""
+    """Returns the edges of one column per record, midway between the steps."""
     if len(steps) == 1:
         return np.array([steps[0] - 0.5, steps[0] + 0.5])
     between = (steps[1:] + steps[:-1]) / 2

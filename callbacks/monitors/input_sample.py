@@ -45,7 +45,7 @@ def size_of(sample) -> int:
 
 
 def examples(sample, start: int, stop: int):
-    """Returns a sample of the examples from index `start` up to, but excluding, `stop`."""
+    """Returns the examples with the indices `start` to `stop - 1`, as a sample."""
     return keras.tree.map_structure(operator.itemgetter(slice(start, stop)), sample)
 
 

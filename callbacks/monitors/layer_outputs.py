@@ -82,7 +82,10 @@ class LayerOutputs:
         }
 
     def _attributes(self, name, layer, called) -> dict:
-        """Returns functions that replace methods of a layer to record outputs, by name."""
+        """Returns a dict of functions that replace the methods of a layer.
+
+        These functions capture the outputs of the layer.
+        """
         is_quantized = getattr(layer, "quantization_mode", None) is not None
         method = "quantized_call" if is_quantized else "call"
         own = getattr(layer, method)

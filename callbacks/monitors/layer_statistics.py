@@ -15,7 +15,7 @@ RANGES = {
     "softsign": (-1.0, 1.0),
     "tanh": (-1.0, 1.0),
 }
-MARGIN = 0.025  # largest distance from a bound, relative to the range, if saturated
+MARGIN = 0.025  # an output this close to a bound, relative to the range, is saturated
 NARROWEST = 2.0**-15  # minimum histogram width, relative to the largest magnitude
 
 
@@ -92,7 +92,7 @@ def units_of(layer, output: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
 
 
 def range_of(units: np.ndarray) -> tuple[float, float]:
-    """Returns the smallest and largest finite entry, or (inf, -inf) without any."""
+    """Returns the smallest and largest finite entry; (inf, -inf) if there is none."""
     finite = units[np.isfinite(units)]
     return float(finite.min(initial=np.inf)), float(finite.max(initial=-np.inf))
 
@@ -174,7 +174,7 @@ def _fraction_at_least(threshold: float, fractions: np.ndarray) -> float:
 
 
 def _joint_range(ranges: list) -> tuple[float, float]:
-    """Returns a range that covers all ranges and is wide enough for distinct bin edges."""
+    """Returns a range that covers all `ranges` and allows for distinct bin edges."""
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     if low > high:  # no finite values
         return 0.0, 1.0

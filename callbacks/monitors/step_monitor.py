@@ -20,8 +20,8 @@ class StepMonitor(StepCallback):
 
     At most `MAX_RECORDS` records are kept in memory, evenly spaced over the call to
     `fit`. When there are more, every second record is dropped, and the interval between
-    records doubles. The first record is always kept, and all updates of a step are kept or
-    dropped together.
+    records doubles. The first record is always kept, and all updates of a step are kept
+    or dropped together.
 
     A subclass implements `_log_record()`, which writes a record to TensorBoard.
 
@@ -147,12 +147,18 @@ class StepMonitor(StepCallback):
         }
 
     def _array(self, figure: str, dtype: str = "float32", shape: tuple = ()):
-        """Returns one attribute of all records as an array of shape `(records, *shape)`."""
+        """Returns an array with one attribute of all records.
+
+        The array has the shape `(records, *shape)`.
+        """
         values = [getattr(record, figure) for record in self._records]
         return np.array(values, dtype=dtype).reshape(len(values), *shape)
 
     def _array_of_all(self, figure: str, dtype: str = "float32", shape: tuple = ()):
-        """Returns one attribute that has an entry per variable, for all records."""
+        """Returns an array with one attribute of all records and variables.
+
+        The array has the shape `(records, variables, *shape)`.
+        """
         return self._array(figure, dtype, (len(self._names), *shape))
 
     def _sizes(self):

@@ -27,10 +27,10 @@ class UpdateRatio(StepMonitor):
     compiler fuses the recorded step differently, which can change the last bits of the
     results.
 
-    The logs and History contain "update_ratio": the median over the kernels, then over
-    the records of the epoch. An epoch without a record repeats the previous value,
-    which is NaN before the first record. The data frame contains everything, but the
-    median excludes:
+    The logs and History contain "update_ratio": the median over the kernels of each
+    record, then over the records of the epoch. An epoch without a record repeats the
+    previous value, which is NaN before the first record. The data frame contains all
+    variables and all recorded steps, but the median excludes:
 
     - One-dimensional variables, such as biases.
     - Kernels with a root mean square below 0.01 / sqrt(fan-in), such as those of a

@@ -63,7 +63,7 @@ class Observation:
         self._variables = recorder.variables
 
     def detach(self) -> None:
-        """Reads the remaining rows, and releases the recorder for later calls to `fit`."""
+        """Reads the remaining rows, and then releases the recorder for reuse."""
         if self._recorder is not None:
             self.read()
             self._recorder = None

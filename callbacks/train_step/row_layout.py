@@ -60,7 +60,7 @@ class RowLayout:
         return buffers
 
     def clear(self, buffers: list) -> None:
-        """Marks all rows of the buffers, which are variables, as unused."""
+        """Marks all rows as unused. The buffers must be variables."""
         headers = buffers[0]
         headers.assign(np.full(headers.shape, -1, "int32"))
 
@@ -81,7 +81,11 @@ class RowLayout:
         return ops.concatenate([ops.stack([learning_rate, skipped]), *norms, *largest])
 
     def pack_counts(self, counts: list):
-        """Returns the counts of a row as a tensor, given one tensor per counted quantity."""
+        """Returns the counts of a row as a tensor.
+
+        Args:
+            counts: One tensor per counted quantity.
+        """
         return ops.stack(counts)
 
     def put(self, buffer, row, values):

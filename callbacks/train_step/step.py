@@ -21,8 +21,8 @@ class Step:
     or if only the compiled step can determine whether it updates the weights.
     Otherwise, there are two functions: one that records, and one that does not. If no
     callback takes part in the step, the function that does not record is the model's
-    own. A step counter outside the compiled functions determines which function runs
-    next.
+    own train function. A step counter outside the compiled functions determines which
+    function runs next.
 
     Args:
         model: Compiled model.
@@ -107,7 +107,10 @@ class Step:
         return train_step.has_free_condition(self.model)
 
     def _knows_which_update(self) -> bool:
-        """Returns whether only the compiled step can tell if the weights are updated."""
+        """Returns whether updates can be detected only inside the compiled step.
+
+        This is the case if one call runs several steps or if gradients are accumulated.
+        """
         recorder = self.recorder
         accumulates = recorder is not None and recorder.accumulates()
         return self.model.steps_per_execution > 1 or accumulates

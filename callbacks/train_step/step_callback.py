@@ -12,7 +12,7 @@ class StepCallback(keras.callbacks.Callback):
 
     A subclass implements `begin_step` with `keras.ops`. This method is compiled as part
     of the step, so it requires no synchronization and runs for every batch, even with
-    `steps_per_execution`. During each call of the train function, including the call
+    `steps_per_execution`. During each call to the train function, including the call
     that traces it, the attributes in `attributes_of` replace those of the optimizers.
 
     All such callbacks in one call to `fit` share one step, and run in the order of the
@@ -60,13 +60,13 @@ class StepCallback(keras.callbacks.Callback):
         """Returns a key that identifies the computation of the callback in the step.
 
         If a callback in an earlier call to `fit` had the same key, the step compiled
-        for it can be reused after `take_over()`. An empty key means that the callback adds
-        nothing to the step. `None` means that the step cannot be reused.
+        for it can be reused after `take_over()`. An empty key means that the callback
+        adds nothing to the step. `None` means that the step cannot be reused.
         """
         return None
 
     def participant(self) -> "StepCallback":
-        """Returns the object that runs in the step and may outlive this call to `fit`."""
+        """Returns the object that runs in the step. It may outlive this `fit`."""
         return self
 
     def take_over(self, other: "StepCallback") -> None:

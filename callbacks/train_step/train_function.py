@@ -53,7 +53,7 @@ class TrainFunction:
 
     @classmethod
     def of(cls, model, params: dict | None, begin: dict | None) -> "TrainFunction":
-        """Returns the instance for this `fit`, and creates it in the first call."""
+        """Returns the instance for this `fit`, and creates it on the first call."""
         function = model.train_function
         if isinstance(function, cls) and function._is_of(params, begin):
             return function
@@ -153,7 +153,7 @@ class TrainFunction:
         self._model.train_function = self
 
     def _begin_step_again(self, own):
-        """Continues from the current step after the model's own function has changed."""
+        """Continues from the current step with the model's new train function."""
         for callback in self._callbacks:
             callback.prepare_step()
         before = self._step
@@ -175,8 +175,8 @@ class TrainFunction:
 def _is_foreign(frame, params) -> bool:
     """Returns whether a call is known to come from outside this `fit`.
 
-    Such calls occur between an announcement and the announced step, if a callback that
-    is later in the list makes them.
+    A callback that comes later in the list can make such a call between an announcement
+    and the announced step.
 
     Args:
         frame: Frame of the caller.

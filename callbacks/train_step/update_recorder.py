@@ -119,7 +119,10 @@ class UpdateRecorder:
         return True
 
     def set_step(self, step: int) -> None:
-        """Sets the number of the next step, as if all earlier steps had updated weights."""
+        """Sets the number of the next step.
+
+        All earlier steps are treated as if they had updated the weights.
+        """
         train_step.set_step(self.counters, step)
 
     def begin_step(self, counters: StepCounters) -> StepCounters:
