@@ -43,10 +43,10 @@ class RateReader:
 
 
 def show_rates(callback: keras.callbacks.Callback, used_rates: Callable) -> None:
-    """Wraps all callbacks of this `fit` that log learning rates.
+    """Wraps all callbacks of the current call to `fit` that log learning rates.
 
     Args:
-        callback: Callback of this `fit` whose hook is currently being called.
+        callback: Callback whose hook `fit` is currently calling.
         used_rates: Function that returns `(optimizer, learning_rate)` pairs.
     """
     callbacks = _list_of(callback)

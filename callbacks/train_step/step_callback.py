@@ -66,7 +66,10 @@ class StepCallback(keras.callbacks.Callback):
         return None
 
     def participant(self) -> "StepCallback":
-        """Returns the object that runs in the step. It may outlive this `fit`."""
+        """Returns the object that runs in the step.
+
+        This object may still be used after the current call to `fit`.
+        """
         return self
 
     def take_over(self, other: "StepCallback") -> None:

@@ -23,15 +23,17 @@ class TrainFunction:
     `fit` sets a different train function, the next announcement adopts that function as
     the model's own, and replaces it again.
 
-    Keras calls no hooks after an exception, so this object may still be in place after
-    its `fit`. In that case, it passes on all calls until the next `fit` replaces it.
+    Keras calls no hooks after an exception, so this object may remain in place after
+    `fit` fails. In that case, it passes on all calls until the next call to `fit`
+    replaces it.
 
     Args:
         model: Compiled model. Its train function is created if it does not exist.
-        params: Parameters that all callbacks in this `fit` share. A `CallbackList`
-            created by the user may have no parameters, or share them with other lists.
-        begin: Logs passed to `on_train_begin`, which are a new object in each `fit`, or
-            `None` if a callback was called without logs.
+        params: Parameters that all callbacks in one call to `fit` share. A
+            `CallbackList` created by the user may have no parameters, or share them
+            with other lists.
+        begin: Logs passed to `on_train_begin`, or `None` if a callback was called
+            without logs. Each call to `fit` passes a new object.
 
     Raises:
         RuntimeError: If callbacks cannot take part in the training step.
