@@ -27,9 +27,9 @@ class BestWeights:
 
     The weights are written to the user's file, which `model.load_weights` can read, or
     to a temporary file, which stores all variables bit for bit. If the model has LoRA
-    adapters, which Keras merges when it saves, the user's file additionally contains
-    all variables unmerged. The temporary file is deleted when this object is
-    garbage-collected or Python exits.
+    adapters, which Keras merges into their kernels on saving, the user's file also
+    contains all variables in unmerged form. The temporary file is deleted when this
+    object is garbage-collected or Python exits.
 
     Args:
         filepath: Path of the user's file, or `None` to use only the temporary file.
@@ -133,6 +133,6 @@ def _digest(model) -> str:
 
 
 def _optimizers_of(model) -> list:
-    """Returns the model's optimizer and all optimizers that are its attributes."""
+    """Returns all optimizers in attributes of the model, including `optimizer`."""
     found = [*vars(model).values(), model.optimizer]
     return [item for item in found if isinstance(item, keras.optimizers.Optimizer)]

@@ -73,8 +73,8 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             kernels, as Keras saves them, whereas `restore_best()` restores the adapters
             unmerged. Defaults to `None`. In that case, the weights are saved to a
             temporary folder if `restore_best_weights` is set, and are not saved
-            otherwise. This folder is deleted together with the callback, or when Python
-            exits.
+            otherwise. This folder is deleted when the callback is garbage-collected
+            or Python exits.
 
     Attributes:
         best: Best value of the metric, or `None` if no value was finite.
@@ -82,7 +82,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             best value.
         stopped_epoch: Epoch after which training was stopped, counted from 0, or 0 if
             training was not stopped.
-        reason: Text that says why training was stopped, or `None` if it was not
+        reason: Message that says why training was stopped, or `None` if it was not
             stopped. In this text and in printed messages, epochs are counted from 1, as
             in the progress bar.
 
@@ -168,7 +168,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        self.best = None  # Keras 3.12 keeps that of an earlier `fit`
+        self.best = None  # Keras 3.12 keeps the value of the previous `fit`
         self.best_epoch = None
         self.reason = None
         self._was_in_logs = False
@@ -225,7 +225,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             )
 
     def restore_best(self) -> None:
-        """Loads the weights of the best epoch of the last `fit`.
+        """Loads the weights of the best epoch of the last call to `fit`.
 
         With `restore_best_weights`, `fit` already does this, unless it ends with an
         exception.
@@ -244,7 +244,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         self._weights.restore(self.model)
 
     def get_monitor_value(self, logs) -> float | None:
-        """Returns the value of the metric; `None` if only earlier logs contain one."""
+        """Returns the value of the metric, or `None` if it was only in earlier logs."""
         if self.monitor in (logs or {}):
             self._was_in_logs = True
             return float(logs[self.monitor])
@@ -285,14 +285,17 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         self.best, self.best_epoch = value, epoch
 
     def _read_file(self) -> None:
-        """Reads the record in the file, if it belongs to this model and monitor."""
+        """Reads the record in the file, if it matches this model and monitor."""
         record = self._weights and self._weights.record_in_file(self.model)
         if record and record["monitor"] == self.monitor:
             self._record = record
             self._was_in_logs = self._first_epoch > 0
 
     def _take_over_record(self) -> None:
-        """Stores the best value in the file, and resumes from it after a restart."""
+        """Uses the best value in the file for comparisons.
+
+        After a restart, training also resumes from this value.
+        """
         record, self._record = self._record, None
         if not record or not self._comparable().items() <= record.items():
             return

@@ -32,7 +32,7 @@ def find_learning_rate(
 ) -> RangeTest:
     """Runs a learning rate range test: trains at increasing rates and records the loss.
 
-    This is the range test of Smith, "Cyclical Learning Rates for Training Neural
+    This is the range test from Smith, "Cyclical Learning Rates for Training Neural
     Networks" (2015; WACV 2017), section 3.3, with learning rates evenly spaced on a
     logarithmic scale. The test stops early if the loss diverges.
 
@@ -148,8 +148,8 @@ def _check_model(model) -> None:
             [one.name for one in unbuilt],
             "Call `optimizer.build(variables)` with the variables that it updates.",
         )
-    # The attribute is a variable if the optimizer was created with a float, and a
-    # tensor if it was created with a schedule.
+    # `learning_rate` is a variable if the optimizer was created with a float, and a
+    # tensor if the optimizer was created with a schedule.
     if not isinstance(getattr(model.optimizer, "learning_rate", None), keras.Variable):
         raise invalid_argument(
             "model",
@@ -221,9 +221,9 @@ def _build(model: keras.Model, x) -> None:
 
 
 def _counts(model: keras.Model) -> list[float]:
-    """Returns the optimizer's scalars, such as its counter, except the learning rate.
+    """Returns the optimizer's scalar variables, except for the learning rate.
 
-    These values show whether the optimizer has been called.
+    They include the step counter, so they change when the optimizer is called.
     """
     rate = id(updating_optimizers(model.optimizer)[0].learning_rate)
     return [
@@ -253,7 +253,11 @@ def _check_first_step(model: keras.Model, logs: dict, *, is_used: bool) -> None:
 
 
 def _further_optimizers(model: keras.Model) -> list:
-    """Returns the other optimizers in attributes of the model and its layers."""
+    """Returns all further optimizers of a model.
+
+    These are the optimizers in attributes of the model and its layers, except the one
+    that the model is compiled with.
+    """
     compiled = [model.optimizer, *updating_optimizers(model.optimizer)]
     found = []
     for layer in flatten_layers(model):

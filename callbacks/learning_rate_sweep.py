@@ -10,9 +10,10 @@ class RangeTest:
     """The loss at every learning rate that `find_learning_rate` tried.
 
     The suggested learning rates, `steepest` and `tenth_of_minimum`, are starting
-    points for a search, not final values. Both ignore the smoothed loss before step
-    number 1 / (1 - smoothing), because it averages too few losses there and is noisy.
-    Both are `None` if the smoothed loss did not decrease after that step.
+    points for a search, not final values. The smoothed loss before step number
+    1 / (1 - smoothing) is ignored, because there it averages too few losses and is
+    noisy. If the smoothed loss did not decrease after that step, both suggestions are
+    `None`.
 
     Args:
         learning_rates: Array of the learning rates, in increasing order.
@@ -70,7 +71,7 @@ tenth of minimum 0.01>
         )
 
     def plot(self, ax=None):
-        """Plots the loss against the learning rate, and marks both suggestions.
+        """Plots the loss against the learning rate, and marks the suggested rates.
 
         Args:
             ax: Matplotlib axes to draw on. Defaults to `None`, which creates new axes.
@@ -111,7 +112,11 @@ tenth of minimum 0.01>
         )
 
     def _falling(self) -> tuple[int, int] | None:
-        """Returns the first and last step of the decrease; `None` if there is none."""
+        """Returns the indices of the first considered step and of the lowest loss.
+
+        Returns `None` if the smoothed loss does not decrease after the first
+        considered step.
+        """
         first = min(round(1 / (1 - self.smoothing)), len(self.losses)) - 1
         seen = np.where(np.isfinite(self.smoothed_losses), self.smoothed_losses, np.inf)
         lowest = first + int(np.argmin(seen[first:]))

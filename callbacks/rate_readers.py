@@ -14,13 +14,13 @@ from zoo.backend.keras_internals import learning_rate_attributes, patched
 class RateReader:
     """Wraps a callback so that it reads the scheduled learning rates.
 
-    While a hook of the callback runs, `optimizer.learning_rate` is the scheduled value
-    that the optimizer used last. At all other times, it is the unscheduled float, which
-    `ReduceLROnPlateau` and other callbacks read and set.
+    While a hook of the callback runs, `optimizer.learning_rate` is the last scheduled
+    value that the optimizer used. At all other times, it is the unscheduled float,
+    which `ReduceLROnPlateau` and other callbacks read and set.
 
     Args:
         callback: Callback that reads learning rates, but does not set them.
-        used_rates: Function that returns pairs of an optimizer and its learning rate.
+        used_rates: Function that returns `(optimizer, learning_rate)` pairs.
     """
 
     def __init__(self, callback: keras.callbacks.Callback, used_rates: Callable):
@@ -43,11 +43,11 @@ class RateReader:
 
 
 def show_rates(callback: keras.callbacks.Callback, used_rates: Callable) -> None:
-    """Wraps the callbacks that log learning rates, in the list of a given callback.
+    """Wraps all callbacks of the current call to `fit` that log learning rates.
 
     Args:
-        callback: Callback whose hook the `CallbackList` is currently calling.
-        used_rates: Function that returns pairs of an optimizer and its learning rate.
+        callback: Callback whose hook `fit` is currently calling.
+        used_rates: Function that returns `(optimizer, learning_rate)` pairs.
     """
     callbacks = _list_of(callback)
     for index, other in enumerate(callbacks):

@@ -22,9 +22,9 @@ class ScheduleLearningRate(ScheduledValue):
     files. A callback that sets `optimizer.learning_rate`, such as `ReduceLROnPlateau`,
     changes this float and thereby scales the whole schedule. `TensorBoard` and the W&B
     callbacks read the scheduled learning rate. All other callbacks that read
-    `optimizer.learning_rate` get the float. A `fit` with this callback compiles its own
-    training step. Later calls of `fit` reuse this step if the model, the optimizer and
-    the schedule are unchanged.
+    `optimizer.learning_rate` get the float. The first call to `fit` with this callback
+    compiles a separate training step. Later calls to `fit` reuse this step if the
+    model, the optimizer and the schedule are unchanged.
 
     In a `MultiOptimizer`, the learning rate of every optimizer is scheduled. Further
     optimizers that a custom `train_step` uses are not scheduled. Steps outside the
@@ -32,11 +32,12 @@ class ScheduleLearningRate(ScheduledValue):
     learning rate and do not advance the schedule.
 
     The time of the schedule measures the progress of `fit`. With `unit="epoch"`, the
-    time is epoch + batch / steps per epoch. A `fit` with `initial_epoch=5` therefore
-    starts at 5, and a second `fit` from epoch 0 starts over. With `unit="step"`, the
-    time is the number of batches, and epochs that `initial_epoch` skips are counted in
-    full. Every batch counts, even if it does not change the weights, as with gradient
-    accumulation or a step that `LossScaleOptimizer` skips.
+    time is epoch + batch / steps per epoch. With `initial_epoch=5`, the time therefore
+    starts at 5, and in a second call to `fit` without `initial_epoch`, it starts at 0
+    again. With `unit="step"`, the time is the number of batches, and epochs that
+    `initial_epoch` skips are counted in full. Every batch counts, even if it does not
+    change the weights, as with gradient accumulation or a step that
+    `LossScaleOptimizer` skips.
 
     The logs and History contain the learning rate of the last step of each epoch as
     "learning_rate". With several optimizers, the keys are "learning_rate_" followed by
@@ -48,7 +49,7 @@ class ScheduleLearningRate(ScheduledValue):
     Args:
         schedule: Schedule from `callbacks.schedules`.
         unit: "epoch" or "step": unit of the schedule's time. Defaults to `"epoch"`.
-        warmup_steps: Integer >= 0: duration of the warm-up in steps, whatever the
+        warmup_steps: Integer >= 0: duration of the warm-up in steps, regardless of
             `unit`. With `warmup_steps`, `InverseSquareRoot` requires a `timescale`.
             Defaults to `0`, which keeps the schedule's own warm-up.
         steps_per_epoch: Integer >= 1: number of batches per epoch. If `fit` does not
@@ -154,7 +155,7 @@ class ScheduleLearningRate(ScheduledValue):
         return [(optimizer, None) for optimizer in optimizers]
 
     def _rates_to_read(self) -> list[tuple]:
-        """Returns pairs of an optimizer and its last learning rate, for loggers."""
+        """Returns `(optimizer, last_learning_rate)` pairs for logging callbacks."""
         return [(one.optimizer, one.used) for one in self._scheduled or ()]
 
     def _used_schedule(self) -> Schedule:
@@ -168,7 +169,7 @@ class ScheduleLearningRate(ScheduledValue):
                 history[name][-1] = value
 
     def _warmed_up(self, steps_per_unit: int) -> Schedule:
-        """Returns the schedule with a warm-up of `warmup_steps`, unless that is 0."""
+        """Returns the schedule, with a warm-up of `warmup_steps` if that is not 0."""
         if not self.warmup_steps:
             return self.schedule
         warmup = self.warmup_steps / steps_per_unit

@@ -35,9 +35,9 @@ class ScheduledOptimizer:
 class ScheduledValue(StepCallback):
     """Base class that tracks the time of a schedule and logs the scheduled values.
 
-    A subclass defines `log_name`, `_compiled_values()` and `begin_step()`. The latter
-    gets the factor from `_next_factor()` and sets the value of each optimizer in
-    `_scheduled`.
+    A subclass defines `log_name`, `_compiled_values()` and `begin_step()`. The method
+    `begin_step()` gets the factor from `_next_factor()` and sets the value for each
+    optimizer in `_scheduled`.
     """
 
     log_name: str
@@ -155,7 +155,7 @@ class ScheduledValue(StepCallback):
             one.used.assign(float("nan"))
 
     def _compiled_values(self, optimizers: list) -> list[tuple]:
-        """Returns pairs of an optimizer to schedule and its original value."""
+        """Returns `(optimizer, original_value)` pairs of the scheduled optimizers."""
         raise NotImplementedError
 
     def _was_read(self, one: ScheduledOptimizer) -> bool:
@@ -173,8 +173,8 @@ class ScheduledValue(StepCallback):
     def _used_values(self) -> dict[str, float]:
         """Returns a dict from log names to the values used in the last step.
 
-        A single value is NaN if the optimizer did not read it. With several
-        optimizers, values that were not read are omitted.
+        With one optimizer, the value is NaN if the optimizer did not read it. With
+        several optimizers, values that were not read are omitted.
         """
         values = {}
         for one in self._scheduled:

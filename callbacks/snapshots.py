@@ -17,7 +17,7 @@ from zoo.utils.model_state import check_can_be_saved
 
 
 class Snapshots(keras.callbacks.Callback):
-    """Saves the model after given epochs, such as at the end of each schedule cycle.
+    """Saves the model after given epochs, for example after each cycle of a schedule.
 
     At the end of a cycle, the learning rate is low and the model is near a minimum. The
     next cycle moves the model away again. Averaging the predictions of the saved models
@@ -44,8 +44,8 @@ class Snapshots(keras.callbacks.Callback):
             which requires `every`. Only one of the two arguments can be given.
 
     Attributes:
-        paths: Paths of the files written by the last `fit`, in order, to be loaded with
-            `keras.models.load_model`.
+        paths: Paths of the files written by the last call to `fit`, in order. Load the
+            files with `keras.models.load_model`.
 
     Raises:
         ValueError: If an argument is invalid. In `fit`, if Keras cannot save the model

@@ -23,9 +23,10 @@ class ActivationHistograms(keras.callbacks.Callback):
     The sample is passed through the model in inference mode, before the first epoch
     and then after every `every_epochs` epochs. A model that is built during `fit` is
     not recorded before its first epoch. The bins have equal widths. If the activation
-    has a bounded range, they cover that range. This shows, for example, whether a tanh
-    layer uses all of [-1, 1] or is concentrated at the bounds. Otherwise, the bins
-    cover the range of the recorded values. Masked time steps are excluded.
+    has a bounded range, the bins cover that range. The histogram of a tanh layer, for
+    example, shows whether the outputs use all of [-1, 1] or are concentrated at the
+    bounds. Otherwise, the bins cover the range of the recorded values. Masked time
+    steps are excluded.
 
     All layers with a float output are recorded, including those nested in other models
     and layers. A layer that is called several times is recorded for each call. Layers
@@ -101,11 +102,11 @@ class ActivationHistograms(keras.callbacks.Callback):
         self._epochs = self._forward = None
 
     def __getstate__(self):
-        # An interrupted `fit` can leave these objects. The next `fit` creates new ones.
+        # An interrupted `fit` can leave these objects; the next `fit` replaces them.
         return vars(self) | {"_log": None, "_forward": None}
 
     def on_epoch_begin(self, epoch, logs=None):
-        # A model that its first batch builds must not draw initial weights before that.
+        # A model that the first batch builds must not initialize its weights earlier.
         if self._epochs is None and self.model.built:
             check_shapes(self.sample, self.model)
             self._record(epoch)
@@ -152,7 +153,7 @@ class ActivationHistograms(keras.callbacks.Callback):
             - "saturated": Fraction of saturated units; NaN for an activation without
               bounds.
 
-            Of shapes with one more axis:
+            With one more axis:
 
             - "edges": Bin edges, of shape `(passes, layers, 51)`.
             - "counts": Numbers of entries in the bins, of shape `(passes, layers, 50)`.
@@ -188,7 +189,7 @@ class ActivationHistograms(keras.callbacks.Callback):
         return pd.DataFrame(frame | {name: info[name].ravel() for name in columns})
 
     def save(self, path: str | os.PathLike) -> None:
-        """Saves the frame to a .csv file, or `activation_info()` to an .npz file.
+        """Saves the data frame to a .csv file, or `activation_info()` to an .npz file.
 
         Args:
             path: File to write, ending in .csv or .npz.

@@ -12,7 +12,7 @@ def plot_activations(info: dict, layers, *, width: float, figure=None):
         info: Result of `ActivationHistograms.activation_info`, with at least one pass.
         layers: Indices of the layers to draw. If there are more than twelve, twelve of
             them are drawn, evenly spaced.
-        width: Width of the column of a pass, in epochs.
+        width: Width of the column for each pass, in epochs.
         figure: Matplotlib figure or subfigure to draw in. Defaults to `None`, which
             creates a new figure.
 
@@ -47,7 +47,11 @@ def _draw(ax, info: dict, layer: int, width: float):
 
 
 def _title(info: dict, layer: int) -> str:
-    """Returns a layer's name with its fractions of dead and saturated units, if any."""
+    """Returns the title of a layer's heat map.
+
+    The title contains the name of the layer, the fraction of dead units if there are
+    any, and the fraction of saturated units if the activation has bounds.
+    """
     title = str(info["layer"][layer]).removesuffix("_activation")
     dead, saturated = info["dead"][-1, layer], info["saturated"][-1, layer]
     if dead > 0:

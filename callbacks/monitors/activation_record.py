@@ -34,7 +34,7 @@ class ActivationRecord:
 
 
 def latest_statistics(records: list[ActivationRecord]) -> dict[str, LayerStatistics]:
-    """Returns the latest statistics of every layer by name.
+    """Returns a dict from the name of every layer to its latest statistics.
 
     The layers of the last record come first.
     """
@@ -46,7 +46,7 @@ def latest_statistics(records: list[ActivationRecord]) -> dict[str, LayerStatist
 
 
 def arrays_of(records: list[ActivationRecord]) -> dict:
-    """Returns the arrays of `ActivationHistograms.activation_info`."""
+    """Converts records to the result of `ActivationHistograms.activation_info`."""
     latest = latest_statistics(records)
     rows = [_row(record, latest) for record in records]
     arrays = {
@@ -64,7 +64,10 @@ def arrays_of(records: list[ActivationRecord]) -> dict:
 
 
 def _row(record: ActivationRecord, latest: dict) -> list[LayerStatistics]:
-    """Returns the statistics of all layers; empty ones for layers that did not run."""
+    """Returns the statistics of all layers in one pass.
+
+    If a layer did not run, its statistics are empty.
+    """
     ran = {layer.name: layer for layer in record.layers}
     return [
         ran[name] if name in ran else other.without_outputs()
@@ -73,7 +76,7 @@ def _row(record: ActivationRecord, latest: dict) -> list[LayerStatistics]:
 
 
 def _stack(vectors: list[np.ndarray]) -> np.ndarray:
-    """Stacks vectors; those of passes with fewer units are padded with NaN."""
+    """Stacks one vector per pass, after padding shorter vectors with NaN."""
     size = max(map(len, vectors))
     return np.array(
         [np.pad(one, (0, size - len(one)), constant_values=np.nan) for one in vectors]

@@ -70,7 +70,7 @@ class EventLog:
 
 
 def check_log_dir(value) -> str | None:
-    """Returns a path as a string, and `None` as is; raises an error otherwise."""
+    """Returns a path as a string, or `None` unchanged; rejects all other values."""
     if value is not None and not isinstance(value, str | os.PathLike):
         raise invalid_argument("log_dir", "the path of a folder, or None", value)
     return None if value is None else os.fspath(value)

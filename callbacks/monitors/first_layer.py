@@ -23,8 +23,8 @@ def first_layer_images(model: keras.Model) -> np.ndarray:
         units.
 
     Raises:
-        ValueError: If the model is not built, or has no dense or 2D convolutional
-            layer. If the first such layer is dense and its input is not a flattened
+        ValueError: If the model is not built, if it has no dense or 2D convolutional
+            layer, or if the first such layer is dense and its input is not a flattened
             image.
 
     Example:

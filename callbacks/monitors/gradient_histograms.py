@@ -34,14 +34,14 @@ class GradientHistograms(StepMonitor):
     treat as zero.
 
     Only non-empty bins are stored, at 8 bytes each. A record takes about 200 bytes of
-    memory per variable. At most 1,000 records, one for each update, are kept in
-    memory, evenly spaced over the `fit`. When there are more, every second record is
-    dropped, and the interval between records doubles. The TensorBoard files contain
+    memory per variable. At most 1,000 records, one per update, are kept in memory. They
+    are evenly spaced over the call to `fit`: when there are more, every second record
+    is dropped, and the interval between records doubles. The TensorBoard files contain
     every record.
 
-    Steps are counted from 0 in every `fit`. With gradient accumulation, only steps
-    that update the weights count towards `every`, and the accumulated gradients are
-    recorded.
+    Steps are counted from 0 in every call to `fit`. With gradient accumulation, only
+    steps that update the weights count towards `every`, and the accumulated gradients
+    are recorded.
 
     Args:
         every: Integer >= 1: record every `every`-th step, starting with the first.
@@ -103,7 +103,7 @@ class GradientHistograms(StepMonitor):
 
             Of shape `(records, variables)`:
 
-            - "norm": Norm of the gradient (or `of`); NaN for a variable without a
+            - "norm": Norm of the recorded quantity; NaN for a variable without a
               gradient.
             - "largest": Largest magnitude; NaN for a variable without a gradient.
             - "zeros": Number of zero entries.
@@ -153,7 +153,7 @@ class GradientHistograms(StepMonitor):
         return frame_of(info, columns)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Saves the frame to a .csv file, or all of `histogram_info()` to an .npz file.
+        """Saves the data frame to a .csv file, or `histogram_info()` to an .npz file.
 
         Args:
             path: File to write, ending in .csv or .npz.
@@ -164,11 +164,12 @@ class GradientHistograms(StepMonitor):
         save_info(path, self, self.histogram_info())
 
     def plot(self, figure=None):
-        """Plots a heat map of the magnitudes over time for every kernel, by depth.
+        """Plots a heat map of the magnitudes over time for every kernel.
 
-        The color shows the fraction of the nonzero finite entries in each bin. The
-        title shows the fraction of zeros in the last record. If there are more than
-        twelve kernels, twelve of them are drawn, evenly spaced.
+        The kernels are sorted by depth. The color shows the fraction of the nonzero
+        finite entries in each bin. The title shows the fraction of zeros in the last
+        record. If there are more than twelve kernels, twelve of them are drawn, evenly
+        spaced.
 
         Args:
             figure: Matplotlib figure or subfigure to draw in. Defaults to `None`,
@@ -203,10 +204,11 @@ class GradientHistograms(StepMonitor):
         return figure
 
     def plot_norms(self, ax=None):
-        """Plots the root mean square of each kernel's gradient (or `of`) by depth.
+        """Plots the root mean square of the recorded quantity for every kernel.
 
-        Each line represents a record. Colors range from bright for the first record to
-        dark for the last. At most twelve records are drawn, evenly spaced.
+        The kernels are sorted by depth. Each line represents a record. Colors range
+        from bright for the first record to dark for the last. At most twelve records
+        are drawn, evenly spaced.
 
         Args:
             ax: Matplotlib axes to draw on. Defaults to `None`, which creates new axes.
@@ -250,7 +252,7 @@ class GradientHistograms(StepMonitor):
 
 
 def _edges_of_steps(steps):
-    """Returns column edges midway between the steps, with one column per record."""
+    """Returns the edges of one column per record, midway between the steps."""
     if len(steps) == 1:
         return np.array([steps[0] - 0.5, steps[0] + 0.5])
     between = (steps[1:] + steps[:-1]) / 2

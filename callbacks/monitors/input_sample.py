@@ -45,14 +45,14 @@ def size_of(sample) -> int:
 
 
 def examples(sample, start: int, stop: int):
-    """Returns the examples from `start` to `stop`, as a sample."""
+    """Returns the examples with the indices `start` to `stop - 1`, as a sample."""
     return keras.tree.map_structure(operator.itemgetter(slice(start, stop)), sample)
 
 
 def split(sample, batch_size: int | None) -> list:
     """Splits a sample into batches of equal or nearly equal size.
 
-    Equal sizes are preferred, because the model is compiled for every batch size.
+    Equal sizes are preferred, because the model is compiled for each distinct size.
 
     Args:
         sample: Sample to split.

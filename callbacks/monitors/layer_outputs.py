@@ -82,7 +82,10 @@ class LayerOutputs:
         }
 
     def _attributes(self, name, layer, called) -> dict:
-        """Returns replacements for the methods of a layer, by name."""
+        """Returns a dict of functions that replace the methods of a layer.
+
+        These functions capture the outputs of the layer.
+        """
         is_quantized = getattr(layer, "quantization_mode", None) is not None
         method = "quantized_call" if is_quantized else "call"
         own = getattr(layer, method)
@@ -114,14 +117,14 @@ class LayerOutputs:
 
 
 def _plain(call, *args, **kwargs):
-    """Replaces `rematerialized_call`, which only a backward pass needs."""
+    """Replaces `rematerialized_call`, which has no benefit without a backward pass."""
     return call
 
 
 def _layers_within(layer, path: str = "") -> tuple[list, list[str]]:
-    """Returns pairs of path and nested layer, and the paths of hidden layers.
+    """Returns `(path, layer)` pairs of nested layers, and the paths of hidden layers.
 
-    A hidden layer is one whose outputs cannot be captured. A shared layer is listed
+    Here, a layer is hidden if its outputs cannot be captured. A shared layer is listed
     only once.
     """
     found: dict[int, tuple] = {}
@@ -133,8 +136,8 @@ def _layers_within(layer, path: str = "") -> tuple[list, list[str]]:
         deeper, deeper_hidden = _layers_within(inner, f"{name}/")
         hidden += deeper_hidden
         if isinstance(inner, STEPWISE):
-            # The outputs of the inner layer or cell are those of this layer. Layers
-            # nested deeper are hidden.
+            # The outputs of the inner layer or cell are also outputs of this layer.
+            # Layers nested deeper are hidden.
             hidden += [
                 name_within
                 for name_within, one in deeper

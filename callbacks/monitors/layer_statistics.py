@@ -15,7 +15,7 @@ RANGES = {
     "softsign": (-1.0, 1.0),
     "tanh": (-1.0, 1.0),
 }
-MARGIN = 0.025  # a unit this close to a bound, relative to the range, is saturated
+MARGIN = 0.025  # an output this close to a bound, relative to the range, is saturated
 NARROWEST = 2.0**-15  # minimum histogram width, relative to the largest magnitude
 
 
@@ -52,9 +52,10 @@ class LayerStatistics:
         return _fraction_at_least(0.5, self.unit_saturated)
 
     def without_outputs(self) -> "LayerStatistics":
-        """Returns the statistics of the same layer in a pass in which it did not run.
+        """Returns the statistics of the same layer for a pass in which it did not run.
 
-        The bin edges are kept, all counts are 0, and the other statistics are NaN.
+        The bin edges are kept. All counts, including `non_finite`, are 0. The other
+        statistics are NaN.
         """
         return replace(
             self,
@@ -173,7 +174,7 @@ def _fraction_at_least(threshold: float, fractions: np.ndarray) -> float:
 
 
 def _joint_range(ranges: list) -> tuple[float, float]:
-    """Returns a range that covers all values, wide enough for distinct bin edges."""
+    """Returns a range that covers all `ranges` and allows for distinct bin edges."""
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     if low > high:  # no finite values
         return 0.0, 1.0
@@ -196,7 +197,7 @@ def _histogram(finite: np.ndarray, bounds: tuple) -> tuple[np.ndarray, np.ndarra
 
 
 def _sum(rows: list[np.ndarray]) -> np.ndarray:
-    """Sums vectors of the batches; those with fewer units are padded with zeros."""
+    """Sums one vector per batch, after padding shorter vectors with zeros."""
     size = max(map(len, rows))
     return sum(np.pad(row, (0, size - len(row))) for row in rows)
 

@@ -24,7 +24,10 @@ def evenly_spaced(indices) -> list:
 
 
 def panels(figure, count: int, columns: int = 4):
-    """Adds `count` axes to a figure, which is created if it is `None`; returns both."""
+    """Adds `count` axes to a figure, and returns the figure and the axes.
+
+    If `figure` is `None`, a new figure is created.
+    """
     import matplotlib.pyplot as plt
 
     columns = min(columns, count)

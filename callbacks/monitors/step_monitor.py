@@ -18,17 +18,17 @@ MAX_RECORDS = 1000  # maximum number of records in memory
 class StepMonitor(StepCallback):
     """Base class of callbacks that record the training step without affecting it.
 
-    At most `MAX_RECORDS` records are kept in memory, evenly spaced over the `fit`. When
-    there are more, every second record is dropped, and the interval between records
-    doubles. The first record is always kept, and all updates of a step are kept or
-    dropped together.
+    At most `MAX_RECORDS` records are kept in memory, evenly spaced over the call to
+    `fit`. When there are more, every second record is dropped, and the interval between
+    records doubles. The first record is always kept, and all updates of a step are kept
+    or dropped together.
 
     A subclass implements `_log_record()`, which writes a record to TensorBoard.
 
     Args:
         every: Record every `every`-th step, starting with the first.
         log_dir: Folder for TensorBoard event files, or `None`.
-        counted: Kind of tensor whose magnitudes are counted: "gradient", "weight" or
+        counted: Quantity whose magnitudes are counted: "gradient", "weight" or
             "update". Defaults to `None`, which counts no magnitudes.
     """
 
@@ -89,7 +89,7 @@ class StepMonitor(StepCallback):
             self._add_variables()
 
     def _add_variables(self):
-        """Adds the variables that are new since the last call.
+        """Adds the variables that have been added to the records since the last call.
 
         The first call adds the variables of the first step. Variables that a callback
         makes trainable later are added by later calls.
@@ -134,7 +134,7 @@ class StepMonitor(StepCallback):
             ]
 
     def _info(self) -> dict:
-        """Returns the arrays that all monitors have in common, by name."""
+        """Returns a dict of the arrays that all monitors have in common."""
         self._collect()
         return {
             "step": self._array("step", "int64"),
@@ -147,12 +147,18 @@ class StepMonitor(StepCallback):
         }
 
     def _array(self, figure: str, dtype: str = "float32", shape: tuple = ()):
-        """Returns one attribute of all records, of shape `(records, *shape)`."""
+        """Returns an array with one attribute of all records.
+
+        The array has the shape `(records, *shape)`.
+        """
         values = [getattr(record, figure) for record in self._records]
         return np.array(values, dtype=dtype).reshape(len(values), *shape)
 
     def _array_of_all(self, figure: str, dtype: str = "float32", shape: tuple = ()):
-        """Returns one attribute for all records and variables."""
+        """Returns an array with one attribute of all records and variables.
+
+        The array has the shape `(records, variables, *shape)`.
+        """
         return self._array(figure, dtype, (len(self._names), *shape))
 
     def _sizes(self):

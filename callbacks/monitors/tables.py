@@ -1,4 +1,4 @@
-"""Converts recorded data to data frames and files."""
+"""Converts recorded data to data frames, and saves it to files."""
 
 import os
 from collections.abc import Iterable
@@ -30,11 +30,11 @@ def frame_of(info: dict, columns: Iterable[str]):
 
 
 def save_info(path: str | os.PathLike, monitor, info: dict) -> None:
-    """Saves recorded data: the frame to a .csv file, or all arrays to an .npz file.
+    """Saves recorded data as a data frame in a .csv file, or as arrays in an .npz file.
 
     Args:
         path: File to write, in an existing folder.
-        monitor: Callback whose `to_frame()` returns the frame.
+        monitor: Callback whose `to_frame()` returns the data frame.
         info: Dict of arrays by name.
 
     Raises:

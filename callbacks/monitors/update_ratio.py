@@ -27,28 +27,28 @@ class UpdateRatio(StepMonitor):
     compiler fuses the recorded step differently, which can change the last bits of the
     results.
 
-    The logs and History contain "update_ratio": the median over the kernels, then over
-    the records of the epoch. An epoch without a record repeats the previous value,
-    which is NaN before the first record. The data frame contains everything, but the
-    median excludes:
+    The logs and History contain "update_ratio": the median over the kernels of each
+    record, then over the records of the epoch. An epoch without a record repeats the
+    previous value, which is NaN before the first record. The data frame contains all
+    variables and all recorded steps, but the median excludes:
 
     - One-dimensional variables, such as biases.
     - Kernels with a root mean square below 0.01 / sqrt(fan-in), such as those of a
       branch that is initialized to zero.
     - Steps that a `LossScaleOptimizer` skipped.
 
-    Steps are counted from 0 in every `fit`. Steps outside the loop of `fit`, such as a
-    `train_on_batch` inside a callback, are not counted. With gradient accumulation,
-    only steps that update the weights count towards `every`, and the accumulated
-    gradients are recorded. If a step calls the optimizer several times, each update has
-    its own record, in which the entries of variables that were not updated are NaN.
-    Only updates by the optimizer that the model is compiled with can be recorded. A
-    warning is issued if this optimizer makes no updates.
+    Steps are counted from 0 in every call to `fit`. Steps outside the loop of `fit`,
+    such as a `train_on_batch` inside a callback, are not counted. With gradient
+    accumulation, only steps that update the weights count towards `every`, and the
+    accumulated gradients are recorded. If a step calls the optimizer several times,
+    each update has its own record, in which the entries of variables that were not
+    updated are NaN. Only updates by the optimizer that the model is compiled with can
+    be recorded. A warning is issued if this optimizer makes no updates.
 
-    At most 1,000 records, one for each update, are kept in memory, evenly spaced
-    over the `fit`, at about 12 bytes per record and variable. When there are more,
-    every second record is dropped, and the interval between records doubles. The logs
-    and the TensorBoard files include every record.
+    At most 1,000 records, one per update, are kept in memory. A record takes about 12
+    bytes per variable. The records are evenly spaced over the call to `fit`: when there
+    are more, every second record is dropped, and the interval between records doubles.
+    The logs and the TensorBoard files include every record.
 
     Args:
         every: Integer >= 1: record every `every`-th step, starting with the first.
@@ -161,7 +161,7 @@ class UpdateRatio(StepMonitor):
         return frame_of(info, columns)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Saves the frame to a .csv file, or all of `ratio_info()` to an .npz file.
+        """Saves the data frame to a .csv file, or `ratio_info()` to an .npz file.
 
         Args:
             path: File to write, ending in .csv or .npz.

@@ -13,7 +13,7 @@ from .step_time import time_of_step
 class KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """Wraps a schedule for use in a Keras optimizer; created by `Schedule.as_keras`.
 
-    Time is measured by the optimizer's own counter of `apply` calls. As with all Keras
+    Time is based on the optimizer's own count of calls to `apply`. As with all Keras
     schedules, a step that `LossScaleOptimizer` skips does not count.
 
     Args:

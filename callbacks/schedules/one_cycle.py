@@ -12,7 +12,7 @@ from .schedule import Schedule, check_length
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class OneCycle(Schedule):
-    """Rises to 1, then decays to far below its initial value, each along half a cosine.
+    """Rises to 1, then decays to far below the initial value, along two half cosines.
 
     See Smith & Topin 2019 (super-convergence). This is the two-phase form with the
     defaults common to fastai, PyTorch and optax. The learning rate that the model is

@@ -11,8 +11,8 @@ from .keras_schedule import KerasSchedule
 class Schedule:
     """A learning-rate schedule: a pure function of time.
 
-    It returns the factor by which the optimizer's learning rate is multiplied. The
-    caller chooses the unit of time: epochs or steps. A subclass implements
+    A schedule returns the factor by which the optimizer's learning rate is multiplied.
+    The caller chooses the unit of time: epochs or steps. A subclass implements
     `factor(time)`, which returns the factor after the warm-up. A subclass with
     arguments of its own also overrides `get_config()`. Nothing else is required for
     training, saving or plotting.
@@ -61,7 +61,7 @@ class Schedule:
         return rise * self.factor(ops.maximum(time, self.warmup))
 
     def factor(self, time):
-        """Returns the factor at `time`, which is not before the end of the warm-up.
+        """Returns the factor at a time that is at or after the end of the warm-up.
 
         Args:
             time: Float32 tensor of values >= `warmup`.

@@ -4,10 +4,11 @@ from keras import ops
 
 
 def time_of_step(step, steps_per_unit: int):
-    """Converts a step number to schedule time, such as epoch + batch / steps per epoch.
+    """Converts a step number to schedule time.
 
-    The first step of a unit is always converted to a whole number, even if a compiler
-    replaces the division with a multiplication by the rounded reciprocal.
+    If the unit is an epoch, the time is epoch + batch / steps per epoch. The first step
+    of a unit is always converted to a whole number, even if a compiler replaces the
+    division with a multiplication by the rounded reciprocal.
 
     Args:
         step: Step number, an integer tensor or variable, counted from 0.

@@ -1,6 +1,6 @@
 """Runs callbacks inside the training step, and records updates of the weights.
 
-All callbacks in the same call of `fit` share one step and one recorder.
+All callbacks in the same call to `fit` share one step and one recorder.
 """
 
 from .optimizers import updating_optimizer, updating_optimizers

@@ -69,7 +69,7 @@ class Magnitudes:
         return counts
 
     def padded(self, missing: int) -> "Magnitudes":
-        """Appends `missing` variables, with NaN for magnitudes and 0 for counts."""
+        """Adds entries for `missing` variables: NaN for magnitudes, 0 for counts."""
 
         def longer(array, value=0):
             return np.append(array, np.full(missing, value, array.dtype))

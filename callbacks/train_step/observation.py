@@ -1,4 +1,4 @@
-"""Collects the records of one `fit`, and distributes them to callbacks."""
+"""Collects the records of one call to `fit`, and distributes them to callbacks."""
 
 import warnings
 from collections.abc import Callable
@@ -11,9 +11,9 @@ from .update_recorder import UpdateRecorder
 class Observation:
     """Collects records of gradients, weights and updates.
 
-    All callbacks in one `fit` that request records share one instance. The compiled
-    step reduces each recorded update to a row of numbers. The rows are read when no
-    unused rows are left, or on request.
+    All callbacks in one call to `fit` that request records share one instance. The
+    compiled step reduces each recorded update to a row of numbers. The rows are read
+    before they could be overwritten, or on request.
     """
 
     def __init__(self):
@@ -33,7 +33,7 @@ class Observation:
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """Variables that the entries of a record belong to.
+        """Variables to which the entries of a record belong.
 
         More variables may be added later.
         """
@@ -63,7 +63,7 @@ class Observation:
         self._variables = recorder.variables
 
     def detach(self) -> None:
-        """Reads the remaining rows, and releases the recorder for another `fit`."""
+        """Reads the remaining rows, and then releases the recorder for reuse."""
         if self._recorder is not None:
             self.read()
             self._recorder = None
@@ -73,7 +73,7 @@ class Observation:
         """Reads the rows if the next call could overwrite unread rows.
 
         Args:
-            steps: Maximum number of steps in one call of the train function.
+            steps: Maximum number of steps in one call to the train function.
         """
         self._steps_unread += steps
         recorder = self._recorder
@@ -83,7 +83,7 @@ class Observation:
             self.read()
 
     def read(self) -> None:
-        """Passes an `UpdateRecord` for every unread row to all receivers."""
+        """Converts unread rows to instances of `UpdateRecord` for all receivers."""
         recorder = self._recorder
         if recorder is None or not recorder.buffers:
             return

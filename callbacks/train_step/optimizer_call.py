@@ -1,4 +1,4 @@
-"""Records one call of the optimizer inside the training step."""
+"""Records one call to the optimizer inside the training step."""
 
 import functools
 
@@ -14,9 +14,9 @@ from .update_record import QUANTITIES
 
 
 class OptimizerCall:
-    """Records one call of the optimizer.
+    """Records one call to the optimizer.
 
-    An instance is created while the step is traced, and refers to its tensors.
+    An instance is created while the step is traced, and refers to the traced tensors.
 
     Args:
         recorder: `UpdateRecorder` to which the record belongs.
@@ -154,7 +154,7 @@ def _is_update(optimizer):
 
 
 def _any(conditions):
-    """Returns the disjunction of bools or tensors."""
+    """Returns the logical OR of bools or tensors."""
     conditions = list(conditions)
     if any(condition is True for condition in conditions):
         return True
@@ -163,7 +163,7 @@ def _any(conditions):
 
 
 def _both(first, second):
-    """Returns the conjunction of two bools or tensors."""
+    """Returns the logical AND of two bools or tensors."""
     if isinstance(first, bool):
         return second if first else False
     if isinstance(second, bool):

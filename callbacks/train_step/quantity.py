@@ -44,7 +44,7 @@ class Quantity:
         return self._of_all(tensor_statistics.count_exponents, shape=(NUM_BINS,))
 
     def _of_all(self, statistic, shape: tuple = ()):
-        """Returns a statistic, which has shape `shape`, for each variable."""
+        """Returns a statistic, of shape `shape`, for every variable."""
         if self._operands is None:
             size = len(self._source)
             if shape:

@@ -60,7 +60,7 @@ class RowLayout:
         return buffers
 
     def clear(self, buffers: list) -> None:
-        """Marks all rows of the buffers, which are variables, as unused."""
+        """Marks all rows as unused. The buffers must be variables."""
         headers = buffers[0]
         headers.assign(np.full(headers.shape, -1, "int32"))
 
@@ -81,11 +81,15 @@ class RowLayout:
         return ops.concatenate([ops.stack([learning_rate, skipped]), *norms, *largest])
 
     def pack_counts(self, counts: list):
-        """Returns the counts of a row, from one tensor per counted quantity."""
+        """Returns the counts of a row as a tensor.
+
+        Args:
+            counts: One tensor per counted quantity.
+        """
         return ops.stack(counts)
 
     def put(self, buffer, row, values):
-        """Returns a buffer with the values of one row replaced."""
+        """Returns the buffer after replacing one row with `values`."""
         index = row % buffer.shape[0]
         # Same dtype as `index`: on JAX, Python integers become int64 in x64 mode.
         zero = 0 if isinstance(index, int) else ops.zeros_like(index)
@@ -104,7 +108,7 @@ class RowLayout:
 
         Returns:
             A list of records in the order of the row numbers, and the number of the
-            last row.
+            newest row.
         """
         row_numbers = buffers[0][:, 2]
         order = np.argsort(row_numbers)

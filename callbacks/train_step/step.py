@@ -19,9 +19,10 @@ class Step:
 
     One function runs all steps if a condition inside the compiled step costs nothing,
     or if only the compiled step can determine whether it updates the weights.
-    Otherwise, there are two functions, one that records and one that does not. The
-    latter is the model's own function if no callback takes part in the step. A step
-    counter outside the compiled functions determines which of them runs next.
+    Otherwise, there are two functions: one that records, and one that does not. If no
+    callback takes part in the step, the function that does not record is the model's
+    own train function. A step counter outside the compiled functions determines which
+    function runs next.
 
     Args:
         model: Compiled model.
@@ -106,7 +107,10 @@ class Step:
         return train_step.has_free_condition(self.model)
 
     def _knows_which_update(self) -> bool:
-        """Returns whether only the compiled step knows if it updates the weights."""
+        """Returns whether updates can be detected only inside the compiled step.
+
+        This is the case if one call runs several steps or if gradients are accumulated.
+        """
         recorder = self.recorder
         accumulates = recorder is not None and recorder.accumulates()
         return self.model.steps_per_execution > 1 or accumulates
@@ -127,10 +131,10 @@ class Step:
 
 
 def get_step(model, own, callbacks: list, requests: dict) -> Step:
-    """Returns a `Step`, reusing that of an earlier `fit` if possible.
+    """Returns a `Step`, if possible one that an earlier call to `fit` has created.
 
-    Reusing compiled functions saves time and memory. They are stored with the model's
-    own train function, so `compile` and `make_train_function` discard them as well.
+    Reusing compiled functions saves time and memory. Each `Step` is stored with the
+    model's own train function, so `compile` and `make_train_function` also discard it.
     """
     callbacks = [one for one in callbacks if one.step_key() != ()]
     keys = [one.step_key() for one in callbacks]
@@ -155,7 +159,10 @@ def get_step(model, own, callbacks: list, requests: dict) -> Step:
 
 
 def _attributes(callbacks, optimizer) -> list[tuple]:
-    """Returns pairs of an updating optimizer and the attributes to replace on it."""
+    """Returns `(optimizer, attributes)` pairs for all optimizers that update weights.
+
+    The attributes replace those of the optimizer while the step runs.
+    """
     return [
         (one, {k: v for c in callbacks for k, v in c.attributes_of(one).items()})
         for one in updating_optimizers(optimizer)

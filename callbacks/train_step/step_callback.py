@@ -12,17 +12,17 @@ class StepCallback(keras.callbacks.Callback):
 
     A subclass implements `begin_step` with `keras.ops`. This method is compiled as part
     of the step, so it requires no synchronization and runs for every batch, even with
-    `steps_per_execution`. During each call of the train function, including the call
+    `steps_per_execution`. During each call to the train function, including the call
     that traces it, the attributes in `attributes_of` replace those of the optimizers.
 
-    Several callbacks in one `fit` share one step and run in the order of the list.
-    After `fit`, the original train function of the model is restored.
+    All such callbacks in one call to `fit` share one step, and run in the order of the
+    list. After `fit`, the original train function of the model is restored.
     """
 
     def begin_step(self, optimizer: keras.optimizers.Optimizer) -> None:
         """Runs at the beginning of every step, inside the compiled step.
 
-        One call of the train function may run this method for several steps and several
+        One call to the train function may run this method for several steps and several
         replicas. Attributes in `optimizer_attributes` are replaced while the method
         runs, so do not read the optimizer's original values from them.
 
@@ -40,15 +40,15 @@ class StepCallback(keras.callbacks.Callback):
         return []
 
     def optimizer_attributes(self) -> dict:
-        """Returns attributes to replace on the optimizers during the step, by name."""
+        """Returns attributes to replace on all optimizers during the step, by name."""
         return {}
 
     def attributes_of(self, optimizer: keras.optimizers.Optimizer) -> dict:
-        """Returns the attributes to replace on a given updating optimizer, by name."""
+        """Returns the attributes to replace on a given optimizer, by name."""
         return self.optimizer_attributes()
 
     def prepare_step(self) -> None:
-        """Runs when the train function has been replaced, before its first step."""
+        """Runs before the next step if the model's train function has been replaced."""
 
     def check_step(self) -> None:
         """Runs once after the first step, to check that the callback took effect.
@@ -59,14 +59,17 @@ class StepCallback(keras.callbacks.Callback):
     def step_key(self) -> tuple | None:
         """Returns a key that identifies the computation of the callback in the step.
 
-        If a callback in an earlier `fit` had the same key, its compiled step can be
-        reused after `take_over()`. An empty key means that the callback adds nothing to
-        the step. `None` means that the step cannot be reused.
+        If a callback in an earlier call to `fit` had the same key, the step compiled
+        for it can be reused after `take_over()`. An empty key means that the callback
+        adds nothing to the step. `None` means that the step cannot be reused.
         """
         return None
 
     def participant(self) -> "StepCallback":
-        """Returns the object that runs in the step, which may outlive this `fit`."""
+        """Returns the object that runs in the step.
+
+        This object may still be used after the current call to `fit`.
+        """
         return self
 
     def take_over(self, other: "StepCallback") -> None:
@@ -77,7 +80,7 @@ class StepCallback(keras.callbacks.Callback):
         return make_variable(self.model, value, dtype)
 
     def __getstate__(self):
-        # These objects belong to one `fit`. A copy creates its own in its next `fit`.
+        # These objects belong to one call to `fit`. A copy creates new ones.
         return {
             name: value
             for name, value in vars(self).items()

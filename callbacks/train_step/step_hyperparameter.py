@@ -8,7 +8,7 @@ class StepHyperparameter(keras.Variable):
 
     Keras' optimizers evaluate `momentum != 0` in Python, which fails on a traced
     tensor. Here, `!=` and `>` always return `True`, because the optimizer has been
-    built with a momentum. In all other operations, the value is that of `tensor`.
+    built with a momentum. All other operations use the value of `tensor`.
 
     Attributes:
         tensor: Tensor of the current step, or `None` before and after training.

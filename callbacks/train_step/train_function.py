@@ -14,24 +14,26 @@ from .step import get_step
 
 
 class TrainFunction:
-    """Replaces `model.train_function` during one `fit`.
+    """Replaces `model.train_function` during one call to `fit`.
 
     In `on_train_batch_begin`, callbacks announce that the next call comes from their
-    `fit`. All other calls, such as those of a `train_on_batch` or a `fit` inside a
+    `fit`. All other calls, such as those from `train_on_batch` or `fit` inside a
     callback, are passed on to the model's own function. Such calls do not advance
     schedules and are not recorded. If `compile`, `make_train_function` or an inner
     `fit` sets a different train function, the next announcement adopts that function as
     the model's own, and replaces it again.
 
-    Keras calls no hooks after an exception, so this object may outlive its `fit`. In
-    that case, it passes on all calls until the next `fit` replaces it.
+    Keras calls no hooks after an exception, so this object may remain in place after
+    `fit` fails. In that case, it passes on all calls until the next call to `fit`
+    replaces it.
 
     Args:
         model: Compiled model. Its train function is created if it does not exist.
-        params: Parameters that the callbacks of the `fit` share. A `CallbackList`
-            created by the user may have no parameters, or share them with other lists.
-        begin: Logs passed to `on_train_begin`, a new object for each `fit`; `None` if
-            a callback was called without logs.
+        params: Parameters that all callbacks in one call to `fit` share. A
+            `CallbackList` created by the user may have no parameters, or share them
+            with other lists.
+        begin: Logs passed to `on_train_begin`, or `None` if a callback was called
+            without logs. Each call to `fit` passes a new object.
 
     Raises:
         RuntimeError: If callbacks cannot take part in the training step.
@@ -53,7 +55,7 @@ class TrainFunction:
 
     @classmethod
     def of(cls, model, params: dict | None, begin: dict | None) -> "TrainFunction":
-        """Returns the instance for this `fit`; the first call creates it."""
+        """Returns the instance for this `fit`, and creates it on the first call."""
         function = model.train_function
         if isinstance(function, cls) and function._is_of(params, begin):
             return function
@@ -153,7 +155,7 @@ class TrainFunction:
         self._model.train_function = self
 
     def _begin_step_again(self, own):
-        """Continues from the current step with a new train function of the model."""
+        """Continues from the current step with the model's new train function."""
         for callback in self._callbacks:
             callback.prepare_step()
         before = self._step
@@ -175,12 +177,12 @@ class TrainFunction:
 def _is_foreign(frame, params) -> bool:
     """Returns whether a call is known to come from outside this `fit`.
 
-    This detects calls between an announcement and the announced step, which come from
-    callbacks that are later in the list.
+    A callback that comes later in the list can make such a call between an announcement
+    and the announced step.
 
     Args:
         frame: Frame of the caller.
-        params: Parameters that the callbacks of this `fit` share; `None` for a
+        params: Parameters that all callbacks in this `fit` share, or `None` for a
             `CallbackList` that the user created without parameters.
     """
     if frame.f_code.co_name == "train_on_batch":

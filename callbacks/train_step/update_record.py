@@ -16,7 +16,7 @@ class UpdateRecord:
     A step can make several updates, each with its own record.
 
     Attributes:
-        step: Step number in its `fit`, counted from 0.
+        step: Step number, counted from 0 in every call to `fit`.
         number: Number of earlier steps that updated the weights.
         epoch: Epoch of the step.
         learning_rate: Learning rate of the update; NaN if several optimizers with

@@ -75,7 +75,7 @@ class UpdateRecorder:
         return sum(steps // every + 1 for every in self.requests) * per_step
 
     def read(self, epoch: int, last: int) -> tuple[list[UpdateRecord], int]:
-        """Returns the records after row number `last`, and the last row number.
+        """Returns the records after row `last`, and the number of the newest row.
 
         The buffers must exist.
         """
@@ -87,7 +87,7 @@ class UpdateRecorder:
     def rebuild(self) -> None:
         """Discards the buffers, which must have been read, but keeps the counters.
 
-        Variables that were missing in the records are included from now on.
+        Later records include the variables that were missing from earlier ones.
         """
         self.buffers = []
         self._add(self.unknown)
@@ -100,7 +100,7 @@ class UpdateRecorder:
             self.layout.clear(self.buffers)
 
     def follow(self, other: "UpdateRecorder") -> bool:
-        """Continues from another recorder, with the variables in the same order.
+        """Continues from another recorder, and adopts the order of its variables.
 
         Args:
             other: Recorder to continue from.
@@ -119,11 +119,14 @@ class UpdateRecorder:
         return True
 
     def set_step(self, step: int) -> None:
-        """Sets the number of the next step, as if all earlier steps were updates."""
+        """Sets the number of the next step.
+
+        All earlier steps are treated as if they had updated the weights.
+        """
         train_step.set_step(self.counters, step)
 
     def begin_step(self, counters: StepCounters) -> StepCounters:
-        """Returns the counters of the step that begins."""
+        """Returns the counters for the step that is about to run."""
         self._updates = 0
         return counters.next_step()
 
@@ -136,7 +139,7 @@ class UpdateRecorder:
     def observe(
         self, optimizer, gradients, variables, counters: StepCounters
     ) -> OptimizerCall:
-        """Returns an object that records one call of the optimizer."""
+        """Returns an object that records one call to the optimizer."""
         return OptimizerCall(self, optimizer, gradients, variables, counters)
 
     def accumulates(self) -> bool:
@@ -169,7 +172,7 @@ class UpdateRecorder:
         """Returns whether magnitudes are counted in a step whose updates are recorded.
 
         Args:
-            number: See `is_due`.
+            number: Same as for `is_due`.
         """
         if all(self.requests.values()):
             return True
