@@ -54,10 +54,10 @@ def finite_values(hp: HyperParameter) -> Sequence | None:
 def to_probability(hp: HyperParameter, value) -> float:
     """Returns the position of a value in its range, expressed as a probability.
 
-    The result is the probability that a random draw is smaller than the value. This
-    function is the inverse of `hp.prob_to_value`. If the hyperparameter has a finite
-    list of values, each value corresponds to an interval of probabilities, and the
-    result is the middle of that interval.
+    This function is the inverse of `hp.prob_to_value`. For a continuous hyperparameter,
+    it returns the probability that a random draw is smaller than the value. If there is
+    a finite list of values, each value corresponds to an interval of probabilities, and
+    the function returns the middle of that interval.
 
     Args:
         hp: Hyperparameter.

@@ -216,7 +216,7 @@ class SearchResults:
         }
 
     def expected_best_info(self) -> dict:
-        """Returns the data of `plot_expected_best`: expected best scores of n trials.
+        """Returns the data of `plot_expected_best`: expected best score of n trials.
 
         The n trials are sampled from the trials of the first round that were drawn at
         random, which excludes the initial trials and the trial with the defaults

@@ -96,7 +96,7 @@ def _cut_arrays(folds: int, seed: int, x, y, weight) -> list[tuple]:
 
 
 def _cut_dataset(folds: int, seed: int, dataset, steps_per_epoch) -> list[tuple]:
-    """Splits a dataset into training and validation datasets of the same batch size.
+    """Splits a dataset into training and validation data with the same batch size.
 
     Returns:
         A list with a pair `((training_dataset,), validation_dataset)` for each fold.

@@ -36,7 +36,7 @@ class MedianRule:
         self._reached: list[list[float]] = []  # sorted, for each epoch
 
     def add(self, curve: list[float]) -> None:
-        """Adds a completed training run.
+        """Adds a completed training run to the rule.
 
         Args:
             curve: Values of the objective, one per epoch.

@@ -98,7 +98,7 @@ class SearchTrial(Trial):
 
     @property
     def epochs(self) -> int:
-        """Number of trained epochs, summed over all executions."""
+        """Total number of epochs trained in all executions."""
         return sum(execution.epochs for execution in self.executions)
 
     def get_state(self) -> dict:
