@@ -23,18 +23,18 @@ class CoarseToFineSearch(RandomSearch):
     A bad learning rate hides all other effects. Therefore, the hyperparameter with the
     strongest evidence narrows first. The others are then tested, one after the other,
     on the trials inside the ranges narrowed so far, or on all trials if fewer than
-    eight are inside. Friedman & Fisher also shrink a box one dimension at a time ("Bump
-    Hunting in High-Dimensional Data", 1999). Ranges narrow on the scale of
+    eight are inside. Friedman & Fisher ("Bump Hunting in High-Dimensional Data", 1999)
+    likewise shrink a box one dimension at a time. Ranges are represented as
     probabilities, so that a log scale stays logarithmic.
 
     - A categorical hyperparameter loses each value that at least three trials have
-      tried but none of the best trials has.
+      tried but none of the best trials uses.
     - If the best trial lies near an edge of a narrowed range, or beyond it, the range
-      grows past that trial, but never beyond the bounds of the search space. If those
-      bounds seem too narrow, `edge_warnings` reports it.
+      grows past that trial, but never beyond the bounds of the search space.
+      `edge_warnings` reports bounds that seem too narrow.
     - After the first round, each trial draws one value from its full range with
       probability `explore`, so that the search can recover from a bad first round.
-    - For a conditional hyperparameter, only trials in which it is active count.
+    - For a conditional hyperparameter, only trials in which it is active are used.
     - Pruned trials rank below completed trials. Failed and diverged trials rank last.
 
     After round n, the file `round_{n}.json` in the folder of the search describes the
@@ -42,16 +42,16 @@ class CoarseToFineSearch(RandomSearch):
 
     - the old range and the new range;
     - the reason for the decision, with the p-value of the test;
-    - the number of tested trials;
+    - the number of trials considered;
     - the best trials, on which the decision is based.
 
     Args:
-        hypermodel: As in `RandomSearch`.
-        objective: As in `RandomSearch`.
+        hypermodel: See `RandomSearch`.
+        objective: See `RandomSearch`.
         rounds: Integer >= 1. Increase it to continue a finished search. Defaults to
             `3`.
-        trials_per_round: Integer >= 1. If it is less than 8, the first round has too
-            few trials for any range to narrow after it. Defaults to `20`.
+        trials_per_round: Integer >= 1. With fewer than 8 trials, no range can narrow
+            after the first round. Defaults to `20`.
         explore: Probability, in [0, 1), that a trial after the first round draws the
             value of one narrowed hyperparameter from the full range. Defaults to `0.2`.
         **options: Other arguments of `RandomSearch`.

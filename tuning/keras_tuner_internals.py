@@ -1,4 +1,4 @@
-"""Private names of KerasTuner, which any release may change or remove.
+"""Access to private names of KerasTuner, which any release may change or remove.
 
 Each function uses such names and documents why no public API can be used instead. If a
 name no longer exists, the function raises an `ImportError` that states the name.
@@ -47,9 +47,10 @@ def add_hyperparameter(
 def hyperparameters_named(
     hyperparameters: keras_tuner.HyperParameters, name: str
 ) -> Sequence[HyperParameter]:
-    """Returns the hyperparameters with a given name, which differ in their conditions.
+    """Returns all hyperparameters with a given name.
 
-    The only public alternative is to search the whole list `space`.
+    They differ in their conditions. The only public alternative is to search the whole
+    list `space`.
     """
     return attribute(hyperparameters, "_hps", keras_tuner).get(name, ())
 
@@ -57,7 +58,7 @@ def hyperparameters_named(
 def check_name(hyperparameters: keras_tuner.HyperParameters, name: str) -> None:
     """Raises an error if an enclosing conditional scope depends on this name.
 
-    The list of enclosing scopes is private.
+    No public attribute contains the enclosing scopes.
 
     Raises:
         ValueError: If a hyperparameter would have the same name as its parent.
@@ -68,8 +69,8 @@ def check_name(hyperparameters: keras_tuner.HyperParameters, name: str) -> None:
 def project_folder(oracle: keras_tuner.Oracle) -> str:
     """Returns the folder of a search.
 
-    The public `project_dir` is a property of the tuner, and the oracle does not know
-    the tuner.
+    The public property `project_dir` belongs to the tuner, which the oracle cannot
+    access.
     """
     return attribute(oracle, "_project_dir", keras_tuner)
 

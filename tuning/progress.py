@@ -33,11 +33,11 @@ class Progress:
             self._print(", ".join(filter(None, self._phrases(trial))))
 
     def on_exhausted(self, attempts: int | None) -> None:
-        """Prints why the search ends without finding an untried combination of values.
+        """Prints why no untried combination of values was found, which ends the search.
 
         Args:
-            attempts: Number of draws, all of combinations that had been tried; `None`
-                if all combinations have been tried.
+            attempts: Number of draws that gave only combinations tried before; `None`
+                if all combinations of the space have been tried.
         """
         if attempts is None:
             self._print(

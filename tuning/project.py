@@ -1,4 +1,4 @@
-"""The folder of a search: its lock and its settings."""
+"""Folder of a search, with its lock and its settings."""
 
 import contextlib
 import json
@@ -22,12 +22,12 @@ else:
 class Project:
     """Manages the folder of a search.
 
-    The settings and one file per trial make up the whole state, and everything else is
-    computed from them. Each file is written atomically, so a killed process never
-    leaves inconsistent files behind.
+    The settings and one file per trial contain the complete state of the search.
+    Everything else is computed from them. Each file is written atomically, so a killed
+    process never leaves inconsistent files behind.
 
     Args:
-        folder: The folder, `directory/project_name`.
+        folder: Path of the folder, `directory/project_name`.
     """
 
     def __init__(self, folder: Path):
@@ -59,13 +59,13 @@ class Project:
             yield  # closing the file releases the lock
 
     def seed(self, overwrite: bool) -> int:
-        """Returns the seed of the existing search, or a random one for a new search."""
+        """Returns the seed of the existing search, or a random seed for a new one."""
         if overwrite or not self.settings_path.exists():
             return secrets.randbelow(2**31)
         return self.read()["settings"]["seed"]
 
     def open(self, settings: dict, overwrite: bool) -> None:
-        """Starts a new search, or checks that the existing one has the same settings.
+        """Starts a new search, or checks that an existing one has the same settings.
 
         Args:
             settings: Settings that identify the search.
@@ -144,7 +144,7 @@ class Project:
             )
 
     def remove_partial_files(self) -> None:
-        """Removes files that killed processes have left partially written."""
+        """Removes partially written files that killed processes have left behind."""
         for folder, _, names in os.walk(self.folder):
             for name in names:
                 if name.startswith(".") and "-" in name:

@@ -1,4 +1,4 @@
-"""Random search on top of KerasTuner."""
+"""Random search based on KerasTuner."""
 
 import contextlib
 import os
@@ -36,8 +36,8 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
 
     - Every value comes from its own random stream, which depends only on the seed, the
       trial and the name of the hyperparameter.
-    - No two trials are equal. Values that a model does not read, such as the units of
-      layers that it does not have, are ignored in this comparison.
+    - No two trials have the same values. Values that a model does not read, such
+      as the units of layers that it does not have, are not compared.
     - The first trials are `initial_trials`, followed by a trial with the defaults.
     - A range that differs between builds, for example because its bounds depend on the
       value of another hyperparameter, raises an error that shows both ranges.
@@ -73,18 +73,19 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         hyperparameters: `keras_tuner.HyperParameters` whose ranges override those of
             the hypermodel. Defaults to `None`.
         initial_trials: Dicts of values by hyperparameter name, which are tried first.
-            Missing hyperparameters get their defaults. Defaults to `()`.
+            Hyperparameters missing from a dict get their defaults. Defaults to `()`.
         executions_per_trial: Integer >= 1, the number of training runs per trial.
             Defaults to `1`.
         folds: Integer >= 2, the number of cross-validation folds. Each trial trains
             once per fold, and uses that fold of the training data as validation data.
-            Multiple inputs and `sample_weight` are split in the same way. Folds are
-            stratified by integer labels. Defaults to `None`.
+            Multiple inputs and `sample_weight` are split in the same way. If the
+            labels are integers and each class has at least `folds` examples, the folds
+            are stratified by class. Defaults to `None`.
         prune: Whether to stop a trial whose best value is worse than the median of the
             completed trials at the same epoch (see `tuning.training.median_rule`).
             Defaults to `False`.
         time_budget: Seconds after which the search ends, including the time of trials
-            that were finished in earlier calls of `search`. A trial that is cut off is
+            that were finished in earlier calls to `search`. A trial that is cut off is
             repeated if the search continues with a larger budget. Defaults to `None`.
         checkpoints: Integer >= 0, the number of best trials whose weights are kept.
             Defaults to `3`.
@@ -209,8 +210,8 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             *fit_args: Arguments of `model.fit`.
             verbose: 0 prints nothing, 1 (or "auto") one line per trial, 2 also one line
                 per epoch. Defaults to `1`.
-            **fit_kwargs: Arguments of `model.fit`. Numbers, booleans and strings, such
-                as the value of `epochs`, become settings of the search.
+            **fit_kwargs: Arguments of `model.fit`. Values that are numbers, booleans or
+                strings, such as the value of `epochs`, become settings of the search.
 
         Raises:
             ValueError: If the settings differ from those that the search was started
@@ -257,8 +258,8 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
     def on_trial_end(self, trial: SearchTrial) -> None:
         """Records a finished trial, and deletes weights that are no longer needed.
 
-        Only the weights of the best trials are kept. An unfinished trial, which ran out
-        of time, is released so that it can be repeated later.
+        Only the weights of the best trials are kept. A trial that ran out of time is
+        not recorded but released, so that it can be repeated later.
         """
         if not trial.is_finished:
             self.oracle.release(trial)

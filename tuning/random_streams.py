@@ -5,7 +5,7 @@ import json
 
 
 def uniform(*key) -> float:
-    """Returns the random number in [0, 1) that belongs to a key.
+    """Returns a random number in [0, 1) that is determined by a key.
 
     The number consists of 53 bits of the SHA-256 hash of the key. It does not depend on
     earlier draws. Different keys give independent numbers, even for adjacent seeds.
@@ -27,7 +27,7 @@ def uniform(*key) -> float:
 
 
 def seed(*key) -> int:
-    """Returns the seed in [0, 2**31) that belongs to a key, as in `uniform`."""
+    """Returns a seed in [0, 2**31) that is determined by a key, as in `uniform`."""
     return _bits(key) >> 33
 
 

@@ -27,7 +27,7 @@ def search_settings(search) -> dict:
 def fit_settings(fit_kwargs: dict) -> dict:
     """Returns the `fit` arguments that must not change when the search continues.
 
-    These are the numbers, booleans and strings.
+    These are all arguments whose values are numbers, booleans or strings.
     """
     return {
         name: value

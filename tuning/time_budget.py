@@ -4,11 +4,11 @@ import time
 
 
 class TimeBudget:
-    """Measures the time that a search has taken over all calls of `search`.
+    """Measures the total time of a search over all calls to `search`.
 
     Args:
         seconds: Seconds that the search may take; `None` for no limit.
-        used: Seconds that the finished trials of earlier calls took.
+        used: Total seconds taken by the trials that earlier calls finished.
     """
 
     def __init__(self, seconds: float | None, used: float):

@@ -1,1 +1,1 @@
-"""Hyperparameters with exact ranges, random values, and positions within ranges."""
+"""Hyperparameters with exact ranges, and tools to draw and convert their values."""

@@ -22,17 +22,18 @@ from .tracked_values import TrackedValues
 class DrawnHyperParameters(keras_tuner.HyperParameters):
     """Provides the values of a trial, and draws values for new hyperparameters.
 
-    If a build declares a hyperparameter for the first time, such as `units_3` in the
+    If `build` declares a hyperparameter for the first time, such as `units_3` in the
     first model with three layers, KerasTuner assigns the default. This class draws a
     random value instead, as for all other hyperparameters of the trial. It also records
-    which values a build reads, because unread values do not affect the model. Empty
-    ranges, and ranges that differ between builds, raise an error that states the
-    reason.
+    which values `build` reads, because unread values do not affect the model. Empty
+    ranges, and ranges that differ between calls to `build`, raise an error that states
+    the reason.
 
     Attributes:
         draw: Function that returns the value of a new hyperparameter; `None` to use the
             default.
-        given: Names of hyperparameters whose ranges override those of the build.
+        given: Names of hyperparameters whose ranges override the ranges that `build`
+            declares.
         asked: Dict whose keys are the names of the values that have been read.
     """
 
@@ -86,8 +87,8 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
         """Returns whether a hyperparameter is active.
 
         Args:
-            hyperparameter: Hyperparameter, or a name. A name is active if any of the
-                hyperparameters with this name is active.
+            hyperparameter: Hyperparameter or its name. A name counts as active if any
+                hyperparameter with this name is active.
         """
         if not isinstance(hyperparameter, HyperParameter):
             named = hyperparameters_named(self, str(hyperparameter))
@@ -113,7 +114,10 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
                 self.values.pop(hp.name, None)
 
     def forget_unasked(self) -> None:
-        """Removes the values that were not read, unless none was read."""
+        """Removes the values that were not read.
+
+        If no value was read, all values are kept.
+        """
         if self.asked:
             for name in self.values.unrecorded():
                 if name not in self.asked:
@@ -160,7 +164,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
         return any(hp.conditions == conditions for hp in named)
 
     def _retrieve(self, hp):
-        """Returns the value of a hyperparameter that a build declares.
+        """Returns the value of a hyperparameter that `build` declares.
 
         If the hyperparameter is not active, returns `None`.
         """
@@ -188,7 +192,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
         return hp.default if self.draw is None else self.draw(exact(hp))
 
     def _check_same_range(self, hp: HyperParameter) -> None:
-        """Raises an error if the name was declared before with a different range."""
+        """Raises an error if the name was declared earlier with a different range."""
         range_ = _range(hp)
         for other in hyperparameters_named(self, hp.name):
             if _range(other) == range_:
@@ -206,7 +210,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
 
 
 def check_range(name: str, low, high, sampling: str = "linear") -> None:
-    """Raises an error if a range has no values, or if a log scale includes zero.
+    """Raises an error if a range is empty, or if a log scale is not positive.
 
     Args:
         name: Name of the hyperparameter.
@@ -243,7 +247,8 @@ def check_space(space: list[HyperParameter]) -> None:
     """Raises an error if a hyperparameter has an invalid step or default.
 
     Raises:
-        ValueError: If a step is not a number > 0, or a default is outside its range.
+        ValueError: If a step is not a number > 0, or if a default is outside the range
+            of its hyperparameter.
     """
     for hp in space:
         _check_values(hp)

@@ -1,4 +1,4 @@
-"""Numeric KerasTuner hyperparameters that take exactly the values of their ranges."""
+"""Numeric hyperparameters that can take all values of their ranges and no others."""
 
 import functools
 import math
@@ -10,16 +10,20 @@ ROUNDING = 1e-8  # tolerance for a number of steps such as 4.999...
 
 
 class _Exact(hyperparameters.HyperParameter):
-    """Restricts values to the steps of a range, including a bound that a step reaches.
+    """Restricts the values of a hyperparameter to the steps of its range.
 
-    KerasTuner counts linear steps with `//`. Because `0.5 // 0.1` is 4, it never tries
-    the maximum of a range from 0 to 0.5 in steps of 0.1. Rounding can also lead to
-    values outside the range.
+    If the last step reaches the bound of the range, the bound is included. KerasTuner
+    counts linear steps with `//`. Because `0.5 // 0.1` is 4, it never tries the maximum
+    of a range from 0 to 0.5 in steps of 0.1. Rounding can also lead to values outside
+    the range.
     """
 
     @property
     def values(self) -> Sequence:
-        """All values in order of probability, or up to ten examples without a step."""
+        """All values, in the order of their probabilities (see `to_probability`).
+
+        If there is no step, these are at most ten example values.
+        """
         return super().values if self.step is None else self._on_steps
 
     def prob_to_value(self, prob: float):
@@ -53,11 +57,11 @@ class _Exact(hyperparameters.HyperParameter):
 
 
 class Float(_Exact, hyperparameters.Float):
-    """Float hyperparameter that takes exactly the values of its range."""
+    """Float hyperparameter that can take all values of its range and no others."""
 
 
 class Int(_Exact, hyperparameters.Int):
-    """Integer hyperparameter that takes exactly the values of its range."""
+    """Integer hyperparameter that can take all values of its range and no others."""
 
     @functools.cached_property
     def _on_steps(self) -> Sequence:
@@ -67,7 +71,7 @@ class Int(_Exact, hyperparameters.Int):
 
 
 def exact(hp: hyperparameters.HyperParameter) -> hyperparameters.HyperParameter:
-    """Returns a version of a hyperparameter that takes exactly the values of its range.
+    """Converts KerasTuner's own `Float` and `Int` to the exact classes of this module.
 
     Args:
         hp: Hyperparameter.

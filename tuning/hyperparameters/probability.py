@@ -1,4 +1,7 @@
-"""Conversion between values and probabilities, which keeps log scales logarithmic."""
+"""Conversion between the values of a hyperparameter and probabilities.
+
+On a log scale, equal differences in probability correspond to equal ratios of values.
+"""
 
 import math
 import numbers
@@ -49,11 +52,12 @@ def finite_values(hp: HyperParameter) -> Sequence | None:
 
 
 def to_probability(hp: HyperParameter, value) -> float:
-    """Returns the position of a value in its range: the probability of a smaller draw.
+    """Returns the position of a value in its range, expressed as a probability.
 
-    This is the inverse of `hp.prob_to_value`. If the hyperparameter has a finite list
-    of values, an interval of probabilities belongs to each value, and the result is the
-    middle of that interval.
+    This function is the inverse of `hp.prob_to_value`. For a continuous hyperparameter,
+    it returns the probability that a random draw is smaller than the value. If there is
+    a finite list of values, each value corresponds to an interval of probabilities, and
+    the function returns the middle of that interval.
 
     Args:
         hp: Hyperparameter.

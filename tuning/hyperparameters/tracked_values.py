@@ -1,4 +1,4 @@
-"""Dict of the values of a trial that records which values are read."""
+"""Dict of hyperparameter values that records which values are read."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ class TrackedValues(dict):
 
     Args:
         values: Values by name.
-        asked: Dict to which the name of every value that is read is added as a key.
+        asked: Dict to update. Its keys are the names of the values that have been read.
     """
 
     def __init__(self, values=(), asked: dict | None = None):
@@ -21,15 +21,15 @@ class TrackedValues(dict):
         self.asked = {} if asked is None else asked
 
     def unrecorded(self) -> dict:
-        """Returns a copy as a plain dict, which does not record what is read."""
+        """Returns a copy of the values as a plain dict, which does not record reads."""
         return dict(super().items())
 
     @contextlib.contextmanager
     def unrecorded_reads(self) -> Iterator[None]:
-        """Ignores the values that are read inside the context.
+        """Context manager inside which reads are not recorded.
 
-        This is for code that reads all values, whether or not the model depends on
-        them.
+        It is intended for code that reads all values, whether or not the model depends
+        on them.
         """
         asked = dict(self.asked)
         yield

@@ -1,1 +1,1 @@
-"""Oracles, which decide which values to try next and how ranges narrow."""
+"""Oracles that decide which values to try next and how ranges narrow."""

@@ -1,4 +1,4 @@
-"""Oracle that draws trials in rounds from narrowing ranges."""
+"""Oracle that draws trials in rounds, from ranges that narrow after each round."""
 
 import dataclasses
 import json
@@ -35,10 +35,10 @@ from .search_oracle import SearchOracle
 
 
 class CoarseToFineOracle(SearchOracle):
-    """Draws from ranges that narrow after each round if there is evidence of an effect.
+    """Draws values from ranges that narrow if there is evidence of an effect.
 
     The ranges of a round depend only on the seed and on the trials of earlier rounds.
-    The ranges are recomputed whenever a search is reloaded, so they cannot be lost. The
+    They are recomputed whenever a search is reloaded, so they cannot be lost. The
     files `round_{n}.json` are written for users, and the search never reads them.
 
     Args:
@@ -55,7 +55,10 @@ class CoarseToFineOracle(SearchOracle):
         self._last_explored: tuple = (None, None)
 
     def draw_value(self, hp: HyperParameter, trial: SearchTrial) -> tuple:
-        """Draws a value from the range of the round, or from the full range to explore.
+        """Draws a value from the range of the current round.
+
+        If the trial explores this hyperparameter, the value is drawn from the full
+        range instead.
 
         Returns:
             The value and its source, "narrowed" or "full".
@@ -85,7 +88,7 @@ class CoarseToFineOracle(SearchOracle):
         return super().range_of(hp, round) if decision is None else decision.new
 
     def decisions(self, round: int) -> dict[str, Decision]:
-        """Returns the decisions after a round, by the key of the hyperparameter."""
+        """Returns a dict of the decisions after a round, by hyperparameter key."""
         if round not in self._decisions:
             self._decisions[round] = self._decide_all(round)
         return self._decisions[round]
@@ -118,7 +121,7 @@ class CoarseToFineOracle(SearchOracle):
         return narrowed[index] if narrowed else None
 
     def _decide_all(self, round: int) -> dict[str, Decision]:
-        """Decides on the ranges of all hyperparameters, the strongest evidence first.
+        """Decides on the ranges of all hyperparameters, by decreasing evidence.
 
         The hyperparameter with the strongest evidence narrows first. The others are
         then tested on the trials inside the new range, because a bad learning rate
@@ -149,7 +152,7 @@ class CoarseToFineOracle(SearchOracle):
     def _column(
         self, hp: HyperParameter, trials: list[SearchTrial]
     ) -> HyperparameterColumn:
-        """Returns the column of a hyperparameter, and reads only new trials for it."""
+        """Returns the column of a hyperparameter, after adding the new trials to it."""
         column = self._columns.setdefault(key_of(hp), HyperparameterColumn())
         for trial in trials[column.num_trials :]:
             if hp.name in trial.sources and trial.has(hp):
@@ -173,10 +176,10 @@ class CoarseToFineOracle(SearchOracle):
         Args:
             hp: Hyperparameter.
             round: Round that has ended.
-            column: Positions of the hyperparameter in all trials so far.
+            column: Column of the hyperparameter, with all trials so far.
             ranks: Ranks of all trials so far.
             inside: Mask of the trials inside the ranges narrowed so far. The decision
-                is based on these trials only, or on all trials if these are too few.
+                is based on these trials only or, if there are too few, on all trials.
         """
         tested = column.of(inside)
         if len(tested.numbers) < FEWEST_TRIALS:

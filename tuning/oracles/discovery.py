@@ -56,7 +56,10 @@ def _opening_next(oracle, opened: list, closed: list) -> DrawnHyperParameters | 
 
 
 def _met(hp: DrawnHyperParameters, condition) -> dict:
-    """Returns a dict with a value that meets a condition; empty if there is none."""
+    """Returns a dict with a value that meets a condition.
+
+    If no value meets the condition, the dict is empty.
+    """
     for value in condition.values:
         for parent in hp.space:
             if parent.name == condition.name:

@@ -34,11 +34,11 @@ class HyperparameterColumn:
         self.strata.append(stratum)
 
     def up_to(self, number: int) -> "HyperparameterColumn":
-        """Returns the column of the trials whose number is less than `number`."""
+        """Returns the part of the column with trial numbers less than `number`."""
         return self._where([each < number for each in self.numbers])
 
     def of(self, inside: np.ndarray) -> "HyperparameterColumn":
-        """Returns the column of the trials that a boolean mask selects."""
+        """Returns the part of the column with the trials selected by a boolean mask."""
         return self._where(inside[self.numbers].tolist())
 
     def outside(self, hp, new: tuple, num_trials: int) -> np.ndarray:

@@ -17,7 +17,7 @@ def check_initial_trials(
     hypermodel: keras_tuner.HyperModel | None,
     oracle: keras_tuner.Oracle,
 ) -> list[dict]:
-    """Checks the initial trials by building the model of each of them once.
+    """Checks the initial trials by building the model of each trial once.
 
     Args:
         trials: Dicts of values by hyperparameter name.
@@ -26,11 +26,12 @@ def check_initial_trials(
         oracle: Oracle that registers the hyperparameters of the models.
 
     Returns:
-        A list of the initial trials, followed by an empty dict for the defaults.
+        A list of the initial trials, followed by an empty dict, which stands for
+        the trial with the defaults.
 
     Raises:
-        ValueError: If a trial is not a dict, if a hyperparameter does not exist, or if
-            a value is outside the range of its hyperparameter.
+        ValueError: If a trial is not a dict, names a hyperparameter that does not
+            exist, or contains a value outside the range of its hyperparameter.
     """
     for given in trials:
         if not isinstance(given, dict):
@@ -72,14 +73,14 @@ def given_value(hp: HyperParameter, given: dict) -> tuple:
 
 
 def check_names(given: dict, space: DrawnHyperParameters) -> None:
-    """Raises an error if an initial trial contains values that its build does not read.
+    """Raises an error if an initial trial contains values that `build` does not read.
 
     Args:
         given: Values of the initial trial, by name.
-        space: Hyperparameters after the build.
+        space: Hyperparameters after the call to `build`.
 
     Raises:
-        ValueError: If `given` contains such values.
+        ValueError: If `given` contains values that `build` did not read.
     """
     names = [name for name in space.values.unrecorded() if name in space.asked]
     unknown = sorted(set(given) - set(names))

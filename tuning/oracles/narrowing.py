@@ -1,4 +1,4 @@
-"""Decisions on how ranges narrow around the best trials if there is evidence.
+"""Decisions on how ranges narrow around the best trials, based on permutation tests.
 
 All positions are probabilities, as returned by `probability.to_probability`, so that a
 log scale stays logarithmic. The functions are pure: the same trials and the same seed
@@ -16,7 +16,7 @@ import numpy as np
 LEVEL = 0.1  # largest p-value that counts as evidence
 PERMUTATIONS = 999
 FEWEST_TRIALS = 8  # with fewer, hardly any difference can be significant
-MOST_TRIALS = 300  # the latest ones, so that tests do not slow down in late rounds
+MOST_TRIALS = 300  # only the latest, so that tests do not slow down in late rounds
 NEAR_EDGE = 0.1  # fraction of the width of the current range
 RESOLUTION = 0.01  # minimum width of a continuous range that is not cut at a bound
 
@@ -34,7 +34,7 @@ class Decision:
             Defaults to `None`.
         best: Indices of the best trials, on which the decision is based. Defaults to
             `()`.
-        num_trials: Number of tested trials. Defaults to `0`.
+        num_trials: Number of trials considered. Defaults to `0`.
     """
 
     new: tuple
@@ -61,9 +61,9 @@ def narrow_range(
 ) -> Decision:
     """Decides on the new range of an ordered hyperparameter.
 
-    If there is evidence, the new range spans the best trials of all rounds, plus a
-    margin on each side. The margin is the mean distance between neighboring best
-    trials, but at least half of `resolution`.
+    If there is evidence of an effect, the new range spans the best trials of all
+    rounds, plus a margin on each side. The margin is the mean distance between
+    neighboring best trials, but at least half of `resolution`.
 
     If the best trial lies near an edge of the current range, or beyond it, the new
     range extends past that trial, with or without evidence. Edges at the bounds of the
@@ -75,10 +75,10 @@ def narrow_range(
         strata: Labels of the distributions that the values were drawn from. Trials are
             permuted only within a stratum.
         current: Current range.
-        num_best: Number of best trials to base the decision on, >= 2.
+        num_best: Integer >= 2, the number of best trials that determine the new range.
         resolution: Fraction of the full range that a single value takes up. The minimum
             margin is half of this fraction. Defaults to `0.01`.
-        seed: Integer >= 0 for the permutations. Defaults to `0`.
+        seed: Integer >= 0, the seed of the permutations. Defaults to `0`.
 
     Example:
 
@@ -127,16 +127,17 @@ def narrow_choices(
 ) -> Decision:
     """Decides which values of a categorical hyperparameter to keep.
 
-    If there is evidence, the values of the best trials are kept, and those that fewer
-    than three trials have tried. The value of the best trial is always included.
+    If there is evidence of an effect, only the values of the best trials are kept,
+    together with values that fewer than three trials have tried. The value of the best
+    trial is always kept.
 
     Args:
         values: Values of all trials so far.
         ranks: Ranks of the trials, where lower is better.
         strata: As in `narrow_range`.
-        current: Values that remain so far.
-        num_best: Number of best trials to base the decision on, >= 2.
-        seed: Integer >= 0 for the permutations. Defaults to `0`.
+        current: Values of the current range.
+        num_best: Integer >= 2, the number of best trials whose values are kept.
+        seed: Integer >= 0, the seed of the permutations. Defaults to `0`.
     """
     if len(values) < FEWEST_TRIALS:
         return Decision(tuple(current), _too_few(len(values)))
@@ -166,11 +167,11 @@ def range_p_value(
     This is a permutation test of a rank regression (Conover & Iman, "Rank
     Transformations as a Bridge Between Parametric and Nonparametric Statistics", 1981).
     The statistic measures how much of the variation in the ranks is explained by the
-    position and its square. The best learning rate, for example, lies in the middle of
-    its range. With 20 trials, this test detects such an optimum, whereas tests for
-    dependence of any shape do not. Ranks and positions are centered within each
-    stratum, so that differences between rounds, or between the ranges of rounds, do not
-    count as dependence.
+    position and its square. The square is included because the best learning rate, for
+    example, lies in the middle of its range. With 20 trials, this test detects such an
+    optimum, whereas tests for dependence of any shape do not. Ranks and positions are
+    centered within each stratum, so that differences between rounds, or between the
+    ranges of rounds, do not count as dependence.
 
     Returns:
         The p-value, in (0, 1].
@@ -231,7 +232,7 @@ def _p_value(
     groups: list[np.ndarray],
     seed: int,
 ) -> float:
-    """Returns the fraction of permutations with a statistic at least as large.
+    """Returns the fraction of permutations whose statistic reaches the observed value.
 
     The observed order counts as one of the permutations.
     """

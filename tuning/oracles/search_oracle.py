@@ -26,11 +26,11 @@ from ..trials.tried_combinations import combinations
 from .initial_trials import check_names, given_value
 
 MAX_ATTEMPTS = 1000  # draws per trial before untried combinations are listed
-MAX_COMBINATIONS = 100_000  # most combinations to list
+MAX_COMBINATIONS = 100_000  # maximum number of combinations to list
 
 
 class SearchOracle(keras_tuner.Oracle):
-    """Draws each random value from its own stream.
+    """Draws each value from its own random stream.
 
     A value depends only on the seed, the number of the trial, the number of rejected
     draws for this trial, and the name of the hyperparameter. It does not depend on
@@ -39,7 +39,7 @@ class SearchOracle(keras_tuner.Oracle):
     trial, one of the untried combinations is chosen instead.
 
     Args:
-        objective: As in KerasTuner.
+        objective: As in `keras_tuner.Oracle`.
         max_trials: Integer >= 1.
         trials_per_round: Integer >= 1.
         seed: Integer >= 0; `None` if the attribute `seed` is set later.
@@ -95,7 +95,7 @@ class SearchOracle(keras_tuner.Oracle):
 
     @property
     def verbose(self) -> int:
-        """How much the search prints, as in `RandomSearch.search`."""
+        """Verbosity of the search, as in `RandomSearch.search`."""
         return self.progress.verbose
 
     @verbose.setter
@@ -146,7 +146,7 @@ class SearchOracle(keras_tuner.Oracle):
         return (0.0, 1.0) if is_ordered(hp) else tuple(hp.values)
 
     def update_trial(self, trial_id: str, metrics: dict, step: int = 0) -> SearchTrial:
-        """Stores metrics of a trial where KerasTuner expects them."""
+        """Stores metrics in `trial.metrics`, where KerasTuner expects them."""
         trial = self.trials[trial_id]
         for name, value in metrics.items():
             if not trial.metrics.exists(name):
@@ -160,8 +160,8 @@ class SearchOracle(keras_tuner.Oracle):
         """Records a finished trial.
 
         Raises:
-            RuntimeError: If too many trials in a row have failed. It is raised after
-                the trial is saved.
+            RuntimeError: If too many trials in a row have failed. The error is raised
+                after the trial is saved.
         """
         with self._guard:
             if trial.status != FAILED:
@@ -175,7 +175,7 @@ class SearchOracle(keras_tuner.Oracle):
             self._count_failures(trial)
 
     def check_given(self, trial: SearchTrial) -> None:
-        """Raises an error if the build of an initial trial did not read all its values.
+        """Raises an error if `build` did not read all values of an initial trial.
 
         For all other trials, this does nothing.
         """
@@ -185,7 +185,7 @@ class SearchOracle(keras_tuner.Oracle):
     def release(self, trial: SearchTrial) -> None:
         """Removes a trial from the ongoing trials.
 
-        If the trial is unfinished, the next caller of `create_trial` can receive it.
+        If the trial is unfinished, `create_trial` can return it again.
         """
         self.ongoing_trials = {
             tuner_id: other
@@ -227,7 +227,7 @@ class SearchOracle(keras_tuner.Oracle):
             self.end_order = [id for id, t in self.trials.items() if t.is_finished]
 
     def update_space(self, hyperparameters: keras_tuner.HyperParameters) -> None:
-        """Registers new hyperparameters, and skips spaces that it has seen before."""
+        """Registers new hyperparameters. Spaces that were seen before are skipped."""
         space = tuple(hyperparameters.space)
         if space not in self._seen_spaces:
             self._seen_spaces.add(space)
@@ -293,7 +293,7 @@ class SearchOracle(keras_tuner.Oracle):
         trial.hyperparameters.merge(self.hyperparameters.space)
 
     def _untried(self, trial: SearchTrial) -> tuple[bool, list[dict]]:
-        """Returns whether all combinations could be listed, and the untried ones."""
+        """Returns whether all combinations could be listed, and those not yet tried."""
         space = self.hyperparameters.space
         every = combinations(
             space, lambda hp: SearchOracle.draw_value(self, hp, trial)[0]
@@ -308,7 +308,7 @@ class SearchOracle(keras_tuner.Oracle):
     def _drawer(self, trial: SearchTrial) -> Callable:
         """Returns a function that provides the values of a trial.
 
-        The function is also called during a build that declares new hyperparameters.
+        The function is also called when `build` declares a new hyperparameter.
         """
 
         def draw(hp: HyperParameter):

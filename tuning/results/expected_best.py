@@ -1,4 +1,4 @@
-"""The expected best score of n random trials."""
+"""Expected best score of n random trials."""
 
 import numpy as np
 
@@ -13,8 +13,8 @@ def expected_best(
 
     Args:
         scores: Scores of the completed trials.
-        num_trials: Number of all finished trials. A trial that was not completed counts
-            as if it had the worst score of the completed trials.
+        num_trials: Total number of finished trials. A trial that was not completed
+            counts as if it had the worst score of the completed trials.
         is_maximized: Whether higher scores are better.
 
     Returns:

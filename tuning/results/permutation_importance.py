@@ -3,7 +3,7 @@
 import numpy as np
 
 REPEATS = 10
-ROWS = 20_000  # rows per call of `predict`
+ROWS = 20_000  # rows per call to `predict`
 
 
 def permutation_importances(x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
@@ -20,8 +20,8 @@ def permutation_importances(x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarr
         seed: Integer >= 0.
 
     Returns:
-        Array of shape `(5, columns)`: the decrease in R^2, averaged over 10
-        permutations.
+        Array of shape `(5, columns)`: for each fold, the decrease in R^2 when a column
+        is permuted, averaged over 10 permutations.
     """
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.model_selection import KFold
@@ -34,7 +34,7 @@ def permutation_importances(x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarr
 
 
 def _losses(predict, x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
-    """Returns the decrease in R^2 when each column is permuted."""
+    """Returns the decrease in R^2 for each column when only that column is permuted."""
     orders = _orders(len(x), seed)
     columns_at_once = max(ROWS // orders.size, 1)
     scores = []
@@ -49,7 +49,7 @@ def _losses(predict, x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _orders(size: int, seed: int) -> np.ndarray:
-    """Returns the permutations that scikit-learn applies to every column, as rows."""
+    """Returns, as rows, the permutations that scikit-learn applies to every column."""
     first = np.random.RandomState(seed).randint(np.iinfo(np.int32).max + 1)
     generator, shuffled = np.random.RandomState(first), np.arange(size)
     orders = [shuffled.copy()]

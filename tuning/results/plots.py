@@ -7,7 +7,7 @@ from matplotlib.ticker import NullFormatter
 
 COLUMNS = 3
 FEW_VALUES = 6  # up to this many values, each value gets a tick
-FEW_ROUNDS = 8  # up to this many rounds, each is in the legend and has a thick bar
+FEW_ROUNDS = 8  # up to this many rounds, the legend lists each, and bars are thick
 
 
 def best_so_far(info: dict, objective: str, ax=None):
@@ -33,7 +33,7 @@ def expected_best(info: dict, objective: str, ax=None):
 
 
 def hyperparameters(infos: list[dict], objective: str, figure=None):
-    """Plots the scores against each hyperparameter on its own scale."""
+    """Plots the scores against each hyperparameter, on a suitable scale."""
     import matplotlib.pyplot as plt
 
     rows = -(-max(len(infos), 1) // COLUMNS)
@@ -88,7 +88,10 @@ def _hyperparameter(ax, info: dict) -> None:
 
 
 def _draw_ranges(ax, ranges: list[tuple], points) -> None:
-    """Draws one bar per round below the points; many bars are thinner and closer."""
+    """Draws a bar for the range of each round below the points.
+
+    If there are many rounds, the bars are thinner and closer together.
+    """
     step = min(1, FEW_ROUNDS / max(len(ranges), 1))
     ax.tick_params(axis="x", pad=4 + 8 * step * len(ranges))
     if not ranges:

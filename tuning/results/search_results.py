@@ -1,4 +1,4 @@
-"""Results of a search: tables, models and the data of its plots."""
+"""Results of a search: tables, models, plots and the data of the plots."""
 
 from collections.abc import Callable
 
@@ -45,17 +45,17 @@ class SearchResults:
             A DataFrame with these columns:
 
             - `trial`: number of the trial, from 0;
-            - `round`: number of its round, from 1;
+            - `round`: number of the round, from 1;
             - `status`: "completed", "pruned", "diverged", "failed" or "running";
             - `score`: score of the trial;
-            - `score_std`: standard deviation of the scores of its executions or folds;
-            - `epochs`: number of trained epochs of all executions;
+            - `score_std`: standard deviation of the scores of the executions or folds;
+            - `epochs`: total number of epochs trained in all executions;
             - `seconds`: duration of the trial;
             - `error`: why the trial failed, diverged or was pruned;
             - one column per hyperparameter. The value is missing if the hyperparameter
-              is inactive or the build did not read it, such as `units_3` of a model
-              with two layers. If the name of the hyperparameter is also that of one of
-              the columns above, " (hyperparameter)" is appended.
+              is inactive or `build` did not read it, such as `units_3` of a model
+              with two layers. If one of the columns above has the same name,
+              " (hyperparameter)" is appended to the name of the hyperparameter.
         """
         names = dict.fromkeys(hp.name for hp in self.oracle.hyperparameters.space)
         rows = [
@@ -96,8 +96,8 @@ class SearchResults:
     def best_model(self) -> keras.Model:
         """Returns the model of the best trial, with the weights of its best epoch.
 
-        With several executions or folds, the weights come from the one with the best
-        score.
+        With several executions or folds, the weights come from the execution or fold
+        with the best score.
 
         Raises:
             ValueError: If no trial is completed, or if the weights of the best trial
@@ -174,8 +174,9 @@ class SearchResults:
         A range should be wider if both of these conditions are met:
 
         - The best value lies within 5 % of a bound, or at the end of a list of values.
-        - The best quarter of the trials lies, on average, in the outer quarter of the
-          range on that side, with the same tolerance.
+        - On average, the best quarter of the trials lies in the outer quarter of the
+          range on that side, or at most 5 % of the range (half a step in a list of
+          values) away from it.
 
         A hyperparameter that has no effect meets both conditions only by chance. A
         lower bound of zero is ignored, because most such quantities cannot be negative.
@@ -215,12 +216,12 @@ class SearchResults:
         }
 
     def expected_best_info(self) -> dict:
-        """Returns the data of `plot_expected_best`: expected best scores of n trials.
+        """Returns the data of `plot_expected_best`: expected best score of n trials.
 
         The n trials are sampled from the trials of the first round that were drawn at
-        random, which excludes initial trials and defaults (Dodge et al., "Show Your
-        Work", 2019, section 3.1). A trial that was not completed counts as if it had
-        the worst score of the completed trials.
+        random, which excludes the initial trials and the trial with the defaults
+        (Dodge et al., "Show Your Work", 2019, section 3.1). A trial that was not
+        completed counts as if it had the worst score of the completed trials.
 
         Returns:
             A dict with these arrays:
@@ -242,7 +243,7 @@ class SearchResults:
         """Returns the data of `plot_hyperparameters`.
 
         Returns:
-            A list with one dict per hyperparameter, which has these keys:
+            A list with one dict per hyperparameter. Each dict has these keys:
 
             - `name`: name of the hyperparameter;
             - `values`, `scores` and `rounds`: lists with one entry for each completed

@@ -18,7 +18,8 @@ class ResMLPSpace(Space):
     - `activation`: "relu", "gelu" or "tanh" ("relu");
     - `normalization`: "batch" or "layer" ("batch");
     - `dropout`: dropout rate inside the blocks, uniform on [0, 0.6] (0);
-    - `stochastic_depth`: uniform on [0, 0.6] (0).
+    - `stochastic_depth`: probability of skipping the last block, uniform on
+      [0, 0.6] (0).
 
     The training hyperparameters are `optimizer`, `learning_rate`, `schedule`,
     `weight_decay` (decoupled) and `batch_size`; see `Space`.

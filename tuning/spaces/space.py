@@ -1,4 +1,4 @@
-"""Base class of the search spaces, with the hyperparameters of the training."""
+"""Base class of the search spaces, with the training hyperparameters."""
 
 import functools
 
@@ -22,8 +22,8 @@ NOT_DECAYED = ("bias", "gamma", "beta")
 class Space(keras_tuner.HyperModel):
     """Base class of search spaces for the models of `zoo` and their training.
 
-    Subclasses implement `build_model(hp)`, which returns the uncompiled model. The
-    training has these hyperparameters, with defaults in parentheses:
+    Subclasses implement `build_model(hp)`, which returns the uncompiled model. These
+    are the training hyperparameters, with defaults in parentheses:
 
     - `optimizer`: "adam", or "sgd" with a momentum of 0.9 ("adam");
     - `learning_rate`: log-uniform on [1e-6, 10], that is `10 ** uniform(-6, 1)` (1e-3);
@@ -67,7 +67,7 @@ class Space(keras_tuner.HyperModel):
         raise NotImplementedError
 
     def data_layers(self) -> dict:
-        """Returns new copies of the layers that are adapted to numeric data.
+        """Returns copies of the layers that are adapted to numeric data.
 
         Returns:
             A dict that maps arguments of the model builder to layers: `preprocessing`
@@ -80,7 +80,7 @@ class Space(keras_tuner.HyperModel):
 
     @functools.cached_property
     def _adapted(self) -> dict:
-        """Layers of `data_layers`, adapted only once because this reads all data."""
+        """Layers for `data_layers`, adapted only once because this reads all data."""
         layers = {"preprocessing": self.data.normalization()}
         if self.data.task == "regression":
             layers["postprocessing"] = self.data.denormalization()
@@ -166,7 +166,7 @@ class Space(keras_tuner.HyperModel):
         return dataset.rebatch(batch_size).apply(known), steps
 
     def _size(self, dataset) -> int:
-        """Returns the number of examples of a `tf.data.Dataset`.
+        """Returns the number of examples in a `tf.data.Dataset`.
 
         The examples of the same dataset are counted only once.
         """

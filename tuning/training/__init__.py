@@ -1,1 +1,1 @@
-"""Execution of trials: builds, trains and checkpoints models, optionally on folds."""
+"""Execution of trials: models are built, trained and saved, optionally with folds."""

@@ -43,8 +43,8 @@ class Checkpoints:
 
         Raises:
             FatalValueError: If the model cannot be saved, or if the file would not
-                restore the same model. The latter happens with LoRA adapters on
-                quantized layers, because Keras rounds the merged weights.
+                restore the same model. For example, LoRA adapters on quantized layers
+                are not restored exactly, because Keras rounds the merged weights.
         """
         try:
             check_can_be_saved(model, "checkpoints")

@@ -1,4 +1,4 @@
-"""In-memory examples of any structure."""
+"""In-memory examples, stored as arrays in any structure."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,9 @@ import keras
 
 @dataclass(frozen=True)
 class Examples:
-    """Stores examples of any structure in memory, with the interface of `Arrays`.
+    """Stores examples of any structure in memory.
+
+    The interface is the same as that of `Arrays`.
 
     Args:
         data: Tuple `(x, y)` or `(x, y, sample_weight)`. Each element is an array or a
@@ -25,5 +27,5 @@ class Examples:
         return len(keras.tree.flatten(self.data)[0])
 
     def batch(self, rows) -> tuple:
-        """Returns the examples in the given rows, a slice or an array of indices."""
+        """Returns the examples in the rows given by a slice or an array of indices."""
         return keras.tree.map_structure(lambda array: array[rows], self.data)

@@ -21,20 +21,20 @@ class Execution(keras.callbacks.Callback):
 
     Args:
         objective: `keras_tuner.Objective`.
-        is_hopeless: Function of the epoch, counted from 0, and the best value so far.
-            It returns the reason to prune the run, or `None` to continue. Pass `None`
-            instead of a function to disable pruning.
+        is_hopeless: Function that receives the epoch, counted from 0, and the best
+            value so far. It returns the reason to prune the run, or `None` to continue.
+            Pass `None` instead of a function to disable pruning.
         is_out_of_time: Function that returns whether the time budget is used up.
         must_be_logged: Whether to raise an error if an epoch does not log the
             objective.
 
     Attributes:
-        history: Dict that maps each metric to a list with its value in every epoch.
+        history: Dict that maps each metric to a list with one value per epoch.
         num_epochs: Number of epochs so far.
         best: Best finite value of the objective; `None` if there is none yet.
         best_epoch: Epoch of `best`, counted from 0.
         best_weights: Weights at the end of the best epoch.
-        diverged: Message about a value that is not finite; `None` if there is none.
+        diverged: Message about a value that is not finite; `None` if all are finite.
         was_pruned: Reason why the run was pruned; `None` if it was not.
         was_interrupted: Whether the run was stopped because the time budget is used up.
     """

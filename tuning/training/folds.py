@@ -18,7 +18,7 @@ FIT = tuple(inspect.signature(keras.Model.fit).parameters)[1:]
 
 
 class Folds:
-    """Splits the data of a `fit` call into folds for cross-validation.
+    """Splits the data of a call to `fit` into folds for cross-validation.
 
     Each fold serves as validation data once. If there is one integer label per example,
     and each class has at least `folds` examples, the folds are stratified. The folds
@@ -30,9 +30,9 @@ class Folds:
         seed: Integer >= 0.
         args: Positional arguments of `fit`. `x` is an array, a list or dict of arrays,
             or a dataset of batches `(x, y)` or `(x, y, sample_weight)`. A dataset must
-            come from `zoo.datasets` or be a `tf.data.Dataset`. All examples of the
-            latter are loaded into memory. `y` and `sample_weight` are arrays, or lists
-            or dicts of arrays.
+            come from `zoo.datasets` or be a `tf.data.Dataset`, whose examples are all
+            loaded into memory. `y` and `sample_weight` are arrays, or lists or dicts of
+            arrays.
         kwargs: Keyword arguments of `fit`.
 
     Raises:
@@ -82,8 +82,8 @@ def _cut_arrays(folds: int, seed: int, x, y, weight) -> list[tuple]:
     """Splits arrays, or structures of arrays, into training and validation data.
 
     Returns:
-        A list with a pair for each fold. Both elements of a pair are tuples, `(x, y)`
-        or `(x, y, sample_weight)`.
+        A list with a pair `(training_data, validation_data)` for each fold. Both
+        elements are tuples `(x, y)` or `(x, y, sample_weight)`.
     """
     named = {"x": x, "y": y, "sample_weight": weight}
     data = {name: _arrays(each) for name, each in named.items() if each is not None}
@@ -96,7 +96,7 @@ def _cut_arrays(folds: int, seed: int, x, y, weight) -> list[tuple]:
 
 
 def _cut_dataset(folds: int, seed: int, dataset, steps_per_epoch) -> list[tuple]:
-    """Splits a dataset into training and validation datasets of the same batch size.
+    """Splits a dataset into training and validation data with the same batch size.
 
     Returns:
         A list with a pair `((training_dataset,), validation_dataset)` for each fold.
@@ -138,7 +138,7 @@ def _arrays(given):
 
 
 def _check_sizes(data: dict) -> None:
-    """Raises an error unless `x`, `y` and `sample_weight` are equally long arrays."""
+    """Raises an error unless all arrays in `data` have the same number of examples."""
     leaves = [
         (name, np.shape(array))
         for name, each in data.items()

@@ -8,12 +8,13 @@ from zoo.backend import gradient_registry
 
 
 class GarbageCollection:
-    """Frees the memory of finished trials, fast enough to do so before each new model.
+    """Frees the memory of finished trials, fast enough to run before each new model.
 
-    In a process with TensorFlow, there are a million Python objects, and a full garbage
+    A process that uses TensorFlow contains a million Python objects, and a full garbage
     collection takes a quarter of a second. Only a few of these objects belong to a
-    trial. As a context manager, this class excludes from garbage collection all objects
-    that exist before the first model is built. If no model is built, it does nothing.
+    trial. Used as a context manager, this class excludes from garbage collection all
+    objects that exist before the first model is built. If no model is built, it
+    excludes nothing.
 
     TensorFlow 2.21 also keeps every graph that defines a custom gradient, together with
     the weights that the graph reads. Keras optimizers define such gradients. TensorFlow

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-FEWEST = 5  # completed training runs before the rule applies
+FEWEST = 5  # completed training runs that the rule requires
 
 
 class MedianRule:
@@ -36,13 +36,13 @@ class MedianRule:
         self._reached: list[list[float]] = []  # sorted, for each epoch
 
     def add(self, curve: list[float]) -> None:
-        """Adds a completed training run.
+        """Adds a completed training run to the rule.
 
         Args:
             curve: Values of the objective, one per epoch.
         """
         # NOTE[DIFF] The paper uses the running average of each completed run. This rule
-        # uses the best value, as it does for the run to be judged, so that a typical
+        # uses the best value, as it does for the run being judged, so that a typical
         # run matches the median.
         best = np.fmax if self.objective.direction == "max" else np.fmin
         for epoch, value in enumerate(best.accumulate(np.asarray(curve, float))):
@@ -55,8 +55,8 @@ class MedianRule:
         """Returns why a training run is hopeless, or `None` if it is not.
 
         Args:
-            epoch: Epoch that has ended, counted from 0. The rule does not apply to the
-                first epoch.
+            epoch: Epoch that has just ended, counted from 0. The rule does not apply to
+                the first epoch.
             best: Best value of the run so far.
         """
         reached = self._reached[epoch] if epoch < len(self._reached) else []

@@ -27,7 +27,7 @@ def objective_value(result, objective) -> float:
     """Returns the value of the objective in the result of a training run.
 
     The result can have any type that KerasTuner allows. For a `History`, the value is
-    the best one over all epochs.
+    the best value over all epochs.
 
     Raises:
         FatalValueError: If the result does not contain the objective.
@@ -35,7 +35,7 @@ def objective_value(result, objective) -> float:
         TrialEnd: If the value is not finite.
     """
     if isinstance(result, keras.callbacks.History):
-        # The only source of values if `fit` did not use the `Execution` callback.
+        # The history is the only source if `fit` did not use the `Execution` callback.
         epochs = zip(*result.history.values(), strict=True)
         logs = [dict(zip(result.history, values, strict=True)) for values in epochs]
         if not logs or not objective.has_value(logs[0]):

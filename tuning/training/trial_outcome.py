@@ -1,4 +1,4 @@
-"""Outcome of a trial: its status, its score and its metrics."""
+"""Outcome of a trial: status, score and metrics."""
 
 import contextlib
 import time
@@ -16,10 +16,10 @@ from .trial_end import TrialEnd
 
 @contextlib.contextmanager
 def recorded(trial: SearchTrial) -> Iterator[None]:
-    """Records the duration of a trial and, if it raises an exception, the reason.
+    """Records the duration of a trial and, after an exception, its status and reason.
 
     Raises:
-        FatalError: If the trial raises such an error, which ends the whole search.
+        FatalError: If the trial raises a `FatalError`, which ends the whole search.
     """
     began = time.monotonic()
     try:

@@ -1,4 +1,4 @@
-"""Runner of trials, which trains a model once per execution or fold."""
+"""Runner that trains the model of a trial once per execution or fold."""
 
 import copy
 from collections.abc import Callable
@@ -156,7 +156,7 @@ class TrialRunner:
 
 
 def _copies(callbacks: list) -> list:
-    """Returns copies of the callbacks, whose state belongs to a single training run."""
+    """Copies the callbacks, so that training runs do not share their state."""
     try:
         return copy.deepcopy(callbacks)
     except Exception as error:  # a callback may raise any exception

@@ -1,4 +1,4 @@
-"""Callback for the methods of a tuner that KerasTuner calls during `fit`."""
+"""Callback that calls methods of the tuner during `fit`, as KerasTuner does."""
 
 import keras
 

@@ -1,1 +1,1 @@
-"""Records of trials: their values, their outcomes, and the files that store them."""
+"""Records of trials, with values and outcomes, and the files that store the records."""

@@ -1,4 +1,4 @@
-"""Trial of a search, with its complete record."""
+"""Trial of a search, with its values and its outcome."""
 
 import dataclasses
 import functools
@@ -55,7 +55,7 @@ class SearchTrial(Trial):
         self.begin(status)
 
     def begin(self, status: str = RUNNING) -> None:
-        """Resets the outcome, because an interrupted run may have set part of it."""
+        """Resets the outcome, which an interrupted run may have partially set."""
         self.status = status
         self.score = self.message = None
         self.error: str | None = None
@@ -76,9 +76,9 @@ class SearchTrial(Trial):
         return hp.name in values and self.hyperparameters.is_active(hp)
 
     def forget_unasked(self) -> None:
-        """Removes values that the build did not read.
+        """Removes values that `build` did not read.
 
-        An example is `units_3` of a model with two layers.
+        For example, `units_3` is removed if the model has two layers.
         """
         self.hyperparameters.forget_unasked()
         kept = self.hyperparameters.values
@@ -98,7 +98,7 @@ class SearchTrial(Trial):
 
     @property
     def epochs(self) -> int:
-        """Number of trained epochs, summed over all executions."""
+        """Total number of epochs trained in all executions."""
         return sum(execution.epochs for execution in self.executions)
 
     def get_state(self) -> dict:

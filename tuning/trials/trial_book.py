@@ -35,7 +35,7 @@ class TrialBook:
         self._completed: dict[int, SearchTrial] = {}
 
     def add(self, trial: SearchTrial) -> None:
-        """Adds a trial, finished or not."""
+        """Adds a trial, whether finished or not."""
         self.trials[trial.trial_id] = trial
         if trial.is_finished:
             self._finish(trial)
@@ -57,8 +57,8 @@ class TrialBook:
     def ranks(self, trials: Sequence[SearchTrial]) -> np.ndarray:
         """Returns the ranks of trials, where lower is better.
 
-        Pruned trials rank below completed trials. Diverged and failed trials share the
-        last rank, so that bad values count as equally bad in both cases.
+        Pruned trials rank below completed trials. Diverged and failed trials are
+        considered equally bad and share the last rank.
         """
         levels = {COMPLETED: 0, PRUNED: 1, DIVERGED: 2, FAILED: 2}
         keys = []

@@ -20,13 +20,13 @@ class TrialFiles:
         self._read: dict[str, tuple] = {}
 
     def write(self, trial: SearchTrial) -> None:
-        """Writes a trial to its folder as an atomic operation."""
+        """Atomically writes a trial to its folder."""
         folder = self.folder / f"trial_{trial.trial_id}"
         folder.mkdir(exist_ok=True)
         trial.save(folder / TRIAL)
 
     def names(self) -> list[str]:
-        """Returns the folder names of the trials, ordered by number."""
+        """Returns the folder names of the trials, ordered by trial number."""
         names = (name.removeprefix("trial_") for name in os.listdir(self.folder))
         numbers = sorted((name for name in names if name.isdigit()), key=int)
         return [f"trial_{number}" for number in numbers]

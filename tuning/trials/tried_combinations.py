@@ -12,8 +12,8 @@ class TriedCombinations:
 
     The lookup time does not grow with the number of combinations. A combination counts
     as tried if it matches an earlier trial in all values that the earlier trial read.
-    This is sufficient, because a build that receives the same values reads the same
-    names.
+    This is sufficient, because `build` reads the same names if it receives the same
+    values.
     """
 
     def __init__(self):
@@ -21,11 +21,11 @@ class TriedCombinations:
         self._whole: set[frozenset] = set()
 
     def add(self, values: dict) -> None:
-        """Adds the values of a finished trial, all of which the trial has read."""
+        """Adds the values that a finished trial has read."""
         self._asked.setdefault(tuple(values), set()).add(tuple(values.values()))
 
     def add_whole(self, values: dict) -> None:
-        """Adds the values of an incomplete trial, which might have read more."""
+        """Adds the values of a failed or unfinished trial, which may have read more."""
         self._whole.add(frozenset(values.items()))
 
     def __contains__(self, values: dict) -> bool:
@@ -39,7 +39,8 @@ def combinations(space: Sequence[HyperParameter], draw) -> Iterator[dict]:
     """Yields all combinations of the values of a space, as dicts by name.
 
     Args:
-        space: Hyperparameters. Each must come after those that its conditions refer to.
+        space: Hyperparameters. Each hyperparameter must come after those that its
+            conditions refer to.
         draw: Function that is called for a hyperparameter with infinitely many values.
             It returns one value, which stands for all of them.
     """
