@@ -102,7 +102,7 @@ def weight_gradients(
 
     Returns:
         A list of tensors in the order of `model.trainable_variables`, with the same
-        shapes. The gradient of a weight is zero if the loss does not depend on it.
+        shapes. If the loss does not depend on a weight, the gradient is zero.
 
     Raises:
         ValueError: If the model is not compiled and built, or if another argument is
