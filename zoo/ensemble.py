@@ -43,9 +43,9 @@ def average(
     Args:
         models: Functional or sequential models with one input, one output and the same
             shapes; or paths to `.keras` files; or a folder, from which all `.keras`
-            files are loaded. If the folder of a `callbacks.Snapshots` also contains
-            files of other training runs, pass the attribute `paths` of the callback
-            instead of the folder.
+            files are loaded. If the folder to which `callbacks.Snapshots` writes also
+            contains files of other training runs, pass the callback's attribute
+            `paths` instead of the folder.
         task: "classification", "language_model", "multi_label" or "regression". All
             except "regression" require models that output logits. Defaults to
             `"classification"`.
@@ -119,9 +119,9 @@ def average_weights(models: Models) -> keras.Model:
 
     Args:
         models: Models with the same layers; or paths to `.keras` files; or a folder,
-            from which all `.keras` files are loaded. If the folder of a
-            `callbacks.Snapshots` also contains files of other training runs, pass the
-            attribute `paths` of the callback instead of the folder.
+            from which all `.keras` files are loaded. If the folder to which
+            `callbacks.Snapshots` writes also contains files of other training runs,
+            pass the callback's attribute `paths` instead of the folder.
 
     Returns:
         An uncompiled copy of the first model with the mean weights. Variables that do
@@ -163,14 +163,14 @@ def average_weights(models: Models) -> keras.Model:
 
 
 def moving_average(model: keras.Model) -> keras.Model:
-    """Returns a copy of a model whose weights are replaced with their moving averages.
+    """Copies a model and gives the copy the moving averages of the model's weights.
 
     Keras optimizers with `use_ema=True` maintain the moving averages, but `fit` writes
     them to the model only at the very end. Until then, the model has its latest
     weights. Use `moving_average` to evaluate the averages during training, for example
     in a callback. The original model is left unchanged. By contrast,
-    `keras.callbacks.SwapEMAWeights` writes the averages to the model itself, and does
-    not remove them after a call to `predict` (`on_predict_end`, Keras 3.15).
+    `keras.callbacks.SwapEMAWeights` writes the averages to the model itself and leaves
+    them there after a call to `predict` (`on_predict_end`, Keras 3.15).
 
     Args:
         model: Compiled model whose optimizer has `use_ema=True` and has performed at
@@ -313,7 +313,7 @@ def _shapes(stores: list[dict]) -> list[dict]:
 
 
 def _move_mean(mean: list[dict], stores: list[dict], count: int) -> None:
-    """Adds model number `count`, given by `stores`, to the running mean, in place."""
+    """Updates `mean`, in place, to include the weights of model number `count`."""
     for means, store in zip(mean, stores, strict=True):
         for key, value in store.items():
             if _is_float(value):
