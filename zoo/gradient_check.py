@@ -15,8 +15,8 @@ from .utils.arguments import check_integer, invalid_argument
 from .utils.copy_model import copy_model
 
 STEP = 1e-5
-# Relative rounding error of a loss: several units, because a loss is a sum over the
-# batch and the features.
+# Relative rounding error of a loss: a few times the machine epsilon, because a loss is
+# a sum over the batch and the features.
 ROUNDING = 4 * np.finfo("float64").eps
 
 
@@ -154,7 +154,7 @@ def _check_variable(variable, gradient, evaluate, samples, generator) -> dict:
 
 
 def _choose(gradient, samples: int, generator) -> np.ndarray:
-    """Chooses the coordinates to check, including that of the largest derivative."""
+    """Chooses coordinates to check, including the one with the largest derivative."""
     if gradient.size <= samples:
         return np.arange(gradient.size)
     largest = int(np.argmax(np.abs(gradient)))
@@ -173,7 +173,7 @@ def _relative_error(analytic: float, numeric: float, losses) -> float:
 
 
 def _is_kink(losses, halves) -> bool:
-    """Returns whether the second differences show that the loss is not smooth."""
+    """Returns whether the second differences of the loss indicate a kink."""
     centre, plus, minus = losses
     bend = plus + minus - 2 * centre
     half_bend = sum(halves) - 2 * centre
