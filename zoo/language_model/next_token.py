@@ -6,7 +6,7 @@ import numpy as np
 def next_probabilities(
     logits: np.ndarray, temperature: float = 1.0, top_k: int | None = None
 ) -> np.ndarray:
-    """Returns the probabilities from which the next token is sampled.
+    """Returns the probability distribution from which the next token is sampled.
 
     Args:
         logits: Float array of shape `(vocabulary,)`. The first two tokens, padding and
