@@ -82,7 +82,7 @@ class TokenReader:
 
 
 def _with_states(model: keras.Model) -> keras.Model:
-    """Returns a model that shares the weights, and takes and returns LSTM states.
+    """Returns a model with shared weights that takes and returns the LSTM states.
 
     The inputs of the new model are token ids of shape `(batch, time)`, with any number
     of time steps, followed by the hidden state and the cell state of every LSTM layer.
