@@ -12,7 +12,7 @@ from ..utils.real_array import real_array
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class Whitening(keras.layers.Layer):
-    """Transforms a table to uncorrelated columns with mean 0 and variance 1.
+    """Transforms the columns of a table to be uncorrelated, with mean 0 and variance 1.
 
     `adapt` computes the mean and covariance of the train split. The layer subtracts
     the mean and multiplies the result by a fixed matrix. With "pca", the outputs are
