@@ -314,7 +314,7 @@ def _check_tied_options(return_sequences, num_outputs, vocabulary_size) -> None:
     if not return_sequences or num_outputs != vocabulary_size:
         raise invalid_argument(
             "tie_embeddings",
-            "False, unless `return_sequences` is True and `num_outputs` "
-            f"({num_outputs}) equals `vocabulary_size` ({vocabulary_size})",
+            "False, unless the model is a language model: `return_sequences=True` and "
+            f"`num_outputs` ({num_outputs}) the `vocabulary_size` ({vocabulary_size})",
             True,
         )
