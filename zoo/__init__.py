@@ -1,4 +1,4 @@
-"""Model builders, ensembles, datasets, layers, losses and tools to inspect models."""
+"""Model builders, ensembles, datasets, layers, losses and gradient checks."""
 
 from . import datasets, ensemble, layers, losses
 from .backend.torch_parameters import register_all_variables

@@ -27,14 +27,15 @@ def input_gradient(function: Callable, x, *, has_auxiliary: bool = False):
         function: Function that maps a batch to a float tensor of shape `(batch,)`,
             built from `keras.ops`, layers and models.
         x: Float tensor or array of shape `(batch, ...)`.
-        has_auxiliary: Whether `function` returns a pair: the values, and a tensor
-            that is not differentiated, such as the logits. Defaults to `False`.
+        has_auxiliary: Whether `function` returns a pair of the values and an auxiliary
+            tensor, such as the logits, which is not differentiated. Defaults to
+            `False`.
 
     Returns:
-        The values, of shape `(batch,)`, and the gradient of their sum, a tensor with
-        the shape and dtype of `x`. The gradient is zero where `function` does not
-        depend on `x`. With `has_auxiliary=True`, the auxiliary tensor is returned as
-        a third element.
+        A tuple `(values, gradient)`. The values have shape `(batch,)`. The gradient of
+        their sum has the shape and dtype of `x`, and is zero where `function` does not
+        depend on `x`. With `has_auxiliary=True`, the auxiliary tensor is the third
+        element of the tuple.
 
     Raises:
         ValueError: If the dtype of `x` is not a float type, or `function` does not
@@ -85,9 +86,9 @@ def weight_gradients(
     The loss is the one that `fit` minimizes, including regularization terms and losses
     from `add_loss`. With `training=True`, the gradients equal those of the next
     training step: dropout draws the same mask as in that step, because the random
-    state is left unchanged. Batch statistics and all other variables are left
-    unchanged, too. If the optimizer scales the loss to prevent underflow, as
-    `LossScaleOptimizer` does, the loss is scaled here as well, and the gradients are
+    state is left unchanged. All variables, including batch statistics, are left
+    unchanged as well. If the optimizer scales the loss to prevent underflow, as
+    `LossScaleOptimizer` does, the loss is also scaled here, and the gradients are then
     divided by the scale.
 
     Args:
@@ -101,10 +102,10 @@ def weight_gradients(
 
     Returns:
         A list of tensors in the order of `model.trainable_variables`, with the same
-        shapes. The gradient of a weight is zero if the loss does not depend on it.
+        shapes. If the loss does not depend on a weight, the gradient is zero.
 
     Raises:
-        ValueError: If the model is not compiled or not built, or another argument is
+        ValueError: If the model is not compiled and built, or if another argument is
             invalid.
 
     Example:
@@ -144,7 +145,7 @@ def loss_function(
         variables unchanged.
 
     Raises:
-        ValueError: If the model is not compiled or not built, or another argument is
+        ValueError: If the model is not compiled and built, or if another argument is
             invalid.
     """
     check_choice("training", training, (True, False))
@@ -182,13 +183,14 @@ def compile_function(
 ) -> Callable:
     """Compiles a function of tensors with `tf.function` or `jax.jit`.
 
-    On PyTorch, the function runs without compilation. On the other backends, it is
-    compiled again for every new combination of shapes and dtypes of its arguments.
+    On PyTorch, the function runs without compilation. On the other backends, the
+    function is compiled again for every new combination of shapes and dtypes of its
+    arguments.
 
-    Each call reads the current values of the variables and changes none of them.
-    Assignments inside the function are undone when it returns. Therefore, a seed
-    generator whose state is among the variables draws the same numbers in every call.
-    To draw different numbers, pass a seed as an argument.
+    Each call reads the current values of the variables and leaves them unchanged:
+    assignments inside the function are undone when the function returns. Therefore, a
+    seed generator whose state is one of the variables draws the same numbers in every
+    call. To draw different numbers, pass a seed as an argument.
 
     Args:
         function: Function that maps tensors to a tensor or a nested structure of
@@ -228,8 +230,8 @@ def unchanged_state(values: Iterable[tuple] = ()) -> Iterator[None]:
     """Discards all changes to variables and random state made inside the context.
 
     Args:
-        values: Pairs of a variable and the tensor that replaces its value inside the
-            context. Defaults to `()`.
+        values: Pairs `(variable, tensor)`. Inside the context, the variable has the
+            value of the tensor. Defaults to `()`.
     """
     with (
         backend.preserve_generator(),
@@ -247,8 +249,8 @@ def same_trace() -> Callable:
 
     The bodies of loops, branches, mapped functions and nested compiled functions each
     have their own trace, and a tensor can leave a trace only as a return value. Call
-    `same_trace` where the tensor is created, and the returned function where the
-    tensor is to be used.
+    `same_trace` where the tensor is created. Before you use the tensor, pass it to the
+    returned function.
     """
     return backend.same_trace()
 

@@ -28,12 +28,13 @@ def average(
 ) -> keras.Model:
     """Builds a model that averages the predictions of several models.
 
-    For classifiers, the new model averages the predicted probabilities and outputs the
-    logits of the mean; see `zoo.layers.LogMeanProbability`. For regression, it averages
-    the outputs. If the outputs are means and log-variances, the averaged log-variance
-    does not describe the mixture of the members, whose variance also depends on how
-    much the means differ. The members become nested models named `member_1`, `member_2`
-    and so on, which share their weights with `models`.
+    For classification, the new model averages the predicted probabilities and outputs
+    the logits that correspond to the mean; see `zoo.layers.LogMeanProbability`. For
+    regression, the new model averages the outputs. If the outputs are means and
+    log-variances, the averaged log-variance is not that of the mixture of the members,
+    because the variance of the mixture also depends on how much the means differ. The
+    members become nested models named `member_1`, `member_2` and so on, which share
+    their weights with `models`.
 
     An ensemble of independently trained models is called a deep ensemble
     (Lakshminarayanan et al., 2017), and an ensemble of checkpoints from one training
@@ -41,9 +42,10 @@ def average(
 
     Args:
         models: Functional or sequential models with one input, one output and the same
-            shapes; or paths of `.keras` files; or a folder, from which all `.keras`
-            files are loaded. To average the files of `callbacks.Snapshots`, pass its
-            attribute `paths` if the folder also contains files of other training runs.
+            shapes; or paths to `.keras` files; or a folder, from which all `.keras`
+            files are loaded. If the folder to which `callbacks.Snapshots` writes also
+            contains files of other training runs, pass the callback's attribute
+            `paths` instead of the folder.
         task: "classification", "language_model", "multi_label" or "regression". All
             except "regression" require models that output logits. Defaults to
             `"classification"`.
@@ -106,23 +108,24 @@ def average(
 
 
 def average_weights(models: Models) -> keras.Model:
-    """Returns a model with the mean of the weights of several models.
+    """Averages the weights of several models and returns the result as a new model.
 
-    Unlike an ensemble, the result is no more expensive to run than a single model. Use
-    `average_weights` for checkpoints of one training run, between which the loss stays
-    low; this is known as stochastic weight averaging (Izmailov et al., 2018, "Averaging
-    Weights Leads to Wider Optima and Better Generalization"). Do not average the
-    weights of independently trained models. Files are loaded one at a time.
+    Unlike an ensemble, the new model is no more expensive to run than a single model.
+    Use `average_weights` for checkpoints of a single training run: the loss stays low
+    along the path between them. Averaging such checkpoints is known as stochastic
+    weight averaging (Izmailov et al., 2018, "Averaging Weights Leads to Wider Optima
+    and Better Generalization"). Do not average the weights of independently trained
+    models. Files are loaded one at a time.
 
     Args:
-        models: Models with the same layers; or paths of `.keras` files; or a folder,
-            from which all `.keras` files are loaded. To average the files of
-            `callbacks.Snapshots`, pass its attribute `paths` if the folder also
-            contains files of other training runs.
+        models: Models with the same layers; or paths to `.keras` files; or a folder,
+            from which all `.keras` files are loaded. If the folder to which
+            `callbacks.Snapshots` writes also contains files of other training runs,
+            pass the callback's attribute `paths` instead of the folder.
 
     Returns:
-        An uncompiled copy of the first model with the mean weights. Variables that are
-        not of a float dtype keep the values of the first model.
+        An uncompiled copy of the first model with the mean weights. Variables that do
+        not have a float dtype keep the values of the first model.
 
     Raises:
         ValueError: If an argument is invalid, a file cannot be loaded, the layers of
@@ -138,7 +141,7 @@ def average_weights(models: Models) -> keras.Model:
     np.float32(0.5)
     """
     # NOTE[DIFF] The paper recomputes the statistics of batch normalization in a pass
-    # over the training data; here they are averaged, which needs no data.
+    # over the training data; here, they are averaged, which requires no data.
     mean: list[dict] = []
     result = None
     for count, model in enumerate(load_models(models), start=1):
@@ -160,21 +163,21 @@ def average_weights(models: Models) -> keras.Model:
 
 
 def moving_average(model: keras.Model) -> keras.Model:
-    """Returns a copy of a model with the moving average of its weights.
+    """Copies a model and gives the copy the moving averages of the model's weights.
 
-    Keras optimizers with `use_ema=True` maintain the moving average. `fit` writes it to
-    the model only at the very end. Until then, for example in a callback, the model
-    has the latest weights, and the copy can be used to evaluate the average. The
-    original model is left unchanged. `keras.callbacks.SwapEMAWeights` does not
-    guarantee this: if it is passed to `predict`, the average remains in the model
-    (`on_predict_end`, Keras 3.15).
+    Keras optimizers with `use_ema=True` maintain the moving averages, but `fit` writes
+    them to the model only at the very end. Until then, the model has its latest
+    weights. Use `moving_average` to evaluate the averages during training, for example
+    in a callback. The original model is left unchanged. By contrast,
+    `keras.callbacks.SwapEMAWeights` writes the averages to the model itself and leaves
+    them there after a call to `predict` (`on_predict_end`, Keras 3.15).
 
     Args:
-        model: Compiled model whose optimizer has `use_ema=True` and has made at least
-            one step.
+        model: Compiled model whose optimizer has `use_ema=True` and has performed at
+            least one training step.
 
     Returns:
-        An uncompiled copy.
+        An uncompiled copy of the model.
 
     Raises:
         ValueError: If `model` does not meet these conditions.
@@ -257,8 +260,9 @@ def distiller(
     )
     for argument, model in (("teacher", teacher), ("student", student)):
         _check_classes(argument, model, fix)
-    # Keras 3.15 converts its default, the name "kl_divergence", to a function that
-    # `compute_loss` does not recognize: it would pass logits instead of probabilities.
+    # Pass the loss explicitly: Keras 3.15 converts the default, "kl_divergence", to a
+    # function that `compute_loss` does not recognize. `compute_loss` would therefore
+    # pass logits instead of probabilities to this function.
     divergence = keras.distillation.LogitsDistillation(
         temperature, loss=keras.losses.KLDivergence()
     )
@@ -278,7 +282,10 @@ def _check_functional(model: keras.Model) -> None:
 
 
 def _check_classes(argument: str, model: keras.Model, fix: str) -> None:
-    """Raises an error if there is only one class, whose probability is always 1."""
+    """Raises an error unless the model outputs logits for at least two classes.
+
+    With a single class, the predicted probability would always be 1.
+    """
     if not isinstance(model, keras.Model):
         raise invalid_argument(argument, "a keras.Model", model)
     if model.output_shape[-1] == 1:
@@ -306,7 +313,7 @@ def _shapes(stores: list[dict]) -> list[dict]:
 
 
 def _move_mean(mean: list[dict], stores: list[dict], count: int) -> None:
-    """Updates the mean of `count - 1` models to the mean of `count` models."""
+    """Updates `mean`, in place, to include the weights of model number `count`."""
     for means, store in zip(mean, stores, strict=True):
         for key, value in store.items():
             if _is_float(value):

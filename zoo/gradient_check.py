@@ -15,7 +15,8 @@ from .utils.arguments import check_integer, invalid_argument
 from .utils.copy_model import copy_model
 
 STEP = 1e-5
-# Relative rounding error of a loss, which is a sum over the batch and its features.
+# Relative rounding error of a loss: a few times the machine epsilon, because a loss is
+# a sum over the batch and the features.
 ROUNDING = 4 * np.finfo("float64").eps
 
 
@@ -34,44 +35,46 @@ def check_gradients(
     The differences are computed in float64 with a step of 1e-5, on a copy of the model
     with the same weights; the model itself stays unchanged. At sampled coordinates of
     every variable, the analytic derivative a is compared with the numeric derivative n
-    by the relative error |a - n| / max(|a|, |n|). If the derivatives are small, the
-    part of |a - n| that rounding of the loss can explain is subtracted first; otherwise
-    a derivative of zero would never pass the check. With `training=True`, the check
-    differentiates through batch statistics, and dropout draws the same mask in every
-    evaluation.
+    using the relative error |a - n| / max(|a|, |n|). If the derivatives are small, the
+    part of |a - n| that can be explained by rounding of the loss is subtracted first;
+    otherwise, a derivative of zero would never pass the check. With `training=True`,
+    the check differentiates through batch statistics, and dropout draws the same mask
+    in every evaluation.
 
     If the step crosses a kink, such as that of ReLU, the central difference does not
-    approximate the derivative. Such coordinates are excluded and counted. They are
-    detected with the second difference f(w + h) + f(w - h) - 2 f(w): if the step h is
-    halved, the second difference falls to a quarter where f is smooth, but not at a
-    kink.
+    approximate the derivative. Such coordinates are excluded from the comparison and
+    counted separately. To detect a kink, the check halves the step h and compares the
+    second differences f(w + h) + f(w - h) - 2 f(w) before and after: the second
+    difference falls to a quarter where f is smooth, but not at a kink.
 
     The method and the thresholds follow the section "Gradient checks" of the CS231n
     course notes (Neural Networks Part 3): the centered formula, the relative error,
     double precision, the treatment of kinks, and the use of few data points and few
     dimensions. By contrast, `torch.autograd.gradcheck` and `jax.test_util.check_grads`
-    compare derivatives with fixed tolerances and do not detect kinks.
+    use fixed tolerances and do not detect kinks.
 
     Args:
         model: Compiled and built model whose layers can be recreated from their
             `get_config`; the layers need not be registered with Keras.
-        x: Batch of inputs. A few examples suffice, and cause fewer kinks than many.
+        x: Batch of inputs. A few examples suffice; with more examples, the check
+            encounters more kinks.
         y: Batch of targets. Defaults to `None`.
         sample_weight: Weights of the examples, of shape `(batch,)`. Defaults to
             `None`.
         training: Whether the layers run in training mode. Defaults to `True`.
         samples: Integer >= 1, number of coordinates to check per variable: the one
-            with the largest derivative, and others chosen at random. Variables with
-            no more than `samples` coordinates are checked completely. Defaults to
+            with the largest derivative, and others chosen at random. If a variable
+            has at most `samples` coordinates, all of them are checked. Defaults to
             `20`.
-        seed: Integer >= 0 that seeds the choice of coordinates. Defaults to `0`.
+        seed: Integer >= 0 that seeds the random choice of coordinates. Defaults to
+            `0`.
 
     Returns:
-        A `GradientReport`, with the attributes `verdict`, `error` and `kinks`, and the
+        A `GradientReport` with the attributes `verdict`, `error` and `kinks` and the
         method `to_frame()`.
 
     Raises:
-        ValueError: If an argument is invalid, or the model has no trainable weights
+        ValueError: If an argument is invalid, or if the model has no trainable weights
             or cannot be copied in float64.
 
     Example:
@@ -118,7 +121,7 @@ def check_gradients(
 
 
 def _check_variable(variable, gradient, evaluate, samples, generator) -> dict:
-    """Compares the gradient of one variable with finite differences."""
+    """Compares the gradient of one variable with central differences of the loss."""
     value = _to_numpy(variable)
 
     def loss_at(index, step):
@@ -151,7 +154,7 @@ def _check_variable(variable, gradient, evaluate, samples, generator) -> dict:
 
 
 def _choose(gradient, samples: int, generator) -> np.ndarray:
-    """Chooses coordinates, including the one with the largest derivative."""
+    """Chooses coordinates to check, including the one with the largest derivative."""
     if gradient.size <= samples:
         return np.arange(gradient.size)
     largest = int(np.argmax(np.abs(gradient)))
@@ -170,7 +173,7 @@ def _relative_error(analytic: float, numeric: float, losses) -> float:
 
 
 def _is_kink(losses, halves) -> bool:
-    """Returns whether the second differences contradict a smooth function."""
+    """Returns whether the second differences of the loss indicate a kink."""
     centre, plus, minus = losses
     bend = plus + minus - 2 * centre
     half_bend = sum(halves) - 2 * centre
@@ -179,7 +182,7 @@ def _is_kink(losses, halves) -> bool:
 
 
 def _compile_like(model: keras.Model, copy: keras.Model) -> None:
-    """Compiles the copy with new loss objects, which compute in float64.
+    """Compiles the copy with the losses of the model, recreated in float64.
 
     A new loss object has the default dtype, which is float64 during the check.
     """
@@ -205,7 +208,7 @@ def _in_float64(config):
 
 
 def _is_float(dtype) -> bool:
-    """Returns whether a dtype in a config (a name or a policy) is a float type."""
+    """Returns whether a dtype or dtype policy from a config is a float type."""
     if isinstance(dtype, dict):
         dtype = dtype.get("config", {}).get("name")
     return "float" in str(dtype)

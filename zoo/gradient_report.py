@@ -1,4 +1,4 @@
-"""The report of a gradient check."""
+"""The report that a gradient check returns."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ VERDICTS = ("right", "suspicious", "wrong")
 
 @dataclass(frozen=True)
 class GradientReport:
-    """Contains the result of `check_gradients`; `print` shows it as a table.
+    """Contains the result of `check_gradients`, which `print` shows as a table.
 
     The verdict on each variable is based on the thresholds of CS231n, "Gradient
     checks":
@@ -31,13 +31,15 @@ class GradientReport:
             - `checked`: number of coordinates whose derivatives were compared;
             - `kinks`: number of coordinates that were excluded because of kinks;
             - `error`: largest relative error, or NaN if no coordinate was compared;
-            - `analytic` and `numeric`: the derivatives with this error, or NaN.
+            - `analytic` and `numeric`: the two derivatives at the coordinate with the
+              largest relative error, or NaN if no coordinate was compared.
 
     Attributes:
         verdict: The worst verdict on any variable: "right", "suspicious" or "wrong".
         error: Largest relative error of all variables, or 0.0 if no coordinate was
             compared.
-        kinks: Number of coordinates that were excluded because of kinks.
+        kinks: Number of coordinates of all variables that were excluded because of
+            kinks.
     """
 
     rows: tuple[dict, ...]

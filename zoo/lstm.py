@@ -38,25 +38,25 @@ def lstm(
     postprocessing: keras.layers.Layer | None = None,
     name: str = "lstm",
 ) -> keras.Model:
-    """Builds a network of LSTM layers that ends in logits.
+    """Builds a network of LSTM layers that outputs logits.
 
     If `vocabulary_size` is given, the inputs are token ids, which the layer `embedding`
     maps to vectors. Otherwise, the inputs are sequences of vectors, of shape
     `(steps, features)`, or images, which are read row by row: an image of shape
     `(28, 28, 1)` becomes 28 steps of 28 values.
 
-    LSTM layer `i` is named `hidden_i`, and is followed by `hidden_i_dropout`. The LSTM
-    layers follow Hochreiter & Schmidhuber, "Long Short-Term Memory" (1997), with the
-    forget gate of Gers et al., "Learning to Forget" (2000); the bias of the forget gate
-    starts at 1. A bidirectional layer consists of `hidden_i_forward` and
-    `hidden_i_backward`, whose outputs are concatenated. The layer `pooling` reduces the
-    steps of the last LSTM layer to one vector. The final layer, `head`, is linear.
-    Its initial outputs are near zero, and it computes in float32 even under a mixed
-    precision policy.
+    LSTM layer `i` is named `hidden_i` and is followed by the layer `hidden_i_dropout`,
+    unless `dropout` is 0. The LSTM layers follow Hochreiter & Schmidhuber, "Long
+    Short-Term Memory" (1997), with the forget gate of Gers et al., "Learning to Forget"
+    (2000); the bias of the forget gate is initialized to 1. A bidirectional layer
+    consists of `hidden_i_forward` and `hidden_i_backward`, whose outputs are
+    concatenated. The layer `pooling` reduces the outputs of the last LSTM layer to one
+    vector per sequence. The final layer, `head`, is linear. Its initial outputs are
+    near zero, and it computes in float32 even under a mixed precision policy.
 
-    Zeros to the right of a text are padding and never affect its outputs. The LSTM
-    layers need no mask for this, because the steps of a text come before its padding,
-    and pooling ignores the padding.
+    In token ids, zeros to the right of a text are padding and never affect the outputs
+    for the text. The LSTM layers need no mask for this, because the padding comes after
+    the text, and pooling ignores the padding.
 
     On a GPU, Keras runs an LSTM layer with cuDNN if the layer uses tanh, sigmoid and a
     bias, has no `recurrent_dropout`, is not unrolled and, on JAX and PyTorch, receives
@@ -86,22 +86,25 @@ def lstm(
             `data.task == "language_model"`: the logits at each step predict the next
             token. Defaults to `False`.
         tie_embeddings: Whether a language model computes its logits with the
-            embedding matrix and without a bias, instead of with `head` (Press & Wolf,
+            embedding matrix, without a bias, instead of with `head` (Press & Wolf,
             "Using the Output Embedding to Improve Language Models", 2017). If the size
-            of the last LSTM layer differs from `embedding_size`, a linear layer
-            `projection` follows the LSTM layer. Defaults to `False`.
-        dropout: Fraction of the outputs of each LSTM layer to drop, in [0, 1). For the
-            last layer, dropout follows the pooling, if any. Defaults to `0.0`.
+            of the last LSTM layer differs from `embedding_size`, the LSTM layer is
+            followed by a linear layer, `projection`. Defaults to `False`.
+        dropout: Fraction of the outputs of each LSTM layer to drop, in [0, 1). If the
+            outputs of the last layer are pooled, dropout is applied after pooling.
+            Defaults to `0.0`.
         input_dropout: Fraction of the inputs of the first LSTM layer to drop, in
             [0, 1). Defaults to `0.0`.
         embedding_dropout: Fraction of the vocabulary to drop, in [0, 1). The tokens to
-            drop are drawn for each sequence separately. Defaults to `0.0`.
-        variational_dropout: Whether `dropout` and `input_dropout` draw one mask for
-            all time steps of a sequence ("locked" dropout; Gal & Ghahramani, "A
-            Theoretically Grounded Application of Dropout in Recurrent Neural
-            Networks", 2016, section 4) instead of one per step. Defaults to `False`.
-        preprocessing: Layer applied to input vectors, after any augmentation, such as
-            `data.normalization()`. Defaults to `None`.
+            drop are drawn separately for each sequence. Defaults to `0.0`.
+        variational_dropout: Whether `dropout` and `input_dropout` use the same mask at
+            all time steps of a sequence, instead of drawing a new mask at each step.
+            This is also called "locked" dropout (Gal & Ghahramani, "A Theoretically
+            Grounded Application of Dropout in Recurrent Neural Networks", 2016,
+            section 4). Defaults to `False`.
+        preprocessing: Layer applied to input vectors, for example
+            `data.normalization()`. Any augmentation is applied first. Defaults to
+            `None`.
         augmentation: Layer that randomly changes the raw vectors during training and
             leaves them unchanged during inference, such as
             `keras.layers.RandomTranslation` for images. To combine several layers, use
@@ -117,7 +120,7 @@ def lstm(
         `return_sequences=True`.
 
     Raises:
-        ValueError: If an argument is invalid, or is incompatible with another argument.
+        ValueError: If an argument is invalid or incompatible with another argument.
 
     Example:
 
@@ -209,11 +212,11 @@ def _embedding(vocabulary_size, size, tied) -> keras.layers.Layer:
 
 
 def _hidden(x, size, bidirectional, pool, mask, name) -> keras.KerasTensor:
-    """Returns the outputs of an LSTM layer, as sequences or pooled.
+    """Applies an LSTM layer and, if `pool` is given, pools the outputs of the layer.
 
-    The backward direction is a layer that reads reversed sequences. Keras'
-    `Bidirectional` is not used, because it would need a mask for padded sequences, and
-    a mask prevents the use of cuDNN on JAX and PyTorch.
+    For the backward direction, a second LSTM layer reads the reversed sequences. The
+    Keras layer `Bidirectional` is not used, because it would need a mask for padded
+    sequences, and a mask prevents the use of cuDNN on JAX and PyTorch.
     """
     if not bidirectional:
         x = keras.layers.LSTM(size, return_sequences=True, name=name)(x)
@@ -246,7 +249,7 @@ def _check_input_shape(shape, vocabulary_size) -> tuple[int, ...]:
                 "input_shape",
                 "`(time,)`, the shape of token ids, if `vocabulary_size` is given",
                 shape,
-                "Leave out `vocabulary_size` for images and other numbers.",
+                "Leave out `vocabulary_size` for images and other numeric inputs.",
             )
         return shape
     if isinstance(shape, TokenShape):

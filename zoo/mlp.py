@@ -35,7 +35,7 @@ def mlp(
     postprocessing: keras.layers.Layer | None = None,
     name: str = "mlp",
 ) -> keras.Model:
-    """Builds a multilayer perceptron that ends in logits.
+    """Builds a multilayer perceptron that outputs logits.
 
     Hidden layer `i` consists of the dense layer `hidden_i`, `hidden_i_normalization`,
     `hidden_i_activation` and `hidden_i_dropout`; layers that are not requested are
@@ -44,8 +44,8 @@ def mlp(
     model is linear.
 
     For multi-label classification, each output is the logit of one label. Compile the
-    model with `keras.losses.BinaryCrossentropy(from_logits=True)`, which is the
-    `data.loss` of such data.
+    model with `keras.losses.BinaryCrossentropy(from_logits=True)`, which is the value
+    of `data.loss` for multi-label data.
 
     Args:
         input_shape: Shape of one example, without the batch dimension. The model
@@ -54,7 +54,7 @@ def mlp(
             or targets.
         units: Integers >= 1, number of units of each hidden layer. Defaults to
             `(512, 512)`.
-        activation: Keras name of an activation, a registered function, or an
+        activation: Name of a Keras activation, a registered function, or an
             activation layer, such as `keras.layers.LeakyReLU(negative_slope=0.1)`,
             which is copied for every hidden layer. With `"maxout"`, every hidden
             layer is a `zoo.layers.Maxout`. Defaults to `"relu"`.
@@ -62,8 +62,8 @@ def mlp(
             `activation` is `"maxout"`. Defaults to `2`.
         kernel_initializer: Keras initializer of the hidden layers. Defaults to
             `"auto"`: He normal for ReLU and similar activations, LeCun normal for SELU,
-            for Maxout a normal distribution that preserves the second moment of the
-            signals, and Glorot uniform otherwise. Biases start at zero.
+            Glorot uniform for other activations and, for Maxout, a normal distribution
+            that preserves the second moment of the signals. Biases start at zero.
         kernel_regularizer: Keras regularizer of all kernels. Defaults to `None`.
         normalization: "batch", "layer" or `None`. The normalization precedes each
             activation; with Maxout, it follows the maximum. Defaults to `None`.
@@ -71,20 +71,21 @@ def mlp(
             dropout is used, which preserves the mean and variance of the units
             (Klambauer et al., 2017). Defaults to `0.0`.
         input_dropout: Fraction of the inputs to drop, in [0, 1). Defaults to `0.0`.
-        drop_connect: Fraction of the weights of the hidden layers to drop, in [0, 1),
-            using `zoo.layers.DropConnect`. Must be 0.0 with Maxout. Defaults to `0.0`.
-        learn_noise: Whether a regression model also predicts the noise. It then
-            outputs `num_outputs` means, followed by as many log-variances, which is
-            what `zoo.losses.GaussianNLL` expects. Metrics that expect only means, such
-            as `data.metrics`, cannot be used with such a model. Defaults to `False`.
-        preprocessing: Layer applied to the inputs, after any augmentation, such as
-            `data.normalization()`. Defaults to `None`.
+        drop_connect: Fraction of the weights of the hidden layers to drop with
+            `zoo.layers.DropConnect`, in [0, 1). Must be 0.0 with Maxout. Defaults to
+            `0.0`.
+        learn_noise: Whether a regression model also predicts the noise. The model then
+            outputs `num_outputs` means, followed by as many log-variances, as
+            `zoo.losses.GaussianNLL` expects. Metrics that expect only means, such as
+            `data.metrics`, cannot be used with such a model. Defaults to `False`.
+        preprocessing: Layer applied to the inputs, for example `data.normalization()`.
+            Any augmentation is applied first. Defaults to `None`.
         augmentation: Layer that randomly changes the raw inputs during training and
             leaves them unchanged during inference, such as
             `keras.layers.RandomTranslation`. To combine several layers, use a
             `keras.Sequential`. Defaults to `None`.
         postprocessing: Layer applied to the outputs of the model, such as
-            `data.denormalization()` for regression. With `learn_noise`, it also
+            `data.denormalization()` for regression. With `learn_noise`, the layer also
             converts the log-variances to the units of the data. Defaults to `None`.
         name: Name of the model. Defaults to `"mlp"`.
 

@@ -32,7 +32,7 @@ def res_mlp(
     postprocessing: keras.layers.Layer | None = None,
     name: str = "res_mlp",
 ) -> keras.Model:
-    """Builds a residual multilayer perceptron that ends in logits.
+    """Builds a residual multilayer perceptron that outputs logits.
 
     The architecture is the ResNet of Gorishniy et al. (2021, "Revisiting Deep
     Learning Models for Tabular Data", section 3.2), with pre-activation blocks and
@@ -45,25 +45,26 @@ def res_mlp(
       `block_i_residual_dropout` and `block_i_stochastic_depth`. The layer `block_i`
       adds the output of the branch to the input of the block.
     - The model ends in `final_normalization`, `final_activation` and the linear layer
-      `head`. The initial outputs of `head` are near zero, and it computes in float32
-      even under a mixed precision policy.
+      `head`. The initial outputs of `head` are near zero, and `head` computes in
+      float32 even under a mixed precision policy.
 
     With `num_blocks=0`, the model is an MLP with one hidden layer.
 
     By default, the last layer of every branch is initialized to zero. The initial
-    model therefore computes the same function as a model without blocks, whatever its
-    depth, and 64 blocks train as reliably as 4.
+    model therefore computes the same function as a model without blocks, regardless of
+    the number of blocks, and 64 blocks train as reliably as 4.
 
     Args:
         input_shape: Shape of one example, without the batch dimension. The model
             flattens its inputs.
         num_outputs: Integer >= 1, number of classes (two for a binary problem) or
             targets.
-        units: Integer >= 1, width of the skip connections. Defaults to `256`.
-        num_blocks: Integer >= 0. Defaults to `4`.
+        units: Integer >= 1, number of features that the skip connections carry.
+            Defaults to `256`.
+        num_blocks: Integer >= 0, number of residual blocks. Defaults to `4`.
         block_units: Integer >= 1, number of units of the hidden layer in each block.
             Defaults to `None`: the same as `units`.
-        activation: Keras name of an activation, a registered function, or an
+        activation: Name of a Keras activation, a registered function, or an
             activation layer, which is copied for every block. Defaults to `"relu"`.
         kernel_initializer: Keras initializer of the hidden layers of the blocks.
             Defaults to `"auto"`: He normal for ReLU and similar activations, LeCun
@@ -75,7 +76,8 @@ def res_mlp(
 
             - "zero": All weights are zero.
             - "scaled": LeCun's standard deviation is divided by the square root of
-              `num_blocks`, so that all branches together add as much variance as one.
+              `num_blocks`, so that all branches together add as much variance as a
+              single branch would without this scaling.
             - "none": LeCun's standard deviation is used. Without normalization, the
               variance then doubles with each block.
         dropout: Fraction of the hidden units of the blocks to drop, in [0, 1).
@@ -86,8 +88,8 @@ def res_mlp(
         stochastic_depth: Probability, in [0, 1), that an example skips the last
             block during training. For block `i`, the probability is `i / num_blocks`
             times this value. Defaults to `0.0`.
-        preprocessing: Layer applied to the inputs, after any augmentation, such as
-            `data.normalization()`. Defaults to `None`.
+        preprocessing: Layer applied to the inputs, for example `data.normalization()`.
+            Any augmentation is applied first. Defaults to `None`.
         augmentation: Layer that randomly changes the raw inputs during training and
             leaves them unchanged during inference, such as
             `keras.layers.RandomTranslation`. To combine several layers, use a

@@ -24,17 +24,17 @@ TOKENS = ("character", "word")
 class LanguageModel:
     """Generates and scores text with a model that predicts the next token.
 
-    The model is usually a trained `zoo.lstm` with `return_sequences=True`. It stays
-    unchanged: a second model shares its weights and keeps the state of the LSTM layers
-    between calls, so that each token is processed only once. The cost is therefore
-    proportional to the number of tokens, although every prediction depends on all
-    previous tokens.
+    The model is usually a trained `zoo.lstm` with `return_sequences=True`. The model
+    itself stays unchanged: tokens are read by a second model that shares its weights.
+    The states of the LSTM layers are kept between calls, so that each token is
+    processed only once. The cost is therefore proportional to the number of tokens,
+    although every prediction depends on all previous tokens.
 
     Args:
         model: Functional `keras.Model` that maps int32 token ids of shape
             `(batch, time)` to logits of shape `(batch, time, len(vocabulary))`.
             Information may pass from one token to the next only through LSTM layers
-            that read forward.
+            that read the tokens forward.
         vocabulary: List of tokens, such as `data.vocabulary`. The id of a token is its
             index in the list; id 0 is padding, and id 1 stands for unknown tokens.
         tokens: How texts are split into tokens, "character" or "word", as in
@@ -75,8 +75,8 @@ class LanguageModel:
             raise invalid_argument("text", "a string", text)
         tokens: Iterable[str] = text
         if self.tokens == "word":
-            # Use bytes, whose methods consider only ASCII characters, as TensorFlow
-            # does when it lowercases and splits texts.
+            # Use bytes: like TensorFlow, the methods of bytes lowercase only ASCII
+            # letters and split only at ASCII whitespace.
             words = text.encode().lower().translate(None, string.punctuation.encode())
             tokens = [word.decode() for word in words.split()]
         unknown = self._ids[UNKNOWN]
@@ -101,23 +101,23 @@ class LanguageModel:
     ) -> str:
         """Continues a prompt token by token.
 
-        The logits are divided by the temperature, and each token is sampled from their
+        The logits are divided by the temperature, and each token is sampled from the
         softmax over the `top_k` most probable tokens (Fan et al., "Hierarchical Neural
         Story Generation", 2018, section 5). Padding and the unknown token are never
         sampled.
 
         Args:
-            prompt: Text or token ids to continue, at least one token.
+            prompt: Text or token ids to continue, with at least one token.
             length: Integer >= 0, number of tokens to generate. Defaults to `200`.
             temperature: Number >= 0. Values below 1 favor probable tokens; 0 always
-                selects the most probable one. Defaults to `1.0`.
-            top_k: Integer >= 1, number of tokens to sample from. Defaults to `None`:
-                all tokens.
+                selects the most probable token. Defaults to `1.0`.
+            top_k: Integer >= 1, number of most probable tokens to sample from. Defaults
+                to `None`: all tokens.
             seed: Integer >= 0 that seeds the sampling: the same seed gives the same
                 text. Defaults to `None`: the text differs from call to call.
 
         Returns:
-            The text that follows the prompt, without the prompt.
+            The generated text, without the prompt.
 
         Raises:
             ValueError: If an argument is invalid.
@@ -141,11 +141,11 @@ class LanguageModel:
         return self.decode(written)
 
     def next_tokens(self, prompt: str | Sequence[int], top_k: int = 10) -> pd.DataFrame:
-        """Returns the most probable tokens after a prompt.
+        """Returns the tokens that are most likely to follow a prompt.
 
         Args:
-            prompt: Text or token ids to continue, at least one token.
-            top_k: Integer >= 1, maximum number of tokens. Defaults to `10`.
+            prompt: Text or token ids to continue, with at least one token.
+            top_k: Integer >= 1, maximum number of tokens to return. Defaults to `10`.
 
         Returns:
             A data frame with the columns "token" and "probability", indexed by token
@@ -169,20 +169,20 @@ class LanguageModel:
         )
 
     def nats_per_token(self, windows) -> float:
-        """Returns the mean cross-entropy of a text that is read as one stream.
+        """Returns the mean cross-entropy per token of a text read as a single stream.
 
-        `model.evaluate` starts each window from an empty state, so the first tokens of
-        a window are predicted with little context. This method passes the state on from
-        each window to the next, as if the text were one long window.
+        `model.evaluate` resets the state before each window, so the first tokens of a
+        window are predicted with little context. This method carries the state over
+        from each window to the next, as if the text were one long window.
 
         Args:
-            windows: Dataset of batches `(x, y)` of integer ids, both of shape
-                `(batch, time)`, in the order of the text. `y` is `x` shifted by one
-                token. Pass, for example, `data.validation` or `data.test` of a text
+            windows: Dataset of batches `(x, y)` in the order of the text, where `x` and
+                `y` are integer ids of shape `(batch, time)`, and `y` is `x` shifted by
+                one token. Pass, for example, `data.validation` or `data.test` of a text
                 that was loaded for language modeling.
 
         Returns:
-            The cross-entropy in nats per token, a float.
+            The mean cross-entropy in nats per token, as a float.
 
         Raises:
             ValueError: If there are no windows, the windows are not consecutive, or an
@@ -246,8 +246,8 @@ def _check_vocabulary(vocabulary) -> list[str]:
 def _check_windows(x: np.ndarray, y: np.ndarray, last) -> None:
     """Raises an error unless the windows are consecutive.
 
-    If `last` is given, the windows must start with this token, the last target of the
-    previous batch.
+    `last` is the last target of the previous batch. If it is not `None`, the first
+    window must start with this token.
     """
     if x.ndim == 2 and x.shape == y.shape:
         next_within = np.array_equal(x[:, 1:], y[:, :-1])

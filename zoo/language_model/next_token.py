@@ -1,4 +1,4 @@
-"""Conversion of logits into probabilities of the next token."""
+"""Conversion of logits to probabilities of the next token."""
 
 import numpy as np
 
@@ -6,14 +6,16 @@ import numpy as np
 def next_probabilities(
     logits: np.ndarray, temperature: float = 1.0, top_k: int | None = None
 ) -> np.ndarray:
-    """Returns the probabilities from which the next token is sampled.
+    """Returns the probability distribution from which the next token is sampled.
 
     Args:
         logits: Float array of shape `(vocabulary,)`. The first two tokens, padding and
             the unknown token, get probability 0.
-        temperature: Number >= 0. Defaults to `1.0`.
-        top_k: Number of most probable tokens to keep. Of tokens with equal logits, the
-            first ones are kept. Defaults to `None`: all tokens.
+        temperature: Number >= 0 by which the logits are divided. With 0, the most
+            probable token gets probability 1. Defaults to `1.0`.
+        top_k: Number of most probable tokens to keep; all others get probability 0. In
+            case of ties, the tokens with the lowest ids are kept. Defaults to `None`:
+            all tokens.
 
     Returns:
         A float64 array of shape `(vocabulary,)`.

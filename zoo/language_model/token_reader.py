@@ -21,10 +21,11 @@ POSITION_WISE = (  # layers that process each token independently
 
 
 class TokenReader:
-    """Reads a stream of tokens, each token once, and predicts the token that follows.
+    """Reads a stream of tokens and predicts the next token at every step.
 
-    The model stays unchanged: a second model shares its weights and keeps the state of
-    the LSTM layers between calls.
+    Each token is read only once, by a second model that shares the weights of `model`
+    and returns the states of the LSTM layers. The reader keeps these states between
+    calls. `model` itself stays unchanged.
 
     Args:
         model: Model that maps token ids to logits, as in `LanguageModel`.
@@ -40,18 +41,18 @@ class TokenReader:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets all tokens that were read, so that a new stream can begin."""
+        """Resets the states of the LSTM layers, so that a new stream can be read."""
         sizes = [state.shape[-1] for state in self._model.inputs[1:]]
         self._states = [np.zeros((1, size), "float32") for size in sizes]
 
     def read(self, ids: Sequence[int]) -> np.ndarray:
-        """Reads tokens in a single call of the model.
+        """Reads tokens in a single call to the model.
 
-        The model is compiled again for every new number of tokens. `read_prompt` avoids
-        this.
+        The model is compiled again for every new number of tokens; to avoid this, use
+        `read_prompt`.
 
         Args:
-            ids: Token ids, at least one.
+            ids: One or more token ids.
 
         Returns:
             The logits after each token, of shape `(len(ids), vocabulary_size)`.
@@ -67,7 +68,7 @@ class TokenReader:
         compiles it just twice.
 
         Args:
-            ids: Token ids, at least one.
+            ids: One or more token ids.
 
         Returns:
             The logits after the last token, of shape `(vocabulary_size,)`.
@@ -81,11 +82,11 @@ class TokenReader:
 
 
 def _with_states(model: keras.Model) -> keras.Model:
-    """Returns a model with the same weights that takes and returns LSTM states.
+    """Returns a model with shared weights that takes and returns the LSTM states.
 
-    The inputs of this model are token ids of shape `(batch, time)`, with any number of
-    time steps, followed by the hidden state and the cell state of every LSTM layer. Its
-    outputs are the logits, followed by the new states.
+    The inputs of the new model are token ids of shape `(batch, time)`, with any number
+    of time steps, followed by the hidden state and the cell state of every LSTM layer.
+    The outputs are the logits, followed by the new states.
     """
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.LSTM)]
     states = [keras.Input((layer.units,)) for layer in layers for _ in range(2)]
@@ -142,7 +143,7 @@ def _check_model(model, vocabulary_size: int) -> None:
     if not across or not all(map(_is_forward_lstm, across)):
         raise invalid_argument(
             "model",
-            "one with LSTM layers, read forward, and no other layer that links tokens",
+            "one with LSTM layers, read forward, as the only connection between tokens",
             across,
             fix,
         )

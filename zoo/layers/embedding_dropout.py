@@ -1,4 +1,4 @@
-"""Dropout of the tokens of a vocabulary."""
+"""A layer that drops random tokens of the vocabulary."""
 
 import keras
 
@@ -7,14 +7,15 @@ from ..utils.arguments import check_fraction, check_integer
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class EmbeddingDropout(keras.layers.Layer):
-    """Drops random tokens of the vocabulary, at every position where they occur.
+    """Drops random tokens of the vocabulary at all positions where they occur.
 
     During training, the tokens to drop are drawn separately for each sequence. Their
-    vectors are set to zero wherever they occur in the sequence, and all other vectors
-    are divided by `1 - rate`. This is dropout on the rows of the embedding matrix (Gal
-    & Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent Neural
-    Networks", 2016, section 4.2; Merity et al., "Regularizing and Optimizing LSTM
-    Language Models", 2018, section 4.3, where the whole batch shares one draw).
+    vectors are set to zero at all positions in the sequence, and all other vectors are
+    divided by `1 - rate`. This is equivalent to dropout on the rows of the embedding
+    matrix (Gal & Ghahramani, "A Theoretically Grounded Application of Dropout in
+    Recurrent Neural Networks", 2016, section 4.2; Merity et al., "Regularizing and
+    Optimizing LSTM Language Models", 2018, section 4.3, where the whole batch shares
+    one mask).
 
     Args:
         rate: Fraction of the vocabulary to drop, in [0, 1).

@@ -13,18 +13,21 @@ ops = keras.ops
 class LogMeanProbability(keras.layers.Layer):
     """Averages the probabilities that several classifiers predict.
 
-    The inputs and the output are logits. The mean probability is that of a uniform
+    The inputs and the output are logits. The mean is the probability under a uniform
     mixture of the classifiers, as in Lakshminarayanan et al. (2017, "Simple and
     Scalable Predictive Uncertainty Estimation using Deep Ensembles", section 2.4).
     Averaging the logits would give a geometric mean instead. All computations use
     log-probabilities to avoid overflow and underflow.
 
     Args:
-        activation: "softmax" for classes along the last axis: the output is the
-            logarithm of the mean probabilities, and its softmax is equal to these
-            probabilities. "sigmoid" for independent labels: the output is
-            log(p / (1 - p)), where p is the mean probability of a label. Defaults to
+        activation: The function that converts the logits to probabilities. Defaults to
             `"softmax"`.
+
+            - "softmax", for classes along the last axis: The output is the logarithm
+              of the mean probabilities; the softmax of the output is therefore equal
+              to the mean probabilities.
+            - "sigmoid", for independent labels: The output is log(p / (1 - p)), where
+              p is the mean probability of a label.
         **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:

@@ -1,4 +1,4 @@
-"""Reversal of padded sequences."""
+"""A layer that reverses padded sequences."""
 
 import keras
 
@@ -7,17 +7,18 @@ from .sequence_lengths import sequence_lengths
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class ReverseSequence(keras.layers.Layer):
-    """Reverses each sequence, and leaves the padding to its right in place.
+    """Reverses each sequence but leaves the padding to the right of it in place.
 
-    An LSTM layer that follows reads each sequence in reverse, and needs no mask because
-    the padding still comes last. Applying `ReverseSequence` twice restores the inputs.
+    An LSTM layer that is applied to the result reads each sequence in reverse, and
+    needs no mask, because the padding still comes last. Applying `ReverseSequence`
+    twice restores the inputs.
 
     Args:
         **kwargs: Arguments of `keras.layers.Layer`, such as `name`.
 
     Call arguments:
         inputs: Tensor of shape `(batch, time, features)`.
-        mask: Boolean tensor of shape `(batch, time)`, false at the padding to the
+        mask: Boolean tensor of shape `(batch, time)`, `False` at the padding to the
             right of each sequence. Defaults to `None`: the sequences have no padding.
 
     Example:

@@ -4,10 +4,10 @@ import keras
 
 
 def sequence_lengths(mask):
-    """Returns the number of steps of each sequence up to its last unmasked step.
+    """Returns the length of each sequence, up to and including its last unmasked step.
 
     Args:
-        mask: Boolean tensor of shape `(batch, time)`, false at masked steps.
+        mask: Boolean tensor of shape `(batch, time)`, `False` at masked steps.
 
     Returns:
         An int32 tensor of shape `(batch, 1)`. A fully masked sequence has length 1, so

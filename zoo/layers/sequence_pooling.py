@@ -1,4 +1,4 @@
-"""Pooling over the time steps of padded sequences."""
+"""A layer that pools the time steps of padded sequences."""
 
 import keras
 
@@ -21,7 +21,7 @@ class SequencePooling(keras.layers.Layer):
 
     Call arguments:
         inputs: Float tensor of shape `(batch, time, features)`.
-        mask: Boolean tensor of shape `(batch, time)`, false at the padding to the
+        mask: Boolean tensor of shape `(batch, time)`, `False` at the padding to the
             right of each sequence. Defaults to `None`: the sequences have no padding.
 
     Returns:

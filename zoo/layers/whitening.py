@@ -12,15 +12,15 @@ from ..utils.real_array import real_array
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class Whitening(keras.layers.Layer):
-    """Makes the columns of a table uncorrelated, with mean 0 and variance 1.
+    """Transforms the columns of a table to be uncorrelated, with mean 0 and variance 1.
 
     `adapt` computes the mean and covariance of the train split. The layer subtracts
     the mean and multiplies the result by a fixed matrix. With "pca", the outputs are
-    the scaled principal components, in descending order of variance. "zca" rotates
-    these components back to the original axes; of all whitening transformations, it
-    changes the inputs least. Directions without variance in the train split, such as
-    constant columns, are not scaled. Images are rejected, because the size of their
-    covariance matrix would be the square of the number of pixels.
+    the scaled principal components, in descending order of variance. With "zca", these
+    components are rotated back to the original axes; of all whitening transformations,
+    this one changes the inputs least. Directions without variance in the train split,
+    such as constant columns, are not scaled. Images are rejected, because the size of
+    their covariance matrix would be the square of the number of pixels.
 
     Source: Kessy, Lewin & Strimmer, "Optimal Whitening and Decorrelation" (2018),
     section 2.
@@ -28,9 +28,10 @@ class Whitening(keras.layers.Layer):
     Args:
         method: "pca" or "zca". Defaults to `"zca"`.
         epsilon: Number >= 0 that is added to the variance of every direction, to limit
-            the amplification of noise in directions of small variance. Its unit is the
-            square of the unit of the data. If the columns have different units, scale
-            them first, for example with `data.normalization()`. Defaults to `1e-5`.
+            the amplification of noise in directions with small variance. Like a
+            variance, `epsilon` is measured in squared units of the data. If the columns
+            have different units, scale them first, for example with
+            `data.normalization()`. Defaults to `1e-5`.
         **kwargs: Keyword arguments of `keras.layers.Layer`, such as `name`.
 
     Call arguments:
@@ -73,12 +74,12 @@ class Whitening(keras.layers.Layer):
 
         Args:
             data: Array, tensor or data frame of shape `(examples, columns)`, or an
-                iterable of batches of this form, for example `data.train`. If the
-                batches are pairs `(x, y)`, only `x` is used.
+                iterable of such batches, for example `data.train`. If the batches are
+                pairs `(x, y)`, only `x` is used.
 
         Raises:
-            ValueError: If `data` is empty, not a table or not finite, or if its number
-                of columns differs from that in an earlier call.
+            ValueError: If `data` is empty, is not a table, contains non-finite values,
+                or has a different number of columns than in an earlier call.
         """
         mean, covariance = _moments(_tables(data))
         if not self.built:
@@ -97,8 +98,8 @@ class Whitening(keras.layers.Layer):
         # absolute value positive, so that the result does not depend on the machine.
         largest = np.abs(directions).argmax(axis=0)
         directions = directions * np.sign(directions[largest, range(len(largest))])
-        # Even constant directions have a small variance: float32 data are rounded, and
-        # the eigenvalues have the rounding error of float64.
+        # Even constant directions have a small nonzero variance, because float32 data
+        # are rounded and the eigenvalues have the rounding error of float64.
         squares = mean**2 + np.diag(covariance)
         rounding = np.finfo("float32").eps ** 2 * (squares @ directions**2)
         rounding += len(mean) * np.finfo("float64").eps * variances[0]
@@ -149,7 +150,7 @@ def _check_table(shape) -> None:
 
 
 def _tables(data) -> Iterator[np.ndarray]:
-    """Yields each table in `data` as a float64 array, after checking its values."""
+    """Yields each table in `data` as a float64 array, and checks that it is finite."""
     is_array = hasattr(data, "__array__") or ops.is_tensor(data)
     if not is_array and (isinstance(data, str) or not isinstance(data, Iterable)):
         expected = "an array or data frame, or an iterable of batches"
@@ -170,8 +171,8 @@ def _tables(data) -> Iterator[np.ndarray]:
 def _moments(batches: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Computes the mean and the covariance (divided by n) in one pass.
 
-    The statistics of batches are merged with equation 2.1 of Chan, Golub & LeVeque
-    (1979), extended from variances to covariances.
+    The statistics of the batches are combined with equation 2.1 of Chan, Golub &
+    LeVeque (1979), extended from variances to covariances.
     """
     count, mean, scatter = 0, 0.0, 0.0
     for rows in batches:
