@@ -22,7 +22,7 @@ def check_vector_shape(name: str, shape) -> tuple[int, ...]:
             name,
             "the shape of images, table rows or other numeric examples",
             shape,
-            "These examples are token ids, which are not quantities. Embed them, as "
+            "These examples are token ids, which are not quantities: embed them, as "
             "`zoo.lstm(..., vocabulary_size=len(data.vocabulary))` does.",
         )
     return check_shape(name, shape)
