@@ -43,9 +43,9 @@ def average(
     Args:
         models: Functional or sequential models with one input, one output and the same
             shapes, or the paths of their `.keras` files. Alternatively, a folder from
-            which all `.keras` files are loaded. If the folder to which `callbacks.Snapshots` writes also
-            contains files of other training runs, pass the callback's attribute
-            `paths` instead of the folder.
+            which all `.keras` files are loaded. If the folder to which
+            `callbacks.Snapshots` writes also contains files of other training runs,
+            pass the callback's attribute `paths` instead of the folder.
         task: "classification", "language_model", "multi_label" or "regression". All
             tasks except "regression" require models that output logits. Defaults to
             `"classification"`.
@@ -119,9 +119,9 @@ def average_weights(models: Models) -> keras.Model:
 
     Args:
         models: Models with the same layers, or the paths of their `.keras` files.
-            Alternatively, a folder from which all `.keras` files are loaded. If the folder to which
-            `callbacks.Snapshots` writes also contains files of other training runs,
-            pass the callback's attribute `paths` instead of the folder.
+            Alternatively, a folder from which all `.keras` files are loaded. If the
+            folder to which `callbacks.Snapshots` writes also contains files of other
+            training runs, pass the callback's attribute `paths` instead of the folder.
 
     Returns:
         An uncompiled copy of the first model with the mean weights. Variables that do

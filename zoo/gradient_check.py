@@ -64,8 +64,8 @@ def check_gradients(
         training: Whether the layers run in training mode. Defaults to `True`.
         samples: Integer >= 1, number of coordinates to check per variable: the one
             with the largest derivative, and others that are chosen at random. If a
-            variable has at most `samples` coordinates, all of them are checked. Defaults to
-            `20`.
+            variable has at most `samples` coordinates, all of them are checked.
+            Defaults to `20`.
         seed: Integer >= 0 that seeds the random choice of coordinates. Defaults to
             `0`.
 

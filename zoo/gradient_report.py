@@ -59,7 +59,7 @@ class GradientReport:
         return sum(row["kinks"] for row in self.rows)
 
     def to_frame(self) -> pd.DataFrame:
-        """Returns the rows as a `pandas.DataFrame` with an additional column, `verdict`."""
+        """Returns the rows as a `pandas.DataFrame` with the added column `verdict`."""
         return pd.DataFrame(
             [{**row, "verdict": self._verdict_of(row)} for row in self.rows]
         )

@@ -76,8 +76,8 @@ def res_mlp(
 
             - "zero": All weights are zero.
             - "scaled": The standard deviation of LeCun initialization is divided by the
-              square root of `num_blocks`, so that all branches together add as much variance as a
-              single branch would without this scaling.
+              square root of `num_blocks`, so that all branches together add as much
+              variance as a single branch would without this scaling.
             - "none": LeCun initialization is used. Without normalization, the variance
               then doubles with each block.
         dropout: Fraction of the hidden units of the blocks to drop, in [0, 1).
