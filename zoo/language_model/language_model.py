@@ -25,7 +25,7 @@ class LanguageModel:
     """Generates and scores text with a model that predicts the next token.
 
     The model is usually a trained `zoo.lstm` with `return_sequences=True`. The model
-    itself stays unchanged: a second model with the same weights reads the tokens.
+    itself stays unchanged: a second model with shared weights reads the tokens.
     The states of the LSTM layers are kept between calls, so that each token is
     processed only once. The cost is therefore proportional to the number of tokens,
     although every prediction depends on all previous tokens.
