@@ -24,11 +24,11 @@ def input_gradient(function: Callable, x, *, has_auxiliary: bool = False):
     derivatives are available only on TensorFlow and JAX.
 
     Args:
-        function: Function that maps a batch to a float tensor of shape `(batch,)`,
-            built from `keras.ops`, layers and models.
+        function: Function that maps a batch to a float tensor of shape `(batch,)`
+            and uses only `keras.ops`, layers and models.
         x: Float tensor or array of shape `(batch, ...)`.
-        has_auxiliary: Whether `function` returns a pair of the values and an auxiliary
-            tensor, such as the logits, which is not differentiated. Defaults to
+        has_auxiliary: Whether `function` returns a pair `(values, auxiliary)`. The
+            auxiliary tensor, such as the logits, is not differentiated. Defaults to
             `False`.
 
     Returns:
@@ -102,7 +102,8 @@ def weight_gradients(
 
     Returns:
         A list of tensors in the order of `model.trainable_variables`, with the same
-        shapes. If the loss does not depend on a weight, the gradient is zero.
+        shapes. If the loss does not depend on a weight, the gradient for that weight
+        is zero.
 
     Raises:
         ValueError: If the model is not compiled and built, or if another argument is
@@ -227,11 +228,11 @@ def compile_function(
 
 @contextlib.contextmanager
 def unchanged_state(values: Iterable[tuple] = ()) -> Iterator[None]:
-    """Discards all changes to variables and random state made inside the context.
+    """Discards all changes to variables and random state on exit from the context.
 
     Args:
-        values: Pairs `(variable, tensor)`. Inside the context, the variable has the
-            value of the tensor. Defaults to `()`.
+        values: Pairs `(variable, tensor)`. Inside the context, each variable has the
+            value of its tensor. Defaults to `()`.
     """
     with (
         backend.preserve_generator(),

@@ -31,10 +31,10 @@ def average(
     For classification, the new model averages the predicted probabilities and outputs
     the logits that correspond to the mean; see `zoo.layers.LogMeanProbability`. For
     regression, the new model averages the outputs. If the outputs are means and
-    log-variances, the averaged log-variance is not that of the mixture of the members,
-    because the variance of the mixture also depends on how much the means differ. The
-    members become nested models named `member_1`, `member_2` and so on, which share
-    their weights with `models`.
+    log-variances, the averaged log-variance differs from the log-variance of the
+    mixture of the members, because the variance of the mixture also depends on how much
+    the means differ. The members become nested models named `member_1`, `member_2` and
+    so on, which share their weights with `models`.
 
     An ensemble of independently trained models is called a deep ensemble
     (Lakshminarayanan et al., 2017), and an ensemble of checkpoints from one training
@@ -42,12 +42,12 @@ def average(
 
     Args:
         models: Functional or sequential models with one input, one output and the same
-            shapes; or paths to `.keras` files; or a folder, from which all `.keras`
-            files are loaded. If the folder to which `callbacks.Snapshots` writes also
-            contains files of other training runs, pass the callback's attribute
-            `paths` instead of the folder.
+            shapes, or the paths of their `.keras` files. Alternatively, a folder from
+            which all `.keras` files are loaded. If the folder to which
+            `callbacks.Snapshots` writes also contains files of other training runs,
+            pass the callback's attribute `paths` instead of the folder.
         task: "classification", "language_model", "multi_label" or "regression". All
-            except "regression" require models that output logits. Defaults to
+            tasks except "regression" require models that output logits. Defaults to
             `"classification"`.
         name: Name of the model. Defaults to `"ensemble"`.
 
@@ -118,10 +118,10 @@ def average_weights(models: Models) -> keras.Model:
     models. Files are loaded one at a time.
 
     Args:
-        models: Models with the same layers; or paths to `.keras` files; or a folder,
-            from which all `.keras` files are loaded. If the folder to which
-            `callbacks.Snapshots` writes also contains files of other training runs,
-            pass the callback's attribute `paths` instead of the folder.
+        models: Models with the same layers, or the paths of their `.keras` files.
+            Alternatively, a folder from which all `.keras` files are loaded. If the
+            folder to which `callbacks.Snapshots` writes also contains files of other
+            training runs, pass the callback's attribute `paths` instead of the folder.
 
     Returns:
         An uncompiled copy of the first model with the mean weights. Variables that do
@@ -155,7 +155,7 @@ def average_weights(models: Models) -> keras.Model:
                 "models",
                 "models with the same layers",
                 [result.name, model.name],
-                f"The weights of number {count} and of number 1 differ in shape.",
+                f"The weights of model {count} and model 1 differ in shape.",
             )
         _move_mean(mean, stores, count)
     load_variables(result, mean)
@@ -163,14 +163,14 @@ def average_weights(models: Models) -> keras.Model:
 
 
 def moving_average(model: keras.Model) -> keras.Model:
-    """Copies a model and gives the copy the moving averages of the model's weights.
+    """Returns a copy of a model with the moving averages of its weights.
 
     Keras optimizers with `use_ema=True` maintain the moving averages, but `fit` writes
-    them to the model only at the very end. Until then, the model has its latest
+    them to the model only at the very end. Until then, the model uses the latest
     weights. Use `moving_average` to evaluate the averages during training, for example
     in a callback. The original model is left unchanged. By contrast,
-    `keras.callbacks.SwapEMAWeights` writes the averages to the model itself and leaves
-    them there after a call to `predict` (`on_predict_end`, Keras 3.15).
+    `keras.callbacks.SwapEMAWeights` writes the averages to the model itself and does
+    not restore the weights after a call to `predict` (`on_predict_end`, Keras 3.15).
 
     Args:
         model: Compiled model whose optimizer has `use_ema=True` and has performed at
@@ -180,7 +180,8 @@ def moving_average(model: keras.Model) -> keras.Model:
         An uncompiled copy of the model.
 
     Raises:
-        ValueError: If `model` does not meet these conditions.
+        ValueError: If `model` is not compiled, its optimizer does not have
+            `use_ema=True`, or no training step has been performed.
 
     Example:
 
@@ -217,12 +218,12 @@ def distiller(
 ) -> keras.distillation.Distiller:
     """Returns a model that trains a student to match the predictions of a teacher.
 
-    Both models must be classifiers that output logits. The method is that of Hinton et
-    al. (2015, "Distilling the Knowledge in a Neural Network", section 2). The loss has
-    two terms: the loss that the result is compiled with, weighted by
-    `student_loss_weight`, and `T**2 * KL(teacher || student)`, weighted by
-    `1 - student_loss_weight`. Here, KL is the Kullback-Leibler divergence between the
-    predicted probabilities, softened by the temperature T.
+    Both models must be classifiers that output logits. The method follows Hinton et al.
+    (2015, "Distilling the Knowledge in a Neural Network", section 2). The loss has two
+    terms: the loss that is passed to `compile`, weighted by `student_loss_weight`, and
+    `T**2 * KL(teacher || student)`, weighted by `1 - student_loss_weight`. Here, KL is
+    the Kullback-Leibler divergence between the probabilities that the two models
+    predict at temperature T.
 
     Compile and fit the result like any other model. Training updates the student in
     place, and the student can then be used without the teacher. To distill a
@@ -234,8 +235,9 @@ def distiller(
     Args:
         teacher: Model that outputs logits, such as the result of `average`.
         student: Model with the same input shape and output shape.
-        temperature: Number > 0. Defaults to `3.0`.
-        student_loss_weight: Number in [0, 1). Defaults to `0.5`.
+        temperature: Number > 0 by which the logits are divided. Defaults to `3.0`.
+        student_loss_weight: Number in [0, 1), the weight of the loss that is passed to
+            `compile`. Defaults to `0.5`.
 
     Returns:
         An uncompiled `keras.distillation.Distiller`.
@@ -313,7 +315,7 @@ def _shapes(stores: list[dict]) -> list[dict]:
 
 
 def _move_mean(mean: list[dict], stores: list[dict], count: int) -> None:
-    """Updates `mean`, in place, to include the weights of model number `count`."""
+    """Updates the running `mean` in place with the weights of model number `count`."""
     for means, store in zip(mean, stores, strict=True):
         for key, value in store.items():
             if _is_float(value):

@@ -43,9 +43,9 @@ def check_gradients(
 
     If the step crosses a kink, such as that of ReLU, the central difference does not
     approximate the derivative. Such coordinates are excluded from the comparison and
-    counted separately. To detect a kink, the check halves the step h and compares the
-    second differences f(w + h) + f(w - h) - 2 f(w) before and after: the second
-    difference falls to a quarter where f is smooth, but not at a kink.
+    counted separately. To detect a kink, the check computes the second difference
+    f(w + h) + f(w - h) - 2 f(w) with the step h and again with half the step. Where f
+    is smooth, the second difference falls to a quarter; at a kink, it does not.
 
     The method and the thresholds follow the section "Gradient checks" of the CS231n
     course notes (Neural Networks Part 3): the centered formula, the relative error,
@@ -63,9 +63,9 @@ def check_gradients(
             `None`.
         training: Whether the layers run in training mode. Defaults to `True`.
         samples: Integer >= 1, number of coordinates to check per variable: the one
-            with the largest derivative, and others chosen at random. If a variable
-            has at most `samples` coordinates, all of them are checked. Defaults to
-            `20`.
+            with the largest derivative, and others that are chosen at random. If a
+            variable has at most `samples` coordinates, all of them are checked.
+            Defaults to `20`.
         seed: Integer >= 0 that seeds the random choice of coordinates. Defaults to
             `0`.
 

@@ -11,7 +11,9 @@ VERDICTS = ("right", "suspicious", "wrong")
 
 @dataclass(frozen=True)
 class GradientReport:
-    """Contains the result of `check_gradients`, which `print` shows as a table.
+    """Contains the result of `check_gradients`.
+
+    `print` shows a report as a table.
 
     The verdict on each variable is based on the thresholds of CS231n, "Gradient
     checks":
@@ -57,7 +59,7 @@ class GradientReport:
         return sum(row["kinks"] for row in self.rows)
 
     def to_frame(self) -> pd.DataFrame:
-        """Returns the rows as a `pandas.DataFrame` with the extra column `verdict`."""
+        """Returns the rows as a `pandas.DataFrame` with the added column `verdict`."""
         return pd.DataFrame(
             [{**row, "verdict": self._verdict_of(row)} for row in self.rows]
         )

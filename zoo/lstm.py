@@ -86,7 +86,7 @@ def lstm(
             `data.task == "language_model"`: the logits at each step predict the next
             token. Defaults to `False`.
         tie_embeddings: Whether a language model computes its logits with the
-            embedding matrix, without a bias, instead of with `head` (Press & Wolf,
+            embedding matrix and no bias, instead of the layer `head` (Press & Wolf,
             "Using the Output Embedding to Improve Language Models", 2017). If the size
             of the last LSTM layer differs from `embedding_size`, the LSTM layer is
             followed by a linear layer, `projection`. Defaults to `False`.
@@ -315,6 +315,6 @@ def _check_tied_options(return_sequences, num_outputs, vocabulary_size) -> None:
         raise invalid_argument(
             "tie_embeddings",
             "False, unless the model is a language model: `return_sequences=True` and "
-            f"`num_outputs` ({num_outputs}) the `vocabulary_size` ({vocabulary_size})",
+            f"`num_outputs` ({num_outputs}) == `vocabulary_size` ({vocabulary_size})",
             True,
         )

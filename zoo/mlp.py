@@ -66,7 +66,8 @@ def mlp(
             that preserves the second moment of the signals. Biases start at zero.
         kernel_regularizer: Keras regularizer of all kernels. Defaults to `None`.
         normalization: "batch", "layer" or `None`. The normalization precedes each
-            activation; with Maxout, it follows the maximum. Defaults to `None`.
+            activation; with Maxout, the normalization follows the maximum. Defaults to
+            `None`.
         dropout: Fraction of the hidden units to drop, in [0, 1). With SELU, alpha
             dropout is used, which preserves the mean and variance of the units
             (Klambauer et al., 2017). Defaults to `0.0`.

@@ -75,11 +75,11 @@ def res_mlp(
             `"zero"`.
 
             - "zero": All weights are zero.
-            - "scaled": LeCun's standard deviation is divided by the square root of
-              `num_blocks`, so that all branches together add as much variance as a
-              single branch would without this scaling.
-            - "none": LeCun's standard deviation is used. Without normalization, the
-              variance then doubles with each block.
+            - "scaled": The standard deviation of LeCun initialization is divided by the
+              square root of `num_blocks`, so that all branches together add as much
+              variance as a single branch would without this scaling.
+            - "none": LeCun initialization is used. Without normalization, the variance
+              then doubles with each block.
         dropout: Fraction of the hidden units of the blocks to drop, in [0, 1).
             Defaults to `0.0`.
         residual_dropout: Fraction of the outputs of each branch to drop, in [0, 1).

@@ -25,7 +25,7 @@ class LanguageModel:
     """Generates and scores text with a model that predicts the next token.
 
     The model is usually a trained `zoo.lstm` with `return_sequences=True`. The model
-    itself stays unchanged: tokens are read by a second model that shares its weights.
+    itself stays unchanged: a second model with shared weights reads the tokens.
     The states of the LSTM layers are kept between calls, so that each token is
     processed only once. The cost is therefore proportional to the number of tokens,
     although every prediction depends on all previous tokens.
@@ -70,7 +70,7 @@ class LanguageModel:
         self._reader = TokenReader(model, len(self.vocabulary))
 
     def encode(self, text: str) -> np.ndarray:
-        """Converts text to an int32 array of token ids, with 1 for unknown tokens."""
+        """Converts text to an int32 array of token ids, using 1 for unknown tokens."""
         if not isinstance(text, str):
             raise invalid_argument("text", "a string", text)
         tokens: Iterable[str] = text
@@ -111,8 +111,8 @@ class LanguageModel:
             length: Integer >= 0, number of tokens to generate. Defaults to `200`.
             temperature: Number >= 0. Values below 1 favor probable tokens; 0 always
                 selects the most probable token. Defaults to `1.0`.
-            top_k: Integer >= 1, number of most probable tokens to sample from. Defaults
-                to `None`: all tokens.
+            top_k: Integer >= 1, number of the most probable tokens that can be sampled.
+                Defaults to `None`: all tokens.
             seed: Integer >= 0 that seeds the sampling: the same seed gives the same
                 text. Defaults to `None`: the text differs from call to call.
 
@@ -169,7 +169,9 @@ class LanguageModel:
         )
 
     def nats_per_token(self, windows) -> float:
-        """Returns the mean cross-entropy per token of a text read as a single stream.
+        """Returns the mean cross-entropy per token of a text.
+
+        The text is read as a single stream.
 
         `model.evaluate` resets the state before each window, so the first tokens of a
         window are predicted with little context. This method carries the state over

@@ -13,9 +13,9 @@ def next_probabilities(
             the unknown token, get probability 0.
         temperature: Number >= 0 by which the logits are divided. With 0, the most
             probable token gets probability 1. Defaults to `1.0`.
-        top_k: Number of most probable tokens to keep; all others get probability 0. In
-            case of ties, the tokens with the lowest ids are kept. Defaults to `None`:
-            all tokens.
+        top_k: Number of most probable tokens to keep; all other tokens get probability
+            0. In case of ties, the tokens with the lowest ids are kept. Defaults to
+            `None`: all tokens.
 
     Returns:
         A float64 array of shape `(vocabulary,)`.

@@ -7,7 +7,7 @@ from .sequence_lengths import sequence_lengths
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class ReverseSequence(keras.layers.Layer):
-    """Reverses each sequence but leaves the padding to the right of it in place.
+    """Reverses each sequence, but keeps its padding on the right.
 
     An LSTM layer that is applied to the result reads each sequence in reverse, and
     needs no mask, because the padding still comes last. Applying `ReverseSequence`

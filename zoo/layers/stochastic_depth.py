@@ -55,7 +55,7 @@ class StochasticDepth(keras.layers.Layer):
         if not training or self.rate == 0:
             return inputs
         # NOTE[DIFF] The paper drops a branch for a whole batch, and during inference
-        # multiplies the branch by the fraction kept. Here, one draw per example reduces
+        # multiplies the branch by `1 - rate`. Here, one draw per example reduces
         # the variance, and scaling during training leaves inference unchanged, as in
         # Keras' Dropout.
         shape = (ops.shape(inputs)[0], *(1,) * (len(inputs.shape) - 1))

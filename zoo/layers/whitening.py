@@ -18,7 +18,7 @@ class Whitening(keras.layers.Layer):
     the mean and multiplies the result by a fixed matrix. With "pca", the outputs are
     the scaled principal components, in descending order of variance. With "zca", these
     components are rotated back to the original axes; of all whitening transformations,
-    this one changes the inputs least. Directions without variance in the train split,
+    "zca" changes the inputs least. Directions without variance in the train split,
     such as constant columns, are not scaled. Images are rejected, because the size of
     their covariance matrix would be the square of the number of pixels.
 
@@ -79,7 +79,7 @@ class Whitening(keras.layers.Layer):
 
         Raises:
             ValueError: If `data` is empty, is not a table, contains non-finite values,
-                or has a different number of columns than in an earlier call.
+                or does not have the same number of columns as in earlier calls.
         """
         mean, covariance = _moments(_tables(data))
         if not self.built:
@@ -128,7 +128,8 @@ class Whitening(keras.layers.Layer):
 
     def get_config(self):
         config = {"method": self.method, "epsilon": self.epsilon}
-        # Save `is_adapted`, because a clone receives the statistics with its weights.
+        # Save `is_adapted`: a clone receives the statistics with its weights, without a
+        # call to `adapt`.
         return {**super().get_config(), **config, "is_adapted": self.is_adapted}
 
     @classmethod

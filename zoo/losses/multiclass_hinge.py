@@ -13,7 +13,7 @@ class MulticlassHinge(keras.losses.Loss):
 
     With scores `s` and true class `y`, the loss of an example is the sum over all
     `j != y` of `max(0, s[j] - s[y] + margin)`. Unlike cross-entropy, this loss is zero
-    once the score of the true class exceeds all others by the margin.
+    once the score of the true class exceeds every other score by the margin.
 
     Source: Weston & Watkins, "Support Vector Machines for Multi-Class Pattern
     Recognition" (1999), equation 8, where the margin is 2.
