@@ -20,7 +20,7 @@ def check_vector_shape(name: str, shape) -> tuple[int, ...]:
     if isinstance(shape, TokenShape):
         raise invalid_argument(
             name,
-            "the shape of images, table rows or other numeric examples",
+            "the shape of images, of table rows or of other examples made of numbers",
             shape,
             "These examples are token ids, which are not quantities: embed them, as "
             "`zoo.lstm(..., vocabulary_size=len(data.vocabulary))` does.",
