@@ -108,9 +108,9 @@ class TargetEncoder:
 
     A single column of strings or categories is converted to labels. The label of a
     value is its index in `class_names` if given. Otherwise, it is its index in the
-    categories, which are determined as in `FrameEncoder`. If there are several columns, they must
-    contain numbers or booleans, and are matched by name. Numbers and booleans are not
-    changed. Rows are matched by position.
+    categories, which are determined as in `FrameEncoder`. If there are
+    several columns, they must contain numbers or booleans, and are matched by name.
+    Numbers and booleans are not changed. Rows are matched by position.
 
     Args:
         targets: The `pandas.Series` or `pandas.DataFrame` of the train split.

@@ -42,9 +42,9 @@ def from_arrays(
       nullable or not, remains one column. A column of strings or categories becomes one
       column of zeros and ones for each category, named "column=category". For a
       categorical dtype, the categories of the dtype are used, in order. For strings,
-      the sorted distinct values in `train`, before it is split, are used. Dates and missing values are
-      rejected. The other splits must have the same columns, in any order, and must not
-      contain new categories.
+      the sorted distinct values in `train`, before it is split, are used. Dates and
+      missing values are rejected. The other splits must have the same columns, in any
+      order, and must not contain new categories.
     - All other inputs are converted to float32, or to int32 with `vocabulary`.
 
     The targets `y` are interpreted as follows:
@@ -69,8 +69,8 @@ def from_arrays(
             of a `.npz` file that contains `x_train`, `y_train` and, optionally,
             `x_validation`, `y_validation`, `x_test` and `y_test`.
         validation: `(x, y)`, or the fraction of the train split, in [0, 1), to hold
-            out from its end. With 0 or `None`, nothing is held out. If a file contains a
-            validation split, the fraction is ignored. Defaults to `0.1`.
+            out from its end. With 0 or `None`, nothing is held out. If a file
+            contains a validation split, the fraction is ignored. Defaults to `0.1`.
         test: Like `validation`. If both are fractions, the test split is held out
             first, and the validation split is a fraction of the remaining examples.
             Defaults to `None`: there is no test split, unless a file contains one.

@@ -20,7 +20,8 @@ Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
 def read_pairs(train, validation, test) -> dict[str, tuple]:
     """Returns `(x, y)` for the train split and for every other split that is given.
 
-    Splits that are specified as fractions are not included. The values are not yet converted to arrays.
+    Splits that are specified as fractions are not included. The values are not yet
+    converted to arrays.
 
     Args:
         train: `(x, y)`, or the path of a `.npz` file.
