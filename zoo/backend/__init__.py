@@ -1,7 +1,7 @@
 """Code that depends on the Keras backend.
 
 The modules `tensorflow`, `jax` and `torch` implement the same functions. This package
-exports those of the active backend:
+exports the functions of the active backend:
 
 - `COMPILES`: Whether `compile_stateless` compiles functions. Compiled functions are
   traced before anything is computed.

@@ -120,7 +120,7 @@ def saves_as_keras(layer: keras.Layer) -> bool:
 
 
 def compiled_learning_rate(optimizer: keras.optimizers.Optimizer):
-    """Returns the learning rate that an optimizer was configured with.
+    """Returns the learning rate with which an optimizer was configured.
 
     The result is a variable if the learning rate is a float; otherwise it is a schedule
     or a function. The public property `learning_rate` evaluates schedules, and returns

@@ -11,7 +11,7 @@ Supported kinds of datasets:
 - text: a text with one or more labels;
 - language_model: text without a label.
 
-A single label is a `ClassLabel` or a boolean. Several labels are given as a vector of
+A single label is a `ClassLabel` or a boolean. Multiple labels are given as a vector of
 booleans.
 """
 

@@ -21,9 +21,9 @@ class FrameEncoder:
     - A column of numbers or booleans, nullable or not, remains one column. Booleans
       become 0 and 1.
     - A column of strings or categories becomes one column of zeros and ones for each
-      category, named "column=category". The categories are those of a categorical
-      dtype, in their order, or else the sorted distinct strings in the frame
-      of the train split.
+      category, named "column=category". For a categorical dtype, the
+      categories of the dtype are used, in order. For strings, the sorted distinct
+      values in the train split are used.
     - Columns of all other types, such as dates, are rejected.
 
     Columns are matched by name, so they may be in any order. Rows are matched by
@@ -107,10 +107,10 @@ class TargetEncoder:
     """Encodes pandas targets as arrays, using the classes of the train split.
 
     A single column of strings or categories is converted to labels. The label of a
-    value is its index in `class_names` if given, or else its index in the categories,
-    which are determined as in `FrameEncoder`. If there are several columns, they must
-    contain numbers or booleans, and are matched by name. Numbers and booleans are not
-    changed. Rows are matched by position.
+    value is its index in `class_names` if given. Otherwise, it is its index in the
+    categories, which are determined as in `FrameEncoder`. If there are
+    several columns, they must contain numbers or booleans, and are matched by name.
+    Numbers and booleans are not changed. Rows are matched by position.
 
     Args:
         targets: The `pandas.Series` or `pandas.DataFrame` of the train split.

@@ -40,11 +40,11 @@ def from_arrays(
     - A pandas `DataFrame` becomes a float32 table. The column names of this table are
       available as `feature_names` of the result. A column of numbers or booleans,
       nullable or not, remains one column. A column of strings or categories becomes one
-      column of zeros and ones for each category, named "column=category". The
-      categories are those of a categorical dtype, in their order, or else the sorted
-      distinct strings in `train` before it is split. Dates and missing values are
-      rejected. The other splits must have the same columns, in any order, and must not
-      contain new categories.
+      column of zeros and ones for each category, named "column=category". For a
+      categorical dtype, the categories of the dtype are used, in order. For strings,
+      the sorted distinct values in `train`, before it is split, are used. Dates and
+      missing values are rejected. The other splits must have the same columns, in any
+      order, and must not contain new categories.
     - All other inputs are converted to float32, or to int32 with `vocabulary`.
 
     The targets `y` are interpreted as follows:
@@ -56,8 +56,8 @@ def from_arrays(
       language model.
     - Floats are regression targets.
     - Strings or categories in a pandas `Series` are class names. The classes are in the
-      order of `class_names` if given, or else in the order of the categories, as
-      described above.
+      order of `class_names` if given, and otherwise in the order of the categories,
+      as described above.
     - The columns of a `DataFrame` are labels or target values. A single column is
       treated like a `Series`.
 
@@ -68,10 +68,10 @@ def from_arrays(
         train: `(x, y)`, two arrays or pandas objects of the same length, or the path
             of a `.npz` file that contains `x_train`, `y_train` and, optionally,
             `x_validation`, `y_validation`, `x_test` and `y_test`.
-        validation: `(x, y)`, or the fraction of the train split, in [0, 1), to cut off
-            from its end. With 0 or `None`, nothing is cut off. If a file contains a
-            validation split, the fraction is ignored. Defaults to `0.1`.
-        test: Like `validation`. If both are fractions, the test split is cut off
+        validation: `(x, y)`, or the fraction of the train split, in [0, 1), to hold
+            out from its end. With 0 or `None`, nothing is held out. If a file
+            contains a validation split, the fraction is ignored. Defaults to `0.1`.
+        test: Like `validation`. If both are fractions, the test split is held out
             first, and the validation split is a fraction of the remaining examples.
             Defaults to `None`: there is no test split, unless a file contains one.
         batch_size: Integer >= 1. Defaults to `128`.

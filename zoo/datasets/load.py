@@ -40,7 +40,8 @@ def load(
     - texts with a label;
     - texts without a label, for a language model.
 
-    A vector of booleans in place of the label represents several labels.
+    If the label is a vector of two or more booleans, the task is multi-label
+    classification.
 
     The "train", "validation" and "test" splits of the dataset are used. If the dataset
     has no "test" split, the last fifth of the train split becomes the test split. If it
@@ -52,13 +53,13 @@ def load(
     by a counter that can be read and set: see `Order`.
 
     Args:
-        name: Name of a TFDS dataset, such as "mnist" or "wine_quality/white", or of a
-            dataset that ships with kerascope and needs no network: "digits" or
-            "diabetes".
+        name: Name of a TFDS dataset, such as "mnist" or "wine_quality/white". The
+            datasets "digits" and "diabetes" ship with kerascope and require no
+            download.
         batch_size: Integer >= 1. Defaults to `128`.
         validation: Fraction of the train split, in [0, 1), to hold out if the dataset
-            has no validation split. With 0, there is no validation split, even if the
-            dataset has one. Defaults to `0.1`.
+            has no validation split. If 0, no validation split is returned, even if
+            the dataset provides one. Defaults to `0.1`.
         seed: Integer >= 0 that determines the order of the train split. Defaults to
             `0`.
         data_dir: Folder of prepared TFDS datasets. Defaults to `None`:

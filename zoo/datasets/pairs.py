@@ -18,9 +18,10 @@ Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def read_pairs(train, validation, test) -> dict[str, tuple]:
-    """Returns `(x, y)` for the train split and each other split that is not a fraction.
+    """Returns `(x, y)` for the train split and for every other split that is given.
 
-    The values are not yet converted to arrays.
+    Splits that are specified as fractions are not included. The values are not yet
+    converted to arrays.
 
     Args:
         train: `(x, y)`, or the path of a `.npz` file.
@@ -121,10 +122,10 @@ def check_pairs(pairs: Pairs) -> None:
 
 
 def cut_fractions(pairs: Pairs, validation, test) -> Pairs:
-    """Cuts the splits that are given as fractions off the end of the train split.
+    """Creates splits given as fractions from examples at the end of the train split.
 
-    The test split is cut off first. The validation split is then cut off from the
-    remaining examples.
+    The test split is taken first. The validation split is then taken from the end of
+    the remaining examples.
     """
     pairs = dict(pairs)
     for split, value in (("test", test), ("validation", validation)):
@@ -181,7 +182,7 @@ def _as_float32(values: np.ndarray) -> np.ndarray:
 
 
 def _cut(pair: tuple, split: str, fraction: float) -> tuple:
-    """Cuts a fraction off the end of a split; returns the rest and the cut-off part."""
+    """Splits off the last examples; returns the remaining and the removed examples."""
     x, y = pair
     size = round(len(x) * fraction)
     reason = f"Train has {len(x)} examples, and {split}={fraction} is cut off its end."

@@ -45,8 +45,8 @@ def choose_splits(
         name: Name of the dataset in error messages.
         sizes: Dict that maps the name of each stored split to its number of examples.
         validation: Fraction of the remaining train split, in [0, 1), to hold out if
-            the dataset has no validation split. With 0, there is no validation split,
-            even if the dataset has one.
+            the dataset has no validation split. If 0, no validation split is chosen,
+            even if the dataset provides one.
 
     Returns:
         A dict that maps "train", "validation" (unless `validation` is 0) and "test" to

@@ -173,7 +173,7 @@ def head(
 def with_log_variance(
     denormalization: keras.layers.Normalization | None, num_targets: int
 ) -> keras.layers.Normalization | None:
-    """Extends a denormalization layer from means to means followed by log-variances.
+    """Returns a layer that denormalizes means followed by log-variances.
 
     Multiplying a target by its standard deviation adds the log of its variance to the
     log-variance of its noise. The layer therefore gets an additional column for each

@@ -1,4 +1,4 @@
-"""Functions that copy a model by means of its config and its variables."""
+"""Functions that copy a model using its config and its variables."""
 
 import types
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Computes norms, maximum magnitudes and exponent counts of many tensors at once.
 
 The modules `tensorflow`, `jax` and `torch` implement the same functions. This package
-exports those of the active backend. The functions can be called inside compiled
+exports the functions of the active backend. The functions can be called inside compiled
 functions.
 
 - `densify(gradient)`: Converts a gradient to a dense tensor. On TensorFlow, the

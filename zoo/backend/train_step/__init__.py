@@ -1,7 +1,7 @@
 """The training step of `fit`, extended to run callbacks and to record updates.
 
 The modules `tensorflow`, `jax` and `torch` implement the same functions. This package
-exports those of the active backend:
+exports the functions of the active backend:
 
 - `make_function(step, recorder, args)`: Creates a train function that runs the
   callbacks in every step. `recorder` may be `None`. `args` are the arguments of the
