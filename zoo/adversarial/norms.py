@@ -1,8 +1,8 @@
 """Functions for perturbations in linf and l2 balls.
 
 Tensors contain batches of examples, which are processed independently. Directions are
-zero where `mask` is zero. If the features that the mask excludes are unperturbed at
-first, they therefore stay unperturbed.
+zero where `mask` is zero, so the features that the mask excludes stay unperturbed if
+the starting point does not change them.
 """
 
 import math
@@ -34,7 +34,7 @@ def direction(norm: str, gradient, mask=None):
     if norm == "linf":
         return ops.sign(gradient)
     gradient = ops.clip(gradient, -1e30, 1e30)
-    # First scale the largest entry to 1: squares of small gradients underflow.
+    # First scale the largest entry to 1, because squares of small gradients underflow.
     gradient = gradient / ops.maximum(norm_of("linf", gradient), TINY)
     return gradient / ops.maximum(norm_of("l2", gradient), TINY)
 
@@ -73,7 +73,7 @@ def draw_for_examples(
         examples: Integer array: the index of each example in the data.
 
     Returns:
-        A float32 array of shape `(examples, noise_size)`, for `unit_ball`.
+        A float32 array of shape `(examples, noise_size)`, to be passed to `unit_ball`.
     """
     size = noise_size(norm, shape)
     noise = np.empty((len(examples), size), "float32")

@@ -12,7 +12,7 @@ from .attack import Attack
 
 LOSSES = ("cross_entropy", "dlr", "targeted_dlr")
 MOMENTUM = 0.75  # alpha in the paper
-RISING = 0.75  # rho in the paper: share of steps that must increase the objective
+RISING = 0.75  # rho in the paper: fraction of steps that must increase the objective
 
 
 @keras.saving.register_keras_serializable(package="kerascope")
@@ -33,8 +33,8 @@ class APGD(Attack):
         loss: "cross_entropy", as in `PGD`; "dlr", the difference-of-logits ratio,
             which is invariant to the scale of the logits; or "targeted_dlr", in which
             each restart targets a different wrong class, beginning with the most
-            likely one. If there are too few classes for a ratio, "dlr" and
-            "targeted_dlr" use the difference of two logits. Defaults to
+            likely one. If there are too few classes to compute the ratio, "dlr"
+            and "targeted_dlr" use the difference between two logits. Defaults to
             `"cross_entropy"`.
         norm: "linf" or "l2". Defaults to `"linf"`.
         steps: Integer >= 1: number of steps. Defaults to `100`.
@@ -148,7 +148,7 @@ class APGD(Attack):
 def _check(window, point, best, step, rises, checked, halved):
     """Updates the best point and, at a checkpoint, tests the progress of the search.
 
-    If the progress is insufficient, the search returns to the best point with half the
+    If the progress is insufficient, the search returns to the best point and halves the
     step size. `window` is the number of steps since the previous checkpoint, or 0 if
     this is not a checkpoint.
     """
@@ -176,7 +176,7 @@ def _choose(chosen, first, second) -> list:
 
 
 def _windows(steps: int) -> np.ndarray:
-    """Returns, for each point, the length of the window that ends there, or 0 if none.
+    """Returns the length of the window that ends at each point, or 0 if none does.
 
     A window is the interval between two checkpoints. It ends one point after a
     checkpoint because, in the paper, iteration k computes point k + 1 before it tests

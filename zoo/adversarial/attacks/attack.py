@@ -17,8 +17,8 @@ class Attack(AttackAlgorithm):
 
     An attack has two modes:
 
-    - *Evaluation*: calling the attack returns, for each example, the best point found
-      in all steps and restarts. The search for an example ends as soon as it finds a
+    - *Evaluation*: calling the attack returns, for each example, the best point of all
+      steps and restarts. The search for an example ends as soon as it finds a
       point at which the attack succeeds. If there is none, the best point is the one
       with the largest objective.
     - *Training*: the method `perturb` takes a fixed number of steps and returns the
@@ -38,7 +38,7 @@ class Attack(AttackAlgorithm):
     _classifier: Classifier | None = None
 
     def __call__(self, model: keras.Model, x, y, *, batch_size: int = 256):
-        """Returns the best adversarial examples found (evaluation mode).
+        """Attacks a data set, and returns the best points (evaluation mode).
 
         Args:
             model: Classifier with one input. The search is compiled on the first call
@@ -75,7 +75,7 @@ class Attack(AttackAlgorithm):
             x: Numeric tensor of shape `(batch, ...)`.
             objective: Function that maps logits to the values to maximize, a tensor of
                 shape `(batch,)`.
-            noise: Result of `noise_for_batch`, which `Square` requires. Defaults to
+            noise: Result of `noise_for_batch`; required by `Square`. Defaults to
                 `None`: the search starts at `x`.
             scale: Factor by which epsilon and the step size are multiplied, for example
                 during a warm-up. Defaults to `1.0`.

@@ -16,8 +16,8 @@ from .attack_arguments import check_bounds, check_epsilon, check_mask, check_mas
 class AttackAlgorithm(abc.ABC):
     """Base class of attack algorithms: settings, initial state and a single step.
 
-    The loops over the steps are elsewhere: in `Attack.perturb` for training, and in the
-    module `search` for evaluation.
+    The loops over the steps are in `Attack.perturb` (for training) and in the module
+    `search` (for evaluation).
 
     Subclasses implement `begin`, which returns the initial state of a search, and
     `step`, which computes one update. Algorithms with the same `kind` share compiled
@@ -146,7 +146,7 @@ class AttackAlgorithm(abc.ABC):
 
     @abc.abstractmethod
     def begin(self, start, settings: dict) -> tuple:
-        """Returns the initial state of a search: a tuple, starting with the points.
+        """Returns the initial state of a search, a tuple that begins with the points.
 
         Args:
             start: Result of `start`.
@@ -178,7 +178,7 @@ class AttackAlgorithm(abc.ABC):
         """Computes one update from the objective and gradient at the current points."""
 
     def last_points(self, state):
-        """Returns the result of the training mode, given the final state."""
+        """Returns the result of `Attack.perturb`, given the final state of a search."""
         return state[0]
 
     def _project(self, points, x, settings):

@@ -15,7 +15,7 @@ class AttackResults:
         adversarial: Float32 array with the shape of the inputs.
         broken: Bool array: whether the attack succeeded; also true for examples that
             were not attacked.
-        objective: Float32 array: the best objective, or minus infinity for examples
+        objective: Float32 array: the best objective, or negative infinity for examples
             that were not attacked.
         non_finite: Bool array: whether any objective or gradient was not finite.
     """
@@ -27,7 +27,7 @@ class AttackResults:
 
     @classmethod
     def before_attack(cls, x: np.ndarray, rows: np.ndarray) -> "AttackResults":
-        """Creates the results of a data set that has not been attacked yet.
+        """Creates the initial results for a data set that has not been attacked yet.
 
         Examples that will not be attacked count as broken.
 
@@ -45,7 +45,7 @@ class AttackResults:
         )
 
     def merge(self, rows: np.ndarray, broken, points, objective, is_finite) -> None:
-        """Merges the results of finished searches, keeping the better points.
+        """Merges the results of finished searches, and keeps the better points.
 
         Args:
             rows: Indices of the examples, without duplicates.

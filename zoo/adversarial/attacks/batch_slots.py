@@ -48,7 +48,7 @@ class BatchSlots:
         self._noise = np.repeat(attack.noise(x.shape[1:], first, first), size, axis=0)
 
     def fill(self) -> bool:
-        """Gives free slots to waiting examples; returns whether any slot is in use."""
+        """Assigns waiting examples to free slots; returns whether a slot is in use."""
         free = np.flatnonzero(self.rows < 0)[: len(self._waiting)]
         if len(free):
             examples = [self._waiting.popleft() for _ in free]
@@ -97,9 +97,12 @@ class BatchSlots:
             is_successful: Bool array: whether the search in each slot succeeded.
 
         Returns:
-            A tuple: the indices of the freed slots, the indices of the examples in
-            them, and the number of restarts that each example completed. If an example
-            is broken, all its remaining restarts count as completed.
+            A tuple:
+
+            - the indices of the freed slots;
+            - the indices of the examples in these slots;
+            - the number of restarts that each example completed. If an example is
+              broken, all its remaining restarts count as completed.
         """
         done = np.flatnonzero((self.rows >= 0) & ~is_going)
         rows, restarts = self.rows[done], self._restarts[done]

@@ -10,12 +10,12 @@ SMALLEST_SCALE = 2.0**-20
 
 
 def first_scale(x):
-    """Returns the initial scale of the objective of each example."""
+    """Returns the initial scale of the objective for each example."""
     return ops.full(ops.shape(x)[:1], SCALE, dtype="float32")
 
 
 def smaller_scale(scale, loss, gradient):
-    """Returns the next scale of each example, reduced where the gradient overflows."""
+    """Reduces the scale of examples whose gradient overflows; returns all scales."""
     overflows = ops.isfinite(loss) & ~are_finite(loss, gradient)
     return ops.where(overflows & (scale > SMALLEST_SCALE), scale / SCALE, scale)
 

@@ -1,7 +1,7 @@
 """Objectives that attacks maximize: functions of logits, with one value per example.
 
-Except for `divergence`, the gradients of these functions do not vanish when a model is
-very confident or its logits are large, so they are not rounded to zero in float32.
+The gradients of all functions except `divergence` do not vanish when a model is very
+confident or has large logits, so they are not rounded to zero in float32.
 """
 
 from keras import ops
@@ -29,8 +29,8 @@ def dlr(logits, labels):
     """Returns the difference-of-logits ratio, which is invariant to the logit scale.
 
     Croce & Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
-    Diverse Parameter-free Attacks" (2020), section 4. The ratio needs at least three
-    classes. With two classes, the function returns the margin instead.
+    Diverse Parameter-free Attacks" (2020), section 4. The ratio requires at least
+    three classes. With two classes, the function returns the margin instead.
     """
     difference = margin(logits, labels)
     if logits.shape[1] < 3:
@@ -44,8 +44,8 @@ def targeted_dlr(logits, labels, targets):
 
     The ratio increases as the logits of `targets` overtake those of `labels`.
 
-    Croce & Hein (2020), section 4.3. The ratio needs at least four classes. With fewer
-    classes, the function returns the difference of the two logits instead.
+    Croce & Hein (2020), section 4.3. The ratio requires at least four classes. With
+    fewer classes, the function returns the difference between the two logits instead.
     """
     difference = _of(logits, targets) - _of(logits, labels)
     if logits.shape[1] < 4:
@@ -75,7 +75,7 @@ def likely_others(logits, labels, rank):
 
 
 def _others(logits, labels):
-    """Returns the logits, with the logit of the label set to minus infinity."""
+    """Returns the logits, with the logit of the label set to negative infinity."""
     is_label = ops.one_hot(labels, logits.shape[1], dtype="bool")
     return ops.where(is_label, -float("inf"), logits)
 

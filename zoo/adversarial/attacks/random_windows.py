@@ -10,13 +10,13 @@ import math
 import numpy as np
 from keras import ops
 
-SHARE = 0.8  # share of the features that the first windows cover
-# Steps at which the share is halved, in a search of 10,000 steps.
+SHARE = 0.8  # fraction of features that the first windows cover
+# Steps at which the fraction is halved, in a search of 10,000 steps.
 HALVED_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
 def shares(steps: int) -> np.ndarray:
-    """Returns the share of the features that each step changes.
+    """Returns the fraction of features that are changed in each step.
 
     See section 3.1 of Andriushchenko et al. (2020).
     """
@@ -55,7 +55,8 @@ class Squares:
     def stripes(self, numbers):
         """Returns vertical stripes of random signs.
 
-        Multiplied by epsilon, they are the initial perturbation of an linf search.
+        The stripes, multiplied by epsilon, are the initial perturbation of an linf
+        search.
         """
         _, columns, channels = self.shape
         signs = _signs(numbers[:, : columns * channels])
@@ -65,7 +66,7 @@ class Squares:
     def tiles(self, numbers):
         """Returns a grid of bumps with random signs.
 
-        Rescaled to norm epsilon, it is the initial perturbation of an l2 search.
+        The grid, rescaled to norm epsilon, is the initial perturbation of an l2 search.
         """
         rows, columns, channels = self.shape
         size = self._tile
@@ -169,7 +170,7 @@ class Subsets:
             for tensor in (first < count, second < count, values)
         )
         signs = ops.where(values < 0, 1.0, -1.0)
-        # A step that changes a share s of the features has the norm sqrt(s).
+        # A step that changes a fraction s of the features has norm sqrt(s).
         length = ops.sqrt(ops.sum(ops.square(ops.where(inside, values, 0.0)), axis=1))
         share = ops.sqrt(ops.cast(count, "float32") / size)
         factor = ops.reshape(share, (-1, 1, 1, 1)) / ops.maximum(
@@ -200,7 +201,7 @@ def bump(rows: int, columns: int) -> np.ndarray:
 
 
 def _pyramid(rows: int, columns: int) -> np.ndarray:
-    """Returns a pyramid of nested rectangles with norm 1, highest in the middle."""
+    """Returns a pyramid of nested rectangles, with norm 1 and a peak in the middle."""
     if not rows:
         return np.zeros((0, columns))
     vertical = np.abs(np.arange(rows) - rows // 2)
@@ -212,7 +213,7 @@ def _pyramid(rows: int, columns: int) -> np.ndarray:
 
 
 def _bumps(sides: np.ndarray, rows: int, columns: int):
-    """Returns bumps of all window sizes, and the index of the size in each step.
+    """Returns bumps for all window sizes, and the index of the size for each step.
 
     There are two bumps of each size: one with the pyramids one above the other, and
     one with the pyramids side by side.

@@ -8,7 +8,7 @@ from .objective_scale import are_finite, first_scale, smaller_scale
 
 
 def is_better(is_successful, objective, best_objective):
-    """Returns, for each example, whether a point is better than the best point so far.
+    """Returns, for each example, whether a point is better than the current best point.
 
     A successful point is always better; otherwise, the point with the larger objective
     is better.
@@ -66,7 +66,7 @@ def continue_search(
         y: Integer tensor of shape `(batch,)`.
         restart: Integer scalar or tensor of shape `(batch,)`: index of the restart,
             which selects the target class of "targeted_dlr".
-        found: Result of `begin_search` or of an earlier call to this function.
+        found: Result of `begin_search` or of the previous call to this function.
         waiting: Integer scalar, 0 or 1: whether other examples are waiting for a
             slot in the batch.
         settings: Result of `attack.settings`.

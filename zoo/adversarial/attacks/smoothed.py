@@ -19,22 +19,22 @@ class Smoothed(PGD):
     """Follows the gradient of the objective, averaged over random nearby points.
 
     If a model rounds its inputs or activations, its gradient is zero or misleading. The
-    average of the objective over a neighborhood no larger than epsilon still has a
-    useful gradient. The attack estimates this gradient as the sum of two terms:
+    average of the objective over a small neighborhood (at most epsilon in size) still
+    has a useful gradient. The attack estimates this gradient as the sum of two terms:
 
     - The average gradient of the model at random points. For a stochastic model, the
       gradient is also averaged over several draws, as in Athalye et al., "Synthesizing
       Robust Adversarial Examples" (2018), equation 3.
-    - The correlation between random directions and the actual changes of the objective
-      along them. The changes are measured between antithetic pairs of points, as in
-      Ilyas et al., "Black-box Adversarial Attacks with Limited Queries and Information"
-      (2018), section 2.1.
+    - The correlation between random directions and the actual changes in the objective
+      along these directions. The changes are measured between antithetic pairs of
+      points, as in Ilyas et al., "Black-box Adversarial Attacks with Limited Queries
+      and Information" (2018), section 2.1.
 
-    The first term is scaled by the share of the changes that it explains. The second
+    The first term is scaled by the fraction of the changes that it explains. The second
     term is computed from the remaining changes. For a smooth model, only the first term
     matters; for a model without gradients, only the second. For a stochastic model, the
     changes are mostly noise, so only the first term is used, unless it is zero. Because
-    each estimate is noisy, every step follows the sum of all estimates so far.
+    each estimate is noisy, every step follows the running sum of the estimates.
 
     The attack has no training mode.
 
@@ -45,9 +45,9 @@ class Smoothed(PGD):
     Args:
         epsilon: Number >= 0, as in `PGD`.
         random: Whether the model is stochastic in inference mode. If so, each step
-            averages over several draws, and the search takes all steps to find the
-            largest objective, because a misclassification in a single draw means
-            little. Defaults to `False`.
+            averages over several draws. The search always takes all steps and keeps the
+            point with the largest objective, because a misclassification in a single
+            draw is not conclusive. Defaults to `False`.
         **settings: Other arguments of `PGD`, except `step_size`.
     """
 
@@ -73,7 +73,7 @@ class Smoothed(PGD):
         return super().is_successful(logits, y)
 
     def noise(self, shape, restarts: np.ndarray, examples: np.ndarray) -> np.ndarray:
-        """Returns the values that a search depends on, in one row per example.
+        """Returns the values on which a search depends, with one row per example.
 
         A row contains noise for the starting point, random signs and a smoothing width.
         """
@@ -129,11 +129,12 @@ class Smoothed(PGD):
     def _moves(self, points, noise, index, settings):
         """Returns random perturbations, of shape `(batch, DIRECTIONS, ...)`.
 
-        Without a mask, the norm of each perturbation is the smoothing width. Each
-        perturbation is a fixed vector of random signs, multiplied elementwise by a
-        window over a second sequence of random signs. The window moves by one position
-        in each step. The perturbations within a step are independent, and the
-        perturbations of different steps are uncorrelated.
+        Each perturbation is proportional to the elementwise product of two vectors of
+        random signs. The first vector is fixed. The second vector is a sliding window
+        over a longer sequence of random signs, and moves by one position in each step.
+        Without a mask, the norm of each perturbation is the smoothing width. The
+        perturbations within a step are independent, and the perturbations of different
+        steps are uncorrelated.
         """
         size = math.prod(points.shape[1:])
         signs = ops.reshape(noise[:, : DIRECTIONS * size], (-1, DIRECTIONS, size))
@@ -149,7 +150,7 @@ class Smoothed(PGD):
         return moves * settings["mask"] if "mask" in settings else moves
 
     def _compare_pairs(self, logits_of, objective, points, moves, scale, settings):
-        """Differentiates the objective at the points and at nearby pairs of points.
+        """Differentiates the objective at the points and at pairs of nearby points.
 
         A stochastic model is called several times, each time with some of the pairs.
         Within one differentiation, every call is a new draw.
@@ -159,7 +160,7 @@ class Smoothed(PGD):
 
             - the objective at the points;
             - the steps between the two points of each pair;
-            - the changes of the objective along these steps;
+            - the changes in the objective along these steps;
             - the average gradient;
             - the logits at the points.
 
@@ -213,7 +214,7 @@ def _smoothed_gradient(steps, changes, gradient):
     Args:
         steps: Tensor of shape `(batch, directions, ...)`: steps between the points
             of each pair.
-        changes: Tensor of shape `(batch, directions)`: changes of the objective along
+        changes: Tensor of shape `(batch, directions)`: changes in the objective along
             the steps.
         gradient: Tensor of shape `(batch, ...)`: the average gradient.
     """

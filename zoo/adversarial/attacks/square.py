@@ -13,7 +13,7 @@ from .random_windows import Squares, Subsets
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class Square(Attack):
-    """Changes random squares of an image, and keeps changes that raise the margin.
+    """Changes random squares of an image, and keeps changes that increase the margin.
 
     Andriushchenko, Croce, Flammarion & Hein, "Square Attack: a Query-efficient
     Black-box Adversarial Attack via Random Search" (2020), algorithms 1 to 3. The

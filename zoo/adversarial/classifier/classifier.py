@@ -20,8 +20,8 @@ SKIPPED_DRAWS = 4  # maximum number of model calls in one step of an attack
 class Classifier:
     """Computes the logits and predictions of a model in compiled functions.
 
-    At first, the head is determined from the layers only. `check_data` determines it
-    again, from the layers, the data, and the loss and metrics that the model was
+    Initially, the head is determined from the layers only. `check_data` determines the
+    head again, from the layers, the data, and the loss and metrics that the model was
     compiled with. A head that is passed as an argument never changes.
 
     Args:
@@ -91,7 +91,7 @@ class Classifier:
             self._compiled.clear()
 
     def compile(self, key: Hashable, function: Callable) -> Callable:
-        """Compiles a function that calls the model, or gets it from the cache.
+        """Compiles a function that calls the model, unless it is in the cache.
 
         Args:
             key: Key under which the compiled function is cached until the head changes.
@@ -106,7 +106,7 @@ class Classifier:
 
         Args:
             function: Method of this object that maps a batch to a tensor. The
-                compiled function is cached under its name.
+                compiled function is cached under the name of the method.
             x: Float32 array of inputs.
             batch_size: Integer >= 1.
 
@@ -127,7 +127,8 @@ class Classifier:
     def vote(self, x: np.ndarray, draws: int, batch_size: int) -> np.ndarray:
         """Returns the majority vote of a stochastic model over several draws.
 
-        The first `SKIPPED_DRAWS` draws are skipped because attacks may have used them.
+        The first `SKIPPED_DRAWS` draws are skipped because attacks may have used the
+        same draws.
         """
         count = self.head.num_classes
         votes = np.zeros((len(x), count), "int64")
@@ -144,7 +145,7 @@ class Classifier:
 def _fill(values: np.ndarray, size: int) -> np.ndarray:
     """Pads an array to `size` rows with copies of its first row.
 
-    Compiled functions are reused only for batches of equal size.
+    A compiled function is reused only for batches of the same size.
     """
     if len(values) == size:
         return values

@@ -11,7 +11,7 @@ from .model_checks import check_model
 class ClassifierTrainer(keras.Model):
     """Wraps a classifier in a model that trains it.
 
-    The classifier is the attribute `model`, and the outputs of the trainer are the
+    The attribute `model` is the classifier, and the outputs of the trainer are the
     outputs of the classifier. Subclasses define the training step. The `compile` method
     of a subclass sets `head`, which describes how to interpret the outputs.
 
@@ -28,7 +28,7 @@ class ClassifierTrainer(keras.Model):
         # Inputs are not cast here, but by the layers of the classifier.
         super().__init__(name=name, dtype=model.dtype_policy, autocast=False)
         self.model = model
-        self.head: Head | None = None  # until `compile`
+        self.head: Head | None = None  # set by `compile`
 
     def call(self, inputs, training=None):
         """Returns the output of the classifier."""
@@ -38,7 +38,7 @@ class ClassifierTrainer(keras.Model):
         return only(self.model.compute_output_shape(input_shape))
 
     def compile_from_config(self, config):
-        """Compiles the trainer from a saved configuration of `compile`."""
+        """Compiles the trainer with saved arguments of `compile`."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
@@ -54,7 +54,7 @@ class ClassifierTrainer(keras.Model):
         )
 
     def assert_is_compiled(self, method: str) -> None:
-        """Raises an error if a method is called before `compile`."""
+        """Raises an error if `compile` has not been called before `method`."""
         if self.head is None:
             fix = f"Call `compile()` before `{method}()`."
             raise invalid_argument("self", "a compiled trainer", self.name, fix)

@@ -20,7 +20,7 @@ NAMES = (
 def thresholds(metrics: Sequence) -> list[float]:
     """Returns the thresholds of all `BinaryAccuracy` metrics of a model.
 
-    The metrics are interpreted as those of a model with a single output.
+    All metrics are interpreted as metrics of a model with a single output.
     """
     return [
         float(metric.threshold)
@@ -32,12 +32,13 @@ def thresholds(metrics: Sequence) -> list[float]:
 def accuracies(
     metrics: list, y: np.ndarray, classes: np.ndarray, outputs: np.ndarray
 ) -> dict[str, float]:
-    """Computes the metrics that are accuracies, without changing their state.
+    """Computes the values of all accuracy metrics, without changing their state.
 
     Args:
         metrics: Metrics as passed to `compile`.
-        y: Labels in the format in which the user passed them.
-        classes: Integer array of shape `(examples,)`: the same labels as classes.
+        y: Labels, as passed by the user.
+        classes: Integer array of shape `(examples,)`: the same labels, converted
+            to classes.
         outputs: Array of shape `(examples, outputs)`: the outputs of the model.
 
     Returns:
@@ -71,8 +72,8 @@ def copy_metric(metric):
 def _metric(identifier, num_outputs: int):
     """Returns a new metric if the identifier denotes an accuracy, or `None` otherwise.
 
-    For several outputs, `BinaryAccuracy` does not qualify, because it then scores each
-    output instead of each example.
+    `BinaryAccuracy` does not qualify if there are several outputs, because it would
+    score each output instead of each example.
     """
     if isinstance(identifier, str) and identifier.lower() in ("accuracy", "acc"):
         if num_outputs == 1:

@@ -16,8 +16,8 @@ def check_inputs(x, bounds: tuple[float, float], shape=None) -> np.ndarray:
     Args:
         x: Array of shape `(examples, ...)`.
         bounds: The minimum and maximum value of an input.
-        shape: Shape of an example, with `None` for dimensions of any size. Defaults to
-            `None`: any shape.
+        shape: Shape of an example, with `None` for dimensions of variable size.
+            Defaults to `None`: any shape.
     """
     x = np.asarray(keras.ops.convert_to_numpy(x))
     if x.dtype == bool:
@@ -114,8 +114,8 @@ def check_classes(
     """Raises an error if labels are not valid classes.
 
     Args:
-        extremes: The lowest and the highest label.
-        limits: The lowest and the highest valid label.
+        extremes: The lowest and highest labels.
+        limits: The lowest and highest valid labels.
         is_whole: Whether all labels are whole numbers.
         is_one_hot: Whether labels are either integers, or rows with a single 1 and
             zeros elsewhere.

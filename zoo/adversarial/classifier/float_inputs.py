@@ -8,10 +8,10 @@ import keras
 def on_floats(model: keras.Model) -> Callable:
     """Returns a function that calls the model on a float tensor.
 
-    The function takes the tensor and `training`. It packs the input and unpacks the
-    output if the model uses a dict or list with one entry. A model with integer inputs,
-    such as `keras.Input(..., dtype="uint8")`, would round the tensor. The function
-    therefore calls the layers of such a model directly.
+    The function takes the tensor and the argument `training`. If the model uses a dict
+    or list with one entry, the function packs the input and unpacks the output. A model
+    with integer inputs, such as `keras.Input(..., dtype="uint8")`, would round the
+    tensor. The function therefore calls the layers of such a model directly.
     """
     inputs = graph_inputs(model)
     is_integer = inputs is not None and not is_float(inputs[0])
@@ -44,7 +44,7 @@ def only(values):
 def unpack_batch(data) -> tuple:
     """Splits a batch into inputs, labels and sample weights.
 
-    Labels and weights are unpacked from a dict or list with one entry.
+    Labels or weights that are given as a dict or list with one entry are unpacked.
     """
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     return x, only(y), only(sample_weight)
@@ -67,7 +67,8 @@ def is_float(tensor) -> bool:
 def as_floats(points, x):
     """Casts points to float64 if `x` is float64, otherwise to float32.
 
-    Rounding to integers or 16-bit floats could move the points out of the ball.
+    Rounding to integers or 16-bit floats could move the points out of the epsilon
+    ball.
     """
     dtype = keras.backend.standardize_dtype(x.dtype)
     return keras.ops.cast(points, "float64" if dtype == "float64" else "float32")

@@ -31,15 +31,17 @@ class Head:
     """Describes how to interpret the outputs of a classifier.
 
     Args:
-        num_outputs: Number of outputs per example. A single output belongs to class 1.
+        num_outputs: Number of outputs per example. A single output is the score
+            of class 1.
         activation: "softmax" or "sigmoid" if the outputs are probabilities. Defaults
             to `None`: the outputs are not probabilities.
-        is_hidden: Whether the operation that computes the probabilities is not
-            recognized, so that logits are computed from the probabilities. Defaults
-            to `False`.
+        is_hidden: Whether logits must be computed from the probabilities, because the
+            operation that computes the probabilities is not recognized. Defaults to
+            `False`.
         threshold: Value above which a single output predicts class 1. Defaults to
             `0.0`.
-        expected: Kind of output that the loss expects, as given by `expected_outputs`.
+        expected: Kind of output that the loss expects, as returned by
+            `expected_outputs`.
             Defaults to `None`: unknown.
     """
 
@@ -51,7 +53,7 @@ class Head:
 
     @property
     def num_classes(self) -> int:
-        """Number of classes; a single output stands for two."""
+        """Number of classes, which is 2 for a single output."""
         return max(2, self.num_outputs)
 
     @property

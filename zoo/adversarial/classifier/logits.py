@@ -22,9 +22,11 @@ def find_logits(model: keras.Model) -> tuple[Callable, str | None]:
         model: Model with one input and one output.
 
     Returns:
-        A tuple: a function that computes the input of the activation in inference mode,
-        and the activation: "softmax", "sigmoid", or `None` if none is recognized. In
-        the last case, the function computes the output of the model.
+        A tuple:
+
+        - a function that computes, in inference mode, the input of the activation or,
+          if no activation is recognized, the output of the model;
+        - the activation: "softmax", "sigmoid", or `None` if none is recognized.
     """
     last = _last_operation(model)
     if last is None:
@@ -74,7 +76,7 @@ def as_classes(outputs):
 
 
 def log_probabilities(outputs, activation: str):
-    """Converts probabilities, clipped to at least 1e-37, to logits."""
+    """Converts probabilities to logits, after clipping them to at least 1e-37."""
     outputs = ops.cast(outputs, "float32")
     tiny = 1e-37
     if activation == "sigmoid":

@@ -51,21 +51,22 @@ def evaluate_robustness(
     Each stage attacks only the examples that withstood all earlier stages. An example
     that is broken (successfully attacked) at one epsilon counts as broken at all larger
     epsilons. The attacks use logits, even if the model ends in a softmax or sigmoid.
-    The gradients of their objectives do not vanish, whatever the scale of the logits.
+    The gradients of the attack objectives do not vanish, whatever the scale of the
+    logits.
 
     NOTE[DIFF] AutoAttack also runs FAB, and always runs the gradient-free Square
-    attack. This function does not run FAB. It first takes a sample of 200 examples and,
-    at the largest epsilon, runs 300 steps of Square on the ones that withstood the
-    other attacks. If this breaks any example, 1,000 steps of Square are added as the
-    stage "square", for all examples and epsilons. The full cost of Square is therefore
+    attack. This function does not run FAB. It first runs 300 steps of Square at the
+    largest epsilon, on those examples in a sample of 200 that withstood the other
+    attacks. If this breaks any example, 1,000 steps of Square are added as the stage
+    "square", for all examples and epsilons. The full cost of Square is therefore
     incurred only if the gradient-based attacks are insufficient.
 
-    If a check finds that the attacks fail, the stage "smoothed" is added. It follows
-    gradients that are averaged over random points and, for a stochastic model, over
-    several draws. The prediction of a stochastic model is the majority vote of 101
-    draws.
+    If a check finds that the attacks fail, the stage "smoothed" is added. This stage
+    follows gradients that are averaged over random points and, for a stochastic model,
+    over several draws. The prediction of a stochastic model is the majority vote of
+    101 draws.
 
-    The checks test the following, mostly on a sample of 200 examples:
+    The checks verify the following conditions, mostly on a sample of 200 examples:
 
     - gradients do not vanish, and predict how the outputs change,
     - many steps break every example that a single step breaks, and attacks change the
@@ -77,39 +78,40 @@ def evaluate_robustness(
 
     `report.warnings` contains a warning for each failed check.
 
-    A model with several outputs predicts the class of the largest output. A model with
-    a single output predicts class 1 if the output exceeds a threshold:
+    A model with several outputs predicts the class with the largest output. A model
+    with a single output predicts class 1 if the output exceeds a threshold:
 
     - The threshold is 0.5 for a sigmoid, for a squared error, and for other losses that
       drive outputs toward 0 and 1.
-    - It is 0 for logits, hinge losses and labels of -1 and 1, and for models that are
-      not compiled and do not end in a sigmoid.
+    - The threshold is 0 for logits, hinge losses and labels of -1 and 1, and for models
+      that are not compiled and do not end in a sigmoid.
     - If the model was compiled with a `BinaryAccuracy` whose threshold is not 0.5, that
       threshold takes precedence.
 
     The weights, batch statistics and random state of the model do not change.
 
     Args:
-        model: Built classifier with one input and one output, which ends in logits, a
-            softmax or a sigmoid. If it is an `AdversarialTrainer`, the model that it
-            wraps is evaluated. Inputs may be integers, such as images with
+        model: Built classifier with one input and one output. The model must end in
+            logits, a softmax or a sigmoid. For an `AdversarialTrainer`, the wrapped
+            model is evaluated. Inputs may be integers, such as images with
             `keras.Input(..., dtype="uint8")`; they are perturbed as floats.
         data: Tuple of arrays `(x, y)`, or an iterable of batches of this form, such as
             `data.test`. Labels are integers, booleans or one-hot rows. If the model has
             a single output and was trained with a hinge loss or a squared error, the
             labels may be -1 and 1.
-        epsilons: Number >= 0, or a sequence of such numbers: the largest norm of a
+        epsilons: Number >= 0, or a sequence of such numbers: the maximum norm of a
             perturbation, in the units of the inputs. The model is evaluated at each
             epsilon.
         norm: "linf" or "l2". Defaults to `"linf"`.
         bounds: The minimum and maximum value of an input. Defaults to `(0.0, 1.0)`.
-        mask: Boolean array that can be broadcast to the shape of an example: the
-            features that may change. Defaults to `None`: all features may change.
+        mask: Boolean array that broadcasts to the shape of an example, true for the
+            features that may change. Defaults to `None`: all features.
         steps: Integer >= 1: number of steps per restart of "pgd" and of the "apgd_*"
             stages; "smoothed" takes at most 50. Defaults to `100`.
         restarts: Integer >= 1: number of restarts of "pgd". Defaults to `5`.
-        batch_size: Integer >= 1: number of examples that are attacked at once. Except
-            for rounding, it does not affect the results. Defaults to `256`.
+        batch_size: Integer >= 1: number of examples that are attacked at once. The
+            batch size does not affect the results, except for rounding errors.
+            Defaults to `256`.
         seed: Integer >= 0: random seed. Defaults to `0`.
         verbose: 0 for no output, 1 for a progress bar. Defaults to `1`.
 
@@ -118,7 +120,7 @@ def evaluate_robustness(
         `plot()`. `print` shows the report as a table.
 
     Raises:
-        ValueError: If an argument is invalid, or the data do not match the model.
+        ValueError: If an argument is invalid or the data do not match the model.
 
     Example:
 

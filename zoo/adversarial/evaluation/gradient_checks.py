@@ -28,7 +28,7 @@ def is_random(classifier: Classifier, x: np.ndarray) -> bool:
     """Returns whether a model is stochastic in inference mode.
 
     A model counts as stochastic if the logits of two calls differ by more than rounding
-    error.
+    errors.
     """
     with unchanged_state():
         first, second = (
@@ -143,8 +143,8 @@ def _slopes_of(classifier, batch_size) -> Callable:
 def _count_flat(odds, slopes, settings) -> tuple[int, int]:
     """Counts examples whose gradient is zero, and examples whose gradient is tiny.
 
-    A gradient counts as tiny if a linear function with this gradient changes, over the
-    whole range of the bounds, by less than a tenth of the log-odds against the label.
+    A gradient counts as tiny if a linear function with this gradient changes by less
+    than a tenth of the log-odds against the label over the whole range of the bounds.
     """
     if settings["mask"] is not None:
         slopes = slopes * np.asarray(settings["mask"])

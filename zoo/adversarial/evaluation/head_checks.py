@@ -14,7 +14,7 @@ from .gradient_checks import FEW, UPPER_BOUND
 
 
 def check_head(classifier: Classifier, outputs: np.ndarray) -> Iterator[str]:
-    """Checks the final activation of a model, and the loss used to compile the model.
+    """Checks whether the final activation of a model matches its outputs and its loss.
 
     Args:
         classifier: The model, on which `check_data` has been called.
@@ -49,15 +49,15 @@ def check_accuracy(
     Args:
         model: The model.
         head: The head of the model.
-        y: Labels in the format in which the user passed them.
+        y: Labels, as passed by the user.
         classes: Int32 array of shape `(examples,)`: the same labels, converted to
             classes.
         outputs: Array of shape `(examples, outputs)`: outputs of the model.
 
     Yields:
-        A warning for each metric that differs from the clean accuracy. If the model has
-        a single output, also a warning if a different threshold would lead to a higher
-        accuracy.
+        A warning for each metric whose value differs from the clean accuracy. For a
+        model with a single output and a threshold of 0 or 0.5, also yields a warning if
+        the other of these two thresholds would give a clearly higher accuracy.
     """
     own = (head.classes(outputs) == classes).mean()
     metrics = user_metrics(model) if getattr(model, "compiled", False) else []

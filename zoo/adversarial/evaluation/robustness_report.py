@@ -12,10 +12,10 @@ MAX_SHOWN = 5
 
 @dataclass(frozen=True)
 class RobustnessReport:
-    """Results of `evaluate_robustness`, which `print` shows as a table.
+    """Stores the results of `evaluate_robustness`; `print` shows them as a table.
 
     Each stage attacks only the examples that withstood all earlier stages. The accuracy
-    of a stage is thus the accuracy after this stage and all earlier ones, and the
+    of a stage is thus the accuracy after this stage and all earlier stages, and the
     accuracy of the last stage is the robust accuracy. The reported robust accuracy is
     only an upper bound, because other attacks might break more examples.
 
@@ -23,14 +23,15 @@ class RobustnessReport:
         rows: Tuple of dictionaries, one for each epsilon and stage, with these entries:
 
             - `epsilon` and `stage`,
-            - `accuracy`, and `low` and `high`, the limits of its 95 % confidence
-              interval (Wilson),
+            - `accuracy`: the fraction of examples that are still classified correctly,
+            - `low` and `high`: the limits of the 95 % confidence interval (Wilson) of
+              the accuracy,
             - `attacked`: the number of examples that the stage attacked,
             - `broken`: the number of examples that the stage broke,
-            - `largest_perturbation`: the largest perturbation, measured in `norm`,
-            - `non_finite`: number of examples at which an objective or a gradient was
-              not finite,
-            - `seconds`: running time,
+            - `largest_perturbation`: the norm of the largest perturbation,
+            - `non_finite`: the number of examples at which an objective or a gradient
+              was not finite,
+            - `seconds`: the running time,
             - `seed`: the random seed.
         warnings: List of messages, one for each suspicious finding.
         norm: "linf" or "l2".
@@ -65,13 +66,13 @@ class RobustnessReport:
         return pd.DataFrame(list(self.rows))
 
     def plot(self, figure=None):
-        """Plots accuracy against epsilon, and a panel of examples.
+        """Plots the accuracy against epsilon, with a panel of examples.
 
         The panel shows the inputs, perturbations and adversarial inputs, with the
         predictions of the model. Inputs that are not images are drawn as curves.
 
         Args:
-            figure: Matplotlib figure to draw on. Defaults to `None`: a new figure.
+            figure: Matplotlib figure for the plot. Defaults to `None`: a new figure.
 
         Returns:
             The figure.
@@ -173,8 +174,8 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
     """Returns the 95 % confidence interval of a proportion.
 
     This is the score interval of Wilson, "Probable Inference, the Law of Succession,
-    and Statistical Inference" (1927). Unlike the normal approximation, it is valid for
-    small samples and for proportions of 0 and 1.
+    and Statistical Inference" (1927). Unlike the normal approximation, this interval is
+    valid for small samples and for proportions of 0 and 1.
 
     Example:
 

@@ -163,14 +163,14 @@ def _tried(x: np.ndarray, settings: dict) -> np.ndarray:
 def are_finite(outputs: np.ndarray) -> np.ndarray:
     """Returns, for each example, whether its outputs determine a class.
 
-    They do so unless one of them is NaN or plus infinity.
+    The class is undefined if any output is NaN or positive infinity.
     """
-    # Minus infinity only excludes a class; the other outputs determine the prediction.
+    # Negative infinity only excludes a class; other outputs determine the prediction.
     return (outputs < np.inf).all(axis=1)
 
 
 def check_finite(outputs: np.ndarray) -> Iterator[str]:
-    """Detects outputs that do not determine a class: NaN and plus infinity."""
+    """Detects outputs that do not determine a class: NaN and positive infinity."""
     finite = are_finite(outputs)
     if not finite.all():
         yield (
@@ -186,7 +186,7 @@ def check_square(broken: int, size: int) -> Iterator[str]:
 
     Args:
         broken: Number of examples that only the Square attack broke.
-        size: Number of examples in the sample, all of them correctly classified.
+        size: Number of examples in the sample, which are all correctly classified.
 
     Yields:
         A warning if the Square attack broke too many examples.
@@ -200,7 +200,7 @@ def check_square(broken: int, size: int) -> Iterator[str]:
 
 
 def check_transfer(predicted: np.ndarray, y: np.ndarray) -> Iterator[str]:
-    """Compares the predictions for adversarial examples with the attack's results.
+    """Checks whether adversarial examples are misclassified when evaluated again.
 
     Args:
         predicted: Classes that the model predicts for the adversarial examples.

@@ -86,7 +86,7 @@ class StageRunner:
         """Checks the attacks on a sample, and adds stages if the attacks fail.
 
         Args:
-            epsilons: Same as in `run`.
+            epsilons: Epsilons of the evaluation, in increasing order.
             steps: Number of steps of the attacks.
 
         Returns:
@@ -166,7 +166,7 @@ class StageRunner:
         return warnings
 
     def examples(self, epsilon: float) -> dict:
-        """Returns the first few adversarial examples, which the report plots."""
+        """Returns the first few adversarial examples, for the plot of the report."""
         shown = np.flatnonzero((self.clean == self.y) & ~self.left)[:MAX_SHOWN]
         adversarial = self.adversarial[shown]
         fooled = self._predict(adversarial) if len(shown) else self.y[:0]

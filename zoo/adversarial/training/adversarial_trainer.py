@@ -47,21 +47,21 @@ class AdversarialTrainer(ClassifierTrainer):
     training before robust overfitting sets in, monitor "val_robust_accuracy" (Rice,
     Wong & Kolter, 2020).
 
-    `trainer.model` is the classifier being trained, the same object that was passed as
-    `model`. It can be saved on its own and then loaded without kerascope. The trainer
-    can be saved like any other Keras model, including its optimizer.
+    `trainer.model` is the classifier that was passed as `model`, and is trained in
+    place. This model can be saved on its own and then loaded without kerascope. The
+    trainer, including its optimizer, can be saved like any other Keras model.
 
     Single-step training can suffer from catastrophic overfitting (Wong, Rice & Kolter,
     2020): the robust accuracy under a single-step attack rises, while the robust
     accuracy under a multi-step attack falls to zero. The trainer warns if this happens.
     To detect catastrophic overfitting, the trainer uses the results of validation with
-    a multi-step attack or, if there are none, ten-step PGD on the last 64 training
+    a multi-step attack or, without such results, ten-step PGD on the last 64 training
     examples of each epoch. The trainer also warns if training has collapsed to chance
     level.
 
     Args:
-        model: Built classifier with one input, of floats or of integers (for example,
-            uint8 images).
+        model: Built classifier with one input, which may be a float or an integer
+            tensor (for example, uint8 images).
         attack: Attack used in training, such as `PGD(epsilon=0.1, steps=7)`. Use
             `FGSM(epsilon, random_start=True)` for fast single-step training.
         objective: "standard" minimizes the loss on adversarial examples (Madry et al.,
@@ -212,7 +212,7 @@ class AdversarialTrainer(ClassifierTrainer):
     def evaluate(self, x=None, y=None, *arguments, callbacks=None, **options):
         """Evaluates the model on both clean and adversarial inputs.
 
-        The arguments are those of `keras.Model.evaluate`.
+        The arguments are the same as in `keras.Model.evaluate`.
 
         Raises:
             ValueError: If inputs or labels are invalid.

@@ -6,8 +6,8 @@ import keras
 class CheckSeenData(keras.callbacks.Callback):
     """Checks inputs and labels after the first batch and after every epoch.
 
-    The model must be an `AdversarialTrainer`, which records the smallest and largest
-    inputs and labels for these checks.
+    The model must be an `AdversarialTrainer`, which records the minimum and maximum of
+    the inputs and labels for these checks.
     """
 
     def on_train_begin(self, logs=None):

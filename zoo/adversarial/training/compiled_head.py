@@ -14,7 +14,7 @@ def compiled_head(
 ) -> Head:
     """Determines the head of a model from its outputs, loss and metrics.
 
-    Warns if the threshold of an accuracy metric differs from that of the head. Call
+    Warns if the threshold of an accuracy metric differs from the head's threshold. Call
     this function directly from `compile`, so that the warning points to the user's call
     to `compile`.
 

@@ -16,7 +16,7 @@ EXAMPLES = 64
 
 
 def with_many_steps(attack: Attack) -> PGD:
-    """Returns ten-step PGD with a random start and otherwise the attack's settings."""
+    """Returns ten-step PGD with a random start and with the attack's other settings."""
     return PGD(
         attack.epsilon,
         norm=attack.norm,
@@ -80,7 +80,7 @@ def make_probe(model: keras.Model, attack: Attack) -> MultiStepProbe | None:
 
 
 class _RecentExamples(keras.metrics.Metric):
-    """A metric that stores the last examples. It has no result and ignores resets."""
+    """A metric that stores the last examples. The metric has no result and no reset."""
 
     def __init__(self, shape: tuple[int, ...]):
         super().__init__(name="recent_examples")

@@ -12,7 +12,7 @@ from ..classifier.compiled_accuracies import copy_metric
 class RobustMetrics:
     """Computes the loss and metrics of a compiled model on adversarial inputs.
 
-    The metrics are copies of those that were passed to `compile`.
+    The metrics are copies of the metrics that were passed to `compile`.
 
     Args:
         loss: Loss function that the model was compiled with. It takes labels, outputs
@@ -21,8 +21,8 @@ class RobustMetrics:
         weighted_metrics: Same as in `keras.Model.compile`.
 
     Attributes:
-        compiled: The copies, combined into one metric; `None` if the model was compiled
-            without metrics.
+        compiled: The copied metrics, combined into one metric; `None` if the model was
+            compiled without metrics.
         loss: Mean of the loss on adversarial inputs.
     """
 
@@ -36,7 +36,7 @@ class RobustMetrics:
             )
 
     def as_list(self) -> list[keras.metrics.Metric]:
-        """Returns the metric `loss` and, unless it is `None`, the metric `compiled`."""
+        """Returns the metric `loss`, and the metric `compiled` if it is not `None`."""
         return [self.loss] if self.compiled is None else [self.loss, self.compiled]
 
     def update(self, y, outputs, sample_weight) -> None:

@@ -1,4 +1,4 @@
-"""A record of the inputs and labels that compiled steps have seen, for later checks."""
+"""A record of the range of inputs and labels in compiled steps, for a later check."""
 
 import keras
 import numpy as np
@@ -12,17 +12,17 @@ from .seen_labels import SeenLabels
 
 
 class SeenData:
-    """Records the extremes of inputs and labels on the device, for a later check.
+    """Records the minimum and maximum of inputs and labels for a later check.
 
-    The check is made outside the compiled step, because the step itself cannot raise an
-    error that depends on the data.
+    The values are recorded on the device. The check is performed outside the compiled
+    step, because the step itself cannot raise an error that depends on the data.
 
     Args:
         lowest: Float variable for the minimum of the inputs.
         highest: Float variable for the maximum of the inputs.
 
     Attributes:
-        labels: Metric that records the extremes of the labels.
+        labels: Metric that records the minimum and maximum of the labels.
     """
 
     def __init__(self, lowest: keras.Variable, highest: keras.Variable):
@@ -30,7 +30,7 @@ class SeenData:
         self.labels = SeenLabels()
 
     def clear(self) -> None:
-        """Resets the extremes."""
+        """Resets the recorded values."""
         self._lowest.assign(np.inf)
         self._highest.assign(-np.inf)
         self.labels.clear()

@@ -1,4 +1,4 @@
-"""A metric that records the extremes of labels for a later check."""
+"""A metric that records the minimum and maximum of labels for a later check."""
 
 import keras
 from keras import ops
@@ -11,7 +11,7 @@ NONE = -1e30  # initial value, lower than any value computed from labels
 
 
 class SeenLabels(keras.metrics.Metric):
-    """Records the extremes of labels on the device, for a check after the step.
+    """Records the minimum and maximum of labels, for a check after the step.
 
     This is a metric because every backend passes the state of metrics through the
     training step, and Keras does not save this state. The metric adds nothing to the
@@ -30,7 +30,7 @@ class SeenLabels(keras.metrics.Metric):
         )
 
     def update_state(self, y):
-        """Updates the extremes with classes or one-hot rows.
+        """Updates the recorded values with a batch of classes or one-hot rows.
 
         Args:
             y: Tensor of shape `(batch,)` or `(batch, classes)`.
@@ -52,10 +52,10 @@ class SeenLabels(keras.metrics.Metric):
         return {}
 
     def reset_state(self) -> None:
-        """Does nothing; use `clear` to reset the extremes."""
+        """Does nothing; use `clear` to reset the recorded values."""
 
     def clear(self) -> None:
-        """Resets the extremes."""
+        """Resets the recorded values."""
         self._extremes.assign(ops.full((5,), NONE))
 
     def check(self, head: Head) -> None:

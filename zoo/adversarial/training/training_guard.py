@@ -30,7 +30,8 @@ class TrainingGuard(keras.callbacks.Callback):
         num_classes: Number of classes.
         single_step: Whether the training attack takes a single step.
         probe: Probe that compares the training attack with a multi-step attack if
-            validation does not use one. Defaults to `None`: no comparison.
+            validation uses a single-step attack or there is no validation. Defaults to
+            `None`: no comparison.
     """
 
     def __init__(

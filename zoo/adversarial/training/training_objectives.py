@@ -83,7 +83,7 @@ class TradesObjective:
 def make_objective(
     name: str, attack: Attack, clean_weight: float, beta: float
 ) -> StandardObjective | TradesObjective:
-    """Creates the objective selected by the arguments of `AdversarialTrainer`.
+    """Creates the objective for the given arguments of `AdversarialTrainer`.
 
     Raises:
         ValueError: If `attack` or `clean_weight` is incompatible with the objective.
