@@ -21,17 +21,17 @@ class CoarseToFineSearch(RandomSearch):
     the best few of 20 trials span most of its range, but not all of it.
 
     A bad learning rate hides all other effects. Therefore, the hyperparameter with the
-    strongest evidence narrows first. The others are then tested, one after the other,
-    on the trials inside the ranges narrowed so far, or on all trials if fewer than
-    eight are inside. Friedman & Fisher ("Bump Hunting in High-Dimensional Data", 1999)
+    strongest evidence narrows first. The other hyperparameters are then tested one by
+    one, using only the trials inside all new ranges, or all trials if fewer than eight
+    are inside. Friedman & Fisher ("Bump Hunting in High-Dimensional Data", 1999)
     likewise shrink a box one dimension at a time. Ranges are represented as
     probabilities, so that a log scale stays logarithmic.
 
-    - A categorical hyperparameter loses each value that at least three trials have
-      tried but none of the best trials uses.
-    - If the best trial lies near an edge of a narrowed range, or beyond it, the range
-      grows past that trial, but never beyond the bounds of the search space.
-      `edge_warnings` reports bounds that seem too narrow.
+    - A value of a categorical hyperparameter is dropped if at least three trials have
+      tried the value, but none of the best trials uses it.
+    - If the best trial lies near or beyond an edge of a narrowed range, the range grows
+      past that trial, but never beyond the bounds of the search space. `edge_warnings`
+      reports ranges that seem too narrow.
     - After the first round, each trial draws one value from its full range with
       probability `explore`, so that the search can recover from a bad first round.
     - For a conditional hyperparameter, only trials in which it is active are used.

@@ -49,8 +49,8 @@ def hyperparameters_named(
 ) -> Sequence[HyperParameter]:
     """Returns all hyperparameters with a given name.
 
-    They differ in their conditions. The only public alternative is to search the whole
-    list `space`.
+    Hyperparameters with the same name differ in their conditions. The only public
+    alternative is to search the whole list `space`.
     """
     return attribute(hyperparameters, "_hps", keras_tuner).get(name, ())
 
@@ -58,7 +58,7 @@ def hyperparameters_named(
 def check_name(hyperparameters: keras_tuner.HyperParameters, name: str) -> None:
     """Raises an error if an enclosing conditional scope depends on this name.
 
-    No public attribute contains the enclosing scopes.
+    The enclosing scopes are not available through any public attribute.
 
     Raises:
         ValueError: If a hyperparameter would have the same name as its parent.

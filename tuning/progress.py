@@ -33,11 +33,11 @@ class Progress:
             self._print(", ".join(filter(None, self._phrases(trial))))
 
     def on_exhausted(self, attempts: int | None) -> None:
-        """Prints why no untried combination of values was found, which ends the search.
+        """Prints why the search ends without an untried combination of values.
 
         Args:
-            attempts: Number of draws that gave only combinations tried before; `None`
-                if all combinations of the space have been tried.
+            attempts: Number of draws, all of which gave combinations that had already
+                been tried; `None` if all combinations of the space have been tried.
         """
         if attempts is None:
             self._print(

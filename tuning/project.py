@@ -104,7 +104,8 @@ class Project:
         """Records the `fit` arguments, or checks that they match the recorded ones.
 
         Args:
-            settings: Arguments of `fit` that are settings of the search.
+            settings: Arguments of `fit` that must not change when the search continues
+                (see `fit_settings`).
             has_trained: Whether any trial has been trained. Until then, the arguments
                 may change.
 

@@ -42,8 +42,8 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
     - A range that differs between builds, for example because its bounds depend on the
       value of another hyperparameter, raises an error that shows both ranges.
     - Finished trials are safe even if the process is killed. To continue the search,
-      run the same program again. If the settings differ from those that the search was
-      started with, an error lists the differences.
+      run the same program again. If the settings differ from the original ones, an
+      error lists the differences.
     - A trial that raises an exception is recorded as failed. A trial whose loss or
       objective is not finite stops after that epoch and is recorded as diverged.
       Neither can be the best trial.
@@ -64,12 +64,13 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             overrides `run_trial`. Defaults to `None`.
         objective: Name of a metric in the logs; a `keras_tuner.Objective`, which also
             sets the direction; or a list of these. For a list, the sum of the metrics
-            is minimized, and metrics to maximize are subtracted. Defaults to `None`:
-            `run_trial` or the hypermodel's `fit` returns a number to minimize.
+            is minimized, and metrics to maximize are subtracted. Defaults to `None`,
+            which means that `run_trial` or the hypermodel's `fit` returns a number to
+            minimize.
         max_trials: Integer >= 1. Increase it to continue a finished search. Defaults to
             `20`.
-        seed: Integer >= 0. Defaults to `None`: a random seed, which is stored with the
-            search.
+        seed: Integer >= 0. Defaults to `None`, which means a random seed that is stored
+            with the search.
         hyperparameters: `keras_tuner.HyperParameters` whose ranges override those of
             the hypermodel. Defaults to `None`.
         initial_trials: Dicts of values by hyperparameter name, which are tried first.
@@ -84,9 +85,10 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         prune: Whether to stop a trial whose best value is worse than the median of the
             completed trials at the same epoch (see `tuning.training.median_rule`).
             Defaults to `False`.
-        time_budget: Seconds after which the search ends, including the time of trials
-            that were finished in earlier calls to `search`. A trial that is cut off is
-            repeated if the search continues with a larger budget. Defaults to `None`.
+        time_budget: Number of seconds after which the search ends. The time of trials
+            that were finished in earlier calls to `search` is included. An interrupted
+            trial is repeated if the search continues with a larger budget. Defaults to
+            `None`.
         checkpoints: Integer >= 0, the number of best trials whose weights are kept.
             Defaults to `3`.
         max_consecutive_failed_trials: Integer >= 1. If this many trials in a row raise
@@ -96,7 +98,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             without training. The check applies only to models that are already built
             when the hypermodel returns them. Defaults to `None`.
         directory: Folder that contains the folders of all searches. Defaults to `None`,
-            the current folder.
+            which means the current folder.
         project_name: Name of the folder of this search in `directory`. Defaults to
             `None`, which means "untitled_project".
         overwrite: Whether to remove an existing search in this folder instead of
@@ -208,15 +210,14 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
 
         Args:
             *fit_args: Arguments of `model.fit`.
-            verbose: 0 prints nothing, 1 (or "auto") one line per trial, 2 also one line
-                per epoch. Defaults to `1`.
+            verbose: 0 prints nothing, 1 (or "auto") prints one line per trial, and 2
+                also prints one line per epoch. Defaults to `1`.
             **fit_kwargs: Arguments of `model.fit`. Values that are numbers, booleans or
                 strings, such as the value of `epochs`, become settings of the search.
 
         Raises:
-            ValueError: If the settings differ from those that the search was started
-                with, if the objective is not in the logs, or if the data cannot be
-                split into folds.
+            ValueError: If the settings differ from those of the existing search, if the
+                objective is not in the logs, or if the data cannot be split into folds.
             RuntimeError: If another search is running in the folder, or if too many
                 trials in a row fail.
         """

@@ -8,7 +8,7 @@ class TimeBudget:
 
     Args:
         seconds: Seconds that the search may take; `None` for no limit.
-        used: Total seconds taken by the trials that earlier calls finished.
+        used: Total time, in seconds, of the trials that were finished in earlier calls.
     """
 
     def __init__(self, seconds: float | None, used: float):

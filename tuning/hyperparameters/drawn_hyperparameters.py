@@ -142,8 +142,8 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
     def of(cls, space: Iterable[HyperParameter], values: dict, given=frozenset()):
         """Creates an instance from the hyperparameters of a space and their values.
 
-        The hyperparameters are shared, not copied, except for KerasTuner's own numbers,
-        which are replaced by exact ones (see `exact_numbers.exact`).
+        The hyperparameters are shared, not copied, except that KerasTuner's own `Float`
+        and `Int` are replaced with exact versions (see `exact_numbers.exact`).
         """
         hyperparameters = cls()
         for hp in map(exact, space):
@@ -210,7 +210,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
 
 
 def check_range(name: str, low, high, sampling: str = "linear") -> None:
-    """Raises an error if a range is empty, or if a log scale is not positive.
+    """Raises an error if a range is empty, or not positive on a log scale.
 
     Args:
         name: Name of the hyperparameter.

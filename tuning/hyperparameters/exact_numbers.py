@@ -13,9 +13,9 @@ class _Exact(hyperparameters.HyperParameter):
     """Restricts the values of a hyperparameter to the steps of its range.
 
     If the last step reaches the bound of the range, the bound is included. KerasTuner
-    counts linear steps with `//`. Because `0.5 // 0.1` is 4, it never tries the maximum
-    of a range from 0 to 0.5 in steps of 0.1. Rounding can also lead to values outside
-    the range.
+    counts linear steps with `//`. Because `0.5 // 0.1` is 4, KerasTuner never tries the
+    maximum of a range from 0 to 0.5 in steps of 0.1. Rounding can also lead to values
+    outside the range.
     """
 
     @property

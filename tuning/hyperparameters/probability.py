@@ -61,7 +61,7 @@ def to_probability(hp: HyperParameter, value) -> float:
 
     Args:
         hp: Hyperparameter.
-        value: One of its values.
+        value: Value of the hyperparameter.
 
     Returns:
         A float in [0, 1].
@@ -104,9 +104,11 @@ def own_value(hp: HyperParameter, value):
 
 
 def bounds_of(hp: HyperParameter) -> tuple:
-    """Returns the values of an ordered hyperparameter at the probabilities 0 and 1.
+    """Returns the values of an ordered hyperparameter at both ends of its range.
 
-    With `sampling="reverse_log"` and a step, the first value is the maximum.
+    The first value corresponds to the probability 0, and the second to 1 (see
+    `to_probability`). With `sampling="reverse_log"` and a step, the first value is the
+    maximum.
     """
     values = choices(hp)
     return (hp.min_value, hp.max_value) if values is None else (values[0], values[-1])

@@ -26,7 +26,7 @@ class TrackedValues(dict):
 
     @contextlib.contextmanager
     def unrecorded_reads(self) -> Iterator[None]:
-        """Context manager inside which reads are not recorded.
+        """Context manager that suspends the recording of reads.
 
         It is intended for code that reads all values, whether or not the model depends
         on them.

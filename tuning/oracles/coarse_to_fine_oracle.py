@@ -121,7 +121,7 @@ class CoarseToFineOracle(SearchOracle):
         return narrowed[index] if narrowed else None
 
     def _decide_all(self, round: int) -> dict[str, Decision]:
-        """Decides on the ranges of all hyperparameters, by decreasing evidence.
+        """Decides on the ranges of all hyperparameters, strongest evidence first.
 
         The hyperparameter with the strongest evidence narrows first. The others are
         then tested on the trials inside the new range, because a bad learning rate
@@ -175,11 +175,12 @@ class CoarseToFineOracle(SearchOracle):
 
         Args:
             hp: Hyperparameter.
-            round: Round that has ended.
+            round: Number of the round that has ended.
             column: Column of the hyperparameter, with all trials so far.
             ranks: Ranks of all trials so far.
-            inside: Mask of the trials inside the ranges narrowed so far. The decision
-                is based on these trials only or, if there are too few, on all trials.
+            inside: Boolean mask of the trials whose values lie inside all ranges that
+                have been narrowed in this round. The decision is based on these trials
+                only or, if there are too few, on all trials.
         """
         tested = column.of(inside)
         if len(tested.numbers) < FEWEST_TRIALS:
@@ -202,7 +203,7 @@ class CoarseToFineOracle(SearchOracle):
         return dataclasses.replace(decision, best=numbers)
 
     def _stratum(self, hp: HyperParameter, trial: SearchTrial) -> tuple:
-        """Returns a label for the distribution that a value was drawn from.
+        """Returns a label for the distribution from which a value was drawn.
 
         Initial and default values were not drawn, so each of them forms its own
         stratum.

@@ -13,7 +13,7 @@ def discover_hyperparameters(
     """Discovers all hyperparameters, including those in conditional scopes.
 
     The model is built with the defaults, and then once more for each conditional scope
-    that has been inactive so far. A scope is inactive if one of its conditions is not
+    that no build has activated yet. A scope is inactive if one of its conditions is not
     met. KerasTuner's own method keeps building until all scopes have been active, and
     never stops if a scope cannot be activated.
 
@@ -56,7 +56,7 @@ def _opening_next(oracle, opened: list, closed: list) -> DrawnHyperParameters | 
 
 
 def _met(hp: DrawnHyperParameters, condition) -> dict:
-    """Returns a dict with a value that meets a condition.
+    """Returns a dict that maps a hyperparameter name to a value that meets a condition.
 
     If no value meets the condition, the dict is empty.
     """

@@ -18,7 +18,7 @@ class HyperparameterColumn:
         numbers: Numbers of the trials.
         positions: Values converted to probabilities, or the values themselves if the
             hyperparameter is categorical.
-        strata: Labels of the distributions that the values were drawn from.
+        strata: Labels of the distributions from which the values were drawn.
         num_trials: Number of trials read so far, including those in which the
             hyperparameter is not active.
     """

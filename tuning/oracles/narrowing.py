@@ -28,7 +28,7 @@ class Decision:
     Args:
         new: Range of the next round: `(low, high)` as probabilities, or the remaining
             values of a categorical hyperparameter.
-        reason: Reason in words.
+        reason: Reason for the decision, such as "narrowed".
         p_value: Probability of observing an effect at least this strong if the scores
             do not depend on the hyperparameter; `None` if there were too few trials.
             Defaults to `None`.
@@ -65,14 +65,14 @@ def narrow_range(
     rounds, plus a margin on each side. The margin is the mean distance between
     neighboring best trials, but at least half of `resolution`.
 
-    If the best trial lies near an edge of the current range, or beyond it, the new
-    range extends past that trial, with or without evidence. Edges at the bounds of the
-    search space are exempt.
+    If the best trial lies near or beyond an edge of the current range, the new range
+    extends past that trial, even without evidence of an effect. Edges at the bounds of
+    the search space are exempt.
 
     Args:
         positions: Positions of all trials so far, in [0, 1].
         ranks: Ranks of the trials, where lower is better.
-        strata: Labels of the distributions that the values were drawn from. Trials are
+        strata: Labels of the distributions from which the values were drawn. Trials are
             permuted only within a stratum.
         current: Current range.
         num_best: Integer >= 2, the number of best trials that determine the new range.

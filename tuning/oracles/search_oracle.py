@@ -34,9 +34,9 @@ class SearchOracle(keras_tuner.Oracle):
 
     A value depends only on the seed, the number of the trial, the number of rejected
     draws for this trial, and the name of the hyperparameter. It does not depend on
-    other draws, on the hyperparameters known so far, or on interruptions. A draw is
-    rejected if an earlier trial had the same values. After 1,000 rejected draws for a
-    trial, one of the untried combinations is chosen instead.
+    other draws, on which hyperparameters are already known, or on interruptions. A draw
+    is rejected if an earlier trial had the same values. After 1,000 rejected draws for
+    a trial, one of the untried combinations is chosen instead.
 
     Args:
         objective: As in `keras_tuner.Oracle`.
@@ -177,7 +177,7 @@ class SearchOracle(keras_tuner.Oracle):
     def check_given(self, trial: SearchTrial) -> None:
         """Raises an error if `build` did not read all values of an initial trial.
 
-        For all other trials, this does nothing.
+        Other trials are not checked.
         """
         if self._is_given(trial) and trial.hyperparameters.asked:
             check_names(self.initial[trial.number], trial.hyperparameters)
@@ -293,7 +293,7 @@ class SearchOracle(keras_tuner.Oracle):
         trial.hyperparameters.merge(self.hyperparameters.space)
 
     def _untried(self, trial: SearchTrial) -> tuple[bool, list[dict]]:
-        """Returns whether all combinations could be listed, and those not yet tried."""
+        """Returns whether all combinations could be listed, and the untried ones."""
         space = self.hyperparameters.space
         every = combinations(
             space, lambda hp: SearchOracle.draw_value(self, hp, trial)[0]

@@ -9,7 +9,7 @@ ROWS = 20_000  # rows per call to `predict`
 def permutation_importances(x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
     """Computes the permutation importance of each column on unseen rows.
 
-    The result of each of the five folds equals that of
+    For each of the five folds, the result is the same as with
     `sklearn.inspection.permutation_importance`. This function is faster, because it
     predicts for many permuted columns at once: a forest takes as long to predict for a
     few rows as for thousands.
@@ -49,7 +49,7 @@ def _losses(predict, x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _orders(size: int, seed: int) -> np.ndarray:
-    """Returns, as rows, the permutations that scikit-learn applies to every column."""
+    """Returns the permutations that scikit-learn applies to columns, one per row."""
     first = np.random.RandomState(seed).randint(np.iinfo(np.int32).max + 1)
     generator, shuffled = np.random.RandomState(first), np.arange(size)
     orders = [shuffled.copy()]

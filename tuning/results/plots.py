@@ -88,7 +88,7 @@ def _hyperparameter(ax, info: dict) -> None:
 
 
 def _draw_ranges(ax, ranges: list[tuple], points) -> None:
-    """Draws a bar for the range of each round below the points.
+    """Draws one bar per round below the points, to show the range of the round.
 
     If there are many rounds, the bars are thinner and closer together.
     """

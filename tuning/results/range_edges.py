@@ -12,7 +12,7 @@ NO_EDGE = ("lower", 0)  # most quantities, such as rates, cannot be negative
 
 
 def edge_warnings(hp: HyperParameter, value, positions: Sequence[float]) -> list[str]:
-    """Returns a sentence for each bound that the best values are close to.
+    """Returns a warning for each bound that is close to the best values.
 
     Args:
         hp: Ordered hyperparameter.

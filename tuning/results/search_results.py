@@ -169,14 +169,14 @@ class SearchResults:
         return table.sort_values("importance", ascending=False, ignore_index=True)
 
     def edge_warnings(self) -> list[str]:
-        """Returns a sentence for each range that should be wider.
+        """Returns a warning for each range that should be wider.
 
         A range should be wider if both of these conditions are met:
 
         - The best value lies within 5 % of a bound, or at the end of a list of values.
-        - On average, the best quarter of the trials lies in the outer quarter of the
-          range on that side, or at most 5 % of the range (half a step in a list of
-          values) away from it.
+        - The mean position of the best quarter of the trials lies in the outer quarter
+          of the range on that side, or at most 5 % of the range (half a step in a list
+          of values) away from this quarter.
 
         A hyperparameter that has no effect meets both conditions only by chance. A
         lower bound of zero is ignored, because most such quantities cannot be negative.

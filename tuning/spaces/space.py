@@ -80,7 +80,7 @@ class Space(keras_tuner.HyperModel):
 
     @functools.cached_property
     def _adapted(self) -> dict:
-        """Layers for `data_layers`, adapted only once because this reads all data."""
+        """Layers for `data_layers`, adapted only once because that reads all data."""
         layers = {"preprocessing": self.data.normalization()}
         if self.data.task == "regression":
             layers["postprocessing"] = self.data.denormalization()

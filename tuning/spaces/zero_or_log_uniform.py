@@ -17,7 +17,7 @@ def zero_or_log_uniform(
 ) -> float:
     """Returns zero in half of the trials, and a log-uniform value in the others.
 
-    A log scale excludes zero, so a search on a log scale cannot turn a feature off.
+    A log scale excludes zero, so a search on a log scale cannot turn off a feature.
     This function declares two hyperparameters: the boolean `use_{name}`, and `name`,
     which is active only if the boolean is true.
 

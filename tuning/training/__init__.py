@@ -1,1 +1,1 @@
-"""Execution of trials: models are built, trained and saved, optionally with folds."""
+"""Execution of trials: models are built, trained and saved, optionally by fold."""

@@ -30,7 +30,7 @@ class Checkpoints:
         self._kept: set[str] = set()
 
     def look(self) -> None:
-        """Finds all saved weights, including those left by a killed search."""
+        """Finds all saved weights, including weights that a killed search left."""
         self._kept = {
             entry.name
             for entry in os.scandir(self.folder)

@@ -27,5 +27,5 @@ class Examples:
         return len(keras.tree.flatten(self.data)[0])
 
     def batch(self, rows) -> tuple:
-        """Returns the examples in the rows given by a slice or an array of indices."""
+        """Returns the examples that a slice or an array of indices selects."""
         return keras.tree.map_structure(lambda array: array[rows], self.data)

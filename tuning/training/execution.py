@@ -34,7 +34,8 @@ class Execution(keras.callbacks.Callback):
         best: Best finite value of the objective; `None` if there is none yet.
         best_epoch: Epoch of `best`, counted from 0.
         best_weights: Weights at the end of the best epoch.
-        diverged: Message about a value that is not finite; `None` if all are finite.
+        diverged: Message about a value that is not finite; `None` if all values are
+            finite.
         was_pruned: Reason why the run was pruned; `None` if it was not.
         was_interrupted: Whether the run was stopped because the time budget is used up.
     """

@@ -30,9 +30,9 @@ class Folds:
         seed: Integer >= 0.
         args: Positional arguments of `fit`. `x` is an array, a list or dict of arrays,
             or a dataset of batches `(x, y)` or `(x, y, sample_weight)`. A dataset must
-            come from `zoo.datasets` or be a `tf.data.Dataset`, whose examples are all
-            loaded into memory. `y` and `sample_weight` are arrays, or lists or dicts of
-            arrays.
+            come from `zoo.datasets` or be a `tf.data.Dataset`. All examples of a
+            `tf.data.Dataset` are loaded into memory. `y` and `sample_weight` are
+            arrays, or lists or dicts of arrays.
         kwargs: Keyword arguments of `fit`.
 
     Raises:

@@ -13,13 +13,13 @@ class GarbageCollection:
     A process that uses TensorFlow contains a million Python objects, and a full garbage
     collection takes a quarter of a second. Only a few of these objects belong to a
     trial. Used as a context manager, this class excludes from garbage collection all
-    objects that exist before the first model is built. If no model is built, it
-    excludes nothing.
+    objects that exist before the first model is built. If no model is built, nothing is
+    excluded.
 
     TensorFlow 2.21 also keeps every graph that defines a custom gradient, together with
     the weights that the graph reads. Keras optimizers define such gradients. TensorFlow
-    never empties its registry of these graphs, which takes up 16 MB for a model of
-    3 MB. This class removes the entries that trials add.
+    never removes these graphs from its registry, where a model of 3 MB takes up 16 MB.
+    This class removes the entries that trials add.
     """
 
     def __init__(self):

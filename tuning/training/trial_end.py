@@ -6,7 +6,7 @@ class TrialEnd(Exception):
 
     Args:
         status: Final status of the trial; `None` to repeat the trial later.
-        reason: Reason in words.
+        reason: Reason why the trial ended.
     """
 
     def __init__(self, status: str | None, reason: str):

@@ -35,7 +35,7 @@ class TrialBook:
         self._completed: dict[int, SearchTrial] = {}
 
     def add(self, trial: SearchTrial) -> None:
-        """Adds a trial, whether finished or not."""
+        """Adds a finished or unfinished trial."""
         self.trials[trial.trial_id] = trial
         if trial.is_finished:
             self._finish(trial)

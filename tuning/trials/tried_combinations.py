@@ -25,7 +25,7 @@ class TriedCombinations:
         self._asked.setdefault(tuple(values), set()).add(tuple(values.values()))
 
     def add_whole(self, values: dict) -> None:
-        """Adds the values of a failed or unfinished trial, which may have read more."""
+        """Adds all values of a failed or unfinished trial, including unread values."""
         self._whole.add(frozenset(values.items()))
 
     def __contains__(self, values: dict) -> bool:
@@ -39,8 +39,8 @@ def combinations(space: Sequence[HyperParameter], draw) -> Iterator[dict]:
     """Yields all combinations of the values of a space, as dicts by name.
 
     Args:
-        space: Hyperparameters. Each hyperparameter must come after those that its
-            conditions refer to.
+        space: Hyperparameters. Each hyperparameter must come after the hyperparameters
+            on which its conditions depend.
         draw: Function that is called for a hyperparameter with infinitely many values.
             It returns one value, which stands for all of them.
     """
