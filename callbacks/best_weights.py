@@ -26,10 +26,10 @@ class BestWeights:
     """Saves the weights of one epoch to disk, together with a record of that epoch.
 
     The weights are written to the user's file, which `model.load_weights` can read, or
-    to a temporary file, which stores all variables bit for bit. If the model has LoRA
-    adapters, which Keras merges into their kernels on saving, the user's file also
-    contains all variables in unmerged form. The temporary file is deleted when this
-    object is garbage-collected or Python exits.
+    to a temporary file, which stores all variables bit for bit. Keras merges LoRA
+    adapters into the kernels when it saves them. If the model has such adapters, all
+    variables are therefore also written to the user's file in unmerged form. The
+    temporary file is deleted when this object is garbage-collected or Python exits.
 
     Args:
         filepath: Path of the user's file, or `None` to use only the temporary file.
@@ -94,7 +94,7 @@ class BestWeights:
         self._kept_in = path
 
     def restore(self, model: keras.Model) -> None:
-        """Restores the saved weights of a model, but not the state of its optimizer."""
+        """Restores the saved weights. The state of the optimizer is not changed."""
         with h5py.File(self._kept_in) as file:
             if KEY in file:
                 read_state(model, file[KEY])

@@ -27,13 +27,13 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
       `restore_best_weights`, they are restored when `fit` ends, whether or not it
       stopped early. The state of the optimizer is not changed. After an exception or an
       interrupt, call `restore_best()` to restore the best weights.
-    - With a `filepath`, training that resumes after a restart reads the best value
-      and its epoch from the file.
+    - With a `filepath`, the best value and its epoch are read from the file when
+      training resumes after a restart.
     - Training can also stop immediately: when the metric is not finite, reaches a
       target, or diverges.
 
     Monitoring starts at `start_from_epoch`. The logs of the first monitored epoch must
-    contain the metric, so with a `validation_freq` of n, pass
+    contain the metric. With a `validation_freq` of n, therefore pass
     `start_from_epoch=n - 1`. Later epochs whose logs do not contain the metric are
     skipped.
 
@@ -53,7 +53,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             `fit` ends. Defaults to `False`.
         start_from_epoch: First epoch to monitor, counted from 0. Defaults to `0`.
         min_delta_mode: "absolute" or "relative". In relative mode, `min_delta` is a
-            fraction of the best value so far, for example 0.01 for one percent.
+            fraction of the current best value, for example 0.01 for one percent.
             Defaults to `"absolute"`.
         check_finite: Whether to stop immediately when the metric is NaN or infinite.
             Defaults to `False`.
@@ -61,20 +61,21 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             value. Defaults to `None`, which means no threshold.
         divergence_threshold: Training stops immediately when the metric is worse than
             this value. Defaults to `None`, which means no threshold.
-        filepath: Path, ending in ".weights.h5", of the file to save the best weights
-            to. `model.load_weights` can read this file, and it is kept after training.
-            An existing file is replaced, unless it contains better weights for the same
-            monitor, mode and model. If `fit` starts after epoch 0, as with
-            `BackupAndRestore` or `initial_epoch`, and the epoch recorded in the file is
-            not later than that first epoch, training resumes from the best value in the
-            file. Otherwise, a new training run starts with its own best value and
-            weights, and a warning is issued at the end if the file still contains
-            better weights. `load_weights` restores LoRA adapters merged into their
-            kernels, as Keras saves them, whereas `restore_best()` restores the adapters
-            unmerged. Defaults to `None`. In that case, the weights are saved to a
-            temporary folder if `restore_best_weights` is set, and are not saved
-            otherwise. This folder is deleted when the callback is garbage-collected
-            or Python exits.
+        filepath: Path of the file in which to save the best weights. It must end in
+            ".weights.h5". The file is kept after training and can be read with
+            `model.load_weights`. An existing file is replaced, unless it contains
+            better weights for the same monitor, mode and model. The best value in the
+            file is reused if `fit` resumes training, that is, if the initial epoch of
+            `fit` is greater than 0 (as with `BackupAndRestore` or `initial_epoch`) and
+            is not earlier than the epoch recorded in the file. Otherwise, `fit`
+            determines its own best value and weights, and issues a warning at the end
+            if the file still contains better weights. Keras merges LoRA adapters into
+            the kernels when it saves them, so `load_weights` restores only the merged
+            kernels. `restore_best()` restores the kernels and the adapters separately.
+            Defaults to `None`. In that case, the weights are saved to a temporary
+            folder if `restore_best_weights` is set, and are not saved otherwise. The
+            temporary folder is deleted when the callback is garbage-collected or Python
+            exits.
 
     Attributes:
         best: Best value of the metric, or `None` if no value was finite.
@@ -89,10 +90,11 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
     Raises:
         ValueError: If an argument is invalid, if the logs of the first monitored epoch
             do not contain the metric, or if `mode="auto"` cannot infer the direction of
-            the metric. In `fit` with a `filepath`, if Keras cannot save the model
-            faithfully: if a quantized layer has a LoRA adapter, which Keras would
-            round, or if an unbuilt model has no `call` method.
-        OSError: In `fit`, if the folder of `filepath` is not writable.
+            the metric. Also raised by `fit` if `filepath` is given and Keras cannot
+            save the model exactly: either a quantized layer has a LoRA adapter (Keras
+            would round the merged weights), or the model is not built and has no `call`
+            method.
+        OSError: Raised by `fit` if the folder of `filepath` is not writable.
 
     Example:
 
@@ -244,7 +246,10 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         self._weights.restore(self.model)
 
     def get_monitor_value(self, logs) -> float | None:
-        """Returns the value of the metric, or `None` if it was only in earlier logs."""
+        """Returns the value of the metric in the logs.
+
+        Returns `None` if earlier logs contained the metric, but these logs do not.
+        """
         if self.monitor in (logs or {}):
             self._was_in_logs = True
             return float(logs[self.monitor])

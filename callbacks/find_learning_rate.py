@@ -39,11 +39,11 @@ def find_learning_rate(
     Afterwards, the state of the model is restored bit for bit, even after an error or
     an interrupt. This includes the weights, the state and the learning rate of the
     optimizer, the metrics and the seed generators. If a custom `train_step` uses
-    further optimizers, their state is restored as well, provided that they are
-    attributes of the model or of its layers. The test does not vary the learning rates
-    of these optimizers. State outside the model advances as in `fit`: reading the
-    dataset advances `data.order.counter`, and on PyTorch, a `Dropout` layer without a
-    seed draws from the global generator.
+    additional optimizers, their state is restored as well, provided that they are
+    attributes of the model or of its layers. The learning rates of these optimizers are
+    not varied. State outside the model advances as in `fit`: reading the dataset
+    advances `data.order.counter`, and on PyTorch, a `Dropout` layer without a seed
+    draws from the global generator.
 
     Args:
         model: A `keras.Model`, compiled with a float as the learning rate. Its
@@ -55,22 +55,22 @@ def find_learning_rate(
         max_learning_rate: Last learning rate. Defaults to `10.0`.
         steps: Number of learning rates, each used for one batch. Defaults to `200`.
         smoothing: Decay factor in [0, 1) of the exponential moving average of the
-            loss. The average starts at 0, and its bias is corrected as in Adam. A
-            factor of 0 disables smoothing. Defaults to `0.9`.
-        divergence_factor: Number > 1. The test stops when the smoothed loss exceeds its
-            lowest value so far by more than `divergence_factor - 1` times the magnitude
-            of that value, or when a loss is not finite. Defaults to `4.0`.
+            loss. The average starts at 0 and is bias-corrected as in Adam. A factor of
+            0 disables smoothing. Defaults to `0.9`.
+        divergence_factor: Number > 1. The test stops when a loss is not finite, or when
+            the smoothed loss exceeds its running minimum m by more than
+            `(divergence_factor - 1) * abs(m)`. Defaults to `4.0`.
 
     Returns:
         A `RangeTest`, with `steepest`, `tenth_of_minimum`, `to_frame()` and `plot()`.
 
     Raises:
-        ValueError: If an argument is invalid, or if the dataset is empty. If the model
-            is not compiled, if its optimizer uses a schedule or combines several
-            optimizers, or if a further optimizer is not built. If the model has no
-            `call` method and some of its layers are not built. If the first step does
-            not use the optimizer that the model is compiled with, or does not return
-            "loss".
+        ValueError: If an argument is invalid or the dataset is empty. Also raised if
+            the model is not compiled, if its optimizer uses a schedule or combines
+            several optimizers, if an additional optimizer is not built, or if the model
+            has unbuilt layers and no `call` method. The first step must use the
+            optimizer that the model is compiled with and must return "loss"; otherwise,
+            this error is raised as well.
 
     Example:
 
@@ -203,7 +203,7 @@ def _batches(dataset) -> Iterator[tuple]:
 
 
 def _build(model: keras.Model, x) -> None:
-    """Creates the variables of the first step in advance, so they can be restored."""
+    """Builds the model and the optimizer, so that all variables can be restored."""
     if type(model).call is keras.Model.call:  # only `train_step` calls the layers
         unbuilt = [
             layer.name
@@ -221,9 +221,9 @@ def _build(model: keras.Model, x) -> None:
 
 
 def _counts(model: keras.Model) -> list[float]:
-    """Returns the optimizer's scalar variables, except for the learning rate.
+    """Returns the values of the optimizer's scalar variables except the learning rate.
 
-    They include the step counter, so they change when the optimizer is called.
+    One of them is the step counter, so the result changes when the optimizer is called.
     """
     rate = id(updating_optimizers(model.optimizer)[0].learning_rate)
     return [
@@ -253,10 +253,9 @@ def _check_first_step(model: keras.Model, logs: dict, *, is_used: bool) -> None:
 
 
 def _further_optimizers(model: keras.Model) -> list:
-    """Returns all further optimizers of a model.
+    """Returns all optimizers of a model other than the one it is compiled with.
 
-    These are the optimizers in attributes of the model and its layers, except the one
-    that the model is compiled with.
+    Only attributes of the model and of its layers are searched.
     """
     compiled = [model.optimizer, *updating_optimizers(model.optimizer)]
     found = []

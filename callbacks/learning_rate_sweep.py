@@ -9,11 +9,10 @@ import numpy as np
 class RangeTest:
     """The loss at every learning rate that `find_learning_rate` tried.
 
-    The suggested learning rates, `steepest` and `tenth_of_minimum`, are starting
-    points for a search, not final values. The smoothed loss before step number
-    1 / (1 - smoothing) is ignored, because there it averages too few losses and is
-    noisy. If the smoothed loss did not decrease after that step, both suggestions are
-    `None`.
+    The suggested learning rates, `steepest` and `tenth_of_minimum`, are starting points
+    for a search, not final values. The steps before step number 1 / (1 - smoothing) are
+    ignored, because the smoothed loss averages too few losses there and is noisy. If
+    the smoothed loss did not decrease after that step, both suggestions are `None`.
 
     Args:
         learning_rates: Array of the learning rates, in increasing order.

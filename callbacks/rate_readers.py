@@ -15,8 +15,8 @@ class RateReader:
     """Wraps a callback so that it reads the scheduled learning rates.
 
     While a hook of the callback runs, `optimizer.learning_rate` is the last scheduled
-    value that the optimizer used. At all other times, it is the unscheduled float,
-    which `ReduceLROnPlateau` and other callbacks read and set.
+    value that the optimizer used. At all other times, `optimizer.learning_rate` is the
+    unscheduled float, which `ReduceLROnPlateau` and other callbacks read and set.
 
     Args:
         callback: Callback that reads learning rates, but does not set them.
@@ -69,7 +69,9 @@ def _reads_rates(callback) -> bool:
 
 
 def _list_of(callback) -> list:
-    """Returns the callbacks of the calling `CallbackList`, or an empty list.
+    """Returns the callbacks of the `CallbackList` that is calling `callback`.
+
+    Returns an empty list if no `CallbackList` is calling it.
 
     Keras does not give a callback access to the other callbacks, so the list is looked
     up in the call stack.

@@ -26,18 +26,18 @@ class ScheduleLearningRate(ScheduledValue):
     compiles a separate training step. Later calls to `fit` reuse this step if the
     model, the optimizer and the schedule are unchanged.
 
-    In a `MultiOptimizer`, the learning rate of every optimizer is scheduled. Further
-    optimizers that a custom `train_step` uses are not scheduled. Steps outside the
-    loop of `fit`, such as a `train_on_batch` inside a callback, use the unscheduled
+    In a `MultiOptimizer`, the learning rate of every optimizer is scheduled. Additional
+    optimizers in a custom `train_step` are not scheduled. Steps outside the loop of
+    `fit`, such as a call to `train_on_batch` inside a callback, use the unscheduled
     learning rate and do not advance the schedule.
 
     The time of the schedule measures the progress of `fit`. With `unit="epoch"`, the
     time is epoch + batch / steps per epoch. With `initial_epoch=5`, the time therefore
-    starts at 5, and in a second call to `fit` without `initial_epoch`, it starts at 0
-    again. With `unit="step"`, the time is the number of batches, and epochs that
-    `initial_epoch` skips are counted in full. Every batch counts, even if it does not
-    change the weights, as with gradient accumulation or a step that
-    `LossScaleOptimizer` skips.
+    starts at 5. In a second call to `fit` without `initial_epoch`, the time starts at 0
+    again. With `unit="step"`, the time is the number of batches, including all batches
+    of the epochs that `initial_epoch` skips. Every batch counts, even if it does not
+    change the weights, for example because gradients are accumulated or
+    `LossScaleOptimizer` skips the step.
 
     The logs and History contain the learning rate of the last step of each epoch as
     "learning_rate". With several optimizers, the keys are "learning_rate_" followed by
@@ -58,10 +58,10 @@ class ScheduleLearningRate(ScheduledValue):
             Defaults to `None`.
 
     Raises:
-        ValueError: If an argument is invalid. In `fit`, if the optimizer already has a
-            schedule, if the length of an epoch is required but unknown, or if the first
-            step does not read the learning rate of the optimizer that the model is
-            compiled with.
+        ValueError: If an argument is invalid. Also raised by `fit` if the optimizer
+            already has a schedule, if the length of an epoch is required but unknown,
+            or if the first step does not read the learning rate of the optimizer that
+            the model is compiled with.
 
     Example:
 
@@ -169,7 +169,7 @@ class ScheduleLearningRate(ScheduledValue):
                 history[name][-1] = value
 
     def _warmed_up(self, steps_per_unit: int) -> Schedule:
-        """Returns the schedule, with a warm-up of `warmup_steps` if that is not 0."""
+        """Returns the schedule, after adding a warm-up of `warmup_steps` if nonzero."""
         if not self.warmup_steps:
             return self.schedule
         warmup = self.warmup_steps / steps_per_unit

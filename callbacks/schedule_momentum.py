@@ -35,9 +35,9 @@ class ScheduleMomentum(ScheduledValue):
             Defaults to `None`.
 
     Raises:
-        ValueError: If an argument is invalid. In `fit`, if the optimizer has no
-            momentum, if its momentum is 0 or less than `minimum`, if the length of an
-            epoch is required but unknown, or if the first step does not read the
+        ValueError: If an argument is invalid. Also raised by `fit` if the optimizer has
+            no momentum, if its momentum is 0 or less than `minimum`, if the length of
+            an epoch is required but unknown, or if the first step does not read the
             momentum of the optimizer that the model is compiled with.
 
     Example:

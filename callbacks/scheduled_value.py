@@ -17,11 +17,11 @@ class ScheduledOptimizer:
 
     Attributes:
         optimizer: Keras optimizer.
-        compiled: Value that the optimizer was created with, or `None` if the step
-            reads that value from the optimizer.
+        compiled: Value that the optimizer was created with, or `None` if this value is
+            read from the optimizer in the step.
         used: Variable with the value used in the last step.
-        tensor: Tensor of the scheduled value that the optimizer reads in the step, or
-            the `StepHyperparameter` that contains this tensor.
+        tensor: Tensor from which the optimizer reads the scheduled value in the step,
+            or the `StepHyperparameter` that contains this tensor.
         was_read: Whether the optimizer has read the scheduled value.
     """
 
@@ -173,8 +173,8 @@ class ScheduledValue(StepCallback):
     def _used_values(self) -> dict[str, float]:
         """Returns a dict from log names to the values used in the last step.
 
-        With one optimizer, the value is NaN if the optimizer did not read it. With
-        several optimizers, values that were not read are omitted.
+        With one optimizer, the value is NaN if the optimizer did not read the scheduled
+        value. With several optimizers, values that were not read are omitted.
         """
         values = {}
         for one in self._scheduled:

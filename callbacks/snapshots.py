@@ -20,9 +20,9 @@ class Snapshots(keras.callbacks.Callback):
     """Saves the model after given epochs, for example after each cycle of a schedule.
 
     At the end of a cycle, the learning rate is low and the model is near a minimum. The
-    next cycle moves the model away again. Averaging the predictions of the saved models
-    yields an ensemble at the cost of one training run. See Huang et al., "Snapshot
-    Ensembles: Train 1, get M for free" (ICLR 2017), section 3.
+    next cycle moves the model away from this minimum. Averaging the predictions of the
+    saved models yields an ensemble at the cost of one training run. See Huang et al.,
+    "Snapshot Ensembles: Train 1, get M for free" (ICLR 2017), section 3.
 
     Epochs are counted from 1, as in the progress bar: 10 means the end of the tenth
     epoch, which is also the end of a cycle of length 10. For a
@@ -30,14 +30,15 @@ class Snapshots(keras.callbacks.Callback):
     the model at the end of every cycle. Choose the length and growth of the
     schedule so that the end of each cycle is also the end of an epoch.
 
-    Files are written atomically. Each is a `.keras` file, as written by `model.save`:
-    it includes the optimizer, and LoRA adapters are merged into their kernels.
+    Files are written atomically. Each file is a `.keras` file, as written by
+    `model.save`: it includes the optimizer, and LoRA adapters are merged into the
+    kernels.
 
     Args:
         directory: Folder for the files, created if it does not exist. A file is named
             after its epoch, for example "snapshot-0010.keras", and replaces an existing
-            file of that name. Other files are kept, so use a separate folder for each
-            training run, or load only the files in `paths`.
+            file with the same name. Other files are kept, so use a separate folder for
+            each training run, or load only the files in `paths`.
         every: Integer >= 1: number of epochs from one file to the next. Defaults to
             `None`, which requires `epochs`.
         epochs: Epochs after which to save: whole numbers >= 1. Defaults to `None`,
@@ -48,10 +49,11 @@ class Snapshots(keras.callbacks.Callback):
             files with `keras.models.load_model`.
 
     Raises:
-        ValueError: If an argument is invalid. In `fit`, if Keras cannot save the model
-            faithfully: if a quantized layer has a LoRA adapter, which Keras would
-            round, or if an unbuilt model has no `call` method.
-        OSError: In `fit`, if the folder is not writable.
+        ValueError: If an argument is invalid. Also raised by `fit` if Keras cannot save
+            the model exactly: either a quantized layer has a LoRA adapter (Keras would
+            round the merged weights), or the model is not built and has no `call`
+            method.
+        OSError: Raised by `fit` if the folder is not writable.
 
     Example:
 

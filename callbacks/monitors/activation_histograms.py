@@ -36,14 +36,14 @@ class ActivationHistograms(keras.callbacks.Callback):
     that have weights but are not called. On PyTorch, loops and conditions are plain
     Python, so each call inside them is recorded.
 
-    Outputs are copied to the host, where their statistics are computed, one layer at a
-    time. If all layers together output more than 2**24 (16.8 million) numbers for the
-    sample, the sample is split into several batches to limit memory usage.
+    Outputs are copied to the host one layer at a time, and their statistics are
+    computed there. If all layers together output more than 2**24 (16.8 million) numbers
+    for the sample, the sample is split into several batches to limit memory usage.
 
     A unit is one index of the last axis, or of the channel axis in layers with
     `data_format="channels_first"`. A unit is dead if its output is zero for the whole
-    sample. It is saturated if, for at least half of the sample, its output is at one of
-    the bounds of the activation, within 2.5 % of the activation's range.
+    sample. A unit is saturated if, for at least half of the sample, its output is close
+    to a bound of the activation: within 2.5 % of the activation's range.
 
     Args:
         sample: Inputs of the model, as in `model(sample)`: an array with a batch
@@ -56,9 +56,9 @@ class ActivationHistograms(keras.callbacks.Callback):
             which writes no files.
 
     Raises:
-        ValueError: If an argument is invalid. In `fit`, if the model has no `call`
-            method, or if the sample does not match the inputs of the model.
-        OSError: In `fit`, if `log_dir` is not writable.
+        ValueError: If an argument is invalid. Also raised by `fit` if the model has no
+            `call` method or the sample does not match the inputs of the model.
+        OSError: Raised by `fit` if `log_dir` is not writable.
 
     Example:
 
@@ -137,7 +137,7 @@ class ActivationHistograms(keras.callbacks.Callback):
 
             Of shape `(passes,)`:
 
-            - "step" and "epoch": Numbers of steps and epochs trained before the pass.
+            - "step" and "epoch": Numbers of training steps and epochs before the pass.
 
             Of shape `(layers,)`:
 
@@ -161,9 +161,9 @@ class ActivationHistograms(keras.callbacks.Callback):
             Of shape `(passes, units)`, for every layer:
 
             - "unit_zeros/<layer>": Fraction of the sample for which each unit is zero.
-            - "unit_saturated/<layer>": Fraction of the sample for which each unit is at
-              a bound, within 2.5 % of the activation's range; NaN for an activation
-              without bounds.
+            - "unit_saturated/<layer>": Fraction of the sample for which the output of
+              each unit is within 2.5 % of the activation's range from a bound; NaN for
+              an activation without bounds.
         """
         return arrays_of(self._records)
 
@@ -172,7 +172,7 @@ class ActivationHistograms(keras.callbacks.Callback):
 
         The columns are:
 
-        - `step` and `epoch`: Numbers of steps and epochs trained before the pass.
+        - `step` and `epoch`: Numbers of training steps and epochs before the pass.
         - `layer`: Name of the layer.
         - `mean` and `deviation`: Mean and standard deviation of the finite entries.
         - `non_finite`: Number of infinite or NaN entries.

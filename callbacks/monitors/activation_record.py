@@ -23,8 +23,8 @@ class ActivationRecord:
     """Statistics of all layers in one forward pass.
 
     Attributes:
-        step: Number of steps trained before the pass.
-        epoch: Number of epochs trained before the pass.
+        step: Number of training steps before the pass.
+        epoch: Number of epochs before the pass.
         layers: Statistics of the layers that ran, in the order of their calls.
     """
 
@@ -34,7 +34,7 @@ class ActivationRecord:
 
 
 def latest_statistics(records: list[ActivationRecord]) -> dict[str, LayerStatistics]:
-    """Returns a dict from the name of every layer to its latest statistics.
+    """Returns a dict from layer names to the latest statistics of each layer.
 
     The layers of the last record come first.
     """
@@ -76,7 +76,7 @@ def _row(record: ActivationRecord, latest: dict) -> list[LayerStatistics]:
 
 
 def _stack(vectors: list[np.ndarray]) -> np.ndarray:
-    """Stacks one vector per pass, after padding shorter vectors with NaN."""
+    """Stacks the vectors of all passes, after padding shorter vectors with NaN."""
     size = max(map(len, vectors))
     return np.array(
         [np.pad(one, (0, size - len(one)), constant_values=np.nan) for one in vectors]

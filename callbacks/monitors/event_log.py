@@ -70,7 +70,10 @@ class EventLog:
 
 
 def check_log_dir(value) -> str | None:
-    """Returns a path as a string, or `None` unchanged; rejects all other values."""
+    """Returns the path as a string, or `None` if `value` is `None`.
+
+    Raises an error for any other value.
+    """
     if value is not None and not isinstance(value, str | os.PathLike):
         raise invalid_argument("log_dir", "the path of a folder, or None", value)
     return None if value is None else os.fspath(value)

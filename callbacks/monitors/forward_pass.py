@@ -64,9 +64,9 @@ class ForwardPass:
         ]
 
     def _units(self, batch) -> Iterator[tuple[str, np.ndarray]]:
-        """Yields the name and the unmasked entries of each output, for one batch.
+        """Yields the name and the unmasked entries of each output for one batch.
 
-        The entries are a matrix with one column per unit.
+        The entries form a matrix with one column per unit.
         """
         found = self._outputs(batch)
         for name, layer in self._layers.items():

@@ -28,16 +28,15 @@ class GradientHistograms(StepMonitor):
     which can change the last bits of the results.
 
     Each bin counts magnitudes between two consecutive powers of 2, separately for each
-    sign. There are 96 bins, from 2**-64 to 2**32. The first and the last bin include
-    all magnitudes beyond the range. Zeros are counted separately and include
-    magnitudes below 2**-126, the smallest normal float32, which TensorFlow and XLA
-    treat as zero.
+    sign. There are 96 bins, from 2**-64 to 2**32. The first and last bins include all
+    magnitudes beyond the range. Zeros are counted separately and include magnitudes
+    below 2**-126, the smallest normal float32, which TensorFlow and XLA treat as zero.
 
     Only non-empty bins are stored, at 8 bytes each. A record takes about 200 bytes of
     memory per variable. At most 1,000 records, one per update, are kept in memory. They
-    are evenly spaced over the call to `fit`: when there are more, every second record
-    is dropped, and the interval between records doubles. The TensorBoard files contain
-    every record.
+    are evenly spaced over the call to `fit`: when this limit is exceeded, every second
+    record is dropped, and the interval between records doubles. The TensorBoard files
+    contain every record.
 
     Steps are counted from 0 in every call to `fit`. With gradient accumulation, only
     steps that update the weights count towards `every`, and the accumulated gradients
@@ -47,19 +46,19 @@ class GradientHistograms(StepMonitor):
         every: Integer >= 1: record every `every`-th step, starting with the first.
             Defaults to `50`.
         of: Quantity to record: "gradient"; "weight", the value before the step; or
-            "update", the change that the step makes. An update is zero if the gradient
-            is zero or the change is too small for the precision of the weight.
-            Defaults to `"gradient"`.
+            "update", the change made by the step. An update is zero if the gradient is
+            zero or the change is too small for the precision of the weight. Defaults to
+            `"gradient"`.
         log_dir: Folder for TensorBoard event files, with histograms of the log2 of the
             magnitudes, `gradient_log2/...`, and scalars `gradient_norm/...`. If `of` is
             "weight" or "update", the names start with `weight_` or `update_` instead.
             Defaults to `None`, which writes no files.
 
     Raises:
-        ValueError: If an argument is invalid. In `fit`, if the model has no Keras
-            optimizer, or if the optimizers of a `MultiOptimizer` have different
+        ValueError: If an argument is invalid. Also raised by `fit` if the model has no
+            Keras optimizer, or if the optimizers of a `MultiOptimizer` have different
             numbers of gradient accumulation steps.
-        OSError: In `fit`, if `log_dir` is not writable.
+        OSError: Raised by `fit` if `log_dir` is not writable.
 
     Example:
 
@@ -117,8 +116,8 @@ class GradientHistograms(StepMonitor):
             - "counts": Numbers of positive and of negative entries in each bin, of
               shape `(records, variables, 2, 96)`.
 
-            The norm is computed from a sum of squares in float32, to which entries
-            below 1e-19 contribute nothing. The counts include such entries.
+            The norm is computed from a sum of squares in float32, in which the squares
+            of entries below 1e-19 vanish. The counts include such entries.
         """
         info = self._info()
         info["norm"] = self._array_of_all(f"{self.of}_norm")
@@ -252,7 +251,10 @@ class GradientHistograms(StepMonitor):
 
 
 def _edges_of_steps(steps):
-    """Returns the edges of one column per record, midway between the steps."""
+    """Returns the column edges of a heat map with one column per record.
+
+    The edges lie midway between the steps of consecutive records.
+    """
     if len(steps) == 1:
         return np.array([steps[0] - 0.5, steps[0] + 0.5])
     between = (steps[1:] + steps[:-1]) / 2

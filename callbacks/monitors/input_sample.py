@@ -45,7 +45,7 @@ def size_of(sample) -> int:
 
 
 def examples(sample, start: int, stop: int):
-    """Returns the examples with the indices `start` to `stop - 1`, as a sample."""
+    """Returns a sample with the examples at the indices `start` to `stop - 1`."""
     return keras.tree.map_structure(operator.itemgetter(slice(start, stop)), sample)
 
 

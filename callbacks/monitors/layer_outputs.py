@@ -19,12 +19,13 @@ STEPWISE = (keras.layers.RNN, keras.layers.TimeDistributed)
 class TooManyOutputs(BaseException):
     """Raised when the outputs require too much memory.
 
-    It does not derive from `Exception`, because AutoGraph wraps such exceptions.
+    This class does not derive from `Exception`, because AutoGraph wraps exceptions that
+    do.
     """
 
 
 class LayerOutputs:
-    """Captures the outputs of the layers of a model while it is called.
+    """Captures the outputs of a model's layers while the model is called.
 
     Args:
         model: Model to observe.
@@ -33,8 +34,8 @@ class LayerOutputs:
         layers: Dict from the name of each output to its layer, in the order of the
             calls. If a layer has several outputs, all names but the first end with a
             number.
-        unseen: Names of layers whose output cannot be captured: those that run inside
-            a loop, a branch or another compiled function, and those that have weights
+        unseen: Names of layers whose output cannot be captured: layers that run inside
+            a loop, a branch or another compiled function, and layers that have weights
             but were not called.
         entries: Number of entries of all outputs.
     """
@@ -54,9 +55,9 @@ class LayerOutputs:
             inputs: Inputs of the model.
 
         Returns:
-            A dict from the name of each output to a pair: a float tensor, and its mask
-            or `None`. If the outputs exceed `MAX_ENTRIES`, they are counted in
-            `entries`, but not returned.
+            A dict from the name of each output to a pair of a float tensor and its
+            mask, which can be `None`. If the outputs exceed `MAX_ENTRIES`, they are
+            counted in `entries`, but not returned.
         """
         layers, hidden = _layers_within(self._model)
         called: set[int] = set()
@@ -117,7 +118,10 @@ class LayerOutputs:
 
 
 def _plain(call, *args, **kwargs):
-    """Replaces `rematerialized_call`, which has no benefit without a backward pass."""
+    """Returns `call` unchanged. Replaces `rematerialized_call`.
+
+    Rematerialization has no benefit without a backward pass.
+    """
     return call
 
 

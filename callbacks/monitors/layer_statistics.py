@@ -48,11 +48,11 @@ class LayerStatistics:
 
     @property
     def saturated(self) -> float:
-        """Fraction of units that are saturated for half the sample or more."""
+        """Fraction of units that are saturated for at least half of the sample."""
         return _fraction_at_least(0.5, self.unit_saturated)
 
     def without_outputs(self) -> "LayerStatistics":
-        """Returns the statistics of the same layer for a pass in which it did not run.
+        """Returns statistics of this layer for a pass in which the layer did not run.
 
         The bin edges are kept. All counts, including `non_finite`, are 0. The other
         statistics are NaN.
@@ -92,7 +92,10 @@ def units_of(layer, output: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
 
 
 def range_of(units: np.ndarray) -> tuple[float, float]:
-    """Returns the smallest and largest finite entry; (inf, -inf) if there is none."""
+    """Returns the minimum and maximum of the finite entries.
+
+    Returns (inf, -inf) if there are no finite entries.
+    """
     finite = units[np.isfinite(units)]
     return float(finite.min(initial=np.inf)), float(finite.max(initial=-np.inf))
 
@@ -174,7 +177,10 @@ def _fraction_at_least(threshold: float, fractions: np.ndarray) -> float:
 
 
 def _joint_range(ranges: list) -> tuple[float, float]:
-    """Returns a range that covers all `ranges` and allows for distinct bin edges."""
+    """Returns a range that covers all `ranges`.
+
+    The range is wide enough for the bin edges to be distinct.
+    """
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     if low > high:  # no finite values
         return 0.0, 1.0
@@ -197,7 +203,7 @@ def _histogram(finite: np.ndarray, bounds: tuple) -> tuple[np.ndarray, np.ndarra
 
 
 def _sum(rows: list[np.ndarray]) -> np.ndarray:
-    """Sums one vector per batch, after padding shorter vectors with zeros."""
+    """Sums the vectors of all batches, after padding shorter vectors with zeros."""
     size = max(map(len, rows))
     return sum(np.pad(row, (0, size - len(row))) for row in rows)
 

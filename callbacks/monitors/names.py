@@ -2,7 +2,7 @@
 
 
 def unique_names(names) -> list[str]:
-    """Returns the names, with a number appended to repeated ones."""
+    """Returns the names, after appending a number to each repeated name."""
     found: list[str] = []
     counts: dict[str, int] = {}
     for name in names:

@@ -19,9 +19,9 @@ class StepMonitor(StepCallback):
     """Base class of callbacks that record the training step without affecting it.
 
     At most `MAX_RECORDS` records are kept in memory, evenly spaced over the call to
-    `fit`. When there are more, every second record is dropped, and the interval between
-    records doubles. The first record is always kept, and all updates of a step are kept
-    or dropped together.
+    `fit`. When this limit is exceeded, every second record is dropped, and the interval
+    between records doubles. The first record is always kept, and all updates of a step
+    are kept or dropped together.
 
     A subclass implements `_log_record()`, which writes a record to TensorBoard.
 
@@ -83,16 +83,16 @@ class StepMonitor(StepCallback):
         self._names, self._shapes = [], []
 
     def _collect(self):
-        """Reads new records, including those left by an interrupted `fit`."""
+        """Reads new records, including unread records of an interrupted `fit`."""
         if self._observation is not None:
             self._observation.read()
             self._add_variables()
 
     def _add_variables(self):
-        """Adds the variables that have been added to the records since the last call.
+        """Adds variables that have appeared in the records since the last call.
 
-        The first call adds the variables of the first step. Variables that a callback
-        makes trainable later are added by later calls.
+        The first call adds the variables of the first step. Later calls add variables
+        that a callback has made trainable since then.
         """
         variables = self._observation.variables
         if len(variables) == len(self._names):
@@ -105,7 +105,7 @@ class StepMonitor(StepCallback):
         self._records = [padded(record, len(variables)) for record in self._records]
 
     def _receive(self, records: list):
-        """Processes new records, except those that only other monitors requested."""
+        """Processes new records, except those requested only by other monitors."""
         self._add_variables()
         for record in records:
             if record.number % self.every == 0:
@@ -147,7 +147,7 @@ class StepMonitor(StepCallback):
         }
 
     def _array(self, figure: str, dtype: str = "float32", shape: tuple = ()):
-        """Returns an array with one attribute of all records.
+        """Returns one attribute of all records as an array.
 
         The array has the shape `(records, *shape)`.
         """
@@ -155,7 +155,7 @@ class StepMonitor(StepCallback):
         return np.array(values, dtype=dtype).reshape(len(values), *shape)
 
     def _array_of_all(self, figure: str, dtype: str = "float32", shape: tuple = ()):
-        """Returns an array with one attribute of all records and variables.
+        """Returns one attribute of all records and variables as an array.
 
         The array has the shape `(records, variables, *shape)`.
         """

@@ -35,7 +35,7 @@ def save_info(path: str | os.PathLike, monitor, info: dict) -> None:
     Args:
         path: File to write, in an existing folder.
         monitor: Callback whose `to_frame()` returns the data frame.
-        info: Dict of arrays by name.
+        info: Dict from names to arrays.
 
     Raises:
         ValueError: If `path` does not end in .csv or .npz.

@@ -27,18 +27,18 @@ class UpdateRatio(StepMonitor):
     compiler fuses the recorded step differently, which can change the last bits of the
     results.
 
-    The logs and History contain "update_ratio": the median over the kernels of each
-    record, then over the records of the epoch. An epoch without a record repeats the
-    previous value, which is NaN before the first record. The data frame contains all
-    variables and all recorded steps, but the median excludes:
+    The logs and History contain "update_ratio": the median over the kernels is computed
+    for each record, and then the median over the records of the epoch. An epoch without
+    a record repeats the previous value, or NaN before the first record. The data frame
+    contains all variables and all recorded steps, but the median excludes:
 
     - One-dimensional variables, such as biases.
-    - Kernels with a root mean square below 0.01 / sqrt(fan-in), such as those of a
-      branch that is initialized to zero.
+    - Kernels with a root mean square below 0.01 / sqrt(fan-in), such as the kernels of
+      a branch that is initialized to zero.
     - Steps that a `LossScaleOptimizer` skipped.
 
     Steps are counted from 0 in every call to `fit`. Steps outside the loop of `fit`,
-    such as a `train_on_batch` inside a callback, are not counted. With gradient
+    such as a call to `train_on_batch` inside a callback, are not counted. With gradient
     accumulation, only steps that update the weights count towards `every`, and the
     accumulated gradients are recorded. If a step calls the optimizer several times,
     each update has its own record, in which the entries of variables that were not
@@ -46,9 +46,9 @@ class UpdateRatio(StepMonitor):
     be recorded. A warning is issued if this optimizer makes no updates.
 
     At most 1,000 records, one per update, are kept in memory. A record takes about 12
-    bytes per variable. The records are evenly spaced over the call to `fit`: when there
-    are more, every second record is dropped, and the interval between records doubles.
-    The logs and the TensorBoard files include every record.
+    bytes per variable. The records are evenly spaced over the call to `fit`: when this
+    limit is exceeded, every second record is dropped, and the interval between records
+    doubles. The logs and the TensorBoard files include every record.
 
     Args:
         every: Integer >= 1: record every `every`-th step, starting with the first.
@@ -60,10 +60,10 @@ class UpdateRatio(StepMonitor):
             which writes no files.
 
     Raises:
-        ValueError: If an argument is invalid. In `fit`, if the model has no Keras
-            optimizer, or if the optimizers of a `MultiOptimizer` have different
+        ValueError: If an argument is invalid. Also raised by `fit` if the model has no
+            Keras optimizer, or if the optimizers of a `MultiOptimizer` have different
             numbers of gradient accumulation steps.
-        OSError: In `fit`, if `log_dir` is not writable.
+        OSError: Raised by `fit` if `log_dir` is not writable.
 
     Example:
 
@@ -114,7 +114,7 @@ class UpdateRatio(StepMonitor):
             - "learning_rate": Learning rate of the update; NaN if the optimizers of a
               `MultiOptimizer` have different learning rates.
             - "skipped": Whether a `LossScaleOptimizer` skipped the update.
-            - "median": Ratio of the model: the median over the kernels.
+            - "median": Median of the ratio over the kernels of the model.
 
             Of shape `(variables,)`:
 

@@ -23,8 +23,8 @@ class Cosine(Schedule):
         length: Number > 0: end time, including the warm-up.
         minimum: Factor at the end of each cycle, in [0, 1). Defaults to `0.0`.
         cycles: Integer >= 1: number of cycles. Defaults to `1`.
-        growth: Number > 0: ratio of the length of each cycle to that of the previous
-            cycle. Defaults to `1.0`.
+        growth: Number > 0: ratio of the length of each cycle to the length of the
+            previous cycle. Defaults to `1.0`.
         warmup: Number >= 0: duration of the linear warm-up from 0. Defaults to `0.0`.
 
     Raises:
@@ -59,7 +59,7 @@ class Cosine(Schedule):
 
     @property
     def cycle_ends(self) -> tuple[float, ...]:
-        """End times of the cycles, the last of which equals `length`."""
+        """End times of the cycles. The last cycle ends at `length`."""
         shares = np.cumsum(self.growth ** np.arange(self.cycles))
         ends = self.warmup + (self.length - self.warmup) * shares / shares[-1]
         return tuple(ends.tolist())

@@ -11,7 +11,9 @@ from .step_time import time_of_step
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Wraps a schedule for use in a Keras optimizer; created by `Schedule.as_keras`.
+    """Wraps a schedule for use in a Keras optimizer.
+
+    Instances are created by `Schedule.as_keras`.
 
     Time is based on the optimizer's own count of calls to `apply`. As with all Keras
     schedules, a step that `LossScaleOptimizer` skips does not count.

@@ -9,13 +9,13 @@ def scale_learning_rate(
     """Scales the learning rate in proportion to the batch size.
 
     This is the linear scaling rule for SGD (Goyal et al. 2017, section 2.1). The rule
-    breaks down for very large batches. It also breaks down early in training, which a
-    warm-up compensates for.
+    breaks down for very large batches. It also breaks down early in training, so use a
+    warm-up.
 
     Args:
         learning_rate: Number > 0: learning rate that works well with
             the batch size `reference_batch_size`.
-        batch_size: Integer >= 1: batch size to train with.
+        batch_size: Integer >= 1: batch size used for training.
         reference_batch_size: Integer >= 1: batch size for which `learning_rate`
             works well.
 

@@ -9,7 +9,7 @@ from .keras_schedule import KerasSchedule
 
 
 class Schedule:
-    """A learning-rate schedule: a pure function of time.
+    """Base class of learning-rate schedules, which are pure functions of time.
 
     A schedule returns the factor by which the optimizer's learning rate is multiplied.
     The caller chooses the unit of time: epochs or steps. A subclass implements
@@ -61,7 +61,7 @@ class Schedule:
         return rise * self.factor(ops.maximum(time, self.warmup))
 
     def factor(self, time):
-        """Returns the factor at a time that is at or after the end of the warm-up.
+        """Returns the factor at a time after (or exactly at) the end of the warm-up.
 
         Args:
             time: Float32 tensor of values >= `warmup`.
@@ -127,7 +127,10 @@ class Schedule:
 
 
 def check_length(length, warmup: float) -> float:
-    """Returns `length` as a float; raises an error if it is not > 0 and > `warmup`."""
+    """Returns `length` as a float.
+
+    Raises an error if `length` is not a number > 0 or does not exceed `warmup`.
+    """
     length = check_positive("length", length)
     if warmup >= length:
         raise invalid_argument(

@@ -16,8 +16,8 @@ class Magnitudes:
     Attributes:
         largest: Largest magnitude of each variable; NaN for a variable without a
             gradient.
-        bins: Flat indices of the nonzero counts. Only these are stored, because most
-            counts are zero.
+        bins: Flat indices of the nonzero counts. Zero counts are not stored, because
+            most counts are zero.
         numbers: Values of the nonzero counts.
         zeros: Number of entries of each variable that are 0 or have a magnitude below
             2**-126, which is treated as 0.
@@ -34,7 +34,7 @@ class Magnitudes:
     def from_exponents(cls, largest, counts) -> "Magnitudes":
         """Creates an instance from counts by sign and exponent.
 
-        The first and the last bin include the counts of all exponents beyond the range.
+        The first and last bins include the counts of all exponents beyond the range.
 
         Args:
             largest: Largest magnitude of each variable.
@@ -61,7 +61,7 @@ class Magnitudes:
         """Numbers of entries by sign (positive first) and by log2 of the magnitude.
 
         Int32 array of shape `(variables, 2, 96)`. Bin `i` counts magnitudes in
-        [2**(i - 64), 2**(i - 63)). The first and the last bin include all magnitudes
+        [2**(i - 64), 2**(i - 63)). The first and last bins include all magnitudes
         beyond the range.
         """
         counts = np.zeros((len(self.largest), 2, HIGHEST - LOWEST), "int32")

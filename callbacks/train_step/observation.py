@@ -12,8 +12,8 @@ class Observation:
     """Collects records of gradients, weights and updates.
 
     All callbacks in one call to `fit` that request records share one instance. The
-    compiled step reduces each recorded update to a row of numbers. The rows are read
-    before they could be overwritten, or on request.
+    compiled step reduces each recorded update to a row of numbers. The rows are read on
+    request, and before the step can overwrite them.
     """
 
     def __init__(self):
@@ -33,9 +33,9 @@ class Observation:
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """Variables to which the entries of a record belong.
+        """Variables to which the entries of a record belong, in order.
 
-        More variables may be added later.
+        Variables may be added later.
         """
         return self._variables
 
@@ -46,8 +46,8 @@ class Observation:
 
         Args:
             every: Number of steps from one record to the next.
-            receive: Function that is called with a list of new records when they are
-                read. The list includes records that other callbacks requested.
+            receive: Function that is called with a list of the new records after they
+                have been read. The list includes records requested by other callbacks.
             counted: Quantity whose magnitudes are counted: "gradient", "weight" or
                 "update". Defaults to `None`, which counts no magnitudes.
         """
@@ -58,12 +58,12 @@ class Observation:
             self._receivers.append(receive)
 
     def attach(self, recorder: UpdateRecorder) -> None:
-        """Sets the recorder to read from."""
+        """Sets the recorder whose rows are read."""
         self._recorder = recorder
         self._variables = recorder.variables
 
     def detach(self) -> None:
-        """Reads the remaining rows, and then releases the recorder for reuse."""
+        """Reads the remaining rows and releases the recorder for reuse."""
         if self._recorder is not None:
             self.read()
             self._recorder = None

@@ -16,7 +16,7 @@ from .update_record import QUANTITIES
 class OptimizerCall:
     """Records one call to the optimizer.
 
-    An instance is created while the step is traced, and refers to the traced tensors.
+    Instances are created while the step is traced, and refer to the traced tensors.
 
     Args:
         recorder: `UpdateRecorder` to which the record belongs.
@@ -75,7 +75,7 @@ class OptimizerCall:
     def record(
         self, before: tuple, old: list, new: list, buffers: list, counters: StepCounters
     ) -> list:
-        """Returns the tensors of the buffers with one row added.
+        """Adds one row to the buffers, and returns the resulting tensors.
 
         Args:
             before: Result of `before()`.
@@ -117,7 +117,7 @@ class OptimizerCall:
         return list({id(one): one for one in self._optimizers}.values())
 
     def _learning_rate(self):
-        """Returns the learning rate, or NaN if it differs between the optimizers."""
+        """Returns the learning rate, or NaN if the optimizers have different rates."""
         rates = [
             _float32(ops.convert_to_tensor(one.learning_rate))
             for one in self._distinct_optimizers()
@@ -148,7 +148,7 @@ class OptimizerCall:
 
 
 def _is_update(optimizer):
-    """Returns whether this call updates the weights, as a bool or a tensor."""
+    """Returns a bool or tensor: whether this call to the optimizer updates weights."""
     steps = optimizer.gradient_accumulation_steps
     return not steps or (count_of_calls(optimizer) + 1) % steps == 0
 

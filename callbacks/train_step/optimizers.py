@@ -15,7 +15,7 @@ def updating_optimizers(optimizer) -> list:
     optimizers.
 
     Args:
-        optimizer: Optimizer, or `None`, which yields an empty list.
+        optimizer: Optimizer, or `None`. If `None`, an empty list is returned.
     """
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if optimizer is None:

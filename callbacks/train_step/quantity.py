@@ -29,22 +29,22 @@ class Quantity:
             self._operands = tensor_statistics.operands(tensors, minus)
 
     def norms(self):
-        """Returns the norm of each tensor; NaN for a variable without a tensor."""
+        """Returns the norm of each tensor; NaN for a missing tensor."""
         return self._of_all(tensor_statistics.norms)
 
     def largest(self):
-        """Returns the largest magnitudes; NaN for a variable without a tensor."""
+        """Returns the largest magnitude in each tensor; NaN for a missing tensor."""
         return self._of_all(tensor_statistics.largest)
 
     def counts(self):
-        """Returns the counts by sign and exponent; 0 for a variable without a tensor.
+        """Returns the counts by sign and exponent; 0 for a missing tensor.
 
         The shape is `(variables, NUM_BINS)`.
         """
         return self._of_all(tensor_statistics.count_exponents, shape=(NUM_BINS,))
 
     def _of_all(self, statistic, shape: tuple = ()):
-        """Returns a statistic, of shape `shape`, for every variable."""
+        """Computes a statistic of the given shape for every variable."""
         if self._operands is None:
             size = len(self._source)
             if shape:

@@ -21,17 +21,18 @@ class RowLayout:
     The buffers are ring buffers: row `i` is stored at index `i % rows`.
 
     - The headers, an int32 buffer of shape `(rows, 3)`, contain the step number, the
-      number of earlier steps that updated the weights, and the row number, which is -1
-      in an unused row.
+      number of earlier steps that updated the weights, and the row number. All three
+      are -1 in an unused row.
     - The numbers, a float32 buffer of shape `(rows, width)`, contain the learning rate
-      and whether the update was skipped, then the norms of all variables for each
-      quantity, then the largest magnitudes of all variables for each counted quantity.
+      and whether the update was skipped. These are followed by the norms of all
+      variables for each quantity, and by the largest magnitudes of all variables for
+      each counted quantity.
     - The counts, an int32 buffer of shape `(rows, counted, variables, NUM_BINS)`,
       contain the numbers of entries by sign and exponent. This buffer exists only if
       magnitudes are counted.
 
     Args:
-        num_variables: Number of variables that are recorded.
+        num_variables: Number of recorded variables.
         counted: Quantities whose magnitudes are counted.
     """
 
@@ -99,7 +100,7 @@ class RowLayout:
     def unpack_new(
         self, buffers: list, epoch: int, last: int
     ) -> tuple[list[UpdateRecord], int]:
-        """Converts the rows that have not been read yet to records.
+        """Converts unread rows to records.
 
         Args:
             buffers: Buffers as NumPy arrays.

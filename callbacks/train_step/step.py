@@ -18,9 +18,9 @@ class Step:
     """Runs training steps of a model that include callbacks.
 
     One function runs all steps if a condition inside the compiled step costs nothing,
-    or if only the compiled step can determine whether it updates the weights.
-    Otherwise, there are two functions: one that records, and one that does not. If no
-    callback takes part in the step, the function that does not record is the model's
+    or if it is known only inside the compiled step whether the weights are updated.
+    Otherwise, there are two functions: one records updates, and the other does not. If
+    no callback takes part in the step, the function that does not record is the model's
     own train function. A step counter outside the compiled functions determines which
     function runs next.
 
@@ -44,7 +44,7 @@ class Step:
         self.restart()
 
     def restart(self) -> None:
-        """Starts over at step 0."""
+        """Resets the step counter to 0."""
         self.is_free = False
         self._steps = 0
         self._is_behind = False  # whether the step's counters have missed steps
@@ -131,10 +131,11 @@ class Step:
 
 
 def get_step(model, own, callbacks: list, requests: dict) -> Step:
-    """Returns a `Step`, if possible one that an earlier call to `fit` has created.
+    """Returns a `Step`, reusing one from an earlier call to `fit` if possible.
 
-    Reusing compiled functions saves time and memory. Each `Step` is stored with the
-    model's own train function, so `compile` and `make_train_function` also discard it.
+    Reusing compiled functions saves time and memory. Each `Step` is stored as an
+    attribute of the model's own train function. When `compile` or `make_train_function`
+    discards this function, the `Step` is discarded as well.
     """
     callbacks = [one for one in callbacks if one.step_key() != ()]
     keys = [one.step_key() for one in callbacks]
@@ -161,7 +162,7 @@ def get_step(model, own, callbacks: list, requests: dict) -> Step:
 def _attributes(callbacks, optimizer) -> list[tuple]:
     """Returns `(optimizer, attributes)` pairs for all optimizers that update weights.
 
-    The attributes replace those of the optimizer while the step runs.
+    The attributes replace the optimizer's own attributes while the step runs.
     """
     return [
         (one, {k: v for c in callbacks for k, v in c.attributes_of(one).items()})

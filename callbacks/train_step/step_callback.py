@@ -13,16 +13,17 @@ class StepCallback(keras.callbacks.Callback):
     A subclass implements `begin_step` with `keras.ops`. This method is compiled as part
     of the step, so it requires no synchronization and runs for every batch, even with
     `steps_per_execution`. During each call to the train function, including the call
-    that traces it, the attributes in `attributes_of` replace those of the optimizers.
+    that traces it, the attributes in `attributes_of` replace the attributes of the
+    optimizers.
 
     All such callbacks in one call to `fit` share one step, and run in the order of the
-    list. After `fit`, the original train function of the model is restored.
+    callback list. After `fit`, the original train function of the model is restored.
     """
 
     def begin_step(self, optimizer: keras.optimizers.Optimizer) -> None:
         """Runs at the beginning of every step, inside the compiled step.
 
-        One call to the train function may run this method for several steps and several
+        One call to the train function may run this method for several steps and
         replicas. Attributes in `optimizer_attributes` are replaced while the method
         runs, so do not read the optimizer's original values from them.
 
@@ -40,11 +41,11 @@ class StepCallback(keras.callbacks.Callback):
         return []
 
     def optimizer_attributes(self) -> dict:
-        """Returns attributes to replace on all optimizers during the step, by name."""
+        """Returns a dict of the attributes to replace on all optimizers in the step."""
         return {}
 
     def attributes_of(self, optimizer: keras.optimizers.Optimizer) -> dict:
-        """Returns the attributes to replace on a given optimizer, by name."""
+        """Returns a dict of the attributes to replace on the given optimizer."""
         return self.optimizer_attributes()
 
     def prepare_step(self) -> None:
@@ -59,8 +60,8 @@ class StepCallback(keras.callbacks.Callback):
     def step_key(self) -> tuple | None:
         """Returns a key that identifies the computation of the callback in the step.
 
-        If a callback in an earlier call to `fit` had the same key, the step compiled
-        for it can be reused after `take_over()`. An empty key means that the callback
+        If a callback in an earlier call to `fit` had the same key, the step of that
+        call can be reused after `take_over()`. An empty key means that the callback
         adds nothing to the step. `None` means that the step cannot be reused.
         """
         return None
@@ -68,7 +69,7 @@ class StepCallback(keras.callbacks.Callback):
     def participant(self) -> "StepCallback":
         """Returns the object that runs in the step.
 
-        This object may still be used after the current call to `fit`.
+        Later calls to `fit` may use the same object.
         """
         return self
 

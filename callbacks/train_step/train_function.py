@@ -17,11 +17,11 @@ class TrainFunction:
     """Replaces `model.train_function` during one call to `fit`.
 
     In `on_train_batch_begin`, callbacks announce that the next call comes from their
-    `fit`. All other calls, such as those from `train_on_batch` or `fit` inside a
-    callback, are passed on to the model's own function. Such calls do not advance
-    schedules and are not recorded. If `compile`, `make_train_function` or an inner
-    `fit` sets a different train function, the next announcement adopts that function as
-    the model's own, and replaces it again.
+    `fit`. All other calls, for example by `train_on_batch` or `fit` inside a callback,
+    are passed on to the model's own function. Such calls do not advance schedules and
+    are not recorded. If `compile`, `make_train_function` or an inner `fit` sets a
+    different train function, the next announcement adopts that function as the model's
+    own, and replaces it again.
 
     Keras calls no hooks after an exception, so this object may remain in place after
     `fit` fails. In that case, it passes on all calls until the next call to `fit`
@@ -55,7 +55,10 @@ class TrainFunction:
 
     @classmethod
     def of(cls, model, params: dict | None, begin: dict | None) -> "TrainFunction":
-        """Returns the instance for this `fit`, and creates it on the first call."""
+        """Returns the instance for the current call to `fit`.
+
+        The first call to this method creates the instance.
+        """
         function = model.train_function
         if isinstance(function, cls) and function._is_of(params, begin):
             return function
@@ -73,7 +76,7 @@ class TrainFunction:
         self._names |= names
 
     def announce(self):
-        """Announces that the next call comes from this `fit`."""
+        """Marks the next call as a step of the `fit` to which this object belongs."""
         if self._model.train_function is not self:
             self._stand_in()
         if train_step.is_compiled(self._model):
@@ -81,7 +84,7 @@ class TrainFunction:
         self._announced = True
 
     def check(self):
-        """Checks once that the callbacks took effect in the steps so far."""
+        """Checks once, after the first step, that the callbacks took effect."""
         if self._step is not None and self._step.has_run and not self._is_checked:
             self._is_checked = True
             for callback in self._callbacks:
@@ -164,7 +167,13 @@ class TrainFunction:
         self._is_checked = False
 
     def _make_step(self, own, before=None):
-        """Returns a step for `own`, which continues from `before`."""
+        """Returns a `Step` for a train function of the model.
+
+        Args:
+            own: The model's own train function.
+            before: `Step` whose step number the new `Step` continues from. Defaults to
+                `None`, which starts at step 0.
+        """
         requests = self.observation.requests
         step = get_step(self._model, own, self._callbacks, requests)
         if before is not None:
@@ -175,10 +184,10 @@ class TrainFunction:
 
 
 def _is_foreign(frame, params) -> bool:
-    """Returns whether a call is known to come from outside this `fit`.
+    """Returns whether a call is known to come from outside the current `fit`.
 
-    A callback that comes later in the list can make such a call between an announcement
-    and the announced step.
+    A later callback in the list can make such a call after a step has been announced
+    and before that step runs.
 
     Args:
         frame: Frame of the caller.

@@ -13,7 +13,7 @@ QUANTITIES = ("gradient", "weight", "update")
 class UpdateRecord:
     """Record of one update of the weights. Arrays have one entry per variable.
 
-    A step can make several updates, each with its own record.
+    A step can make several updates. Each update has its own record.
 
     Attributes:
         step: Step number, counted from 0 in every call to `fit`.

@@ -75,7 +75,7 @@ class UpdateRecorder:
         return sum(steps // every + 1 for every in self.requests) * per_step
 
     def read(self, epoch: int, last: int) -> tuple[list[UpdateRecord], int]:
-        """Returns the records after row `last`, and the number of the newest row.
+        """Returns the records of all rows after `last`, and the newest row number.
 
         The buffers must exist.
         """
@@ -85,16 +85,17 @@ class UpdateRecorder:
         return self.layout.unpack_new(arrays, epoch, last)
 
     def rebuild(self) -> None:
-        """Discards the buffers, which must have been read, but keeps the counters.
+        """Discards the buffers but keeps the counters.
 
-        Later records include the variables that were missing from earlier ones.
+        The buffers must have been read. Later records include the variables that were
+        missing from earlier records.
         """
         self.buffers = []
         self._add(self.unknown)
         self.unknown = []
 
     def restart(self) -> None:
-        """Starts over at step 0, with empty buffers."""
+        """Resets the counters and marks all rows as unused."""
         train_step.set_counters(self.counters, StepCounters())
         if self.buffers:
             self.layout.clear(self.buffers)
