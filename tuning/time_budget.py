@@ -17,7 +17,7 @@ class TimeBudget:
         self._began = time.monotonic()
 
     def is_used_up(self) -> bool:
-        """Returns whether the time budget is used up, so that the search must end."""
+        """Returns whether the time budget is exhausted and the search must stop."""
         if self.seconds is None:
             return False
         return self.used + time.monotonic() - self._began > self.seconds

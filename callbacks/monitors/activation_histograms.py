@@ -137,7 +137,8 @@ class ActivationHistograms(keras.callbacks.Callback):
 
             Of shape `(passes,)`:
 
-            - "step" and "epoch": Numbers of training steps and epochs before the pass.
+            - "step" and "epoch": Number of training steps and epochs completed before
+              the pass.
 
             Of shape `(layers,)`:
 

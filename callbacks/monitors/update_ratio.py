@@ -28,9 +28,10 @@ class UpdateRatio(StepMonitor):
     results.
 
     The logs and History contain "update_ratio": the median over the kernels is computed
-    for each record, and then the median over the records of the epoch. An epoch without
-    a record repeats the previous value, or NaN before the first record. The data frame
-    contains all variables and all recorded steps, but the median excludes:
+    for each record, and then the median over the records of the epoch. In an epoch
+    without a record, the previous value is repeated; before the first record, the value
+    is NaN. The data frame contains all variables and all recorded steps, but the median
+    excludes:
 
     - One-dimensional variables, such as biases.
     - Kernels with a root mean square below 0.01 / sqrt(fan-in), such as the kernels of
@@ -119,7 +120,7 @@ class UpdateRatio(StepMonitor):
             Of shape `(variables,)`:
 
             - "variable": Paths of the variables.
-            - "size": Numbers of entries of the variables.
+            - "size": Number of entries in each variable.
 
             Of shape `(records, variables)`:
 

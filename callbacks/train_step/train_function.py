@@ -171,8 +171,8 @@ class TrainFunction:
 
         Args:
             own: The model's own train function.
-            before: `Step` whose step number the new `Step` continues from. Defaults to
-                `None`, which starts at step 0.
+            before: Previous `Step`. The new `Step` continues its step count. Defaults
+                to `None`, which starts at step 0.
         """
         requests = self.observation.requests
         step = get_step(self._model, own, self._callbacks, requests)

@@ -22,7 +22,7 @@ class _Exact(hyperparameters.HyperParameter):
     def values(self) -> Sequence:
         """All values, in the order of their probabilities (see `to_probability`).
 
-        If there is no step, these are at most ten example values.
+        Without a step, returns at most ten example values instead.
         """
         return super().values if self.step is None else self._on_steps
 
@@ -57,7 +57,7 @@ class _Exact(hyperparameters.HyperParameter):
 
 
 class Float(_Exact, hyperparameters.Float):
-    """Float hyperparameter that can take all values of its range and no others."""
+    """Float hyperparameter whose draws cover its full range and never leave it."""
 
 
 class Int(_Exact, hyperparameters.Int):

@@ -1,7 +1,8 @@
 """Decisions on how ranges narrow around the best trials, based on permutation tests.
 
-All positions are probabilities, as returned by `probability.to_probability`, so that a
-log scale stays logarithmic. The functions are pure: the same trials and the same seed
+Values are represented by their positions in the range, which are cumulative
+probabilities (see `probability.to_probability`). Ranges with a log scale are therefore
+narrowed on the log scale. The functions are pure: the same trials and the same seed
 give the same decision. The best trials come from all rounds, but the tests for evidence
 use only the latest 300 trials.
 """

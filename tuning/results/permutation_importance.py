@@ -49,7 +49,7 @@ def _losses(predict, x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _orders(size: int, seed: int) -> np.ndarray:
-    """Returns the permutations that scikit-learn applies to columns, one per row."""
+    """Returns an array whose rows are the permutations used by scikit-learn."""
     first = np.random.RandomState(seed).randint(np.iinfo(np.int32).max + 1)
     generator, shuffled = np.random.RandomState(first), np.arange(size)
     orders = [shuffled.copy()]

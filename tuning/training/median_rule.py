@@ -9,11 +9,11 @@ FEWEST = 5  # completed training runs that the rule requires
 
 
 class MedianRule:
-    """Decides whether a training run is hopeless.
+    """Decides whether a training run should be stopped early.
 
     This is the median stopping rule (Golovin et al., "Google Vizier: A Service for
-    Black-Box Optimization", 2017, section 3.2.2). A training run is hopeless if its
-    best value so far is worse than the median of the best values that completed
+    Black-Box Optimization", 2017, section 3.2.2). A training run is stopped if
+    its best value so far is worse than the median of the best values that completed
     training runs had reached by the same epoch.
 
     Args:
@@ -52,7 +52,7 @@ class MedianRule:
                 bisect.insort(self._reached[epoch], float(value))
 
     def reason(self, epoch: int, best: float) -> str | None:
-        """Returns why a training run is hopeless, or `None` if it is not.
+        """Returns why to stop a training run early, or `None` to continue it.
 
         Args:
             epoch: Epoch that has just ended, counted from 0. The rule does not apply to

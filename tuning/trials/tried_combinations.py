@@ -21,7 +21,7 @@ class TriedCombinations:
         self._whole: set[frozenset] = set()
 
     def add(self, values: dict) -> None:
-        """Adds the values that a finished trial has read."""
+        """Adds the values that the build of a finished trial has used."""
         self._asked.setdefault(tuple(values), set()).add(tuple(values.values()))
 
     def add_whole(self, values: dict) -> None:

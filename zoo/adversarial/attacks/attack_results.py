@@ -29,7 +29,8 @@ class AttackResults:
     def before_attack(cls, x: np.ndarray, rows: np.ndarray) -> "AttackResults":
         """Creates the initial results for a data set that has not been attacked yet.
 
-        Examples that will not be attacked count as broken.
+        Examples that are not attacked, because they are misclassified already, count as
+        broken.
 
         Args:
             x: Float32 array of all inputs.

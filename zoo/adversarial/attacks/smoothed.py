@@ -153,7 +153,7 @@ class Smoothed(PGD):
         """Differentiates the objective at the points and at pairs of nearby points.
 
         A stochastic model is called several times, each time with some of the pairs.
-        Within one differentiation, every call is a new draw.
+        Each of these calls draws new random numbers.
 
         Returns:
             A tuple:
@@ -200,7 +200,7 @@ class Smoothed(PGD):
 
 
 def _joined(results):
-    """Concatenates the results of all calls along the axis of the directions.
+    """Concatenates the results of all calls along the direction axis.
 
     Args:
         results: Tensor of shape `(calls, batch, directions per call, ...)`.

@@ -1,4 +1,4 @@
-"""Functions that find the logits of a classifier, even if it ends in probabilities."""
+"""Functions that recover the logits of a classifier, even if it ends in a softmax."""
 
 import contextlib
 from collections.abc import Callable, Iterator
