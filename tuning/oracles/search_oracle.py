@@ -293,7 +293,7 @@ class SearchOracle(keras_tuner.Oracle):
         trial.hyperparameters.merge(self.hyperparameters.space)
 
     def _untried(self, trial: SearchTrial) -> tuple[bool, list[dict]]:
-        """Returns whether the list of combinations is complete, and the untried ones."""
+        """Returns whether all combinations were listed, and which are untried."""
         space = self.hyperparameters.space
         every = combinations(
             space, lambda hp: SearchOracle.draw_value(self, hp, trial)[0]

@@ -29,8 +29,7 @@ class AttackResults:
     def before_attack(cls, x: np.ndarray, rows: np.ndarray) -> "AttackResults":
         """Creates the initial results for a data set that has not been attacked yet.
 
-        Examples that are not attacked, because they are misclassified already, count as
-        broken.
+        Examples that are not attacked, such as misclassified examples, count as broken.
 
         Args:
             x: Float32 array of all inputs.

@@ -1,4 +1,4 @@
-"""Functions that recover the logits of a classifier, even if it ends in a softmax."""
+"""Functions that find the logits of a classifier that may output probabilities."""
 
 import contextlib
 from collections.abc import Callable, Iterator
