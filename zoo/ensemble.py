@@ -155,7 +155,7 @@ def average_weights(models: Models) -> keras.Model:
                 "models",
                 "models with the same layers",
                 [result.name, model.name],
-                f"The weights of model {count} and model 1 differ in shape.",
+                f"The weights of number {count} and of number 1 differ in shape.",
             )
         _move_mean(mean, stores, count)
     load_variables(result, mean)

@@ -315,6 +315,6 @@ def _check_tied_options(return_sequences, num_outputs, vocabulary_size) -> None:
         raise invalid_argument(
             "tie_embeddings",
             "False, unless the model is a language model: `return_sequences=True` and "
-            f"`num_outputs` ({num_outputs}) == `vocabulary_size` ({vocabulary_size})",
+            f"`num_outputs` ({num_outputs}) the `vocabulary_size` ({vocabulary_size})",
             True,
         )
