@@ -183,7 +183,7 @@ def test_a_language_model(train, tmp_path, capsys):
 @pytest.mark.real_data("imdb_reviews")
 def test_an_mlp_on_text_is_refused(train, tmp_path):
     options = ["--dataset", "imdb_reviews", "--model", "mlp"]
-    with pytest.raises(SystemExit, match="token ids, which are names"):
+    with pytest.raises(SystemExit, match="token ids, which are not quantities"):
         train([*options, "--output", str(tmp_path)])
 
 
