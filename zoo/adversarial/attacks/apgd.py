@@ -176,7 +176,7 @@ def _choose(chosen, first, second) -> list:
 
 
 def _windows(steps: int) -> np.ndarray:
-    """Returns the length of the window that ends at each point, or 0 if none does.
+    """Returns the length of the window that ends at each point, or 0 if no window does.
 
     A window is the interval between two checkpoints. It ends one point after a
     checkpoint because, in the paper, iteration k computes point k + 1 before it tests
@@ -195,7 +195,7 @@ def checkpoints(steps: int) -> list[int]:
 
     See the step size selection in section 3 of the paper.
     """
-    before, position, marks = 0, 22, [0]  # integer hundredths avoid rounding
+    before, position, marks = 0, 22, [0]  # percentages, to avoid rounding errors
     while position <= 100:
         marks.append(-(-position * steps // 100))
         before, position = position, position + max(position - before - 3, 6)

@@ -14,8 +14,9 @@ from .attack_arguments import check_bounds, check_epsilon, check_mask, check_mas
 
 
 class AttackAlgorithm(abc.ABC):
-    """Base class of attack algorithms: settings, initial state and a single step.
+    """Base class of attack algorithms.
 
+    The class defines the settings, the initial state and a single step of an attack.
     The loops over the steps are in `Attack.perturb` (for training) and in the module
     `search` (for evaluation).
 

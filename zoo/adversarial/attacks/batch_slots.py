@@ -14,9 +14,9 @@ class BatchSlots:
 
     When the search for an example ends, its slot is given to a waiting example. The
     running time of an attack therefore depends on the total number of steps, not on the
-    slowest example in each batch. An example that withstands one restart joins the
-    waiting examples again, for its next restart. All batches have the same shape, to
-    avoid recompilation.
+    slowest example in each batch. An example that withstands one restart is
+    queued again for the next restart. All batches have the same shape, to avoid
+    recompilation.
 
     Args:
         attack: The attack.
@@ -48,7 +48,7 @@ class BatchSlots:
         self._noise = np.repeat(attack.noise(x.shape[1:], first, first), size, axis=0)
 
     def fill(self) -> bool:
-        """Assigns waiting examples to free slots; returns whether a slot is in use."""
+        """Assigns waiting examples to free slots; returns whether any slot is used."""
         free = np.flatnonzero(self.rows < 0)[: len(self._waiting)]
         if len(free):
             examples = [self._waiting.popleft() for _ in free]
@@ -101,7 +101,7 @@ class BatchSlots:
 
             - the indices of the freed slots;
             - the indices of the examples in these slots;
-            - the number of restarts that each example completed. If an example is
+            - the number of restarts completed for each example. If an example is
               broken, all its remaining restarts count as completed.
         """
         done = np.flatnonzero((self.rows >= 0) & ~is_going)

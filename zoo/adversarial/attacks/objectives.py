@@ -1,6 +1,6 @@
 """Objectives that attacks maximize: functions of logits, with one value per example.
 
-The gradients of all functions except `divergence` do not vanish when a model is very
+Except for the gradient of `divergence`, the gradients do not vanish if a model is very
 confident or has large logits, so they are not rounded to zero in float32.
 """
 
@@ -14,8 +14,7 @@ def cross_entropy(logits, labels):
     Cross-entropy is softplus(m), which increases with m. The gradient of cross-entropy
     is the gradient of m times 1 - p_y, where p_y is the probability of the label. This
     factor underflows if the model is very confident, for example if all logits are
-    multiplied by 100. The gradient of m has the same direction, but does not have this
-    factor.
+    multiplied by 100. The gradient of m has the same direction, but not this factor.
     """
     return ops.logsumexp(_others(logits, labels), axis=1) - _of(logits, labels)
 
@@ -42,7 +41,7 @@ def dlr(logits, labels):
 def targeted_dlr(logits, labels, targets):
     """Returns the difference-of-logits ratio of `targets` against `labels`.
 
-    The ratio increases as the logits of `targets` overtake those of `labels`.
+    The ratio is positive if the logit of the target exceeds the logit of the label.
 
     Croce & Hein (2020), section 4.3. The ratio requires at least four classes. With
     fewer classes, the function returns the difference between the two logits instead.

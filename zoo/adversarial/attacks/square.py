@@ -130,7 +130,7 @@ class Square(Attack):
     def begin(self, start, settings):
         points, noise = start
         lowest = ops.full(ops.shape(noise)[:1], -float("inf"), dtype="float32")
-        return points, points, lowest, noise  # candidate, best point, its objective
+        return points, points, lowest, noise  # candidate, best point and its objective
 
     def differentiate(self, logits_of, objective, state, index, scale, settings):
         points = state[0]

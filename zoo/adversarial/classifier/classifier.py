@@ -14,7 +14,7 @@ from .head import Head, read_head
 from .model_checks import check_model, check_outputs
 
 HEAD_INPUTS = 200  # number of inputs that are used to determine the head
-SKIPPED_DRAWS = 4  # maximum number of model calls in one step of an attack
+SKIPPED_DRAWS = 4  # draws skipped by `vote`; the most model calls in one attack step
 
 
 class Classifier:
@@ -91,7 +91,7 @@ class Classifier:
             self._compiled.clear()
 
     def compile(self, key: Hashable, function: Callable) -> Callable:
-        """Compiles a function that calls the model, unless it is in the cache.
+        """Returns a compiled function that calls the model, from the cache if possible.
 
         Args:
             key: Key under which the compiled function is cached until the head changes.
@@ -125,10 +125,10 @@ class Classifier:
         return self.head.classes(self.compute(self.outputs, x, batch_size))
 
     def vote(self, x: np.ndarray, draws: int, batch_size: int) -> np.ndarray:
-        """Returns the majority vote of a stochastic model over several draws.
+        """Returns the classes that a stochastic model predicts most often in several draws.
 
         The first `SKIPPED_DRAWS` draws are skipped because attacks may have used the
-        same draws.
+        same random numbers.
         """
         count = self.head.num_classes
         votes = np.zeros((len(x), count), "int64")

@@ -57,7 +57,7 @@ def check_range(low: float, high: float, bounds: tuple[float, float]) -> None:
 
 
 def are_signed(y: np.ndarray) -> bool:
-    """Returns whether labels are -1 and 1, as for a hinge loss.
+    """Returns whether labels are -1 and 1, as expected by a hinge loss.
 
     If all labels are 1, the result is `False`, because 1 is also a valid class.
     """

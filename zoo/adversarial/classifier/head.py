@@ -41,8 +41,7 @@ class Head:
         threshold: Value above which a single output predicts class 1. Defaults to
             `0.0`.
         expected: Kind of output that the loss expects, as returned by
-            `expected_outputs`.
-            Defaults to `None`: unknown.
+            `expected_outputs`. Defaults to `None`: unknown.
     """
 
     num_outputs: int

@@ -33,7 +33,7 @@ from .training_objectives import make_objective
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class AdversarialTrainer(ClassifierTrainer):
-    """Trains a classifier on adversarial examples with Keras' own `fit`.
+    """Trains a classifier on adversarial examples with the `fit` method of Keras.
 
     Each step first attacks the batch, with the attack in its training mode and the
     model in inference mode. Keras then trains on the result. Callbacks, metrics, sample

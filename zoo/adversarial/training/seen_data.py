@@ -1,4 +1,4 @@
-"""A record of the range of inputs and labels in compiled steps, for a later check."""
+"""A class that records the range of inputs and labels for a check after the step."""
 
 import keras
 import numpy as np

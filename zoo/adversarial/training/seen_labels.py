@@ -11,7 +11,7 @@ NONE = -1e30  # initial value, lower than any value computed from labels
 
 
 class SeenLabels(keras.metrics.Metric):
-    """Records the minimum and maximum of labels, for a check after the step.
+    """Records the minimum and maximum of labels for a check after the training step.
 
     This is a metric because every backend passes the state of metrics through the
     training step, and Keras does not save this state. The metric adds nothing to the
