@@ -31,10 +31,10 @@ class ActivationHistograms(keras.callbacks.Callback):
     All layers with a float output are recorded, including those nested in other models
     and layers. A layer that is called several times is recorded for each call. Layers
     that run inside a loop, a condition, a map or another compiled function cannot be
-    recorded, nor can layers nested in the cells of a recurrent layer or in the layer
-    of a `TimeDistributed`. A single warning lists these layers, together with layers
-    that have weights but are not called. On PyTorch, loops and conditions are plain
-    Python, so each call inside them is recorded.
+    recorded, nor can layers nested in the cells of a recurrent layer or in a layer
+    wrapped by `TimeDistributed`. A single warning lists these layers, together with
+    layers that have weights but are not called. On PyTorch, loops and conditions are
+    plain Python, so each call inside them is recorded.
 
     Outputs are copied to the host one layer at a time, and their statistics are
     computed there. If all layers together output more than 2**24 (16.8 million) numbers
@@ -102,11 +102,13 @@ class ActivationHistograms(keras.callbacks.Callback):
         self._epochs = self._forward = None
 
     def __getstate__(self):
-        # An interrupted `fit` can leave these objects; the next `fit` replaces them.
+        # These objects can remain after an interrupted `fit`; the next `fit` replaces
+        # them.
         return vars(self) | {"_log": None, "_forward": None}
 
     def on_epoch_begin(self, epoch, logs=None):
-        # A model that the first batch builds must not initialize its weights earlier.
+        # If the first batch builds the model, the weights must not be initialized
+        # earlier.
         if self._epochs is None and self.model.built:
             check_shapes(self.sample, self.model)
             self._record(epoch)
@@ -144,8 +146,8 @@ class ActivationHistograms(keras.callbacks.Callback):
 
             - "layer": Names of the layers.
 
-            Of shape `(passes, layers)`, where all but "non_finite" are NaN for a layer
-            that did not run:
+            Of shape `(passes, layers)`; if a layer did not run in a pass, its entries
+            are NaN in all of these arrays except "non_finite":
 
             - "mean" and "deviation": Mean and standard deviation of the finite entries.
             - "non_finite": Number of infinite or NaN entries.
@@ -154,7 +156,7 @@ class ActivationHistograms(keras.callbacks.Callback):
             - "saturated": Fraction of saturated units; NaN for an activation without
               bounds.
 
-            With one more axis:
+            Of shape `(passes, layers, ...)`:
 
             - "edges": Bin edges, of shape `(passes, layers, 51)`.
             - "counts": Numbers of entries in the bins, of shape `(passes, layers, 50)`.
@@ -163,8 +165,8 @@ class ActivationHistograms(keras.callbacks.Callback):
 
             - "unit_zeros/<layer>": Fraction of the sample for which each unit is zero.
             - "unit_saturated/<layer>": Fraction of the sample for which the output of
-              each unit is within 2.5 % of the activation's range from a bound; NaN for
-              an activation without bounds.
+              each unit is close to a bound of the activation: within 2.5 % of the
+              activation's range. NaN for an activation without bounds.
         """
         return arrays_of(self._records)
 

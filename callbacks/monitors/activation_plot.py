@@ -9,7 +9,8 @@ def plot_activations(info: dict, layers, *, width: float, figure=None):
     """Plots a heat map of the outputs over the epochs for each of the given layers.
 
     Args:
-        info: Result of `ActivationHistograms.activation_info`, with at least one pass.
+        info: Result of `ActivationHistograms.activation_info`, with at least one
+            recorded forward pass.
         layers: Indices of the layers to draw. If there are more than twelve, twelve of
             them are drawn, evenly spaced.
         width: Width of the column for each pass, in epochs.

@@ -46,7 +46,7 @@ def latest_statistics(records: list[ActivationRecord]) -> dict[str, LayerStatist
 
 
 def arrays_of(records: list[ActivationRecord]) -> dict:
-    """Converts records to the result of `ActivationHistograms.activation_info`."""
+    """Converts records to the result of `ActivationHistograms.activation_info()`."""
     latest = latest_statistics(records)
     rows = [_row(record, latest) for record in records]
     arrays = {

@@ -37,7 +37,7 @@ class EventLog:
 
         Args:
             tag: Name of the series.
-            edges: Array of the bin edges, one more than the number of bins.
+            edges: Array of bin edges, with one more entry than there are bins.
             counts: Array with the number of entries in each bin.
             step: Step number.
         """

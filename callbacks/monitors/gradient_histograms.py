@@ -21,8 +21,8 @@ class GradientHistograms(StepMonitor):
 
     Vanishing or exploding gradients appear as a shift along this axis from layer to
     layer, and dead units appear as zeros. NaN and infinite entries are counted for each
-    variable, which helps to locate their origin. The recorded gradients are those that
-    train the model: summed over all replicas and divided by the loss scale, before the
+    variable, which helps to locate their origin. The gradients are recorded after
+    they are summed over all replicas and divided by the loss scale, and before the
     optimizer clips them. The magnitudes are counted inside the compiled step. Training
     is bit-for-bit unchanged, unless the compiler fuses the recorded step differently,
     which can change the last bits of the results.
@@ -98,7 +98,7 @@ class GradientHistograms(StepMonitor):
             Of shape `(variables,)`:
 
             - "variable": Paths of the variables.
-            - "size": Numbers of entries of the variables.
+            - "size": Number of entries in each variable.
 
             Of shape `(records, variables)`:
 
@@ -110,14 +110,14 @@ class GradientHistograms(StepMonitor):
 
             Of other shapes:
 
-            - "every": Number of steps from one kept record to the next, a scalar. It is
-              a multiple of the argument `every`.
+            - "every": Number of steps between consecutive records in memory, a scalar.
+              It is a multiple of the argument `every`.
             - "log2": The log2 of the bin edges, of shape `(97,)`.
             - "counts": Numbers of positive and of negative entries in each bin, of
               shape `(records, variables, 2, 96)`.
 
             The norm is computed from a sum of squares in float32, in which the squares
-            of entries below 1e-19 vanish. The counts include such entries.
+            of entries below 1e-19 underflow to zero. The counts include such entries.
         """
         info = self._info()
         info["norm"] = self._array_of_all(f"{self.of}_norm")

@@ -12,15 +12,15 @@ from zoo.differentiation import same_trace
 from .names import unique_names
 
 MAX_ENTRIES = 2**24  # maximum for all outputs together, 64 MiB in float32
-# Layers nested in these run step by step, in a loop or in unrolled calls.
+# Layers nested in these layers run once per time step, in a loop or in unrolled calls.
 STEPWISE = (keras.layers.RNN, keras.layers.TimeDistributed)
 
 
 class TooManyOutputs(BaseException):
     """Raised when the outputs require too much memory.
 
-    This class does not derive from `Exception`, because AutoGraph wraps exceptions that
-    do.
+    This class does not derive from `Exception`, because AutoGraph would then wrap the
+    error in another exception.
     """
 
 
@@ -31,7 +31,7 @@ class LayerOutputs:
         model: Model to observe.
 
     Attributes:
-        layers: Dict from the name of each output to its layer, in the order of the
+        layers: Dict that maps the name of each output to its layer, in the order of the
             calls. If a layer has several outputs, all names but the first end with a
             number.
         unseen: Names of layers whose output cannot be captured: layers that run inside
@@ -55,9 +55,9 @@ class LayerOutputs:
             inputs: Inputs of the model.
 
         Returns:
-            A dict from the name of each output to a pair of a float tensor and its
-            mask, which can be `None`. If the outputs exceed `MAX_ENTRIES`, they are
-            counted in `entries`, but not returned.
+            A dict that maps the name of each output to a pair: a float tensor and its
+            mask, or `None` if it has no mask. If the outputs have more than
+            `MAX_ENTRIES` entries, `entries` is set, but the dict is empty.
         """
         layers, hidden = _layers_within(self._model)
         called: set[int] = set()
@@ -118,9 +118,10 @@ class LayerOutputs:
 
 
 def _plain(call, *args, **kwargs):
-    """Returns `call` unchanged. Replaces `rematerialized_call`.
+    """Returns `call` unchanged, without rematerialization.
 
-    Rematerialization has no benefit without a backward pass.
+    This function replaces `rematerialized_call`, because rematerialization has no
+    benefit without a backward pass.
     """
     return call
 
@@ -140,8 +141,8 @@ def _layers_within(layer, path: str = "") -> tuple[list, list[str]]:
         deeper, deeper_hidden = _layers_within(inner, f"{name}/")
         hidden += deeper_hidden
         if isinstance(inner, STEPWISE):
-            # The outputs of the inner layer or cell are also outputs of this layer.
-            # Layers nested deeper are hidden.
+            # The inner layer or cell is not hidden, because its outputs are also the
+            # outputs of this layer. Layers that are nested more deeply are hidden.
             hidden += [
                 name_within
                 for name_within, one in deeper

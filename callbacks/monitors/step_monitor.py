@@ -49,7 +49,7 @@ class StepMonitor(StepCallback):
             self._log = EventLog(self.log_dir)
 
     def __getstate__(self):
-        self._collect()  # after an interrupt, some rows may be unread
+        self._collect()  # if `fit` was interrupted, some records may be unread
         return super().__getstate__() | {"_observation": None, "_log": None}
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -70,7 +70,7 @@ class StepMonitor(StepCallback):
         super().on_train_end(logs)
 
     def step_key(self) -> tuple:
-        return ()  # nothing to compile: the observation defines the records
+        return ()  # the observation, not this callback, computes the records
 
     def _log_record(self, record) -> None:
         raise NotImplementedError
@@ -114,7 +114,7 @@ class StepMonitor(StepCallback):
                 self._keep(record)
 
     def _take(self, record) -> None:
-        """Processes a record, whether or not it is kept."""
+        """Processes a record, even if it will not be kept in memory."""
         if self._log is not None:
             self._log_record(record)
 

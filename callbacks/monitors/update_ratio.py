@@ -93,7 +93,7 @@ class UpdateRatio(StepMonitor):
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         self._logged = float("nan")
-        self._new_medians = []  # of the current epoch
+        self._new_medians = []  # medians of the current epoch
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
@@ -132,7 +132,7 @@ class UpdateRatio(StepMonitor):
 
             A scalar:
 
-            - "every": Number of steps from one kept record to the next. It is a
+            - "every": Number of steps between consecutive records in memory. It is a
               multiple of the argument `every`.
         """
         info = self._info()

@@ -125,10 +125,11 @@ class Classifier:
         return self.head.classes(self.compute(self.outputs, x, batch_size))
 
     def vote(self, x: np.ndarray, draws: int, batch_size: int) -> np.ndarray:
-        """Returns the classes that a stochastic model predicts most often in several draws.
+        """Returns the classes that a stochastic model predicts most often.
 
-        The first `SKIPPED_DRAWS` draws are skipped because attacks may have used the
-        same random numbers.
+        Each class is the majority vote of `draws` draws. The model is first called
+        `SKIPPED_DRAWS` times without counting the results, because attacks may have
+        used the random numbers of these calls.
         """
         count = self.head.num_classes
         votes = np.zeros((len(x), count), "int64")

@@ -51,12 +51,12 @@ def evaluate_robustness(
     Each stage attacks only the examples that withstood all earlier stages. An example
     that is broken (successfully attacked) at one epsilon counts as broken at all larger
     epsilons. The attacks use logits, even if the model ends in a softmax or sigmoid.
-    The gradients of the attack objectives do not vanish, whatever the scale of the
+    The gradients of the attack objectives do not vanish, regardless of the scale of the
     logits.
 
     NOTE[DIFF] AutoAttack also runs FAB, and always runs the gradient-free Square
-    attack. This function does not run FAB. It first runs 300 steps of Square at the
-    largest epsilon, on those examples in a sample of 200 that withstood the other
+    attack. This function does not run FAB. In a sample of 200 examples, it first runs
+    300 steps of Square at the largest epsilon on the examples that withstood the other
     attacks. If this breaks any example, 1,000 steps of Square are added as the stage
     "square", for all examples and epsilons. The full cost of Square is therefore
     incurred only if the gradient-based attacks are insufficient.

@@ -54,7 +54,7 @@ def check_gradients(
     """Detects gradients that do not predict how the outputs change.
 
     Args:
-        classifier: The model, whose inference must be deterministic.
+        classifier: The model, which must be deterministic in inference mode.
         x: Float32 array: a sample of correctly classified inputs.
         y: Int32 array of the classes of these inputs.
         epsilon: The largest epsilon of the evaluation, > 0.
@@ -109,8 +109,8 @@ def _slopes_of(classifier, batch_size) -> Callable:
     """Returns a function that computes log-odds and their gradients in batches.
 
     The function takes inputs and labels, and computes the log-odds against the labels.
-    Where a gradient overflows, the function computes it again with a smaller scale of
-    the objective.
+    If a gradient overflows, the function computes it again with a smaller scale of the
+    objective.
     """
 
     def scaled(x, y, scale):
@@ -141,10 +141,10 @@ def _slopes_of(classifier, batch_size) -> Callable:
 
 
 def _count_flat(odds, slopes, settings) -> tuple[int, int]:
-    """Counts examples whose gradient is zero, and examples whose gradient is tiny.
+    """Counts examples with a zero gradient, and examples with a tiny gradient.
 
-    A gradient counts as tiny if a linear function with this gradient changes by less
-    than a tenth of the log-odds against the label over the whole range of the bounds.
+    A gradient counts as tiny if, over the whole range of the bounds, a linear function
+    with this gradient changes by less than a tenth of the log-odds against the label.
     """
     if settings["mask"] is not None:
         slopes = slopes * np.asarray(settings["mask"])

@@ -17,7 +17,7 @@ def check_head(classifier: Classifier, outputs: np.ndarray) -> Iterator[str]:
     """Checks whether the final activation of a model matches its outputs and its loss.
 
     Args:
-        classifier: The model, on which `check_data` has been called.
+        classifier: The wrapped model, after a call to `classifier.check_data`.
         outputs: Array of shape `(examples, outputs)`: outputs of the model.
 
     Yields:

@@ -34,7 +34,7 @@ class StageRunner:
     """Runs the stages, and stores the adversarial examples.
 
     Args:
-        classifier: The model, on which `check_data` has been called.
+        classifier: The wrapped model, after a call to `classifier.check_data`.
         x: Float32 array of all inputs.
         y: Int32 array of the true classes.
         settings: Settings of all attacks: norm, bounds, mask and seed.
@@ -75,7 +75,7 @@ class StageRunner:
         for epsilon in epsilons:
             clean = int((self.clean == self.y).sum())
             self._add_row(epsilon, "clean", len(self.x), clean, self.clean_seconds)
-            self.clean_seconds = 0.0  # computed once, and counted at the first epsilon
+            self.clean_seconds = 0.0  # counted only once, at the first epsilon
             for stage, attack in stages.items():
                 bar.begin(stage, epsilon)
                 self._attack(stage, attack.with_epsilon(epsilon), bar.advance)
@@ -107,7 +107,7 @@ class StageRunner:
         left = sample[self.left[sample]]
         square = Square(epsilons[-1], steps=SQUARE_STEPS, **self.settings)
         broken = int(self._find(square, left).broken[left].sum())
-        if not self.random:  # in a stochastic model, other stages follow a single draw
+        if not self.random:  # for a stochastic model, other stages follow a single draw
             found += check_square(broken, len(sample))
         self._add_stages(
             self._last_stages(found, broken, epsilons[-1], steps), epsilons

@@ -68,7 +68,7 @@ class MultiStepProbe:
 
 
 def make_probe(model: keras.Model, attack: Attack) -> MultiStepProbe | None:
-    """Returns a probe for a training attack, or `None` if it is not needed or not possible.
+    """Returns a probe for the attack, or `None` if no probe is needed or possible.
 
     Only single-step attacks need a probe. A probe requires a functional model with a
     known input shape.
