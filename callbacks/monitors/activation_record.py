@@ -34,7 +34,7 @@ class ActivationRecord:
 
 
 def latest_statistics(records: list[ActivationRecord]) -> dict[str, LayerStatistics]:
-    """Returns a dict from layer names to the latest statistics of each layer.
+    """Returns a dict that maps layer names to the latest statistics of each layer.
 
     The layers of the last record come first.
     """
@@ -66,7 +66,7 @@ def arrays_of(records: list[ActivationRecord]) -> dict:
 def _row(record: ActivationRecord, latest: dict) -> list[LayerStatistics]:
     """Returns the statistics of all layers in one pass.
 
-    If a layer did not run, its statistics are empty.
+    For a layer that did not run, all counts are 0 and the other statistics are NaN.
     """
     ran = {layer.name: layer for layer in record.layers}
     return [

@@ -72,7 +72,7 @@ class EventLog:
 def check_log_dir(value) -> str | None:
     """Returns the path as a string, or `None` if `value` is `None`.
 
-    Raises an error for any other value.
+    Raises an error if `value` is neither a path nor `None`.
     """
     if value is not None and not isinstance(value, str | os.PathLike):
         raise invalid_argument("log_dir", "the path of a folder, or None", value)

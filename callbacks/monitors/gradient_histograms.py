@@ -21,10 +21,10 @@ class GradientHistograms(StepMonitor):
 
     Vanishing or exploding gradients appear as a shift along this axis from layer to
     layer, and dead units appear as zeros. NaN and infinite entries are counted for each
-    variable, which helps to locate their origin. The gradients are recorded after
-    they are summed over all replicas and divided by the loss scale, and before the
-    optimizer clips them. The magnitudes are counted inside the compiled step. Training
-    is bit-for-bit unchanged, unless the compiler fuses the recorded step differently,
+    variable, which helps to locate their origin. The gradients are recorded after they
+    are summed over all replicas and divided by the loss scale, and before the optimizer
+    clips them. The magnitudes are counted inside the compiled step. Training is
+    bit-for-bit unchanged, unless the compiler fuses the recorded step differently,
     which can change the last bits of the results.
 
     Each bin counts magnitudes between two consecutive powers of 2, separately for each

@@ -37,7 +37,7 @@ class LayerOutputs:
         unseen: Names of layers whose output cannot be captured: layers that run inside
             a loop, a branch or another compiled function, and layers that have weights
             but were not called.
-        entries: Number of entries of all outputs.
+        entries: Total number of entries of all outputs.
     """
 
     def __init__(self, model: keras.Model):

@@ -27,11 +27,11 @@ class UpdateRatio(StepMonitor):
     compiler fuses the recorded step differently, which can change the last bits of the
     results.
 
-    The logs and History contain "update_ratio": the median over the kernels is computed
-    for each record, and then the median over the records of the epoch. In an epoch
-    without a record, the previous value is repeated; before the first record, the value
-    is NaN. The data frame contains all variables and all recorded steps, but the median
-    excludes:
+    The logs and the `History` contain "update_ratio": the median over the kernels is
+    computed for each record, and then the median over the records of the epoch. In an
+    epoch without a record, the previous value is repeated; before the first record, the
+    value is NaN. The data frame contains all variables and all records in memory, but
+    the median excludes:
 
     - One-dimensional variables, such as biases.
     - Kernels with a root mean square below 0.01 / sqrt(fan-in), such as the kernels of

@@ -14,9 +14,8 @@ class BatchSlots:
 
     When the search for an example ends, its slot is given to a waiting example. The
     running time of an attack therefore depends on the total number of steps, not on the
-    slowest example in each batch. An example that withstands one restart is
-    queued again for the next restart. All batches have the same shape, to avoid
-    recompilation.
+    slowest example in each batch. An example that withstands one restart is queued
+    again for the next restart. All batches have the same shape, to avoid recompilation.
 
     Args:
         attack: The attack.

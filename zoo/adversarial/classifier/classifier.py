@@ -14,7 +14,7 @@ from .head import Head, read_head
 from .model_checks import check_model, check_outputs
 
 HEAD_INPUTS = 200  # number of inputs that are used to determine the head
-SKIPPED_DRAWS = 4  # draws skipped by `vote`; the most model calls in one attack step
+SKIPPED_DRAWS = 4  # maximum number of model calls in one attack step; see `vote`
 
 
 class Classifier:

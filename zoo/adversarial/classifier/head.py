@@ -161,7 +161,7 @@ def probe_outputs(model: keras.Model, bounds: tuple[float, float]) -> tuple:
 def contradiction(
     head: Head, model: keras.Model, outputs: np.ndarray | None
 ) -> str | None:
-    """Describes how the loss contradicts the head; returns `None` if it does not."""
+    """Describes how the loss contradicts the head, or returns `None` if they match."""
     if head.expected == LOGITS and head.activation:
         return f"the model ends in a {head.activation}, but the loss expects logits"
     if head.activation or head.expected not in (PROBABILITIES, RATES):

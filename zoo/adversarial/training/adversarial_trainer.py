@@ -55,7 +55,7 @@ class AdversarialTrainer(ClassifierTrainer):
     2020): the robust accuracy under a single-step attack rises, while the robust
     accuracy under a multi-step attack falls to zero. The trainer warns if this happens.
     To detect catastrophic overfitting, the trainer uses the results of validation with
-    a multi-step attack or, without such results, ten-step PGD on the last 64 training
+    a multi-step attack. If there are none, it runs ten-step PGD on the last 64 training
     examples of each epoch. The trainer also warns if training has collapsed to chance
     level.
 
