@@ -70,7 +70,7 @@ class StepMonitor(StepCallback):
         super().on_train_end(logs)
 
     def step_key(self) -> tuple:
-        return ()  # the observation, not this callback, computes the records
+        return ()  # this callback adds no computation; see `Observation`
 
     def _log_record(self, record) -> None:
         raise NotImplementedError

@@ -109,10 +109,10 @@ class APGD(Attack):
         return (
             start,
             start,  # the previous point
-            lowest,  # the objective there
+            lowest,  # the objective at the previous point
             start,  # the best point
-            lowest,  # the objective there
-            ops.zeros_like(start),  # the gradient there
+            lowest,  # the objective at the best point
+            ops.zeros_like(start),  # the gradient at the best point
             per_example + 2 * settings["epsilon"],  # the step size
             per_example,  # number of increases since the last checkpoint
             lowest,  # the best objective at the last checkpoint

@@ -147,7 +147,7 @@ class AttackAlgorithm(abc.ABC):
 
     @abc.abstractmethod
     def begin(self, start, settings: dict) -> tuple:
-        """Returns the initial state of a search, a tuple that begins with the points.
+        """Returns the initial state of a search: a tuple that begins with the points.
 
         Args:
             start: Result of `start`.

@@ -12,7 +12,7 @@ from .pgd import PGD
 DIRECTIONS = 8  # number of random directions in each step
 WIDTHS = (1.0, 0.5, 0.25)  # smoothing width of each restart, relative to epsilon
 TRAVEL = 5.0  # total length of all steps, relative to epsilon
-CALLS_OF_RANDOM = 4  # calls to a stochastic model per step; each is a new draw
+CALLS_OF_RANDOM = 4  # calls to a stochastic model per step, with new random numbers
 
 
 class Smoothed(PGD):

@@ -44,7 +44,7 @@ class Classifier:
         self._call = on_floats(model)
         self._compiled: dict[Hashable, Callable] = {}
         inputs = graph_inputs(model)
-        if head is None and inputs:  # from the layers only, until `check_data`
+        if head is None and inputs:  # `check_data` determines it again
             self._head = read_head(model, model.outputs[0].shape[-1], None)
         if self._head is not None:
             self._logits = self._head.logits_of(model)

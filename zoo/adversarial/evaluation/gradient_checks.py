@@ -158,7 +158,7 @@ def _count_flat(odds, slopes, settings) -> tuple[int, int]:
 def _count_mismatches(
     classifier, x, y, epsilon, slopes_of, batch_size, settings
 ) -> int:
-    """Counts examples whose outputs do not change as the gradient predicts.
+    """Counts examples whose outputs do not change as predicted by the gradient.
 
     At a random point in the epsilon ball around each example, the function compares the
     actual changes in random directions with the changes predicted by the gradient. For
