@@ -13,7 +13,7 @@ from keras_tuner.engine.hyperparameters import HyperParameter
 from zoo.backend.keras_internals import attribute
 
 OVERRIDDEN = {
-    # Declarations, such as `hp.Float`, call these to find and add hyperparameters.
+    # Declarations, such as `hp.Float`, call these to look up and add hyperparameters.
     keras_tuner.HyperParameters: ("_exists", "_register", "_retrieve"),
     # The first discovers the hyperparameters, and the second runs a trial in `search`.
     keras_tuner.Tuner: ("_populate_initial_space", "_try_run_and_update_trial"),

@@ -14,7 +14,7 @@ class _Exact(hyperparameters.HyperParameter):
 
     If the last step reaches the bound of the range, the bound is included. KerasTuner
     counts linear steps with `//`. Because `0.5 // 0.1` is 4, KerasTuner never tries the
-    maximum of a range from 0 to 0.5 in steps of 0.1. Rounding can also lead to values
+    maximum of a range from 0 to 0.5 in steps of 0.1. Rounding can also produce values
     outside the range.
     """
 
@@ -57,7 +57,7 @@ class _Exact(hyperparameters.HyperParameter):
 
 
 class Float(_Exact, hyperparameters.Float):
-    """Float hyperparameter whose draws cover its full range and never leave it."""
+    """Float hyperparameter that can take all values of its range and no others."""
 
 
 class Int(_Exact, hyperparameters.Int):
