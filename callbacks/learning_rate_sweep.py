@@ -111,9 +111,10 @@ tenth of minimum 0.01>
         )
 
     def _falling(self) -> tuple[int, int] | None:
-        """Returns two steps: the first that is considered, and the step of lowest loss.
+        """Returns the first step considered and the step with the lowest smoothed loss.
 
-        Returns `None` if the smoothed loss does not decrease after the first step.
+        Both are indices. Returns `None` if the smoothed loss does not decrease after
+        the first of these steps.
         """
         first = min(round(1 / (1 - self.smoothing)), len(self.losses)) - 1
         seen = np.where(np.isfinite(self.smoothed_losses), self.smoothed_losses, np.inf)

@@ -15,7 +15,8 @@ class InverseTime(Schedule):
 
     Args:
         decay: Number > 0, the decay rate k.
-        warmup: Number >= 0, the duration of the linear warm-up from 0. Defaults to `0.0`.
+        warmup: Number >= 0, the duration of the linear warm-up from 0. Defaults to
+            `0.0`.
 
     Raises:
         ValueError: If an argument is invalid.

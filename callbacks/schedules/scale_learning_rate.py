@@ -13,11 +13,11 @@ def scale_learning_rate(
     warm-up.
 
     Args:
-        learning_rate: Number > 0, the learning rate that works well with the
-            batch size `reference_batch_size`.
+        learning_rate: Number > 0, the learning rate that works well with the batch size
+            `reference_batch_size`.
         batch_size: Integer >= 1, the batch size used for training.
-        reference_batch_size: Integer >= 1, the batch size for which `learning_rate` works
-            well.
+        reference_batch_size: Integer >= 1, the batch size for which `learning_rate`
+            works well.
 
     Returns:
         The learning rate for `batch_size`, a float.

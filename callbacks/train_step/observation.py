@@ -84,7 +84,7 @@ class Observation:
             self.read()
 
     def read(self) -> None:
-        """Converts unread rows to instances of `UpdateRecord`, and calls all receivers."""
+        """Converts unread rows to `UpdateRecord` instances, and calls all receivers."""
         recorder = self._recorder
         if recorder is None or not recorder.buffers:
             return
