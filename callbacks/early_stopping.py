@@ -297,7 +297,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             self._was_in_logs = self._first_epoch > 0
 
     def _take_over_record(self) -> None:
-        """Uses the best value in the file for comparisons, if it is comparable.
+        """Uses the best value in the file for comparisons, if its settings match.
 
         If training resumes after a restart, the value also becomes `best`.
         """

@@ -283,7 +283,7 @@ def _unchanged(model: keras.Model) -> Iterator[None]:
         yield
     finally:
         # On JAX, an interrupted step leaves state in the model. The next sync would
-        # overwrite the variables with it. Reading `callback.model` syncs this state
+        # overwrite the variables with this state. Reading `callback.model` syncs it
         # now.
         callback = keras.callbacks.Callback()
         callback.set_model(model)

@@ -12,7 +12,7 @@ class RangeTest:
     The suggested learning rates, `steepest` and `tenth_of_minimum`, are starting points
     for a search, not final values. The steps before step number 1 / (1 - smoothing) are
     ignored, because their smoothed losses average too few values and are noisy. If the
-    smoothed loss did not decrease after these steps, both suggestions are `None`.
+    smoothed loss did not decrease after that step, both suggestions are `None`.
 
     Args:
         learning_rates: Array of the learning rates, in increasing order.

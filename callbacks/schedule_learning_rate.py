@@ -40,11 +40,11 @@ class ScheduleLearningRate(ScheduledValue):
     `LossScaleOptimizer` skips the step.
 
     In the logs and History, "learning_rate" is the learning rate of the last step of
-    each epoch. With several optimizers, the keys are "learning_rate_" followed by
-    the name of the optimizer. The value is NaN if the model has no trainable weights.
-    Keras' `ReduceLROnPlateau` and `LearningRateScheduler` log the optimizer's float
-    as "learning_rate". This callback corrects the History, but other callbacks may see
-    the float, depending on their order in the list.
+    each epoch. With several optimizers, the keys are "learning_rate_" followed by the
+    name of the optimizer. The value is NaN if the model has no trainable weights.
+    Keras' `ReduceLROnPlateau` and `LearningRateScheduler` log the optimizer's float as
+    "learning_rate". This callback corrects the History, but other callbacks may see the
+    float, depending on their order in the list.
 
     Args:
         schedule: Schedule from `callbacks.schedules`.

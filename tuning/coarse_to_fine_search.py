@@ -23,9 +23,9 @@ class CoarseToFineSearch(RandomSearch):
     A bad learning rate hides all other effects. Therefore, the hyperparameter with the
     strongest evidence narrows first. The other hyperparameters are then tested one by
     one, using only the trials inside all new ranges, or all trials if fewer than eight
-    are inside. Friedman & Fisher ("Bump Hunting in High-Dimensional Data", 1999)
-    also shrink a box one dimension at a time. Ranges are represented as
-    probabilities, so that a log scale stays logarithmic.
+    are inside. Friedman & Fisher ("Bump Hunting in High-Dimensional Data", 1999) also
+    shrink a box one dimension at a time. Ranges are represented as probabilities, so
+    that a log scale stays logarithmic.
 
     - A value of a categorical hyperparameter is dropped if at least three trials have
       tried the value, but none of the best trials uses it.

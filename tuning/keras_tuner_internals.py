@@ -23,7 +23,7 @@ OVERRIDDEN = {
 def check_overridden() -> None:
     """Checks that KerasTuner has the methods that classes of `tuning` override.
 
-    If KerasTuner renamed one of these methods, the override would silently never run.
+    If KerasTuner renamed one of these methods, the override would silently be ignored.
 
     Raises:
         ImportError: If a method does not exist.

@@ -93,7 +93,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         checkpoints: Integer >= 0, the number of best trials whose weights are kept.
             Defaults to `3`.
         max_consecutive_failed_trials: Integer >= 1. If this many trials in a row raise
-            an exception, the search ends with an error. Diverged trials are ignored in
+            an exception, the search ends with an error. Diverged trials do not affect
             the count. Defaults to `3`.
         max_model_size: Maximum number of parameters. A trial with a larger model fails
             without training. The check applies only to models that are already built

@@ -16,7 +16,8 @@ class StepDecay(Schedule):
 
     Intervals and boundaries are measured from time 0, so they include the warm-up. For
     example, Goyal et al. 2017 warm up for 5 epochs, then divide the learning rate by 10
-    at epochs 30, 60 and 80. The new factor already applies exactly at a boundary.
+    at epochs 30, 60 and 80. At the exact time of a boundary, the new factor already
+    applies.
 
     Args:
         every: Number > `warmup`, the time between drops. Defaults to `None`, which

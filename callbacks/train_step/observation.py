@@ -49,8 +49,8 @@ class Observation:
             receive: Function that is called with a list of new records each time
                 records are read. The list includes records requested by other
                 callbacks.
-            counted: Quantity whose magnitudes are counted: "gradient", "weight" or
-                "update". Defaults to `None`, which counts no magnitudes.
+            counted: "gradient", "weight" or "update", the quantity whose magnitudes are
+                counted. Defaults to `None`, which counts no magnitudes.
         """
         quantities = self.requests.setdefault(every, set())
         if counted is not None:

@@ -24,10 +24,7 @@ def updating_optimizers(optimizer) -> list:
 
 
 def optimizers_of(optimizer, variables: list) -> list:
-    """Returns a list of the optimizers that update the given variables.
-
-    The list has one entry per variable.
-    """
+    """Returns the optimizers that update the given variables, one per variable."""
     optimizers = updating_optimizers(optimizer)
     if len(optimizers) == 1:
         return optimizers * len(variables)

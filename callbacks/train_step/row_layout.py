@@ -75,7 +75,7 @@ class RowLayout:
 
         Args:
             learning_rate: Scalar tensor.
-            skipped: Scalar tensor: 1 if the update was skipped, else 0.
+            skipped: Scalar tensor that is 1 if the update was skipped, else 0.
             norms: One tensor per quantity, with the norms of all variables.
             largest: One tensor per counted quantity, with the largest magnitudes of all
                 variables.

@@ -17,12 +17,12 @@ KEPT = 4  # maximum number of steps cached with a train function
 class Step:
     """Runs training steps of a model that include callbacks.
 
-    A single function runs all steps in two cases: if a condition inside the compiled
-    step costs nothing, or if only the compiled step can determine whether it updates
-    the weights. Otherwise, there are two functions: one records updates, and the other
-    does not. If no callback takes part in the step, the model's own train function is
-    used as the function that does not record. A step counter outside the compiled
-    functions determines which function runs next.
+    A single function runs all steps in two cases: if evaluating a condition inside the
+    compiled step costs nothing, or if only the compiled step can determine whether it
+    updates the weights. Otherwise, there are two functions: one records updates, and
+    the other does not. If no callback takes part in the step, the model's own train
+    function is used as the function that does not record. A step counter outside the
+    compiled functions determines which function runs next.
 
     Args:
         model: Compiled model.

@@ -160,7 +160,7 @@ class UpdateRecorder:
         """Returns whether the updates of a step are recorded.
 
         Args:
-            number: Integer or tensor: number of earlier steps that updated the
+            number: Integer or tensor, the number of earlier steps that updated the
                 weights.
 
         Returns:

@@ -10,7 +10,7 @@ ROUNDING = 1e-8  # tolerance for a number of steps such as 4.999...
 
 
 class _Exact(hyperparameters.HyperParameter):
-    """Restricts the values of a hyperparameter to the steps of its range.
+    """Base class of hyperparameters that take all values of a range and no others.
 
     If the last step reaches the bound of the range, the bound is included. KerasTuner
     counts linear steps with `//`. Because `0.5 // 0.1` is 4, KerasTuner never tries the

@@ -121,7 +121,7 @@ class CoarseToFineOracle(SearchOracle):
         return narrowed[index] if narrowed else None
 
     def _decide_all(self, round: int) -> dict[str, Decision]:
-        """Decides on the ranges of all hyperparameters, strongest evidence first.
+        """Decides on the ranges of all hyperparameters, one by one.
 
         The hyperparameter with the strongest evidence narrows first. The others are
         then tested using only the trials inside the new range, because a bad learning

@@ -11,9 +11,8 @@ from .space import Space
 class LSTMSpace(Space):
     """Search space of LSTM networks and their training.
 
-    The networks classify texts, generate texts, or process sequences of vectors, such
-    as the rows of images. The model has these hyperparameters, with defaults in
-    parentheses:
+    The networks classify or generate text, or process sequences of vectors, such as the
+    rows of images. The model has these hyperparameters, with defaults in parentheses:
 
     - `layers`: 1 to 3 (1);
     - `units`: number of units of each layer, log-uniform from 32 to 512 (128);
