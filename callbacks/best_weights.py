@@ -133,6 +133,6 @@ def _digest(model) -> str:
 
 
 def _optimizers_of(model) -> list:
-    """Returns all optimizers in attributes of the model, including `optimizer`."""
+    """Returns all optimizers that are attributes of the model."""
     found = [*vars(model).values(), model.optimizer]
     return [item for item in found if isinstance(item, keras.optimizers.Optimizer)]

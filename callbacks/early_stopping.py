@@ -33,18 +33,18 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
       target, or diverges.
 
     Monitoring starts at `start_from_epoch`. The logs of the first monitored epoch must
-    contain the metric. With a `validation_freq` of n, therefore pass
-    `start_from_epoch=n - 1`. Later epochs whose logs do not contain the metric are
+    contain the metric. Therefore, pass `start_from_epoch=n - 1` with a
+    `validation_freq` of n. Later epochs whose logs do not contain the metric are
     skipped.
 
     Args:
         monitor: Name of a metric in the logs. Defaults to `"val_loss"`.
-        min_delta: Minimum improvement. A change of at most `min_delta` does not count.
-            Defaults to `0`.
+        min_delta: Minimum improvement. A change of at most `min_delta` does not count
+            as an improvement. Defaults to `0`.
         patience: Number of epochs without improvement after which training stops.
             Defaults to `0`.
-        verbose: If 1, the callback prints why training stopped early, and when weights
-            are restored. If 0, it prints nothing. Defaults to `0`.
+        verbose: If 1, the callback prints the reason for stopping early, and a message
+            when weights are restored. If 0, it prints nothing. Defaults to `0`.
         mode: "min", "max", or "auto", which infers the direction for losses and Keras
             metrics. Defaults to `"auto"`.
         baseline: Value that the metric must improve on within `patience` epochs.
@@ -67,15 +67,15 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             better weights for the same monitor, mode and model. The best value in the
             file is reused if `fit` resumes training, that is, if the initial epoch of
             `fit` is greater than 0 (as with `BackupAndRestore` or `initial_epoch`) and
-            is not earlier than the epoch recorded in the file. Otherwise, `fit`
-            determines its own best value and weights, and issues a warning at the end
-            if the file still contains better weights. Keras merges LoRA adapters into
-            the kernels when it saves them, so `load_weights` restores only the merged
-            kernels. `restore_best()` restores the kernels and the adapters separately.
-            Defaults to `None`. In that case, the weights are saved to a temporary
-            folder if `restore_best_weights` is set, and are not saved otherwise. The
-            temporary folder is deleted when the callback is garbage-collected or Python
-            exits.
+            is not earlier than the epoch recorded in the file. Otherwise, only epochs
+            of the current call to `fit` can become the best epoch, and a warning is
+            issued at the end if the file still contains better weights. Keras merges
+            LoRA adapters into the kernels when it saves them, so `load_weights`
+            restores only the merged kernels. `restore_best()` restores the kernels and
+            the adapters separately. Defaults to `None`. In that case, the weights are
+            saved to a temporary folder if `restore_best_weights` is set, and are not
+            saved otherwise. The temporary folder is deleted when the callback is
+            garbage-collected or Python exits.
 
     Attributes:
         best: Best value of the metric, or `None` if no value was finite.
@@ -290,16 +290,16 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         self.best, self.best_epoch = value, epoch
 
     def _read_file(self) -> None:
-        """Reads the record in the file, if it matches this model and monitor."""
+        """Reads the record from the file, if it matches this model and monitor."""
         record = self._weights and self._weights.record_in_file(self.model)
         if record and record["monitor"] == self.monitor:
             self._record = record
             self._was_in_logs = self._first_epoch > 0
 
     def _take_over_record(self) -> None:
-        """Uses the best value in the file for comparisons.
+        """Uses the best value in the file for comparisons, if its settings match.
 
-        After a restart, training also resumes from this value.
+        If training resumes after a restart, the value also becomes `best`.
         """
         record, self._record = self._record, None
         if not record or not self._comparable().items() <= record.items():

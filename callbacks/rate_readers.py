@@ -71,7 +71,7 @@ def _reads_rates(callback) -> bool:
 def _list_of(callback) -> list:
     """Returns the callbacks of the `CallbackList` that is calling `callback`.
 
-    Returns an empty list if no `CallbackList` is calling it.
+    Returns an empty list if no `CallbackList` is calling `callback`.
 
     Keras does not give a callback access to the other callbacks, so the list is looked
     up in the call stack.

@@ -10,7 +10,7 @@ from .train_step import StepHyperparameter
 
 
 class ScheduleMomentum(ScheduledValue):
-    """Changes the momentum in the direction opposite to a schedule, at every step.
+    """Changes the momentum at every step, in the direction opposite to a schedule.
 
     The momentum is m - (m - minimum) * factor, where m is the momentum that the
     optimizer was created with. It equals `minimum` when the factor of the schedule is
@@ -21,16 +21,16 @@ class ScheduleMomentum(ScheduledValue):
 
     The momentum is computed inside the compiled step, and time is measured as in
     `ScheduleLearningRate`. The `momentum` attribute of the optimizer remains m during
-    training, after training and in saved files. The logs and History contain the
-    momentum of the last step of each epoch as "momentum". In a `MultiOptimizer`, the
-    momentum of every optimizer that uses momentum is scheduled.
+    training, after training and in saved files. In the logs and History, "momentum" is
+    the momentum of the last step of each epoch. In a `MultiOptimizer`, the momentum of
+    every optimizer that uses momentum is scheduled.
 
     Args:
         schedule: Schedule from `callbacks.schedules`.
         minimum: Float in [0, 1), not greater than the momentum of the optimizer.
-        unit: "epoch" or "step": unit of the schedule's time. Defaults to `"epoch"`.
-        steps_per_epoch: Integer >= 1: number of batches per epoch. If `fit` does not
-            know the length of the dataset, this argument is required for
+        unit: "epoch" or "step", the unit of the schedule's time. Defaults to `"epoch"`.
+        steps_per_epoch: Integer >= 1, the number of batches per epoch. If `fit` does
+            not know the length of the dataset, this argument is required for
             `unit="epoch"` and for an `initial_epoch` > 0. Otherwise, it is ignored.
             Defaults to `None`.
 

@@ -80,7 +80,7 @@ class ScheduledValue(StepCallback):
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
-        if logs is not None:  # a custom training loop may pass none
+        if logs is not None:  # a custom training loop may pass no logs
             logs.update(self._used_values())
 
     def on_train_end(self, logs=None):
@@ -123,7 +123,7 @@ class ScheduledValue(StepCallback):
             )
 
     def __getstate__(self):
-        # After an interrupted `fit`, these still refer to optimizers and tensors.
+        # After an interrupted `fit`, both still refer to optimizers and tensors.
         return super().__getstate__() | {"_scheduled": None, "_step": None}
 
     def step_variables(self) -> list[keras.Variable]:
@@ -155,7 +155,7 @@ class ScheduledValue(StepCallback):
             one.used.assign(float("nan"))
 
     def _compiled_values(self, optimizers: list) -> list[tuple]:
-        """Returns `(optimizer, original_value)` pairs of the scheduled optimizers."""
+        """Returns `(optimizer, original_value)` pairs for the scheduled optimizers."""
         raise NotImplementedError
 
     def _was_read(self, one: ScheduledOptimizer) -> bool:

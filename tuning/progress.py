@@ -33,10 +33,10 @@ class Progress:
             self._print(", ".join(filter(None, self._phrases(trial))))
 
     def on_exhausted(self, attempts: int | None) -> None:
-        """Prints why the search ends without an untried combination of values.
+        """Prints why no untried combination of values was found.
 
         Args:
-            attempts: Number of draws, all of which gave combinations that had already
+            attempts: Number of draws, which gave only combinations that had already
                 been tried; `None` if all combinations of the space have been tried.
         """
         if attempts is None:

@@ -119,7 +119,7 @@ class Project:
             self.check_same({"fit": contents["fit"]}, {"fit": settings})
 
     def check_same(self, there: dict, here: dict) -> None:
-        """Raises an error that lists the differing settings, if there are any.
+        """Raises an error that lists all settings that differ, if any.
 
         Args:
             there: Settings of the existing search.

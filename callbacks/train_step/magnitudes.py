@@ -1,4 +1,4 @@
-"""Counts of the magnitudes of tensor entries."""
+"""Histograms of the magnitudes of tensor entries."""
 
 from dataclasses import dataclass, replace
 
@@ -34,7 +34,7 @@ class Magnitudes:
     def from_exponents(cls, largest, counts) -> "Magnitudes":
         """Creates an instance from counts by sign and exponent.
 
-        The first and last bins include the counts of all exponents beyond the range.
+        The first and last bins include the counts of all exponents outside the range.
 
         Args:
             largest: Largest magnitude of each variable.
@@ -62,7 +62,7 @@ class Magnitudes:
 
         Int32 array of shape `(variables, 2, 96)`. Bin `i` counts magnitudes in
         [2**(i - 64), 2**(i - 63)). The first and last bins include all magnitudes
-        beyond the range.
+        outside the range.
         """
         counts = np.zeros((len(self.largest), 2, HIGHEST - LOWEST), "int32")
         counts.flat[self.bins] = self.numbers

@@ -128,7 +128,7 @@ class OptimizerCall:
         return ops.where(are_equal, rates[0], float("nan"))
 
     def _used_gradients(self) -> list:
-        """Returns the gradients, unscaled and accumulated, but not clipped."""
+        """Returns the gradients after unscaling and accumulation, before clipping."""
         scale = self._optimizer.loss_scale_factor
         if self._is_scaled:
             scale = self._optimizer.dynamic_scale
@@ -148,7 +148,7 @@ class OptimizerCall:
 
 
 def _is_update(optimizer):
-    """Returns a bool or tensor: whether this call to the optimizer updates weights."""
+    """Returns whether this call updates weights, as a bool or tensor."""
     steps = optimizer.gradient_accumulation_steps
     return not steps or (count_of_calls(optimizer) + 1) % steps == 0
 

@@ -24,9 +24,9 @@ class RowLayout:
       number of earlier steps that updated the weights, and the row number. All three
       are -1 in an unused row.
     - The numbers, a float32 buffer of shape `(rows, width)`, contain the learning rate
-      and whether the update was skipped. These are followed by the norms of all
-      variables for each quantity, and by the largest magnitudes of all variables for
-      each counted quantity.
+      and a flag that is 1 if the update was skipped. These are followed by the norms of
+      all variables for each quantity, and by the largest magnitudes of all variables
+      for each counted quantity.
     - The counts, an int32 buffer of shape `(rows, counted, variables, NUM_BINS)`,
       contain the numbers of entries by sign and exponent. This buffer exists only if
       magnitudes are counted.
@@ -41,12 +41,12 @@ class RowLayout:
 
     @property
     def width(self) -> int:
-        """Number of entries of a row in the buffer of numbers."""
+        """Number of entries per row in the buffer of numbers."""
         return LEADING + self.num_variables * (len(QUANTITIES) + len(self.counted))
 
     @property
     def num_counts(self) -> int:
-        """Number of entries of a row in the buffer of counts."""
+        """Number of entries per row in the buffer of counts."""
         return len(self.counted) * self.num_variables * NUM_BINS
 
     def allocate(self, rows: int) -> list[np.ndarray]:
@@ -75,9 +75,10 @@ class RowLayout:
 
         Args:
             learning_rate: Scalar tensor.
-            skipped: Scalar tensor: 1 if the update was skipped, else 0.
+            skipped: Scalar tensor that is 1 if the update was skipped, else 0.
             norms: One tensor per quantity, with the norms of all variables.
-            largest: One tensor per counted quantity, with the largest magnitudes.
+            largest: One tensor per counted quantity, with the largest magnitudes of all
+                variables.
         """
         return ops.concatenate([ops.stack([learning_rate, skipped]), *norms, *largest])
 

@@ -112,7 +112,7 @@ class TrainFunction:
 
     @property
     def model(self) -> keras.Model:
-        """The model; reading this property does not synchronize its state on JAX."""
+        """The model. On JAX, reading this property does not synchronize its state."""
         return self._model
 
     def _is_of(self, params, begin) -> bool:
@@ -158,7 +158,7 @@ class TrainFunction:
         self._model.train_function = self
 
     def _begin_step_again(self, own):
-        """Continues from the current step with the model's new train function."""
+        """Continues the current step count with the model's new train function."""
         for callback in self._callbacks:
             callback.prepare_step()
         before = self._step

@@ -12,7 +12,7 @@ from keras_tuner.engine.hyperparameters import Float, HyperParameter, Int
 
 
 def is_ordered(hp: HyperParameter) -> bool:
-    """Returns whether the values of a hyperparameter have an order."""
+    """Returns whether the values of a hyperparameter are ordered."""
     return isinstance(hp, Float | Int) or getattr(hp, "ordered", False)
 
 
@@ -115,7 +115,7 @@ def bounds_of(hp: HyperParameter) -> tuple:
 
 
 def to_values(hp: HyperParameter, range_: tuple[float, float]) -> tuple:
-    """Converts a range of probabilities to the pair of values at its two ends."""
+    """Converts a range of probabilities to the values at the two ends of the range."""
     first, last = bounds_of(hp)
     return (
         hp.prob_to_value(range_[0]) if range_[0] > 0 else first,

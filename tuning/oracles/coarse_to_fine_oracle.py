@@ -88,7 +88,7 @@ class CoarseToFineOracle(SearchOracle):
         return super().range_of(hp, round) if decision is None else decision.new
 
     def decisions(self, round: int) -> dict[str, Decision]:
-        """Returns a dict of the decisions after a round, by hyperparameter key."""
+        """Returns a dict from hyperparameter keys to the decisions after a round."""
         if round not in self._decisions:
             self._decisions[round] = self._decide_all(round)
         return self._decisions[round]
@@ -121,11 +121,11 @@ class CoarseToFineOracle(SearchOracle):
         return narrowed[index] if narrowed else None
 
     def _decide_all(self, round: int) -> dict[str, Decision]:
-        """Decides on the ranges of all hyperparameters, strongest evidence first.
+        """Decides on the ranges of all hyperparameters, one by one.
 
         The hyperparameter with the strongest evidence narrows first. The others are
-        then tested on the trials inside the new range, because a bad learning rate
-        hides all other effects.
+        then tested using only the trials inside the new range, because a bad learning
+        rate hides all other effects.
         """
         space = {
             key_of(hp): hp for hp in self.hyperparameters.space if not is_constant(hp)
@@ -152,7 +152,7 @@ class CoarseToFineOracle(SearchOracle):
     def _column(
         self, hp: HyperParameter, trials: list[SearchTrial]
     ) -> HyperparameterColumn:
-        """Returns the column of a hyperparameter, after adding the new trials to it."""
+        """Adds new trials to the column of a hyperparameter, and returns the column."""
         column = self._columns.setdefault(key_of(hp), HyperparameterColumn())
         for trial in trials[column.num_trials :]:
             if hp.name in trial.sources and trial.has(hp):

@@ -42,11 +42,11 @@ class HyperparameterColumn:
         return self._where(inside[self.numbers].tolist())
 
     def outside(self, hp, new: tuple, num_trials: int) -> np.ndarray:
-        """Returns a mask of the trials whose value lies outside a range.
+        """Returns a boolean mask of the trials whose value lies outside a range.
 
         Args:
             hp: Hyperparameter of this column.
-            new: The range, as in `Decision.new`.
+            new: Range, in the form of `Decision.new`.
             num_trials: Length of the mask. Trials in which the hyperparameter is not
                 active do not count as outside.
         """

@@ -21,13 +21,13 @@ def check_initial_trials(
 
     Args:
         trials: Dicts of values by hyperparameter name.
-        hypermodel: Hypermodel that builds the models. If it is `None`, only the values
-            of the hyperparameters that the oracle already knows are checked.
+        hypermodel: Hypermodel that builds the models. If `None`, only the values of
+            hyperparameters that the oracle already knows are checked.
         oracle: Oracle that registers the hyperparameters of the models.
 
     Returns:
-        A list of the initial trials, followed by an empty dict, which stands for
-        the trial with the defaults.
+        A list of the initial trials, followed by an empty dict, which represents the
+        trial with the defaults.
 
     Raises:
         ValueError: If a trial is not a dict, names a hyperparameter that does not

@@ -7,7 +7,7 @@ from matplotlib.ticker import NullFormatter
 
 COLUMNS = 3
 FEW_VALUES = 6  # up to this many values, each value gets a tick
-FEW_ROUNDS = 8  # up to this many rounds, the legend lists each, and bars are thick
+FEW_ROUNDS = 8  # up to this many rounds, the legend lists all, and bars are thick
 
 
 def best_so_far(info: dict, objective: str, ax=None):

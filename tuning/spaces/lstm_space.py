@@ -11,7 +11,7 @@ from .space import Space
 class LSTMSpace(Space):
     """Search space of LSTM networks and their training.
 
-    The networks classify or continue texts, or read sequences of vectors, such as the
+    The networks classify or generate text, or process sequences of vectors, such as the
     rows of images. The model has these hyperparameters, with defaults in parentheses:
 
     - `layers`: 1 to 3 (1);

@@ -80,7 +80,7 @@ class Space(keras_tuner.HyperModel):
 
     @functools.cached_property
     def _adapted(self) -> dict:
-        """Layers for `data_layers`, adapted only once because that reads all data."""
+        """Layers for `data_layers`. Adapted only once, because this reads all data."""
         layers = {"preprocessing": self.data.normalization()}
         if self.data.task == "regression":
             layers["postprocessing"] = self.data.denormalization()
@@ -149,7 +149,7 @@ class Space(keras_tuner.HyperModel):
                 "from `zoo.datasets` or `tf.data`",
                 dataset,
             )
-        if steps is not None:  # do not count, as the dataset may be infinite
+        if steps is not None:  # do not count, because the dataset may be infinite
             return dataset.rebatch(batch_size), steps
         if is_endless(dataset):
             raise _fatal(
@@ -159,8 +159,8 @@ class Space(keras_tuner.HyperModel):
             )
         import tensorflow as tf
 
-        # `rebatch` loses the number of batches, and `fit` would then warn that it has
-        # run out of data.
+        # After `rebatch`, the number of batches is unknown, and `fit` would warn that
+        # it has run out of data.
         steps = -(-self._size(dataset) // batch_size)
         known = tf.data.experimental.assert_cardinality(steps)
         return dataset.rebatch(batch_size).apply(known), steps
@@ -168,7 +168,7 @@ class Space(keras_tuner.HyperModel):
     def _size(self, dataset) -> int:
         """Returns the number of examples in a `tf.data.Dataset`.
 
-        The examples of the same dataset are counted only once.
+        Repeated calls with the same dataset count its examples only once.
         """
         if dataset is self.data.train:
             return self.data.sizes["train"]

@@ -51,7 +51,7 @@ class TrialBook:
         self._finish(trial)
 
     def best(self, number: int) -> list[SearchTrial]:
-        """Returns the best completed trials, or fewer if there are not enough."""
+        """Returns up to `number` completed trials, starting with the best."""
         return [self._completed[index] for _, index in self._ranking[:number]]
 
     def ranks(self, trials: Sequence[SearchTrial]) -> np.ndarray:
