@@ -1,4 +1,4 @@
-"""Counters of steps and updates, which are kept up to date by the training step."""
+"""Counters of steps and updates, which the training step updates."""
 
 from typing import Any, NamedTuple
 
@@ -27,7 +27,7 @@ class StepCounters(NamedTuple):
 
     @classmethod
     def before(cls, step, row) -> "StepCounters":
-        """Returns the counters as they are just before step number `step`.
+        """Returns the counters with the values that they have just before a given step.
 
         All previous steps are assumed to have updated the weights.
         """

@@ -1,4 +1,4 @@
-"""Restores the `trainable` attributes with which a train function was traced."""
+"""Restores the values of `trainable` with which a train function was traced."""
 
 import contextlib
 
@@ -66,8 +66,8 @@ def _set_trainable(layer, trained: set) -> None:
 def _is_traced(own) -> bool:
     """Returns whether a train function that Keras created has been traced.
 
-    The closure of the train function contains the compiled functions, or
-    wrappers around them.
+    The closure of the train function contains the compiled functions, or wrappers
+    around them.
     """
     cells = [cell.cell_contents for cell in getattr(own, "__closure__", None) or ()]
     kind = tf.types.experimental.PolymorphicFunction
