@@ -163,7 +163,7 @@ def average_weights(models: Models) -> keras.Model:
 
 
 def moving_average(model: keras.Model) -> keras.Model:
-    """Returns a copy of a model whose weights are the moving averages of its weights.
+    """Returns a copy of a model that uses the moving averages of the weights.
 
     Keras optimizers with `use_ema=True` maintain the moving averages, but `fit` writes
     them to the model only at the very end. Until then, the model uses its current

@@ -203,7 +203,7 @@ def _compile_like(model: keras.Model, copy: keras.Model) -> None:
 
 
 def _in_float64(config):
-    """Returns a copy of a config with every float dtype replaced by float64."""
+    """Returns a copy of a config with every float dtype replaced with float64."""
     if isinstance(config, dict):
         return {
             key: "float64"

@@ -20,9 +20,9 @@ class GradientReport:
 
     - "right": The relative error is below 1e-7, or below 1e-4 if the check found kinks
       (for example, because of ReLU) in any variable.
-    - "suspicious": The relative error is larger, but below 1e-2, or all sampled
+    - "suspicious": The relative error is higher, but below 1e-2, or all sampled
       coordinates of the variable are at kinks.
-    - "wrong": The relative error is even larger, or a derivative is not finite.
+    - "wrong": The relative error is at least 1e-2, or a derivative is not finite.
 
     Args:
         rows: One dictionary per variable, in the order of

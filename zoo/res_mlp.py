@@ -59,8 +59,8 @@ def res_mlp(
             flattens its inputs.
         num_outputs: Integer >= 1, number of classes (two for a binary problem) or
             targets.
-        units: Integer >= 1, number of features in the skip connections.
-            Defaults to `256`.
+        units: Integer >= 1, number of features in the skip connections. Defaults to
+            `256`.
         num_blocks: Integer >= 0, number of residual blocks. Defaults to `4`.
         block_units: Integer >= 1, number of units of the hidden layer in each block.
             Defaults to `None`: the same as `units`.

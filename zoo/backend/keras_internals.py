@@ -209,7 +209,7 @@ def compiled_metrics(model: keras.Model):
     """Returns the metric that combines all metrics that were passed to `compile`.
 
     The result is `None` if there are no such metrics. In the public list
-    `model.metrics`, the combined metric cannot be told apart from other metrics.
+    `model.metrics`, the combined metric looks like any other metric.
     """
     return attribute(model, "_compile_metrics")
 
@@ -281,7 +281,7 @@ def operation_of(tensor: keras.KerasTensor) -> tuple:
 def own_trainable_variables(layer: keras.Layer) -> list[keras.Variable]:
     """Returns the weights that a layer itself created as trainable.
 
-    Weights that have been frozen since then are included. By contrast,
+    The result includes weights that have been frozen. By contrast,
     `layer.trainable_variables` omits frozen weights, and includes the weights of nested
     layers.
     """

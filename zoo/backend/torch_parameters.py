@@ -41,7 +41,10 @@ def _registers_equal_paths() -> bool:
 
 
 def _variables_by_path(layer: keras.Layer) -> dict[str, keras.Variable]:
-    """Returns a dict of a layer's variables; a number is appended to repeated paths."""
+    """Returns a dict of a layer's variables, with unique paths as keys.
+
+    A number is appended to repeated paths.
+    """
     found: dict[str, keras.Variable] = {}
     seen: Counter[str] = Counter()
     for variable in layer.variables:

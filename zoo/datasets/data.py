@@ -118,8 +118,7 @@ class Data:
 
         Means and variances are computed from the train split, separately for each
         index of the last axis, that is, for each column of a table or channel of an
-        image.
-        Constant columns and channels are centered but not scaled.
+        image. Constant columns and channels are centered but not scaled.
 
         Returns:
             A new `keras.layers.Normalization` with these statistics. Its `adapt` method

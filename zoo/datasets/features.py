@@ -146,7 +146,7 @@ def _select(tree, key):
 
 
 def _read_target(info, key, feature):
-    """Returns the task, a dict of additional arguments of `Mapping`, and a function.
+    """Returns the task, a dict of additional arguments for `Mapping`, and a function.
 
     The function converts the target of a TFDS example to `y`.
     """

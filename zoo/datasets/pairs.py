@@ -124,7 +124,7 @@ def check_pairs(pairs: Pairs) -> None:
 
 
 def cut_fractions(pairs: Pairs, validation, test) -> Pairs:
-    """Creates the splits given as fractions from the last examples of the train split.
+    """Creates each split that is given as a fraction, using the last examples of train.
 
     The test split is taken first. The validation split is then taken from the end of
     the remaining examples.

@@ -89,7 +89,7 @@ def naming_bad_texts(name: str) -> Iterator[None]:
 def as_utf8(text):
     """Returns a string tensor unchanged, and checks that the text is in UTF-8.
 
-    The check is performed when the result is evaluated.
+    The check is performed when the returned tensor is evaluated.
     """
     import tensorflow as tf
 

@@ -16,9 +16,9 @@ NORMALIZATIONS = {
 
 
 def check_vector_shape(name: str, shape) -> tuple[int, ...]:
-    """Returns the shape of numeric examples as a tuple; raises an error if it is invalid.
+    """Checks the shape of numeric examples, and returns the shape as a tuple of ints.
 
-    The shape of token ids is also rejected.
+    The shape of token ids is rejected.
     """
     if isinstance(shape, TokenShape):
         raise invalid_argument(
@@ -97,7 +97,7 @@ def get_object(name: str, get: Callable, value, other: str):
 
 
 def clone_initializer(initializer):
-    """Returns a copy of an initializer, so that each layer gets different values."""
+    """Returns a copy of an initializer, so that each layer gets its own random values."""
     if isinstance(initializer, keras.initializers.Initializer):
         return initializer.clone()
     return initializer

@@ -58,12 +58,15 @@ def read_state(model: keras.Model, group: h5py.Group) -> None:
 
 
 def has_adapters(model: keras.Model) -> bool:
-    """Returns whether any layer has a LoRA adapter, which Keras merges on saving."""
+    """Returns whether any layer has a LoRA adapter.
+
+    Keras merges LoRA adapters into the kernels when it saves a model.
+    """
     return any(map(_has_adapter, flatten_layers(model)))
 
 
 def check_can_be_saved(model: keras.Model, argument: str) -> None:
-    """Raises an error if the model cannot be restored exactly from a file of Keras.
+    """Raises an error unless Keras can save the model and restore it exactly.
 
     Args:
         model: Model to check.

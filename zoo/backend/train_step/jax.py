@@ -12,7 +12,7 @@ from ..keras_internals import patched, patched_state_shardings, trained_variable
 from .step_counters import StepCounters
 from .variables import make_variable
 
-FEW = 2**16  # maximum number of weights for which one train function is sufficient
+FEW = 2**16  # maximum number of weights for which `has_free_condition` is true
 
 
 def make_function(step, recorder, args: tuple):

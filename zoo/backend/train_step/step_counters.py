@@ -1,4 +1,4 @@
-"""Counters of steps and updates, which the training step updates."""
+"""Counters of steps and updates, maintained by the training step."""
 
 from typing import Any, NamedTuple
 
@@ -27,7 +27,7 @@ class StepCounters(NamedTuple):
 
     @classmethod
     def before(cls, step, row) -> "StepCounters":
-        """Returns the counters with the values that they have just before a given step.
+        """Returns the counters as they are just before step number `step`.
 
         All previous steps are assumed to have updated the weights.
         """

@@ -19,9 +19,10 @@ def trainable_as_traced(model, own):
 
     Keras keeps using a traced function until `compile` or
     `make_train_function(force=True)` is called, even if `trainable` has changed since
-    the function was traced. A new function must train the same variables, that is, the
-    variables that the optimizer was built for. A model with a custom `train_step` is
-    not changed, because it may split the variables among several optimizers.
+    the function was traced. A new train function must train the same variables, that
+    is, the variables that the optimizer was built to update. A model with a custom
+    `train_step` is not changed, because it may split the variables among several
+    optimizers.
 
     Args:
         model: Compiled model.
