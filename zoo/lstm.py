@@ -82,14 +82,14 @@ def lstm(
             "last" selects the first step of the sequence, which the layer reads last.
             Defaults to `"last"`.
         return_sequences: Whether to return logits at every step instead of pooling.
-            With token ids, the result is a language model, for data with
+            With token ids, the model is a language model, which requires data with
             `data.task == "language_model"`: the logits at each step predict the next
             token. Defaults to `False`.
-        tie_embeddings: Whether a language model computes its logits with the
-            embedding matrix and no bias, instead of the layer `head` (Press & Wolf,
-            "Using the Output Embedding to Improve Language Models", 2017). A linear
-            layer, `projection`, is added after the last LSTM layer if the size of the
-            LSTM layer differs from `embedding_size`. Defaults to `False`.
+        tie_embeddings: Whether a language model computes its logits with the transposed
+            embedding matrix instead of the layer `head`, and without a bias (Press &
+            Wolf, "Using the Output Embedding to Improve Language Models", 2017). If the
+            size of the last LSTM layer differs from `embedding_size`, a linear layer,
+            `projection`, is added after the LSTM layer. Defaults to `False`.
         dropout: Fraction of the outputs of each LSTM layer to drop, in [0, 1). If the
             outputs of the last layer are pooled, dropout is applied after pooling.
             Defaults to `0.0`.

@@ -97,7 +97,10 @@ def get_object(name: str, get: Callable, value, other: str):
 
 
 def clone_initializer(initializer):
-    """Returns a copy of an initializer, so that each layer gets its own random values."""
+    """Returns a copy of an initializer for use in one layer.
+
+    A shared initializer would return the same random values in every layer.
+    """
     if isinstance(initializer, keras.initializers.Initializer):
         return initializer.clone()
     return initializer
