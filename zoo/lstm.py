@@ -54,7 +54,7 @@ def lstm(
     vector per sequence. The final layer, `head`, is linear. Its initial outputs are
     near zero, and it computes in float32 even under a mixed precision policy.
 
-    In token ids, zeros to the right of a text are padding and never affect the outputs
+    In token ids, zeros at the end of a text are padding and never affect the outputs
     for the text. The LSTM layers need no mask for this, because the padding comes after
     the text, and pooling ignores the padding.
 
@@ -69,8 +69,8 @@ def lstm(
     Args:
         input_shape: Shape of one example, without the batch dimension: `(time,)` for
             token ids, `(steps, ...)` for vectors.
-        num_outputs: Integer >= 1, number of classes (two for a binary problem), of
-            targets, or of tokens in the vocabulary.
+        num_outputs: Integer >= 1, number of classes (two for a binary problem),
+            targets, or tokens in the vocabulary.
         vocabulary_size: Number of tokens in the vocabulary, `len(data.vocabulary)`.
             Defaults to `None`: the inputs are vectors.
         units: Integers >= 1, number of units of each LSTM layer; for bidirectional
@@ -82,14 +82,14 @@ def lstm(
             "last" selects the first step of the sequence, which the layer reads last.
             Defaults to `"last"`.
         return_sequences: Whether to return logits at every step instead of pooling.
-            With token ids, the result is a language model, for data with
+            With token ids, the model is a language model, which requires data with
             `data.task == "language_model"`: the logits at each step predict the next
             token. Defaults to `False`.
-        tie_embeddings: Whether a language model computes its logits with the
-            embedding matrix and no bias, instead of the layer `head` (Press & Wolf,
-            "Using the Output Embedding to Improve Language Models", 2017). If the size
-            of the last LSTM layer differs from `embedding_size`, the LSTM layer is
-            followed by a linear layer, `projection`. Defaults to `False`.
+        tie_embeddings: Whether a language model computes its logits with the transposed
+            embedding matrix instead of the layer `head`, and without a bias (Press &
+            Wolf, "Using the Output Embedding to Improve Language Models", 2017). If the
+            size of the last LSTM layer differs from `embedding_size`, a linear layer,
+            `projection`, is added after the LSTM layer. Defaults to `False`.
         dropout: Fraction of the outputs of each LSTM layer to drop, in [0, 1). If the
             outputs of the last layer are pooled, dropout is applied after pooling.
             Defaults to `0.0`.

@@ -44,7 +44,7 @@ def res_mlp(
       `block_i_activation`, `block_i_dropout`, `block_i_output`,
       `block_i_residual_dropout` and `block_i_stochastic_depth`. The layer `block_i`
       adds the output of the branch to the input of the block.
-    - The model ends in `final_normalization`, `final_activation` and the linear layer
+    - The last layers are `final_normalization`, `final_activation` and the linear layer
       `head`. The initial outputs of `head` are near zero, and `head` computes in
       float32 even under a mixed precision policy.
 
@@ -59,8 +59,8 @@ def res_mlp(
             flattens its inputs.
         num_outputs: Integer >= 1, number of classes (two for a binary problem) or
             targets.
-        units: Integer >= 1, number of features that the skip connections carry.
-            Defaults to `256`.
+        units: Integer >= 1, number of features in the skip connections. Defaults to
+            `256`.
         num_blocks: Integer >= 0, number of residual blocks. Defaults to `4`.
         block_units: Integer >= 1, number of units of the hidden layer in each block.
             Defaults to `None`: the same as `units`.

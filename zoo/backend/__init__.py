@@ -20,8 +20,8 @@ exports the functions of the active backend:
   float64.
 - `preserve_generator()`: Returns a context manager that restores the state of the
   backend's own random number generator on exit.
-- `same_trace()`: Returns a function that tells whether a tensor belongs to the trace in
-  which `same_trace` was called.
+- `same_trace()`: Returns a function that checks whether a tensor belongs to the trace
+  in which `same_trace` was called.
 - `gradient_registry()`: Returns the dict in which the backend keeps custom gradients
   and their graphs until the process ends. The dict is empty if the backend has no such
   registry.
@@ -32,8 +32,7 @@ exports the functions of the active backend:
   the model. No gradients are computed through the function.
 
 The subpackages have the same structure: `train_step` runs callbacks inside the training
-step of `fit`, and `tensor_statistics` computes norms and other statistics of
-tensors.
+step of `fit`, and `tensor_statistics` computes norms and other statistics of tensors.
 """
 
 import importlib

@@ -14,7 +14,7 @@ import keras
 
 
 def attribute(owner, name: str, library=keras):
-    """Returns a private attribute of an object from another library.
+    """Returns a private attribute of an object that belongs to another library.
 
     Raises:
         ImportError: If the attribute does not exist.
@@ -46,8 +46,8 @@ def patched(target, **attributes) -> Iterator[None]:
         **attributes: New attributes by name.
 
     Raises:
-        ImportError: If one of the attributes does not exist, because replacing it
-            would then have no effect.
+        ImportError: If one of the attributes does not exist. In this case, setting
+            the attribute would have no effect.
     """
     for name in attributes:
         attribute(target, name)
@@ -64,7 +64,7 @@ def patched(target, **attributes) -> Iterator[None]:
 
 @contextlib.contextmanager
 def float64_operations() -> Iterator[None]:
-    """Keeps Keras operations from casting float64 to float32 on JAX and PyTorch.
+    """Prevents Keras operations from casting float64 to float32 on JAX and PyTorch.
 
     `keras.config.set_floatx("float64")` is not sufficient, because it changes only
     the dtype of new variables.
@@ -209,7 +209,7 @@ def compiled_metrics(model: keras.Model):
     """Returns the metric that combines all metrics that were passed to `compile`.
 
     The result is `None` if there are no such metrics. In the public list
-    `model.metrics`, the combined metric cannot be told apart from other metrics.
+    `model.metrics`, the combined metric looks like any other metric.
     """
     return attribute(model, "_compile_metrics")
 
@@ -251,11 +251,11 @@ def prefixed_metrics(metrics, weighted_metrics, prefix: str) -> keras.metrics.Me
 
 
 def unscale_loss(loss):
-    """Undoes the scaling of a loss for the replicas of a distribution strategy.
+    """Undoes the scaling of a loss by the number of replicas.
 
-    On TensorFlow, Keras divides losses by the number of replicas, and reverses this
-    when it reports losses as metrics. The Keras functions that scale and unscale losses
-    are both private.
+    With a distribution strategy on TensorFlow, Keras divides losses by the number of
+    replicas, and reverses this when it reports losses as metrics. The Keras functions
+    that scale and unscale losses are both private.
     """
     try:
         from keras.src.losses.loss import unscale_loss_for_distribution
@@ -279,16 +279,17 @@ def operation_of(tensor: keras.KerasTensor) -> tuple:
 
 
 def own_trainable_variables(layer: keras.Layer) -> list[keras.Variable]:
-    """Returns the trainable weights that a layer itself owns, even if they are frozen.
+    """Returns the weights that a layer itself created as trainable.
 
-    `layer.trainable_variables` also includes weights of nested layers, and omits frozen
-    weights.
+    The result includes weights that have been frozen. By contrast,
+    `layer.trainable_variables` omits frozen weights, and includes the weights of nested
+    layers.
     """
     return list(attribute(layer, "_trainable_variables"))
 
 
 def set_own_trainable(layer: keras.Layer, value: bool) -> None:
-    """Sets `trainable` of a layer, but not of its variables and nested layers.
+    """Sets `trainable` of a layer, but not of its variables or nested layers.
 
     The public setter of `layer.trainable` also changes the variables and nested layers.
     """
@@ -297,7 +298,7 @@ def set_own_trainable(layer: keras.Layer, value: bool) -> None:
 
 
 def trained_variables(optimizer) -> list[keras.Variable]:
-    """Returns the variables that an optimizer was built for.
+    """Returns the variables that an optimizer was built to update.
 
     `optimizer.variables` contains the state of the optimizer instead.
     """
@@ -307,8 +308,8 @@ def trained_variables(optimizer) -> list[keras.Variable]:
 def accumulated_gradient(optimizer, variable: keras.Variable) -> keras.Variable:
     """Returns the sum of gradients that an optimizer has accumulated for a variable.
 
-    `optimizer.variables` also contains the sum, but there it can be identified only by
-    its name.
+    The sum is also one of the public `optimizer.variables`, but can be identified there
+    only by its name.
     """
     index = attribute(optimizer, "_get_variable_index")(variable)
     return attribute(optimizer, "_accumulated_gradients")[index]

@@ -22,7 +22,7 @@ def register_all_variables() -> None:
 
     This function makes repeated paths unique by appending a number: "hidden_1/kernel"
     and "hidden_1/kernel_2". It has no effect if all paths are different, if Keras
-    itself makes them unique, or on backends other than PyTorch.
+    itself makes them unique, or if the backend is not PyTorch.
 
     Raises:
         ImportError: If the private methods of Keras that this function replaces do not
@@ -41,7 +41,10 @@ def _registers_equal_paths() -> bool:
 
 
 def _variables_by_path(layer: keras.Layer) -> dict[str, keras.Variable]:
-    """Returns a layer's variables by path; a number is appended to repeated paths."""
+    """Returns a dict of a layer's variables, with unique paths as keys.
+
+    A number is appended to repeated paths.
+    """
     found: dict[str, keras.Variable] = {}
     seen: Counter[str] = Counter()
     for variable in layer.variables:

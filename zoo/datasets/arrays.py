@@ -66,7 +66,7 @@ def image_scale(dtype) -> float | None:
 
 
 def say_unscaled(x: np.ndarray, where: str) -> None:
-    """Logs a warning if inputs look like images that are not scaled to [0, 1]."""
+    """Logs a warning if the inputs look like images that are not scaled to [0, 1]."""
     is_integer = np.issubdtype(x.dtype, np.integer)
     has_channels = x.ndim == 4 and x.shape[-1] in (1, 3, 4)
     if x.dtype in IMAGE_DTYPES or not (has_channels or (is_integer and x.ndim == 3)):

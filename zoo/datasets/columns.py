@@ -91,7 +91,7 @@ def numeric_values(column: pd.Series, where: str, *, or_names=False) -> np.ndarr
     fixes += [NO_NUMBERS["datetime"]] if kind == "date" else []
     fixes += ["Convert it to numbers with `.astype`, or drop it."]
     expected = "numbers or booleans"
-    # A categorical column gets here only if it is numeric in the train split.
+    # A categorical column is rejected here only if it is numeric in the train split.
     if or_names and not is_categorical(column):
         expected = "numbers, booleans, strings or categories"
     raise ValueError(

@@ -28,7 +28,7 @@ class Options:
 
     @property
     def storage(self) -> dict:
-        """The options that are passed to `store` as keyword arguments."""
+        """Returns the options that are passed to `store` as keyword arguments."""
         return {
             "batch_size": self.batch_size,
             "order": self.order,
@@ -131,7 +131,7 @@ def _description(source: Source) -> Description:
 
 
 def _tokenize(examples, layer):
-    """Converts `(text, label)` to `(ids, label)`, in batches for speed."""
+    """Converts `(text, label)` to `(ids, label)`, using batches of texts for speed."""
     import tensorflow as tf
 
     return (

@@ -33,7 +33,7 @@ def load(
     The features of the dataset determine the task. Supported datasets contain:
 
     - images with a label. A tensor of dtype bool, uint8 or uint16 and shape
-      `(height, width)` or `(height, width, channels)` also counts as an image;
+      `(height, width)` or `(height, width, channels)` is also treated as an image;
     - numeric tensors, or tables (a vector, or a dict of scalars and vectors), with a
       label or a numeric target. The columns of a dict are sorted by name, and
       categories are one-hot encoded;
@@ -50,7 +50,7 @@ def load(
     for a language model is a single text, characters are held out instead of examples.
 
     The train split is reshuffled in every epoch. The order is determined by `seed` and
-    by a counter that can be read and set: see `Order`.
+    by a counter that can be read and set; see `Order`.
 
     Args:
         name: Name of a TFDS dataset, such as "mnist" or "wine_quality/white". The

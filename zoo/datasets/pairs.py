@@ -18,10 +18,9 @@ Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def read_pairs(train, validation, test) -> dict[str, tuple]:
-    """Returns `(x, y)` for the train split and for every other split that is given.
+    """Returns `(x, y)` for each split that is given as data rather than as a fraction.
 
-    Splits that are specified as fractions are not included. The values are not yet
-    converted to arrays.
+    The values are not yet converted to arrays.
 
     Args:
         train: `(x, y)`, or the path of a `.npz` file.
@@ -106,7 +105,10 @@ def encode_targets(
 
 
 def check_pairs(pairs: Pairs) -> None:
-    """Raises an error if lengths differ, an axis is empty, or a value is not finite."""
+    """Raises an error if the arrays of a split are invalid.
+
+    The shapes must match, no axis may be empty, and all values must be finite.
+    """
     for split, (x, y) in pairs.items():
         shapes = x.shape[1:] + y.shape[1:]
         if x.ndim < 2 or y.ndim < 1 or len(x) != len(y) or 0 in shapes:
@@ -122,7 +124,7 @@ def check_pairs(pairs: Pairs) -> None:
 
 
 def cut_fractions(pairs: Pairs, validation, test) -> Pairs:
-    """Creates splits given as fractions from examples at the end of the train split.
+    """Creates each split that is given as a fraction, using the last examples of train.
 
     The test split is taken first. The validation split is then taken from the end of
     the remaining examples.
@@ -182,7 +184,7 @@ def _as_float32(values: np.ndarray) -> np.ndarray:
 
 
 def _cut(pair: tuple, split: str, fraction: float) -> tuple:
-    """Splits off the last examples; returns the remaining and the removed examples."""
+    """Holds out the last examples; returns the remaining and the held-out examples."""
     x, y = pair
     size = round(len(x) * fraction)
     reason = f"Train has {len(x)} examples, and {split}={fraction} is cut off its end."

@@ -27,8 +27,9 @@ class ShippedBuilder(  # type: ignore[call-arg] # TFDS has no stubs
 ):
     """Base class of TFDS builders that read their data from installed packages.
 
-    No network is needed. The datasets are prepared in kerascope's own cache unless
-    `data_dir` is given, so that nothing is written to a shared folder of TFDS datasets.
+    The builders require no network access. They prepare the datasets in kerascope's own
+    cache unless `data_dir` is given, so that nothing is written to a shared folder of
+    TFDS datasets.
     """
 
     def __init__(self, *, data_dir=None, **kwargs):

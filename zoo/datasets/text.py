@@ -35,8 +35,8 @@ def text_vectorization(
 def learn_vocabulary(texts, tokens: str, size: int, name: str) -> list[str]:
     """Returns a vocabulary of the most frequent tokens in the texts.
 
-    Keras drops NUL characters at the end of a token. Tokens that end in NUL are
-    therefore not added to the vocabulary, and are treated as unknown.
+    Keras removes NUL characters from the end of each token in a vocabulary. Tokens that
+    end in NUL are therefore never in the vocabulary, and are treated as unknown.
 
     Args:
         texts: `tf.data.Dataset` of batches of texts, in UTF-8.
@@ -87,9 +87,9 @@ def naming_bad_texts(name: str) -> Iterator[None]:
 
 
 def as_utf8(text):
-    """Returns a string tensor whose evaluation fails if `text` is not in UTF-8.
+    """Returns a string tensor unchanged, and checks that the text is in UTF-8.
 
-    Texts in UTF-8 are not changed.
+    The check is performed when the returned tensor is evaluated.
     """
     import tensorflow as tf
 

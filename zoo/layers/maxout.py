@@ -12,9 +12,9 @@ from ..utils.initializers import maxout_initializer
 class Maxout(keras.layers.Layer):
     """Outputs the maximum of several linear functions of the inputs.
 
-    Each unit has `pieces` kernels and biases, and thus learns a convex, piecewise
-    linear activation function. Two pieces suffice to represent ReLU or the absolute
-    value. No other activation is applied.
+    Each unit has `pieces` kernels and biases, so it learns a convex, piecewise linear
+    activation function. Two pieces suffice to represent ReLU or the absolute value. No
+    other activation is applied.
 
     Source: Goodfellow et al., "Maxout Networks" (2013), section 3.
 

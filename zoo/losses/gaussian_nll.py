@@ -5,8 +5,8 @@ import math
 import keras
 from keras import ops
 
-# Corresponds to a standard deviation of 1e-13. With a smaller standard deviation, the
-# product of a squared error and the inverse variance would overflow in float32.
+# Corresponds to a standard deviation of 1e-13. With a much smaller standard deviation,
+# the product of a squared error and the inverse variance would overflow in float32.
 MINIMUM_LOG_VARIANCE = -60.0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Yields a temporary path to write to, and renames it to `path` on exit.
+    """Yields a temporary path to write to; renames the file to `path` on exit.
 
     The temporary file is in the same folder as `path`. It also has the same complete
     suffix, such as ".weights.h5", because functions that save models infer the format

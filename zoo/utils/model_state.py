@@ -1,7 +1,7 @@
 """Saves and restores the state of a model, bit for bit.
 
 `keras.Model.save_weights` does not preserve the state of a layer with a LoRA adapter:
-it merges the adapter into the kernel and, in a quantized layer, rounds the result.
+Keras merges the adapter into the kernel and, in a quantized layer, rounds the result.
 """
 
 from collections.abc import Iterator
@@ -58,12 +58,15 @@ def read_state(model: keras.Model, group: h5py.Group) -> None:
 
 
 def has_adapters(model: keras.Model) -> bool:
-    """Returns whether any layer has a LoRA adapter, which Keras merges when saving."""
+    """Returns whether any layer has a LoRA adapter.
+
+    Keras merges LoRA adapters into the kernels when it saves a model.
+    """
     return any(map(_has_adapter, flatten_layers(model)))
 
 
 def check_can_be_saved(model: keras.Model, argument: str) -> None:
-    """Raises an error if a file saved by Keras could not restore the model exactly.
+    """Raises an error unless Keras can save the model and restore it exactly.
 
     Args:
         model: Model to check.

@@ -1,4 +1,4 @@
-"""Counters of steps and updates, which are kept up to date by the training step."""
+"""Counters of steps and updates, maintained by the training step."""
 
 from typing import Any, NamedTuple
 

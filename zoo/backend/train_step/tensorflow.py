@@ -16,7 +16,7 @@ from .variables import make_variable
 def make_function(step, recorder, args: tuple):
     model = step.model
     own_step = model.train_step
-    counters = threading.local()  # replicas are traced in threads
+    counters = threading.local()  # each replica is traced in its own thread
 
     def train_step(data):
         # At the end of a dataset of unknown length, TensorFlow runs all operations that
@@ -45,7 +45,7 @@ def make_function(step, recorder, args: tuple):
         nonlocal as_traced
         with contextlib.ExitStack() as stack:
             stack.enter_context(as_traced)
-            as_traced = contextlib.nullcontext()  # only the first call traces
+            as_traced = contextlib.nullcontext()  # later calls do not trace
             if recorder is not None:
                 if model.built:  # replicas cannot create variables
                     recorder.build()
