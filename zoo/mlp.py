@@ -60,11 +60,11 @@ def mlp(
             layer is a `zoo.layers.Maxout`. Defaults to `"relu"`.
         maxout_pieces: Integer >= 1, number of linear pieces of each unit. Used only if
             `activation` is `"maxout"`. Defaults to `2`.
-        kernel_initializer: Keras initializer of the hidden layers. Defaults to
+        kernel_initializer: Keras initializer for the hidden layers. Defaults to
             `"auto"`: He normal for ReLU and similar activations, LeCun normal for SELU,
             Glorot uniform for other activations and, for Maxout, a normal distribution
             that preserves the second moment of the signals. Biases start at zero.
-        kernel_regularizer: Keras regularizer of all kernels. Defaults to `None`.
+        kernel_regularizer: Keras regularizer for all kernels. Defaults to `None`.
         normalization: "batch", "layer" or `None`. The normalization precedes each
             activation; with Maxout, the normalization follows the maximum. Defaults to
             `None`.

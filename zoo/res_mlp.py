@@ -66,10 +66,10 @@ def res_mlp(
             Defaults to `None`: the same as `units`.
         activation: Name of a Keras activation, a registered function, or an
             activation layer, which is copied for every block. Defaults to `"relu"`.
-        kernel_initializer: Keras initializer of the hidden layers of the blocks.
+        kernel_initializer: Keras initializer for the hidden layers in the blocks.
             Defaults to `"auto"`: He normal for ReLU and similar activations, LeCun
             normal for SELU, and Glorot uniform otherwise. Biases start at zero.
-        kernel_regularizer: Keras regularizer of all kernels. Defaults to `None`.
+        kernel_regularizer: Keras regularizer for all kernels. Defaults to `None`.
         normalization: "batch", "layer" or `None`. Defaults to `"batch"`.
         residual_init: Initialization of the last layer of each branch. Defaults to
             `"zero"`.
@@ -80,9 +80,9 @@ def res_mlp(
               variance as a single branch would without this scaling.
             - "none": LeCun initialization is used. Without normalization, the variance
               then doubles with each block.
-        dropout: Fraction of the hidden units of the blocks to drop, in [0, 1).
+        dropout: Fraction of the hidden units to drop in each block, in [0, 1).
             Defaults to `0.0`.
-        residual_dropout: Fraction of the outputs of each branch to drop, in [0, 1).
+        residual_dropout: Fraction of the outputs to drop in each branch, in [0, 1).
             Defaults to `0.0`.
         input_dropout: Fraction of the inputs to drop, in [0, 1). Defaults to `0.0`.
         stochastic_depth: Probability, in [0, 1), that an example skips the last

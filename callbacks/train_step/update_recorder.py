@@ -20,7 +20,7 @@ class UpdateRecorder:
     Args:
         model: Model whose optimizer is recorded.
         requests: Dict that maps each requested interval, in steps, to the quantities
-            whose magnitudes are counted at this interval.
+            of which it records histograms of magnitudes.
     """
 
     def __init__(self, model: keras.Model, requests: dict[int, set[str]]):

@@ -3,8 +3,8 @@
 Values are represented by their positions in the range, which are cumulative
 probabilities (see `probability.to_probability`). Ranges with a log scale are therefore
 narrowed on the log scale. The functions are pure: the same trials and the same seed
-give the same decision. The best trials come from all rounds, but the tests for evidence
-use only the latest 300 trials.
+give the same decision. The best trials are chosen from all rounds, but the permutation
+tests use only the latest 300 trials.
 """
 
 from collections import Counter
@@ -233,7 +233,7 @@ def _p_value(
     groups: list[np.ndarray],
     seed: int,
 ) -> float:
-    """Returns the fraction of permutations with at least the observed statistic.
+    """Returns the fraction of permutations whose statistic is as large as observed.
 
     The observed order counts as one of the permutations.
     """

@@ -50,7 +50,7 @@ class SearchOracle(keras_tuner.Oracle):
     Attributes:
         initial: Dicts of values for the first trials. Missing hyperparameters get their
             defaults.
-        is_out_of_time: Function that returns whether the time budget is used up, so
+        is_out_of_time: Function that returns `True` once the time budget is used up, so
             that no new trial may start.
         progress: `Progress` that prints one line per trial.
     """
@@ -314,7 +314,8 @@ class SearchOracle(keras_tuner.Oracle):
     def _drawer(self, trial: SearchTrial) -> Callable:
         """Returns a function that provides the values of a trial.
 
-        The function is also called when `build` declares a new hyperparameter.
+        `build` may declare hyperparameters that are not yet part of the search space.
+        The function is called for these as well.
         """
 
         def draw(hp: HyperParameter):

@@ -1,4 +1,4 @@
-"""Search space of LSTM networks."""
+"""Search space for LSTM networks."""
 
 import keras
 import keras_tuner
@@ -9,7 +9,7 @@ from .space import Space
 
 
 class LSTMSpace(Space):
-    """Search space of LSTM networks and their training.
+    """Search space for LSTM networks and their training.
 
     The networks classify or generate text, or process sequences of vectors, such as the
     rows of images. The model has these hyperparameters, with defaults in parentheses:

@@ -1,4 +1,4 @@
-"""Search space of multilayer perceptrons."""
+"""Search space for multilayer perceptrons."""
 
 import keras
 import keras_tuner
@@ -9,7 +9,7 @@ from .space import Space
 
 
 class MLPSpace(Space):
-    """Search space of multilayer perceptrons and their training.
+    """Search space for multilayer perceptrons and their training.
 
     The model has these hyperparameters, with defaults in parentheses:
 

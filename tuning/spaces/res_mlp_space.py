@@ -1,4 +1,4 @@
-"""Search space of residual multilayer perceptrons."""
+"""Search space for residual multilayer perceptrons."""
 
 import keras
 import keras_tuner
@@ -9,7 +9,7 @@ from .space import Space
 
 
 class ResMLPSpace(Space):
-    """Search space of residual multilayer perceptrons and their training.
+    """Search space for residual multilayer perceptrons and their training.
 
     The model has these hyperparameters, with defaults in parentheses:
 

@@ -21,7 +21,7 @@ class TriedCombinations:
         self._whole: set[frozenset] = set()
 
     def add(self, values: dict) -> None:
-        """Adds the values that `build` has read in a finished trial."""
+        """Adds the hyperparameter values that `build` read during a finished trial."""
         self._asked.setdefault(tuple(values), set()).add(tuple(values.values()))
 
     def add_whole(self, values: dict) -> None:

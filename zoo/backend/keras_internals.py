@@ -335,9 +335,9 @@ def patched_state_shardings(model: keras.Model, shardings: tuple):
 def callback_list_of(frame: FrameType) -> Any:
     """Returns the local variable `callbacks` in the frame of a call to `fit`.
 
-    No public API gives a train function access to the callbacks of the call to `fit`
-    that runs it. In frames of other code, the variable may have any value; if it does
-    not exist, the result is `None`.
+    No public API tells a train function which callbacks were passed to `fit`. In any
+    other frame, the variable may have any value; if it does not exist, the result is
+    `None`.
     """
     if "callbacks" not in frame.f_locals and is_keras_fit(frame):
         raise missing("the local variable `callbacks` of keras.Model.fit")

@@ -42,11 +42,11 @@ def from_arrays(
       including nullable dtypes, remains one column. A column of strings or categories
       is one-hot encoded: each category becomes a column of zeros and ones, named
       "column=category". For a categorical dtype, the categories of the dtype are used,
-      in order. For strings, the categories are the sorted distinct values in `train`
-      before examples are held out. Dates and missing values are rejected. The other
-      splits must have the same columns, in any order, and must not contain new
-      categories.
-    - All other inputs are converted to float32, or to int32 with `vocabulary`.
+      in order. For strings, the categories are the sorted distinct values in `train`,
+      including the examples that are held out for validation. Dates and missing values
+      are rejected. The other splits must have the same columns, in any order, and must
+      not contain new categories.
+    - All other inputs are converted to float32, or to int32 if `vocabulary` is given.
 
     The targets `y` are interpreted as follows:
 

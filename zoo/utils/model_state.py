@@ -70,7 +70,8 @@ def check_can_be_saved(model: keras.Model, argument: str) -> None:
 
     Args:
         model: Model to check.
-        argument: Name of the argument that requests the file, for the error message.
+        argument: Name of the user's argument that leads to saving. The error message
+            names it.
 
     Raises:
         ValueError: If a quantized layer has a LoRA adapter, or the model is not built

@@ -19,13 +19,13 @@ RISING = 0.75  # rho in the paper: fraction of steps that must increase the obje
 class APGD(Attack):
     """Maximizes a loss by gradient ascent with momentum and adaptive step sizes.
 
-    Croce & Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
-    Diverse Parameter-free Attacks" (2020), algorithm 1. After each step, the point is
-    projected onto the ball. The initial step size is 2 epsilon. The progress on each
-    example is tested at checkpoints, which become more frequent during the search. If
-    too few steps have increased the objective, or if the maximum of the objective has
-    stopped improving, the search returns to the best point found for the example and
-    halves the step size.
+    The class implements algorithm 1 of Croce & Hein, "Reliable Evaluation of
+    Adversarial Robustness with an Ensemble of Diverse Parameter-free Attacks" (2020).
+    After each step, the point is projected onto the ball. The initial step size is 2
+    epsilon. The progress on each example is tested at checkpoints, which become more
+    frequent during the search. If too few steps have increased the objective, or if the
+    maximum of the objective has stopped improving, the search returns to the best point
+    found for the example and halves the step size.
 
     Args:
         epsilon: Number >= 0: the maximum norm of a perturbation, in the units of the

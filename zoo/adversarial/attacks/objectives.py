@@ -27,9 +27,10 @@ def margin(logits, labels):
 def dlr(logits, labels):
     """Returns the difference-of-logits ratio, which is invariant to the logit scale.
 
-    Croce & Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
-    Diverse Parameter-free Attacks" (2020), section 4. The ratio requires at least
-    three classes. With two classes, the function returns the margin instead.
+    The ratio is defined in section 4 of Croce & Hein, "Reliable Evaluation of
+    Adversarial Robustness with an Ensemble of Diverse Parameter-free Attacks" (2020).
+    It requires at least three classes. With two classes, the function returns the
+    margin instead.
     """
     difference = margin(logits, labels)
     if logits.shape[1] < 3:

@@ -55,8 +55,8 @@ def evaluate_robustness(
     logits.
 
     NOTE[DIFF] AutoAttack also runs FAB, and always runs the gradient-free Square
-    attack. This function does not run FAB. In a sample of 200 examples, it first runs
-    300 steps of Square at the largest epsilon on the examples that withstood the other
+    attack. This function does not run FAB. It takes a sample of 200 examples, and first
+    runs 300 steps of Square at the largest epsilon on those that withstood the other
     attacks. If this breaks any example, 1,000 steps of Square are added as the stage
     "square", for all examples and epsilons. The full cost of Square is therefore
     incurred only if the gradient-based attacks are insufficient.
@@ -68,9 +68,9 @@ def evaluate_robustness(
 
     The checks verify the following conditions, mostly on a sample of 200 examples:
 
-    - gradients do not vanish, and predict how the outputs change,
-    - many steps break every example that a single step breaks, and attacks change the
-      inputs,
+    - gradients do not vanish, and they correctly predict how the outputs change,
+    - an attack with many steps breaks every example that a single step breaks, and
+      attacks do change the inputs,
     - no example withstands an attack whose epsilon spans the full range of the bounds,
     - outputs are finite, predictions are not constant and inference is deterministic,
     - the loss that the model was compiled with matches the head (the final activation),

@@ -55,9 +55,9 @@ def check_accuracy(
         outputs: Array of shape `(examples, outputs)`: outputs of the model.
 
     Yields:
-        A warning for each metric whose value differs from the clean accuracy. For a
-        model with a single output and a threshold of 0 or 0.5, also yields a warning if
-        the other of these two thresholds would give a clearly higher accuracy.
+        A warning for each metric whose value differs from the clean accuracy. If the
+        model has a single output and a threshold of 0 or 0.5, there is an additional
+        warning if the other threshold would give a clearly higher accuracy.
     """
     own = (head.classes(outputs) == classes).mean()
     metrics = user_metrics(model) if getattr(model, "compiled", False) else []

@@ -8,17 +8,17 @@ exports the functions of the active backend:
   first call to the train function.
 - `is_compiled(model)`: Returns whether the first call to the train function traces the
   whole step.
-- `has_free_condition(model)`: Returns whether one train function, which decides in each
-  step whether to record updates, is cheaper than two train functions: one that records
-  updates, and one that does not.
+- `has_free_condition(model)`: Returns `True` if a single train function that decides in
+  each step whether to record is cheaper than two functions, one with recording and one
+  without.
 - `check_supported()`: Raises a `RuntimeError` if callbacks cannot run inside the
   training step.
 - `when(predicate, function, values)`: Returns `function(values)` if the predicate is
   true, and `values` otherwise. The predicate is a bool or a tensor, and `values` is a
   list of tensors.
-- `make_counters(model)`: Creates an object whose attribute `value` stores the numbers
-  of a `StepCounters` between steps.
-- `set_counters(counters, value)`: Stores the numbers of `value`, a `StepCounters`, in
+- `make_counters(model)`: Creates an object whose `value` attribute stores the fields of
+  a `StepCounters` between steps.
+- `set_counters(counters, value)`: Copies the fields of `value`, a `StepCounters`, to
   `counters`.
 - `set_step(counters, step)`: Sets the number of the next step to `step`, without
   waiting for pending steps.
