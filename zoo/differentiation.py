@@ -83,13 +83,13 @@ def weight_gradients(
 ) -> list:
     """Differentiates the loss of a compiled model with respect to its weights.
 
-    This is the loss that `fit` minimizes, including regularization terms and losses
+    The loss is the one that `fit` minimizes, including regularization terms and losses
     from `add_loss`. With `training=True`, the result equals the gradients in the next
-    training step: dropout draws the same mask as in that step, because the random
-    state is left unchanged. All variables, including batch statistics, are left
-    unchanged as well. If the optimizer scales the loss to prevent underflow, as
-    `LossScaleOptimizer` does, this function also scales the loss, and then divides the
-    gradients by the scale.
+    training step: dropout draws the same mask as in that step, because the random state
+    is left unchanged. All variables, including batch statistics, are left unchanged as
+    well. If the optimizer scales the loss to prevent underflow, as `LossScaleOptimizer`
+    does, this function also scales the loss, and then divides the gradients by the
+    scale.
 
     Args:
         model: Compiled and built model.
@@ -250,8 +250,8 @@ def same_trace() -> Callable:
 
     The bodies of loops, branches, mapped functions and nested compiled functions each
     have their own trace, and a tensor can leave a trace only as a return value. Call
-    `same_trace` when you create a tensor, and pass the tensor to the returned function
-    before you use it.
+    `same_trace` when you create a tensor. Before you use the tensor, pass it to the
+    returned function.
     """
     return backend.same_trace()
 

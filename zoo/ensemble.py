@@ -33,8 +33,8 @@ def average(
     regression, the new model averages the outputs. The outputs may be means and
     log-variances, but the averaged log-variance is not the log-variance of the mixture
     of the members, because the variance of the mixture also depends on how much the
-    means differ. The members become nested models named `member_1`, `member_2` and so
-    on, which share their weights with `models`.
+    means differ. The members, which share their weights with `models`, become nested
+    models named `member_1`, `member_2` and so on.
 
     An ensemble of independently trained models is called a deep ensemble
     (Lakshminarayanan et al., 2017), and an ensemble of checkpoints from one training
@@ -44,8 +44,8 @@ def average(
         models: Functional or sequential models with one input, one output and the same
             shapes, or the paths of their `.keras` files. Alternatively, a folder from
             which all `.keras` files are loaded. If the folder also contains files of
-            other training runs, pass the attribute `paths` of the callback
-            `callbacks.Snapshots` instead.
+            other training runs, pass the `paths` attribute of the `callbacks.Snapshots`
+            callback instead.
         task: "classification", "language_model", "multi_label" or "regression". All
             tasks except "regression" require models that output logits. Defaults to
             `"classification"`.
@@ -120,8 +120,8 @@ def average_weights(models: Models) -> keras.Model:
     Args:
         models: Models with the same layers, or the paths of their `.keras` files.
             Alternatively, a folder from which all `.keras` files are loaded. If the
-            folder also contains files of other training runs, pass the attribute
-            `paths` of the callback `callbacks.Snapshots` instead.
+            folder also contains files of other training runs, pass the `paths`
+            attribute of the `callbacks.Snapshots` callback instead.
 
     Returns:
         An uncompiled copy of the first model with the mean weights. Variables that do
@@ -163,18 +163,19 @@ def average_weights(models: Models) -> keras.Model:
 
 
 def moving_average(model: keras.Model) -> keras.Model:
-    """Returns a copy of a model that uses the moving averages of the weights.
+    """Returns a copy of a model, with the moving averages in place of the weights.
 
     Keras optimizers with `use_ema=True` maintain the moving averages, but `fit` writes
     them to the model only at the very end. Until then, the model uses its current
     weights. Use `moving_average` to evaluate the averages during training, for example
     in a callback. The original model is left unchanged. By contrast,
-    `keras.callbacks.SwapEMAWeights` writes the averages to the model itself and does
-    not restore the weights after a call to `predict` (`on_predict_end`, Keras 3.15).
+    `keras.callbacks.SwapEMAWeights` writes the averages to the model itself and, in
+    Keras 3.15, does not restore the weights in `on_predict_end`, that is, after a call
+    to `predict`.
 
     Args:
-        model: Compiled model whose optimizer has `use_ema=True` and has performed at
-            least one training step.
+        model: Compiled model that has been trained for at least one step by an
+            optimizer with `use_ema=True`.
 
     Returns:
         An uncompiled copy of the model.

@@ -37,9 +37,9 @@ def check_gradients(
     every variable, the analytic derivative a is compared with the numeric derivative n
     using the relative error |a - n| / max(|a|, |n|). If the derivatives are small, the
     part of |a - n| that can be explained by rounding of the loss is subtracted first;
-    otherwise, a derivative of zero would never pass the check. With `training=True`,
-    the check differentiates through batch statistics, and dropout draws the same mask
-    in every evaluation.
+    without this correction, a derivative of zero would never pass the check. With
+    `training=True`, the check differentiates through batch statistics, and dropout
+    draws the same mask in every evaluation.
 
     If the step crosses a kink, such as that of ReLU, the central difference does not
     approximate the derivative. Such coordinates are excluded from the comparison and
@@ -155,7 +155,7 @@ def _check_variable(variable, gradient, evaluate, samples, generator) -> dict:
 
 
 def _choose(gradient, samples: int, generator) -> np.ndarray:
-    """Chooses coordinates to check.
+    """Chooses the coordinates of one variable to check.
 
     The coordinate with the largest absolute derivative is always included.
     """

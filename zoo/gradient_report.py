@@ -20,8 +20,8 @@ class GradientReport:
 
     - "right": The relative error is below 1e-7, or below 1e-4 if the check found kinks
       (for example, because of ReLU) in any variable.
-    - "suspicious": The relative error is higher, but below 1e-2, or all sampled
-      coordinates of the variable are at kinks.
+    - "suspicious": The relative error is higher than for "right", but below 1e-2, or
+      all sampled coordinates of the variable are at kinks.
     - "wrong": The relative error is at least 1e-2, or a derivative is not finite.
 
     Args:

@@ -42,7 +42,7 @@ def res_mlp(
     - The linear layer `stem` maps the inputs to `units` values.
     - The branch of block `i` consists of `block_i_normalization`, `block_i_hidden`,
       `block_i_activation`, `block_i_dropout`, `block_i_output`,
-      `block_i_residual_dropout` and `block_i_stochastic_depth`. The layer `block_i`
+      `block_i_residual_dropout` and `block_i_stochastic_depth`. The `block_i` layer
       adds the output of the branch to the input of the block.
     - The last layers are `final_normalization`, `final_activation` and the linear layer
       `head`. The initial outputs of `head` are near zero, and `head` computes in
@@ -62,7 +62,7 @@ def res_mlp(
         units: Integer >= 1, number of features in the skip connections. Defaults to
             `256`.
         num_blocks: Integer >= 0, number of residual blocks. Defaults to `4`.
-        block_units: Integer >= 1, number of units of the hidden layer in each block.
+        block_units: Integer >= 1, number of units in the hidden layer of each block.
             Defaults to `None`: the same as `units`.
         activation: Name of a Keras activation, a registered function, or an
             activation layer, which is copied for every block. Defaults to `"relu"`.
@@ -172,7 +172,7 @@ def res_mlp(
 
 
 def _last_initializer(residual_init: str, num_blocks: int):
-    """Returns the initializer of the last layer of each branch."""
+    """Returns the initializer for the last layer of each branch."""
     if residual_init == "zero":
         return keras.initializers.Zeros()
     scale = 1 / num_blocks if residual_init == "scaled" and num_blocks else 1.0

@@ -16,8 +16,8 @@ exports the functions of the active backend:
   values, the gradients of the sum of the values with respect to `inputs` (as a list),
   and the auxiliary tensor, which is not differentiated. Gradients with respect to
   unused inputs are zero.
-- `enable_float64()`: Returns a context manager that keeps the backend from downcasting
-  float64.
+- `enable_float64()`: Returns a context manager that prevents the backend from
+  downcasting float64 to float32.
 - `preserve_generator()`: Returns a context manager that restores the state of the
   backend's own random number generator on exit.
 - `same_trace()`: Returns a function that checks whether a tensor belongs to the trace

@@ -2,7 +2,7 @@
 
 Private names may change without notice. Each function documents why no public API can
 be used instead. If a private name no longer exists, the function raises an
-`ImportError` that states the name.
+`ImportError` whose message contains the name.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ def attribute(owner, name: str, library=keras):
 
 
 def missing(name: str, library=keras) -> ImportError:
-    """Returns the error to raise if a private name of a library does not exist."""
+    """Creates the error for a private name that does not exist in a library."""
     return ImportError(
         f"kerascope uses `{name}`, which the installed version does not have: "
         f"{library.__name__} {library.__version__}.\nInstall a version of "
@@ -122,9 +122,9 @@ def saves_as_keras(layer: keras.Layer) -> bool:
 def compiled_learning_rate(optimizer: keras.optimizers.Optimizer):
     """Returns the learning rate with which an optimizer was configured.
 
-    The result is a variable if the learning rate is a float; otherwise it is a schedule
-    or a function. The public property `learning_rate` evaluates schedules, and returns
-    a different value while it is overridden by `learning_rate_attributes`.
+    The result is a variable if the learning rate is a float; otherwise, it is a
+    schedule or a function. The public `learning_rate` property evaluates schedules, and
+    reflects any replacement through `learning_rate_attributes`.
     """
     return attribute(optimizer, "_learning_rate")
 
@@ -145,8 +145,8 @@ def learning_rate_attributes(read: Callable | None) -> dict:
 def set_monitor_operation(callback: keras.callbacks.EarlyStopping) -> None:
     """Sets `monitor_op` and the sign of `min_delta` according to a callback's mode.
 
-    In mode "auto", Keras infers from the monitored metric whether lower or higher
-    values are better. There is no public API for this.
+    If the mode is "auto", Keras infers from the monitored metric whether lower or
+    higher values are better. There is no public API for this.
     """
     attribute(callback, "_set_monitor_op")()
 
@@ -154,8 +154,8 @@ def set_monitor_operation(callback: keras.callbacks.EarlyStopping) -> None:
 def compiled_loss(model: keras.Model):
     """Returns the object that computes the loss of a compiled model.
 
-    The result is `None` if the model has no loss. The public attribute `model.loss` is
-    only the argument that was passed to `compile`, without the loss weights.
+    The result is `None` if the model has no loss. The public `model.loss` attribute
+    contains only the argument that was passed to `compile`, without the loss weights.
     """
     return attribute(model, "_compile_loss")
 
@@ -179,7 +179,7 @@ def replace_torch_registration(variables_of: Callable[[keras.Layer], dict]) -> N
             with the new names as keys.
 
     Raises:
-        ImportError: If Keras registers variables in a different way.
+        ImportError: If the private methods that register variables do not exist.
     """
     classes = [cls for cls in keras.Layer.__mro__ if "_track_variables" in vars(cls)]
     if len(classes) != 1:
@@ -254,8 +254,8 @@ def unscale_loss(loss):
     """Undoes the scaling of a loss by the number of replicas.
 
     With a distribution strategy on TensorFlow, Keras divides losses by the number of
-    replicas, and reverses this when it reports losses as metrics. The Keras functions
-    that scale and unscale losses are both private.
+    replicas, and undoes the division when it reports losses as metrics. The Keras
+    functions that scale and unscale losses are both private.
     """
     try:
         from keras.src.losses.loss import unscale_loss_for_distribution
@@ -265,10 +265,10 @@ def unscale_loss(loss):
 
 
 def operation_of(tensor: keras.KerasTensor) -> tuple:
-    """Returns the operation that computes a symbolic tensor, and its input tensors.
+    """Returns the operation that computes a tensor, and the inputs of this operation.
 
-    For an input of the graph, the result is `None` and an empty list. The public
-    attributes of a model list its layers, but do not show how the layers are connected.
+    If the symbolic tensor is an input of the graph, the result is `None` and an empty
+    list. The public attributes of a model list its layers, but not their connections.
     """
     history = attribute(tensor, "_keras_history")
     operation = attribute(history, "operation")
@@ -289,7 +289,7 @@ def own_trainable_variables(layer: keras.Layer) -> list[keras.Variable]:
 
 
 def set_own_trainable(layer: keras.Layer, value: bool) -> None:
-    """Sets `trainable` of a layer, but not of its variables or nested layers.
+    """Sets a layer's own `trainable`, but not that of its variables or nested layers.
 
     The public setter of `layer.trainable` also changes the variables and nested layers.
     """
@@ -333,7 +333,7 @@ def patched_state_shardings(model: keras.Model, shardings: tuple):
 
 
 def callback_list_of(frame: FrameType) -> Any:
-    """Returns the local variable `callbacks` in the frame of a call to `fit`.
+    """Returns the value of the variable `callbacks` in the frame of a call to `fit`.
 
     No public API tells a train function which callbacks were passed to `fit`. In any
     other frame, the variable may have any value; if it does not exist, the result is

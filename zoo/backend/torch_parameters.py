@@ -11,10 +11,10 @@ def register_all_variables() -> None:
     """Makes Keras register all variables of a layer with PyTorch.
 
     On the PyTorch backend, Keras (3.15) registers variables under their paths. If two
-    models, or two copies of one model, have layers with the same names, the paths of
-    their variables are the same, too. If both models are parts of a larger model,
-    PyTorch registers only the last variable with each path. The other variables then
-    cause three problems:
+    models, or two copies of one model, have layers with the same names, their variables
+    have the same paths. When both models are part of a larger model, PyTorch registers
+    only the last variable with each path. The other variables then cause three
+    problems:
 
     - `zero_grad` skips them, so their gradients accumulate from step to step.
     - `parameters()` and `state_dict()` do not contain them.

@@ -1,4 +1,4 @@
-"""Storage of the examples of one split, and checks of their values."""
+"""Stores the examples of one split, and checks their values."""
 
 import logging
 from collections.abc import Iterator
@@ -84,7 +84,7 @@ def say_unscaled(x: np.ndarray, where: str) -> None:
 
 
 def check_finite(values: np.ndarray, where: str) -> None:
-    """Raises an error that names the first row with a NaN or infinite value, if any."""
+    """Raises an error if a value is NaN or infinite; the message names its row."""
     if not np.issubdtype(values.dtype, np.floating):
         return
     for start in range(0, len(values), CHUNK):

@@ -1,4 +1,4 @@
-"""Maps the examples of TFDS datasets to `(x, y)`, based on the features of a dataset.
+"""Maps the examples of a TFDS dataset to `(x, y)`, based on the dataset's features.
 
 Supported kinds of datasets:
 
@@ -108,8 +108,8 @@ def _keys(info):
     """Returns the key of the inputs and the key of the target.
 
     If the dataset defines no supervised keys, the keys are inferred from the types of
-    the features. In this case, the key of the target is `None` for a dataset with a
-    single feature.
+    the features. If the keys are inferred and there is only one feature, the key of the
+    target is `None`.
     """
     import tensorflow_datasets as tfds
 

@@ -18,7 +18,7 @@ MAX_CATEGORIES = 1000  # per column, because each category becomes a column of i
 class FrameEncoder:
     """Encodes data frames as float32 arrays, using the categories of the train split.
 
-    - A column of numbers or booleans, including nullable dtypes, remains one column.
+    - A column of numbers or booleans, possibly of a nullable dtype, remains one column.
       Booleans become 0 and 1.
     - A column of strings or categories is one-hot encoded: each category becomes a
       column of zeros and ones, named "column=category". For a categorical dtype, the
@@ -108,10 +108,10 @@ class TargetEncoder:
 
     A single column of strings or categories is converted to labels. If `class_names` is
     given, the label of a value is the index of the value in `class_names`. Otherwise,
-    the label is the index in the list of categories, which is determined as in
-    `FrameEncoder`. If there are several columns, they must contain numbers or booleans,
-    and are matched by name. Numbers and booleans are not changed. Rows are matched by
-    position.
+    the label is the index of the value in the list of categories, which is determined
+    as in `FrameEncoder`. If there are several columns, they must contain numbers or
+    booleans, and are matched by name. Numbers and booleans are not changed. Rows are
+    matched by position.
 
     Args:
         targets: The `pandas.Series` or `pandas.DataFrame` of the train split.

@@ -31,21 +31,21 @@ def from_arrays(
 ) -> Data:
     """Converts arrays to a dataset that is ready for `fit`.
 
-    As with `load`, the result is a `Data`, but neither TensorFlow nor TFDS is required,
-    and every backend is supported. The inputs `x` are converted as follows:
+    Like `load`, this function returns a `Data`, but it requires neither TensorFlow nor
+    TFDS and supports every backend. The inputs `x` are converted as follows:
 
     - Arrays of dtype uint8, uint16 or bool and shape `(n, height, width)` or
       `(n, height, width, channels)` are treated as images. They are scaled to [0, 1]
       by the largest value of their dtype. A channel axis is added if there is none.
     - A pandas `DataFrame` becomes a float32 table. The column names of this table are
       available as `feature_names` of the result. A column of numbers or booleans,
-      including nullable dtypes, remains one column. A column of strings or categories
-      is one-hot encoded: each category becomes a column of zeros and ones, named
-      "column=category". For a categorical dtype, the categories of the dtype are used,
-      in order. For strings, the categories are the sorted distinct values in `train`,
-      including the examples that are held out for validation. Dates and missing values
-      are rejected. The other splits must have the same columns, in any order, and must
-      not contain new categories.
+      possibly of a nullable dtype, remains one column. A column of strings or
+      categories is one-hot encoded: each category becomes a column of zeros and ones,
+      named "column=category". For a categorical dtype, the categories of the dtype are
+      used, in order. For strings, the categories are the sorted distinct values in
+      `train`, including the examples that are held out for validation. Dates and
+      missing values are rejected. The other splits must have the same columns, in any
+      order, and must not contain new categories.
     - All other inputs are converted to float32, or to int32 if `vocabulary` is given.
 
     The targets `y` are interpreted as follows:
@@ -53,12 +53,12 @@ def from_arrays(
     - Integers or booleans of shape `(n,)` are class labels.
     - Zeros and ones of shape `(n, k)` mark which of `k >= 2` labels apply to each
       example.
-    - With `vocabulary`, integers of the same shape as `x` are the next tokens of a
-      language model.
+    - If `vocabulary` is given, integers of the same shape as `x` are the next tokens
+      for a language model.
     - Floats are regression targets.
     - Strings or categories in a pandas `Series` are class names. If `class_names` is
-      given, it determines the order of the classes. Otherwise, the classes are in the
-      order of the categories, as described above.
+      given, it determines the order of the classes. Otherwise, the classes have the
+      order of the categories, as described above for `x`.
     - The columns of a `DataFrame` are labels or target values. A single column is
       treated like a `Series`.
 
@@ -94,7 +94,7 @@ def from_arrays(
         name: Name of the dataset in messages and plots. Defaults to `"arrays"`.
 
     Returns:
-        A `Data` that contains `keras.utils.PyDataset`s.
+        A `Data` whose splits are `keras.utils.PyDataset`s.
 
     Raises:
         ValueError: If an argument is invalid, the lengths of `x` and `y` differ, a

@@ -1,4 +1,4 @@
-"""Loaders for each kind of TFDS dataset: images, numbers, texts, language models."""
+"""Loaders for TFDS datasets of images, numbers, labeled texts and unlabeled texts."""
 
 import dataclasses
 from collections.abc import Callable
@@ -131,7 +131,7 @@ def _description(source: Source) -> Description:
 
 
 def _tokenize(examples, layer):
-    """Converts `(text, label)` to `(ids, label)`, using batches of texts for speed."""
+    """Converts `(text, label)` to `(ids, label)`, in batches for speed."""
     import tensorflow as tf
 
     return (

@@ -73,7 +73,7 @@ def load(
         vocabulary_size: Maximum number of tokens in the vocabulary of texts, including
             padding and the unknown token. The vocabulary is learned from the train
             split. Defaults to `20_000`.
-        sequence_length: Number of tokens per example, for texts. Shorter texts are
+        sequence_length: For texts, the number of tokens per example. Shorter texts are
             padded on the right, and longer texts are truncated. The text of a language
             model is cut into windows of this length. Defaults to `256`.
         memory_limit: Maximum size of the examples in memory, in bytes. A larger
@@ -83,8 +83,8 @@ def load(
             4 GiB.
 
     Returns:
-        A `Data` with `train`, `validation` and `test` as `tf.data.Dataset`s, and with
-        the properties needed to build a model.
+        A `Data` whose splits are `tf.data.Dataset`s, with the properties needed to
+        build a model.
 
     Raises:
         ValueError: If an argument is invalid, the dataset is unknown, its features

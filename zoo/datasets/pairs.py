@@ -51,7 +51,8 @@ def encode_inputs(pairs: dict[str, tuple], vocabulary) -> tuple[dict, list | Non
         vocabulary: List of tokens if the inputs are token ids, otherwise `None`.
 
     Raises:
-        ValueError: If inputs cannot be converted, or only some splits are data frames.
+        ValueError: If the inputs cannot be converted, or only some splits are data
+            frames.
     """
     inputs = {split: x for split, (x, _) in pairs.items()}
     if vocabulary is not None or not isinstance(inputs["train"], pd.DataFrame):
@@ -82,7 +83,7 @@ def encode_targets(
         task: The requested task, or `None` to infer the task.
 
     Raises:
-        ValueError: If targets cannot be converted, or their types differ between
+        ValueError: If the targets cannot be converted, or their types differ between
             splits.
     """
     targets = {split: y for split, (_, y) in pairs.items()}
@@ -124,10 +125,10 @@ def check_pairs(pairs: Pairs) -> None:
 
 
 def cut_fractions(pairs: Pairs, validation, test) -> Pairs:
-    """Creates each split that is given as a fraction, using the last examples of train.
+    """Holds out examples for each split that is given as a fraction.
 
-    The test split is taken first. The validation split is then taken from the end of
-    the remaining examples.
+    The test split is taken first, from the end of the train split. The validation split
+    is then taken from the end of the remaining examples.
     """
     pairs = dict(pairs)
     for split, value in (("test", test), ("validation", validation)):

@@ -9,7 +9,7 @@ class Source:
     """Reads the splits of a prepared TFDS dataset.
 
     If the train split for a language model is a single text, characters of the text are
-    held out instead of examples. The sizes of the resulting splits are then numbers of
+    held out instead of examples. In this case, the sizes of the splits are measured in
     characters.
 
     Args:

@@ -21,7 +21,7 @@ def text_vectorization(
             lowercase, stripped of punctuation and split at whitespace) or "character"
             (texts are otherwise unchanged).
         sequence_length: Number of ids per text. Longer texts are truncated at the end.
-            With `None`, all ids are kept, and each text is padded to the length of the
+            If `None`, all ids are kept, and each text is padded to the length of the
             longest text in its batch.
     """
     return keras.layers.TextVectorization(

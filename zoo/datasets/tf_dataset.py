@@ -9,7 +9,7 @@ from .order import Order
 
 
 def in_memory(arrays: Arrays, batch_size: int, order: Order | None = None):
-    """Returns a dataset of batches from arrays in memory.
+    """Returns a dataset of batches that are read from arrays in memory.
 
     Args:
         arrays: `Arrays` that contain the examples.
@@ -86,7 +86,7 @@ def streamed(examples, size: int, batch_size: int, scale=None, order=None, buffe
 
 
 def _spec(values):
-    """Returns the spec of a batch of values, with an unspecified batch size."""
+    """Returns the `tf.TensorSpec` of a batch, with an unspecified batch size."""
     import tensorflow as tf
 
     return tf.TensorSpec((None, *values.shape[1:]), values.dtype)

@@ -34,7 +34,7 @@ class LanguageModel:
         model: Functional `keras.Model` that maps int32 token ids of shape
             `(batch, time)` to logits of shape `(batch, time, len(vocabulary))`.
             Information may pass from one token to the next only through LSTM layers
-            that read the tokens forward.
+            that read the tokens from left to right.
         vocabulary: List of tokens, such as `data.vocabulary`. The id of a token is its
             index in the list; id 0 is padding, and id 1 stands for unknown tokens.
         tokens: How texts are split into tokens, "character" or "word", as in
@@ -107,7 +107,7 @@ class LanguageModel:
         sampled.
 
         Args:
-            prompt: Text or token ids to continue, with at least one token.
+            prompt: Text or token ids to continue. At least one token is required.
             length: Integer >= 0, number of tokens to generate. Defaults to `200`.
             temperature: Number >= 0. Values below 1 favor probable tokens; 0 always
                 selects the most probable token. Defaults to `1.0`.
@@ -144,7 +144,7 @@ class LanguageModel:
         """Returns the tokens that are most likely to follow a prompt.
 
         Args:
-            prompt: Text or token ids to continue, with at least one token.
+            prompt: Text or token ids to continue. At least one token is required.
             top_k: Integer >= 1, maximum number of tokens to return. Defaults to `10`.
 
         Returns:
@@ -171,8 +171,8 @@ class LanguageModel:
     def nats_per_token(self, windows) -> float:
         """Returns the mean cross-entropy per token of a text.
 
-        The text is read as a single stream: the state at the end of a window is used at
-        the beginning of the next window. By contrast, `model.evaluate` resets the state
+        The text is read as a single stream: the state at the end of each window is
+        carried over to the next window. By contrast, `model.evaluate` resets the state
         before each window, so the first tokens of a window are predicted with little
         context.
 

@@ -20,8 +20,8 @@ class Maxout(keras.layers.Layer):
 
     Args:
         units: Integer >= 1, the size of the last axis of the output.
-        pieces: Integer >= 1, the number of linear functions of each unit. With 1, the
-            layer is linear. Defaults to `2`.
+        pieces: Integer >= 1, the number of linear functions per unit. With 1, the layer
+            is linear. Defaults to `2`.
         kernel_initializer: Keras initializer. Defaults to `"auto"`: a normal
             distribution that preserves the second moment of the signals through the
             layer, as He initialization does for ReLU. Biases start at zero.

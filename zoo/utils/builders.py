@@ -180,7 +180,7 @@ def head(
 def with_log_variance(
     denormalization: keras.layers.Normalization | None, num_targets: int
 ) -> keras.layers.Normalization | None:
-    """Returns a layer that denormalizes means followed by log-variances.
+    """Returns a layer that denormalizes means and the log-variances that follow them.
 
     Multiplying a target by its standard deviation adds the log of its variance to the
     log-variance of its noise. The returned layer therefore has an additional column for

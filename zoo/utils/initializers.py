@@ -47,14 +47,15 @@ def hidden_initializer(
 def maxout_initializer(pieces: int) -> keras.initializers.Initializer:
     """Returns a new initializer for Maxout units with `pieces` linear pieces.
 
-    The initializer extends the derivation of He et al. (2015, equation 10) from ReLU
-    to the maximum of several linear pieces. Weights with variance `1 / (m * inputs)`
-    preserve the second moment of the signals, where `m` is the second moment of the
-    largest of `pieces` independent standard normal variables. Tseran & Montufar (2023,
-    "Expected Gradients of Maxout Networks") derive the same variance from gradients.
+    The initializer extends the derivation of He et al. (2015, equation 10) from ReLU to
+    the maximum of several linear pieces. If `m` is the second moment of the largest of
+    `pieces` independent standard normal variables, weights with variance
+    `1 / (m * inputs)` preserve the second moment of the signals. Tseran & Montufar
+    (2023, "Expected Gradients of Maxout Networks") derive the same variance from
+    gradients.
 
     Args:
-        pieces: Number of linear pieces of each unit, an integer >= 1.
+        pieces: Number of linear pieces per unit, an integer >= 1.
     """
     # Integrate over the density of the maximum, which is negligible beyond 12 standard
     # deviations.

@@ -18,7 +18,7 @@ def write_state(model: keras.Model, group: h5py.Group) -> None:
     """Writes all variables of a model: weights, statistics and seeds.
 
     Custom layers and PyTorch modules may save more than variables, so the result of
-    their `save_own_variables` is written, too. The model does not have to be built or
+    their `save_own_variables` is also written. The model does not have to be built or
     have a `call` method. Optimizers and metrics are excluded.
 
     Args:
@@ -70,8 +70,8 @@ def check_can_be_saved(model: keras.Model, argument: str) -> None:
 
     Args:
         model: Model to check.
-        argument: Name of the user's argument that leads to saving. The error message
-            names it.
+        argument: Name of the user's argument that determines where the model is saved.
+            The error message contains this name.
 
     Raises:
         ValueError: If a quantized layer has a LoRA adapter, or the model is not built

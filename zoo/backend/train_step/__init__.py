@@ -22,7 +22,7 @@ exports the functions of the active backend:
   `counters`.
 - `set_step(counters, step)`: Sets the number of the next step to `step`, without
   waiting for pending steps.
-- `read_counters(counters)`: Returns the stored numbers as a `StepCounters` of
+- `read_counters(counters)`: Returns the stored `StepCounters`, with its fields as
   integers.
 
 The caller passes two objects that define what happens in a step. `step` has these
@@ -31,7 +31,8 @@ attributes and methods:
 - `model`: The compiled model.
 - `own`: The model's own train function.
 - `begin_step()`: Runs the callbacks.
-- `callback_variables()`: Returns the variables that the callbacks read and assign.
+- `callback_variables()`: Returns the variables that the callbacks read and assign
+  inside the step.
 
 `recorder` has these attributes and methods:
 
@@ -53,7 +54,8 @@ attributes and methods:
     - `record(before, old, new, buffers, counters)`: Returns the new values of the
       buffers, with one record added. `before` is the result of `before()`; `old` and
       `new` are the values of the recorded variables before and after the update.
-    - `next_counters(counters)`: Returns the `StepCounters` after the call.
+    - `next_counters(counters)`: Returns the `StepCounters` after the call to the
+      optimizer.
 """
 
 import importlib

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 class StepCounters(NamedTuple):
     """Counts steps and updates.
 
-    The counters are integers, or tensors inside a compiled step.
+    The counters are integers or, inside a compiled step, tensors.
 
     Attributes:
         step: Step number; -1 before the first step.

@@ -1,4 +1,4 @@
-"""Restores the values of `trainable` with which a train function was traced."""
+"""Restores the values that `trainable` had when a train function was traced."""
 
 import contextlib
 
@@ -15,7 +15,7 @@ from ..keras_internals import (
 
 @contextlib.contextmanager
 def trainable_as_traced(model, own):
-    """Temporarily resets `trainable` to the values with which a function was traced.
+    """Temporarily restores the values of `trainable` with which `own` was traced.
 
     Keras keeps using a traced function until `compile` or
     `make_train_function(force=True)` is called, even if `trainable` has changed since
