@@ -53,7 +53,7 @@ def find_learning_rate(
         min_learning_rate: First learning rate. Defaults to `1e-7`.
         max_learning_rate: Last learning rate. Defaults to `10.0`.
         steps: Number of learning rates, each used for one batch. Defaults to `200`.
-        smoothing: Decay factor in [0, 1) of the exponential moving average of the
+        smoothing: Decay factor, in [0, 1), for the exponential moving average of the
             loss. The average starts at 0 and is bias-corrected as in Adam. A factor of
             0 disables smoothing. Defaults to `0.9`.
         divergence_factor: Number > 1. The test stops when a loss is not finite, or when
@@ -252,7 +252,7 @@ def _check_first_step(model: keras.Model, logs: dict, *, is_used: bool) -> None:
 
 
 def _further_optimizers(model: keras.Model) -> list:
-    """Returns all optimizers of a model except the one that it is compiled with.
+    """Returns all optimizers of a model except the one it was compiled with.
 
     Only attributes of the model and of its layers are searched.
     """

@@ -11,21 +11,23 @@ class RangeTest:
 
     The suggested learning rates, `steepest` and `tenth_of_minimum`, are starting points
     for a search, not final values. The steps before step number 1 / (1 - smoothing) are
-    ignored, because their smoothed losses average too few values and are noisy. If the
-    smoothed loss did not decrease after that step, both suggestions are `None`.
+    ignored, because their smoothed losses are averages of too few values and are
+    therefore noisy. If the smoothed loss did not decrease after that step, both
+    suggestions are `None`.
 
     Args:
         learning_rates: Array of the learning rates, in increasing order.
         losses: Array of the losses. Each loss was measured immediately before the
             update with the corresponding learning rate.
         smoothed_losses: Array of the exponential moving averages of the losses.
-        smoothing: Decay factor of the moving average.
+        smoothing: Decay factor for the moving averages.
         diverged: Whether the test stopped because the loss diverged.
 
     Attributes:
         steepest: Learning rate at which the smoothed loss decreased fastest with
             respect to log(learning rate).
-        tenth_of_minimum: A tenth of the learning rate with the lowest smoothed loss.
+        tenth_of_minimum: One tenth of the learning rate at which the smoothed loss is
+            lowest.
 
     Example:
 
@@ -111,10 +113,10 @@ tenth of minimum 0.01>
         )
 
     def _falling(self) -> tuple[int, int] | None:
-        """Returns the first step considered and the step with the lowest smoothed loss.
+        """Returns the indices of the first usable step and of the lowest smoothed loss.
 
-        Both are indices. Returns `None` if the smoothed loss does not decrease after
-        the first of these steps.
+        Returns `None` if the smoothed loss does not decrease after the first usable
+        step.
         """
         first = min(round(1 / (1 - self.smoothing)), len(self.losses)) - 1
         seen = np.where(np.isfinite(self.smoothed_losses), self.smoothed_losses, np.inf)

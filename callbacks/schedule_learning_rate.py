@@ -27,9 +27,9 @@ class ScheduleLearningRate(ScheduledValue):
     this step if the model, the optimizer and the schedule are unchanged.
 
     In a `MultiOptimizer`, the learning rate of every optimizer is scheduled. Additional
-    optimizers in a custom `train_step` are not scheduled. Steps outside the loop of
-    `fit`, such as a call to `train_on_batch` inside a callback, use the unscheduled
-    learning rate and do not advance the schedule.
+    optimizers in a custom `train_step` are not scheduled. Steps outside the training
+    loop of `fit`, such as those made by `train_on_batch` in a callback, use the
+    unscheduled learning rate and do not advance the schedule.
 
     The time of the schedule measures the progress of `fit`. With `unit="epoch"`, the
     time is epoch + batch / steps per epoch. With `initial_epoch=5`, the time therefore
@@ -39,12 +39,12 @@ class ScheduleLearningRate(ScheduledValue):
     change the weights, for example because gradients are accumulated or
     `LossScaleOptimizer` skips the step.
 
-    In the logs and History, "learning_rate" is the learning rate of the last step of
-    each epoch. With several optimizers, the keys are "learning_rate_" followed by the
-    name of the optimizer. The value is NaN if the model has no trainable weights.
-    Keras' `ReduceLROnPlateau` and `LearningRateScheduler` log the optimizer's float as
-    "learning_rate". This callback corrects the History, but other callbacks may see the
-    float, depending on their order in the list.
+    In the logs and in the `History`, "learning_rate" is the learning rate in the last
+    step of each epoch. With several optimizers, the keys are "learning_rate_" followed
+    by the name of the optimizer. The value is NaN if the model has no trainable
+    weights. Keras' `ReduceLROnPlateau` and `LearningRateScheduler` log the optimizer's
+    float as "learning_rate". This callback corrects the `History`, but other callbacks
+    may see the float, depending on their order in the list.
 
     Args:
         schedule: Schedule from `callbacks.schedules`.

@@ -31,8 +31,8 @@ class Snapshots(keras.callbacks.Callback):
     schedule so that the end of each cycle is also the end of an epoch.
 
     Files are written atomically. Each file is a `.keras` file, as written by
-    `model.save`: it includes the optimizer, and LoRA adapters are merged into the
-    kernels.
+    `model.save`: the file includes the state of the optimizer, and LoRA adapters are
+    merged into the kernels.
 
     Args:
         directory: Folder for the files, created if it does not exist. A file is named

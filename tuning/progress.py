@@ -36,7 +36,7 @@ class Progress:
         """Prints why no untried combination of values was found.
 
         Args:
-            attempts: Number of draws, which gave only combinations that had already
+            attempts: Number of draws, all of which gave combinations that had already
                 been tried; `None` if all combinations of the space have been tried.
         """
         if attempts is None:

@@ -39,14 +39,14 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
     - No two trials have the same values. Values that `build` does not read, such as
       the number of units of a missing layer, are not compared.
     - The first trials are `initial_trials`, followed by a trial with the defaults.
-    - A range that differs between builds, for example because its bounds depend on the
-      value of another hyperparameter, raises an error that shows both ranges.
+    - If a range differs between builds, for example because its bounds depend on the
+      value of another hyperparameter, an error shows both ranges.
     - Finished trials are not lost if the process is killed. To continue the search,
       run the same program again. If the settings differ from the original ones, an
       error lists the differences.
     - A trial that raises an exception is recorded as failed. A trial whose loss or
       objective is not finite stops after that epoch and is recorded as diverged.
-      Neither can be the best trial.
+      Neither kind of trial can be the best trial.
     - The history of every execution is kept, with the metrics of each epoch.
 
     The score of a trial is the best value of the objective over its epochs, as in
@@ -55,7 +55,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
     search with a seed is reproducible.
 
     If only a few hyperparameters matter, random search is better than grid search,
-    because n trials try n different values of each hyperparameter (Bergstra & Bengio,
+    because n trials test n different values of each hyperparameter (Bergstra & Bengio,
     "Random Search for Hyper-Parameter Optimization", 2012, section 3).
 
     Args:
@@ -73,8 +73,8 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             with the search.
         hyperparameters: `keras_tuner.HyperParameters` whose ranges override those of
             the hypermodel. Defaults to `None`.
-        initial_trials: Dicts of values by hyperparameter name, one for each of the
-            first trials. Hyperparameters missing from a dict get their defaults.
+        initial_trials: Dicts that map hyperparameter names to values, one for each of
+            the first trials. Hyperparameters missing from a dict get their defaults.
             Defaults to `()`.
         executions_per_trial: Integer >= 1, the number of training runs per trial.
             Defaults to `1`.

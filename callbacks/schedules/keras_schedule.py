@@ -21,8 +21,8 @@ class KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
     Args:
         schedule: Schedule from `callbacks.schedules`.
         learning_rate: Number > 0, the learning rate when the factor is 1.
-        steps_per_unit: Integer >= 1, the optimizer steps per unit of schedule time.
-            Defaults to `1`.
+        steps_per_unit: Integer >= 1, the number of optimizer steps per unit of schedule
+            time. Defaults to `1`.
 
     Raises:
         ValueError: If an argument is invalid.

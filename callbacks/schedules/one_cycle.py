@@ -12,10 +12,10 @@ from .schedule import Schedule, check_length
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class OneCycle(Schedule):
-    """Rises to 1, then decays far below the initial value, each along half a cosine.
+    """Rises to 1 and then decays far below the initial value, both along half a cosine.
 
-    See Smith & Topin 2019 (super-convergence). This is the two-phase form with the
-    defaults common to fastai, PyTorch and optax. The learning rate that the model is
+    See Smith & Topin 2019 (super-convergence). This is the two-phase form, with the
+    defaults that fastai, PyTorch and optax share. The learning rate that the model is
     compiled with is the peak of the cycle. After the end, the factor stays at `final`.
 
     Args:

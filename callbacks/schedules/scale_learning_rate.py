@@ -13,7 +13,7 @@ def scale_learning_rate(
     warm-up.
 
     Args:
-        learning_rate: Number > 0, the learning rate that works well with the batch size
+        learning_rate: Number > 0, a learning rate that works well with a batch size of
             `reference_batch_size`.
         batch_size: Integer >= 1, the batch size used for training.
         reference_batch_size: Integer >= 1, the batch size for which `learning_rate`

@@ -1,4 +1,4 @@
-"""The base class of all schedules."""
+"""The base class for all schedules."""
 
 import numpy as np
 from keras import ops
@@ -9,7 +9,7 @@ from .keras_schedule import KerasSchedule
 
 
 class Schedule:
-    """Base class of learning-rate schedules, which are pure functions of time.
+    """Base class for learning-rate schedules, which are pure functions of time.
 
     A schedule returns the factor by which the optimizer's learning rate is multiplied.
     The caller chooses the unit of time: epochs or steps. A subclass implements
@@ -75,9 +75,9 @@ class Schedule:
 
         Args:
             learning_rate: Number > 0, the learning rate when the factor is 1.
-            steps_per_unit: Integer >= 1, the optimizer steps per unit of time. For a
-                schedule in epochs, pass the number of batches per epoch. Defaults to
-                `1`.
+            steps_per_unit: Integer >= 1, the number of optimizer steps per unit of
+                time. For a schedule in epochs, pass the number of batches per epoch.
+                Defaults to `1`.
 
         Returns:
             A `keras.optimizers.schedules.LearningRateSchedule`, which is saved with

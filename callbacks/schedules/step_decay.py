@@ -12,12 +12,11 @@ from .schedule import Schedule
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class StepDecay(Schedule):
-    """Multiplies the learning rate by a factor at regular intervals or given times.
+    """Multiplies the learning rate by a factor at regular intervals or at given times.
 
     Intervals and boundaries are measured from time 0, so they include the warm-up. For
     example, Goyal et al. 2017 warm up for 5 epochs, then divide the learning rate by 10
-    at epochs 30, 60 and 80. At the exact time of a boundary, the new factor already
-    applies.
+    at epochs 30, 60 and 80. Each new factor takes effect exactly at its boundary.
 
     Args:
         every: Number > `warmup`, the time between drops. Defaults to `None`, which

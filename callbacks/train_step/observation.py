@@ -33,7 +33,7 @@ class Observation:
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """Variables to which the entries of a record belong, in order.
+        """Recorded variables, in the order of the entries in each record.
 
         More variables may be appended later.
         """
@@ -49,8 +49,9 @@ class Observation:
             receive: Function that is called with a list of new records each time
                 records are read. The list includes records requested by other
                 callbacks.
-            counted: "gradient", "weight" or "update", the quantity whose magnitudes are
-                counted. Defaults to `None`, which counts no magnitudes.
+            counted: "gradient", "weight" or "update", the quantity for which histograms
+                of magnitudes are recorded. Defaults to `None`, which records no
+                histograms.
         """
         quantities = self.requests.setdefault(every, set())
         if counted is not None:

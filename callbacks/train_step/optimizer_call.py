@@ -82,7 +82,7 @@ class OptimizerCall:
             old: Tensors of the recorded variables before the update.
             new: Tensors of the recorded variables after the update.
             buffers: Tensors of the recorder's buffers.
-            counters: Counters of the step, which determine the row.
+            counters: Counters of the step, which contain the row number.
         """
         learning_rate, skipped, gradients = before
         layout, row = self._recorder.layout, counters.row
@@ -128,7 +128,7 @@ class OptimizerCall:
         return ops.where(are_equal, rates[0], float("nan"))
 
     def _used_gradients(self) -> list:
-        """Returns the gradients after unscaling and accumulation, before clipping."""
+        """Returns the unscaled and accumulated gradients, before clipping."""
         scale = self._optimizer.loss_scale_factor
         if self._is_scaled:
             scale = self._optimizer.dynamic_scale

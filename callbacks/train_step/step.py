@@ -21,8 +21,8 @@ class Step:
     compiled step costs nothing, or if only the compiled step can determine whether it
     updates the weights. Otherwise, there are two functions: one records updates, and
     the other does not. If no callback takes part in the step, the model's own train
-    function is used as the function that does not record. A step counter outside the
-    compiled functions determines which function runs next.
+    function takes the place of the latter. A step counter outside the compiled
+    functions determines which function runs next.
 
     Args:
         model: Compiled model.
@@ -47,7 +47,7 @@ class Step:
         """Resets the step counter to 0."""
         self.is_free = False
         self._steps = 0
-        self._is_behind = False  # whether the step's counters have missed steps
+        self._is_behind = False  # whether the recorder's counters miss earlier steps
         if self.recorder is not None:
             self.recorder.restart()
 

@@ -11,7 +11,7 @@ class StepHyperparameter(keras.Variable):
     with momentum. All other operations use the value of `tensor`.
 
     Attributes:
-        tensor: Tensor of the current step, or `None` before and after training.
+        tensor: Tensor in the current step, or `None` before and after training.
         was_read: Whether the tensor has been read.
     """
 

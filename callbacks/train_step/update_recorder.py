@@ -20,7 +20,7 @@ class UpdateRecorder:
     Args:
         model: Model whose optimizer is recorded.
         requests: Dict that maps each requested interval, in steps, to the quantities
-            of which it records histograms of magnitudes.
+            for which histograms of magnitudes are requested at that interval.
     """
 
     def __init__(self, model: keras.Model, requests: dict[int, set[str]]):
@@ -170,7 +170,7 @@ class UpdateRecorder:
         return _is_due(number, list(self.requests))
 
     def counts_are_due(self, number):
-        """Returns whether magnitudes are counted in a step whose updates are recorded.
+        """Returns whether the records of a step include histograms of magnitudes.
 
         Args:
             number: Same as for `is_due`.

@@ -106,8 +106,8 @@ class CoarseToFineOracle(SearchOracle):
     def _explored(self, trial: SearchTrial) -> str | None:
         """Returns the key of the hyperparameter that a trial explores, or `None`.
 
-        All other values come from their narrowed ranges, so that the score shows the
-        effect of the explored hyperparameter.
+        The values of all other hyperparameters come from narrowed ranges, so that the
+        score shows the effect of the explored hyperparameter.
         """
         key = (self.seed, trial.number, trial.attempt)
         if uniform(*key, "explore") >= self.explore:
@@ -124,8 +124,9 @@ class CoarseToFineOracle(SearchOracle):
         """Decides on the ranges of all hyperparameters, one by one.
 
         The hyperparameter with the strongest evidence narrows first. The others are
-        then tested using only the trials inside the new range, because a bad learning
-        rate hides all other effects.
+        then tested using only the trials inside the new ranges, because a bad value of
+        one hyperparameter, such as the learning rate, can hide the effects of all
+        others.
         """
         space = {
             key_of(hp): hp for hp in self.hyperparameters.space if not is_constant(hp)
@@ -179,8 +180,8 @@ class CoarseToFineOracle(SearchOracle):
             column: Column of the hyperparameter, with all trials so far.
             ranks: Ranks of all trials so far.
             inside: Boolean mask of the trials whose values lie inside all ranges that
-                have been narrowed in this round. The decision is based on these trials
-                only or, if there are too few, on all trials.
+                have been narrowed in this round. The decision is based only on these
+                trials. If there are too few, it is based on all trials.
         """
         tested = column.of(inside)
         if len(tested.numbers) < FEWEST_TRIALS:
@@ -205,7 +206,7 @@ class CoarseToFineOracle(SearchOracle):
     def _stratum(self, hp: HyperParameter, trial: SearchTrial) -> tuple:
         """Returns a label for the distribution from which a value was drawn.
 
-        Initial and default values were not drawn, so each of them forms its own
+        Initial and default values were not drawn, so each such value forms its own
         stratum.
         """
         source = trial.sources[hp.name]

@@ -20,7 +20,7 @@ def check_initial_trials(
     """Checks the initial trials by building the model of each trial once.
 
     Args:
-        trials: Dicts of values by hyperparameter name.
+        trials: Dicts that map hyperparameter names to values, one for each trial.
         hypermodel: Hypermodel that builds the models. If `None`, only the values of
             hyperparameters that the oracle already knows are checked.
         oracle: Oracle that registers the hyperparameters of the models.

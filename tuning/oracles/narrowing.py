@@ -17,7 +17,7 @@ import numpy as np
 LEVEL = 0.1  # largest p-value that counts as evidence
 PERMUTATIONS = 999
 FEWEST_TRIALS = 8  # with fewer, hardly any difference can be significant
-MOST_TRIALS = 300  # latest trials tested, so that late rounds do not slow down
+MOST_TRIALS = 300  # only this many recent trials are tested, to save time
 NEAR_EDGE = 0.1  # fraction of the width of the current range
 RESOLUTION = 0.01  # minimum width of a continuous range, unless clipped at a bound
 
@@ -233,9 +233,10 @@ def _p_value(
     groups: list[np.ndarray],
     seed: int,
 ) -> float:
-    """Returns the fraction of permutations whose statistic is as large as observed.
+    """Returns the p-value of a permutation test.
 
-    The observed order counts as one of the permutations.
+    The p-value is the fraction of permutations whose statistic is at least as large as
+    the observed one. The observed order counts as one of the permutations.
     """
     generator = np.random.default_rng(seed)
     orders = []

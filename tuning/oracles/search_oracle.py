@@ -42,7 +42,7 @@ class SearchOracle(keras_tuner.Oracle):
         objective: As in `keras_tuner.Oracle`.
         max_trials: Integer >= 1, the maximum number of trials.
         trials_per_round: Integer >= 1, the number of trials in each round.
-        seed: Integer >= 0; `None` if the attribute `seed` is set later.
+        seed: Integer >= 0; `None` if the `seed` attribute is set later.
         hyperparameters: Ranges that override those of the hypermodel, or `None`.
         max_consecutive_failed_trials: Integer >= 1. If this many trials in a row fail,
             the search ends with an error.
@@ -50,8 +50,8 @@ class SearchOracle(keras_tuner.Oracle):
     Attributes:
         initial: Dicts of values for the first trials. Missing hyperparameters get their
             defaults.
-        is_out_of_time: Function that returns `True` once the time budget is used up, so
-            that no new trial may start.
+        is_out_of_time: Function that returns whether the time budget is used up. Once
+            it is, no new trial starts.
         progress: `Progress` that prints one line per trial.
     """
 
@@ -315,7 +315,7 @@ class SearchOracle(keras_tuner.Oracle):
         """Returns a function that provides the values of a trial.
 
         `build` may declare hyperparameters that are not yet part of the search space.
-        The function is called for these as well.
+        The returned function also provides their values.
         """
 
         def draw(hp: HyperParameter):

@@ -114,7 +114,7 @@ def _draw_ranges(ax, ranges: list[tuple], points) -> None:
 
 
 def _name_rounds(ax) -> None:
-    """Adds a legend of the rounds above the first panel if there are several rounds."""
+    """Adds a legend above the first panel if there are several rounds."""
     points = ax.collections[0]
     rounds = sorted(set(points.get_array()))
     if len(rounds) > FEW_ROUNDS:

@@ -174,9 +174,8 @@ class SearchResults:
         A range should be wider if both of these conditions are met:
 
         - The best value lies within 5 % of a bound, or at the end of a list of values.
-        - The mean position of the best quarter of the trials lies in the quarter of the
-          range next to that bound, or at most 5 % of the range (half a step in a list
-          of values) away from this quarter.
+        - On average, the best quarter of the trials is less than 30 % of the range away
+          from that bound. For a list of values, the limit is 25 % plus half a step.
 
         A hyperparameter that has no effect meets both conditions only by chance. A
         lower bound of zero is ignored, because most such quantities cannot be negative.

@@ -8,7 +8,7 @@ from zoo.backend import gradient_registry
 
 
 class GarbageCollection:
-    """Frees the memory of finished trials, quickly enough to run before each new model.
+    """Frees the memory of finished trials, fast enough to run before each new model.
 
     A process that uses TensorFlow contains a million Python objects, and a full garbage
     collection takes a quarter of a second. Only a few of these objects belong to a
@@ -16,8 +16,8 @@ class GarbageCollection:
     first model is built, so that garbage collection skips these objects. If no model is
     built, nothing is frozen.
 
-    TensorFlow 2.21 also keeps every graph that defines a custom gradient, together with
-    the weights that the graph reads. Keras optimizers define such gradients. TensorFlow
+    TensorFlow 2.21 keeps every graph that defines a custom gradient, together with the
+    weights that the graph reads. Keras optimizers define such gradients. TensorFlow
     never removes these graphs from its registry, where a 3 MB model occupies 16 MB.
     This class removes the entries that trials add.
     """

@@ -57,7 +57,7 @@ class TrialBook:
     def ranks(self, trials: Sequence[SearchTrial]) -> np.ndarray:
         """Returns the ranks of trials, where lower is better.
 
-        Pruned trials rank below completed trials. Diverged and failed trials are
+        Pruned trials rank worse than completed trials. Diverged and failed trials are
         considered equally bad and share the last rank.
         """
         levels = {COMPLETED: 0, PRUNED: 1, DIVERGED: 2, FAILED: 2}

@@ -11,9 +11,9 @@ class TriedCombinations:
     """Stores tried combinations of values for fast lookup.
 
     The lookup time does not grow with the number of combinations. A combination counts
-    as tried if it matches an earlier trial in all values that were read in that trial.
-    This is sufficient, because `build` reads the same names if it receives the same
-    values.
+    as tried if it matches an earlier trial in all values that were read during that
+    trial. This is sufficient, because `build` reads the same names if it receives the
+    same values.
     """
 
     def __init__(self):
