@@ -1,4 +1,4 @@
-"""Functions that find the logits of a classifier that may output probabilities."""
+"""Functions that find the logits of a classifier, even if it outputs probabilities."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -65,7 +65,7 @@ def ends_linear(model: keras.Model) -> bool:
 
 
 def as_classes(outputs):
-    """Returns float32 logits of at least two classes.
+    """Returns float32 logits for at least two classes.
 
     A single output becomes the logit of class 1, and class 0 gets the logit 0.
     """

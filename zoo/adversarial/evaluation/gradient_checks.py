@@ -27,8 +27,8 @@ ROUNDING = {  # relative rounding error of the logits
 def is_random(classifier: Classifier, x: np.ndarray) -> bool:
     """Returns whether a model is stochastic in inference mode.
 
-    A model counts as stochastic if the logits of two calls differ by more than rounding
-    errors.
+    A model counts as stochastic if two calls return logits that differ by more than
+    rounding errors.
     """
     with unchanged_state():
         first, second = (
@@ -203,7 +203,7 @@ def _log_odds(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _coarsest(layer) -> str:
-    """Returns the least precise compute dtype of a layer and its inner layers.
+    """Returns the least precise compute dtype among a layer and its inner layers.
 
     A quantized layer counts as int8, because it rounds its inputs even if its
     `compute_dtype` is float32.
