@@ -127,8 +127,9 @@ class UpdateRatio(StepMonitor):
             - "ratio": Update norm divided by weight norm; NaN where the weights are
               zero or the step was skipped.
             - "in_median": Whether the median includes this ratio.
-            - "gradient_norm", "weight_norm" and "update_norm": Norms. Divide a norm by
-              sqrt(size) to get the root mean square.
+            - "gradient_norm", "weight_norm" and "update_norm": Norms of the gradient,
+              the weights and the update. Divide a norm by sqrt(size) to get the root
+              mean square.
 
             A scalar:
 
@@ -151,8 +152,9 @@ class UpdateRatio(StepMonitor):
         - `step`, `epoch`, `variable`: Step number and epoch of the update, and path of
           the variable.
         - `ratio` and `in_median`: As in `ratio_info()`.
-        - `gradient_norm`, `weight_norm`, `update_norm`: Norms.
-        - `gradient_rms`, `weight_rms`, `update_rms`: Root mean squares.
+        - `gradient_norm`, `weight_norm`, `update_norm`: As in `ratio_info()`.
+        - `gradient_rms`, `weight_rms`, `update_rms`: Root mean squares of the gradient,
+          the weights and the update.
         - `learning_rate` and `skipped`: As in `ratio_info()`.
         """
         info = self.ratio_info()

@@ -82,7 +82,7 @@ def check_attacks(
         x: Float32 array of all inputs.
         y: Int32 array of the true classes.
         rows: Indices of a sample of correctly classified inputs.
-        epsilon: The largest epsilon of the evaluation, > 0.
+        epsilon: Number > 0: the largest epsilon of the evaluation.
         random: Whether the model is stochastic in inference mode.
         steps: Number of steps of the attacks.
         batch_size: Number of examples that are attacked at the same time.

@@ -139,7 +139,7 @@ class StageRunner:
         """Verifies the adversarial examples, and returns a warning for each problem."""
         broken = (self.clean == self.y) & ~self.left
         warnings: list[str] = []
-        if broken.any() and not self.random:  # randomness is covered by its own warning
+        if broken.any() and not self.random:  # randomness has its own warning
             predicted = self.classifier.predict(
                 self.adversarial[broken], self.batch_size
             )
