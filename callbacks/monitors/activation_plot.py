@@ -11,8 +11,8 @@ def plot_activations(info: dict, layers, *, width: float, figure=None):
     Args:
         info: Result of `ActivationHistograms.activation_info`, with at least one
             recorded forward pass.
-        layers: Indices of the layers to draw. If there are more than twelve, twelve of
-            them are drawn, evenly spaced.
+        layers: Indices of the layers to draw. If there are more than twelve, only
+            twelve evenly spaced ones are drawn.
         width: Width of the column for each pass, in epochs.
         figure: Matplotlib figure or subfigure to draw in. Defaults to `None`, which
             creates a new figure.

@@ -12,7 +12,7 @@ from zoo.utils.files import writable_folder
 class EventLog:
     """Writes scalars and histograms for TensorBoard, on every backend.
 
-    This class requires the package `tensorboard`, but not TensorFlow.
+    This class requires the `tensorboard` package, but not TensorFlow.
 
     Args:
         folder: Folder for the event files, created if it does not exist.

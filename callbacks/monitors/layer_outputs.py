@@ -31,13 +31,13 @@ class LayerOutputs:
         model: Model to observe.
 
     Attributes:
-        layers: Dict that maps the name of each output to its layer, in the order of the
-            calls. If a layer has several outputs, all names but the first end with a
-            number.
+        layers: Dict that maps the name of each output to the layer that computed it, in
+            the order of the calls. If a layer has several outputs, all names but the
+            first end with a number.
         unseen: Names of layers whose output cannot be captured: layers that run inside
             a loop, a branch or another compiled function, and layers that have weights
             but were not called.
-        entries: Total number of entries of all outputs.
+        entries: Total number of entries in all outputs.
     """
 
     def __init__(self, model: keras.Model):
@@ -55,9 +55,10 @@ class LayerOutputs:
             inputs: Inputs of the model.
 
         Returns:
-            A dict that maps the name of each output to a pair: a float tensor and its
-            mask, or `None` if it has no mask. If the outputs have more than
-            `MAX_ENTRIES` entries, `entries` is set, but the dict is empty.
+            A dict that maps the name of each output to a tuple `(tensor, mask)`. The
+            tensor is a float tensor, and the mask is `None` if the output has no mask.
+            If the outputs have more than `MAX_ENTRIES` entries in total, the dict is
+            empty.
         """
         layers, hidden = _layers_within(self._model)
         called: set[int] = set()
@@ -127,7 +128,7 @@ def _plain(call, *args, **kwargs):
 
 
 def _layers_within(layer, path: str = "") -> tuple[list, list[str]]:
-    """Returns `(path, layer)` pairs of nested layers, and the paths of hidden layers.
+    """Returns `(path, layer)` pairs for nested layers, and the paths of hidden layers.
 
     Here, a layer is hidden if its outputs cannot be captured. A shared layer is listed
     only once.

@@ -23,7 +23,7 @@ NARROWEST = 2.0**-15  # minimum histogram width, relative to the largest magnitu
 class LayerStatistics:
     """Statistics of the outputs of one layer for the whole sample.
 
-    A unit is one index of the channel axis, which is usually the last axis.
+    A unit is one index along the channel axis, which is usually the last axis.
     """
 
     name: str
@@ -48,7 +48,7 @@ class LayerStatistics:
 
     @property
     def saturated(self) -> float:
-        """Fraction of units that are saturated for at least half of the sample."""
+        """Fraction of units that are near a bound for at least half of the sample."""
         return _fraction_at_least(0.5, self.unit_saturated)
 
     def without_outputs(self) -> "LayerStatistics":

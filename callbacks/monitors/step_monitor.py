@@ -23,13 +23,13 @@ class StepMonitor(StepCallback):
     between records doubles. The first record is always kept, and all updates of a step
     are kept or dropped together.
 
-    A subclass implements `_log_record()`, which writes a record to TensorBoard.
+    Subclasses implement `_log_record()`, which writes a record to TensorBoard.
 
     Args:
         every: Record every `every`-th step, starting with the first.
         log_dir: Folder for TensorBoard event files, or `None`.
-        counted: Quantity whose magnitudes are counted: "gradient", "weight" or
-            "update". Defaults to `None`, which counts no magnitudes.
+        counted: Quantity for which histograms of magnitudes are recorded: "gradient",
+            "weight" or "update". Defaults to `None`, which records no histograms.
     """
 
     def __init__(self, every: int, log_dir, *, counted: str | None = None):
@@ -134,7 +134,7 @@ class StepMonitor(StepCallback):
             ]
 
     def _info(self) -> dict:
-        """Returns a dict of the arrays that all monitors have in common."""
+        """Returns a dict of the arrays that every monitor provides."""
         self._collect()
         return {
             "step": self._array("step", "int64"),
@@ -147,7 +147,7 @@ class StepMonitor(StepCallback):
         }
 
     def _array(self, figure: str, dtype: str = "float32", shape: tuple = ()):
-        """Returns one attribute of all records as an array.
+        """Returns an array with the values of one attribute for all records.
 
         The array has the shape `(records, *shape)`.
         """
@@ -155,7 +155,7 @@ class StepMonitor(StepCallback):
         return np.array(values, dtype=dtype).reshape(len(values), *shape)
 
     def _array_of_all(self, figure: str, dtype: str = "float32", shape: tuple = ()):
-        """Returns one attribute of all records and variables as an array.
+        """Returns an array with one attribute's values for all records and variables.
 
         The array has the shape `(records, variables, *shape)`.
         """

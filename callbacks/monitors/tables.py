@@ -34,7 +34,7 @@ def save_info(path: str | os.PathLike, monitor, info: dict) -> None:
 
     Args:
         path: File to write, in an existing folder.
-        monitor: Callback with a method `to_frame()`, which returns the data frame.
+        monitor: Callback whose `to_frame()` method returns the data frame.
         info: Dict that maps names to arrays.
 
     Raises:

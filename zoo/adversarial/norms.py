@@ -52,7 +52,7 @@ def project(norm: str, x, center, epsilon, low, high):
 
 
 def noise_size(norm: str, shape: tuple[int, ...]) -> int:
-    """Returns how many random numbers are needed to draw one point in the unit ball."""
+    """Returns the number of random numbers needed to draw a point in the unit ball."""
     return math.prod(shape) + (2 if norm == "l2" else 0)
 
 

@@ -45,7 +45,7 @@ class AttackResults:
         )
 
     def merge(self, rows: np.ndarray, broken, points, objective, is_finite) -> None:
-        """Merges the results of finished searches, and keeps the better points.
+        """Adds the results of finished searches, keeping the better point per example.
 
         Args:
             rows: Indices of the examples, without duplicates.

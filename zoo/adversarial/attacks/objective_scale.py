@@ -15,7 +15,7 @@ def first_scale(x):
 
 
 def smaller_scale(scale, loss, gradient):
-    """Returns the scales, with smaller scales for examples whose gradient overflows."""
+    """Returns the scales, reduced for the examples whose gradient overflows."""
     overflows = ops.isfinite(loss) & ~are_finite(loss, gradient)
     return ops.where(overflows & (scale > SMALLEST_SCALE), scale / SCALE, scale)
 

@@ -16,7 +16,7 @@ HALVED_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
 def shares(steps: int) -> np.ndarray:
-    """Returns the fraction of features that are changed in each step.
+    """Returns the fraction of the features that each step changes.
 
     See section 3.1 of Andriushchenko et al. (2020).
     """
@@ -32,8 +32,9 @@ class Squares:
         steps: Number of steps of the search.
 
     Attributes:
-        start_size: How many random numbers `stripes` and `tiles` need per example.
-        step_size: How many random numbers `draw` needs per example.
+        start_size: Number of random numbers that `stripes` and `tiles` need per
+            example.
+        step_size: Number of random numbers that `draw` needs per example.
     """
 
     def __init__(self, shape: tuple[int, int, int], steps: int):
@@ -56,7 +57,7 @@ class Squares:
     def stripes(self, numbers):
         """Returns vertical stripes of random signs.
 
-        The stripes, multiplied by epsilon, are the initial perturbation of an linf
+        Multiplied by epsilon, the stripes are the initial perturbation in an linf
         search.
         """
         _, columns, channels = self.shape
@@ -67,7 +68,7 @@ class Squares:
     def tiles(self, numbers):
         """Returns a grid of bumps with random signs.
 
-        The grid, rescaled to norm epsilon, is the initial perturbation of an l2 search.
+        Rescaled to norm epsilon, the grid is the initial perturbation in an l2 search.
         """
         rows, columns, channels = self.shape
         size = self._tile
@@ -80,7 +81,7 @@ class Squares:
         return signs[:, :rows, :columns] * bumps
 
     def draw(self, step, numbers, start):
-        """Draws two windows and the change to make in the first window.
+        """Draws two windows and the change to apply to the first one.
 
         Args:
             step: Integer tensor of shape `(batch,)`: index of the step, starting at 0.
@@ -131,9 +132,9 @@ class Subsets:
         steps: Number of steps of the search.
 
     Attributes:
-        start_size: How many random numbers `stripes`, `tiles` and the random order need
-            per example.
-        step_size: How many random numbers `draw` needs per example.
+        start_size: Number of random numbers that `stripes`, `tiles` and the random
+            order need per example.
+        step_size: Number of random numbers that `draw` needs per example.
     """
 
     def __init__(self, size: int, steps: int):
@@ -154,9 +155,10 @@ class Subsets:
     tiles = stripes
 
     def draw(self, step, numbers, start):
-        """Draws two subsets and the change to make in the first subset.
+        """Draws two subsets and the change to apply to the first one.
 
-        Same as `Squares.draw`, except that the signs vary from feature to feature.
+        This method works like `Squares.draw`, except that the signs vary from feature
+        to feature.
         """
         size = self.shape[0]
         order = ops.argsort(start[:, :size], axis=1)
@@ -215,7 +217,7 @@ def _pyramid(rows: int, columns: int) -> np.ndarray:
 
 
 def _bumps(sides: np.ndarray, rows: int, columns: int):
-    """Returns bumps for all window sizes, and the index of the size for each step.
+    """Returns bumps for all window sizes, and the index of each step's window size.
 
     There are two bumps of each size. In the first, one pyramid is above the other; in
     the second, the pyramids are side by side.

@@ -34,8 +34,8 @@ def run_attack(
         rows: Indices of the examples to attack. Defaults to `None`: the correctly
             classified examples or, if the attack is targeted, the examples that are
             not yet classified as their target class.
-        batch_size: Integer >= 1: number of points at which the model is evaluated at
-            once. Defaults to `256`.
+        batch_size: Integer >= 1: number of points that are passed to the model at once.
+            Defaults to `256`.
         on_progress: Function that is called repeatedly with the fraction of the attack
             that was completed since the previous call. Defaults to a function that does
             nothing.

@@ -23,8 +23,8 @@ class Smoothed(PGD):
     has a useful gradient. The attack estimates this gradient as the sum of two terms:
 
     - The average gradient of the model at random points. For a stochastic model, the
-      gradient is also averaged over several draws, as in Athalye et al., "Synthesizing
-      Robust Adversarial Examples" (2018), equation 3.
+      gradient is also averaged over several calls to the model, as in Athalye et al.,
+      "Synthesizing Robust Adversarial Examples" (2018), equation 3.
     - The correlation between random directions and the actual changes in the objective
       along these directions. The changes are measured between antithetic pairs of
       points, as in Ilyas et al., "Black-box Adversarial Attacks with Limited Queries
@@ -45,9 +45,9 @@ class Smoothed(PGD):
     Args:
         epsilon: Number >= 0, as in `PGD`.
         random: Whether the model is stochastic in inference mode. If so, each step
-            averages over several draws. The search always takes all steps and keeps the
-            point with the largest objective, because a misclassification in a single
-            draw is not conclusive. Defaults to `False`.
+            averages over several calls to the model. The search always takes all steps
+            and keeps the point with the largest objective, because a misclassification
+            in a single call is not conclusive. Defaults to `False`.
         **settings: Other arguments of `PGD`, except `step_size`.
     """
 
@@ -153,8 +153,8 @@ class Smoothed(PGD):
     def _compare_pairs(self, logits_of, objective, points, moves, scale, settings):
         """Differentiates the objective at the points and at pairs of nearby points.
 
-        A stochastic model is called several times, each time with different pairs.
-        Every call draws new random numbers.
+        A stochastic model is called several times, each time with different pairs. The
+        model draws new random numbers in each call.
 
         Returns:
             A tuple:

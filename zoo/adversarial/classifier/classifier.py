@@ -26,8 +26,7 @@ class Classifier:
 
     Args:
         model: Built classifier with one input.
-        head: The head of the model, if it is already known. Defaults to `None`:
-            unknown.
+        head: The head of the model. Defaults to `None`: the head is not known yet.
 
     Attributes:
         head: The `Head`, which converts outputs to logits and predictions.
@@ -56,7 +55,7 @@ class Classifier:
         return self._head
 
     def logits(self, x):
-        """Returns float32 logits of at least two classes, in inference mode."""
+        """Returns float32 logits for at least two classes, in inference mode."""
         return self._logits(x)
 
     def outputs(self, x):
@@ -91,7 +90,7 @@ class Classifier:
             self._compiled.clear()
 
     def compile(self, key: Hashable, function: Callable) -> Callable:
-        """Returns a compiled function that calls the model, from the cache if possible.
+        """Compiles a function that calls the model, or returns the cached version.
 
         Args:
             key: Key under which the compiled function is cached until the head changes.
@@ -127,9 +126,9 @@ class Classifier:
     def vote(self, x: np.ndarray, draws: int, batch_size: int) -> np.ndarray:
         """Returns the classes that a stochastic model predicts most often.
 
-        Each class is the majority vote of `draws` draws. The model is first called
-        `SKIPPED_DRAWS` times without counting the results, because attacks may have
-        used the random numbers of these calls.
+        Each class is the majority vote over `draws` calls to the model. The results of
+        `SKIPPED_DRAWS` earlier calls are not counted, because attacks may have used the
+        random numbers of these calls.
         """
         count = self.head.num_classes
         votes = np.zeros((len(x), count), "int64")

@@ -11,7 +11,7 @@ from .model_checks import check_model
 class ClassifierTrainer(keras.Model):
     """Wraps a classifier in a model that trains it.
 
-    The attribute `model` is the classifier, and the outputs of the trainer are the
+    The `model` attribute is the classifier, and the outputs of the trainer are the
     outputs of the classifier. Subclasses define the training step. The `compile` method
     of a subclass sets `head`, which describes how to interpret the outputs.
 

@@ -15,7 +15,7 @@ def check_inputs(x, bounds: tuple[float, float], shape=None) -> np.ndarray:
 
     Args:
         x: Array of shape `(examples, ...)`.
-        bounds: The minimum and maximum value of an input.
+        bounds: Minimum and maximum allowed input values.
         shape: Shape of an example, with `None` for dimensions of variable size.
             Defaults to `None`: any shape.
     """
@@ -42,7 +42,7 @@ def check_range(low: float, high: float, bounds: tuple[float, float]) -> None:
     Args:
         low: Minimum of the inputs.
         high: Maximum of the inputs.
-        bounds: The minimum and maximum value that inputs may have.
+        bounds: Minimum and maximum allowed input values.
     """
     if np.isnan(low) or np.isnan(high):
         raise invalid_argument("x", "finite numbers", "NaN")
@@ -72,8 +72,8 @@ def check_labels(y, size: int, head: Head) -> np.ndarray:
     Args:
         y: Labels: integers, booleans or whole-number floats of shape `(examples,)` or
             `(examples, 1)`, or one-hot rows. If the model has a single output, labels
-            may also be -1 and 1, provided that the loss is unknown, or is a hinge loss,
-            a squared error or a similar regression loss.
+            may also be -1 and 1, unless the loss is known to expect logits,
+            probabilities or rates.
         size: Number of examples.
         head: The head of the model.
 

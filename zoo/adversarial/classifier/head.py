@@ -67,7 +67,7 @@ class Head:
         return outputs.argmax(axis=1)
 
     def to_logits(self, outputs):
-        """Converts outputs of the model to float32 logits of at least two classes."""
+        """Converts outputs of the model to float32 logits for at least two classes."""
         if self.activation is not None:
             outputs = log_probabilities(outputs, self.activation)
         return self._center(outputs)
@@ -161,7 +161,7 @@ def probe_outputs(model: keras.Model, bounds: tuple[float, float]) -> tuple:
 def contradiction(
     head: Head, model: keras.Model, outputs: np.ndarray | None
 ) -> str | None:
-    """Describes how the loss contradicts the head, or returns `None` if they match."""
+    """Returns an explanation if the loss contradicts the head, and `None` otherwise."""
     if head.expected == LOGITS and head.activation:
         return f"the model ends in a {head.activation}, but the loss expects logits"
     if head.activation or head.expected not in (PROBABILITIES, RATES):
@@ -176,7 +176,7 @@ def contradiction(
 
 
 def vanishes(head: Head, outputs: np.ndarray) -> bool:
-    """Returns whether probabilities are too extreme for logits to be recovered."""
+    """Returns whether probabilities are too extreme to recover the logits from them."""
     sure = outputs <= TINY
     if head.activation == "sigmoid":
         sure |= outputs >= 1

@@ -1,4 +1,4 @@
-"""Functions that find the logits of a classifier that may output probabilities."""
+"""Functions that find the logits of a classifier, even if it outputs probabilities."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ PROBABILITIES = ("softmax", "sigmoid")
 
 
 def find_logits(model: keras.Model) -> tuple[Callable, str | None]:
-    """Finds the input of a final softmax or sigmoid.
+    """Finds the input to a final softmax or sigmoid.
 
     The activation is recognized if it is an argument of the last layer, a separate
     layer, an operation of `keras.ops`, or one of these at the end of an inner model.
@@ -24,7 +24,7 @@ def find_logits(model: keras.Model) -> tuple[Callable, str | None]:
     Returns:
         A tuple:
 
-        - a function that runs the model in inference mode and returns the input of the
+        - a function that runs the model in inference mode and returns the input to the
           activation or, if no activation is recognized, the output of the model;
         - the activation: "softmax", "sigmoid", or `None` if none is recognized.
     """
@@ -65,7 +65,7 @@ def ends_linear(model: keras.Model) -> bool:
 
 
 def as_classes(outputs):
-    """Returns float32 logits of at least two classes.
+    """Returns float32 logits for at least two classes.
 
     A single output becomes the logit of class 1, and class 0 gets the logit 0.
     """

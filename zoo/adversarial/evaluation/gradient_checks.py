@@ -27,8 +27,8 @@ ROUNDING = {  # relative rounding error of the logits
 def is_random(classifier: Classifier, x: np.ndarray) -> bool:
     """Returns whether a model is stochastic in inference mode.
 
-    A model counts as stochastic if the logits of two calls differ by more than rounding
-    errors.
+    A model counts as stochastic if two calls return logits that differ by more than
+    rounding errors.
     """
     with unchanged_state():
         first, second = (
@@ -57,7 +57,7 @@ def check_gradients(
         classifier: The model, which must be deterministic in inference mode.
         x: Float32 array: a sample of correctly classified inputs.
         y: Int32 array of the classes of these inputs.
-        epsilon: The largest epsilon of the evaluation, > 0.
+        epsilon: Number > 0: the largest epsilon of the evaluation.
         batch_size: Number of examples per gradient computation.
         **settings: Settings of the attacks: norm, bounds, mask and seed.
 
@@ -158,7 +158,7 @@ def _count_flat(odds, slopes, settings) -> tuple[int, int]:
 def _count_mismatches(
     classifier, x, y, epsilon, slopes_of, batch_size, settings
 ) -> int:
-    """Counts examples whose outputs do not change as predicted by the gradient.
+    """Counts examples whose outputs do not change as the gradient predicts.
 
     At a random point in the epsilon ball around each example, the function compares the
     actual changes in random directions with the changes predicted by the gradient. For
@@ -203,7 +203,7 @@ def _log_odds(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _coarsest(layer) -> str:
-    """Returns the least precise compute dtype of a layer and its inner layers.
+    """Returns the least precise compute dtype among a layer and its inner layers.
 
     A quantized layer counts as int8, because it rounds its inputs even if its
     `compute_dtype` is float32.

@@ -1,4 +1,4 @@
-"""Checks for faults that make attacks fail on a model that is not robust."""
+"""Checks for faults that make attacks fail even though the model is not robust."""
 
 from collections.abc import Iterator
 
@@ -37,7 +37,7 @@ def check_constant(
         y: Int32 array of the true classes.
         rows: Indices of a sample of correctly classified inputs.
         steps: Number of steps of the attacks.
-        batch_size: Number of examples that are attacked at once.
+        batch_size: Number of examples that are attacked at the same time.
         **settings: Other settings of the attacks: norm, bounds, mask and seed.
 
     Yields:
@@ -82,10 +82,10 @@ def check_attacks(
         x: Float32 array of all inputs.
         y: Int32 array of the true classes.
         rows: Indices of a sample of correctly classified inputs.
-        epsilon: The largest epsilon of the evaluation, > 0.
+        epsilon: Number > 0: the largest epsilon of the evaluation.
         random: Whether the model is stochastic in inference mode.
         steps: Number of steps of the attacks.
-        batch_size: Number of examples that are attacked at once.
+        batch_size: Number of examples that are attacked at the same time.
         **settings: Other settings of the attacks: norm, bounds, mask and seed.
 
     Yields:

@@ -38,11 +38,11 @@ class StageRunner:
         x: Float32 array of all inputs.
         y: Int32 array of the true classes.
         settings: Settings of all attacks: norm, bounds, mask and seed.
-        batch_size: Number of examples that are attacked at once.
+        batch_size: Number of examples that are attacked at the same time.
 
     Attributes:
         outputs: Array of the model's outputs for `x`; for a stochastic model, the
-            outputs of a single draw.
+            outputs of a single call.
         clean: Integer array of the classes that the model predicts for `x`.
         rows: Rows of the report: a list of dicts, as described in `RobustnessReport`.
     """
@@ -136,10 +136,10 @@ class StageRunner:
         self.rows.sort(key=lambda row: row["epsilon"])
 
     def _verify(self, epsilon) -> list[str]:
-        """Verifies the adversarial examples, and returns warnings."""
+        """Verifies the adversarial examples, and returns a warning for each problem."""
         broken = (self.clean == self.y) & ~self.left
         warnings: list[str] = []
-        if broken.any() and not self.random:  # randomness is covered by its own warning
+        if broken.any() and not self.random:  # randomness has its own warning
             predicted = self.classifier.predict(
                 self.adversarial[broken], self.batch_size
             )

@@ -31,7 +31,7 @@ def with_many_steps(attack: Attack) -> PGD:
 class MultiStepProbe:
     """Compares a single-step attack with ten-step PGD on recent training examples.
 
-    Wong, Rice & Kolter, "Fast Is Better than Free" (2020), section 5.4, use such a
+    Section 5.4 of Wong, Rice & Kolter, "Fast Is Better than Free" (2020) uses such a
     comparison to detect catastrophic overfitting.
 
     Args:
