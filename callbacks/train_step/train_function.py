@@ -93,7 +93,7 @@ class TrainFunction:
             self._check_observation()
 
     def remove(self):
-        """Restores the model's own function, and reads the remaining records."""
+        """Restores the model's original function, and reads the remaining records."""
         if self._model.train_function is self:
             self._model.train_function = self._own
         self.observation.detach()
@@ -190,8 +190,8 @@ class TrainFunction:
 def _is_foreign(frame, params) -> bool:
     """Returns whether a call is known to come from outside the current `fit`.
 
-    A later callback in the list can make such a call after a step has been announced
-    and before that step runs.
+    Such a call can come from a later callback in the list, between the call to
+    `announce` and the step itself.
 
     Args:
         frame: Frame of the caller.

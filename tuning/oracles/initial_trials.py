@@ -20,7 +20,7 @@ def check_initial_trials(
     """Checks the initial trials by building the model of each trial once.
 
     Args:
-        trials: Dicts that map hyperparameter names to values, one for each trial.
+        trials: List with one dict per trial, which maps hyperparameter names to values.
         hypermodel: Hypermodel that builds the models. If `None`, only the values of
             hyperparameters that the oracle already knows are checked.
         oracle: Oracle that registers the hyperparameters of the models.

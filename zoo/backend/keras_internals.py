@@ -279,7 +279,7 @@ def operation_of(tensor: keras.KerasTensor) -> tuple:
 
 
 def own_trainable_variables(layer: keras.Layer) -> list[keras.Variable]:
-    """Returns the weights that a layer itself created as trainable.
+    """Returns the weights that the layer itself created as trainable weights.
 
     The result includes weights that have been frozen. By contrast,
     `layer.trainable_variables` omits frozen weights, and includes the weights of nested

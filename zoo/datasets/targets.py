@@ -49,7 +49,7 @@ def class_labels(y: BySplit, class_names) -> Targets:
 
 
 def label_indicators(y: BySplit, class_names) -> Targets:
-    """Converts targets to the zeros and ones of a multi-label task.
+    """Converts multi-label targets to arrays of zeros and ones.
 
     Args:
         y: Zeros and ones of shape `(examples, labels)` for each split.

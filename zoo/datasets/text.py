@@ -70,7 +70,7 @@ def learn_vocabulary(texts, tokens: str, size: int, name: str) -> list[str]:
 
 @contextlib.contextmanager
 def naming_bad_texts(name: str) -> Iterator[None]:
-    """Raises an error that names the dataset if `as_utf8` fails inside the context."""
+    """Converts errors of `as_utf8` inside the context to one that names the dataset."""
     import tensorflow as tf
 
     try:

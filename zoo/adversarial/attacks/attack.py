@@ -38,7 +38,7 @@ class Attack(AttackAlgorithm):
     _classifier: Classifier | None = None
 
     def __call__(self, model: keras.Model, x, y, *, batch_size: int = 256):
-        """Attacks a data set, and returns the best points (evaluation mode).
+        """Attacks a dataset, and returns the best points (evaluation mode).
 
         Args:
             model: Classifier with one input. The search is compiled on the first call

@@ -1,4 +1,4 @@
-"""The results of an attack on a data set."""
+"""The results of an attack on a dataset."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ class AttackResults:
 
     @classmethod
     def before_attack(cls, x: np.ndarray, rows: np.ndarray) -> "AttackResults":
-        """Creates the initial results for a data set that has not been attacked yet.
+        """Creates the initial results for a dataset that has not been attacked yet.
 
         Examples that are not attacked, such as misclassified examples, count as broken.
 

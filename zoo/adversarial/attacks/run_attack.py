@@ -1,4 +1,4 @@
-"""A function that attacks a data set in full batches, using compiled searches."""
+"""A function that attacks a dataset in full batches, using compiled searches."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ def run_attack(
     batch_size: int = 256,
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> AttackResults:
-    """Runs an attack on a data set in evaluation mode.
+    """Runs an attack on a dataset in evaluation mode.
 
     Args:
         attack: The attack.

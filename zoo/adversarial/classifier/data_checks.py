@@ -117,8 +117,8 @@ def check_classes(
         extremes: The lowest and highest labels.
         limits: The lowest and highest valid labels.
         is_whole: Whether all labels are whole numbers.
-        is_one_hot: Whether labels are either integers, or rows with a single 1 and
-            zeros elsewhere.
+        is_one_hot: `False` if the labels are rows and any row is not one-hot. `True`
+            otherwise, also for integer labels.
         expected: Description of valid labels for the error message.
     """
     if not is_whole:

@@ -61,10 +61,10 @@ def evaluate_robustness(
     all epsilons and all remaining examples. The full cost of Square is therefore
     incurred only if the gradient-based attacks are insufficient.
 
-    If a check finds that the attacks fail, a "smoothed" stage is added. This stage
-    follows gradients that are averaged over random points and, for a stochastic model,
-    over several calls to the model. The prediction of a stochastic model is the
-    majority vote over 101 calls.
+    If a check indicates that the attacks are ineffective, a "smoothed" stage is added.
+    This stage follows gradients that are averaged over random points and, for a
+    stochastic model, over several calls to the model. The prediction of a stochastic
+    model is the majority vote over 101 calls.
 
     The checks verify the following conditions, mostly on a sample of 200 examples:
 

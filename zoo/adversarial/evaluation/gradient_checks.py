@@ -143,8 +143,9 @@ def _slopes_of(classifier, batch_size) -> Callable:
 def _count_flat(odds, slopes, settings) -> tuple[int, int]:
     """Counts examples with a zero gradient, and examples with a tiny gradient.
 
-    A gradient counts as tiny if, over the whole range of the bounds, a linear function
-    with this gradient changes by less than a tenth of the log-odds against the label.
+    A gradient counts as tiny if a linear function with this gradient would change by
+    less than a tenth of the log-odds against the label, even over the full range of the
+    bounds.
     """
     if settings["mask"] is not None:
         slopes = slopes * np.asarray(settings["mask"])

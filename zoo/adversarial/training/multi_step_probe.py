@@ -16,7 +16,7 @@ EXAMPLES = 64
 
 
 def with_many_steps(attack: Attack) -> PGD:
-    """Returns ten-step PGD with a random start and the other settings of `attack`."""
+    """Returns ten-step PGD with a random start, and otherwise the same settings."""
     return PGD(
         attack.epsilon,
         norm=attack.norm,
