@@ -308,6 +308,7 @@ def test_they_are_restored_at_the_last_epoch_too(play):
     assert stopping.stopped_epoch == 0
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("error", [RuntimeError(), KeyboardInterrupt()])
 def test_after_an_exception_they_are_on_disk_and_can_be_restored(error):
     model, record = small_model(), Record([3.0, 1.0, 2.0, 4.0])

@@ -310,6 +310,7 @@ def test_a_saved_model_has_the_float_and_loads_without_the_callback(tmp_path, wh
         np.testing.assert_array_equal(np.array(ours), np.array(theirs))
 
 
+@pytest.mark.heavy
 def test_a_constant_schedule_changes_nothing():
     x = np.random.default_rng(0).standard_normal((64, 8)).astype("float32")
     y = (x.sum(axis=1) > 0).astype("float32")

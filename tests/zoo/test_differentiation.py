@@ -153,6 +153,7 @@ class AttackedModel(keras.Model):
         return self.inner(x + 0.1 * ops.sign(gradient), training=training)
 
 
+@pytest.mark.heavy
 def test_input_gradient_inside_a_training_step():
     inner = mlp((4,), 3, units=(16,), normalization="batch", dropout=0.1)
     model = AttackedModel(inner)

@@ -177,6 +177,7 @@ def test_models_of_one_entry(make):
     assert (predicted == y).mean() == pytest.approx(expected)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("head", ["linear", "sigmoid", "hidden"])
 def test_a_single_output_is_attacked_at_the_threshold_of_its_loss(head):
     """Class 0 too: where it is read as logits, no attack on class 0 begins."""
@@ -264,6 +265,7 @@ def test_labels_of_datasets_in_evaluate(name):
         trainer.evaluate(wrong, verbose=0)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", ["several at once", "targets"])
 def test_labels_of_datasets_in_training(name):
     trainer, wrong, right, error = wrong_labels(name)

@@ -64,6 +64,7 @@ def test_numbers_and_booleans_of_every_type_stay_a_column(values):
     np.testing.assert_array_equal(x[:, 1], [1, 0] * 20)
 
 
+@pytest.mark.heavy
 def test_dummies_of_pandas_train():
     data = from_arrays((pd.get_dummies(FRAME), Y), test=0.2)
     model = mlp(data.input_shape, 2, units=(4,), preprocessing=data.normalization())

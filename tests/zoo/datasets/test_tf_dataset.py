@@ -105,6 +105,7 @@ class EpochOrder(keras.callbacks.Callback):
         self.order.counter = epoch
 
 
+@pytest.mark.heavy
 @kinds
 def test_training_that_is_resumed_equals_training_in_one_go(kind):
     def train(model, initial_epoch, epochs):

@@ -32,6 +32,7 @@ def test_at_inference_it_is_a_dense_layer(rate, shape):
     assert layer.count_params() == (4 + 1) * 3
 
 
+@pytest.mark.heavy
 def test_the_mean_over_masks_is_the_dense_layer():
     layer, x = DropConnect(3, 0.5, use_bias=False), standard_normal(2, 4)
     draws = [to_numpy(layer(x, training=True)) for _ in range(400)]

@@ -60,6 +60,7 @@ def known(trained, sample):
     return PGD(EPSILON, steps=40)(trained, *sample)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_on_a_linear_model_it_finds_the_end_of_the_gradient(norm, linear):
     model, difference = linear
@@ -74,6 +75,7 @@ def test_on_a_linear_model_it_finds_the_end_of_the_gradient(norm, linear):
     np.testing.assert_allclose(found, [0.1 * expected] * 4, atol=2e-3)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_no_perturbation_leaves_the_ball_the_bounds_or_the_mask(norm, trained, sample):
     x, y = sample

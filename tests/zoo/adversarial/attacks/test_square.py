@@ -34,6 +34,7 @@ def size(norm, delta):
     return np.linalg.norm(delta, np.inf if norm == "linf" else 2, axis=1)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_the_robust_accuracy_of_a_linear_model_without_gradients(norm):
     """An example falls if its distance in the dual norm is below epsilon."""
@@ -52,6 +53,7 @@ def test_the_robust_accuracy_of_a_linear_model_without_gradients(norm):
     assert size(norm, found - x).max() <= epsilon * (1 + 1e-5)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_vectors(norm, linear):
     model, difference = linear

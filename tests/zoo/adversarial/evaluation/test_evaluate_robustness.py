@@ -49,6 +49,7 @@ def test_epsilon_zero_is_the_accuracy_to_the_digit(report, trained, digits):
     assert report.clean_accuracy == report.robust_accuracy[0.0]
 
 
+@pytest.mark.heavy
 def test_stages_come_one_after_another(report):
     frame = report.to_frame()
     assert list(dict.fromkeys(frame["stage"])) == [
@@ -158,6 +159,7 @@ def test_probabilities_that_no_last_layer_made_are_named(trained, digits):
     assert "look like softmax probabilities" in warning
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "from_logits", [False, pytest.param(True, marks=pytest.mark.slow)]
 )
