@@ -163,6 +163,7 @@ class Recompiling(keras.callbacks.Callback):
         if epoch == 1:
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
             self.model.compile("sgd", loss, metrics=["accuracy"])
+            self.model.optimizer.build(self.model.trainable_variables)
             self.model.make_train_function()
 
 
