@@ -185,7 +185,8 @@ def test_adversarial_training_is_resumed(run, tmp_path):
         return trainer
 
     def kept():
-        return [EarlyStopping("val_robust_accuracy", patience=9), UpdateRatio(every=2)]
+        stopping = EarlyStopping("val_robust_accuracy", mode="max", patience=9)
+        return [stopping, UpdateRatio(every=2)]
 
     straight, resumed = kept(), kept()
     expected = run.train(kept=straight, make=make)
@@ -212,10 +213,11 @@ def make():
         return shared.build()
 
 kept, folder = [UpdateRatio(every=2)], Path(sys.argv[2])
-expected = shared.train(kept=kept, make=make)
-shared.train(folder, [UpdateRatio(every=2)], make=make, stop=8)
+how = {"make": make, "kind": "pipeline"}
+expected = shared.train(kept=kept, **how)
+shared.train(folder, [UpdateRatio(every=2)], stop=8, **how)
 resumed = [UpdateRatio(every=2)]
-shared.assert_same(shared.train(folder, resumed, make=make), expected)
+shared.assert_same(shared.train(folder, resumed, **how), expected)
 assert resumed[0].to_frame().equals(kept[0].to_frame())
 print("the same")
 """
