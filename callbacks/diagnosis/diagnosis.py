@@ -1,0 +1,242 @@
+"""A callback that diagnoses a training run while it runs."""
+
+import math
+from dataclasses import replace
+
+import keras
+import numpy as np
+
+from zoo.differentiation import unchanged_state
+from zoo.utils.arguments import check_choice
+
+from ..monitors.step_monitor import StepMonitor
+from .data_facts import describe_data
+from .facts import Facts
+from .model_facts import ModelFacts, read_model
+from .pass_facts import PassFacts, run_pass
+from .ranking import judge, rank
+from .report import DiagnosisReport, report_of
+from .rules import BEFORE, finite, rates
+from .sample_data import MAX_EXAMPLES, Sample, join
+from .training_facts import TrainingFacts
+
+MAX_SAVED = 2**24  # entries of the initial weights that are kept, 64 MiB in float32
+IDENTICAL = 1e-6  # difference between units, relative to their weights
+
+
+class Diagnosis(StepMonitor):
+    """Finds out what is wrong with a training run, and says what to do.
+
+    The callback records updates as `UpdateRatio` does, reads the model, the logs and a
+    sample of the batches, and compares them with what should be possible: a constant
+    predictor, a simple model, and the loss that the initial weights should have. It
+    prints a finding once, when it is sure. It never stops or changes training.
+
+    Learning-rate schedules, dropout, normalization, frozen layers, mixed precision and
+    clipping are taken into account. An unknown loss, a custom training step or a layer
+    that cannot be read is not judged; the report says so. Healthy training runs should
+    give no finding other than hints.
+
+    Args:
+        verbose: 0 or 1: whether `fit` prints errors and warnings. Defaults to `1`.
+        every: Integer >= 1: record every `every`-th step, starting with the first.
+            Defaults to `50`.
+
+    Attributes:
+        report: The `DiagnosisReport` of the last call to `fit`.
+
+    Raises:
+        ValueError: If an argument is invalid. Also raised by `fit` if the model has no
+            Keras optimizer.
+
+    Example:
+
+    >>> x = np.random.default_rng(0).normal(size=(64, 3))
+    >>> layers = [keras.Input((3,)), keras.layers.Dense(2, name="output")]
+    >>> model = keras.Sequential(layers)
+    >>> model.compile("adam", loss="sparse_categorical_crossentropy")
+    >>> diagnosis = Diagnosis(verbose=0)
+    >>> history = model.fit(
+    ...     x, (x[:, 0] > 0) * 1, verbose=0, callbacks=[diagnosis]
+    ... )
+    >>> [(one.cause, one.severity) for one in diagnosis.report.findings]
+    [('loss_head_mismatch', 'error')]
+    """
+
+    def __init__(self, verbose: int = 1, every: int = 50):
+        super().__init__(every, log_dir=None)
+        self.verbose = check_choice("verbose", verbose, (0, 1))
+        self._start_over()
+
+    @property
+    def report(self) -> DiagnosisReport:
+        """The report on the last call to `fit`, or on the current one so far."""
+        if self._read is None:
+            return DiagnosisReport(())
+        self._collect()
+        facts = self._facts(dependence=True)
+        return report_of(facts, judge(facts))
+
+    def sample(self) -> tuple | None:
+        """Returns examples of a batch as the training step sees them.
+
+        Returns:
+            A tuple `(x, y, sample_weight)` of NumPy arrays, or structures of arrays,
+            with up to 256 examples, or `None` if no batch was captured.
+        """
+        return None
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self._start_over()
+        self._epochs = (self.params or {}).get("epochs")
+        self._steps = (self.params or {}).get("steps")
+        model = self.model
+        if model.built and type(model).call is not keras.Model.call:
+            self._read = read_model(model)
+            self._initial = _values(model)
+            self._say([one for rule in BEFORE for one in rule(Facts(self._read))])
+
+    def on_train_batch_begin(self, batch, logs=None):
+        super().on_train_batch_begin(batch, logs)
+        self._last_batch = batch
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
+        self._steps = self._steps or self._last_batch + 1
+        for name, value in (logs or {}).items():
+            if np.ndim(value) == 0:
+                self._logs.setdefault(name, []).append(float(value))
+        is_first = self._look_at_sample()
+        if self._read is None and self.model.built:
+            self._read = read_model(self.model)
+        if self._read is None or not self.verbose:
+            return
+        rules = BEFORE if is_first else ()
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
+            rules = (*rules, *finite.RULES, rates.too_high)
+        if rules:
+            self._say(judge(self._facts(), rules))
+
+    def on_train_end(self, logs=None):
+        super().on_train_end(logs)
+        self._is_over = True
+        if self._read is None:
+            return
+        if self._samples:
+            self._end = self._pass(self._samples[-1])
+        self._identical = tuple(_identical_units(self.model))
+        if self.verbose:
+            self._say(judge(self._facts()))
+
+    def __getstate__(self):
+        return super().__getstate__() | {"_initial": {}}
+
+    def _start_over(self):
+        self._read: ModelFacts | None = None
+        self._initial: dict[int, np.ndarray] = {}
+        self._samples: list[Sample] = []
+        self._start: PassFacts | None = None
+        self._end: PassFacts | None = None
+        self._logs: dict[str, list[float]] = {}
+        self._printed: set[tuple] = set()
+        self._identical: tuple[str, ...] = ()
+        self._epochs: int | None = None
+        self._steps: int | None = None
+        self._last_batch = 0
+        self._is_over = False
+
+    def _look_at_sample(self) -> bool:
+        """Adds a sample, and returns whether it is the first."""
+        found = self.sample()
+        number = sum(map(len, self._samples))
+        if found is None or number >= MAX_EXAMPLES or found[1] is None:
+            return False
+        sample = Sample(*found)
+        self._samples.append(sample)
+        if len(self._samples) > 1:
+            return False
+        model = self.model
+        pairs = [
+            (v, self._initial[id(v)]) for v in model.variables if id(v) in self._initial
+        ]
+        if self._read is not None and self._read.graph is None:
+            with unchanged_state(_tensors(pairs)):
+                read = read_model(model, sample.x, sample.y)
+            self._read = replace(read, optimizer=self._read.optimizer)
+        if pairs:
+            self._start = self._pass(sample, _tensors(pairs))
+        return True
+
+    def _pass(self, sample: Sample, values=()) -> PassFacts | None:
+        try:
+            return run_pass(self.model, sample, values)
+        except (TypeError, ValueError):  # a batch that `call` does not accept
+            return None
+
+    def _facts(self, *, dependence: bool = False) -> Facts:
+        data = None
+        if self._samples:
+            data = describe_data(join(self._samples), dependence=dependence)
+            sizes = {len(one) for one in self._samples}
+            batch_size = max(sizes) if max(sizes) < 256 else None
+            data = replace(data, batch_size=batch_size)
+        return Facts(self._read, data, self._start, self._end, self._training())
+
+    def _training(self) -> TrainingFacts:
+        info = self._info()
+        return TrainingFacts(
+            variables=tuple(map(str, info["variable"])),
+            shapes=tuple(self._shapes),
+            step=info["step"],
+            epoch=info["epoch"],
+            learning_rate=info["learning_rate"],
+            skipped=info["skipped"],
+            gradient_norm=self._array_of_all("gradient_norm"),
+            weight_norm=self._array_of_all("weight_norm"),
+            update_norm=self._array_of_all("update_norm"),
+            logs={name: list(values) for name, values in self._logs.items()},
+            steps_per_epoch=self._steps,
+            epochs=self._epochs,
+            is_over=self._is_over,
+            identical_units=self._identical,
+        )
+
+    def _say(self, findings) -> None:
+        """Prints errors and warnings that have not been printed yet."""
+        for one in rank(list(findings)):
+            key = one.cause, one.where
+            if self.verbose and one.severity != "hint" and key not in self._printed:
+                self._printed.add(key)
+                print(f"\n{one}", flush=True)
+
+
+def _values(model: keras.Model) -> dict[int, np.ndarray]:
+    """Returns copies of all variables by id; empty if they are too large."""
+    if sum(math.prod(one.shape) for one in model.variables) > MAX_SAVED:
+        return {}
+    return {
+        id(one): np.array(keras.ops.convert_to_numpy(one)) for one in model.variables
+    }
+
+
+def _tensors(pairs: list[tuple]) -> list[tuple]:
+    return [
+        (one, keras.ops.convert_to_tensor(value, dtype=one.dtype))
+        for one, value in pairs
+    ]
+
+
+def _identical_units(model: keras.Model):
+    """Yields the names of trainable kernels whose units all have the same weights."""
+    prefix = f"{model.name}/"
+    for variable in model.trainable_variables:
+        if len(variable.shape) < 2 or variable.shape[-1] < 2:
+            continue
+        if not variable.path.endswith("kernel"):
+            continue
+        values = np.asarray(keras.ops.convert_to_numpy(variable)).astype("float64")
+        values = values.reshape(-1, values.shape[-1])
+        size = np.abs(values).max()
+        if size > 0 and np.abs(values - values[:, :1]).max() <= IDENTICAL * size:
+            yield variable.path.removeprefix(prefix)

@@ -1,0 +1,217 @@
+"""Rules on training that ends too early, too high, or nowhere."""
+
+import numpy as np
+
+from ..facts import Facts
+from ..finding import Evidence, Finding, finding
+from ..outcome import Outcome, outcome_of
+from ..training_facts import TrainingFacts
+
+# An exponential that ran for three time constants makes 9 % of its progress in the last
+# third; a straight line makes 33 %.
+LATE_SHARE = 0.25
+LATE_GAIN = 0.05  # of the trivial loss, so that the progress matters
+MIN_STEPS = 100  # fewer cannot show that nothing is learned
+FEW_BATCHES = 4  # steps in an epoch: the batch size is a quarter of the data or more
+LARGE_DATA = 500  # examples, from which on small batches would be possible
+PLATEAU = 0.02  # of the loss, in the last third
+TINY_BATCH = 2
+
+
+def too_few_steps(facts: Facts) -> list[Finding]:
+    """Training ended too early if the loss was still falling almost linearly.
+
+    The last third of at least three epochs makes a quarter of the whole progress, the
+    validation loss falls with it, and less than 90 % is explained. If a batch is a
+    quarter of the data or more, the batch size leaves too few steps.
+    """
+    training = facts.training
+    if training is None or not training.is_over:
+        return []
+    outcome = outcome_of(facts)
+    losses = training.curve("loss")
+    is_bad = outcome.is_poor or outcome.could_be_better
+    if len(losses) < 3 or not np.isfinite(losses).all() or outcome.is_good:
+        return []
+    late = _late_share(outcome, losses)
+    validation = training.curve("val_loss")
+    start = len(losses) - max(1, len(losses) // 3) - 1
+    if late is None or late < LATE_SHARE or not is_bad:
+        return []
+    if len(validation) == len(losses) and validation[-1] >= validation[start]:
+        return []
+    if outcome.trivial and losses[start] - losses[-1] < LATE_GAIN * outcome.trivial:
+        return []
+    evidence = [
+        Evidence(
+            f"The last third of {len(losses)} epochs made {late:.0%} of the progress: "
+            f"the loss fell from {losses[start]:.3g} to {losses[-1]:.3g}.",
+            late,
+            LATE_SHARE,
+            epoch=len(losses) - 1,
+        )
+    ]
+    size = _size(facts)
+    steps = training.steps_per_epoch
+    is_batch = steps is not None and steps <= FEW_BATCHES and (size or 0) >= LARGE_DATA
+    if is_batch:
+        evidence.append(
+            Evidence(f"There are only {steps} steps in an epoch.", steps, FEW_BATCHES)
+        )
+        return [
+            finding(
+                "unfit_batch_size",
+                "warning",
+                "argument `batch_size`",
+                evidence,
+                "model.fit(x, y, batch_size=32)",
+                f"Or train for more than {len(losses)} epochs.",
+                picture="loss",
+            )
+        ]
+    return [
+        finding(
+            "too_few_steps",
+            "warning",
+            "argument `epochs`",
+            evidence,
+            f"model.fit(x, y, epochs={5 * len(losses)})",
+            "Stop with callbacks.EarlyStopping when the validation loss rises.",
+            picture="loss",
+        )
+    ]
+
+
+def underfitting(facts: Facts) -> list[Finding]:
+    """A model underfits if it has converged far below what a simple model reaches.
+
+    The last third of the epochs has changed the loss by less than 2 %, and the score on
+    the training data is at least 0.1 below that of a linear model, a forest or nearest
+    neighbors on held-out examples.
+    """
+    training = facts.training
+    if training is None or not training.is_over:
+        return []
+    outcome = outcome_of(facts)
+    losses = training.curve("loss")
+    if len(losses) < 5 or not outcome.could_be_better or outcome.is_trivial:
+        return []
+    start = len(losses) - max(1, len(losses) // 3) - 1
+    if losses[start] - losses[-1] > PLATEAU * abs(losses[start]):
+        return []
+    graph = facts.model.graph
+    hidden = [graph.nodes[i] for i in graph.hidden()] if graph is not None else []
+    narrow = [one for one in hidden if one.kernel and one.kernel.fan_out <= 4]
+    where = f"layer '{narrow[0].name}'" if narrow else "model"
+    evidence = [
+        Evidence(
+            f"The score on the training data is {outcome.score:.2f}, while a simple "
+            f"model reaches {outcome.possible:.2f} on held-out examples.",
+            outcome.score,
+            outcome.possible,
+        ),
+        Evidence(f"The loss has settled at {losses[-1]:.3g}.", epoch=len(losses) - 1),
+    ]
+    if narrow:
+        width = narrow[0].kernel.fan_out
+        evidence.append(Evidence(f"Layer '{narrow[0].name}' has only {width} units."))
+        fix = f"keras.layers.Dense(64, activation='relu', name={narrow[0].name!r})"
+    else:
+        fix = "keras.layers.Dense(128, activation='relu')"
+    return [
+        finding(
+            "underfitting",
+            "warning",
+            where,
+            evidence,
+            fix,
+            "Use more units or layers, or layers that fit the kind of data.",
+            picture="loss",
+        )
+    ]
+
+
+def not_learning(facts: Facts) -> list[Finding]:
+    """The loss ends no better than that of a constant predictor.
+
+    There must be at least 100 steps. If no rule knows the cause, this is said.
+    """
+    training = facts.training
+    if training is None or not training.is_over:
+        return []
+    outcome = outcome_of(facts)
+    steps = training.total_steps
+    if not outcome.is_trivial or steps is None or steps < MIN_STEPS:
+        return []
+    evidence = [
+        Evidence(
+            f"After {steps:,} steps the loss is {outcome.last:.4g}, and a constant "
+            f"predictor has {outcome.trivial:.4g}.",
+            outcome.last,
+            outcome.trivial,
+        )
+    ]
+    if facts.end is not None and facts.end.outputs:
+        spread = max(float(np.nanstd(one, axis=0).max()) for one in facts.end.outputs)
+        evidence.append(
+            Evidence(f"Predictions differ by {spread:.1e} between examples.", spread)
+        )
+    return [
+        finding(
+            "not_learning",
+            "error",
+            "model",
+            evidence,
+            "print(diagnose(model, x, y, overfit=True))",
+            "Try to overfit one small batch: if that fails, the model or the loss is "
+            "at fault, otherwise the data or the optimizer.",
+            picture="loss",
+        )
+    ]
+
+
+def tiny_batches(facts: Facts) -> list[Finding]:
+    """Batches of one or two examples give noisy gradients and use hardware badly.
+
+    It is a warning only if a simple model does much better.
+    """
+    data, training = facts.data, facts.training
+    if data is None or data.batch_size is None or data.batch_size > TINY_BATCH:
+        return []
+    if (data.size or 0) < LARGE_DATA:
+        return []
+    outcome = outcome_of(facts)
+    is_bad = training is not None and outcome.could_be_better
+    return [
+        finding(
+            "unfit_batch_size",
+            "warning" if is_bad else "hint",
+            "argument `batch_size`",
+            Evidence(
+                f"The batch size is {data.batch_size}, for {data.size:,} examples.",
+                data.batch_size,
+                TINY_BATCH,
+            ),
+            "model.fit(x, y, batch_size=32)",
+        )
+    ]
+
+
+def _late_share(outcome: Outcome, losses: np.ndarray) -> float | None:
+    """Returns the share of the whole progress that the last third has made."""
+    first = max(losses[0], outcome.first or losses[0])
+    total = first - losses[-1]
+    start = len(losses) - max(1, len(losses) // 3) - 1
+    return float((losses[start] - losses[-1]) / total) if total > 0 else None
+
+
+def _size(facts: Facts) -> int | None:
+    if facts.data is None:
+        return None
+    training: TrainingFacts | None = facts.training
+    if facts.data.size is None and training is not None and facts.data.batch_size:
+        return (training.steps_per_epoch or 0) * facts.data.batch_size
+    return facts.data.size
+
+
+RULES = (too_few_steps, underfitting, not_learning, tiny_batches)
