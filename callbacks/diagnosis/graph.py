@@ -124,10 +124,13 @@ class Graph:
     Attributes:
         nodes: Tuple of `Node`.
         outputs: Indices of the nodes that compute the outputs.
+        inputs: Indices of the inputs, in the order in which Keras flattens them; `None`
+            for an input that no output depends on.
     """
 
     nodes: tuple[Node, ...]
     outputs: tuple[int, ...]
+    inputs: tuple[int | None, ...] = ()
 
     def consumers(self, index: int) -> list[int]:
         """Returns the indices of the nodes that use the output of a node."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .facts import Facts
-from .trivial import majority, trivial_loss
+from .trivial import floor_loss, majority, trivial_loss
 
 SURE = 4.0  # standard deviations of a score that chance does not explain
 MARGIN = 0.1  # of a score, which is much worse
@@ -76,7 +76,10 @@ def outcome_of(facts: Facts) -> Outcome:
         first = facts.start.loss - facts.start.penalty
     explained = None
     if trivial and last is not None:
-        explained = 1 - last / trivial if np.isfinite(last) else -np.inf
+        floor = floor_loss(facts.model, data)
+        if trivial > floor:
+            share = (trivial - last) / (trivial - floor)
+            explained = share if np.isfinite(last) else -np.inf
     test = data.dependence if data is not None else None
     return Outcome(
         trivial=trivial,

@@ -85,13 +85,13 @@ def read_graph(model: keras.Model, x=None) -> Graph | None:
         The graph, or `None` if it cannot be read.
     """
     if _is_graph(model):
-        return _Reader().read(keras.tree.flatten(model.outputs))
+        return _Reader().read(_flat(model.outputs), _flat(model.input))
     if x is None or type(model).call is keras.Model.call:
         return None
     try:
         inputs = keras.tree.map_structure(_symbolic, x)
         with symbolic_call(model, inputs) as outputs:
-            return _Reader().read(keras.tree.flatten(outputs))
+            return _Reader().read(_flat(outputs), _flat(inputs))
     except Exception:  # `call` may contain any code, such as that of a backend
         return None
 
@@ -104,7 +104,8 @@ class _Reader:
         self._indices: dict[tuple, int] = {}
         self._scopes: dict[tuple, dict] = {}
 
-    def read(self, outputs: list) -> Graph:
+    def read(self, outputs: list, inputs: list) -> Graph:
+        """Returns the graph that computes `outputs` from `inputs`."""
         pending = [(tensor, {}) for tensor in reversed(outputs)]
         while pending:
             tensor, scope = self._resolve(*pending[-1])
@@ -112,8 +113,8 @@ class _Reader:
             if key in self._indices:
                 pending.pop()
                 continue
-            operation, inputs = operation_of(tensor)
-            sources = [self._resolve(one, scope) for one in inputs]
+            operation, before = operation_of(tensor)
+            sources = [self._resolve(one, scope) for one in before]
             missing = [
                 (one, inner)
                 for one, inner in sources
@@ -128,7 +129,8 @@ class _Reader:
             pending.pop()
         resolved = [self._resolve(tensor, self._root) for tensor in outputs]
         ends = [self._indices[id(one), id(scope)] for one, scope in resolved]
-        return Graph(tuple(self._nodes), tuple(ends))
+        starts = [self._indices.get((id(one), id(self._root))) for one in inputs]
+        return Graph(tuple(self._nodes), tuple(ends), tuple(starts))
 
     @property
     def _root(self) -> dict:
@@ -152,11 +154,11 @@ class _Reader:
                 return tensor, scope
             key = id(operation), id(scope), tuple(map(id, inputs))
             if key not in self._scopes:
-                inner = keras.tree.flatten(operation.inputs)
+                inner = _flat(operation.inputs)
                 outer = [(one, scope) for one in inputs]
                 pairs = zip(inner, outer, strict=True)
                 self._scopes[key] = {id(one): pair for one, pair in pairs}
-            tensor = keras.tree.flatten(operation.outputs)[output_index_of(tensor)]
+            tensor = _flat(operation.outputs)[output_index_of(tensor)]
             scope = self._scopes[key]
 
 
@@ -167,6 +169,10 @@ def _is_graph(operation) -> bool:
         and bool(getattr(operation, "inputs", None))
         and bool(getattr(operation, "outputs", None))
     )
+
+
+def _flat(structure) -> list:
+    return keras.tree.flatten(structure)
 
 
 def _symbolic(array) -> keras.KerasTensor:

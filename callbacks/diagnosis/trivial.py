@@ -46,6 +46,30 @@ def constant_loss(loss: LossFacts, target: TargetFacts) -> float | None:
     return None
 
 
+def floor_loss(model: ModelFacts, data: DataFacts) -> float:
+    """Returns the smallest possible total loss.
+
+    It is not zero for a cross-entropy with soft targets, such as gray pixels or
+    smoothed labels.
+    """
+    total = 0.0
+    for loss, target in zip(model.losses, data.targets, strict=True):
+        smoothing, values = loss.label_smoothing, target.values
+        if loss.name == "binary_crossentropy":
+            soft = values * (1 - smoothing) + smoothing / 2
+            parts = (soft, 1 - soft)
+        elif loss.is_categorical and target.kind in ("one_hot", "probabilities"):
+            parts = (values * (1 - smoothing) + smoothing / target.width,)
+        else:
+            continue
+        weights = np.ones(len(values)) if target.weights is None else target.weights
+        weights = weights.reshape(-1, *[1] * (values.ndim - 1))
+        entropy = sum(-part * np.log(np.clip(part, 1e-12, 1)) for part in parts)
+        size = values.size if loss.is_binary else values.size / target.width
+        total += loss.weight * float((weights * entropy).sum() / size)
+    return total
+
+
 def majority(target: TargetFacts) -> float | None:
     """Returns the share of the most frequent class, or `None` without classes."""
     classes = target.classes()

@@ -59,8 +59,8 @@ def vanishing(facts: Facts) -> list[Finding]:
             [
                 Evidence(
                     f"The loss depends on '{name}' {np.median(ratio):.1e} times as "
-                    f"much as on '{training.variables[kernels[-1]]}' (norm of the gradient "
-                    "times norm of the weights).",
+                    f"much as on '{training.variables[kernels[-1]]}' (norm of the "
+                    "gradient times norm of the weights).",
                     float(np.median(ratio)),
                     VANISHING,
                 ),

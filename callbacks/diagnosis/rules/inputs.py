@@ -12,8 +12,6 @@ LARGE = 10.0
 # The largest magnitude of small inputs: the signal is below the noise of Adam's epsilon
 # and each unit has learned its bias before its weights.
 SMALL = 0.02
-# A column this many times larger than the median column dominates all distances.
-UNEVEN = 100.0
 MIN_EXAMPLES = 32
 DUPLICATES = (
     0.9  # oversampling and small discrete tables stay below or are whole numbers
@@ -32,8 +30,10 @@ def inputs_not_scaled(facts: Facts) -> list[Finding]:
     if data is None or graph is None or data.examples < 8:
         return []
     found = []
-    for one, index in zip(data.inputs, _input_nodes(facts, graph), strict=False):
-        first = _first_layer(graph, index)
+    if len(graph.inputs) != len(data.inputs):
+        return []
+    for one, index in zip(data.inputs, graph.inputs, strict=True):
+        first = None if index is None else _first_layer(graph, index)
         if not one.is_number or first is None or one.column_rms is None:
             continue
         largest = float(one.column_rms.max())
@@ -154,10 +154,6 @@ def sorted_batches(facts: Facts) -> list[Finding]:
             picture="outputs",
         )
     ]
-
-
-def _input_nodes(facts: Facts, graph: Graph) -> list[int]:
-    return [i for i, node in enumerate(graph.nodes) if node.role == "input"]
 
 
 def _first_layer(graph: Graph, index: int) -> int | None:

@@ -6,14 +6,13 @@ import numpy as np
 
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
-from ..graph import BOUNDED
+from ..graph import BOUNDED, Node
+from ..outcome import outcome_of
 from .outputs import UNREACHABLE, is_image_like, outputs_of, outside
 
-# With a head that starts near 0, a squared error in units of the targets starts at the
-# mean square. Beyond 100 the first gradients are over 100 times those of unit targets.
+# Outputs start near 0 with a spread of about 1; smaller targets are reached anyway.
 LARGE_TARGET = 100.0
-# Scores of simple models that far above chance are no accident: 4 standard deviations.
-SURE = 4.0
+MANY_STEPS = 10_000  # a usual length of training, where it is not known
 # Number of examples that show the absence of a dependence of some strength.
 MIN_EXAMPLES = 600
 
@@ -112,47 +111,60 @@ def images_out_of_range(facts: Facts) -> list[Finding]:
 
 
 def targets_not_scaled(facts: Facts) -> list[Finding]:
-    """Real targets that are large make the first errors and gradients large.
+    """Targets of large units are out of reach for outputs that start near 0.
 
-    SGD multiplies its rate by them and diverges; Adam needs |y| / rate steps to move
-    the bias of the output to the mean of the targets. The root mean square must exceed
-    100, and no normalization, such as a rescaling layer, may follow the last kernel.
+    Adam changes each weight of the output layer by at most the rate, so the output
+    moves by about `rate * (1 + fan_in)` per step. If the root mean square of the
+    targets needs more steps than there are (10,000 before training), this is a warning.
+    For SGD it is one if the loss diverged. Otherwise it is a hint: units by themselves
+    are no fault, and neither is a run that has learned.
     """
     found = []
     for output in outputs_of(facts):
-        target, head = output.target, output.head
-        is_free = head.activation in ("linear", "relu", "softplus")
-        if target is None or not output.loss.is_distance or not is_free:
-            continue
-        is_scale_free = output.loss.name in (
-            "mean_absolute_percentage_error",
-            "mean_squared_logarithmic_error",
+        target, node = output.target, output.head.node
+        is_free = output.head.activation in ("linear", "relu", "softplus")
+        is_absolute = output.loss.name in (
+            *("mean_squared_error", "mean_absolute_error", "huber", "log_cosh"),
         )
-        if head.node is None or is_scale_free:
+        if target is None or node is None or not (is_free and is_absolute):
             continue
         rms = float(np.sqrt((target.values**2).mean()))
         if rms <= LARGE_TARGET:
             continue
-        optimizer = facts.model.optimizer
         found.append(
             finding(
                 "labels_out_of_range",
-                "warning" if optimizer.iterations == 0 else "hint",
+                "warning" if _is_out_of_reach(facts, node, rms) else "hint",
                 f"data `{target.name}`",
-                [
-                    Evidence(
-                        f"The root mean square of the targets is {rms:.3g}, while the "
-                        "outputs start near 0.",
-                        rms,
-                        LARGE_TARGET,
-                    )
-                ],
+                Evidence(
+                    f"The root mean square of the targets is {rms:.3g}, while the "
+                    "outputs start near 0.",
+                    rms,
+                    LARGE_TARGET,
+                ),
                 "y = (y - y.mean()) / y.std()",
                 "Scale the predictions back with the same numbers.",
                 picture="outputs",
             )
         )
     return found
+
+
+def _is_out_of_reach(facts: Facts, node: Node, rms: float) -> bool:
+    optimizer, training = facts.model.optimizer, facts.training
+    if optimizer.iterations or not optimizer.learning_rate or node.kernel is None:
+        return False
+    if training is not None and training.num_epochs:
+        explained = outcome_of(facts).explained
+        if explained is not None and explained > 0.5:
+            return False
+        if not np.isfinite(training.curve("loss")).all():
+            return True
+    if not optimizer.is_sign_like or optimizer.is_scheduled:
+        return False
+    steps = rms / (optimizer.learning_rate * (1 + node.kernel.fan_in))
+    total = training.total_steps if training is not None else None
+    return steps > (total or MANY_STEPS)
 
 
 def constant_labels(facts: Facts) -> list[Finding]:

@@ -5,6 +5,7 @@ import statistics
 
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
+from ..outcome import outcome_of
 from ..trivial import trivial_loss
 from . import code
 
@@ -27,8 +28,8 @@ def first_update(facts: Facts) -> list[Finding]:
     """The first update relative to the weights shows a rate that is far off.
 
     For optimizers like Adam it follows from the rate and the initial weights. For SGD
-    it is the rate times the gradient of the sample. Rates of a schedule, of a model that
-    was trained before, or with frozen layers, are judged during training only.
+    it is the rate times the gradient of the sample. Rates of a schedule, of a model
+    that was trained before, or with frozen layers, are judged during training only.
     """
     optimizer = facts.model.optimizer
     rate = optimizer.learning_rate
@@ -46,6 +47,8 @@ def first_update(facts: Facts) -> list[Finding]:
             )
         ]
     if optimizer.iterations or facts.model.is_frozen_in_part:
+        return []
+    if facts.training is not None and outcome_of(facts).is_good:
         return []
     ratio = _first_ratio(facts, rate)
     if ratio is None:

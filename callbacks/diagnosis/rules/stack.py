@@ -158,14 +158,13 @@ def embedding_of_floats(facts: Facts) -> list[Finding]:
     data, graph = facts.data, facts.model.graph
     if data is None or graph is None:
         return []
-    inputs = [i for i, node in enumerate(graph.nodes) if node.role == "input"]
-    if len(inputs) != len(data.inputs):
+    if len(graph.inputs) != len(data.inputs):
         return []
     found = []
-    for one, index in zip(data.inputs, inputs, strict=True):
+    for one, index in zip(data.inputs, graph.inputs, strict=True):
         embeddings = [
             graph.nodes[i]
-            for i in graph.consumers(index)
+            for i in (() if index is None else graph.consumers(index))
             if graph.nodes[i].role == "embedding"
         ]
         for node in embeddings if one.is_number else ():
