@@ -140,13 +140,17 @@ class DataFacts:
     dependence: Dependence | None = None
 
 
-def describe_data(sample: Sample, *, dependence: bool = False) -> DataFacts:
+def describe_data(
+    sample: Sample, *, dependence: bool = False, as_classes: bool = True
+) -> DataFacts:
     """Describes a sample.
 
     Args:
         sample: Sample of the data.
         dependence: Whether to measure if targets depend on inputs, which takes up to
             some seconds. Defaults to `False`.
+        as_classes: Whether simple models predict whole numbers as classes. Defaults to
+            `True`.
     """
     inputs = [_input(*pair) for pair in _named(sample.x, "x")]
     weights = _weights(sample)
@@ -166,7 +170,9 @@ def describe_data(sample: Sample, *, dependence: bool = False) -> DataFacts:
         sorted_share=_sorted_share(sample, targets),
         is_autoencoder=is_same,
         dependence=(
-            measure_dependence(x, targets[0].classes(), targets[0].values)
+            measure_dependence(
+                x, targets[0].classes() if as_classes else None, targets[0].values
+            )
             if dependence and len(targets) == 1 and not is_same
             else None
         ),

@@ -87,9 +87,11 @@ def diagnose(
         )
     sample = _numbers_as_floats(sample)
     _build(model, sample)
+    read = read_model(model, sample.x, sample.y)
+    as_classes = not read.losses[0].is_distance
     facts = Facts(
-        model=read_model(model, sample.x, sample.y),
-        data=describe_data(sample, dependence=True),
+        model=read,
+        data=describe_data(sample, dependence=True, as_classes=as_classes),
         start=_first_pass(model, sample),
     )
     findings = [one for rule in (*BEFORE, *FIRST_PASS) for one in rule(facts)]

@@ -177,7 +177,10 @@ class Diagnosis(StepMonitor):
     def _facts(self, *, dependence: bool = False) -> Facts:
         data = None
         if self._samples:
-            data = describe_data(join(self._samples), dependence=dependence)
+            as_classes = not self._read.losses[0].is_distance
+            data = describe_data(
+                join(self._samples), dependence=dependence, as_classes=as_classes
+            )
             sizes = {len(one) for one in self._samples}
             batch_size = max(sizes) if max(sizes) < 256 else None
             data = replace(data, batch_size=batch_size)

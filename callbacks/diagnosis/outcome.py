@@ -5,10 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from .facts import Facts
-from .trivial import floor_loss, majority, trivial_loss
+from .trivial import floor_loss, trivial_loss, uniform_loss
 
 SURE = 4.0  # standard deviations of a score that chance does not explain
 MARGIN = 0.1  # of a score, which is much worse
+ACCURACIES = (
+    *("accuracy", "acc", "sparse_categorical_accuracy", "categorical_accuracy"),
+    "binary_accuracy",
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def outcome_of(facts: Facts) -> Outcome:
     """Compares the last epoch with trivial and simple predictors."""
     training, data = facts.training, facts.data
     losses = training.curve("loss") if training is not None else np.zeros(0)
-    trivial = trivial_loss(facts.model, data) if data is not None else None
+    trivial = _trivial(facts)
     penalty = facts.end.penalty if facts.end is not None else 0.0
     last = float(losses[-1]) - penalty if len(losses) else None
     first = float(losses[0]) if len(losses) else None
@@ -76,7 +80,7 @@ def outcome_of(facts: Facts) -> Outcome:
         first = facts.start.loss - facts.start.penalty
     explained = None
     if trivial and last is not None:
-        floor = floor_loss(facts.model, data)
+        floor = floor_loss(facts.model, data) if data is not None else 0.0
         if trivial > floor:
             share = (trivial - last) / (trivial - floor)
             explained = share if np.isfinite(last) else -np.inf
@@ -92,19 +96,29 @@ def outcome_of(facts: Facts) -> Outcome:
     )
 
 
+def _trivial(facts: Facts) -> float | None:
+    """Returns the loss of a constant predictor, or of equal probabilities without data.
+
+    Equal probabilities are the worst of the sensible constants, so a model that is no
+    better has learned nothing.
+    """
+    if facts.data is not None:
+        return trivial_loss(facts.model, facts.data)
+    heads = facts.model.heads
+    if len(heads) != 1 or facts.model.has_own_step:
+        return None
+    return uniform_loss(facts.model.losses[0], heads[0].units)
+
+
 def _score(facts: Facts, explained: float | None) -> float | None:
     """Returns the accuracy, or the coefficient of determination of a regression."""
-    if facts.data is None or len(facts.data.targets) != 1:
-        return None
-    target = facts.data.targets[0]
-    if majority(target) is not None and target.width <= 1000:
-        loss = facts.model.losses[0]
-        if loss.is_distance and target.kind not in ("one_hot", "binary"):
-            return explained if loss.name == "mean_squared_error" else None
-        for name in ("accuracy", "acc", "sparse_categorical_accuracy"):
-            curve = facts.training.curve(name) if facts.training else np.zeros(0)
-            if len(curve):
-                return float(curve[-1])
+    if facts.data is None or len(facts.data.targets) != 1 or facts.training is None:
         return None
     loss = facts.model.losses[0]
-    return explained if loss.name == "mean_squared_error" else None
+    if loss.is_distance:
+        return explained if loss.name == "mean_squared_error" else None
+    for name in ACCURACIES:
+        curve = facts.training.curve(name)
+        if len(curve) and facts.data.targets[0].classes() is not None:
+            return float(curve[-1])
+    return None

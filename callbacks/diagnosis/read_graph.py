@@ -25,7 +25,17 @@ WITH_KERNEL = (
 ACTIVATIONS = (
     *("celu", "elu", "exponential", "gelu", "glu", "hard_sigmoid", "hard_silu"),
     *("hard_swish", "hard_tanh", "leaky_relu", "linear", "log_sigmoid"),
-    *("log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax"),
+    *(
+        "log_softmax",
+        "mish",
+        "prelu",
+        "relu",
+        "relu6",
+        "selu",
+        "sigmoid",
+        "silu",
+        "softmax",
+    ),
     *("softplus", "softsign", "sparsemax", "squareplus", "swish", "tanh"),
 )
 # Operations of `keras.ops` with another name than the activation.
@@ -56,7 +66,7 @@ ROLES = {
         *("Cropping2D", "Cropping3D", "AveragePooling1D", "AveragePooling2D"),
         *("AveragePooling3D", "GlobalAveragePooling1D", "GlobalAveragePooling2D"),
         *("GlobalAveragePooling3D", "UpSampling1D", "UpSampling2D", "UpSampling3D"),
-        *("Squeeze", "ExpandDims", "Transpose", "Mean", "Sum", "Cast"),
+        *("Squeeze", "ExpandDims", "Transpose", "Mean", "Sum", "Cast", "GetItem"),
     ),
     "activation": ("Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax"),
     "pool": (
@@ -85,7 +95,7 @@ def read_graph(model: keras.Model, x=None) -> Graph | None:
         The graph, or `None` if it cannot be read.
     """
     if _is_graph(model):
-        return _Reader().read(_flat(model.outputs), _flat(model.input))
+        return _Reader().read(_flat(model.outputs), _inputs_of(model))
     if x is None or type(model).call is keras.Model.call:
         return None
     try:
@@ -171,6 +181,12 @@ def _is_graph(operation) -> bool:
     )
 
 
+def _inputs_of(model: keras.Model) -> list:
+    """Returns the inputs in the order in which Keras flattens a batch."""
+    is_plain = isinstance(model, keras.Sequential)
+    return list(model.inputs) if is_plain else _flat(model.input)
+
+
 def _flat(structure) -> list:
     return keras.tree.flatten(structure)
 
@@ -227,11 +243,9 @@ def _activation_of(operation) -> str | None:
 
 
 def name_of_activation(function) -> str | None:
-    """Returns the name of an activation function; `None` if it is not known."""
+    """Returns the name of an activation function or layer; `None` if unknown."""
     name = getattr(function, "__name__", _snake_case(type(function).__name__))
-    name = "leaky_relu" if name == "leaky_re_lu" else name
-    is_known = name in ACTIVATIONS or name in ("re_lu", "p_re_lu")
-    return name.replace("re_lu", "relu") if is_known else None
+    return name if name in ACTIVATIONS else None
 
 
 def _snake_case(name: str) -> str:

@@ -70,15 +70,6 @@ def floor_loss(model: ModelFacts, data: DataFacts) -> float:
     return total
 
 
-def majority(target: TargetFacts) -> float | None:
-    """Returns the share of the most frequent class, or `None` without classes."""
-    classes = target.classes()
-    if classes is None:
-        return None
-    _, counts = np.unique(classes, return_counts=True)
-    return float(counts.max() / counts.sum())
-
-
 def uniform_loss(loss: LossFacts, units: int | None) -> float | None:
     """Returns the loss of a classifier that gives all classes the same probability."""
     if loss.is_binary and loss.name == "binary_crossentropy":

@@ -29,14 +29,18 @@ def equal_units(facts: Facts) -> list[Finding]:
     graph = facts.model.graph
     if graph is None or not _is_new(facts):
         return []
-    hidden = [graph.nodes[i] for i in graph.hidden() if not _ends_branch(graph, i)]
+    indices = [i for i in graph.hidden() if not _ends_branch(graph, i)]
+    hidden = [graph.nodes[i] for i in indices]
     equal = [node for node in hidden if node.kernel and node.kernel.equal_units]
     if not equal:
         return []
     heads = [head.node for head in facts.model.heads if head.node is not None]
     followers = [*hidden[hidden.index(equal[0]) + 1 :], *heads]
     is_dead = any(
-        node.kernel.is_zero and node.activation in RECTIFIED for node in equal
+        graph.nodes[i] in equal
+        and graph.nodes[i].kernel.is_zero
+        and graph.applied_activation(i) in RECTIFIED
+        for i in indices
     )
     stays = any(
         node.kernel is not None and (node.kernel.equal_units or node.kernel.is_zero)
