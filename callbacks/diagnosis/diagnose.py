@@ -1,5 +1,7 @@
 """Diagnoses a compiled model and its data before training."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 
@@ -131,15 +133,14 @@ def _numbers_as_floats(sample: Sample) -> Sample:
         is_double = isinstance(array, np.ndarray) and array.dtype == "float64"
         return array.astype(keras.config.floatx()) if is_double else array
 
-    parts = [
-        None if part is None else keras.tree.map_structure(convert, part)
-        for part in (sample.x, sample.y, sample.sample_weight)
-    ]
-    return Sample(
-        *parts,
-        batch_sizes=sample.batch_sizes,
-        batch_size=sample.batch_size,
-        size=sample.size,
+    def convert_all(part):
+        return None if part is None else keras.tree.map_structure(convert, part)
+
+    return replace(
+        sample,
+        x=convert_all(sample.x),
+        y=convert_all(sample.y),
+        sample_weight=convert_all(sample.sample_weight),
     )
 
 

@@ -100,6 +100,7 @@ class Diagnosis(StepMonitor):
     def on_train_batch_begin(self, batch, logs=None):
         super().on_train_batch_begin(batch, logs)
         self._last_batch = batch
+        self._gather_sample()
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
@@ -107,9 +108,10 @@ class Diagnosis(StepMonitor):
         for name, value in (logs or {}).items():
             if np.ndim(value) == 0:
                 self._logs.setdefault(name, []).append(float(value))
-        is_first = self._look_at_sample()
-        if self._read is None and self.model.built:
-            self._read = read_model(self.model)
+        self._gather_sample()
+        is_first = self._read is None or (self._samples and not self._has_looked)
+        if is_first and self.model.built:
+            self._look_at_first()
         if self._read is None or not self.verbose:
             return
         rules = BEFORE if is_first else ()
@@ -136,6 +138,8 @@ class Diagnosis(StepMonitor):
         self._read: ModelFacts | None = None
         self._initial: dict[int, np.ndarray] = {}
         self._samples: list[Sample] = []
+        self._last_found: tuple | None = None
+        self._has_looked = False
         self._start: PassFacts | None = None
         self._end: PassFacts | None = None
         self._logs: dict[str, list[float]] = {}
@@ -146,27 +150,37 @@ class Diagnosis(StepMonitor):
         self._last_batch = 0
         self._is_over = False
 
-    def _look_at_sample(self) -> bool:
-        """Adds a sample, and returns whether it is the first."""
+    def _gather_sample(self) -> None:
+        """Adds the latest sample to those that were gathered, unless there are enough.
+
+        Samples of different steps show whether batches differ, as sorted ones do.
+        """
         found = self.sample()
-        number = sum(map(len, self._samples))
-        if found is None or number >= MAX_EXAMPLES or found[1] is None:
-            return False
-        sample = Sample(*found)
-        self._samples.append(sample)
-        if len(self._samples) > 1:
-            return False
+        if found is None or found is self._last_found or found[1] is None:
+            return
+        self._last_found = found
+        if sum(map(len, self._samples)) < MAX_EXAMPLES:
+            self._samples.append(Sample(*found))
+
+    def _look_at_first(self) -> None:
+        """Reads the model and passes a sample through its initial weights."""
         model = self.model
         pairs = [
-            (v, self._initial[id(v)]) for v in model.variables if id(v) in self._initial
+            (one, self._initial[id(one)])
+            for one in model.variables
+            if id(one) in self._initial
         ]
-        if self._read is not None and self._read.graph is None:
+        sample = self._samples[0] if self._samples else None
+        self._has_looked = sample is not None
+        if self._read is None or (self._read.graph is None and sample is not None):
+            before = self._read
             with unchanged_state(_tensors(pairs)):
-                read = read_model(model, sample.x, sample.y)
-            self._read = replace(read, optimizer=self._read.optimizer)
-        if pairs:
+                x, y = (None, None) if sample is None else (sample.x, sample.y)
+                self._read = read_model(model, x, y)
+            if before is not None:
+                self._read = replace(self._read, optimizer=before.optimizer)
+        if pairs and sample is not None:
             self._start = self._pass(sample, _tensors(pairs))
-        return True
 
     def _pass(self, sample: Sample, values=()) -> PassFacts | None:
         try:

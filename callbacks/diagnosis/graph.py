@@ -49,6 +49,9 @@ class Kernel:
         return self.rms * math.sqrt(self.fan_in)
 
 
+NO_KERNEL = Kernel("", 0, 0, 0.0, False, False, False, False)
+
+
 @dataclass(frozen=True, eq=False)
 class Node:
     """One call of a layer or an operation.
@@ -64,7 +67,7 @@ class Node:
         activation: Name of the activation that ends the node: "linear" for none,
             `None` if unknown.
         options: Arguments of the layer that rules read.
-        kernel: Statistics of the kernel, or `None`.
+        kernel: Statistics of the kernel, or `NO_KERNEL`.
         trainable: Whether the layer is trainable.
     """
 
@@ -75,8 +78,13 @@ class Node:
     shape: tuple
     activation: str | None = "linear"
     options: dict = field(default_factory=dict)
-    kernel: Kernel | None = None
+    kernel: Kernel = NO_KERNEL
     trainable: bool = True
+
+    @property
+    def has_kernel(self) -> bool:
+        """Whether the statistics of a kernel are known."""
+        return self.kernel is not NO_KERNEL
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +149,10 @@ class Graph:
         index = self.outputs[output]
         shape = self.nodes[index].shape
         dropped: list[str] = []
-        activation, axis, before, last = "linear", None, "linear", None
+        activation: str | None = "linear"
+        before: str | None = "linear"
+        axis: int | None = None
+        last: Node | None = None
         while True:
             node = self.nodes[index]
             if node.role == "activation":

@@ -65,7 +65,9 @@ def read_optimizer(model: keras.Model) -> OptimizerFacts:
         learning_rate=_number(optimizer.learning_rate),
         is_scheduled=not isinstance(rate, keras.Variable),
         settings={
-            name: float(value) for name, value in values.items() if is_number(value)
+            name: float(value or 0)
+            for name, value in values.items()
+            if is_number(value)
         },
         iterations=int(_number(optimizer.iterations) or 0),
     )

@@ -2,7 +2,12 @@
 
 import numpy as np
 
+from .data_facts import InputFacts, TargetFacts
 from .facts import Facts
+from .graph import Node
+from .outcome import outcome_of
+from .pass_facts import PassFacts
+from .training_facts import TrainingFacts
 
 INK, ACCENT, LIGHT = "#222222", "#c0392b", "#9aa5b1"
 SIZE = (6.0, 3.2)  # inches, for one picture
@@ -18,22 +23,23 @@ def pictures_of(facts: Facts | None) -> dict:
     found = {}
     training, current = facts.training, facts.end or facts.start
     if training is not None and training.num_epochs:
-        found["loss"] = lambda ax: draw_loss(ax, facts)
+        trivial = outcome_of(facts).trivial
+        found["loss"] = lambda ax: draw_loss(ax, training, trivial)
     if training is not None and len(training.step):
-        found["ratio"] = lambda ax: draw_ratio(ax, facts)
-        found["gradients"] = lambda ax: draw_gradients(ax, facts)
+        found["ratio"] = lambda ax: draw_ratio(ax, training)
+        found["gradients"] = lambda ax: draw_gradients(ax, training)
     if current is not None and any(one.is_activation for one in current.layers):
         found["activations"] = lambda ax: draw_activations(ax, current)
     targets = facts.data.targets if facts.data is not None else ()
-    has_outputs = current is not None and bool(current.outputs)
-    if has_outputs and targets and targets[0].kind != "strings":
-        found["outputs"] = lambda ax: draw_outputs(ax, current, facts)
-    if facts.data is not None and facts.data.inputs and facts.data.inputs[0].is_number:
-        found["inputs"] = lambda ax: draw_inputs(ax, facts)
-    if facts.model.graph is not None and any(
-        node.kernel is not None for node in facts.model.graph.nodes
-    ):
-        found["weights"] = lambda ax: draw_weights(ax, facts)
+    if current is not None and current.outputs and targets:
+        found["outputs"] = lambda ax: draw_outputs(ax, current, targets[0])
+    inputs = facts.data.inputs if facts.data is not None else ()
+    if inputs and inputs[0].is_number:
+        found["inputs"] = lambda ax: draw_inputs(ax, inputs[0])
+    nodes = facts.model.graph.nodes if facts.model.graph is not None else ()
+    kernels = [node for node in nodes if node.has_kernel]
+    if kernels:
+        found["weights"] = lambda ax: draw_weights(ax, kernels)
     return found
 
 
@@ -59,11 +65,8 @@ def draw_overview(facts: Facts | None, findings, figure=None):
     return figure
 
 
-def draw_loss(ax, facts: Facts) -> None:
+def draw_loss(ax, training: TrainingFacts, trivial: float | None) -> None:
     """Draws the losses, next to that of a constant predictor."""
-    from .outcome import outcome_of
-
-    training = facts.training
     curves = {"training": "loss", "validation": "val_loss"}
     for (label, name), color in zip(curves.items(), (INK, ACCENT), strict=True):
         values = training.curve(name)
@@ -73,16 +76,14 @@ def draw_loss(ax, facts: Facts) -> None:
             bad = ~np.isfinite(values)
             for epoch in epochs[bad]:
                 ax.axvline(epoch, color=color, alpha=0.3)
-    trivial = outcome_of(facts).trivial
     if trivial is not None:
         ax.axhline(trivial, color=LIGHT, ls="--", label="constant predictor")
     ax.set(xlabel="epoch", ylabel="loss", title="Loss")
     ax.legend(frameon=False)
 
 
-def draw_ratio(ax, facts: Facts) -> None:
+def draw_ratio(ax, training: TrainingFacts) -> None:
     """Draws the update ratio, with the learning rate."""
-    training = facts.training
     ratio = training.ratio[:, training.kernels]
     ratio = np.where(ratio > 0, ratio, np.nan)
     ax.plot(training.step, ratio, color=LIGHT, lw=0.7)
@@ -95,9 +96,8 @@ def draw_ratio(ax, facts: Facts) -> None:
     ax.legend(frameon=False)
 
 
-def draw_gradients(ax, facts: Facts) -> None:
+def draw_gradients(ax, training: TrainingFacts) -> None:
     """Draws how much the loss depends on each kernel, at the start and at the end."""
-    training = facts.training
     kernels = training.kernels
     values = (training.gradient_norm * training.weight_norm)[:, kernels]
     values = np.where(values > 0, values, np.nan)
@@ -109,7 +109,7 @@ def draw_gradients(ax, facts: Facts) -> None:
     ax.legend(frameon=False)
 
 
-def draw_activations(ax, current) -> None:
+def draw_activations(ax, current: PassFacts) -> None:
     """Draws the fractions of dead and saturated units of every layer."""
     layers = [one for one in current.layers if one.is_activation][-12:]
     dead = [np.nan_to_num(one.dead) for one in layers]
@@ -123,10 +123,10 @@ def draw_activations(ax, current) -> None:
     ax.legend(frameon=False)
 
 
-def draw_outputs(ax, current, facts: Facts) -> None:
+def draw_outputs(ax, current: PassFacts, target: TargetFacts) -> None:
     """Draws the distributions of the outputs and of the targets."""
     outputs = current.outputs[0].ravel()
-    targets = facts.data.targets[0].values.ravel()
+    targets = target.values.ravel()
     for values, label, color in (
         (targets, "targets", LIGHT),
         (outputs, "outputs", INK),
@@ -138,9 +138,9 @@ def draw_outputs(ax, current, facts: Facts) -> None:
     ax.legend(frameon=False)
 
 
-def draw_inputs(ax, facts: Facts) -> None:
-    """Draws the scale of each column of the first input."""
-    values = np.sort(facts.data.inputs[0].column_rms)[::-1]
+def draw_inputs(ax, facts: InputFacts) -> None:
+    """Draws the scale of each column of an input."""
+    values = np.sort(facts.column_rms)[::-1]
     ax.bar(range(len(values)), values, color=INK)
     ax.axhline(1, color="#2e8b57", label="expected")
     if values.max() > 100 or (values[values > 0].size and values.max() < 0.1):
@@ -149,9 +149,9 @@ def draw_inputs(ax, facts: Facts) -> None:
     ax.legend(frameon=False)
 
 
-def draw_weights(ax, facts: Facts) -> None:
-    """Draws the gain of every kernel."""
-    nodes = [one for one in facts.model.graph.nodes if one.kernel is not None][-16:]
+def draw_weights(ax, nodes: list[Node]) -> None:
+    """Draws the gain of every kernel, or of the last ones if there are many."""
+    nodes = nodes[-16:]
     ax.bar(range(len(nodes)), [one.kernel.gain for one in nodes], color=INK)
     ax.axhspan(0.5, 2.5, color="#2e8b57", alpha=0.12, label="usual")
     names = [one.name for one in nodes]

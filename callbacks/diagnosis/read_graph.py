@@ -12,7 +12,7 @@ from zoo.backend.keras_internals import (
     symbolic_call,
 )
 
-from .graph import Graph, Kernel, Node
+from .graph import NO_KERNEL, Graph, Kernel, Node
 
 MAX_ENTRIES = 2**20  # of a kernel; only the first units of a larger one are read
 MIN_ENTRIES = 200  # of a kernel, to recognize its initial distribution
@@ -116,7 +116,7 @@ class _Reader:
 
     def read(self, outputs: list, inputs: list) -> Graph:
         """Returns the graph that computes `outputs` from `inputs`."""
-        pending = [(tensor, {}) for tensor in reversed(outputs)]
+        pending: list[tuple] = [(tensor, {}) for tensor in reversed(outputs)]
         while pending:
             tensor, scope = self._resolve(*pending[-1])
             key = id(tensor), id(scope)
@@ -271,9 +271,9 @@ def _is_adapted(layer) -> bool:
     return any((value != round(float(value.flat[0]))).any() for value in values[:2])
 
 
-def _kernel_of(operation) -> Kernel | None:
+def _kernel_of(operation) -> Kernel:
     if not isinstance(operation, WITH_KERNEL):
-        return None
+        return NO_KERNEL
     variable = operation.kernel
     *window, inputs, units = variable.shape
     size = math.prod(window)

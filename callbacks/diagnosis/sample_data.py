@@ -44,7 +44,9 @@ class Sample:
             else keras.tree.map_structure(lambda array: array[:number], part)
             for part in (self.x, self.y, self.sample_weight)
         ]
-        return Sample(*parts, batch_size=self.batch_size, size=self.size)
+        return Sample(
+            parts[0], parts[1], parts[2], batch_size=self.batch_size, size=self.size
+        )
 
 
 def take_sample(x, y=None, sample_weight=None, *, batch_size: int = 32) -> Sample:
@@ -83,7 +85,7 @@ def take_sample(x, y=None, sample_weight=None, *, batch_size: int = 32) -> Sampl
     number = min(size, _limit(parts, size))
     chosen = np.sort(np.random.default_rng(0).choice(size, number, replace=False))
     parts = [_map(lambda array: array[chosen], part) for part in parts]
-    return Sample(*parts, batch_size=batch_size, size=size)
+    return Sample(parts[0], parts[1], parts[2], batch_size=batch_size, size=size)
 
 
 def join(samples: list[Sample]) -> Sample:
@@ -98,7 +100,9 @@ def join(samples: list[Sample]) -> Sample:
             else None
         )
     return Sample(
-        *parts,
+        parts[0],
+        parts[1],
+        parts[2],
         batch_sizes=tuple(map(len, samples)),
         batch_size=samples[0].batch_size,
         size=samples[0].size,
@@ -118,7 +122,9 @@ def _from_batches(dataset) -> Sample:
             batch = (batch,)
         parts = keras.utils.unpack_x_y_sample_weight(tuple(batch))
         arrays = [_arrays("x", part) for part in parts]
-        samples.append(Sample(*arrays, batch_size=len(Sample(arrays[0]))))
+        samples.append(
+            Sample(arrays[0], arrays[1], arrays[2], batch_size=len(Sample(arrays[0])))
+        )
         number += len(samples[-1])
         if number >= _limit(arrays, len(samples[-1])):
             break

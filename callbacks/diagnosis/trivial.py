@@ -20,11 +20,12 @@ def trivial_loss(model: ModelFacts, data: DataFacts) -> float | None:
         constant_loss(loss, target)
         for loss, target in zip(model.losses, data.targets, strict=True)
     ]
-    if any(part is None for part in parts):
-        return None
-    return sum(
-        loss.weight * part for loss, part in zip(model.losses, parts, strict=True)
-    )
+    total = 0.0
+    for loss, part in zip(model.losses, parts, strict=True):
+        if part is None:
+            return None
+        total += loss.weight * part
+    return total
 
 
 def constant_loss(loss: LossFacts, target: TargetFacts) -> float | None:
@@ -57,9 +58,9 @@ def floor_loss(model: ModelFacts, data: DataFacts) -> float:
         smoothing, values = loss.label_smoothing, target.values
         if loss.name == "binary_crossentropy":
             soft = values * (1 - smoothing) + smoothing / 2
-            parts = (soft, 1 - soft)
+            parts = [soft, 1 - soft]
         elif loss.is_categorical and target.kind in ("one_hot", "probabilities"):
-            parts = (values * (1 - smoothing) + smoothing / target.width,)
+            parts = [values * (1 - smoothing) + smoothing / target.width]
         else:
             continue
         weights = np.ones(len(values)) if target.weights is None else target.weights

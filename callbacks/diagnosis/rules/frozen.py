@@ -35,9 +35,7 @@ def frozen_initial_weights(facts: Facts) -> list[Finding]:
     frozen = [
         node
         for node in graph.nodes
-        if node.kernel is not None
-        and not node.kernel.trainable
-        and node.kernel.looks_initial
+        if node.has_kernel and not node.kernel.trainable and node.kernel.looks_initial
     ]
     if not frozen:
         return []
@@ -70,7 +68,7 @@ def frozen_head(facts: Facts) -> list[Finding]:
         )
         for output in outputs_of(facts)
         if output.head.node is not None
-        and output.head.node.kernel is not None
+        and output.head.node.has_kernel
         and not output.head.node.kernel.trainable
         and not output.head.node.kernel.looks_initial
     ]

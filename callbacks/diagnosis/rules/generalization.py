@@ -221,9 +221,9 @@ def _differs(facts: Facts) -> bool:
 def _remaining(facts: Facts) -> float:
     """Returns the last norm of the kernels over the first, as a median."""
     training = facts.training
-    norms = training.weight_norm[:, training.kernels]
-    if len(norms) < 2 or not norms.size:
+    if training is None or len(training.step) < 2 or not training.kernels:
         return 1.0
+    norms = training.weight_norm[:, training.kernels]
     with np.errstate(invalid="ignore", divide="ignore"):
         return float(np.nanmedian(norms[-1] / norms[0]))
 

@@ -1,6 +1,6 @@
 """Rules on the initial weights. They judge only models that were never trained."""
 
-import math
+import numpy as np
 
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
@@ -31,7 +31,7 @@ def equal_units(facts: Facts) -> list[Finding]:
         return []
     indices = [i for i in graph.hidden() if not _ends_branch(graph, i)]
     hidden = [graph.nodes[i] for i in indices]
-    equal = [node for node in hidden if node.kernel and node.kernel.equal_units]
+    equal = [node for node in hidden if node.has_kernel and node.kernel.equal_units]
     if not equal:
         return []
     heads = [head.node for head in facts.model.heads if head.node is not None]
@@ -43,7 +43,7 @@ def equal_units(facts: Facts) -> list[Finding]:
         for i in indices
     )
     stays = any(
-        node.kernel is not None and (node.kernel.equal_units or node.kernel.is_zero)
+        node.has_kernel and (node.kernel.equal_units or node.kernel.is_zero)
         for node in followers
     )
     names = ", ".join(node.name for node in equal[:4])
@@ -72,7 +72,7 @@ def large_weights(facts: Facts) -> list[Finding]:
     judged = [
         node
         for i, node in enumerate(graph.nodes)
-        if node.kernel is not None
+        if node.has_kernel
         and node.kernel.trainable
         and node.kernel.fan_in >= MIN_FAN_IN
         and not graph.is_normalized_after(i)
@@ -95,14 +95,9 @@ def large_weights(facts: Facts) -> list[Finding]:
         if (len(facts.model.heads) == 1)
         else None
     )
-    is_loss_large = (
-        first is not None
-        and expected is not None
-        and not (first <= LARGE_LOSS * expected)
-    )
-    if gain < (SUSPICIOUS_GAIN if is_loss_large else LARGE_GAIN):
-        return []
-    if is_loss_large:
+    limit = LARGE_GAIN
+    if first is not None and expected is not None and first > LARGE_LOSS * expected:
+        limit = SUSPICIOUS_GAIN
         evidence.append(
             Evidence(
                 f"The first loss is {first:.3g}, while equal probabilities would give "
@@ -111,6 +106,8 @@ def large_weights(facts: Facts) -> list[Finding]:
                 LARGE_LOSS * expected,
             )
         )
+    if gain < limit:
+        return []
     return [
         finding(
             "bad_initialization",
@@ -135,14 +132,14 @@ def small_weights(facts: Facts) -> list[Finding]:
     nodes = [
         graph.nodes[i]
         for i in graph.hidden()
-        if graph.nodes[i].kernel is not None
+        if graph.nodes[i].has_kernel
         and not graph.nodes[i].kernel.is_zero
         and not graph.is_normalized_after(i)
         and not _ends_branch(graph, i)
     ]
     if any(node.role == "merge" for node in graph.nodes) or not nodes:
         return []
-    product = math.prod(min(1.0, node.kernel.gain) for node in nodes)
+    product = float(np.prod([min(1.0, node.kernel.gain) for node in nodes]))
     if product >= SMALL_PRODUCT:
         return []
     smallest = min(nodes, key=lambda node: node.kernel.gain)

@@ -75,7 +75,8 @@ def not_finite(facts: Facts) -> list[Finding]:
     data = facts.data
     if data is None:
         return []
-    parts = [(one.name, one.non_finite) for one in (*data.inputs, *data.targets)]
+    parts = [(one.name, one.non_finite) for one in data.inputs]
+    parts += [(one.name, one.non_finite) for one in data.targets]
     return [
         finding(
             "data_bug",

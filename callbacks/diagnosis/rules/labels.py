@@ -152,7 +152,7 @@ def targets_not_scaled(facts: Facts) -> list[Finding]:
 
 def _is_out_of_reach(facts: Facts, node: Node, rms: float) -> bool:
     optimizer, training = facts.model.optimizer, facts.training
-    if optimizer.iterations or not optimizer.learning_rate or node.kernel is None:
+    if optimizer.iterations or not optimizer.learning_rate or not node.has_kernel:
         return False
     if training is not None and training.num_epochs:
         explained = outcome_of(facts).explained

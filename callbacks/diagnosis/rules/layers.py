@@ -87,9 +87,10 @@ def slow_statistics(facts: Facts) -> list[Finding]:
         momentum = node.options.get("momentum")
         if node.kind != "BatchNormalization" or not isinstance(momentum, float):
             continue
+        is_over = training is not None and training.is_over
         steps = training.total_steps if training is not None else None
         needed = 1 / (1 - momentum) if momentum < 1 else float("inf")
-        is_short = steps is not None and training.is_over and steps < needed
+        is_short = is_over and steps is not None and steps < needed
         if momentum > SLOW_MOMENTUM or (is_short and momentum > 0.99):
             found.append(
                 finding(

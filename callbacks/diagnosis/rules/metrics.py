@@ -55,7 +55,7 @@ def accuracy_of_another_encoding(facts: Facts) -> list[Finding]:
     With one output, `categorical_accuracy` is always 1. With C > 2 one-hot columns,
     `binary_accuracy` counts the many zeros as right.
     """
-    found = []
+    found: list[Finding] = []
     if len(facts.model.losses) != 1:
         return found
     for output in outputs_of(facts):

@@ -88,8 +88,8 @@ def settings(facts: Facts) -> list[Finding]:
             finding("unfit_optimizer", severity, "argument `optimizer`", evidence, fix)
         )
 
-    is_fixed = rate is not None and not optimizer.is_scheduled
-    if optimizer.name == "Adadelta" and is_fixed and rate < ADADELTA_RATE:
+    is_low = rate is not None and rate < ADADELTA_RATE and not optimizer.is_scheduled
+    if optimizer.name == "Adadelta" and rate is not None and is_low:
         add(
             f"Adadelta at the learning rate {rate:g}: the method has no rate, which "
             "corresponds to 1, and its first updates are below 0.001 times that.",
@@ -107,10 +107,9 @@ def settings(facts: Facts) -> list[Finding]:
             f"model.compile(optimizer=keras.optimizers.{optimizer.name}("
             f"learning_rate={rate or 0.01:g}, momentum=0.9), loss=model.loss)",
         )
-    beta_1, beta_2 = values.get("beta_1"), values.get("beta_2")
+    beta_1, beta_2 = values.get("beta_1", 0.0), values.get("beta_2", 1.0)
     is_adam = optimizer.name in ("Adam", "AdamW", "Nadam")
-    has_betas = is_adam and beta_1 is not None and beta_2 is not None
-    if has_betas and (beta_1 >= math.sqrt(beta_2) or beta_1 > MEMORY):
+    if is_adam and (beta_1 >= math.sqrt(beta_2) or beta_1 > MEMORY):
         add(
             f"beta_1 = {beta_1:g} and beta_2 = {beta_2:g}: Adam converges only for "
             "beta_1 < sqrt(beta_2).",
@@ -134,7 +133,7 @@ def clipping(facts: Facts) -> list[Finding]:
     rate, values = optimizer.learning_rate, optimizer.settings
     if optimizer.name != "SGD" or not rate or optimizer.is_scheduled or graph is None:
         return []
-    kernels = [node.kernel for node in graph.nodes if node.kernel is not None]
+    kernels = [node.kernel for node in graph.nodes if node.has_kernel]
     kernels = [one for one in kernels if one.trainable and one.rms > 0]
     if not kernels:
         return []
@@ -234,7 +233,7 @@ def _first_ratio(facts: Facts, rate: float) -> float | None:
         factor = 1.0
         if optimizer.name == "RMSprop":
             factor = 1 / math.sqrt(max(1e-9, 1 - optimizer.settings.get("rho", 0.9)))
-        kernels = [node.kernel for node in graph.nodes if node.kernel is not None]
+        kernels = [node.kernel for node in graph.nodes if node.has_kernel]
         sizes = [one.rms for one in kernels if one.rms > 0 and one.trainable]
         return factor * rate / statistics.median(sizes) if sizes else None
     if optimizer.name == "SGD" and start is not None and start.gradient_norms:

@@ -101,7 +101,7 @@ def underfitting(facts: Facts) -> list[Finding]:
         return []
     graph = facts.model.graph
     hidden = [graph.nodes[i] for i in graph.hidden()] if graph is not None else []
-    narrow = [one for one in hidden if one.kernel and one.kernel.fan_out <= 4]
+    narrow = [one for one in hidden if one.has_kernel and one.kernel.fan_out <= 4]
     where = f"layer '{narrow[0].name}'" if narrow else "model"
     evidence = [
         Evidence(

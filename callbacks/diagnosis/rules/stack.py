@@ -202,7 +202,7 @@ def _is_projection(graph: Graph, index: int) -> bool:
     """Returns whether a linear layer is a bottleneck, narrower than its neighbors."""
     node = graph.nodes[index]
     kernel = node.kernel
-    if kernel is None:
+    if not node.has_kernel:
         return True
     return 2 * kernel.fan_out <= kernel.fan_in and kernel.fan_out <= 8
 

@@ -13,6 +13,8 @@ from callbacks.diagnosis.ranking import judge
 from callbacks.diagnosis.sample_data import take_sample
 from callbacks.diagnosis.training_facts import TrainingFacts
 
+SPARSE = "sparse_categorical_crossentropy"
+
 
 @pytest.fixture
 def facts_of():
@@ -109,5 +111,27 @@ def training():
             epochs=len(losses),
         )
         return replace(facts, **more)
+
+    return build
+
+
+@pytest.fixture
+def compiled():
+    """Builds a compiled sequential model of tables."""
+
+    def build(*layers, loss=SPARSE, optimizer="adam", shape=(4,), **options):
+        model = keras.Sequential([keras.Input(shape), *layers])
+        model.compile(optimizer, loss, **options)
+        return model
+
+    return build
+
+
+@pytest.fixture
+def dense():
+    """Builds a dense layer, by default with 16 ReLU units."""
+
+    def build(units=16, activation="relu", **options):
+        return keras.layers.Dense(units, activation, **options)
 
     return build
