@@ -1,5 +1,6 @@
 """Diagnoses a compiled model and its data before training."""
 
+import warnings
 from dataclasses import replace
 
 import keras
@@ -119,7 +120,11 @@ def _build(model: keras.Model, sample: Sample) -> None:
     if type(model).call is keras.Model.call:
         raise invalid_argument("model", "a model with a `call` method", model.name)
     if not model.built:
-        model(keras.tree.map_structure(keras.ops.convert_to_tensor, sample.first(2).x))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the report says more
+            model(
+                keras.tree.map_structure(keras.ops.convert_to_tensor, sample.first(2).x)
+            )
     if not model.weights:
         raise invalid_argument(
             "model", "a model with weights", model.name, "There is nothing to train."

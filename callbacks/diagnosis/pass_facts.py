@@ -1,5 +1,6 @@
 """Passes a sample through a model, and describes what happens, without a trace."""
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -67,7 +68,9 @@ def run_pass(
     """
     sample = sample.first(MAX_EXAMPLES)
     x = keras.tree.map_structure(keras.ops.convert_to_tensor, sample.x)
-    with unchanged_state(values):
+    # Keras may warn about what the rules report, such as a softmax over one unit.
+    with unchanged_state(values), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         outputs, again = (
             [_to_numpy(one) for one in keras.tree.flatten(model(x, training=False))]
             for _ in range(2)

@@ -303,7 +303,7 @@ def _looks_initial(values: np.ndarray, fans: int) -> bool:
         values: Entries of the kernel.
         fans: Sum of fan-in and fan-out.
     """
-    if values.size < MIN_ENTRIES:
+    if values.size < MIN_ENTRIES or not values.any():
         return False
     limit = math.sqrt(6 / fans)
     largest = float(np.abs(values).max())

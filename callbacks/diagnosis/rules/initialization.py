@@ -75,6 +75,7 @@ def large_weights(facts: Facts) -> list[Finding]:
         if node.has_kernel
         and node.kernel.trainable
         and node.kernel.fan_in >= MIN_FAN_IN
+        and not node.kernel.equal_units  # a finding of its own
         and not graph.is_normalized_after(i)
     ]
     if not judged:

@@ -86,7 +86,7 @@ def training():
         val_loss=None,
         **more,
     ):
-        number = len(gradient)
+        number = np.shape(gradient)[-1]
         rates = np.broadcast_to(np.asarray(rate, "float64"), records).copy()
         gradients = np.broadcast_to(np.asarray(gradient, "float64"), (records, number))
         weights = np.broadcast_to(np.asarray(weight, "float64"), (records, number))

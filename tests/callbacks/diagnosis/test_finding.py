@@ -53,11 +53,11 @@ def test_the_vocabulary_is_complete_and_documented():
 
 def test_a_finding_prints_everything():
     evidence = Evidence("The ratio is 0.5.", 0.5, 0.1, step=50, epoch=1)
-    one = Finding("dead_units", "error", "layer 'a'", (evidence,), ("fix()", "or"))
+    one = Finding("dead_units", "error", "layer 'a'", (evidence,), ("fix()", "other"))
     text = str(one)
     for part in ("error: dead_units (layer 'a')", "limit 0.1, step 50, epoch 1"):
         assert part in text
-    assert text.index("fix()") < text.index("or")
+    assert text.index("fix()") < text.index("other")
     assert "Dying ReLU" in text
 
 

@@ -54,7 +54,7 @@ def test_ids_of_an_embedding_need_no_scale(compiled, dense, found):
 def test_sparse_features_are_not_small(compiled, dense, found):
     x = (RNG.random((100, 1000)) < 0.01).astype("float32")
     model = compiled(dense(), dense(1, "sigmoid"), loss="bce", shape=(1000,))
-    assert found(model, x, x[:, 0] > 2) == []
+    assert found(model, x, np.arange(100) % 2) == []
 
 
 def test_nan_is_found_in_inputs_and_labels(compiled, dense, found, table):

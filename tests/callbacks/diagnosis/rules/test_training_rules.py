@@ -12,7 +12,7 @@ from callbacks.diagnosis.ranking import judge
 from callbacks.monitors.layer_statistics import LayerStatistics
 
 SPARSE = "sparse_categorical_crossentropy"
-FALLING = (1.0, 0.7, 0.5, 0.35, 0.25, 0.2, 0.17, 0.15, 0.14, 0.135)
+FALLING = (1.0, 0.7, 0.5, 0.35, 0.25, 0.2, 0.15, 0.11, 0.09, 0.08)
 STUCK = (1.1, 1.099, 1.098, 1.0985, 1.0984, 1.0983)
 LINE = np.linspace(1.09, 0.8, 8)
 GENTLE = {"ratio": 1e-3}
