@@ -1,6 +1,8 @@
 """A callback that diagnoses a training run while it runs."""
 
+import contextlib
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import keras
@@ -72,10 +74,10 @@ class Diagnosis(StepMonitor):
     def report(self) -> DiagnosisReport:
         """The report on the last call to `fit`, or on the current one so far."""
         if self._read is None:
-            return DiagnosisReport(())
+            return DiagnosisReport((), not_seen=tuple(self._failed))
         self._collect()
         facts = self._facts(dependence=True)
-        return report_of(facts, judge(facts))
+        return report_of(facts, judge(facts), tuple(self._failed))
 
     def sample(self) -> tuple | None:
         """Returns examples of a batch as the training step sees them.
@@ -93,9 +95,10 @@ class Diagnosis(StepMonitor):
         self._steps = (self.params or {}).get("steps")
         model = self.model
         if model.built and type(model).call is not keras.Model.call:
-            self._read = read_model(model)
-            self._initial = _values(model)
-            self._say([one for rule in BEFORE for one in rule(Facts(self._read))])
+            with self._noting_errors("the model"):
+                self._read = read_model(model)
+                self._initial = _values(model)
+                self._say(judge(Facts(self._read), BEFORE))
 
     def on_train_batch_begin(self, batch, logs=None):
         super().on_train_batch_begin(batch, logs)
@@ -109,27 +112,20 @@ class Diagnosis(StepMonitor):
             if np.ndim(value) == 0:
                 self._logs.setdefault(name, []).append(float(value))
         self._gather_sample()
-        is_first = self._read is None or (self._samples and not self._has_looked)
-        if is_first and self.model.built:
-            self._look_at_first()
-        if self._read is None or not self.verbose:
-            return
-        rules = BEFORE if is_first else ()
-        if not math.isfinite((logs or {}).get("loss", 0.0)):
-            rules = (*rules, *finite.RULES, rates.too_high)
-        if rules:
-            self._say(judge(self._facts(), rules))
+        with self._noting_errors("the first batch"):
+            self._look(is_finite=math.isfinite((logs or {}).get("loss", 0.0)))
 
     def on_train_end(self, logs=None):
         super().on_train_end(logs)
         self._is_over = True
         if self._read is None:
             return
-        if self._samples:
-            self._end = self._pass(self._samples[-1])
-        self._identical = tuple(_identical_units(self.model))
-        if self.verbose:
-            self._say(judge(self._facts()))
+        with self._noting_errors("the trained model"):
+            self._identical = tuple(_identical_units(self.model))
+            if self._samples:
+                self._end = run_pass(self.model, self._samples[-1])
+        with self._noting_errors("the training run"):
+            self._say(judge(self._facts()) if self.verbose else ())
 
     def __getstate__(self):
         return super().__getstate__() | {"_initial": {}}
@@ -140,6 +136,7 @@ class Diagnosis(StepMonitor):
         self._samples: list[Sample] = []
         self._last_found: tuple | None = None
         self._has_looked = False
+        self._failed: list[str] = []
         self._start: PassFacts | None = None
         self._end: PassFacts | None = None
         self._logs: dict[str, list[float]] = {}
@@ -162,6 +159,16 @@ class Diagnosis(StepMonitor):
         if sum(map(len, self._samples)) < MAX_EXAMPLES:
             self._samples.append(Sample(*found))
 
+    def _look(self, *, is_finite: bool) -> None:
+        """Looks at the first sample, and at losses that are not finite."""
+        is_first = self._read is None or (self._samples and not self._has_looked)
+        if is_first and self.model.built:
+            self._look_at_first()
+        rules = (*finite.RULES, rates.too_high) if not is_finite else ()
+        rules = (*BEFORE, *rules) if is_first else rules
+        if self._read is not None and self.verbose and rules:
+            self._say(judge(self._facts(), rules))
+
     def _look_at_first(self) -> None:
         """Reads the model and passes a sample through its initial weights."""
         model = self.model
@@ -180,13 +187,16 @@ class Diagnosis(StepMonitor):
             if before is not None:
                 self._read = replace(self._read, optimizer=before.optimizer)
         if pairs and sample is not None:
-            self._start = self._pass(sample, _tensors(pairs))
+            self._start = run_pass(model, sample, _tensors(pairs))
 
-    def _pass(self, sample: Sample, values=()) -> PassFacts | None:
+    @contextlib.contextmanager
+    def _noting_errors(self, what: str) -> Iterator[None]:
+        """Keeps an error in the diagnosis from stopping `fit`; the report states it."""
         try:
-            return run_pass(self.model, sample, values)
-        except (TypeError, ValueError):  # a batch that `call` does not accept
-            return None
+            yield
+        except Exception as error:
+            text = str(error).strip().partition("\n")[0]
+            self._failed.append(f"{what} ({type(error).__name__}: {text})")
 
     def _facts(self, *, dependence: bool = False) -> Facts:
         data = None

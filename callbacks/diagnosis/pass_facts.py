@@ -78,7 +78,7 @@ def run_pass(
         layers = _layers(model, x)
         losses, error = _losses(model, sample)
         gradients, weights = ({}, {}) if error else _norms(model, sample)
-        penalty = float(sum(map(_to_numpy, _penalties(model)), np.zeros(())))
+        penalty = _penalty(model)
     return PassFacts(
         loss=losses[0],
         training_loss=losses[1],
@@ -147,8 +147,11 @@ def _norms(model, sample: Sample) -> tuple[dict, dict]:
     )
 
 
-def _penalties(model) -> list:
-    return list(model.losses)
+def _penalty(model) -> float:
+    """Returns the sum of the regularization terms of the weights."""
+    # In a stateless scope, Keras reads only variables with a new value.
+    with unchanged_state([(one, one.value) for one in model.trainable_variables]):
+        return float(sum(map(_to_numpy, model.losses), np.zeros(())))
 
 
 def _to_numpy(tensor) -> np.ndarray:

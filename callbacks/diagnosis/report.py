@@ -100,9 +100,17 @@ class DiagnosisReport:
         return body_of(self)
 
 
-def report_of(facts: Facts, findings: tuple[Finding, ...]) -> DiagnosisReport:
-    """Creates a report that says what was looked at, and what could not be seen."""
-    looked_at, not_seen = [], list(facts.model.unknown)
+def report_of(
+    facts: Facts, findings: tuple[Finding, ...], failed: tuple[str, ...] = ()
+) -> DiagnosisReport:
+    """Creates a report that says what was looked at, and what could not be seen.
+
+    Args:
+        facts: Facts that the findings are based on.
+        findings: Ranked findings.
+        failed: Descriptions of parts whose diagnosis failed. Defaults to `()`.
+    """
+    looked_at, not_seen = [], [*facts.model.unknown, *failed]
     if facts.model.graph is not None:
         looked_at.append(f"the {len(facts.model.graph.nodes)} layers of the model")
     else:

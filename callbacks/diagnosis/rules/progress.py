@@ -151,8 +151,9 @@ def not_learning(facts: Facts) -> list[Finding]:
             outcome.trivial,
         )
     ]
-    if facts.end is not None and facts.end.outputs:
-        spread = max(float(np.nanstd(one, axis=0).max()) for one in facts.end.outputs)
+    outputs = facts.end.outputs if facts.end is not None else ()
+    if outputs and all(np.isfinite(one).all() for one in outputs):
+        spread = max(float(one.std(axis=0).max()) for one in outputs)
         evidence.append(
             Evidence(f"Predictions differ by {spread:.1e} between examples.", spread)
         )

@@ -106,7 +106,7 @@ def test_findings_are_printed_once(data, capsys):
     assert printed.count("error: loss_head_mismatch") == 1
     assert "keras.losses.SparseCategoricalCrossentropy(from_logits=True)" in printed
     model = build()
-    model.fit(*data, epochs=3, verbose=0, callbacks=[Diagnosis(every=10)])
+    model.fit(*data, epochs=12, verbose=0, callbacks=[Diagnosis(every=10)])
     assert capsys.readouterr().out == ""
 
 
@@ -141,14 +141,14 @@ def test_an_instance_can_be_used_again_and_pickled(data):
     diagnosis = Diagnosis(verbose=0, every=10)
     build(head=None).fit(*data, verbose=0, callbacks=[diagnosis])
     assert causes(diagnosis.report) == ["loss_head_mismatch"]
-    build().fit(*data, epochs=4, verbose=0, callbacks=[diagnosis])
+    build().fit(*data, epochs=12, verbose=0, callbacks=[diagnosis])
     assert causes(diagnosis.report) == []
     copy = pickle.loads(pickle.dumps(diagnosis))
     assert str(copy.report) == str(diagnosis.report)
 
 
 def test_the_report_of_a_run_can_be_drawn(data, tmp_path):
-    report = diagnosed(build(), *data, epochs=3, validation_split=0.2)
+    report = diagnosed(build(), *data, epochs=8, validation_split=0.2)
     report.to_html(tmp_path / "report.html")
     figure = report.plot()
     titles = [ax.get_title() for ax in figure.axes]
