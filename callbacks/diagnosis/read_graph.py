@@ -277,8 +277,9 @@ def _kernel_of(operation) -> Kernel:
     variable = operation.kernel
     *window, inputs, units = variable.shape
     size = math.prod(window)
-    values = np.asarray(keras.ops.convert_to_numpy(variable)).astype("float64")
-    values = values.reshape(size * inputs, units)[:, : max(2, MAX_ENTRIES // inputs)]
+    values = np.asarray(keras.ops.convert_to_numpy(variable))
+    values = values.reshape(size * inputs, units)
+    values = values[:, : max(2, MAX_ENTRIES // (size * inputs))].astype("float64")
     with np.errstate(over="ignore", invalid="ignore"):
         rms = float(np.sqrt(np.mean(values**2)))
     return Kernel(

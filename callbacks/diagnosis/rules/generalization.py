@@ -4,7 +4,7 @@ import numpy as np
 
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
-from ..outcome import outcome_of
+from ..outcome import SURE, outcome_of
 
 RISE = 1.5  # validation loss at the end over its minimum
 MATTERS = 0.1  # of the trivial loss
@@ -79,6 +79,9 @@ def validation_without_progress(facts: Facts) -> list[Finding]:
         return []
     if facts.model.has_normalization and _differs(facts):
         return []  # the statistics of inference explain it
+    test = facts.data.dependence if facts.data is not None else None
+    if test is not None and test.best > test.trivial + SURE * test.deviation:
+        return []  # a simple model can predict them
     return [
         finding(
             "labels_independent_of_inputs",

@@ -5,7 +5,7 @@ import numpy as np
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import Outcome, outcome_of
-from ..training_facts import TrainingFacts
+from ..pass_facts import MAX_EXAMPLES
 
 # An exponential that ran for three time constants makes 9 % of its progress in the last
 # third; a straight line makes 33 %.
@@ -13,7 +13,7 @@ LATE_SHARE = 0.25
 LATE_GAIN = 0.05  # of the trivial loss, so that the progress matters
 MIN_STEPS = 100  # fewer cannot show that nothing is learned
 FEW_BATCHES = 4  # steps in an epoch: the batch size is a quarter of the data or more
-LARGE_DATA = 500  # examples, from which on small batches would be possible
+LARGE_DATA = 256  # examples, of which batches of 32 would give 8 steps
 PLATEAU = 0.02  # of the loss, in the last third
 TINY_BATCH = 2
 
@@ -51,10 +51,8 @@ def too_few_steps(facts: Facts) -> list[Finding]:
             epoch=len(losses) - 1,
         )
     ]
-    size = _size(facts)
     steps = training.steps_per_epoch
-    is_batch = steps is not None and steps <= FEW_BATCHES and (size or 0) >= LARGE_DATA
-    if is_batch:
+    if steps is not None and steps <= FEW_BATCHES and _size(facts) >= LARGE_DATA:
         evidence.append(
             Evidence(f"There are only {steps} steps in an epoch.", steps, FEW_BATCHES)
         )
@@ -179,7 +177,7 @@ def tiny_batches(facts: Facts) -> list[Finding]:
     data, training = facts.data, facts.training
     if data is None or data.batch_size is None or data.batch_size > TINY_BATCH:
         return []
-    if (data.size or 0) < LARGE_DATA:
+    if _size(facts) < LARGE_DATA:
         return []
     outcome = outcome_of(facts)
     is_bad = training is not None and outcome.could_be_better
@@ -189,7 +187,7 @@ def tiny_batches(facts: Facts) -> list[Finding]:
             "warning" if is_bad else "hint",
             "argument `batch_size`",
             Evidence(
-                f"The batch size is {data.batch_size}, for {data.size:,} examples.",
+                f"The batch size is {data.batch_size}, for {_size(facts):,} examples.",
                 data.batch_size,
                 TINY_BATCH,
             ),
@@ -206,13 +204,15 @@ def _late_share(outcome: Outcome, losses: np.ndarray) -> float | None:
     return float((losses[start] - losses[-1]) / total) if total > 0 else None
 
 
-def _size(facts: Facts) -> int | None:
+def _size(facts: Facts) -> int:
+    """Returns the number of examples, or a lower bound, or 0 if it is unknown."""
     if facts.data is None:
-        return None
-    training: TrainingFacts | None = facts.training
-    if facts.data.size is None and training is not None and facts.data.batch_size:
-        return (training.steps_per_epoch or 0) * facts.data.batch_size
-    return facts.data.size
+        return 0
+    if facts.data.size is not None or facts.training is None:
+        return facts.data.size or 0
+    # A batch of unknown size has filled the whole sample.
+    batch_size = facts.data.batch_size or min(MAX_EXAMPLES, facts.data.examples)
+    return (facts.training.steps_per_epoch or 0) * batch_size
 
 
 RULES = (too_few_steps, underfitting, not_learning, tiny_batches)
