@@ -12,7 +12,7 @@ from .data_facts import describe_data
 from .facts import Facts
 from .model_facts import read_model
 from .overfit_test import overfit_one_batch
-from .pass_facts import run_pass
+from .pass_facts import PassFacts, run_pass
 from .ranking import rank
 from .report import DiagnosisReport, report_of
 from .rules import BEFORE, finite, generalization, units
@@ -42,7 +42,8 @@ def diagnose(
     sample of up to 2,048 examples, and passes up to 256 of them through the model once.
     It compares the sample with trivial and simple predictors. The model, the optimizer
     and all random states stay as they are. A model that is not built yet is built, with
-    the weights that `fit` would have created.
+    the weights that `fit` would have created. State of the dataset advances as in
+    `fit`: reading a `tf.data.Dataset` of ours advances `data.order.counter`.
 
     An unknown loss, a custom training step or a layer that cannot be read is not
     judged; the report says so.
@@ -149,8 +150,8 @@ def _numbers_as_floats(sample: Sample) -> Sample:
     )
 
 
-def _first_pass(model: keras.Model, sample: Sample):
+def _first_pass(model: keras.Model, sample: Sample) -> PassFacts:
     try:
         return run_pass(model, sample)
-    except (TypeError, ValueError):  # inputs that the model cannot take
-        return None
+    except Exception as error:  # the model cannot take these inputs
+        return PassFacts(loss=None, error=str(error).strip().partition("\n")[0])

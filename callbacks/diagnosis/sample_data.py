@@ -1,5 +1,6 @@
 """Takes a sample of the data: arrays, or the first batches of a dataset."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,7 +118,7 @@ def _is_dataset(x) -> bool:
 def _from_batches(dataset) -> Sample:
     samples: list[Sample] = []
     number = 0
-    for batch in dataset:
+    for batch in _batches_of(dataset):
         if not isinstance(batch, tuple | list) or not 1 <= len(batch) <= 3:
             batch = (batch,)
         parts = keras.utils.unpack_x_y_sample_weight(tuple(batch))
@@ -133,6 +134,14 @@ def _from_batches(dataset) -> Sample:
     shapes = [[a.shape[1:] for a in keras.tree.flatten(s.x)] for s in samples]
     samples = [s for s, one in zip(samples, shapes, strict=True) if one == shapes[0]]
     return join(samples)
+
+
+def _batches_of(dataset):
+    """Returns an iterable of batches that does not reshuffle a `PyDataset`."""
+    if isinstance(dataset, keras.utils.PyDataset):
+        number = dataset.num_batches
+        return (dataset[i] for i in (range(number) if number else itertools.count()))
+    return dataset
 
 
 def _limit(parts, size: int) -> int:

@@ -134,7 +134,7 @@ def no_gradient(facts: Facts) -> list[Finding]:
     at least two. Zero gradients of dead units are found by their outputs.
     """
     training = facts.training
-    if training is None or len(training.step) < 2:
+    if training is None or len(training.step) < 2 or facts.model.has_own_step:
         return []
     norms = training.gradient_norm[~training.skipped]
     if not len(norms):

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
+from ..graph import Node
 from ..outcome import Outcome, outcome_of
 from ..pass_facts import MAX_EXAMPLES
 
@@ -15,6 +16,7 @@ MIN_STEPS = 100  # fewer cannot show that nothing is learned
 FEW_BATCHES = 4  # steps in an epoch: the batch size is a quarter of the data or more
 LARGE_DATA = 256  # examples, of which batches of 32 would give 8 steps
 PLATEAU = 0.02  # of the loss, in the last third
+CREEPING = 0.1
 TINY_BATCH = 2
 
 
@@ -85,34 +87,44 @@ def underfitting(facts: Facts) -> list[Finding]:
 
     The last third of the epochs has changed the loss by less than 2 %, and the score on
     the training data is at least 0.1 below that of a linear model, a forest or nearest
-    neighbors on held-out examples.
+    neighbors on held-out examples. A hidden layer with at most a quarter as many units
+    as there are classes is evidence enough, unless the run ends well; its loss may
+    still creep, by up to 10 %.
     """
     training = facts.training
     if training is None or not training.is_over:
         return []
     outcome = outcome_of(facts)
     losses = training.curve("loss")
-    if len(losses) < 5 or not outcome.could_be_better or outcome.is_trivial:
+    narrow = _bottlenecks(facts)
+    is_known = outcome.could_be_better or (narrow and not outcome.is_good)
+    if len(losses) < 5 or not is_known or outcome.is_trivial:
         return []
     start = len(losses) - max(1, len(losses) // 3) - 1
-    if losses[start] - losses[-1] > PLATEAU * abs(losses[start]):
+    limit = CREEPING if narrow else PLATEAU
+    if losses[start] - losses[-1] > limit * abs(losses[start]):
         return []
-    graph = facts.model.graph
-    hidden = [graph.nodes[i] for i in graph.hidden()] if graph is not None else []
-    narrow = [one for one in hidden if one.has_kernel and one.kernel.fan_out <= 4]
     where = f"layer '{narrow[0].name}'" if narrow else "model"
     evidence = [
-        Evidence(
-            f"The score on the training data is {outcome.score:.2f}, while a simple "
-            f"model reaches {outcome.possible:.2f} on held-out examples.",
-            outcome.score,
-            outcome.possible,
-        ),
-        Evidence(f"The loss has settled at {losses[-1]:.3g}.", epoch=len(losses) - 1),
+        Evidence(f"The loss has settled at {losses[-1]:.3g}.", epoch=len(losses) - 1)
     ]
+    if outcome.could_be_better:
+        evidence.append(
+            Evidence(
+                f"The score on the training data is {outcome.score:.2f}, while a "
+                f"simple model reaches {outcome.possible:.2f} on held-out examples.",
+                outcome.score,
+                outcome.possible,
+            )
+        )
     if narrow:
         width = narrow[0].kernel.fan_out
-        evidence.append(Evidence(f"Layer '{narrow[0].name}' has only {width} units."))
+        evidence.append(
+            Evidence(
+                f"Layer '{narrow[0].name}' has only {width} unit{'s'[: width > 1]}, for "
+                f"{facts.model.heads[0].units} classes."
+            )
+        )
         fix = f"keras.layers.Dense(64, activation='relu', name={narrow[0].name!r})"
     else:
         fix = "keras.layers.Dense(128, activation='relu')"
@@ -194,6 +206,20 @@ def tiny_batches(facts: Facts) -> list[Finding]:
             "model.fit(x, y, batch_size=32)",
         )
     ]
+
+
+def _bottlenecks(facts: Facts) -> list[Node]:
+    """Returns hidden layers with far fewer units than there are classes to tell apart.
+
+    Autoencoders and embeddings are narrow on purpose, so only classifiers are judged.
+    """
+    graph, heads = facts.model.graph, facts.model.heads
+    loss = facts.model.losses[0]
+    if graph is None or len(heads) != 1 or not (loss.is_sparse or loss.is_categorical):
+        return []
+    nodes = [graph.nodes[i] for i in graph.hidden()]
+    units = heads[0].units or 0
+    return [one for one in nodes if one.has_kernel and 4 * one.kernel.fan_out <= units]
 
 
 def _late_share(outcome: Outcome, losses: np.ndarray) -> float | None:

@@ -16,7 +16,10 @@ from . import code
 
 LARGE_RATIO = 0.1  # a step that changes a tenth of the weights
 HIGH_RATIO = 0.02
-GROWTH = 10.0
+GROWTH = 10.0  # of the norm of a kernel: training has diverged
+# Adam at a high rate inflates the weights until its updates look small again. Healthy
+# kernels grow as much only while they learn.
+INFLATED = 4.0
 TYPICAL_RATIO = 1e-3
 # Below a third of the typical ratio, the rate explains slow progress; above, the number
 # of steps does.
@@ -84,12 +87,14 @@ def too_high(facts: Facts) -> list[Finding]:
                 epoch=int(np.nanargmax(losses)),
             )
         )
-    if outcome.is_trivial and ratio > LARGE_RATIO and training.num_epochs >= 1:
+    is_large = ratio > LARGE_RATIO or growth > INFLATED
+    if outcome.is_trivial and is_large and training.num_epochs >= 1:
         severity = "error"
         evidence.append(
             Evidence(
                 f"The loss ends at {outcome.last:.3g}, no better than a constant "
-                f"predictor with {outcome.trivial:.3g}."
+                f"predictor with {outcome.trivial:.3g}, while the weights have grown "
+                f"by a factor of {growth:.3g}."
             )
         )
     if (
@@ -106,7 +111,7 @@ def too_high(facts: Facts) -> list[Finding]:
                 RISE * outcome.trivial,
             )
         )
-    if outcome.could_be_better and ratio > LARGE_RATIO:
+    if outcome.could_be_better and is_large:
         evidence.append(
             Evidence(
                 f"The training score is {outcome.score:.2f}, while a simple model "

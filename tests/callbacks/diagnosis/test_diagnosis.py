@@ -50,6 +50,7 @@ def diagnosed(model, x, y, *, epochs=8, sample=True, **options):
 
 
 def causes(report):
+    assert not any("Error" in one for one in report.not_seen)
     return [one.cause for one in report.findings if one.severity != "hint"]
 
 

@@ -28,6 +28,8 @@ def judged(classifier, table, facts_of, training):
         if possible is not None:
             test = Dependence(possible, possible, possible, 0.35, 0.02, 600, True)
             facts = replace(facts, data=replace(facts.data, dependence=test))
+        size = options.pop("size", None) or facts.data.size
+        facts = replace(facts, data=replace(facts.data, size=size))
         accuracy = options.pop("accuracy", None)
         run = training(losses, **options)
         if accuracy is not None:
@@ -56,6 +58,13 @@ def test_a_decaying_rate_is_judged_at_its_peak(judged):
 def test_a_high_rate_that_stops_learning_is_found(judged):
     assert judged(STUCK, ratio=0.3, rate=0.5) == [("learning_rate_too_high", "error")]
     assert judged(STUCK, ratio=0.05, rate=0.5) == [("not_learning", "error")]
+
+
+def test_weights_that_grow_without_learning_are_a_high_rate(judged):
+    weight = np.linspace(10.0, 80.0, 20)[:, None] * np.ones(3)
+    found = judged(STUCK, weight=weight, ratio=0.02)
+    assert found == [("learning_rate_too_high", "error")]
+    assert judged(FALLING, weight=weight, ratio=0.02) == []
 
 
 def test_a_loss_far_above_a_constant_predictor_is_found(judged):
@@ -208,8 +217,11 @@ def test_a_loss_that_falls_in_a_line_needs_more_steps(judged):
 
 
 def test_few_steps_in_an_epoch_are_a_large_batch(judged):
-    found = judged(LINE, steps_per_epoch=2)
-    assert found == [("too_few_steps", "warning")]  # only 200 examples
+    expected = [("unfit_batch_size", "warning")]
+    assert judged(LINE, steps_per_epoch=2, size=2000) == expected
+    expected = [("too_few_steps", "warning")]
+    assert judged(LINE, steps_per_epoch=50, size=2000) == expected
+    assert judged(LINE, steps_per_epoch=2) == expected  # only 200 examples
 
 
 def test_a_plateau_below_what_is_possible_is_underfitting(judged):
@@ -218,6 +230,24 @@ def test_a_plateau_below_what_is_possible_is_underfitting(judged):
     assert found == [("underfitting", "warning")]
     assert judged(plateau, accuracy=0.5, possible=0.52) == []
     assert judged(plateau, accuracy=0.5) == []
+
+
+def test_a_bottleneck_is_underfitting(judged):
+    def model(width):
+        layers = [
+            keras.Input((4,)),
+            keras.layers.Dense(16, "relu"),
+            keras.layers.Dense(width, "relu", name="narrow"),
+            keras.layers.Dense(12, "softmax"),
+        ]
+        model = keras.Sequential(layers)
+        model.compile("adam", SPARSE)
+        return model
+
+    plateau = (1.05, 0.8, 0.75, 0.745, 0.744, 0.744, 0.743, 0.743)
+    assert judged(plateau, model=model(2)) == [("underfitting", "warning")]
+    assert judged(plateau, model=model(6)) == []
+    assert judged(FALLING, model=model(2)) == []
 
 
 def test_no_progress_without_a_cause_is_said(judged):
