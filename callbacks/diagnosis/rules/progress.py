@@ -121,8 +121,8 @@ def underfitting(facts: Facts) -> list[Finding]:
         width = narrow[0].kernel.fan_out
         evidence.append(
             Evidence(
-                f"Layer '{narrow[0].name}' has only {width} unit{'s'[: width > 1]}, for "
-                f"{facts.model.heads[0].units} classes."
+                f"Layer '{narrow[0].name}' has only {width} unit{'s'[: width > 1]}, "
+                f"for {facts.model.heads[0].units} classes."
             )
         )
         fix = f"keras.layers.Dense(64, activation='relu', name={narrow[0].name!r})"

@@ -12,6 +12,7 @@ import numpy as np
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
+from ..training_facts import TrainingFacts
 from . import code
 
 LARGE_RATIO = 0.1  # a step that changes a tenth of the weights
@@ -20,6 +21,10 @@ GROWTH = 10.0  # of the norm of a kernel: training has diverged
 # Adam at a high rate inflates the weights until its updates look small again. Healthy
 # kernels grow as much only while they learn.
 INFLATED = 4.0
+# The initial weights are lost if the first updates are about as large, and make them
+# several times larger. Weights that start very small may grow as much, from smaller
+# updates.
+OVERWRITTEN, FIRST_RATIO = 3.0, 0.3
 TYPICAL_RATIO = 1e-3
 # Below a third of the typical ratio, the rate explains slow progress; above, the number
 # of steps does.
@@ -111,6 +116,19 @@ def too_high(facts: Facts) -> list[Finding]:
                 RISE * outcome.trivial,
             )
         )
+    early = _growth(training, records=2)
+    first = float(training.median_ratio[0])
+    if outcome.is_poor and not evidence and early > OVERWRITTEN and first > FIRST_RATIO:
+        evidence.append(
+            Evidence(
+                f"The first update is {first:.2g} times as large as the weights, and "
+                f"after {training.step[1]} steps they have grown by a factor of "
+                f"{early:.3g}.",
+                early,
+                OVERWRITTEN,
+                step=int(training.step[1]),
+            )
+        )
     if outcome.could_be_better and is_large:
         evidence.append(
             Evidence(
@@ -196,9 +214,14 @@ def too_low(facts: Facts) -> list[Finding]:
     ]
 
 
-def _growth(training) -> float:
-    """Returns the largest factor by which the norm of a kernel has grown."""
-    norms = training.weight_norm[:, training.kernels]
+def _growth(training: TrainingFacts, records: int | None = None) -> float:
+    """Returns the largest factor by which the norm of a kernel has grown.
+
+    Args:
+        training: Facts of the training run.
+        records: Number of records to look at. Defaults to `None`: all.
+    """
+    norms = training.weight_norm[:records, training.kernels]
     finite = np.where(np.isfinite(norms) & (norms > 0), norms, np.nan)
     if not finite.size or np.isnan(finite[0]).all():
         return 1.0

@@ -67,6 +67,18 @@ def test_weights_that_grow_without_learning_are_a_high_rate(judged):
     assert judged(FALLING, weight=weight, ratio=0.02) == []
 
 
+def test_initial_weights_that_are_overwritten_are_a_high_rate(judged):
+    poor = (1.1, 1.0, 0.9, 0.9)
+    weight = np.full((20, 3), 80.0)
+    weight[0] = 10.0
+    ratio = np.full(20, 0.02)
+    ratio[0] = 0.8
+    found = judged(poor, weight=weight, ratio=ratio)
+    assert found == [("learning_rate_too_high", "warning")]
+    ratio[0] = 0.1  # weights that started very small
+    assert judged(poor, weight=weight, ratio=ratio) == []
+
+
 def test_a_loss_far_above_a_constant_predictor_is_found(judged):
     expected = [("learning_rate_too_high", "warning")]
     assert judged((1.1, 9.0, 2.0, 1.5), ratio=0.05) == expected
