@@ -1,4 +1,4 @@
-"""Runs callbacks inside the training step, and records updates of the weights.
+"""Runs callbacks inside the training step and records weight updates.
 
 All callbacks in the same call to `fit` share one step and one recorder.
 """
