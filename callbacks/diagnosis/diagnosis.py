@@ -12,6 +12,7 @@ from zoo.differentiation import unchanged_state
 from zoo.utils.arguments import check_choice
 
 from ..monitors.step_monitor import StepMonitor
+from ..train_step import BatchSample
 from .data_facts import describe_data
 from .facts import Facts
 from .model_facts import ModelFacts, read_model
@@ -65,8 +66,11 @@ class Diagnosis(StepMonitor):
     [('loss_head_mismatch', 'error')]
     """
 
+    sample_size = 256
+
     def __init__(self, verbose: int = 1, every: int = 50):
         super().__init__(every, log_dir=None)
+        self.sample_every = self.every
         self.verbose = check_choice("verbose", verbose, (0, 1))
         self._start_over()
 
@@ -74,10 +78,10 @@ class Diagnosis(StepMonitor):
     def report(self) -> DiagnosisReport:
         """The report on the last call to `fit`, or on the current one so far."""
         if self._read is None:
-            return DiagnosisReport((), not_seen=tuple(self._failed))
+            return DiagnosisReport((), not_seen=self._not_seen())
         self._collect()
         facts = self._facts(dependence=True)
-        return report_of(facts, judge(facts), tuple(self._failed))
+        return report_of(facts, judge(facts), self._not_seen())
 
     def sample(self) -> tuple | None:
         """Returns examples of a batch as the training step sees them.
@@ -86,7 +90,16 @@ class Diagnosis(StepMonitor):
             A tuple `(x, y, sample_weight)` of NumPy arrays, or structures of arrays,
             with up to 256 examples, or `None` if no batch was captured.
         """
-        return None
+        if self._train_function is None:
+            return None
+        batch = self._train_function.batch_sample()
+        if batch is None or batch is self._last_batch_sample:
+            return None
+        self._last_batch_sample = batch
+        self._missing |= batch.missing
+        if batch.missing:
+            return None
+        return batch.x, batch.y, batch.sample_weight
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
@@ -137,6 +150,8 @@ class Diagnosis(StepMonitor):
         self._last_found: tuple | None = None
         self._has_looked = False
         self._failed: list[str] = []
+        self._missing: dict[str, str] = {}
+        self._last_batch_sample: BatchSample | None = None
         self._start: PassFacts | None = None
         self._end: PassFacts | None = None
         self._logs: dict[str, list[float]] = {}
@@ -146,6 +161,10 @@ class Diagnosis(StepMonitor):
         self._steps: int | None = None
         self._last_batch = 0
         self._is_over = False
+
+    def _not_seen(self) -> tuple[str, ...]:
+        missing = [f"`{name}` of a batch: {why}" for name, why in self._missing.items()]
+        return (*self._failed, *missing)
 
     def _gather_sample(self) -> None:
         """Adds the latest sample to those that were gathered, unless there are enough.
