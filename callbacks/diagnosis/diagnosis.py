@@ -67,6 +67,7 @@ class Diagnosis(StepMonitor):
     """
 
     sample_size = 256
+    _last_batch_sample: BatchSample | None = None
 
     def __init__(self, verbose: int = 1, every: int = 50):
         super().__init__(every, log_dir=None)
@@ -151,7 +152,7 @@ class Diagnosis(StepMonitor):
         self._has_looked = False
         self._failed: list[str] = []
         self._missing: dict[str, str] = {}
-        self._last_batch_sample: BatchSample | None = None
+        self._last_batch_sample = None
         self._start: PassFacts | None = None
         self._end: PassFacts | None = None
         self._logs: dict[str, list[float]] = {}
