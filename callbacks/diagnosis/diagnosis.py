@@ -176,8 +176,10 @@ class Diagnosis(StepMonitor):
         if found is None or found is self._last_found or found[1] is None:
             return
         self._last_found = found
-        if sum(map(len, self._samples)) < MAX_EXAMPLES:
-            self._samples.append(Sample(*found))
+        sample = Sample(*found)
+        is_like_first = not self._samples or sample.shapes == self._samples[0].shapes
+        if is_like_first and sum(map(len, self._samples)) < MAX_EXAMPLES:
+            self._samples.append(sample)
 
     def _look(self, *, is_finite: bool) -> None:
         """Looks at the first sample, and at losses that are not finite."""

@@ -37,6 +37,12 @@ class Sample:
     def __len__(self) -> int:
         return len(keras.tree.flatten(self.x)[0])
 
+    @property
+    def shapes(self) -> list[tuple]:
+        """Shapes of all arrays, without the axis of examples."""
+        parts = keras.tree.flatten((self.x, self.y, self.sample_weight))
+        return [() if part is None else np.shape(part)[1:] for part in parts]
+
     def first(self, number: int) -> "Sample":
         """Returns a sample with the first examples."""
         parts = [
@@ -131,9 +137,7 @@ def _from_batches(dataset) -> Sample:
             break
     if not samples:
         raise invalid_argument("x", "a dataset with at least one batch", "no batch")
-    shapes = [[a.shape[1:] for a in keras.tree.flatten(s.x)] for s in samples]
-    samples = [s for s, one in zip(samples, shapes, strict=True) if one == shapes[0]]
-    return join(samples)
+    return join([one for one in samples if one.shapes == samples[0].shapes])
 
 
 def _batches_of(dataset):

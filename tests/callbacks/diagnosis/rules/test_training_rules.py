@@ -193,6 +193,14 @@ def test_dead_units_are_found(judged):
     assert judged(FALLING, end=passed(layer(most)), records=40) == []
 
 
+def test_units_that_die_after_large_updates_are_a_high_rate(judged):
+    alive, dead = passed(layer([0.5] * 16)), passed(layer([1.0] * 15 + [0.6]))
+    losses = (1.0, 0.7, 0.5, 0.5)
+    for ratio, cause in ((0.2, "learning_rate_too_high"), (1e-3, "dead_units")):
+        found = judged(losses, start=alive, end=dead, ratio=ratio)
+        assert found == [(cause, "warning")]
+
+
 def test_saturated_units_are_found(judged, classifier):
     def model():
         layers = [
