@@ -11,25 +11,25 @@ from .rules import BEFORE, DURING
 ORDER = (
     "data_bug",
     "frozen_weights",
+    "misused_layer",
     "wrong_output_activation",
     "wrong_num_outputs",
     "loss_head_mismatch",
-    "misused_layer",
     "labels_out_of_range",
     "bad_initialization",
     "inputs_not_scaled",
     "linear_hidden_stack",
     "unfit_optimizer",
     "learning_rate_too_high",
-    "learning_rate_too_low",
     "over_regularized",
     "unfit_batch_size",
     "labels_independent_of_inputs",
     "symmetric_units",
     "exploding_gradients",
-    "vanishing_gradients",
     "dead_units",
     "saturated_units",
+    "vanishing_gradients",
+    "learning_rate_too_low",
     "train_and_inference_differ",
     "not_finite",
     "underfitting",
@@ -48,7 +48,7 @@ SIGNALS = (
 )
 RATES = ("learning_rate_too_high", "learning_rate_too_low")
 ROOTS = (*OUTCOMES, *SIGNALS, *RATES)
-# What a finding explains, unless it is only a hint.
+# What a finding explains, unless it is only a hint. A cause explains later ones only.
 EXPLAINS: dict[str, tuple[str, ...]] = {
     "data_bug": (*ROOTS, "overfitting", "labels_independent_of_inputs"),
     "frozen_weights": (*OUTCOMES, *RATES),
@@ -101,24 +101,10 @@ def rank(findings: list[Finding]) -> tuple[Finding, ...]:
     }
     kept: dict[tuple, Finding] = {}
     for one in sorted(findings, key=_position):
-        if one.cause in explained and not _is_root(one, findings):
+        if one.cause in explained:
             continue
         kept.setdefault((one.cause, one.where), one)
     return tuple(kept.values())
-
-
-def _is_root(one: Finding, findings: list[Finding]) -> bool:
-    """Returns whether only findings that come later in `ORDER` explain this one.
-
-    This breaks cycles, in which two findings would remove each other.
-    """
-    position = ORDER.index(one.cause)
-    return all(
-        one.cause not in EXPLAINS.get(other.cause, ())
-        or other.severity == "hint"
-        or ORDER.index(other.cause) > position
-        for other in findings
-    )
 
 
 def _position(one: Finding) -> tuple[int, int]:

@@ -51,6 +51,12 @@ def test_the_vocabulary_is_complete_and_documented():
     )
 
 
+def test_causes_explain_only_later_ones():
+    for root, explained in EXPLAINS.items():
+        for one in explained:
+            assert ORDER.index(root) < ORDER.index(one), (root, one)
+
+
 def test_a_finding_prints_everything():
     evidence = Evidence("The ratio is 0.5.", 0.5, 0.1, step=50, epoch=1)
     one = Finding("dead_units", "error", "layer 'a'", (evidence,), ("fix()", "other"))
