@@ -81,7 +81,7 @@ def test_initial_weights_that_are_overwritten_are_a_high_rate(judged):
 
 def test_a_loss_far_above_a_constant_predictor_is_found(judged):
     expected = [("learning_rate_too_high", "warning")]
-    assert judged((1.1, 9.0, 2.0, 1.5), ratio=0.05) == expected
+    assert judged((1.1, 9.0, 2.0, 0.8), ratio=0.05) == expected
     assert judged((1.1, 1.3, 0.8, 0.4), ratio=0.05) == []
 
 
