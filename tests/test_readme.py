@@ -51,24 +51,29 @@ TESTED = (
 )
 
 
+@pytest.mark.one_backend
 def test_every_python_block_is_run_by_a_test(blocks):
     for block in blocks:
         assert sum(text in block for text in TESTED) == 1, block
 
 
+@pytest.mark.one_backend
 def test_order(run_block):
     run_block("order.counter")
 
 
 @pytest.mark.heavy
+@pytest.mark.one_backend
 def test_in_your_own_code(run_block):
     run_block("units=(256, 256)")
 
 
+@pytest.mark.one_backend
 def test_three_builders(run_block):
     run_block("num_blocks=8")
 
 
+@pytest.mark.one_backend
 def test_reading_and_writing_text(run_block, capsys):
     run_block("next_tokens(")
     text, *table = capsys.readouterr().out.splitlines()
@@ -81,6 +86,7 @@ def test_see_inside_the_step(run_block, capsys):
     assert "ratio" in capsys.readouterr().out
 
 
+@pytest.mark.one_backend
 def test_are_the_gradients_right(run_block, capsys):
     run_block("check_gradients(model")
     assert capsys.readouterr().out.startswith("Gradients: right.")
@@ -108,6 +114,7 @@ def test_learning_rate_and_early_stopping(run_block, capsys):
     assert len(json.loads(rates)) <= 10
 
 
+@pytest.mark.one_backend
 def test_the_table_of_schedules_is_that_of_the_package(readme):
     (table,) = re.findall(r"\| \| kerascope \|.*?\n\n", readme, flags=re.DOTALL)
     own = [row.split("|")[2].strip() for row in table.strip().splitlines()[2:]]
@@ -123,6 +130,7 @@ def test_the_table_of_schedules_is_that_of_the_package(readme):
         assert "warmup" in inspect.signature(getattr(schedules, name)).parameters
 
 
+@pytest.mark.one_backend
 def test_your_own_data(run_block, capsys):
     run_block("from_arrays(")
     assert "into 2 outputs; 360 train, 40 validation, 100 test" in (
@@ -131,6 +139,7 @@ def test_your_own_data(run_block, capsys):
 
 
 @pytest.mark.heavy
+@pytest.mark.one_backend
 def test_after_training(run_block, root, run_python, capsys):
     run_python(root / "examples" / "train.py", "--epochs", "3")
     run_block("load_model(")
@@ -144,11 +153,13 @@ def test_real_datasets(run_block, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 4
 
 
+@pytest.mark.one_backend
 def test_commands_are_those_that_were_promised(readme):
     assert "\npip install -e . && python examples/train.py\n" in readme
     assert '\npip install -e ".[test]" && pytest\n' in readme
 
 
+@pytest.mark.one_backend
 def test_pictures_and_linked_files_exist(readme, root):
     targets = re.findall(r"\]\(([^)#:]+)\)", readme)
     assert targets
@@ -156,6 +167,7 @@ def test_pictures_and_linked_files_exist(readme, root):
         assert os.path.exists(root / target), target
 
 
+@pytest.mark.one_backend
 def test_tables_are_those_of_the_raw_results(readme, root, monkeypatch):
     monkeypatch.syspath_prepend(str(root / "benchmarks"))
     from tables import insert_tables

@@ -34,6 +34,7 @@ def arrays(tmp_path):
 
 
 @pytest.mark.heavy
+@pytest.mark.one_backend
 def test_arrays(train, arrays, tmp_path, capsys):
     train(["--arrays", arrays, "--epochs", "5", "--output", str(tmp_path / "runs")])
     folder = tmp_path / "runs" / "mine"
@@ -55,6 +56,7 @@ def test_arrays(train, arrays, tmp_path, capsys):
 
 
 @pytest.mark.heavy
+@pytest.mark.one_backend
 def test_the_picture_shows_the_printed_figures(train, tmp_path, capsys, monkeypatch):
     figures = []
     monkeypatch.setattr(
@@ -105,6 +107,7 @@ def test_a_training_that_diverges_says_so(train, tmp_path):
 
 
 @pytest.mark.heavy
+@pytest.mark.one_backend
 def test_regression(train, tmp_path, capsys):
     train(["--dataset", "diabetes", "--epochs", "10", "--output", str(tmp_path)])
     printed = capsys.readouterr().out
