@@ -26,8 +26,8 @@ class BestWeights:
     """Saves the weights of one epoch to disk, together with a record of that epoch.
 
     The weights are written to the user's file, which `model.load_weights` can read, or
-    to a temporary file, which stores all variables bit for bit. Keras merges LoRA
-    adapters into the kernels when it saves them. If the model has such adapters, all
+    to a temporary file, which stores all variables bit for bit. When Keras saves a
+    model, it merges LoRA adapters into the kernels. If the model has LoRA adapters, all
     variables are therefore also written to the user's file in unmerged form. The
     temporary file is deleted when this object is garbage-collected or Python exits.
 
@@ -75,7 +75,7 @@ class BestWeights:
         Args:
             model: Model to save.
             record: Record of the epoch, as a JSON-serializable dict.
-            in_file: Whether to write the user's file instead of the temporary file.
+            in_file: Whether to write to the user's file instead of the temporary file.
         """
         if not in_file or self._filepath is None:
             path = self._temporary_path()
@@ -133,6 +133,6 @@ def _digest(model) -> str:
 
 
 def _optimizers_of(model) -> list:
-    """Returns all optimizers in attributes of the model, including `optimizer`."""
+    """Returns all optimizers that are attributes of the model."""
     found = [*vars(model).values(), model.optimizer]
     return [item for item in found if isinstance(item, keras.optimizers.Optimizer)]

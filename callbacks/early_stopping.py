@@ -33,18 +33,18 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
       target, or diverges.
 
     Monitoring starts at `start_from_epoch`. The logs of the first monitored epoch must
-    contain the metric. With a `validation_freq` of n, therefore pass
+    contain the metric. Therefore, with `validation_freq=n`, pass
     `start_from_epoch=n - 1`. Later epochs whose logs do not contain the metric are
     skipped.
 
     Args:
         monitor: Name of a metric in the logs. Defaults to `"val_loss"`.
-        min_delta: Minimum improvement. A change of at most `min_delta` does not count.
-            Defaults to `0`.
+        min_delta: Minimum improvement. A change of at most `min_delta` does not count
+            as an improvement. Defaults to `0`.
         patience: Number of epochs without improvement after which training stops.
             Defaults to `0`.
-        verbose: If 1, the callback prints why training stopped early, and when weights
-            are restored. If 0, it prints nothing. Defaults to `0`.
+        verbose: If 1, the callback prints the reason for stopping early, and a message
+            when weights are restored. If 0, it prints nothing. Defaults to `0`.
         mode: "min", "max", or "auto", which infers the direction for losses and Keras
             metrics. Defaults to `"auto"`.
         baseline: Value that the metric must improve on within `patience` epochs.
@@ -65,12 +65,12 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             ".weights.h5". The file is kept after training and can be read with
             `model.load_weights`. An existing file is replaced, unless it contains
             better weights for the same monitor, mode and model. The best value in the
-            file is reused if `fit` resumes training, that is, if the initial epoch of
-            `fit` is greater than 0 (as with `BackupAndRestore` or `initial_epoch`) and
-            is not earlier than the epoch recorded in the file. Otherwise, `fit`
-            determines its own best value and weights, and issues a warning at the end
-            if the file still contains better weights. Keras merges LoRA adapters into
-            the kernels when it saves them, so `load_weights` restores only the merged
+            file is reused if `fit` resumes training: its initial epoch must be greater
+            than 0 (as with `BackupAndRestore` or `initial_epoch`) and not earlier than
+            the epoch recorded in the file. Otherwise, only epochs of the current call
+            to `fit` can become the best epoch, and a warning is issued at the end if
+            the file still contains better weights. When Keras saves a model, it merges
+            LoRA adapters into the kernels, so `load_weights` restores only the merged
             kernels. `restore_best()` restores the kernels and the adapters separately.
             Defaults to `None`. In that case, the weights are saved to a temporary
             folder if `restore_best_weights` is set, and are not saved otherwise. The
@@ -83,9 +83,9 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             best value.
         stopped_epoch: Epoch after which training was stopped, counted from 0, or 0 if
             training was not stopped.
-        reason: Message that says why training was stopped, or `None` if it was not
-            stopped. In this text and in printed messages, epochs are counted from 1, as
-            in the progress bar.
+        reason: Reason for stopping as a text, or `None` if training was not stopped. In
+            this text and in printed messages, epochs are counted from 1, as in the
+            progress bar.
 
     Raises:
         ValueError: If an argument is invalid, if the logs of the first monitored epoch
@@ -248,7 +248,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
     def get_monitor_value(self, logs) -> float | None:
         """Returns the value of the metric in the logs.
 
-        Returns `None` if earlier logs contained the metric, but these logs do not.
+        Returns `None` if only earlier logs contained the metric.
         """
         if self.monitor in (logs or {}):
             self._was_in_logs = True
@@ -290,16 +290,16 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         self.best, self.best_epoch = value, epoch
 
     def _read_file(self) -> None:
-        """Reads the record in the file, if it matches this model and monitor."""
+        """Reads the record in the file if the record matches this model and monitor."""
         record = self._weights and self._weights.record_in_file(self.model)
         if record and record["monitor"] == self.monitor:
             self._record = record
             self._was_in_logs = self._first_epoch > 0
 
     def _take_over_record(self) -> None:
-        """Uses the best value in the file for comparisons.
+        """Uses the best value in the file for comparisons if the settings match.
 
-        After a restart, training also resumes from this value.
+        If training resumes after a restart, the value also becomes `best`.
         """
         record, self._record = self._record, None
         if not record or not self._comparable().items() <= record.items():

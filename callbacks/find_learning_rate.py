@@ -49,12 +49,11 @@ def find_learning_rate(
         model: A `keras.Model`, compiled with a float as the learning rate. Its
             `train_step` must return the loss as "loss".
         dataset: Iterable of batches `(x, y)` or `(x, y, sample_weight)`, such as
-            `data.train`. If it has fewer than `steps` batches, it is iterated over
-            repeatedly.
+            `data.train`. If it has fewer than `steps` batches, it is repeated.
         min_learning_rate: First learning rate. Defaults to `1e-7`.
         max_learning_rate: Last learning rate. Defaults to `10.0`.
         steps: Number of learning rates, each used for one batch. Defaults to `200`.
-        smoothing: Decay factor in [0, 1) of the exponential moving average of the
+        smoothing: Decay factor, in [0, 1), for the exponential moving average of the
             loss. The average starts at 0 and is bias-corrected as in Adam. A factor of
             0 disables smoothing. Defaults to `0.9`.
         divergence_factor: Number > 1. The test stops when a loss is not finite, or when
@@ -68,9 +67,9 @@ def find_learning_rate(
         ValueError: If an argument is invalid or the dataset is empty. Also raised if
             the model is not compiled, if its optimizer uses a schedule or combines
             several optimizers, if an additional optimizer is not built, or if the model
-            has unbuilt layers and no `call` method. The first step must use the
-            optimizer that the model is compiled with and must return "loss"; otherwise,
-            this error is raised as well.
+            has unbuilt layers and no `call` method. Also raised if the first step does
+            not use the optimizer that the model is compiled with, or does not return
+            "loss".
 
     Example:
 
@@ -253,7 +252,7 @@ def _check_first_step(model: keras.Model, logs: dict, *, is_used: bool) -> None:
 
 
 def _further_optimizers(model: keras.Model) -> list:
-    """Returns all optimizers of a model other than the one it is compiled with.
+    """Returns all optimizers of a model except the one it was compiled with.
 
     Only attributes of the model and of its layers are searched.
     """
@@ -283,8 +282,9 @@ def _unchanged(model: keras.Model) -> Iterator[None]:
     try:
         yield
     finally:
-        # On JAX, an interrupted step leaves state in the model, which would overwrite
-        # the variables at the next sync. Reading `callback.model` syncs the state now.
+        # On JAX, an interrupted step leaves state in the model. The next sync would
+        # overwrite the variables with this state. Reading `callback.model` syncs it
+        # now.
         callback = keras.callbacks.Callback()
         callback.set_model(model)
         callback.model.reset_metrics()  # includes metrics created by the first step

@@ -11,21 +11,23 @@ class RangeTest:
 
     The suggested learning rates, `steepest` and `tenth_of_minimum`, are starting points
     for a search, not final values. The steps before step number 1 / (1 - smoothing) are
-    ignored, because the smoothed loss averages too few losses there and is noisy. If
-    the smoothed loss did not decrease after that step, both suggestions are `None`.
+    ignored, because their smoothed losses are averages of too few values and are
+    therefore noisy. If the smoothed loss did not decrease after that step, both
+    suggestions are `None`.
 
     Args:
         learning_rates: Array of the learning rates, in increasing order.
         losses: Array of the losses. Each loss was measured immediately before the
             update with the corresponding learning rate.
         smoothed_losses: Array of the exponential moving averages of the losses.
-        smoothing: Decay factor of the moving average.
+        smoothing: Decay factor for the moving averages.
         diverged: Whether the test stopped because the loss diverged.
 
     Attributes:
         steepest: Learning rate at which the smoothed loss decreased fastest with
             respect to log(learning rate).
-        tenth_of_minimum: A tenth of the learning rate with the lowest smoothed loss.
+        tenth_of_minimum: One tenth of the learning rate at which the smoothed loss is
+            lowest.
 
     Example:
 
@@ -91,7 +93,7 @@ tenth of minimum 0.01>
             if rate is not None:
                 ax.axvline(rate, color=color, ls="--", label=f"{name}: {rate:.2g}")
         falling = self._falling()
-        if falling is not None:  # do not let a diverging loss set the scale
+        if falling is not None:  # so that a diverging loss does not set the scale
             top, bottom = self.smoothed_losses[falling[0]], np.nanmin(self.losses)
             ax.set_ylim(bottom - 0.1 * (top - bottom), top + 0.5 * (top - bottom))
         ax.set(xscale="log", xlabel="learning rate", ylabel="loss of a batch")
@@ -111,10 +113,10 @@ tenth of minimum 0.01>
         )
 
     def _falling(self) -> tuple[int, int] | None:
-        """Returns the indices of the first considered step and of the lowest loss.
+        """Returns the indices of the first usable step and of the lowest smoothed loss.
 
-        Returns `None` if the smoothed loss does not decrease after the first
-        considered step.
+        Returns `None` if the smoothed loss does not decrease after the first usable
+        step.
         """
         first = min(round(1 / (1 - self.smoothing)), len(self.losses)) - 1
         seen = np.where(np.isfinite(self.smoothed_losses), self.smoothed_losses, np.inf)

@@ -46,7 +46,7 @@ def show_rates(callback: keras.callbacks.Callback, used_rates: Callable) -> None
     """Wraps all callbacks of the current call to `fit` that log learning rates.
 
     Args:
-        callback: Callback whose hook `fit` is currently calling.
+        callback: Callback that `fit` is currently calling.
         used_rates: Function that returns `(optimizer, learning_rate)` pairs.
     """
     callbacks = _list_of(callback)
@@ -69,9 +69,9 @@ def _reads_rates(callback) -> bool:
 
 
 def _list_of(callback) -> list:
-    """Returns the callbacks of the `CallbackList` that is calling `callback`.
+    """Returns the callbacks in the `CallbackList` that is calling `callback`.
 
-    Returns an empty list if no `CallbackList` is calling it.
+    Returns an empty list if no `CallbackList` is calling `callback`.
 
     Keras does not give a callback access to the other callbacks, so the list is looked
     up in the call stack.

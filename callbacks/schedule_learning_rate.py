@@ -16,20 +16,20 @@ from .schedules.schedule import Schedule
 class ScheduleLearningRate(ScheduledValue):
     """Multiplies the optimizer's learning rate by a schedule at every step.
 
-    The factor is computed inside the compiled step. It is therefore exact under XLA
-    and with `steps_per_execution`, and requires no synchronization. The optimizer keeps
-    its own learning rate, a float, during training, after training and in saved
-    files. A callback that sets `optimizer.learning_rate`, such as `ReduceLROnPlateau`,
-    changes this float and thereby scales the whole schedule. `TensorBoard` and the W&B
-    callbacks read the scheduled learning rate. All other callbacks that read
-    `optimizer.learning_rate` get the float. The first call to `fit` with this callback
-    compiles a separate training step. Later calls to `fit` reuse this step if the
-    model, the optimizer and the schedule are unchanged.
+    The factor is computed inside the compiled step. It is therefore exact under XLA and
+    with `steps_per_execution`, and requires no synchronization. The optimizer's own
+    learning rate remains an unscheduled float during training, after training and in
+    saved files. A callback that sets `optimizer.learning_rate`, such as
+    `ReduceLROnPlateau`, changes this float, which scales the whole schedule.
+    `TensorBoard` and the W&B callbacks read the scheduled learning rate. All other
+    callbacks that read `optimizer.learning_rate` get the float. The first call to `fit`
+    with this callback compiles a separate training step. Later calls to `fit` reuse
+    this step if the model, the optimizer and the schedule are unchanged.
 
     In a `MultiOptimizer`, the learning rate of every optimizer is scheduled. Additional
-    optimizers in a custom `train_step` are not scheduled. Steps outside the loop of
-    `fit`, such as a call to `train_on_batch` inside a callback, use the unscheduled
-    learning rate and do not advance the schedule.
+    optimizers in a custom `train_step` are not scheduled. Steps outside the training
+    loop of `fit`, such as those made by `train_on_batch` in a callback, use the
+    unscheduled learning rate and do not advance the schedule.
 
     The time of the schedule measures the progress of `fit`. With `unit="epoch"`, the
     time is epoch + batch / steps per epoch. With `initial_epoch=5`, the time therefore
@@ -39,21 +39,21 @@ class ScheduleLearningRate(ScheduledValue):
     change the weights, for example because gradients are accumulated or
     `LossScaleOptimizer` skips the step.
 
-    The logs and History contain the learning rate of the last step of each epoch as
-    "learning_rate". With several optimizers, the keys are "learning_rate_" followed by
-    the name of the optimizer. The value is NaN if the model has no trainable weights.
-    Keras' `ReduceLROnPlateau` and `LearningRateScheduler` log the optimizer's float
-    as "learning_rate". This callback corrects the History, but other callbacks may see
-    the float, depending on their order in the list.
+    In the logs and in the `History`, "learning_rate" is the learning rate in the last
+    step of each epoch. With several optimizers, the keys are "learning_rate_" followed
+    by the name of the optimizer. The value is NaN if the model has no trainable
+    weights. Keras' `ReduceLROnPlateau` and `LearningRateScheduler` log the optimizer's
+    float as "learning_rate". This callback corrects the `History`, but other callbacks
+    may see the float, depending on their order in the list.
 
     Args:
         schedule: Schedule from `callbacks.schedules`.
-        unit: "epoch" or "step": unit of the schedule's time. Defaults to `"epoch"`.
-        warmup_steps: Integer >= 0: duration of the warm-up in steps, regardless of
+        unit: "epoch" or "step", the unit of the schedule's time. Defaults to `"epoch"`.
+        warmup_steps: Integer >= 0, the duration of the warm-up in steps, regardless of
             `unit`. With `warmup_steps`, `InverseSquareRoot` requires a `timescale`.
             Defaults to `0`, which keeps the schedule's own warm-up.
-        steps_per_epoch: Integer >= 1: number of batches per epoch. If `fit` does not
-            know the length of the dataset, this argument is required for
+        steps_per_epoch: Integer >= 1, the number of batches per epoch. If `fit` does
+            not know the length of the dataset, this argument is required for
             `unit="epoch"` and for an `initial_epoch` > 0. Otherwise, it is ignored.
             Defaults to `None`.
 
@@ -169,7 +169,7 @@ class ScheduleLearningRate(ScheduledValue):
                 history[name][-1] = value
 
     def _warmed_up(self, steps_per_unit: int) -> Schedule:
-        """Returns the schedule, after adding a warm-up of `warmup_steps` if nonzero."""
+        """Returns the schedule, with a warm-up added if `warmup_steps` is nonzero."""
         if not self.warmup_steps:
             return self.schedule
         warmup = self.warmup_steps / steps_per_unit

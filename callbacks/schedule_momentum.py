@@ -10,27 +10,28 @@ from .train_step import StepHyperparameter
 
 
 class ScheduleMomentum(ScheduledValue):
-    """Changes the momentum in the direction opposite to a schedule, at every step.
+    """Changes the momentum at every step, in the direction opposite to a schedule.
 
     The momentum is m - (m - minimum) * factor, where m is the momentum that the
     optimizer was created with. It equals `minimum` when the factor of the schedule is
     1, and m when the factor is 0. For example, `Linear(5)` raises the momentum from
-    `minimum` to m over the first 5 epochs (Sutskever et al. 2013, section 3, start at
-    0.5). `OneCycle(90)` cycles the momentum in the direction opposite to the learning
-    rate (Smith & Topin 2019; PyTorch cycles between 0.95 and 0.85).
+    `minimum` to m over the first 5 epochs (Sutskever et al. 2013, section 3, use an
+    initial momentum of 0.5). `OneCycle(90)` cycles the momentum in the direction
+    opposite to the learning rate (Smith & Topin 2019; PyTorch cycles between 0.95 and
+    0.85).
 
     The momentum is computed inside the compiled step, and time is measured as in
     `ScheduleLearningRate`. The `momentum` attribute of the optimizer remains m during
-    training, after training and in saved files. The logs and History contain the
-    momentum of the last step of each epoch as "momentum". In a `MultiOptimizer`, the
-    momentum of every optimizer that uses momentum is scheduled.
+    training, after training and in saved files. In the logs and in the `History`,
+    "momentum" is the momentum in the last step of each epoch. In a `MultiOptimizer`,
+    the momentum of every optimizer that uses momentum is scheduled.
 
     Args:
         schedule: Schedule from `callbacks.schedules`.
         minimum: Float in [0, 1), not greater than the momentum of the optimizer.
-        unit: "epoch" or "step": unit of the schedule's time. Defaults to `"epoch"`.
-        steps_per_epoch: Integer >= 1: number of batches per epoch. If `fit` does not
-            know the length of the dataset, this argument is required for
+        unit: "epoch" or "step", the unit of the schedule's time. Defaults to `"epoch"`.
+        steps_per_epoch: Integer >= 1, the number of batches per epoch. If `fit` does
+            not know the length of the dataset, this argument is required for
             `unit="epoch"` and for an `initial_epoch` > 0. Otherwise, it is ignored.
             Defaults to `None`.
 
@@ -98,7 +99,7 @@ class ScheduleMomentum(ScheduledValue):
         super().on_train_end(logs)
 
     def _compiled_values(self, optimizers: list) -> list[tuple]:
-        if len(optimizers) > 1:  # not all of them need to have a momentum
+        if len(optimizers) > 1:  # some of them may have no momentum
             with_momentum = [o for o in optimizers if getattr(o, "momentum", None)]
             optimizers = with_momentum or optimizers
         return [(one, self._compiled_momentum(one)) for one in optimizers]

@@ -1,4 +1,4 @@
-"""The base class of callbacks that schedule an optimizer hyperparameter."""
+"""The base class for callbacks that schedule an optimizer hyperparameter."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class ScheduledOptimizer:
         optimizer: Keras optimizer.
         compiled: Value that the optimizer was created with, or `None` if this value is
             read from the optimizer in the step.
-        used: Variable with the value used in the last step.
+        used: Variable that contains the value used in the last step.
         tensor: Tensor from which the optimizer reads the scheduled value in the step,
             or the `StepHyperparameter` that contains this tensor.
         was_read: Whether the optimizer has read the scheduled value.
@@ -35,9 +35,9 @@ class ScheduledOptimizer:
 class ScheduledValue(StepCallback):
     """Base class that tracks the time of a schedule and logs the scheduled values.
 
-    A subclass defines `log_name`, `_compiled_values()` and `begin_step()`. The method
-    `begin_step()` gets the factor from `_next_factor()` and sets the value for each
-    optimizer in `_scheduled`.
+    A subclass defines `log_name`, `_compiled_values()` and `begin_step()`. The
+    `begin_step()` method gets the factor from `_next_factor()` and sets the value for
+    each optimizer in `_scheduled`.
     """
 
     log_name: str
@@ -80,7 +80,7 @@ class ScheduledValue(StepCallback):
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
-        if logs is not None:  # a custom training loop may pass none
+        if logs is not None:  # a custom training loop may pass no logs
             logs.update(self._used_values())
 
     def on_train_end(self, logs=None):
@@ -123,7 +123,8 @@ class ScheduledValue(StepCallback):
             )
 
     def __getstate__(self):
-        # After an interrupted `fit`, these still refer to optimizers and tensors.
+        # After an interrupted `fit`, both attributes still refer to optimizers and
+        # tensors.
         return super().__getstate__() | {"_scheduled": None, "_step": None}
 
     def step_variables(self) -> list[keras.Variable]:
@@ -131,7 +132,7 @@ class ScheduledValue(StepCallback):
 
     def step_key(self) -> tuple:
         schedule = self._used_schedule()
-        # The config of a user-defined schedule may describe it only in part.
+        # The config of a user-defined schedule may be incomplete.
         package = Schedule.__module__.rpartition(".")[0]
         is_ours = type(schedule).__module__.startswith(package)
         return (
@@ -155,7 +156,7 @@ class ScheduledValue(StepCallback):
             one.used.assign(float("nan"))
 
     def _compiled_values(self, optimizers: list) -> list[tuple]:
-        """Returns `(optimizer, original_value)` pairs of the scheduled optimizers."""
+        """Returns `(optimizer, original_value)` pairs for the scheduled optimizers."""
         raise NotImplementedError
 
     def _was_read(self, one: ScheduledOptimizer) -> bool:
@@ -165,7 +166,7 @@ class ScheduledValue(StepCallback):
         return self.schedule
 
     def _next_factor(self, schedule: Schedule):
-        """Returns the factor of this step as a tensor, and advances the time."""
+        """Returns the factor for this step as a tensor, and advances the time."""
         factor = schedule(time_of_step(self._step, self._steps_per_unit))
         self._step.assign_add(1)
         return factor

@@ -17,7 +17,7 @@ from zoo.utils.model_state import check_can_be_saved
 
 
 class Snapshots(keras.callbacks.Callback):
-    """Saves the model after given epochs, for example after each cycle of a schedule.
+    """Saves the model after certain epochs, for example after each cycle of a schedule.
 
     At the end of a cycle, the learning rate is low and the model is near a minimum. The
     next cycle moves the model away from this minimum. Averaging the predictions of the
@@ -31,17 +31,17 @@ class Snapshots(keras.callbacks.Callback):
     schedule so that the end of each cycle is also the end of an epoch.
 
     Files are written atomically. Each file is a `.keras` file, as written by
-    `model.save`: it includes the optimizer, and LoRA adapters are merged into the
-    kernels.
+    `model.save`: the file includes the state of the optimizer, and LoRA adapters are
+    merged into the kernels.
 
     Args:
         directory: Folder for the files, created if it does not exist. A file is named
             after its epoch, for example "snapshot-0010.keras", and replaces an existing
             file with the same name. Other files are kept, so use a separate folder for
             each training run, or load only the files in `paths`.
-        every: Integer >= 1: number of epochs from one file to the next. Defaults to
+        every: Integer >= 1, the number of epochs from one file to the next. Defaults to
             `None`, which requires `epochs`.
-        epochs: Epochs after which to save: whole numbers >= 1. Defaults to `None`,
+        epochs: Whole numbers >= 1, the epochs after which to save. Defaults to `None`,
             which requires `every`. Only one of the two arguments can be given.
 
     Attributes:

@@ -14,28 +14,30 @@ class CoarseToFineSearch(RandomSearch):
     """Random search that narrows the ranges of hyperparameters after each round.
 
     After a round, the range of a hyperparameter narrows around the best trials of all
-    rounds. The number of these trials is a fifth of `trials_per_round`, but at least
-    three. The range narrows only if a permutation test finds evidence (p <= 0.1) that
-    the scores depend on the hyperparameter; see `tuning.oracles.narrowing`. Without
-    this test, ranges would narrow by chance: even if a hyperparameter has no effect,
-    the best few of 20 trials span most of its range, but not all of it.
+    rounds so far. The number of these trials is a fifth of `trials_per_round`, but at
+    least three. The range narrows only if a permutation test finds evidence (p <= 0.1)
+    that the scores depend on the hyperparameter; see `tuning.oracles.narrowing`.
+    Without this test, ranges would narrow by chance: even if a hyperparameter has no
+    effect, the best few of 20 trials span only part of its range.
 
-    A bad learning rate hides all other effects. Therefore, the hyperparameter with the
-    strongest evidence narrows first. The other hyperparameters are then tested one by
-    one, using only the trials inside all new ranges, or all trials if fewer than eight
-    are inside. Friedman & Fisher ("Bump Hunting in High-Dimensional Data", 1999)
-    likewise shrink a box one dimension at a time. Ranges are represented as
-    probabilities, so that a log scale stays logarithmic.
+    A bad value of one hyperparameter, such as the learning rate, can hide the effects
+    of all others. Therefore, the hyperparameter with the strongest evidence narrows
+    first. The other hyperparameters are then tested one by one, using only the trials
+    inside all new ranges, or all trials if fewer than eight are inside. Friedman &
+    Fisher ("Bump Hunting in High-Dimensional Data", 1999) also shrink a box one
+    dimension at a time. Ranges are represented as probabilities, so that ranges on a
+    log scale are narrowed on the log scale. The following rules also apply:
 
     - A value of a categorical hyperparameter is dropped if at least three trials have
       tried the value, but none of the best trials uses it.
-    - If the best trial lies near or beyond an edge of a narrowed range, the range grows
-      past that trial, but never beyond the bounds of the search space. `edge_warnings`
-      reports ranges that seem too narrow.
+    - If the best trial lies near or beyond an edge of a narrowed range, the range is
+      extended past that trial, but never beyond the bounds of the search space.
+      `edge_warnings` reports ranges that seem too narrow.
     - After the first round, each trial draws one value from its full range with
       probability `explore`, so that the search can recover from a bad first round.
     - For a conditional hyperparameter, only trials in which it is active are used.
-    - Pruned trials rank below completed trials. Failed and diverged trials rank last.
+    - Pruned trials rank worse than completed trials. Failed and diverged trials rank
+      last.
 
     After round n, the file `round_{n}.json` in the folder of the search describes the
     decision for each hyperparameter:
@@ -48,10 +50,10 @@ class CoarseToFineSearch(RandomSearch):
     Args:
         hypermodel: See `RandomSearch`.
         objective: See `RandomSearch`.
-        rounds: Integer >= 1. Increase it to continue a finished search. Defaults to
-            `3`.
-        trials_per_round: Integer >= 1. With fewer than 8 trials, no range can narrow
-            after the first round. Defaults to `20`.
+        rounds: Integer >= 1, the number of rounds. Increase it to continue a finished
+            search. Defaults to `3`.
+        trials_per_round: Integer >= 1, the number of trials in each round. With fewer
+            than 8, the first round cannot narrow any range. Defaults to `20`.
         explore: Probability, in [0, 1), that a trial after the first round draws the
             value of one narrowed hyperparameter from the full range. Defaults to `0.2`.
         **options: Other arguments of `RandomSearch`.

@@ -13,7 +13,7 @@ from keras_tuner.engine.hyperparameters import HyperParameter
 from zoo.backend.keras_internals import attribute
 
 OVERRIDDEN = {
-    # Declarations, such as `hp.Float`, call these to find and add hyperparameters.
+    # Declarations, such as `hp.Float`, call these to look up and add hyperparameters.
     keras_tuner.HyperParameters: ("_exists", "_register", "_retrieve"),
     # The first discovers the hyperparameters, and the second runs a trial in `search`.
     keras_tuner.Tuner: ("_populate_initial_space", "_try_run_and_update_trial"),
@@ -23,7 +23,7 @@ OVERRIDDEN = {
 def check_overridden() -> None:
     """Checks that KerasTuner has the methods that classes of `tuning` override.
 
-    If KerasTuner renamed one of these methods, the override would silently never run.
+    If KerasTuner renamed one of these methods, the override would silently be ignored.
 
     Raises:
         ImportError: If a method does not exist.

@@ -33,7 +33,7 @@ class Progress:
             self._print(", ".join(filter(None, self._phrases(trial))))
 
     def on_exhausted(self, attempts: int | None) -> None:
-        """Prints why the search ends without an untried combination of values.
+        """Prints why no untried combination of values was found.
 
         Args:
             attempts: Number of draws, all of which gave combinations that had already

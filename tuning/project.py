@@ -119,7 +119,7 @@ class Project:
             self.check_same({"fit": contents["fit"]}, {"fit": settings})
 
     def check_same(self, there: dict, here: dict) -> None:
-        """Raises an error that lists the differing settings, if there are any.
+        """Raises an error if the settings differ. The error lists all differences.
 
         Args:
             there: Settings of the existing search.

@@ -36,26 +36,26 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
 
     - Every value comes from its own random stream, which depends only on the seed, the
       trial and the name of the hyperparameter.
-    - No two trials have the same values. Values that a model does not read, such
-      as the units of layers that it does not have, are not compared.
+    - No two trials have the same values. Values that `build` does not read, such as
+      the number of units of a missing layer, are not compared.
     - The first trials are `initial_trials`, followed by a trial with the defaults.
-    - A range that differs between builds, for example because its bounds depend on the
-      value of another hyperparameter, raises an error that shows both ranges.
-    - Finished trials are safe even if the process is killed. To continue the search,
+    - If a range differs between builds, for example because its bounds depend on the
+      value of another hyperparameter, an error shows both ranges.
+    - Finished trials are not lost if the process is killed. To continue the search,
       run the same program again. If the settings differ from the original ones, an
       error lists the differences.
     - A trial that raises an exception is recorded as failed. A trial whose loss or
       objective is not finite stops after that epoch and is recorded as diverged.
-      Neither can be the best trial.
+      Neither kind of trial can be the best trial.
     - The history of every execution is kept, with the metrics of each epoch.
 
     The score of a trial is the best value of the objective over its epochs, as in
-    KerasTuner. With several executions or folds, it is the mean of their scores. Each
+    KerasTuner. With several executions or folds, the mean of their scores is used. Each
     execution starts from its own random seed (`keras.utils.set_random_seed`), so that a
     search with a seed is reproducible.
 
     If only a few hyperparameters matter, random search is better than grid search,
-    because n trials try n different values of each hyperparameter (Bergstra & Bengio,
+    because n trials test n different values of each hyperparameter (Bergstra & Bengio,
     "Random Search for Hyper-Parameter Optimization", 2012, section 3).
 
     Args:
@@ -67,14 +67,15 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             is minimized, and metrics to maximize are subtracted. Defaults to `None`,
             which means that `run_trial` or the hypermodel's `fit` returns a number to
             minimize.
-        max_trials: Integer >= 1. Increase it to continue a finished search. Defaults to
-            `20`.
+        max_trials: Integer >= 1, the maximum number of trials. Increase it to continue
+            a finished search. Defaults to `20`.
         seed: Integer >= 0. Defaults to `None`, which means a random seed that is stored
             with the search.
         hyperparameters: `keras_tuner.HyperParameters` whose ranges override those of
             the hypermodel. Defaults to `None`.
-        initial_trials: Dicts of values by hyperparameter name, which are tried first.
-            Hyperparameters missing from a dict get their defaults. Defaults to `()`.
+        initial_trials: Dicts that map hyperparameter names to values, one for each of
+            the first trials. Hyperparameters missing from a dict get their defaults.
+            Defaults to `()`.
         executions_per_trial: Integer >= 1, the number of training runs per trial.
             Defaults to `1`.
         folds: Integer >= 2, the number of cross-validation folds. Each trial trains
@@ -92,7 +93,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         checkpoints: Integer >= 0, the number of best trials whose weights are kept.
             Defaults to `3`.
         max_consecutive_failed_trials: Integer >= 1. If this many trials in a row raise
-            an exception, the search ends with an error. Diverged trials are ignored in
+            an exception, the search ends with an error. Diverged trials do not affect
             the count. Defaults to `3`.
         max_model_size: Maximum number of parameters. A trial with a larger model fails
             without training. The check applies only to models that are already built
@@ -212,8 +213,8 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             *fit_args: Arguments of `model.fit`.
             verbose: 0 prints nothing, 1 (or "auto") prints one line per trial, and 2
                 also prints one line per epoch. Defaults to `1`.
-            **fit_kwargs: Arguments of `model.fit`. Values that are numbers, booleans or
-                strings, such as the value of `epochs`, become settings of the search.
+            **fit_kwargs: Arguments of `model.fit`. Arguments whose values are numbers,
+                booleans or strings, such as `epochs`, become settings of the search.
 
         Raises:
             ValueError: If the settings differ from those of the existing search, if the

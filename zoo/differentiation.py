@@ -15,9 +15,9 @@ def input_gradient(function: Callable, x, *, has_auxiliary: bool = False):
 
     `function` returns one scalar per example, and the sum of these scalars is
     differentiated. If each scalar depends only on its own example, row `i` of the
-    gradient is the gradient of scalar `i`. All variables keep their values: updates
-    that `function` makes, for example to batch statistics or random seeds, are
-    discarded.
+    gradient is the gradient of scalar `i`. All variables keep their values: if
+    `function` updates variables, such as batch statistics or random seeds, the updates
+    are discarded.
 
     `input_gradient` can be called inside a compiled function, such as a `train_step`;
     see `compile_function`. Do not differentiate the result again, because second
@@ -84,12 +84,12 @@ def weight_gradients(
     """Differentiates the loss of a compiled model with respect to its weights.
 
     The loss is the one that `fit` minimizes, including regularization terms and losses
-    from `add_loss`. With `training=True`, the gradients equal those of the next
-    training step: dropout draws the same mask as in that step, because the random
-    state is left unchanged. All variables, including batch statistics, are left
-    unchanged as well. If the optimizer scales the loss to prevent underflow, as
-    `LossScaleOptimizer` does, the loss is also scaled here, and the gradients are then
-    divided by the scale.
+    from `add_loss`. With `training=True`, the result equals the gradients in the next
+    training step: dropout draws the same mask as in that step, because the random state
+    is left unchanged. All variables, including batch statistics, are left unchanged as
+    well. If the optimizer scales the loss to prevent underflow, as `LossScaleOptimizer`
+    does, this function also scales the loss, and then divides the gradients by the
+    scale.
 
     Args:
         model: Compiled and built model.
@@ -189,9 +189,9 @@ def compile_function(
     arguments.
 
     Each call reads the current values of the variables and leaves them unchanged:
-    assignments inside the function are undone when the function returns. Therefore, a
-    seed generator whose state is one of the variables draws the same numbers in every
-    call. To draw different numbers, pass a seed as an argument.
+    assignments inside the function are undone when the function returns. If the state
+    of a seed generator is one of the variables, the generator therefore draws the same
+    numbers in every call. To draw different numbers, pass a seed as an argument.
 
     Args:
         function: Function that maps tensors to a tensor or a nested structure of
@@ -246,11 +246,11 @@ def unchanged_state(values: Iterable[tuple] = ()) -> Iterator[None]:
 
 
 def same_trace() -> Callable:
-    """Returns a function that tells whether a tensor belongs to the current trace.
+    """Returns a function that checks whether a tensor belongs to the current trace.
 
     The bodies of loops, branches, mapped functions and nested compiled functions each
     have their own trace, and a tensor can leave a trace only as a return value. Call
-    `same_trace` where the tensor is created. Before you use the tensor, pass it to the
+    `same_trace` when you create a tensor. Before you use the tensor, pass it to the
     returned function.
     """
     return backend.same_trace()

@@ -30,11 +30,11 @@ def average(
 
     For classification, the new model averages the predicted probabilities and outputs
     the logits that correspond to the mean; see `zoo.layers.LogMeanProbability`. For
-    regression, the new model averages the outputs. If the outputs are means and
-    log-variances, the averaged log-variance differs from the log-variance of the
-    mixture of the members, because the variance of the mixture also depends on how much
-    the means differ. The members become nested models named `member_1`, `member_2` and
-    so on, which share their weights with `models`.
+    regression, the new model averages the outputs. The outputs may be means and
+    log-variances, but the averaged log-variance is not the log-variance of the mixture
+    of the members, because the variance of the mixture also depends on how much the
+    means differ. The members, which share their weights with `models`, become nested
+    models named `member_1`, `member_2` and so on.
 
     An ensemble of independently trained models is called a deep ensemble
     (Lakshminarayanan et al., 2017), and an ensemble of checkpoints from one training
@@ -43,9 +43,9 @@ def average(
     Args:
         models: Functional or sequential models with one input, one output and the same
             shapes, or the paths of their `.keras` files. Alternatively, a folder from
-            which all `.keras` files are loaded. If the folder to which
-            `callbacks.Snapshots` writes also contains files of other training runs,
-            pass the callback's attribute `paths` instead of the folder.
+            which all `.keras` files are loaded. If the folder also contains files of
+            other training runs, pass the `paths` attribute of the `callbacks.Snapshots`
+            callback instead.
         task: "classification", "language_model", "multi_label" or "regression". All
             tasks except "regression" require models that output logits. Defaults to
             `"classification"`.
@@ -120,8 +120,8 @@ def average_weights(models: Models) -> keras.Model:
     Args:
         models: Models with the same layers, or the paths of their `.keras` files.
             Alternatively, a folder from which all `.keras` files are loaded. If the
-            folder to which `callbacks.Snapshots` writes also contains files of other
-            training runs, pass the callback's attribute `paths` instead of the folder.
+            folder also contains files of other training runs, pass the `paths`
+            attribute of the `callbacks.Snapshots` callback instead.
 
     Returns:
         An uncompiled copy of the first model with the mean weights. Variables that do
@@ -163,18 +163,19 @@ def average_weights(models: Models) -> keras.Model:
 
 
 def moving_average(model: keras.Model) -> keras.Model:
-    """Returns a copy of a model with the moving averages of its weights.
+    """Returns a copy of a model, with the moving averages in place of the weights.
 
     Keras optimizers with `use_ema=True` maintain the moving averages, but `fit` writes
-    them to the model only at the very end. Until then, the model uses the latest
+    them to the model only at the very end. Until then, the model uses its current
     weights. Use `moving_average` to evaluate the averages during training, for example
     in a callback. The original model is left unchanged. By contrast,
-    `keras.callbacks.SwapEMAWeights` writes the averages to the model itself and does
-    not restore the weights after a call to `predict` (`on_predict_end`, Keras 3.15).
+    `keras.callbacks.SwapEMAWeights` writes the averages to the model itself and, in
+    Keras 3.15, does not restore the weights in `on_predict_end`, that is, after a call
+    to `predict`.
 
     Args:
-        model: Compiled model whose optimizer has `use_ema=True` and has performed at
-            least one training step.
+        model: Compiled model that has been trained for at least one step by an
+            optimizer with `use_ema=True`.
 
     Returns:
         An uncompiled copy of the model.
@@ -236,7 +237,7 @@ def distiller(
         teacher: Model that outputs logits, such as the result of `average`.
         student: Model with the same input shape and output shape.
         temperature: Number > 0 by which the logits are divided. Defaults to `3.0`.
-        student_loss_weight: Number in [0, 1), the weight of the loss that is passed to
+        student_loss_weight: Weight, in [0, 1), of the loss that is passed to
             `compile`. Defaults to `0.5`.
 
     Returns:
@@ -263,8 +264,8 @@ def distiller(
     for argument, model in (("teacher", teacher), ("student", student)):
         _check_classes(argument, model, fix)
     # Pass the loss explicitly: Keras 3.15 converts the default, "kl_divergence", to a
-    # function that `compute_loss` does not recognize. `compute_loss` would therefore
-    # pass logits instead of probabilities to this function.
+    # function that `compute_loss` does not recognize, so `compute_loss` would pass
+    # logits instead of probabilities to this function.
     divergence = keras.distillation.LogitsDistillation(
         temperature, loss=keras.losses.KLDivergence()
     )

@@ -37,15 +37,16 @@ def check_gradients(
     every variable, the analytic derivative a is compared with the numeric derivative n
     using the relative error |a - n| / max(|a|, |n|). If the derivatives are small, the
     part of |a - n| that can be explained by rounding of the loss is subtracted first;
-    otherwise, a derivative of zero would never pass the check. With `training=True`,
-    the check differentiates through batch statistics, and dropout draws the same mask
-    in every evaluation.
+    without this correction, a derivative of zero would never pass the check. With
+    `training=True`, the check differentiates through batch statistics, and dropout
+    draws the same mask in every evaluation.
 
     If the step crosses a kink, such as that of ReLU, the central difference does not
     approximate the derivative. Such coordinates are excluded from the comparison and
     counted separately. To detect a kink, the check computes the second difference
-    f(w + h) + f(w - h) - 2 f(w) with the step h and again with half the step. Where f
-    is smooth, the second difference falls to a quarter; at a kink, it does not.
+    f(w + h) + f(w - h) - 2 f(w) with the step h and again with half the step. If f is
+    smooth, halving the step divides the second difference by four; at a kink, it does
+    not.
 
     The method and the thresholds follow the section "Gradient checks" of the CS231n
     course notes (Neural Networks Part 3): the centered formula, the relative error,
@@ -62,10 +63,10 @@ def check_gradients(
         sample_weight: Weights of the examples, of shape `(batch,)`. Defaults to
             `None`.
         training: Whether the layers run in training mode. Defaults to `True`.
-        samples: Integer >= 1, number of coordinates to check per variable: the one
-            with the largest derivative, and others that are chosen at random. If a
-            variable has at most `samples` coordinates, all of them are checked.
-            Defaults to `20`.
+        samples: Integer >= 1, number of coordinates to check per variable: the
+            coordinate with the largest absolute derivative, and others that are chosen
+            at random. If a variable has at most `samples` coordinates, all of them are
+            checked. Defaults to `20`.
         seed: Integer >= 0 that seeds the random choice of coordinates. Defaults to
             `0`.
 
@@ -154,7 +155,10 @@ def _check_variable(variable, gradient, evaluate, samples, generator) -> dict:
 
 
 def _choose(gradient, samples: int, generator) -> np.ndarray:
-    """Chooses coordinates to check, including the one with the largest derivative."""
+    """Chooses the coordinates of one variable to check.
+
+    The coordinate with the largest absolute derivative is always included.
+    """
     if gradient.size <= samples:
         return np.arange(gradient.size)
     largest = int(np.argmax(np.abs(gradient)))
@@ -173,7 +177,12 @@ def _relative_error(analytic: float, numeric: float, losses) -> float:
 
 
 def _is_kink(losses, halves) -> bool:
-    """Returns whether the second differences of the loss indicate a kink."""
+    """Returns whether the second differences of the loss indicate a kink.
+
+    Args:
+        losses: Losses at the sampled point and one step above and below it.
+        halves: Losses half a step above and below the sampled point.
+    """
     centre, plus, minus = losses
     bend = plus + minus - 2 * centre
     half_bend = sum(halves) - 2 * centre
@@ -194,7 +203,7 @@ def _compile_like(model: keras.Model, copy: keras.Model) -> None:
 
 
 def _in_float64(config):
-    """Returns the config with every float dtype replaced with float64."""
+    """Returns a copy of a config with every float dtype replaced with float64."""
     if isinstance(config, dict):
         return {
             key: "float64"

@@ -1,4 +1,4 @@
-"""The report that a gradient check returns."""
+"""Report returned by a gradient check."""
 
 import math
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ VERDICTS = ("right", "suspicious", "wrong")
 class GradientReport:
     """Contains the result of `check_gradients`.
 
-    `print` shows a report as a table.
+    Printing the report displays it as a table.
 
     The verdict on each variable is based on the thresholds of CS231n, "Gradient
     checks":
 
-    - "right": a relative error below 1e-7, or below 1e-4 if the check found kinks, such
-      as those of ReLU, in any variable;
-    - "suspicious": any other relative error below 1e-2, or kinks at all sampled
-      coordinates;
-    - "wrong": a larger relative error, or a derivative that is not finite.
+    - "right": The relative error is below 1e-7, or below 1e-4 if the check found kinks
+      (for example, because of ReLU) in any variable.
+    - "suspicious": The relative error is higher than for "right", but below 1e-2, or
+      all sampled coordinates of the variable are at kinks.
+    - "wrong": The relative error is at least 1e-2, or a derivative is not finite.
 
     Args:
         rows: One dictionary per variable, in the order of
@@ -38,10 +38,9 @@ class GradientReport:
 
     Attributes:
         verdict: The worst verdict on any variable: "right", "suspicious" or "wrong".
-        error: Largest relative error of all variables, or 0.0 if no coordinate was
+        error: Largest relative error over all variables, or 0.0 if no coordinate was
             compared.
-        kinks: Number of coordinates of all variables that were excluded because of
-            kinks.
+        kinks: Total number of coordinates that were excluded because of kinks.
     """
 
     rows: tuple[dict, ...]
@@ -59,7 +58,7 @@ class GradientReport:
         return sum(row["kinks"] for row in self.rows)
 
     def to_frame(self) -> pd.DataFrame:
-        """Returns the rows as a `pandas.DataFrame` with the added column `verdict`."""
+        """Returns the rows, with the additional column `verdict`, as a data frame."""
         return pd.DataFrame(
             [{**row, "verdict": self._verdict_of(row)} for row in self.rows]
         )

@@ -40,23 +40,24 @@ def lstm(
 ) -> keras.Model:
     """Builds a network of LSTM layers that outputs logits.
 
-    If `vocabulary_size` is given, the inputs are token ids, which the layer `embedding`
+    If `vocabulary_size` is given, the inputs are token ids, which the `embedding` layer
     maps to vectors. Otherwise, the inputs are sequences of vectors, of shape
     `(steps, features)`, or images, which are read row by row: an image of shape
     `(28, 28, 1)` becomes 28 steps of 28 values.
 
-    LSTM layer `i` is named `hidden_i` and is followed by the layer `hidden_i_dropout`,
-    unless `dropout` is 0. The LSTM layers follow Hochreiter & Schmidhuber, "Long
-    Short-Term Memory" (1997), with the forget gate of Gers et al., "Learning to Forget"
-    (2000); the bias of the forget gate is initialized to 1. A bidirectional layer
-    consists of `hidden_i_forward` and `hidden_i_backward`, whose outputs are
-    concatenated. The layer `pooling` reduces the outputs of the last LSTM layer to one
-    vector per sequence. The final layer, `head`, is linear. Its initial outputs are
-    near zero, and it computes in float32 even under a mixed precision policy.
+    LSTM layer `i` is named `hidden_i` and is followed by a dropout layer,
+    `hidden_i_dropout`, unless `dropout` is 0. The LSTM layers follow Hochreiter &
+    Schmidhuber, "Long Short-Term Memory" (1997), with the forget gate of Gers et al.,
+    "Learning to Forget" (2000); the bias of the forget gate is initialized to 1. A
+    bidirectional layer consists of `hidden_i_forward` and `hidden_i_backward`, whose
+    outputs are concatenated. The `pooling` layer reduces the outputs of the last LSTM
+    layer to one vector per sequence. The final layer, `head`, is linear. Its initial
+    outputs are near zero, and it computes in float32 even under a mixed precision
+    policy.
 
-    In token ids, zeros to the right of a text are padding and never affect the outputs
-    for the text. The LSTM layers need no mask for this, because the padding comes after
-    the text, and pooling ignores the padding.
+    If the inputs are token ids, zeros at the end of a text are padding and never affect
+    the outputs for the text. The LSTM layers need no mask, because the padding comes
+    after the text, and pooling ignores the padding.
 
     On a GPU, Keras runs an LSTM layer with cuDNN if the layer uses tanh, sigmoid and a
     bias, has no `recurrent_dropout`, is not unrolled and, on JAX and PyTorch, receives
@@ -69,12 +70,12 @@ def lstm(
     Args:
         input_shape: Shape of one example, without the batch dimension: `(time,)` for
             token ids, `(steps, ...)` for vectors.
-        num_outputs: Integer >= 1, number of classes (two for a binary problem), of
-            targets, or of tokens in the vocabulary.
+        num_outputs: Integer >= 1, number of classes (two for a binary problem),
+            targets, or tokens in the vocabulary.
         vocabulary_size: Number of tokens in the vocabulary, `len(data.vocabulary)`.
             Defaults to `None`: the inputs are vectors.
-        units: Integers >= 1, number of units of each LSTM layer; for bidirectional
-            layers, the number per direction. Defaults to `(128,)`.
+        units: Integers >= 1, number of units in each LSTM layer, per direction if the
+            layers are bidirectional. Defaults to `(128,)`.
         embedding_size: Length of the embedding vectors. Defaults to `128`.
         bidirectional: Whether each layer also reads the sequence in reverse. Defaults
             to `False`.
@@ -82,14 +83,14 @@ def lstm(
             "last" selects the first step of the sequence, which the layer reads last.
             Defaults to `"last"`.
         return_sequences: Whether to return logits at every step instead of pooling.
-            With token ids, the result is a language model, for data with
+            With token ids, the model is a language model, which requires data with
             `data.task == "language_model"`: the logits at each step predict the next
             token. Defaults to `False`.
-        tie_embeddings: Whether a language model computes its logits with the
-            embedding matrix and no bias, instead of the layer `head` (Press & Wolf,
-            "Using the Output Embedding to Improve Language Models", 2017). If the size
-            of the last LSTM layer differs from `embedding_size`, the LSTM layer is
-            followed by a linear layer, `projection`. Defaults to `False`.
+        tie_embeddings: Whether a language model computes its logits with the transposed
+            embedding matrix instead of the `head` layer, and without a bias (Press &
+            Wolf, "Using the Output Embedding to Improve Language Models", 2017). If the
+            size of the last LSTM layer differs from `embedding_size`, a linear layer,
+            `projection`, is added after the LSTM layer. Defaults to `False`.
         dropout: Fraction of the outputs of each LSTM layer to drop, in [0, 1). If the
             outputs of the last layer are pooled, dropout is applied after pooling.
             Defaults to `0.0`.
@@ -215,7 +216,7 @@ def _hidden(x, size, bidirectional, pool, mask, name) -> keras.KerasTensor:
     """Applies an LSTM layer and, if `pool` is given, pools the outputs of the layer.
 
     For the backward direction, a second LSTM layer reads the reversed sequences. The
-    Keras layer `Bidirectional` is not used, because it would need a mask for padded
+    `Bidirectional` layer of Keras is not used, because it would need a mask for padded
     sequences, and a mask prevents the use of cuDNN on JAX and PyTorch.
     """
     if not bidirectional:

@@ -52,22 +52,21 @@ def mlp(
             flattens its inputs.
         num_outputs: Integer >= 1, number of classes (two for a binary problem), labels
             or targets.
-        units: Integers >= 1, number of units of each hidden layer. Defaults to
+        units: Integers >= 1, number of units in each hidden layer. Defaults to
             `(512, 512)`.
         activation: Name of a Keras activation, a registered function, or an
             activation layer, such as `keras.layers.LeakyReLU(negative_slope=0.1)`,
             which is copied for every hidden layer. With `"maxout"`, every hidden
             layer is a `zoo.layers.Maxout`. Defaults to `"relu"`.
-        maxout_pieces: Integer >= 1, number of linear pieces of each unit. Used only if
+        maxout_pieces: Integer >= 1, number of linear pieces per unit. Used only if
             `activation` is `"maxout"`. Defaults to `2`.
-        kernel_initializer: Keras initializer of the hidden layers. Defaults to
+        kernel_initializer: Keras initializer for the hidden layers. Defaults to
             `"auto"`: He normal for ReLU and similar activations, LeCun normal for SELU,
             Glorot uniform for other activations and, for Maxout, a normal distribution
             that preserves the second moment of the signals. Biases start at zero.
-        kernel_regularizer: Keras regularizer of all kernels. Defaults to `None`.
-        normalization: "batch", "layer" or `None`. The normalization precedes each
-            activation; with Maxout, the normalization follows the maximum. Defaults to
-            `None`.
+        kernel_regularizer: Keras regularizer for all kernels. Defaults to `None`.
+        normalization: "batch", "layer" or `None`. The normalization is applied before
+            each activation or, with Maxout, after the maximum. Defaults to `None`.
         dropout: Fraction of the hidden units to drop, in [0, 1). With SELU, alpha
             dropout is used, which preserves the mean and variance of the units
             (Klambauer et al., 2017). Defaults to `0.0`.

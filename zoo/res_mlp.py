@@ -42,9 +42,9 @@ def res_mlp(
     - The linear layer `stem` maps the inputs to `units` values.
     - The branch of block `i` consists of `block_i_normalization`, `block_i_hidden`,
       `block_i_activation`, `block_i_dropout`, `block_i_output`,
-      `block_i_residual_dropout` and `block_i_stochastic_depth`. The layer `block_i`
+      `block_i_residual_dropout` and `block_i_stochastic_depth`. The `block_i` layer
       adds the output of the branch to the input of the block.
-    - The model ends in `final_normalization`, `final_activation` and the linear layer
+    - The last layers are `final_normalization`, `final_activation` and the linear layer
       `head`. The initial outputs of `head` are near zero, and `head` computes in
       float32 even under a mixed precision policy.
 
@@ -59,17 +59,17 @@ def res_mlp(
             flattens its inputs.
         num_outputs: Integer >= 1, number of classes (two for a binary problem) or
             targets.
-        units: Integer >= 1, number of features that the skip connections carry.
-            Defaults to `256`.
+        units: Integer >= 1, number of features in the skip connections. Defaults to
+            `256`.
         num_blocks: Integer >= 0, number of residual blocks. Defaults to `4`.
-        block_units: Integer >= 1, number of units of the hidden layer in each block.
+        block_units: Integer >= 1, number of units in the hidden layer of each block.
             Defaults to `None`: the same as `units`.
         activation: Name of a Keras activation, a registered function, or an
             activation layer, which is copied for every block. Defaults to `"relu"`.
-        kernel_initializer: Keras initializer of the hidden layers of the blocks.
+        kernel_initializer: Keras initializer for the hidden layers in the blocks.
             Defaults to `"auto"`: He normal for ReLU and similar activations, LeCun
             normal for SELU, and Glorot uniform otherwise. Biases start at zero.
-        kernel_regularizer: Keras regularizer of all kernels. Defaults to `None`.
+        kernel_regularizer: Keras regularizer for all kernels. Defaults to `None`.
         normalization: "batch", "layer" or `None`. Defaults to `"batch"`.
         residual_init: Initialization of the last layer of each branch. Defaults to
             `"zero"`.
@@ -80,9 +80,9 @@ def res_mlp(
               variance as a single branch would without this scaling.
             - "none": LeCun initialization is used. Without normalization, the variance
               then doubles with each block.
-        dropout: Fraction of the hidden units of the blocks to drop, in [0, 1).
+        dropout: Fraction of the hidden units to drop in each block, in [0, 1).
             Defaults to `0.0`.
-        residual_dropout: Fraction of the outputs of each branch to drop, in [0, 1).
+        residual_dropout: Fraction of the outputs to drop in each branch, in [0, 1).
             Defaults to `0.0`.
         input_dropout: Fraction of the inputs to drop, in [0, 1). Defaults to `0.0`.
         stochastic_depth: Probability, in [0, 1), that an example skips the last
@@ -172,7 +172,7 @@ def res_mlp(
 
 
 def _last_initializer(residual_init: str, num_blocks: int):
-    """Returns the initializer of the last layer of each branch."""
+    """Returns the initializer for the last layer of each branch."""
     if residual_init == "zero":
         return keras.initializers.Zeros()
     scale = 1 / num_blocks if residual_init == "scaled" and num_blocks else 1.0

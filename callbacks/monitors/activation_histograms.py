@@ -20,40 +20,40 @@ from .tables import save_info
 class ActivationHistograms(keras.callbacks.Callback):
     """Records histograms of the outputs of every layer for a fixed sample.
 
-    The sample is passed through the model in inference mode, before the first epoch
-    and then after every `every_epochs` epochs. A model that is built during `fit` is
-    not recorded before its first epoch. The bins have equal widths. If the activation
-    has a bounded range, the bins cover that range. The histogram of a tanh layer, for
-    example, shows whether the outputs use all of [-1, 1] or are concentrated at the
-    bounds. Otherwise, the bins cover the range of the recorded values. Masked time
-    steps are excluded.
+    The sample is passed through the model in inference mode, before the first epoch and
+    then after every `every_epochs` epochs. If the model is built only during `fit`,
+    there is no pass before the first epoch. The bins have equal widths. If the
+    activation has a bounded range, the bins cover that range; otherwise, they cover the
+    range of the recorded values. For example, the histogram of a tanh layer shows
+    whether the outputs use all of [-1, 1] or are concentrated at the bounds. Masked
+    time steps are excluded.
 
     All layers with a float output are recorded, including those nested in other models
-    and layers. A layer that is called several times is recorded for each call. Layers
-    that run inside a loop, a condition, a map or another compiled function cannot be
-    recorded, nor can layers nested in the cells of a recurrent layer or in the layer
-    of a `TimeDistributed`. A single warning lists these layers, together with layers
-    that have weights but are not called. On PyTorch, loops and conditions are plain
-    Python, so each call inside them is recorded.
+    and layers. A layer that is called several times is recorded separately for each
+    call. Layers that run inside a loop, a condition, a map or another compiled function
+    cannot be recorded, nor can layers nested in the cells of a recurrent layer or in a
+    layer wrapped by `TimeDistributed`. A single warning lists these layers, together
+    with layers that have weights but are not called. On PyTorch, loops and conditions
+    are plain Python, so each call inside them is recorded.
 
     Outputs are copied to the host one layer at a time, and their statistics are
     computed there. If all layers together output more than 2**24 (16.8 million) numbers
     for the sample, the sample is split into several batches to limit memory usage.
 
-    A unit is one index of the last axis, or of the channel axis in layers with
+    A unit is one index along the last axis, or along the channel axis in layers with
     `data_format="channels_first"`. A unit is dead if its output is zero for the whole
     sample. A unit is saturated if, for at least half of the sample, its output is close
     to a bound of the activation: within 2.5 % of the activation's range.
 
     Args:
-        sample: Inputs of the model, as in `model(sample)`: an array with a batch
+        sample: Inputs for the model, as in `model(sample)`: an array with a batch
             dimension, or a list or dict of such arrays. A few hundred examples are
             sufficient.
         every_epochs: Integer >= 1: record after every `every_epochs` epochs. Defaults
             to `1`.
-        log_dir: Folder for TensorBoard event files, with histograms `activation/...`
-            and scalars `dead_units/...` and `saturated_units/...`. Defaults to `None`,
-            which writes no files.
+        log_dir: Folder for TensorBoard event files, which contain histograms
+            `activation/...` and scalars `dead_units/...` and `saturated_units/...`.
+            Defaults to `None`, which writes no files.
 
     Raises:
         ValueError: If an argument is invalid. Also raised by `fit` if the model has no
@@ -102,11 +102,13 @@ class ActivationHistograms(keras.callbacks.Callback):
         self._epochs = self._forward = None
 
     def __getstate__(self):
-        # An interrupted `fit` can leave these objects; the next `fit` replaces them.
+        # These objects can remain after an interrupted `fit`; the next `fit` replaces
+        # them.
         return vars(self) | {"_log": None, "_forward": None}
 
     def on_epoch_begin(self, epoch, logs=None):
-        # A model that the first batch builds must not initialize its weights earlier.
+        # If the first batch builds the model, the weights must not be initialized
+        # earlier.
         if self._epochs is None and self.model.built:
             check_shapes(self.sample, self.model)
             self._record(epoch)
@@ -144,8 +146,8 @@ class ActivationHistograms(keras.callbacks.Callback):
 
             - "layer": Names of the layers.
 
-            Of shape `(passes, layers)`, where all but "non_finite" are NaN for a layer
-            that did not run:
+            Of shape `(passes, layers)`; if a layer did not run in a pass, its entries
+            are NaN in all of these arrays except "non_finite":
 
             - "mean" and "deviation": Mean and standard deviation of the finite entries.
             - "non_finite": Number of infinite or NaN entries.
@@ -154,17 +156,17 @@ class ActivationHistograms(keras.callbacks.Callback):
             - "saturated": Fraction of saturated units; NaN for an activation without
               bounds.
 
-            With one more axis:
+            Of shape `(passes, layers, ...)`:
 
             - "edges": Bin edges, of shape `(passes, layers, 51)`.
-            - "counts": Numbers of entries in the bins, of shape `(passes, layers, 50)`.
+            - "counts": Number of entries in each bin, of shape `(passes, layers, 50)`.
 
             Of shape `(passes, units)`, for every layer:
 
             - "unit_zeros/<layer>": Fraction of the sample for which each unit is zero.
             - "unit_saturated/<layer>": Fraction of the sample for which the output of
-              each unit is within 2.5 % of the activation's range from a bound; NaN for
-              an activation without bounds.
+              each unit is close to a bound of the activation: within 2.5 % of the
+              activation's range. NaN for an activation without bounds.
         """
         return arrays_of(self._records)
 
@@ -173,7 +175,8 @@ class ActivationHistograms(keras.callbacks.Callback):
 
         The columns are:
 
-        - `step` and `epoch`: Numbers of training steps and epochs before the pass.
+        - `step` and `epoch`: Number of training steps and epochs completed before the
+          pass.
         - `layer`: Name of the layer.
         - `mean` and `deviation`: Mean and standard deviation of the finite entries.
         - `non_finite`: Number of infinite or NaN entries.
@@ -204,8 +207,8 @@ class ActivationHistograms(keras.callbacks.Callback):
         """Plots a heat map over the epochs for every layer with an activation function.
 
         The titles show the fractions of dead and saturated units in the last pass. If
-        there are more than twelve layers, twelve of them are drawn, evenly spaced. If
-        no layer has an activation function, all layers are considered.
+        no layer has an activation function, all layers are included. If there are more
+        than twelve layers to draw, only twelve evenly spaced ones are drawn.
 
         Args:
             figure: Matplotlib figure or subfigure to draw in. Defaults to `None`,

@@ -9,9 +9,10 @@ def plot_activations(info: dict, layers, *, width: float, figure=None):
     """Plots a heat map of the outputs over the epochs for each of the given layers.
 
     Args:
-        info: Result of `ActivationHistograms.activation_info`, with at least one pass.
-        layers: Indices of the layers to draw. If there are more than twelve, twelve of
-            them are drawn, evenly spaced.
+        info: Result of `ActivationHistograms.activation_info`, with at least one
+            recorded forward pass.
+        layers: Indices of the layers to draw. If there are more than twelve, only
+            twelve evenly spaced ones are drawn.
         width: Width of the column for each pass, in epochs.
         figure: Matplotlib figure or subfigure to draw in. Defaults to `None`, which
             creates a new figure.

@@ -1,4 +1,4 @@
-"""Records of forward passes, and their conversion to arrays."""
+"""Records of forward passes, and a function that converts these records to arrays."""
 
 from dataclasses import dataclass
 
@@ -23,9 +23,10 @@ class ActivationRecord:
     """Statistics of all layers in one forward pass.
 
     Attributes:
-        step: Number of training steps before the pass.
-        epoch: Number of epochs before the pass.
-        layers: Statistics of the layers that ran, in the order of their calls.
+        step: Number of training steps completed before the pass.
+        epoch: Number of epochs completed before the pass.
+        layers: Statistics of the layers that ran, in the order in which they were
+            called.
     """
 
     step: int
@@ -34,7 +35,7 @@ class ActivationRecord:
 
 
 def latest_statistics(records: list[ActivationRecord]) -> dict[str, LayerStatistics]:
-    """Returns a dict from layer names to the latest statistics of each layer.
+    """Returns a dict that maps each layer name to the latest statistics of that layer.
 
     The layers of the last record come first.
     """
@@ -46,7 +47,7 @@ def latest_statistics(records: list[ActivationRecord]) -> dict[str, LayerStatist
 
 
 def arrays_of(records: list[ActivationRecord]) -> dict:
-    """Converts records to the result of `ActivationHistograms.activation_info`."""
+    """Converts records to the dict that `activation_info()` returns."""
     latest = latest_statistics(records)
     rows = [_row(record, latest) for record in records]
     arrays = {
@@ -66,7 +67,7 @@ def arrays_of(records: list[ActivationRecord]) -> dict:
 def _row(record: ActivationRecord, latest: dict) -> list[LayerStatistics]:
     """Returns the statistics of all layers in one pass.
 
-    If a layer did not run, its statistics are empty.
+    For a layer that did not run, all counts are 0 and the other statistics are NaN.
     """
     ran = {layer.name: layer for layer in record.layers}
     return [

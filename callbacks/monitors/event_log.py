@@ -12,7 +12,7 @@ from zoo.utils.files import writable_folder
 class EventLog:
     """Writes scalars and histograms for TensorBoard, on every backend.
 
-    This class requires the package `tensorboard`, but not TensorFlow.
+    This class requires the `tensorboard` package, but not TensorFlow.
 
     Args:
         folder: Folder for the event files, created if it does not exist.
@@ -37,7 +37,7 @@ class EventLog:
 
         Args:
             tag: Name of the series.
-            edges: Array of the bin edges, one more than the number of bins.
+            edges: Array of bin edges, with one more entry than there are bins.
             counts: Array with the number of entries in each bin.
             step: Step number.
         """
@@ -72,7 +72,7 @@ class EventLog:
 def check_log_dir(value) -> str | None:
     """Returns the path as a string, or `None` if `value` is `None`.
 
-    Raises an error for any other value.
+    Raises an error if `value` is neither a path nor `None`.
     """
     if value is not None and not isinstance(value, str | os.PathLike):
         raise invalid_argument("log_dir", "the path of a folder, or None", value)

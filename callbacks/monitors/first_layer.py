@@ -23,9 +23,9 @@ def first_layer_images(model: keras.Model) -> np.ndarray:
         units.
 
     Raises:
-        ValueError: If the model is not built, if it has no dense or 2D convolutional
-            layer, or if the first such layer is dense and its input is not a flattened
-            image.
+        ValueError: If the model is not built or has no dense or 2D convolutional layer.
+            Also raised if the first such layer is dense and its input is not a
+            flattened image.
 
     Example:
 
@@ -52,10 +52,10 @@ def plot_first_layer(model: keras.Model, *, max_units: int = 64, ax=None):
 
     Well-trained weights are smooth and show strokes and edges. Noise indicates that the
     layer has learned little, or that regularization is missing. Identical images
-    indicate that the units were initialized identically. All images share one scale,
-    which is symmetric around zero. With three channels, the weights are drawn as colors
-    around gray. Otherwise, their mean over the channels is drawn, in red for positive
-    and in blue for negative values.
+    indicate that the units were initialized identically. All images use the same
+    scale, which is symmetric around zero. With three channels, the weights are drawn as
+    colors around gray. Otherwise, the mean of the weights over the channels is drawn,
+    in red for positive and in blue for negative values.
 
     Args:
         model: Built model whose inputs are images, as in `first_layer_images`.

@@ -1,4 +1,4 @@
-"""Runs a forward pass of a sample, and computes statistics of every layer."""
+"""Runs a forward pass on a sample, and computes statistics of every layer."""
 
 from collections.abc import Iterator
 
@@ -37,8 +37,8 @@ class ForwardPass:
 
     def __call__(self, sample) -> list[LayerStatistics]:
         if self._batch_size is None and not COMPILES and _takes_any_size(self._model):
-            # Without tracing, counting the entries of the whole sample would require
-            # a full pass, so they are counted for one example.
+            # Without tracing, counting the entries of the whole sample would require a
+            # forward pass of the whole sample, so they are counted for one example.
             self._outputs(examples(sample, 0, 1))
             self._batch_size = max(1, MAX_ENTRIES // max(1, self._entries))
         while True:

@@ -17,20 +17,21 @@ NUM_BINS = HIGHEST - LOWEST
 
 
 class GradientHistograms(StepMonitor):
-    """Records histograms of the magnitudes of gradients, on a logarithmic axis.
+    """Records histograms of gradient magnitudes on a logarithmic axis.
 
     Vanishing or exploding gradients appear as a shift along this axis from layer to
     layer, and dead units appear as zeros. NaN and infinite entries are counted for each
-    variable, which helps to locate their origin. The recorded gradients are those that
-    train the model: summed over all replicas and divided by the loss scale, before the
-    optimizer clips them. The magnitudes are counted inside the compiled step. Training
-    is bit-for-bit unchanged, unless the compiler fuses the recorded step differently,
-    which can change the last bits of the results.
+    variable, which helps to locate their origin. The gradients are recorded after they
+    are summed over all replicas and divided by the loss scale, but before the optimizer
+    clips them. The histograms are computed inside the compiled step. The results of
+    training are bit-for-bit unchanged, unless the compiler fuses the operations of a
+    recorded step differently, which can change the last bits.
 
     Each bin counts magnitudes between two consecutive powers of 2, separately for each
-    sign. There are 96 bins, from 2**-64 to 2**32. The first and last bins include all
-    magnitudes beyond the range. Zeros are counted separately and include magnitudes
-    below 2**-126, the smallest normal float32, which TensorFlow and XLA treat as zero.
+    sign. There are 96 bins, from 2**-64 to 2**32. The first and last bins also contain
+    all magnitudes outside this range. Zeros are counted separately. Magnitudes below
+    2**-126, the smallest normal float32, count as zeros, because TensorFlow and XLA
+    treat them as zero.
 
     Only non-empty bins are stored, at 8 bytes each. A record takes about 200 bytes of
     memory per variable. At most 1,000 records, one per update, are kept in memory. They
@@ -49,10 +50,10 @@ class GradientHistograms(StepMonitor):
             "update", the change made by the step. An update is zero if the gradient is
             zero or the change is too small for the precision of the weight. Defaults to
             `"gradient"`.
-        log_dir: Folder for TensorBoard event files, with histograms of the log2 of the
-            magnitudes, `gradient_log2/...`, and scalars `gradient_norm/...`. If `of` is
-            "weight" or "update", the names start with `weight_` or `update_` instead.
-            Defaults to `None`, which writes no files.
+        log_dir: Folder for TensorBoard event files, which contain histograms
+            `gradient_log2/...` (the log2 of the magnitudes) and scalars
+            `gradient_norm/...`. If `of` is "weight" or "update", the names start with
+            `weight_` or `update_` instead. Defaults to `None`, which writes no files.
 
     Raises:
         ValueError: If an argument is invalid. Also raised by `fit` if the model has no
@@ -98,7 +99,7 @@ class GradientHistograms(StepMonitor):
             Of shape `(variables,)`:
 
             - "variable": Paths of the variables.
-            - "size": Numbers of entries of the variables.
+            - "size": Number of entries in each variable.
 
             Of shape `(records, variables)`:
 
@@ -110,14 +111,14 @@ class GradientHistograms(StepMonitor):
 
             Of other shapes:
 
-            - "every": Number of steps from one kept record to the next, a scalar. It is
-              a multiple of the argument `every`.
+            - "every": Number of steps between consecutive records in memory, a scalar.
+              It is a multiple of the `every` argument.
             - "log2": The log2 of the bin edges, of shape `(97,)`.
-            - "counts": Numbers of positive and of negative entries in each bin, of
-              shape `(records, variables, 2, 96)`.
+            - "counts": Number of positive and negative entries in each bin, of shape
+              `(records, variables, 2, 96)`.
 
             The norm is computed from a sum of squares in float32, in which the squares
-            of entries below 1e-19 vanish. The counts include such entries.
+            of entries below 1e-19 underflow to zero. The counts include such entries.
         """
         info = self._info()
         info["norm"] = self._array_of_all(f"{self.of}_norm")
@@ -138,7 +139,8 @@ class GradientHistograms(StepMonitor):
 
         The columns are:
 
-        - `step`, `epoch`, `variable`: Step number, epoch and path of the variable.
+        - `step`, `epoch`, `variable`: Step number and epoch of the update, and path of
+          the variable.
         - `norm` and `rms`: Norm and root mean square.
         - `largest`: Largest magnitude.
         - `zeros`: Fraction of entries that are zero.
@@ -167,8 +169,8 @@ class GradientHistograms(StepMonitor):
 
         The kernels are sorted by depth. The color shows the fraction of the nonzero
         finite entries in each bin. The title shows the fraction of zeros in the last
-        record. If there are more than twelve kernels, twelve of them are drawn, evenly
-        spaced.
+        record. If there are more than twelve kernels, only twelve evenly spaced ones
+        are drawn.
 
         Args:
             figure: Matplotlib figure or subfigure to draw in. Defaults to `None`,
@@ -206,8 +208,8 @@ class GradientHistograms(StepMonitor):
         """Plots the root mean square of the recorded quantity for every kernel.
 
         The kernels are sorted by depth. Each line represents a record. Colors range
-        from bright for the first record to dark for the last. At most twelve records
-        are drawn, evenly spaced.
+        from bright for the first record to dark for the last. At most twelve evenly
+        spaced records are drawn.
 
         Args:
             ax: Matplotlib axes to draw on. Defaults to `None`, which creates new axes.

@@ -45,14 +45,14 @@ def size_of(sample) -> int:
 
 
 def examples(sample, start: int, stop: int):
-    """Returns a sample with the examples at the indices `start` to `stop - 1`."""
+    """Returns a sample of only the examples at the indices `start` to `stop - 1`."""
     return keras.tree.map_structure(operator.itemgetter(slice(start, stop)), sample)
 
 
 def split(sample, batch_size: int | None) -> list:
     """Splits a sample into batches of equal or nearly equal size.
 
-    Equal sizes are preferred, because the model is compiled for each distinct size.
+    Equal sizes are preferred, because the model is compiled separately for each size.
 
     Args:
         sample: Sample to split.

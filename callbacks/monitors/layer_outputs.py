@@ -12,15 +12,15 @@ from zoo.differentiation import same_trace
 from .names import unique_names
 
 MAX_ENTRIES = 2**24  # maximum for all outputs together, 64 MiB in float32
-# Layers nested in these run step by step, in a loop or in unrolled calls.
+# Layers nested in these layers run once per time step, in a loop or in unrolled calls.
 STEPWISE = (keras.layers.RNN, keras.layers.TimeDistributed)
 
 
 class TooManyOutputs(BaseException):
     """Raised when the outputs require too much memory.
 
-    This class does not derive from `Exception`, because AutoGraph wraps exceptions that
-    do.
+    This class does not derive from `Exception`, because AutoGraph would then wrap the
+    error in another exception.
     """
 
 
@@ -31,13 +31,13 @@ class LayerOutputs:
         model: Model to observe.
 
     Attributes:
-        layers: Dict from the name of each output to its layer, in the order of the
-            calls. If a layer has several outputs, all names but the first end with a
-            number.
+        layers: Dict that maps the name of each output to the layer that computed it, in
+            the order of the calls. If a layer has several outputs, all names but the
+            first end with a number.
         unseen: Names of layers whose output cannot be captured: layers that run inside
             a loop, a branch or another compiled function, and layers that have weights
             but were not called.
-        entries: Number of entries of all outputs.
+        entries: Total number of entries in all outputs.
     """
 
     def __init__(self, model: keras.Model):
@@ -55,9 +55,10 @@ class LayerOutputs:
             inputs: Inputs of the model.
 
         Returns:
-            A dict from the name of each output to a pair of a float tensor and its
-            mask, which can be `None`. If the outputs exceed `MAX_ENTRIES`, they are
-            counted in `entries`, but not returned.
+            A dict that maps the name of each output to a tuple `(tensor, mask)`. The
+            tensor is a float tensor, and the mask is `None` if the output has no mask.
+            If the outputs have more than `MAX_ENTRIES` entries in total, the dict is
+            empty.
         """
         layers, hidden = _layers_within(self._model)
         called: set[int] = set()
@@ -118,15 +119,16 @@ class LayerOutputs:
 
 
 def _plain(call, *args, **kwargs):
-    """Returns `call` unchanged. Replaces `rematerialized_call`.
+    """Returns `call` unchanged, without rematerialization.
 
-    Rematerialization has no benefit without a backward pass.
+    This function replaces `rematerialized_call`, because rematerialization has no
+    benefit without a backward pass.
     """
     return call
 
 
 def _layers_within(layer, path: str = "") -> tuple[list, list[str]]:
-    """Returns `(path, layer)` pairs of nested layers, and the paths of hidden layers.
+    """Returns `(path, layer)` pairs for nested layers, and the paths of hidden layers.
 
     Here, a layer is hidden if its outputs cannot be captured. A shared layer is listed
     only once.
@@ -140,8 +142,8 @@ def _layers_within(layer, path: str = "") -> tuple[list, list[str]]:
         deeper, deeper_hidden = _layers_within(inner, f"{name}/")
         hidden += deeper_hidden
         if isinstance(inner, STEPWISE):
-            # The outputs of the inner layer or cell are also outputs of this layer.
-            # Layers nested deeper are hidden.
+            # The inner layer or cell is not hidden, because its outputs are also the
+            # outputs of this layer. Layers that are nested more deeply are hidden.
             hidden += [
                 name_within
                 for name_within, one in deeper

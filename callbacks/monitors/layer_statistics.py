@@ -23,7 +23,7 @@ NARROWEST = 2.0**-15  # minimum histogram width, relative to the largest magnitu
 class LayerStatistics:
     """Statistics of the outputs of one layer for the whole sample.
 
-    A unit is one index of the channel axis, which is usually the last axis.
+    A unit is one index along the channel axis, which is usually the last axis.
     """
 
     name: str
@@ -48,7 +48,7 @@ class LayerStatistics:
 
     @property
     def saturated(self) -> float:
-        """Fraction of units that are saturated for at least half of the sample."""
+        """Fraction of units that are near a bound for at least half of the sample."""
         return _fraction_at_least(0.5, self.unit_saturated)
 
     def without_outputs(self) -> "LayerStatistics":
@@ -149,8 +149,9 @@ def combine(name: str, layer, batches: list[BatchStatistics]) -> LayerStatistics
     deviations = np.array([batch.deviation for batch in batches])
     count = number.sum()
     mean = (number * means).sum() / count if count else np.nan
-    # Sum of squares around the joint mean: the sum around the mean of each batch, plus
-    # the squared difference between the two means.
+    # For each batch, the sum of squared deviations from the joint mean is the sum of
+    # squared deviations from the batch mean, plus `number` times the squared difference
+    # between the two means.
     squares = number * (deviations**2 + (means - mean) ** 2)
     zeros = _sum([batch.zeros for batch in batches])
     saturated = np.full(len(zeros), np.nan)
@@ -194,7 +195,7 @@ def _joint_range(ranges: list) -> tuple[float, float]:
 
 
 def _histogram(finite: np.ndarray, bounds: tuple) -> tuple[np.ndarray, np.ndarray]:
-    # The width of the range can overflow the dtype.
+    # The width of the range can exceed the maximum of the dtype.
     is_wide = bounds[1] - bounds[0] > np.finfo(finite.dtype).max / NUM_BINS
     scale = 2.0**-10 if is_wide else 1
     scaled = finite * finite.dtype.type(scale) if is_wide else finite

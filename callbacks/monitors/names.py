@@ -1,8 +1,8 @@
-"""Names of variables and layers in records."""
+"""Functions that name variables and layers in records."""
 
 
 def unique_names(names) -> list[str]:
-    """Returns the names, after appending a number to each repeated name."""
+    """Makes names unique by appending a number to each repeated name."""
     found: list[str] = []
     counts: dict[str, int] = {}
     for name in names:
@@ -12,5 +12,5 @@ def unique_names(names) -> list[str]:
 
 
 def layer_of(variable: str) -> str:
-    """Returns the path of a variable without the suffix "/kernel"."""
+    """Removes the suffix "/kernel", if present, from the path of a variable."""
     return variable.removesuffix("/kernel")

@@ -1,4 +1,4 @@
-"""Helpers for the plots of the monitors."""
+"""Helper functions for the plots that the monitors draw."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def check_recorded(monitor, count: int) -> None:
 
 
 def evenly_spaced(indices) -> list:
-    """Returns at most `MAX_PANELS` of the indices, evenly spaced."""
+    """Returns at most `MAX_PANELS` of the indices, spaced as evenly as possible."""
     indices = list(indices)
     if len(indices) <= MAX_PANELS:
         return indices

@@ -23,13 +23,13 @@ class StepMonitor(StepCallback):
     between records doubles. The first record is always kept, and all updates of a step
     are kept or dropped together.
 
-    A subclass implements `_log_record()`, which writes a record to TensorBoard.
+    Subclasses implement `_log_record()`, which writes a record to TensorBoard.
 
     Args:
         every: Record every `every`-th step, starting with the first.
         log_dir: Folder for TensorBoard event files, or `None`.
-        counted: Quantity whose magnitudes are counted: "gradient", "weight" or
-            "update". Defaults to `None`, which counts no magnitudes.
+        counted: Quantity for which histograms of magnitudes are recorded: "gradient",
+            "weight" or "update". Defaults to `None`, which records no histograms.
     """
 
     def __init__(self, every: int, log_dir, *, counted: str | None = None):
@@ -49,7 +49,7 @@ class StepMonitor(StepCallback):
             self._log = EventLog(self.log_dir)
 
     def __getstate__(self):
-        self._collect()  # after an interrupt, some rows may be unread
+        self._collect()  # if `fit` was interrupted, some records may be unread
         return super().__getstate__() | {"_observation": None, "_log": None}
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -70,7 +70,7 @@ class StepMonitor(StepCallback):
         super().on_train_end(logs)
 
     def step_key(self) -> tuple:
-        return ()  # nothing to compile: the observation defines the records
+        return ()  # this callback adds no computation; see `Observation`
 
     def _log_record(self, record) -> None:
         raise NotImplementedError
@@ -114,7 +114,7 @@ class StepMonitor(StepCallback):
                 self._keep(record)
 
     def _take(self, record) -> None:
-        """Processes a record, whether or not it is kept."""
+        """Processes a record, even if it will not be kept in memory."""
         if self._log is not None:
             self._log_record(record)
 
@@ -134,7 +134,7 @@ class StepMonitor(StepCallback):
             ]
 
     def _info(self) -> dict:
-        """Returns a dict of the arrays that all monitors have in common."""
+        """Returns a dict of the arrays that every monitor provides."""
         self._collect()
         return {
             "step": self._array("step", "int64"),
@@ -147,7 +147,7 @@ class StepMonitor(StepCallback):
         }
 
     def _array(self, figure: str, dtype: str = "float32", shape: tuple = ()):
-        """Returns one attribute of all records as an array.
+        """Returns an array with the values of one attribute for all records.
 
         The array has the shape `(records, *shape)`.
         """
@@ -155,7 +155,7 @@ class StepMonitor(StepCallback):
         return np.array(values, dtype=dtype).reshape(len(values), *shape)
 
     def _array_of_all(self, figure: str, dtype: str = "float32", shape: tuple = ()):
-        """Returns one attribute of all records and variables as an array.
+        """Returns an array with one attribute's values for all records and variables.
 
         The array has the shape `(records, variables, *shape)`.
         """

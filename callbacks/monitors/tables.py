@@ -34,8 +34,8 @@ def save_info(path: str | os.PathLike, monitor, info: dict) -> None:
 
     Args:
         path: File to write, in an existing folder.
-        monitor: Callback whose `to_frame()` returns the data frame.
-        info: Dict from names to arrays.
+        monitor: Callback whose `to_frame()` method returns the data frame.
+        info: Dict that maps names to arrays.
 
     Raises:
         ValueError: If `path` does not end in .csv or .npz.

@@ -19,19 +19,19 @@ class UpdateRatio(StepMonitor):
     """Records the ratio of the norm of each update to the norm of the weights.
 
     The ratio shows whether the learning rate is appropriate for the weights. A ratio of
-    about 1e-3 is typical. If the ratio is much smaller, a layer hardly learns. If it is
-    much larger, training is unstable (Karpathy, "CS231n", 2015, notes on "Ratio of
-    weights:updates"). The updates include the effects of momentum, weight decay and
+    about 1e-3 is typical. If the ratio is much smaller, the weights hardly change. If
+    it is much larger, training is unstable (Karpathy, "CS231n", 2015, notes on "Ratio
+    of weights:updates"). The updates include the effects of momentum, weight decay and
     clipping. The gradients that produced the updates are recorded as well. The norms
-    are computed inside the compiled step. Training is bit-for-bit unchanged, unless the
-    compiler fuses the recorded step differently, which can change the last bits of the
-    results.
+    are computed inside the compiled step. The results of training are bit-for-bit
+    unchanged, unless the compiler fuses the operations of a recorded step differently,
+    which can change the last bits.
 
-    The logs and History contain "update_ratio": the median over the kernels is computed
-    for each record, and then the median over the records of the epoch. In an epoch
-    without a record, the previous value is repeated; before the first record, the value
-    is NaN. The data frame contains all variables and all recorded steps, but the median
-    excludes:
+    The logs and the `History` contain one value of "update_ratio" per epoch. To compute
+    this value, the median over the kernels is taken for each record, followed by the
+    median over the records of the epoch. In an epoch without a record, the previous
+    value is repeated; before the first record, the value is NaN. The data frame
+    contains all variables and all records in memory, but the median excludes:
 
     - One-dimensional variables, such as biases.
     - Kernels with a root mean square below 0.01 / sqrt(fan-in), such as the kernels of
@@ -43,8 +43,8 @@ class UpdateRatio(StepMonitor):
     accumulation, only steps that update the weights count towards `every`, and the
     accumulated gradients are recorded. If a step calls the optimizer several times,
     each update has its own record, in which the entries of variables that were not
-    updated are NaN. Only updates by the optimizer that the model is compiled with can
-    be recorded. A warning is issued if this optimizer makes no updates.
+    updated are NaN. Only updates made by the optimizer that the model is compiled with
+    can be recorded. A warning is issued if this optimizer makes no updates.
 
     At most 1,000 records, one per update, are kept in memory. A record takes about 12
     bytes per variable. The records are evenly spaced over the call to `fit`: when this
@@ -56,9 +56,9 @@ class UpdateRatio(StepMonitor):
             Defaults to `50`.
         healthy: Lower and upper bounds of the band that `plot()` marks as healthy.
             Defaults to `(1e-4, 1e-2)`.
-        log_dir: Folder for TensorBoard event files, with scalars `update_ratio` for
-            the model and `update_ratio/...` for every variable. Defaults to `None`,
-            which writes no files.
+        log_dir: Folder for TensorBoard event files, which contain scalars
+            `update_ratio` for the model and `update_ratio/...` for every variable.
+            Defaults to `None`, which writes no files.
 
     Raises:
         ValueError: If an argument is invalid. Also raised by `fit` if the model has no
@@ -93,7 +93,7 @@ class UpdateRatio(StepMonitor):
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         self._logged = float("nan")
-        self._new_medians = []  # of the current epoch
+        self._new_medians = []  # medians of the current epoch
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
@@ -127,13 +127,14 @@ class UpdateRatio(StepMonitor):
             - "ratio": Update norm divided by weight norm; NaN where the weights are
               zero or the step was skipped.
             - "in_median": Whether the median includes this ratio.
-            - "gradient_norm", "weight_norm" and "update_norm": Norms. Divide a norm by
-              sqrt(size) to get the root mean square.
+            - "gradient_norm", "weight_norm" and "update_norm": Norms of the gradient,
+              the weights and the update. Divide a norm by sqrt(size) to get the root
+              mean square.
 
             A scalar:
 
-            - "every": Number of steps from one kept record to the next. It is a
-              multiple of the argument `every`.
+            - "every": Number of steps between consecutive records in memory. It is a
+              multiple of the `every` argument.
         """
         info = self._info()
         for figure in ("gradient_norm", "weight_norm", "update_norm"):
@@ -148,10 +149,12 @@ class UpdateRatio(StepMonitor):
 
         The columns are:
 
-        - `step`, `epoch`, `variable`: Step number, epoch and path of the variable.
+        - `step`, `epoch`, `variable`: Step number and epoch of the update, and path of
+          the variable.
         - `ratio` and `in_median`: As in `ratio_info()`.
-        - `gradient_norm`, `weight_norm`, `update_norm`: Norms.
-        - `gradient_rms`, `weight_rms`, `update_rms`: Root mean squares.
+        - `gradient_norm`, `weight_norm`, `update_norm`: As in `ratio_info()`.
+        - `gradient_rms`, `weight_rms`, `update_rms`: Root mean squares of the gradient,
+          the weights and the update.
         - `learning_rate` and `skipped`: As in `ratio_info()`.
         """
         info = self.ratio_info()

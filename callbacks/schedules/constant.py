@@ -11,7 +11,8 @@ class Constant(Schedule):
     """Keeps the factor at 1 after the warm-up.
 
     Args:
-        warmup: Number >= 0: duration of the linear warm-up from 0. Defaults to `0.0`.
+        warmup: Number >= 0, the duration of the linear warm-up from 0. Defaults to
+            `0.0`.
 
     Raises:
         ValueError: If an argument is invalid.

@@ -20,12 +20,13 @@ class Cosine(Schedule):
     times as long as the previous one. After the end, the factor stays at the minimum.
 
     Args:
-        length: Number > 0: end time, including the warm-up.
+        length: Number > 0, the end time including the warm-up.
         minimum: Factor at the end of each cycle, in [0, 1). Defaults to `0.0`.
-        cycles: Integer >= 1: number of cycles. Defaults to `1`.
-        growth: Number > 0: ratio of the length of each cycle to the length of the
+        cycles: Integer >= 1, the number of cycles. Defaults to `1`.
+        growth: Number > 0, the ratio of the length of each cycle to the length of the
             previous cycle. Defaults to `1.0`.
-        warmup: Number >= 0: duration of the linear warm-up from 0. Defaults to `0.0`.
+        warmup: Number >= 0, the duration of the linear warm-up from 0. Defaults to
+            `0.0`.
 
     Raises:
         ValueError: If an argument is invalid.

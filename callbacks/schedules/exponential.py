@@ -16,8 +16,9 @@ class Exponential(Schedule):
     `decay=math.log(2) / 10`.
 
     Args:
-        decay: Number > 0: the decay rate k.
-        warmup: Number >= 0: duration of the linear warm-up from 0. Defaults to `0.0`.
+        decay: Number > 0, the decay rate k.
+        warmup: Number >= 0, the duration of the linear warm-up from 0. Defaults to
+            `0.0`.
 
     Raises:
         ValueError: If an argument is invalid.

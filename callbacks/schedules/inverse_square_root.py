@@ -18,10 +18,10 @@ class InverseSquareRoot(Schedule):
     Vision Transformers), no warm-up is needed. The decay never ends.
 
     Args:
-        timescale: Number > 0: the time scale T. Defaults to `None`, which uses the
+        timescale: Number > 0, the time scale T. Defaults to `None`, which uses the
             duration of the warm-up.
-        warmup: Number >= 0: duration of the linear warm-up from 0. Defaults to `0.0`,
-            which requires a `timescale`.
+        warmup: Number >= 0, the duration of the linear warm-up from 0. Defaults to
+            `0.0`, which requires a `timescale`.
 
     Raises:
         ValueError: If an argument is invalid.

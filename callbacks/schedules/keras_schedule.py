@@ -20,9 +20,9 @@ class KerasSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         schedule: Schedule from `callbacks.schedules`.
-        learning_rate: Number > 0: learning rate when the factor is 1.
-        steps_per_unit: Integer >= 1: optimizer steps per unit of the schedule's time.
-            Defaults to `1`.
+        learning_rate: Number > 0, the learning rate when the factor is 1.
+        steps_per_unit: Integer >= 1, the number of optimizer steps per unit of schedule
+            time. Defaults to `1`.
 
     Raises:
         ValueError: If an argument is invalid.

@@ -12,21 +12,21 @@ from .schedule import Schedule, check_length
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class OneCycle(Schedule):
-    """Rises to 1, then decays to far below the initial value, along two half cosines.
+    """Rises to 1 and then decays far below the initial value, both along half a cosine.
 
-    See Smith & Topin 2019 (super-convergence). This is the two-phase form with the
-    defaults common to fastai, PyTorch and optax. The learning rate that the model is
+    See Smith & Topin 2019 (super-convergence). This is the two-phase form, with the
+    defaults that fastai, PyTorch and optax share. The learning rate that the model is
     compiled with is the peak of the cycle. After the end, the factor stays at `final`.
 
     Args:
-        length: Number > 0: end time, including the warm-up.
+        length: Number > 0, the end time including the warm-up.
         peak: Position of the peak, as a fraction of the cycle, in (0, 1). Defaults to
             `0.3`.
         initial: Factor at the start of the cycle, in [0, 1). Defaults to `1 / 25`.
         final: Factor at the end of the cycle, in [0, 1). Defaults to `1 / 250_000`.
-        warmup: Number >= 0: duration of the linear warm-up from 0 to `initial` before
-            the cycle. Defaults to `0.0`, because the cycle already starts with a low
-            factor.
+        warmup: Number >= 0, the duration of the linear warm-up from 0 to `initial`
+            before the cycle. Defaults to `0.0`, because the cycle already starts with a
+            low factor.
 
     Raises:
         ValueError: If an argument is invalid.

@@ -13,10 +13,10 @@ def scale_learning_rate(
     warm-up.
 
     Args:
-        learning_rate: Number > 0: learning rate that works well with
-            the batch size `reference_batch_size`.
-        batch_size: Integer >= 1: batch size used for training.
-        reference_batch_size: Integer >= 1: batch size for which `learning_rate`
+        learning_rate: Number > 0, a learning rate that works well with a batch size of
+            `reference_batch_size`.
+        batch_size: Integer >= 1, the batch size used for training.
+        reference_batch_size: Integer >= 1, the batch size for which `learning_rate`
             works well.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The base class of all schedules."""
+"""The base class for all schedules."""
 
 import numpy as np
 from keras import ops
@@ -9,7 +9,7 @@ from .keras_schedule import KerasSchedule
 
 
 class Schedule:
-    """Base class of learning-rate schedules, which are pure functions of time.
+    """Base class for learning-rate schedules, which are pure functions of time.
 
     A schedule returns the factor by which the optimizer's learning rate is multiplied.
     The caller chooses the unit of time: epochs or steps. A subclass implements
@@ -22,8 +22,8 @@ class Schedule:
     `Cosine(90, warmup=5)` ends at 90.
 
     Args:
-        warmup: Number >= 0: duration of the linear warm-up from 0. Defaults to `0.0`,
-            which means no warm-up.
+        warmup: Number >= 0, the duration of the linear warm-up from 0. Defaults to
+            `0.0`, which means no warm-up.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -61,7 +61,7 @@ class Schedule:
         return rise * self.factor(ops.maximum(time, self.warmup))
 
     def factor(self, time):
-        """Returns the factor at a time after (or exactly at) the end of the warm-up.
+        """Returns the factor at or after the end of the warm-up.
 
         Args:
             time: Float32 tensor of values >= `warmup`.
@@ -74,10 +74,10 @@ class Schedule:
         """Converts the schedule for use in an optimizer, without a callback.
 
         Args:
-            learning_rate: Number > 0: learning rate when the factor is 1.
-            steps_per_unit: Integer >= 1: optimizer steps per unit of time. For a
-                schedule in epochs, pass the number of batches per epoch. Defaults to
-                `1`.
+            learning_rate: Number > 0, the learning rate when the factor is 1.
+            steps_per_unit: Integer >= 1, the number of optimizer steps per unit of
+                time. For a schedule in epochs, pass the number of batches per epoch.
+                Defaults to `1`.
 
         Returns:
             A `keras.optimizers.schedules.LearningRateSchedule`, which is saved with
@@ -92,7 +92,7 @@ class Schedule:
         """Plots the factor from time 0 to `length`.
 
         Args:
-            length: Number > 0: end of the plotted range.
+            length: Number > 0, the end of the plotted range.
             ax: Matplotlib axes to draw on. Defaults to `None`, which creates new axes.
 
         Returns:

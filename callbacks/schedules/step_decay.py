@@ -12,20 +12,21 @@ from .schedule import Schedule
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class StepDecay(Schedule):
-    """Multiplies the learning rate by a factor at regular intervals or given times.
+    """Multiplies the learning rate by a factor at regular intervals or at given times.
 
     Intervals and boundaries are measured from time 0, so they include the warm-up. For
     example, Goyal et al. 2017 warm up for 5 epochs, then divide the learning rate by 10
-    at epochs 30, 60 and 80. Exactly at a boundary, the new factor already applies.
+    at epochs 30, 60 and 80. Each new factor takes effect exactly at its boundary.
 
     Args:
-        every: Number > `warmup`: time between drops. Defaults to `None`, which
+        every: Number > `warmup`, the time between drops. Defaults to `None`, which
             requires `boundaries`.
-        boundaries: Times of the drops: numbers > `warmup`, in increasing order.
+        boundaries: Numbers > `warmup`, the times of the drops in increasing order.
             Defaults to `None`, which requires `every`.
-        factor: Number > 0: factor by which each drop multiplies the learning rate.
+        factor: Number > 0. Each drop multiplies the learning rate by this factor.
             Defaults to `0.1`.
-        warmup: Number >= 0: duration of the linear warm-up from 0. Defaults to `0.0`.
+        warmup: Number >= 0, the duration of the linear warm-up from 0. Defaults to
+            `0.0`.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -104,5 +105,5 @@ class StepDecay(Schedule):
         }
 
 
-# Files that were saved under the old name can still be loaded.
+# Keras can still load files that were saved under the old name.
 keras.saving.get_custom_objects()["kerascope>Step"] = StepDecay

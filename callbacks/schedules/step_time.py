@@ -12,7 +12,7 @@ def time_of_step(step, steps_per_unit: int):
 
     Args:
         step: Step number, an integer tensor or variable, counted from 0.
-        steps_per_unit: Integer >= 1: number of steps per unit of time.
+        steps_per_unit: Integer >= 1, the number of steps per unit of time.
 
     Returns:
         A float32 tensor.

@@ -1,4 +1,4 @@
-"""Counts of the magnitudes of tensor entries."""
+"""Histograms of the magnitudes of tensor entries."""
 
 from dataclasses import dataclass, replace
 
@@ -18,10 +18,10 @@ class Magnitudes:
             gradient.
         bins: Flat indices of the nonzero counts. Zero counts are not stored, because
             most counts are zero.
-        numbers: Values of the nonzero counts.
-        zeros: Number of entries of each variable that are 0 or have a magnitude below
+        numbers: Nonzero counts, in the order of `bins`.
+        zeros: Number of entries in each variable that are 0 or have a magnitude below
             2**-126, which is treated as 0.
-        non_finite: Number of entries of each variable that are infinite or NaN.
+        non_finite: Number of entries in each variable that are infinite or NaN.
     """
 
     largest: np.ndarray
@@ -32,9 +32,9 @@ class Magnitudes:
 
     @classmethod
     def from_exponents(cls, largest, counts) -> "Magnitudes":
-        """Creates an instance from counts by sign and exponent.
+        """Creates an instance from the number of entries for each sign and exponent.
 
-        The first and last bins include the counts of all exponents beyond the range.
+        The first and last bins include the counts of all exponents outside the range.
 
         Args:
             largest: Largest magnitude of each variable.
@@ -58,18 +58,18 @@ class Magnitudes:
 
     @property
     def counts(self) -> np.ndarray:
-        """Numbers of entries by sign (positive first) and by log2 of the magnitude.
+        """Entry counts by sign (positive first) and by log2 of the magnitude.
 
         Int32 array of shape `(variables, 2, 96)`. Bin `i` counts magnitudes in
         [2**(i - 64), 2**(i - 63)). The first and last bins include all magnitudes
-        beyond the range.
+        outside the range.
         """
         counts = np.zeros((len(self.largest), 2, HIGHEST - LOWEST), "int32")
         counts.flat[self.bins] = self.numbers
         return counts
 
     def padded(self, missing: int) -> "Magnitudes":
-        """Adds entries for `missing` variables: NaN for magnitudes, 0 for counts."""
+        """Adds `missing` variables, with NaN for magnitudes and 0 for counts."""
 
         def longer(array, value=0):
             return np.append(array, np.full(missing, value, array.dtype))

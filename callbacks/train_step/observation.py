@@ -33,23 +33,25 @@ class Observation:
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """Variables to which the entries of a record belong, in order.
+        """Recorded variables, in the order of the entries in each record.
 
-        Variables may be added later.
+        More variables may be appended later.
         """
         return self._variables
 
     def request(
         self, every: int, receive: Callable, counted: str | None = None
     ) -> None:
-        """Requests a record of every `every`-th step, starting with the first.
+        """Requests a record every `every` steps, starting with the first step.
 
         Args:
             every: Number of steps from one record to the next.
-            receive: Function that is called with a list of the new records after they
-                have been read. The list includes records requested by other callbacks.
-            counted: Quantity whose magnitudes are counted: "gradient", "weight" or
-                "update". Defaults to `None`, which counts no magnitudes.
+            receive: Function that is called with a list of new records each time
+                records are read. The list includes records requested by other
+                callbacks.
+            counted: "gradient", "weight" or "update", the quantity for which histograms
+                of magnitudes are recorded. Defaults to `None`, which records no
+                histograms.
         """
         quantities = self.requests.setdefault(every, set())
         if counted is not None:
@@ -83,7 +85,7 @@ class Observation:
             self.read()
 
     def read(self) -> None:
-        """Converts unread rows to instances of `UpdateRecord` for all receivers."""
+        """Converts unread rows to `UpdateRecord` instances, and calls all receivers."""
         recorder = self._recorder
         if recorder is None or not recorder.buffers:
             return

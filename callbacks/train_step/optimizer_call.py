@@ -82,7 +82,7 @@ class OptimizerCall:
             old: Tensors of the recorded variables before the update.
             new: Tensors of the recorded variables after the update.
             buffers: Tensors of the recorder's buffers.
-            counters: Counters of the step, which determine the row.
+            counters: Counters of the step, which contain the row number.
         """
         learning_rate, skipped, gradients = before
         layout, row = self._recorder.layout, counters.row
@@ -128,7 +128,7 @@ class OptimizerCall:
         return ops.where(are_equal, rates[0], float("nan"))
 
     def _used_gradients(self) -> list:
-        """Returns the gradients, unscaled and accumulated, but not clipped."""
+        """Returns the unscaled and accumulated gradients, before clipping."""
         scale = self._optimizer.loss_scale_factor
         if self._is_scaled:
             scale = self._optimizer.dynamic_scale
@@ -148,7 +148,7 @@ class OptimizerCall:
 
 
 def _is_update(optimizer):
-    """Returns a bool or tensor: whether this call to the optimizer updates weights."""
+    """Returns whether this call updates weights, as a bool or tensor."""
     steps = optimizer.gradient_accumulation_steps
     return not steps or (count_of_calls(optimizer) + 1) % steps == 0
 

@@ -24,7 +24,7 @@ def updating_optimizers(optimizer) -> list:
 
 
 def optimizers_of(optimizer, variables: list) -> list:
-    """Returns the optimizer that updates each variable when `optimizer` is called."""
+    """Returns the optimizers that update the given variables, one per variable."""
     optimizers = updating_optimizers(optimizer)
     if len(optimizers) == 1:
         return optimizers * len(variables)

@@ -19,7 +19,7 @@ class Quantity:
 
     def __init__(self, tensors: list, indices: list, num_variables: int, minus=None):
         present = [i for i, tensor in enumerate(tensors) if tensor is not None]
-        # Variables without a tensor get the index after the last one.
+        # Variables without a tensor get the index after the last tensor.
         self._source = np.full(num_variables, len(present))
         self._source[[indices[i] for i in present]] = np.arange(len(present))
         self._operands = None
@@ -37,7 +37,7 @@ class Quantity:
         return self._of_all(tensor_statistics.largest)
 
     def counts(self):
-        """Returns the counts by sign and exponent; 0 for a missing tensor.
+        """Returns entry counts by sign and exponent; 0 for a missing tensor.
 
         The shape is `(variables, NUM_BINS)`.
         """

@@ -24,16 +24,16 @@ class RowLayout:
       number of earlier steps that updated the weights, and the row number. All three
       are -1 in an unused row.
     - The numbers, a float32 buffer of shape `(rows, width)`, contain the learning rate
-      and whether the update was skipped. These are followed by the norms of all
-      variables for each quantity, and by the largest magnitudes of all variables for
-      each counted quantity.
+      and a flag that is 1 if the update was skipped. These are followed by the norms of
+      all variables for each quantity, and by the largest magnitudes of all variables
+      for each quantity in `counted`.
     - The counts, an int32 buffer of shape `(rows, counted, variables, NUM_BINS)`,
-      contain the numbers of entries by sign and exponent. This buffer exists only if
-      magnitudes are counted.
+      contain the histograms of magnitudes: the number of entries for each sign and
+      exponent. This buffer exists only if histograms are recorded.
 
     Args:
         num_variables: Number of recorded variables.
-        counted: Quantities whose magnitudes are counted.
+        counted: Quantities for which histograms of magnitudes are recorded.
     """
 
     num_variables: int
@@ -41,12 +41,12 @@ class RowLayout:
 
     @property
     def width(self) -> int:
-        """Number of entries of a row in the buffer of numbers."""
+        """Number of entries in each row of the numbers buffer."""
         return LEADING + self.num_variables * (len(QUANTITIES) + len(self.counted))
 
     @property
     def num_counts(self) -> int:
-        """Number of entries of a row in the buffer of counts."""
+        """Number of entries in each row of the counts buffer."""
         return len(self.counted) * self.num_variables * NUM_BINS
 
     def allocate(self, rows: int) -> list[np.ndarray]:
@@ -66,26 +66,27 @@ class RowLayout:
         headers.assign(np.full(headers.shape, -1, "int32"))
 
     def pack_header(self, counters: StepCounters):
-        """Returns the header of the next row as a tensor."""
+        """Returns the next row for the headers buffer as a tensor."""
         step, number, row, _ = counters
         return ops.cast(ops.stack([step, number, row]), "int32")
 
     def pack_numbers(self, learning_rate, skipped, norms: list, largest: list):
-        """Returns the numbers of a row as a tensor.
+        """Returns a row for the numbers buffer as a tensor.
 
         Args:
             learning_rate: Scalar tensor.
-            skipped: Scalar tensor: 1 if the update was skipped, else 0.
+            skipped: Scalar tensor that is 1 if the update was skipped, else 0.
             norms: One tensor per quantity, with the norms of all variables.
-            largest: One tensor per counted quantity, with the largest magnitudes.
+            largest: One tensor per quantity in `counted`, with the largest magnitudes
+                of all variables.
         """
         return ops.concatenate([ops.stack([learning_rate, skipped]), *norms, *largest])
 
     def pack_counts(self, counts: list):
-        """Returns the counts of a row as a tensor.
+        """Returns a row for the counts buffer as a tensor.
 
         Args:
-            counts: One tensor per counted quantity.
+            counts: One tensor per quantity in `counted`.
         """
         return ops.stack(counts)
 
@@ -124,9 +125,10 @@ class RowLayout:
 
         Args:
             epoch: Epoch of the step.
-            header: Header of the row.
-            numbers: Numbers of the row.
-            counts: Counts of the row. Defaults to `None`, for a layout without counts.
+            header: Row of the headers buffer.
+            numbers: Row of the numbers buffer.
+            counts: Row of the counts buffer. Defaults to `None`, for a layout without
+                counts.
         """
         # Copied, because a view would keep all rows in memory.
         shape = len(QUANTITIES) + len(self.counted), self.num_variables

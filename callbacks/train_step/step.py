@@ -17,18 +17,18 @@ KEPT = 4  # maximum number of steps cached with a train function
 class Step:
     """Runs training steps of a model that include callbacks.
 
-    One function runs all steps if a condition inside the compiled step costs nothing,
-    or if it is known only inside the compiled step whether the weights are updated.
-    Otherwise, there are two functions: one records updates, and the other does not. If
-    no callback takes part in the step, the function that does not record is the model's
-    own train function. A step counter outside the compiled functions determines which
-    function runs next.
+    A single function runs all steps in two cases: if evaluating a condition inside the
+    compiled step costs nothing, or if only the compiled step can determine whether it
+    updates the weights. Otherwise, there are two functions: one records updates, and
+    the other does not. If no callback takes part in the step, the model's own train
+    function takes the place of the latter. A step counter outside the compiled
+    functions determines which function runs next.
 
     Args:
         model: Compiled model.
         own: The model's own train function.
         callbacks: List of the callbacks that take part in the step.
-        requests: Requested records, see `UpdateRecorder`.
+        requests: Requested records (see `UpdateRecorder`).
     """
 
     def __init__(self, model, own, callbacks: list, requests: dict):
@@ -47,7 +47,7 @@ class Step:
         """Resets the step counter to 0."""
         self.is_free = False
         self._steps = 0
-        self._is_behind = False  # whether the step's counters have missed steps
+        self._is_behind = False  # whether the recorder's counters miss earlier steps
         if self.recorder is not None:
             self.recorder.restart()
 
@@ -101,7 +101,7 @@ class Step:
                 self.recorder.set_step(self._steps)
                 self._is_behind = False
             result = self._function(observe, args)(*args)
-        # Counted after the call, which raises if the data is exhausted.
+        # Counted after the call, which raises an error if the data is exhausted.
         self._steps += 1
         self._is_behind |= not observe
         self.has_run = True

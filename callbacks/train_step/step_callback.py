@@ -1,4 +1,4 @@
-"""The base class of callbacks that run inside the training step."""
+"""The base class for callbacks that run inside the training step."""
 
 import keras
 
@@ -8,13 +8,12 @@ from .train_function import TrainFunction
 
 
 class StepCallback(keras.callbacks.Callback):
-    """Base class of callbacks that run a method inside the compiled training step.
+    """Base class for callbacks that run a method inside the compiled training step.
 
     A subclass implements `begin_step` with `keras.ops`. This method is compiled as part
     of the step, so it requires no synchronization and runs for every batch, even with
-    `steps_per_execution`. During each call to the train function, including the call
-    that traces it, the attributes in `attributes_of` replace the attributes of the
-    optimizers.
+    `steps_per_execution`. While the train function is traced or runs, the attributes
+    returned by `attributes_of` replace the corresponding attributes of the optimizers.
 
     All such callbacks in one call to `fit` share one step, and run in the order of the
     callback list. After `fit`, the original train function of the model is restored.
@@ -39,8 +38,8 @@ class StepCallback(keras.callbacks.Callback):
         """Runs at the beginning of every step, inside the compiled step.
 
         One call to the train function may run this method for several steps and
-        replicas. Attributes in `optimizer_attributes` are replaced while the method
-        runs, so do not read the optimizer's original values from them.
+        replicas. The attributes in `optimizer_attributes` are replaced while the method
+        runs, so they do not contain the optimizer's original values.
 
         Args:
             optimizer: Optimizer of the model, or the inner optimizer of a

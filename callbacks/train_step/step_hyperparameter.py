@@ -7,11 +7,11 @@ class StepHyperparameter(keras.Variable):
     """Represents a hyperparameter that is computed as a tensor in the step.
 
     Keras' optimizers evaluate `momentum != 0` in Python, which fails on a traced
-    tensor. Here, `!=` and `>` always return `True`, because the optimizer has been
-    built with a momentum. All other operations use the value of `tensor`.
+    tensor. Here, `!=` and `>` always return `True`, because the optimizer was built
+    with momentum. All other operations use the value of `tensor`.
 
     Attributes:
-        tensor: Tensor of the current step, or `None` before and after training.
+        tensor: Tensor in the current step, or `None` before and after training.
         was_read: Whether the tensor has been read.
     """
 

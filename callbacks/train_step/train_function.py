@@ -18,12 +18,12 @@ from .step import get_step
 class TrainFunction:
     """Replaces `model.train_function` during one call to `fit`.
 
-    In `on_train_batch_begin`, callbacks announce that the next call comes from their
-    `fit`. All other calls, for example by `train_on_batch` or `fit` inside a callback,
-    are passed on to the model's own function. Such calls do not advance schedules and
-    are not recorded. If `compile`, `make_train_function` or an inner `fit` sets a
-    different train function, the next announcement adopts that function as the model's
-    own, and replaces it again.
+    In `on_train_batch_begin`, callbacks announce that the next call comes from the
+    current `fit`. All other calls, such as those made by `train_on_batch` or `fit` in a
+    callback, are passed on to the model's own function. They do not advance schedules
+    and are not recorded. If `compile`, `make_train_function` or an inner `fit` sets a
+    different train function, this object adopts that function as the model's own at the
+    next announcement, and replaces it again.
 
     Keras calls no hooks after an exception, so this object may remain in place after
     `fit` fails. In that case, it passes on all calls until the next call to `fit`
@@ -35,7 +35,8 @@ class TrainFunction:
             `CallbackList` created by the user may have no parameters, or share them
             with other lists.
         begin: Logs passed to `on_train_begin`, or `None` if a callback was called
-            without logs. Each call to `fit` passes a new object.
+            without logs. Each call to `fit` passes a new object, which therefore
+            identifies the call.
 
     Raises:
         RuntimeError: If callbacks cannot take part in the training step.
@@ -104,7 +105,7 @@ class TrainFunction:
             self._check_observation()
 
     def remove(self):
-        """Restores the model's own function, and reads the remaining records."""
+        """Restores the model's original function, and reads the remaining records."""
         if self._model.train_function is self:
             self._model.train_function = self._own
         self.observation.detach()
@@ -124,7 +125,10 @@ class TrainFunction:
 
     @property
     def model(self) -> keras.Model:
-        """The model; reading this property does not synchronize its state on JAX."""
+        """The model.
+
+        On JAX, reading this property does not synchronize the state of the model.
+        """
         return self._model
 
     def _is_of(self, params, begin) -> bool:
@@ -170,7 +174,7 @@ class TrainFunction:
         self._model.train_function = self
 
     def _begin_step_again(self, own):
-        """Continues from the current step with the model's new train function."""
+        """Continues the current step count with the model's new train function."""
         for callback in self._callbacks:
             callback.prepare_step()
         before = self._step
@@ -198,8 +202,8 @@ class TrainFunction:
 def _is_foreign(frame, params) -> bool:
     """Returns whether a call is known to come from outside the current `fit`.
 
-    A later callback in the list can make such a call after a step has been announced
-    and before that step runs.
+    Such a call can come from a later callback in the list, between the call to
+    `announce` and the step itself.
 
     Args:
         frame: Frame of the caller.

@@ -1,4 +1,4 @@
-"""The record of one update of the weights."""
+"""The record of one weight update."""
 
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,7 @@ QUANTITIES = ("gradient", "weight", "update")
 
 @dataclass(frozen=True, eq=False)
 class UpdateRecord:
-    """Record of one update of the weights. Arrays have one entry per variable.
+    """Record of one weight update. Arrays have one entry per variable.
 
     A step can make several updates. Each update has its own record.
 

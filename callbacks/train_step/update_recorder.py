@@ -19,8 +19,8 @@ class UpdateRecorder:
 
     Args:
         model: Model whose optimizer is recorded.
-        requests: Dict from each requested interval, in steps, to the quantities whose
-            magnitudes are counted at this interval.
+        requests: Dict that maps each requested interval, in steps, to the quantities
+            for which histograms of magnitudes are requested at that interval.
     """
 
     def __init__(self, model: keras.Model, requests: dict[int, set[str]]):
@@ -52,7 +52,7 @@ class UpdateRecorder:
         return [self.counters, *self.buffers]
 
     def build(self, variables=()) -> None:
-        """Creates the buffers if they do not exist.
+        """Creates the buffers if they do not exist yet.
 
         Args:
             variables: Variables that the optimizer updates. The model's trainable
@@ -132,7 +132,7 @@ class UpdateRecorder:
         return counters.next_step()
 
     def count_update(self) -> None:
-        """Counts one more update in the step that is being traced."""
+        """Increments the number of updates in the step that is being traced."""
         self.is_called = True
         self._updates += 1
         self.updates_per_step = max(self.updates_per_step, self._updates)
@@ -160,7 +160,7 @@ class UpdateRecorder:
         """Returns whether the updates of a step are recorded.
 
         Args:
-            number: Integer or tensor: number of earlier steps that updated the
+            number: Integer or tensor, the number of earlier steps that updated the
                 weights.
 
         Returns:
@@ -170,7 +170,7 @@ class UpdateRecorder:
         return _is_due(number, list(self.requests))
 
     def counts_are_due(self, number):
-        """Returns whether magnitudes are counted in a step whose updates are recorded.
+        """Returns whether the records of a step include histograms of magnitudes.
 
         Args:
             number: Same as for `is_due`.

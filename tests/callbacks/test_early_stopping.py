@@ -131,6 +131,7 @@ def play_by_hand(model, values, callback):
     return epoch, model.get_weights()[0][0, 0]
 
 
+@pytest.mark.heavy
 def test_on_finite_values_it_does_what_keras_does(scalar_model):
     random = np.random.default_rng(0)
     stopped = 0
@@ -328,6 +329,7 @@ def test_after_an_exception_they_are_on_disk_and_can_be_restored(error):
     model.fit(*examples(), epochs=1, verbose=0)  # trains on
 
 
+@pytest.mark.heavy
 def test_a_filepath_keeps_them_for_another_model(tmp_path):
     path = tmp_path / "new" / "best.weights.h5"
     model, record = small_model(), Record([3.0, 1.0, 2.0])

@@ -197,6 +197,7 @@ def test_a_model_in_training_is_left_bit_for_bit_as_it_was(optimizer):
     assert_equal_states(state(model), before)
 
 
+@pytest.mark.heavy
 def test_training_goes_on_as_if_nothing_had_been():
     def train(sweep):
         keras.utils.set_random_seed(1)
@@ -218,6 +219,7 @@ def test_training_goes_on_as_if_nothing_had_been():
         )
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_after_an_error_in_the_data_it_is_as_it_was(error):
     class Broken:
@@ -233,6 +235,7 @@ def test_after_an_error_in_the_data_it_is_as_it_was(error):
     assert_equal_states(state(model), before)
 
 
+@pytest.mark.heavy
 def test_after_an_interrupt_of_a_step_it_is_as_it_was():
     """On JAX such a step has already given away the buffers of the variables."""
     model = rich_model("adam")

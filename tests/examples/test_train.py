@@ -33,6 +33,7 @@ def arrays(tmp_path):
     return str(tmp_path / "mine.npz")
 
 
+@pytest.mark.heavy
 def test_arrays(train, arrays, tmp_path, capsys):
     train(["--arrays", arrays, "--epochs", "5", "--output", str(tmp_path / "runs")])
     folder = tmp_path / "runs" / "mine"
@@ -53,6 +54,7 @@ def test_arrays(train, arrays, tmp_path, capsys):
     assert f"validation accuracy {best:.4f}, test accuracy {accuracy:.4f}" in printed
 
 
+@pytest.mark.heavy
 def test_the_picture_shows_the_printed_figures(train, tmp_path, capsys, monkeypatch):
     figures = []
     monkeypatch.setattr(
@@ -82,6 +84,7 @@ def test_the_picture_shows_the_printed_figures(train, tmp_path, capsys, monkeypa
     np.testing.assert_allclose(history["learning_rate"].iloc[-1], last, rtol=1e-3)
 
 
+@pytest.mark.heavy
 def test_default_dataset_and_options(train, tmp_path, capsys):
     options = "--units 32 --epochs 2 --batch-size 64 --seed 3 --learning-rate 0.01"
     output = ["--mixed-precision", "bfloat16", "--output", str(tmp_path)]
@@ -92,6 +95,7 @@ def test_default_dataset_and_options(train, tmp_path, capsys):
     assert model.get_layer("hidden_1").compute_dtype == "bfloat16"
 
 
+@pytest.mark.heavy
 @pytest.mark.one_backend
 def test_a_training_that_diverges_says_so(train, tmp_path):
     options = "--dataset diabetes --learning-rate 1e38 --epochs 2 --units 16"

@@ -23,6 +23,7 @@ def status_of(search):
     return search.results().status.tolist()
 
 
+@pytest.mark.heavy
 def test_it_trains_the_model_and_keeps_the_weights_of_its_best_epoch(tmp_path):
     x = np.random.default_rng(0).normal(size=(64, 3))
     y = x @ np.array([[1.0], [2.0], [3.0]])
@@ -186,6 +187,7 @@ def test_a_divergence_ends_the_trial_and_is_no_failure(curves, name, value):
     assert [t.number for t in search.oracle.get_best_trials(6)] == [0]
 
 
+@pytest.mark.heavy
 def test_failures_in_a_row_end_the_search_and_leave_it_whole(curves):
     broken = True
 
@@ -205,6 +207,7 @@ def test_failures_in_a_row_end_the_search_and_leave_it_whole(curves):
     assert (again._project.folder / "results.csv").exists()
 
 
+@pytest.mark.heavy
 def test_it_goes_on_where_it_ended(curves):
     search = curves(falling, max_trials=2)
     search.search(verbose=0)
@@ -217,6 +220,7 @@ def test_it_goes_on_where_it_ended(curves):
     assert again.results().x.tolist() == straight.results().x.tolist()
 
 
+@pytest.mark.heavy
 def test_an_interrupted_trial_is_repeated_with_the_same_values(curves):
     def stops(hp, call):
         if call == 2:

@@ -102,6 +102,7 @@ def test_importance_predicts_few_times_for_many_hyperparameters(tmp_path):
     assert sum(predictions) == 12 * (200 * 10 + 1)
 
 
+@pytest.mark.heavy
 def test_a_picture_of_many_rounds_has_one_object_for_all_of_their_ranges(tmp_path):
     search = searches(
         CoarseToFineSearch, directory=tmp_path, rounds=100, trials_per_round=2

@@ -104,6 +104,7 @@ def snapshots_of_a_training(folder):
     return snapshots, loaded, x
 
 
+@pytest.mark.heavy
 def test_snapshots_are_averaged_as_predictions_and_as_weights(tmp_path):
     snapshots, loaded, x = snapshots_of_a_training(tmp_path)
     probabilities = np.mean([softmax(predict(model, x)) for model in loaded], axis=0)
@@ -119,6 +120,7 @@ def test_snapshots_are_averaged_as_predictions_and_as_weights(tmp_path):
     np.testing.assert_allclose(result, probabilities, rtol=1e-4)
 
 
+@pytest.mark.heavy
 def test_average_weights_holds_one_file_at_a_time(tmp_path, monkeypatch):
     snapshots, _, _ = snapshots_of_a_training(tmp_path)
     load_model, alive, counts = keras.saving.load_model, weakref.WeakSet(), []
@@ -211,6 +213,7 @@ def test_the_distillation_loss_is_the_closed_form():
     assert loss == pytest.approx(0.25 * own + 0.75 * divergence, rel=1e-4)
 
 
+@pytest.mark.heavy
 def test_a_student_learns_what_its_teacher_predicts(tmp_path):
     teacher, student = ensemble.average(classifiers(2)), mlp((4,), 3, units=(32,))
     x = standard_normal(256, 4)

@@ -342,6 +342,7 @@ def order_of_two_tokens(count=128):
     return x, y
 
 
+@pytest.mark.heavy
 def test_it_learns_an_order():
     x, y = order_of_two_tokens()
     model = lstm((6,), 2, vocabulary_size=4, units=(8,), embedding_size=8)

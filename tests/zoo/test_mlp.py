@@ -234,6 +234,7 @@ def test_learnt_noise_comes_in_the_units_of_the_data():
     np.testing.assert_allclose(to_numpy(model(x)), expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.heavy
 def test_learnt_noise_is_found():
     x = standard_normal(2000, 1)
     deviation = np.where(x > 0, 40.0, 10.0)

@@ -103,7 +103,7 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
         return all(condition.is_active(values) for condition in scope)
 
     def ensure_active_values(self) -> None:
-        """Adds the defaults of active hyperparameters, and removes inactive values.
+        """Adds missing defaults of active hyperparameters, and removes inactive values.
 
         Existing values of active hyperparameters are kept.
         """

@@ -1,4 +1,4 @@
-"""Numeric hyperparameters that can take all values of their ranges and no others."""
+"""Numeric hyperparameters that can take all values in their ranges and no others."""
 
 import functools
 import math
@@ -10,11 +10,11 @@ ROUNDING = 1e-8  # tolerance for a number of steps such as 4.999...
 
 
 class _Exact(hyperparameters.HyperParameter):
-    """Restricts the values of a hyperparameter to the steps of its range.
+    """Base class for hyperparameters that take all values in a range and no others.
 
-    If the last step reaches the bound of the range, the bound is included. KerasTuner
+    If the last step reaches the end of the range, the end is included. KerasTuner
     counts linear steps with `//`. Because `0.5 // 0.1` is 4, KerasTuner never tries the
-    maximum of a range from 0 to 0.5 in steps of 0.1. Rounding can also lead to values
+    maximum of a range from 0 to 0.5 in steps of 0.1. Rounding can also produce values
     outside the range.
     """
 
@@ -57,15 +57,15 @@ class _Exact(hyperparameters.HyperParameter):
 
 
 class Float(_Exact, hyperparameters.Float):
-    """Float hyperparameter whose draws cover its full range and never leave it."""
+    """Float hyperparameter that can take all values in its range and no others."""
 
 
 class Int(_Exact, hyperparameters.Int):
-    """Integer hyperparameter that can take all values of its range and no others."""
+    """Integer hyperparameter that can take all values in its range and no others."""
 
     @functools.cached_property
     def _on_steps(self) -> Sequence:
-        if self.sampling == "linear":  # a range, because there may be millions
+        if self.sampling == "linear":  # a `range`, as there may be millions
             return range(self.min_value, self.max_value + 1, self.step)
         return [int(value) for value in super()._on_steps]
 

@@ -12,7 +12,7 @@ from keras_tuner.engine.hyperparameters import Float, HyperParameter, Int
 
 
 def is_ordered(hp: HyperParameter) -> bool:
-    """Returns whether the values of a hyperparameter have an order."""
+    """Returns whether the values of a hyperparameter are ordered."""
     return isinstance(hp, Float | Int) or getattr(hp, "ordered", False)
 
 
@@ -115,7 +115,7 @@ def bounds_of(hp: HyperParameter) -> tuple:
 
 
 def to_values(hp: HyperParameter, range_: tuple[float, float]) -> tuple:
-    """Converts a range of probabilities to the pair of values at its two ends."""
+    """Converts a range of probabilities to the values at the two ends of the range."""
     first, last = bounds_of(hp)
     return (
         hp.prob_to_value(range_[0]) if range_[0] > 0 else first,
@@ -127,7 +127,7 @@ def _index(hp: HyperParameter, values: Sequence, value) -> int:
     """Returns the index of a value, with a tolerance for rounding errors of floats."""
     if isinstance(values, range):
         if isinstance(value, float) and value.is_integer():
-            value = int(value)  # a range looks up ints without iterating
+            value = int(value)  # `range` finds ints without iterating
         if isinstance(value, numbers.Integral) and int(value) in values:
             return values.index(int(value))
         expected = f"an integer from {values[0]} to {values[-1]}"
@@ -143,6 +143,6 @@ def _index(hp: HyperParameter, values: Sequence, value) -> int:
 
 
 def key_of(hp: HyperParameter) -> str:
-    """Returns a unique key of a hyperparameter, built from its name and conditions."""
+    """Returns a unique key for a hyperparameter, built from its name and conditions."""
     conditions = [f"{each.name} in {each.values}" for each in hp.conditions]
     return " where ".join([hp.name, *conditions])

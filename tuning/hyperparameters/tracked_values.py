@@ -7,7 +7,7 @@ from collections.abc import Iterator
 class TrackedValues(dict):
     """Maps names of hyperparameters to values, and records which values are read.
 
-    Membership tests, assignments and comparisons do not count as reading.
+    Membership tests, assignments and comparisons do not count as reads.
 
     Args:
         values: Values by name.

@@ -88,7 +88,7 @@ class CoarseToFineOracle(SearchOracle):
         return super().range_of(hp, round) if decision is None else decision.new
 
     def decisions(self, round: int) -> dict[str, Decision]:
-        """Returns a dict of the decisions after a round, by hyperparameter key."""
+        """Returns a dict from hyperparameter keys to the decisions after a round."""
         if round not in self._decisions:
             self._decisions[round] = self._decide_all(round)
         return self._decisions[round]
@@ -106,8 +106,8 @@ class CoarseToFineOracle(SearchOracle):
     def _explored(self, trial: SearchTrial) -> str | None:
         """Returns the key of the hyperparameter that a trial explores, or `None`.
 
-        All other values come from their narrowed ranges, so that the score shows the
-        effect of the explored hyperparameter.
+        The values of all other hyperparameters come from narrowed ranges, so that the
+        score shows the effect of the explored hyperparameter.
         """
         key = (self.seed, trial.number, trial.attempt)
         if uniform(*key, "explore") >= self.explore:
@@ -121,11 +121,12 @@ class CoarseToFineOracle(SearchOracle):
         return narrowed[index] if narrowed else None
 
     def _decide_all(self, round: int) -> dict[str, Decision]:
-        """Decides on the ranges of all hyperparameters, strongest evidence first.
+        """Decides on the ranges of all hyperparameters, one by one.
 
         The hyperparameter with the strongest evidence narrows first. The others are
-        then tested on the trials inside the new range, because a bad learning rate
-        hides all other effects.
+        then tested using only the trials inside the new ranges, because a bad value of
+        one hyperparameter, such as the learning rate, can hide the effects of all
+        others.
         """
         space = {
             key_of(hp): hp for hp in self.hyperparameters.space if not is_constant(hp)
@@ -152,7 +153,7 @@ class CoarseToFineOracle(SearchOracle):
     def _column(
         self, hp: HyperParameter, trials: list[SearchTrial]
     ) -> HyperparameterColumn:
-        """Returns the column of a hyperparameter, after adding the new trials to it."""
+        """Adds new trials to the column of a hyperparameter, and returns the column."""
         column = self._columns.setdefault(key_of(hp), HyperparameterColumn())
         for trial in trials[column.num_trials :]:
             if hp.name in trial.sources and trial.has(hp):
@@ -179,8 +180,8 @@ class CoarseToFineOracle(SearchOracle):
             column: Column of the hyperparameter, with all trials so far.
             ranks: Ranks of all trials so far.
             inside: Boolean mask of the trials whose values lie inside all ranges that
-                have been narrowed in this round. The decision is based on these trials
-                only or, if there are too few, on all trials.
+                have been narrowed in this round. The decision is based only on these
+                trials. If there are too few, it is based on all trials.
         """
         tested = column.of(inside)
         if len(tested.numbers) < FEWEST_TRIALS:
@@ -205,7 +206,7 @@ class CoarseToFineOracle(SearchOracle):
     def _stratum(self, hp: HyperParameter, trial: SearchTrial) -> tuple:
         """Returns a label for the distribution from which a value was drawn.
 
-        Initial and default values were not drawn, so each of them forms its own
+        Initial and default values were not drawn, so each such value forms its own
         stratum.
         """
         source = trial.sources[hp.name]

@@ -38,15 +38,15 @@ class HyperparameterColumn:
         return self._where([each < number for each in self.numbers])
 
     def of(self, inside: np.ndarray) -> "HyperparameterColumn":
-        """Returns the part of the column with the trials selected by a boolean mask."""
+        """Returns the column, restricted to the trials that a boolean mask selects."""
         return self._where(inside[self.numbers].tolist())
 
     def outside(self, hp, new: tuple, num_trials: int) -> np.ndarray:
-        """Returns a mask of the trials whose value lies outside a range.
+        """Returns a boolean mask of the trials whose value lies outside a range.
 
         Args:
             hp: Hyperparameter of this column.
-            new: The range, as in `Decision.new`.
+            new: Range, in the same form as `Decision.new`.
             num_trials: Length of the mask. Trials in which the hyperparameter is not
                 active do not count as outside.
         """

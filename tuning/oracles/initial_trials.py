@@ -20,14 +20,14 @@ def check_initial_trials(
     """Checks the initial trials by building the model of each trial once.
 
     Args:
-        trials: Dicts of values by hyperparameter name.
-        hypermodel: Hypermodel that builds the models. If it is `None`, only the values
-            of the hyperparameters that the oracle already knows are checked.
+        trials: List with one dict per trial, which maps hyperparameter names to values.
+        hypermodel: Hypermodel that builds the models. If `None`, only the values of
+            hyperparameters that the oracle already knows are checked.
         oracle: Oracle that registers the hyperparameters of the models.
 
     Returns:
-        A list of the initial trials, followed by an empty dict, which stands for
-        the trial with the defaults.
+        A list of the initial trials, followed by an empty dict, which represents the
+        trial with the defaults.
 
     Raises:
         ValueError: If a trial is not a dict, names a hyperparameter that does not

@@ -3,8 +3,8 @@
 Values are represented by their positions in the range, which are cumulative
 probabilities (see `probability.to_probability`). Ranges with a log scale are therefore
 narrowed on the log scale. The functions are pure: the same trials and the same seed
-give the same decision. The best trials come from all rounds, but the tests for evidence
-use only the latest 300 trials.
+give the same decision. The best trials are chosen from all rounds, but the permutation
+tests use only the latest 300 trials.
 """
 
 from collections import Counter
@@ -17,9 +17,9 @@ import numpy as np
 LEVEL = 0.1  # largest p-value that counts as evidence
 PERMUTATIONS = 999
 FEWEST_TRIALS = 8  # with fewer, hardly any difference can be significant
-MOST_TRIALS = 300  # only the latest, so that tests do not slow down in late rounds
+MOST_TRIALS = 300  # only this many recent trials are tested, to save time
 NEAR_EDGE = 0.1  # fraction of the width of the current range
-RESOLUTION = 0.01  # minimum width of a continuous range that is not cut at a bound
+RESOLUTION = 0.01  # minimum width of a continuous range, unless clipped at a bound
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def narrow_range(
             permuted only within a stratum.
         current: Current range.
         num_best: Integer >= 2, the number of best trials that determine the new range.
-        resolution: Fraction of the full range that a single value takes up. The minimum
+        resolution: Fraction of the full range that a single value occupies. The minimum
             margin is half of this fraction. Defaults to `0.01`.
         seed: Integer >= 0, the seed of the permutations. Defaults to `0`.
 
@@ -170,7 +170,7 @@ def range_p_value(
     The statistic measures how much of the variation in the ranks is explained by the
     position and its square. The square is included because the best learning rate, for
     example, lies in the middle of its range. With 20 trials, this test detects such an
-    optimum, whereas tests for dependence of any shape do not. Ranks and positions are
+    optimum, whereas tests for arbitrary dependence do not. Ranks and positions are
     centered within each stratum, so that differences between rounds, or between the
     ranges of rounds, do not count as dependence.
 
@@ -233,9 +233,10 @@ def _p_value(
     groups: list[np.ndarray],
     seed: int,
 ) -> float:
-    """Returns the fraction of permutations whose statistic reaches the observed value.
+    """Returns the p-value of a permutation test.
 
-    The observed order counts as one of the permutations.
+    The p-value is the fraction of permutations whose statistic is at least as large as
+    the observed one. The observed order counts as one of the permutations.
     """
     generator = np.random.default_rng(seed)
     orders = []

@@ -40,17 +40,18 @@ class SearchOracle(keras_tuner.Oracle):
 
     Args:
         objective: As in `keras_tuner.Oracle`.
-        max_trials: Integer >= 1.
-        trials_per_round: Integer >= 1.
-        seed: Integer >= 0; `None` if the attribute `seed` is set later.
+        max_trials: Integer >= 1, the maximum number of trials.
+        trials_per_round: Integer >= 1, the number of trials in each round.
+        seed: Integer >= 0; `None` if the `seed` attribute is set later.
         hyperparameters: Ranges that override those of the hypermodel, or `None`.
-        max_consecutive_failed_trials: Integer >= 1.
+        max_consecutive_failed_trials: Integer >= 1. If this many trials in a row fail,
+            the search ends with an error.
 
     Attributes:
         initial: Dicts of values for the first trials. Missing hyperparameters get their
             defaults.
-        is_out_of_time: Function that returns whether the time budget is used up, so
-            that no new trial may start.
+        is_out_of_time: Function that returns whether the time budget is used up. Once
+            it is, no new trial starts.
         progress: `Progress` that prints one line per trial.
     """
 
@@ -198,7 +199,7 @@ class SearchOracle(keras_tuner.Oracle):
         self.ongoing_trials = {}  # left by a search that ended with an exception
 
     def get_best_trials(self, num_trials: int = 1) -> list[SearchTrial]:
-        """Returns the best completed trials, or fewer if there are not enough."""
+        """Returns up to `num_trials` completed trials, starting with the best."""
         return self.book.best(num_trials)
 
     def loss(self, trial: SearchTrial) -> float:
@@ -293,7 +294,12 @@ class SearchOracle(keras_tuner.Oracle):
         trial.hyperparameters.merge(self.hyperparameters.space)
 
     def _untried(self, trial: SearchTrial) -> tuple[bool, list[dict]]:
-        """Returns whether all combinations were listed, and which are untried."""
+        """Lists combinations of values that have not been tried.
+
+        Returns:
+            Whether all combinations of the space were checked, and a list of the
+            untried combinations.
+        """
         space = self.hyperparameters.space
         every = combinations(
             space, lambda hp: SearchOracle.draw_value(self, hp, trial)[0]
@@ -308,7 +314,8 @@ class SearchOracle(keras_tuner.Oracle):
     def _drawer(self, trial: SearchTrial) -> Callable:
         """Returns a function that provides the values of a trial.
 
-        The function is also called when `build` declares a new hyperparameter.
+        `build` may declare hyperparameters that are not yet part of the search space.
+        The returned function also provides their values.
         """
 
         def draw(hp: HyperParameter):

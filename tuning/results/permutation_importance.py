@@ -11,8 +11,8 @@ def permutation_importances(x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarr
 
     For each of the five folds, the result is the same as with
     `sklearn.inspection.permutation_importance`. This function is faster, because it
-    predicts for many permuted columns at once: a forest takes as long to predict for a
-    few rows as for thousands.
+    predicts for many permuted columns at once: with a forest, predicting a few rows
+    takes as long as predicting thousands.
 
     Args:
         x: Array of shape `(rows, columns)`.

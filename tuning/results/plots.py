@@ -7,7 +7,7 @@ from matplotlib.ticker import NullFormatter
 
 COLUMNS = 3
 FEW_VALUES = 6  # up to this many values, each value gets a tick
-FEW_ROUNDS = 8  # up to this many rounds, the legend lists each, and bars are thick
+FEW_ROUNDS = 8  # up to this many rounds, the legend lists all, and bars are thick
 
 
 def best_so_far(info: dict, objective: str, ax=None):
@@ -114,7 +114,7 @@ def _draw_ranges(ax, ranges: list[tuple], points) -> None:
 
 
 def _name_rounds(ax) -> None:
-    """Adds a legend of the rounds above the first panel if there are several rounds."""
+    """Adds a legend above the first panel if there are several rounds."""
     points = ax.collections[0]
     rounds = sorted(set(points.get_array()))
     if len(rounds) > FEW_ROUNDS:

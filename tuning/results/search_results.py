@@ -49,13 +49,13 @@ class SearchResults:
             - `status`: "completed", "pruned", "diverged", "failed" or "running";
             - `score`: score of the trial;
             - `score_std`: standard deviation of the scores of the executions or folds;
-            - `epochs`: total number of epochs trained in all executions;
+            - `epochs`: total number of training epochs over all executions;
             - `seconds`: duration of the trial;
             - `error`: why the trial failed, diverged or was pruned;
             - one column per hyperparameter. The value is missing if the hyperparameter
-              is inactive or `build` did not read it, such as `units_3` of a model
-              with two layers. If one of the columns above has the same name,
-              " (hyperparameter)" is appended to the name of the hyperparameter.
+              is inactive or `build` did not read it. For example, `units_3` is missing
+              if the model has two layers. If one of the columns above has the same
+              name, " (hyperparameter)" is appended to the name of the hyperparameter.
         """
         names = dict.fromkeys(hp.name for hp in self.oracle.hyperparameters.space)
         rows = [
@@ -76,8 +76,8 @@ class SearchResults:
         """Returns a table with one row per epoch of each execution.
 
         Returns:
-            A DataFrame with the columns `trial`, `execution` (the execution or fold)
-            and `epoch`, which are counted from 0, and one column per metric.
+            A DataFrame with one column per metric, and the columns `trial`, `execution`
+            (the execution or fold) and `epoch`, which are counted from 0.
         """
         columns: dict[str, list] = {"trial": [], "execution": [], "epoch": []}
         count = 0
@@ -174,9 +174,8 @@ class SearchResults:
         A range should be wider if both of these conditions are met:
 
         - The best value lies within 5 % of a bound, or at the end of a list of values.
-        - The mean position of the best quarter of the trials lies in the outer quarter
-          of the range on that side, or at most 5 % of the range (half a step in a list
-          of values) away from this quarter.
+        - On average, the best quarter of the trials is less than 30 % of the range away
+          from that bound. For a list of values, the limit is 25 % plus half a step.
 
         A hyperparameter that has no effect meets both conditions only by chance. A
         lower bound of zero is ignored, because most such quantities cannot be negative.
@@ -197,7 +196,7 @@ class SearchResults:
         return sentences
 
     def best_so_far_info(self) -> dict:
-        """Returns the data of `plot_best_so_far`.
+        """Returns the data for `plot_best_so_far`.
 
         Returns:
             A dict with these arrays:
@@ -216,12 +215,13 @@ class SearchResults:
         }
 
     def expected_best_info(self) -> dict:
-        """Returns the data of `plot_expected_best`: expected best score of n trials.
+        """Returns the data for `plot_expected_best`.
 
-        The n trials are sampled from the trials of the first round that were drawn at
-        random, which excludes the initial trials and the trial with the defaults
-        (Dodge et al., "Show Your Work", 2019, section 3.1). A trial that was not
-        completed counts as if it had the worst score of the completed trials.
+        The data are the expected best score of n random trials and two quantiles of the
+        best score. The n trials are sampled from the trials of the first round that
+        were drawn at random, which excludes the initial trials and the trial with the
+        defaults (Dodge et al., "Show Your Work", 2019, section 3.1). A trial that was
+        not completed counts as if it had the worst score of the completed trials.
 
         Returns:
             A dict with these arrays:
@@ -240,7 +240,7 @@ class SearchResults:
         return expected_best(scores, len(drawn), is_maximized=self._is_maximized())
 
     def hyperparameters_info(self) -> list[dict]:
-        """Returns the data of `plot_hyperparameters`.
+        """Returns the data for `plot_hyperparameters`.
 
         Returns:
             A list with one dict per hyperparameter. Each dict has these keys:
@@ -279,7 +279,7 @@ class SearchResults:
         """Plots the score of each trial, and the best score so far.
 
         Args:
-            ax: Matplotlib axes to draw on. Defaults to `None`: axes of a new figure.
+            ax: Matplotlib axes to draw on. Defaults to `None`, which creates new axes.
 
         Returns:
             The Matplotlib axes.
@@ -292,7 +292,7 @@ class SearchResults:
         """Plots the expected best score of n random trials; see `expected_best_info`.
 
         Args:
-            ax: Matplotlib axes to draw on. Defaults to `None`: axes of a new figure.
+            ax: Matplotlib axes to draw on. Defaults to `None`, which creates new axes.
 
         Returns:
             The Matplotlib axes.
@@ -304,7 +304,8 @@ class SearchResults:
         """Plots the scores against each hyperparameter, with the ranges of each round.
 
         Args:
-            figure: Matplotlib figure to draw on. Defaults to `None`: a new figure.
+            figure: Matplotlib figure to draw on. Defaults to `None`, which creates a
+                new figure.
 
         Returns:
             The Matplotlib figure.

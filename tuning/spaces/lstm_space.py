@@ -1,4 +1,4 @@
-"""Search space of LSTM networks."""
+"""Search space for LSTM networks."""
 
 import keras
 import keras_tuner
@@ -9,13 +9,13 @@ from .space import Space
 
 
 class LSTMSpace(Space):
-    """Search space of LSTM networks and their training.
+    """Search space for LSTM networks and their training hyperparameters.
 
-    The networks classify or continue texts, or read sequences of vectors, such as the
+    The networks classify or generate text, or process sequences of vectors, such as the
     rows of images. The model has these hyperparameters, with defaults in parentheses:
 
     - `layers`: 1 to 3 (1);
-    - `units`: number of units of each layer, log-uniform from 32 to 512 (128);
+    - `units`: number of units in each layer, log-uniform from 32 to 512 (128);
     - `embedding_size`: size of the token embeddings, log-uniform from 32 to 256 (128),
       only for texts;
     - `bidirectional`: true or false (false), not for language models;
@@ -29,8 +29,8 @@ class LSTMSpace(Space):
         data: Dataset from `zoo.datasets`: `load(...)` or `from_arrays(...)`.
 
     Raises:
-        ValueError: If `data` is not such a dataset. `build` also raises this error if
-            the inputs of the dataset are not sequences.
+        ValueError: If `data` is not a dataset from `zoo.datasets`. `build` also raises
+            this error if the inputs of the dataset are not sequences.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Search space of multilayer perceptrons."""
+"""Search space for multilayer perceptrons."""
 
 import keras
 import keras_tuner
@@ -9,12 +9,12 @@ from .space import Space
 
 
 class MLPSpace(Space):
-    """Search space of multilayer perceptrons and their training.
+    """Search space for multilayer perceptrons and their training hyperparameters.
 
     The model has these hyperparameters, with defaults in parentheses:
 
     - `layers`: 1 to 4 hidden layers (2);
-    - `units`: number of units of each hidden layer, log-uniform from 32 to 1024 (256);
+    - `units`: number of units in each hidden layer, log-uniform from 32 to 1024 (256);
     - `activation`: "relu", "gelu", "selu" or "tanh" ("relu");
     - `dropout`: dropout rate after each hidden layer, uniform on [0, 0.6] (0).
 
@@ -26,8 +26,8 @@ class MLPSpace(Space):
         data: Dataset from `zoo.datasets`: `load(...)` or `from_arrays(...)`.
 
     Raises:
-        ValueError: If `data` is not such a dataset. `build` also raises this error if
-            the inputs of the dataset are token ids.
+        ValueError: If `data` is not a dataset from `zoo.datasets`. `build` also raises
+            this error if the inputs of the dataset are token ids.
 
     Example:
 

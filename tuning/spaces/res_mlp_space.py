@@ -1,4 +1,4 @@
-"""Search space of residual multilayer perceptrons."""
+"""Search space for residual multilayer perceptrons."""
 
 import keras
 import keras_tuner
@@ -9,7 +9,7 @@ from .space import Space
 
 
 class ResMLPSpace(Space):
-    """Search space of residual multilayer perceptrons and their training.
+    """Search space for residual MLPs and their training hyperparameters.
 
     The model has these hyperparameters, with defaults in parentheses:
 
@@ -28,8 +28,8 @@ class ResMLPSpace(Space):
         data: Dataset from `zoo.datasets`: `load(...)` or `from_arrays(...)`.
 
     Raises:
-        ValueError: If `data` is not such a dataset. `build` also raises this error if
-            the inputs of the dataset are token ids.
+        ValueError: If `data` is not a dataset from `zoo.datasets`. `build` also raises
+            this error if the inputs of the dataset are token ids.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Base class of the search spaces, with the training hyperparameters."""
+"""Base class for the search spaces, with the training hyperparameters."""
 
 import functools
 
@@ -20,13 +20,14 @@ NOT_DECAYED = ("bias", "gamma", "beta")
 
 
 class Space(keras_tuner.HyperModel):
-    """Base class of search spaces for the models of `zoo` and their training.
+    """Base class for search spaces for `zoo` models and their training hyperparameters.
 
-    Subclasses implement `build_model(hp)`, which returns the uncompiled model. These
-    are the training hyperparameters, with defaults in parentheses:
+    Subclasses implement `build_model(hp)`, which returns the uncompiled model. The
+    training hyperparameters are listed here, with defaults in parentheses:
 
     - `optimizer`: "adam", or "sgd" with a momentum of 0.9 ("adam");
-    - `learning_rate`: log-uniform on [1e-6, 10], that is `10 ** uniform(-6, 1)` (1e-3);
+    - `learning_rate`: log-uniform on [1e-6, 10], that is, `10 ** uniform(-6, 1)`
+      (1e-3);
     - `schedule`: "constant", "cosine" or "linear" ("cosine"). The last two decay the
       learning rate to 0;
     - `weight_decay`: zero, or log-uniform on [1e-4, 1] (zero). The decay is decoupled
@@ -80,7 +81,10 @@ class Space(keras_tuner.HyperModel):
 
     @functools.cached_property
     def _adapted(self) -> dict:
-        """Layers for `data_layers`, adapted only once because that reads all data."""
+        """Layers for `data_layers`.
+
+        The layers are adapted only once, because adapting them reads all data.
+        """
         layers = {"preprocessing": self.data.normalization()}
         if self.data.task == "regression":
             layers["postprocessing"] = self.data.denormalization()
@@ -136,7 +140,7 @@ class Space(keras_tuner.HyperModel):
         Args:
             dataset: Dataset of batches.
             batch_size: Integer >= 1.
-            steps: `steps_per_epoch` of `fit`; `None` to use all examples.
+            steps: The `steps_per_epoch` argument of `fit`; `None` to use all examples.
         """
         if isinstance(dataset, ArrayDataset):
             dataset = dataset.rebatch(batch_size)
@@ -149,7 +153,7 @@ class Space(keras_tuner.HyperModel):
                 "from `zoo.datasets` or `tf.data`",
                 dataset,
             )
-        if steps is not None:  # do not count, as the dataset may be infinite
+        if steps is not None:  # do not count, because the dataset may be infinite
             return dataset.rebatch(batch_size), steps
         if is_endless(dataset):
             raise _fatal(
@@ -159,8 +163,8 @@ class Space(keras_tuner.HyperModel):
             )
         import tensorflow as tf
 
-        # `rebatch` loses the number of batches, and `fit` would then warn that it has
-        # run out of data.
+        # After `rebatch`, the number of batches is unknown, and `fit` would warn that
+        # it has run out of data.
         steps = -(-self._size(dataset) // batch_size)
         known = tf.data.experimental.assert_cardinality(steps)
         return dataset.rebatch(batch_size).apply(known), steps
@@ -168,7 +172,7 @@ class Space(keras_tuner.HyperModel):
     def _size(self, dataset) -> int:
         """Returns the number of examples in a `tf.data.Dataset`.
 
-        The examples of the same dataset are counted only once.
+        Repeated calls with the same dataset count its examples only once.
         """
         if dataset is self.data.train:
             return self.data.sizes["train"]

@@ -15,14 +15,14 @@ def zero_or_log_uniform(
     *,
     default: float = 0.0,
 ) -> float:
-    """Returns zero in half of the trials, and a log-uniform value in the others.
+    """Returns zero in half of the trials, and a log-uniform value in the other half.
 
     A log scale excludes zero, so a search on a log scale cannot turn off a feature.
     This function declares two hyperparameters: the boolean `use_{name}`, and `name`,
     which is active only if the boolean is true.
 
     Args:
-        hp: Hyperparameters that `build` receives.
+        hp: Hyperparameters that are passed to `build`.
         name: Name of the hyperparameter.
         low: Number > 0, the lower bound of the nonzero values.
         high: Number > `low`, the upper bound of the nonzero values.

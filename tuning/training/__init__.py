@@ -1,1 +1,1 @@
-"""Execution of trials: models are built, trained and saved, optionally by fold."""
+"""Builds, trains and saves the models of trials, optionally once per fold."""

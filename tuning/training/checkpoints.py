@@ -30,7 +30,7 @@ class Checkpoints:
         self._kept: set[str] = set()
 
     def look(self) -> None:
-        """Finds all saved weights, including weights that a killed search left."""
+        """Finds all saved weights, including those left behind by a killed search."""
         self._kept = {
             entry.name
             for entry in os.scandir(self.folder)

@@ -9,7 +9,7 @@ import keras
 class Examples:
     """Stores examples of any structure in memory.
 
-    The interface is the same as that of `Arrays`.
+    The interface is the same as that of `zoo.datasets.Arrays`.
 
     Args:
         data: Tuple `(x, y)` or `(x, y, sample_weight)`. Each element is an array or a
@@ -27,5 +27,5 @@ class Examples:
         return len(keras.tree.flatten(self.data)[0])
 
     def batch(self, rows) -> tuple:
-        """Returns the examples that a slice or an array of indices selects."""
+        """Returns the examples selected by a slice or an array of indices."""
         return keras.tree.map_structure(lambda array: array[rows], self.data)

@@ -12,13 +12,13 @@ class GarbageCollection:
 
     A process that uses TensorFlow contains a million Python objects, and a full garbage
     collection takes a quarter of a second. Only a few of these objects belong to a
-    trial. Used as a context manager, this class excludes from garbage collection all
-    objects that exist before the first model is built. If no model is built, nothing is
-    excluded.
+    trial. As a context manager, this class freezes all objects that exist before the
+    first model is built, so that garbage collection skips these objects. If no model is
+    built, nothing is frozen.
 
-    TensorFlow 2.21 also keeps every graph that defines a custom gradient, together with
-    the weights that the graph reads. Keras optimizers define such gradients. TensorFlow
-    never removes these graphs from its registry, where a model of 3 MB takes up 16 MB.
+    TensorFlow 2.21 keeps every graph that defines a custom gradient, together with the
+    weights that the graph reads. Keras optimizers define such gradients. TensorFlow
+    never removes these graphs from its registry, where a 3 MB model occupies 16 MB.
     This class removes the entries that trials add.
     """
 

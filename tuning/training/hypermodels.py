@@ -8,11 +8,11 @@ from zoo.utils.arguments import invalid_argument
 
 
 def check_hypermodel(hypermodel, *, is_required: bool) -> None:
-    """Raises an error if `hypermodel` is not a hypermodel or a function.
+    """Raises an error if `hypermodel` is neither a hypermodel nor a function.
 
     Args:
         hypermodel: Value to check.
-        is_required: Whether `None` is also an error.
+        is_required: Whether `None` raises an error, too.
     """
     if hypermodel is None and not is_required:
         return

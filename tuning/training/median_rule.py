@@ -52,7 +52,7 @@ class MedianRule:
                 bisect.insort(self._reached[epoch], float(value))
 
     def reason(self, epoch: int, best: float) -> str | None:
-        """Returns why to stop a training run early, or `None` to continue it.
+        """Returns the reason to stop a training run, or `None` to continue the run.
 
         Args:
             epoch: Epoch that has just ended, counted from 0. The rule does not apply to

@@ -15,5 +15,5 @@ def is_endless(dataset) -> bool:
 
 
 def is_of_unknown_length(dataset) -> bool:
-    """Returns whether TensorFlow does not know the length of a `tf.data.Dataset`."""
+    """Returns whether the length of a `tf.data.Dataset` is unknown to TensorFlow."""
     return int(dataset.cardinality()) == -2  # tf.data.UNKNOWN_CARDINALITY

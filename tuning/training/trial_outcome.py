@@ -16,7 +16,7 @@ from .trial_end import TrialEnd
 
 @contextlib.contextmanager
 def recorded(trial: SearchTrial) -> Iterator[None]:
-    """Records the duration of a trial and, after an exception, its status and reason.
+    """Records the duration of a trial and, after an exception, its status and error.
 
     Raises:
         FatalError: If the trial raises a `FatalError`, which ends the whole search.

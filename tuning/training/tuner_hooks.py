@@ -11,7 +11,7 @@ class TunerHooks(keras.callbacks.Callback):
     Users can override these methods in a subclass of the tuner.
 
     Args:
-        tuner: Tuner with the methods.
+        tuner: Tuner whose methods are called.
         trial: Trial that is passed to the methods.
     """
 

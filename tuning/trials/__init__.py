@@ -1,1 +1,1 @@
-"""Records of trials, with values and outcomes, and the files that store the records."""
+"""Records of the values and outcomes of trials, and files that store the records."""

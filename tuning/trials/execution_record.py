@@ -24,7 +24,7 @@ class ExecutionRecord:
 
     @property
     def epochs(self) -> int:
-        """Number of epochs trained."""
+        """Number of training epochs."""
         return max(map(len, self.history.values()), default=0)
 
     def at_best(self, name: str) -> float:

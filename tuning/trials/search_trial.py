@@ -98,7 +98,7 @@ class SearchTrial(Trial):
 
     @property
     def epochs(self) -> int:
-        """Total number of epochs trained in all executions."""
+        """Total number of training epochs over all executions."""
         return sum(execution.epochs for execution in self.executions)
 
     def get_state(self) -> dict:

@@ -51,13 +51,13 @@ class TrialBook:
         self._finish(trial)
 
     def best(self, number: int) -> list[SearchTrial]:
-        """Returns the best completed trials, or fewer if there are not enough."""
+        """Returns up to `number` completed trials, starting with the best."""
         return [self._completed[index] for _, index in self._ranking[:number]]
 
     def ranks(self, trials: Sequence[SearchTrial]) -> np.ndarray:
         """Returns the ranks of trials, where lower is better.
 
-        Pruned trials rank below completed trials. Diverged and failed trials are
+        Pruned trials rank worse than completed trials. Diverged and failed trials are
         considered equally bad and share the last rank.
         """
         levels = {COMPLETED: 0, PRUNED: 1, DIVERGED: 2, FAILED: 2}

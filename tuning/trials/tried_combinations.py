@@ -11,9 +11,9 @@ class TriedCombinations:
     """Stores tried combinations of values for fast lookup.
 
     The lookup time does not grow with the number of combinations. A combination counts
-    as tried if it matches an earlier trial in all values that the earlier trial read.
-    This is sufficient, because `build` reads the same names if it receives the same
-    values.
+    as tried if it matches an earlier trial in all values that were read during that
+    trial. This is sufficient, because `build` reads the same names if it receives the
+    same values.
     """
 
     def __init__(self):
@@ -21,7 +21,7 @@ class TriedCombinations:
         self._whole: set[frozenset] = set()
 
     def add(self, values: dict) -> None:
-        """Adds the values that the build of a finished trial has used."""
+        """Adds the hyperparameter values that `build` read during a finished trial."""
         self._asked.setdefault(tuple(values), set()).add(tuple(values.values()))
 
     def add_whole(self, values: dict) -> None:
@@ -36,13 +36,13 @@ class TriedCombinations:
 
 
 def combinations(space: Sequence[HyperParameter], draw) -> Iterator[dict]:
-    """Yields all combinations of the values of a space, as dicts by name.
+    """Yields all combinations of values in a space, as dicts from names to values.
 
     Args:
         space: Hyperparameters. Each hyperparameter must come after the hyperparameters
             on which its conditions depend.
         draw: Function that is called for a hyperparameter with infinitely many values.
-            It returns one value, which stands for all of them.
+            It returns one value, which represents all of them.
     """
 
     def extend(values: dict, start: int) -> Iterator[dict]:

@@ -1,8 +1,8 @@
 """Functions for perturbations in linf and l2 balls.
 
 Tensors contain batches of examples, which are processed independently. Directions are
-zero where `mask` is zero, so the features that the mask excludes stay unperturbed if
-the starting point does not change them.
+zero where `mask` is zero. Features that the mask excludes therefore stay unperturbed,
+provided that the starting point does not perturb them.
 """
 
 import math
@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 NORMS = ("linf", "l2")
-TINY = 1e-30  # avoids division by zero; any nonzero l2 norm in float32 is larger
+TINY = 1e-30  # avoids division by zero; a nonzero float32 l2 norm is larger
 
 
 def norm_of(norm: str, delta):
@@ -52,7 +52,7 @@ def project(norm: str, x, center, epsilon, low, high):
 
 
 def noise_size(norm: str, shape: tuple[int, ...]) -> int:
-    """Returns how many random numbers are needed for one point in the unit ball."""
+    """Returns the number of random numbers needed to draw a point in the unit ball."""
     return math.prod(shape) + (2 if norm == "l2" else 0)
 
 

@@ -16,12 +16,12 @@ exports the functions of the active backend:
   values, the gradients of the sum of the values with respect to `inputs` (as a list),
   and the auxiliary tensor, which is not differentiated. Gradients with respect to
   unused inputs are zero.
-- `enable_float64()`: Returns a context manager that keeps the backend from downcasting
-  float64.
+- `enable_float64()`: Returns a context manager that prevents the backend from
+  downcasting float64 to float32.
 - `preserve_generator()`: Returns a context manager that restores the state of the
   backend's own random number generator on exit.
-- `same_trace()`: Returns a function that tells whether a tensor belongs to the trace in
-  which `same_trace` was called.
+- `same_trace()`: Returns a function that checks whether a tensor belongs to the trace
+  in which `same_trace` was called.
 - `gradient_registry()`: Returns the dict in which the backend keeps custom gradients
   and their graphs until the process ends. The dict is empty if the backend has no such
   registry.
@@ -32,8 +32,7 @@ exports the functions of the active backend:
   the model. No gradients are computed through the function.
 
 The subpackages have the same structure: `train_step` runs callbacks inside the training
-step of `fit`, and `tensor_statistics` computes norms and other statistics of
-tensors.
+step of `fit`, and `tensor_statistics` computes norms and other statistics of tensors.
 """
 
 import importlib

@@ -9,7 +9,7 @@ from .keras_internals import attribute, missing
 def tensorflow_gradient_registry() -> dict:
     """Returns the registry in which TensorFlow keeps custom gradients.
 
-    TensorFlow has no public API for removing entries from it.
+    TensorFlow has no public API for removing entries from this registry.
     """
     try:
         from tensorflow.python.framework import ops

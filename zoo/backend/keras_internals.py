@@ -2,7 +2,7 @@
 
 Private names may change without notice. Each function documents why no public API can
 be used instead. If a private name no longer exists, the function raises an
-`ImportError` that states the name.
+`ImportError` whose message contains the name.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import keras
 
 
 def attribute(owner, name: str, library=keras):
-    """Returns a private attribute of an object from another library.
+    """Returns a private attribute of an object that belongs to another library.
 
     Raises:
         ImportError: If the attribute does not exist.
@@ -26,7 +26,7 @@ def attribute(owner, name: str, library=keras):
 
 
 def missing(name: str, library=keras) -> ImportError:
-    """Returns the error to raise if a private name of a library does not exist."""
+    """Creates the error for a private name that does not exist in a library."""
     return ImportError(
         f"kerascope uses `{name}`, which the installed version does not have: "
         f"{library.__name__} {library.__version__}.\nInstall a version of "
@@ -46,8 +46,8 @@ def patched(target, **attributes) -> Iterator[None]:
         **attributes: New attributes by name.
 
     Raises:
-        ImportError: If one of the attributes does not exist, because replacing it
-            would then have no effect.
+        ImportError: If one of the attributes does not exist. In this case, setting
+            the attribute would have no effect.
     """
     for name in attributes:
         attribute(target, name)
@@ -64,7 +64,7 @@ def patched(target, **attributes) -> Iterator[None]:
 
 @contextlib.contextmanager
 def float64_operations() -> Iterator[None]:
-    """Keeps Keras operations from casting float64 to float32 on JAX and PyTorch.
+    """Prevents Keras operations from casting float64 to float32 on JAX and PyTorch.
 
     `keras.config.set_floatx("float64")` is not sufficient, because it changes only
     the dtype of new variables.
@@ -122,9 +122,9 @@ def saves_as_keras(layer: keras.Layer) -> bool:
 def compiled_learning_rate(optimizer: keras.optimizers.Optimizer):
     """Returns the learning rate with which an optimizer was configured.
 
-    The result is a variable if the learning rate is a float; otherwise it is a schedule
-    or a function. The public property `learning_rate` evaluates schedules, and returns
-    a different value while it is overridden by `learning_rate_attributes`.
+    The result is a variable if the learning rate is a float; otherwise, it is a
+    schedule or a function. The public `learning_rate` property evaluates schedules, and
+    reflects any replacement through `learning_rate_attributes`.
     """
     return attribute(optimizer, "_learning_rate")
 
@@ -145,8 +145,8 @@ def learning_rate_attributes(read: Callable | None) -> dict:
 def set_monitor_operation(callback: keras.callbacks.EarlyStopping) -> None:
     """Sets `monitor_op` and the sign of `min_delta` according to a callback's mode.
 
-    In mode "auto", Keras infers from the monitored metric whether lower or higher
-    values are better. There is no public API for this.
+    If the mode is "auto", Keras infers from the monitored metric whether lower or
+    higher values are better. There is no public API for this.
     """
     attribute(callback, "_set_monitor_op")()
 
@@ -154,8 +154,8 @@ def set_monitor_operation(callback: keras.callbacks.EarlyStopping) -> None:
 def compiled_loss(model: keras.Model):
     """Returns the object that computes the loss of a compiled model.
 
-    The result is `None` if the model has no loss. The public attribute `model.loss` is
-    only the argument that was passed to `compile`, without the loss weights.
+    The result is `None` if the model has no loss. The public `model.loss` attribute
+    contains only the argument that was passed to `compile`, without the loss weights.
     """
     return attribute(model, "_compile_loss")
 
@@ -179,7 +179,7 @@ def replace_torch_registration(variables_of: Callable[[keras.Layer], dict]) -> N
             with the new names as keys.
 
     Raises:
-        ImportError: If Keras registers variables in a different way.
+        ImportError: If the private methods that register variables do not exist.
     """
     classes = [cls for cls in keras.Layer.__mro__ if "_track_variables" in vars(cls)]
     if len(classes) != 1:
@@ -209,7 +209,7 @@ def compiled_metrics(model: keras.Model):
     """Returns the metric that combines all metrics that were passed to `compile`.
 
     The result is `None` if there are no such metrics. In the public list
-    `model.metrics`, the combined metric cannot be told apart from other metrics.
+    `model.metrics`, the combined metric looks like any other metric.
     """
     return attribute(model, "_compile_metrics")
 
@@ -251,11 +251,11 @@ def prefixed_metrics(metrics, weighted_metrics, prefix: str) -> keras.metrics.Me
 
 
 def unscale_loss(loss):
-    """Undoes the scaling of a loss for the replicas of a distribution strategy.
+    """Undoes the scaling of a loss by the number of replicas.
 
-    On TensorFlow, Keras divides losses by the number of replicas, and reverses this
-    when it reports losses as metrics. The Keras functions that scale and unscale losses
-    are both private.
+    With a distribution strategy on TensorFlow, Keras divides losses by the number of
+    replicas, and undoes the division when it reports losses as metrics. The Keras
+    functions that scale and unscale losses are both private.
     """
     try:
         from keras.src.losses.loss import unscale_loss_for_distribution
@@ -265,10 +265,10 @@ def unscale_loss(loss):
 
 
 def operation_of(tensor: keras.KerasTensor) -> tuple:
-    """Returns the operation that computes a symbolic tensor, and its input tensors.
+    """Returns the operation that computes a tensor, and the inputs of this operation.
 
-    For an input of the graph, the result is `None` and an empty list. The public
-    attributes of a model list its layers, but do not show how the layers are connected.
+    If the symbolic tensor is an input of the graph, the result is `None` and an empty
+    list. The public attributes of a model list its layers, but not their connections.
     """
     history = attribute(tensor, "_keras_history")
     operation = attribute(history, "operation")
@@ -279,16 +279,17 @@ def operation_of(tensor: keras.KerasTensor) -> tuple:
 
 
 def own_trainable_variables(layer: keras.Layer) -> list[keras.Variable]:
-    """Returns the trainable weights that a layer itself owns, even if they are frozen.
+    """Returns the weights that the layer itself created as trainable weights.
 
-    `layer.trainable_variables` also includes weights of nested layers, and omits frozen
-    weights.
+    The result includes weights that have been frozen. By contrast,
+    `layer.trainable_variables` omits frozen weights, and includes the weights of nested
+    layers.
     """
     return list(attribute(layer, "_trainable_variables"))
 
 
 def set_own_trainable(layer: keras.Layer, value: bool) -> None:
-    """Sets `trainable` of a layer, but not of its variables and nested layers.
+    """Sets a layer's own `trainable`, but not that of its variables or nested layers.
 
     The public setter of `layer.trainable` also changes the variables and nested layers.
     """
@@ -297,7 +298,7 @@ def set_own_trainable(layer: keras.Layer, value: bool) -> None:
 
 
 def trained_variables(optimizer) -> list[keras.Variable]:
-    """Returns the variables that an optimizer was built for.
+    """Returns the variables that an optimizer was built to update.
 
     `optimizer.variables` contains the state of the optimizer instead.
     """
@@ -307,8 +308,8 @@ def trained_variables(optimizer) -> list[keras.Variable]:
 def accumulated_gradient(optimizer, variable: keras.Variable) -> keras.Variable:
     """Returns the sum of gradients that an optimizer has accumulated for a variable.
 
-    `optimizer.variables` also contains the sum, but there it can be identified only by
-    its name.
+    The sum is also one of the public `optimizer.variables`, but can be identified there
+    only by its name.
     """
     index = attribute(optimizer, "_get_variable_index")(variable)
     return attribute(optimizer, "_accumulated_gradients")[index]
@@ -332,11 +333,11 @@ def patched_state_shardings(model: keras.Model, shardings: tuple):
 
 
 def callback_list_of(frame: FrameType) -> Any:
-    """Returns the local variable `callbacks` in the frame of a call to `fit`.
+    """Returns the value of the variable `callbacks` in the frame of a call to `fit`.
 
-    No public API gives a train function access to the callbacks of the call to `fit`
-    that runs it. In frames of other code, the variable may have any value; if it does
-    not exist, the result is `None`.
+    No public API tells a train function which callbacks were passed to `fit`. In any
+    other frame, the variable may have any value; if it does not exist, the result is
+    `None`.
     """
     if "callbacks" not in frame.f_locals and is_keras_fit(frame):
         raise missing("the local variable `callbacks` of keras.Model.fit")

@@ -9,7 +9,7 @@ COMPILES = False
 
 
 def accelerators():
-    device = keras.ops.zeros(()).device  # where Keras places tensors
+    device = keras.ops.zeros(()).device  # the device on which Keras runs
     if device.type == "cuda":
         return [f"GPU {torch.cuda.get_device_name(device)}"]
     return [] if device.type == "cpu" else [device.type.upper()]

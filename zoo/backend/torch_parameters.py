@@ -11,10 +11,10 @@ def register_all_variables() -> None:
     """Makes Keras register all variables of a layer with PyTorch.
 
     On the PyTorch backend, Keras (3.15) registers variables under their paths. If two
-    models, or two copies of one model, have layers with the same names, the paths of
-    their variables are the same, too. If both models are parts of a larger model,
-    PyTorch registers only the last variable with each path. The other variables then
-    cause three problems:
+    models, or two copies of one model, have layers with the same names, their variables
+    have the same paths. When both models are part of a larger model, PyTorch registers
+    only the last variable with each path. The other variables then cause three
+    problems:
 
     - `zero_grad` skips them, so their gradients accumulate from step to step.
     - `parameters()` and `state_dict()` do not contain them.
@@ -22,7 +22,7 @@ def register_all_variables() -> None:
 
     This function makes repeated paths unique by appending a number: "hidden_1/kernel"
     and "hidden_1/kernel_2". It has no effect if all paths are different, if Keras
-    itself makes them unique, or on backends other than PyTorch.
+    itself makes them unique, or if the backend is not PyTorch.
 
     Raises:
         ImportError: If the private methods of Keras that this function replaces do not
@@ -41,7 +41,10 @@ def _registers_equal_paths() -> bool:
 
 
 def _variables_by_path(layer: keras.Layer) -> dict[str, keras.Variable]:
-    """Returns a layer's variables by path; a number is appended to repeated paths."""
+    """Returns a dict of a layer's variables, with unique paths as keys.
+
+    A number is appended to repeated paths.
+    """
     found: dict[str, keras.Variable] = {}
     seen: Counter[str] = Counter()
     for variable in layer.variables:

@@ -1,4 +1,4 @@
-"""Storage of the examples of one split, and checks of their values."""
+"""Stores the examples of one split, and checks their values."""
 
 import logging
 from collections.abc import Iterator
@@ -66,7 +66,7 @@ def image_scale(dtype) -> float | None:
 
 
 def say_unscaled(x: np.ndarray, where: str) -> None:
-    """Logs a warning if inputs look like images that are not scaled to [0, 1]."""
+    """Logs a warning if the inputs look like images that are not scaled to [0, 1]."""
     is_integer = np.issubdtype(x.dtype, np.integer)
     has_channels = x.ndim == 4 and x.shape[-1] in (1, 3, 4)
     if x.dtype in IMAGE_DTYPES or not (has_channels or (is_integer and x.ndim == 3)):
@@ -84,7 +84,7 @@ def say_unscaled(x: np.ndarray, where: str) -> None:
 
 
 def check_finite(values: np.ndarray, where: str) -> None:
-    """Raises an error that names the first row with a NaN or infinite value, if any."""
+    """Raises an error if a value is NaN or infinite; the message names its row."""
     if not np.issubdtype(values.dtype, np.floating):
         return
     for start in range(0, len(values), CHUNK):

@@ -58,7 +58,11 @@ def is_boolean(column: pd.Series) -> bool:
 
 
 def distinct_values(column: pd.Series) -> list:
-    """Returns the categories of a column's dtype, or its sorted distinct values."""
+    """Returns the possible values of a column that contains categories or strings.
+
+    If the dtype is categorical, the result contains its categories in order; otherwise,
+    the result contains the sorted distinct values of the column.
+    """
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column.cat.categories.tolist()
     return sorted(column.dropna().unique())
@@ -91,7 +95,7 @@ def numeric_values(column: pd.Series, where: str, *, or_names=False) -> np.ndarr
     fixes += [NO_NUMBERS["datetime"]] if kind == "date" else []
     fixes += ["Convert it to numbers with `.astype`, or drop it."]
     expected = "numbers or booleans"
-    # A categorical column gets here only if it is numeric in the train split.
+    # A categorical column is rejected here only if it is numeric in the train split.
     if or_names and not is_categorical(column):
         expected = "numbers, booleans, strings or categories"
     raise ValueError(
@@ -101,7 +105,7 @@ def numeric_values(column: pd.Series, where: str, *, or_names=False) -> np.ndarr
 
 
 def check_complete(column: pd.Series, where: str) -> None:
-    """Raises an error that names the first row with a missing value, if any."""
+    """Raises an error if a value is missing; the message names the first such row."""
     missing = column.isna().to_numpy()
     if missing.any():
         raise ValueError(

@@ -117,8 +117,8 @@ class Data:
         """Returns a layer that scales inputs to mean 0 and variance 1.
 
         Means and variances are computed from the train split, separately for each
-        index of the last axis: for each column of a table or channel of an image.
-        Constant columns and channels are centered but not scaled.
+        index of the last axis, that is, for each column of a table or channel of an
+        image. Constant columns and channels are centered but not scaled.
 
         Returns:
             A new `keras.layers.Normalization` with these statistics. Its `adapt` method
@@ -143,9 +143,9 @@ class Data:
 
         The layer multiplies its input by the standard deviation of the targets and adds
         their mean. These statistics are computed from the train split. If a model ends
-        in this layer, the layers before it learn targets with mean 0 and variance 1,
-        but the model predicts in the units of the data. The loss and metrics use these
-        units, too.
+        with this layer, the preceding layers learn targets with mean 0 and variance 1,
+        while the predictions of the model are in the units of the data. The loss and
+        the metrics are also in these units.
 
         Returns:
             A new `keras.layers.Normalization` with `invert=True` and these statistics.
@@ -197,10 +197,10 @@ class Data:
 def _moments(batches: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Returns the mean and variance over all axes except the last.
 
-    Both are computed in float64, in a single pass over the batches, which are merged
-    with equation 2.1 of Chan, Golub & LeVeque, "Updating Formulae and a Pairwise
-    Algorithm for Computing Sample Variances" (1979). The variance of a constant column
-    is set to 1, so that the column is not scaled.
+    Both are computed in float64, in a single pass over the batches. The statistics of
+    the batches are combined with equation 2.1 of Chan, Golub & LeVeque, "Updating
+    Formulae and a Pairwise Algorithm for Computing Sample Variances" (1979). The
+    variance of a constant column is set to 1, so that the column is not scaled.
     """
     mean: Any = 0.0  # an array from the first batch on
     count, squares, low, high = 0, 0.0, np.inf, -np.inf

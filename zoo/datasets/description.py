@@ -20,8 +20,8 @@ class Description:
             `None`.
         feature_names: Column names of a table, otherwise `None`.
         vocabulary: List of tokens if `x` contains token ids, otherwise `None`.
-        text_vectorization: Function that returns a new layer to convert texts to token
-            ids, or `None` if the dataset was not loaded from texts.
+        text_vectorization: Function that returns a new layer for converting texts to
+            token ids, or `None` if the dataset was not loaded from texts.
     """
 
     name: str

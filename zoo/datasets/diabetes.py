@@ -10,8 +10,8 @@ class Diabetes(ShippedBuilder):
     """Builds scikit-learn's regression dataset of 442 diabetes patients.
 
     The ten columns are age, sex, body mass index, blood pressure and six blood serum
-    measurements, in their original units. The target is a measure of the progression
-    of the disease one year later. The only split, "train", contains all patients.
+    measurements, in their original units. The target measures disease progression one
+    year after baseline. The only split, "train", contains all patients.
     """
 
     VERSION = tfds.core.Version("1.0.0")

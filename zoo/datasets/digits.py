@@ -7,7 +7,7 @@ from .shipped import ShippedBuilder
 
 
 class Digits(ShippedBuilder):
-    """Builds scikit-learn's dataset of 1,797 handwritten digits of 8x8 pixels.
+    """Builds scikit-learn's dataset of 1,797 images (8x8 pixels) of handwritten digits.
 
     The digits are the test set of the UCI dataset "Optical Recognition of Handwritten
     Digits". Pixel values are rescaled from the original range of 0 to 16 to the range

@@ -1,10 +1,10 @@
-"""Maps the examples of TFDS datasets to `(x, y)`, based on the features of a dataset.
+"""Maps the examples of a TFDS dataset to `(x, y)`, based on the dataset's features.
 
 Supported kinds of datasets:
 
 - image: an image with one or more labels. As in `from_arrays`, a tensor of dtype bool,
-  uint8 or uint16 and shape (height, width) or (height, width, channels) also counts as
-  an image;
+  uint8 or uint16 and shape (height, width) or (height, width, channels) is also treated
+  as an image;
 - table: a vector, or a dict of scalars and vectors, with one or more labels or a
   numeric target;
 - tensor: a numeric tensor of known shape, with one or more labels or a numeric target;
@@ -36,7 +36,7 @@ FIX = (
 
 @dataclass(frozen=True)
 class Mapping:
-    """Describes how the examples of a dataset are turned into `(x, y)`.
+    """Describes how the examples of a dataset are converted to `(x, y)`.
 
     Args:
         kind: "image", "table", "tensor", "text" or "language_model".
@@ -58,7 +58,7 @@ class Mapping:
 
 
 def read_features(info, image_size: tuple[int, int] | None = None) -> Mapping:
-    """Chooses the mapping of examples to `(x, y)` from the features of a dataset.
+    """Chooses how to convert examples to `(x, y)`, based on the features of a dataset.
 
     Args:
         info: The `tfds.core.DatasetInfo` of a prepared dataset.
@@ -108,7 +108,8 @@ def _keys(info):
     """Returns the key of the inputs and the key of the target.
 
     If the dataset defines no supervised keys, the keys are inferred from the types of
-    the features. If there is only one feature, the key of the target is `None`.
+    the features. If the keys are inferred and there is only one feature, the key of the
+    target is `None`.
     """
     import tensorflow_datasets as tfds
 
@@ -145,7 +146,7 @@ def _select(tree, key):
 
 
 def _read_target(info, key, feature):
-    """Returns the task, other arguments of `Mapping`, and a function for the target.
+    """Returns the task, a dict of additional arguments for `Mapping`, and a function.
 
     The function converts the target of a TFDS example to `y`.
     """
@@ -174,10 +175,10 @@ def _read_target(info, key, feature):
 
 
 def _read_inputs(info, key, feature, image_size):
-    """Returns the kind of the inputs, the column names, and a function for the inputs.
+    """Returns the kind of the inputs, the column names, and a function.
 
-    The column names are `None` unless the inputs are a table. The function converts the
-    inputs of a TFDS example to `x`.
+    The function converts the inputs of a TFDS example to `x`. The column names are
+    `None` unless the inputs are a table.
     """
     import tensorflow as tf
     import tensorflow_datasets as tfds
@@ -234,7 +235,7 @@ def _image_reader(info, key, feature, image_size):
 
 
 def _table_reader(info, features):
-    """Returns the column names, and a function that joins the columns into one row.
+    """Returns the column names, and a function that joins the columns into a vector.
 
     The columns are sorted by feature name. Categories are one-hot encoded.
     """

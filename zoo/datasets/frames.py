@@ -18,10 +18,10 @@ MAX_CATEGORIES = 1000  # per column, because each category becomes a column of i
 class FrameEncoder:
     """Encodes data frames as float32 arrays, using the categories of the train split.
 
-    - A column of numbers or booleans, nullable or not, remains one column. Booleans
-      become 0 and 1.
-    - A column of strings or categories becomes one column of zeros and ones for each
-      category, named "column=category". For a categorical dtype, the
+    - A column of numbers or booleans, possibly of a nullable dtype, remains one column.
+      Booleans become 0 and 1.
+    - A column of strings or categories is one-hot encoded: each category becomes a
+      column of zeros and ones, named "column=category". For a categorical dtype, the
       categories of the dtype are used, in order. For strings, the sorted distinct
       values in the train split are used.
     - Columns of all other types, such as dates, are rejected.
@@ -106,11 +106,12 @@ class FrameEncoder:
 class TargetEncoder:
     """Encodes pandas targets as arrays, using the classes of the train split.
 
-    A single column of strings or categories is converted to labels. The label of a
-    value is its index in `class_names` if given. Otherwise, it is its index in the
-    categories, which are determined as in `FrameEncoder`. If there are
-    several columns, they must contain numbers or booleans, and are matched by name.
-    Numbers and booleans are not changed. Rows are matched by position.
+    A single column of strings or categories is converted to labels. If `class_names` is
+    given, the label of a value is the index of the value in `class_names`. Otherwise,
+    the label is the index of the value in the list of categories, which is determined
+    as in `FrameEncoder`. If there are several columns, they must contain numbers or
+    booleans, and are matched by name. Numbers and booleans are not changed. Rows are
+    matched by position.
 
     Args:
         targets: The `pandas.Series` or `pandas.DataFrame` of the train split.

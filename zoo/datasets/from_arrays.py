@@ -31,33 +31,34 @@ def from_arrays(
 ) -> Data:
     """Converts arrays to a dataset that is ready for `fit`.
 
-    As with `load`, the result is a `Data`, but neither TensorFlow nor TFDS is required,
-    and every backend is supported. The inputs `x` are converted as follows:
+    Like `load`, this function returns a `Data`, but it requires neither TensorFlow nor
+    TFDS and supports every backend. The inputs `x` are converted as follows:
 
     - Arrays of dtype uint8, uint16 or bool and shape `(n, height, width)` or
       `(n, height, width, channels)` are treated as images. They are scaled to [0, 1]
       by the largest value of their dtype. A channel axis is added if there is none.
     - A pandas `DataFrame` becomes a float32 table. The column names of this table are
       available as `feature_names` of the result. A column of numbers or booleans,
-      nullable or not, remains one column. A column of strings or categories becomes one
-      column of zeros and ones for each category, named "column=category". For a
-      categorical dtype, the categories of the dtype are used, in order. For strings,
-      the sorted distinct values in `train`, before it is split, are used. Dates and
+      possibly of a nullable dtype, remains one column. A column of strings or
+      categories is one-hot encoded: each category becomes a column of zeros and ones,
+      named "column=category". For a categorical dtype, the categories of the dtype are
+      used, in order. For strings, the categories are the sorted distinct values in
+      `train`, including the examples that are held out for validation. Dates and
       missing values are rejected. The other splits must have the same columns, in any
       order, and must not contain new categories.
-    - All other inputs are converted to float32, or to int32 with `vocabulary`.
+    - All other inputs are converted to float32, or to int32 if `vocabulary` is given.
 
     The targets `y` are interpreted as follows:
 
     - Integers or booleans of shape `(n,)` are class labels.
     - Zeros and ones of shape `(n, k)` mark which of `k >= 2` labels apply to each
       example.
-    - With `vocabulary`, integers of the same shape as `x` are the next tokens of a
-      language model.
+    - If `vocabulary` is given, integers of the same shape as `x` are the next tokens
+      for a language model.
     - Floats are regression targets.
-    - Strings or categories in a pandas `Series` are class names. The classes are in the
-      order of `class_names` if given, and otherwise in the order of the categories,
-      as described above.
+    - Strings or categories in a pandas `Series` are class names. If `class_names` is
+      given, it determines the order of the classes. Otherwise, the classes have the
+      order of the categories, as described above for `x`.
     - The columns of a `DataFrame` are labels or target values. A single column is
       treated like a `Series`.
 
@@ -69,8 +70,9 @@ def from_arrays(
             of a `.npz` file that contains `x_train`, `y_train` and, optionally,
             `x_validation`, `y_validation`, `x_test` and `y_test`.
         validation: `(x, y)`, or the fraction of the train split, in [0, 1), to hold
-            out from its end. With 0 or `None`, nothing is held out. If a file
-            contains a validation split, the fraction is ignored. Defaults to `0.1`.
+            out. The last examples are held out. With 0 or `None`, no examples are held
+            out. If a file contains a validation split, the fraction is ignored.
+            Defaults to `0.1`.
         test: Like `validation`. If both are fractions, the test split is held out
             first, and the validation split is a fraction of the remaining examples.
             Defaults to `None`: there is no test split, unless a file contains one.
@@ -82,16 +84,17 @@ def from_arrays(
             above.
         class_names: Names of the classes in the order of their labels, or of the `k`
             labels in the order of their columns. Defaults to `None`: the names are
-            taken from a `Series` or `DataFrame`, or else are "0", "1" and so on, up to
-            the highest label in the train split or the last column.
+            taken from a `Series` or `DataFrame` if possible. Otherwise, the names are
+            "0", "1" and so on, up to the highest label in the train split or the last
+            column.
         vocabulary: List of tokens if `x` contains token ids. The index of a token is
-            its id. Index 0 is padding, which `zoo.lstm` ignores, index 1 is the unknown
-            token, and all other tokens follow. Defaults to `None`: `x` does not contain
-            token ids.
+            its id. Padding, which `zoo.lstm` ignores, has index 0, the unknown token
+            has index 1, and all other tokens follow. Defaults to `None`: `x` does not
+            contain token ids.
         name: Name of the dataset in messages and plots. Defaults to `"arrays"`.
 
     Returns:
-        A `Data` that contains `keras.utils.PyDataset`s.
+        A `Data` whose splits are `keras.utils.PyDataset`s.
 
     Raises:
         ValueError: If an argument is invalid, the lengths of `x` and `y` differ, a
@@ -170,7 +173,8 @@ def _check_class_names(class_names, task: str) -> None:
 def _check_alike(train, x, split: str) -> None:
     """Raises an error if the examples of a split do not match those of the train split.
 
-    All examples must have the same shape, and all images must have the same dtype.
+    All examples must have the same shape. Images must have the same dtype in all
+    splits, because the dtype determines how they are scaled.
     """
     units = [
         array.dtype
@@ -198,7 +202,8 @@ def _infer_task(x, y, vocabulary) -> str:
 def _are_indicators(y) -> bool:
     """Returns whether `y` marks which of several labels apply to each example.
 
-    One-hot labels do not count, because exactly one label applies to each example.
+    For one-hot labels, which mark exactly one label in each example, the result is
+    `False`.
     """
     is_matrix = y.ndim == 2 and y.shape[1] > 1
     return is_matrix and bool(np.isin(y, (0, 1)).all() and (y.sum(axis=1) != 1).any())

@@ -1,4 +1,4 @@
-"""Loaders for each kind of TFDS dataset: images, numbers, texts, language models."""
+"""Loaders for TFDS datasets of images, numbers, labeled texts and unlabeled texts."""
 
 import dataclasses
 from collections.abc import Callable
@@ -28,7 +28,7 @@ class Options:
 
     @property
     def storage(self) -> dict:
-        """The options that are passed to `store` as keyword arguments."""
+        """Returns the options that are passed to `store` as keyword arguments."""
         return {
             "batch_size": self.batch_size,
             "order": self.order,

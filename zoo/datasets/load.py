@@ -33,7 +33,7 @@ def load(
     The features of the dataset determine the task. Supported datasets contain:
 
     - images with a label. A tensor of dtype bool, uint8 or uint16 and shape
-      `(height, width)` or `(height, width, channels)` also counts as an image;
+      `(height, width)` or `(height, width, channels)` is also treated as an image;
     - numeric tensors, or tables (a vector, or a dict of scalars and vectors), with a
       label or a numeric target. The columns of a dict are sorted by name, and
       categories are one-hot encoded;
@@ -50,7 +50,7 @@ def load(
     for a language model is a single text, characters are held out instead of examples.
 
     The train split is reshuffled in every epoch. The order is determined by `seed` and
-    by a counter that can be read and set: see `Order`.
+    by a counter that can be read and set; see `Order`.
 
     Args:
         name: Name of a TFDS dataset, such as "mnist" or "wine_quality/white". The
@@ -73,7 +73,7 @@ def load(
         vocabulary_size: Maximum number of tokens in the vocabulary of texts, including
             padding and the unknown token. The vocabulary is learned from the train
             split. Defaults to `20_000`.
-        sequence_length: Number of tokens per example, for texts. Shorter texts are
+        sequence_length: For texts, the number of tokens per example. Shorter texts are
             padded on the right, and longer texts are truncated. The text of a language
             model is cut into windows of this length. Defaults to `256`.
         memory_limit: Maximum size of the examples in memory, in bytes. A larger
@@ -83,8 +83,8 @@ def load(
             4 GiB.
 
     Returns:
-        A `Data` with `train`, `validation` and `test` as `tf.data.Dataset`s, and with
-        the properties needed to build a model.
+        A `Data` whose splits are `tf.data.Dataset`s, with the properties needed to
+        build a model.
 
     Raises:
         ValueError: If an argument is invalid, the dataset is unknown, its features

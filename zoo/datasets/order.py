@@ -9,7 +9,7 @@ class Order:
     """Determines the order of the examples in each epoch from a seed and a counter.
 
     The counter can be read and set, and increases by one whenever an iteration over the
-    dataset begins. After `counter = 7`, the next iteration uses permutation 7,
+    dataset begins. If you set `counter = 7`, the next iteration uses permutation 7,
     regardless of previous iterations. The order depends on neither the global random
     seed nor the backend, so two processes with the same seed use the same orders.
 

@@ -18,10 +18,9 @@ Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def read_pairs(train, validation, test) -> dict[str, tuple]:
-    """Returns `(x, y)` for the train split and for every other split that is given.
+    """Returns `(x, y)` for each split that is given as data rather than as a fraction.
 
-    Splits that are specified as fractions are not included. The values are not yet
-    converted to arrays.
+    The values are not yet converted to arrays.
 
     Args:
         train: `(x, y)`, or the path of a `.npz` file.
@@ -52,7 +51,8 @@ def encode_inputs(pairs: dict[str, tuple], vocabulary) -> tuple[dict, list | Non
         vocabulary: List of tokens if the inputs are token ids, otherwise `None`.
 
     Raises:
-        ValueError: If inputs cannot be converted, or only some splits are data frames.
+        ValueError: If the inputs cannot be converted, or only some splits are data
+            frames.
     """
     inputs = {split: x for split, (x, _) in pairs.items()}
     if vocabulary is not None or not isinstance(inputs["train"], pd.DataFrame):
@@ -83,7 +83,7 @@ def encode_targets(
         task: The requested task, or `None` to infer the task.
 
     Raises:
-        ValueError: If targets cannot be converted, or their types differ between
+        ValueError: If the targets cannot be converted, or their types differ between
             splits.
     """
     targets = {split: y for split, (_, y) in pairs.items()}
@@ -106,7 +106,10 @@ def encode_targets(
 
 
 def check_pairs(pairs: Pairs) -> None:
-    """Raises an error if lengths differ, an axis is empty, or a value is not finite."""
+    """Raises an error if the arrays of a split are invalid.
+
+    The shapes must match, no axis may be empty, and all values must be finite.
+    """
     for split, (x, y) in pairs.items():
         shapes = x.shape[1:] + y.shape[1:]
         if x.ndim < 2 or y.ndim < 1 or len(x) != len(y) or 0 in shapes:
@@ -122,10 +125,10 @@ def check_pairs(pairs: Pairs) -> None:
 
 
 def cut_fractions(pairs: Pairs, validation, test) -> Pairs:
-    """Creates splits given as fractions from examples at the end of the train split.
+    """Holds out examples for each split that is given as a fraction.
 
-    The test split is taken first. The validation split is then taken from the end of
-    the remaining examples.
+    The test split is taken first, from the end of the train split. The validation split
+    is then taken from the end of the remaining examples.
     """
     pairs = dict(pairs)
     for split, value in (("test", test), ("validation", validation)):
@@ -182,7 +185,7 @@ def _as_float32(values: np.ndarray) -> np.ndarray:
 
 
 def _cut(pair: tuple, split: str, fraction: float) -> tuple:
-    """Splits off the last examples; returns the remaining and the removed examples."""
+    """Holds out the last examples; returns the remaining and the held-out examples."""
     x, y = pair
     size = round(len(x) * fraction)
     reason = f"Train has {len(x)} examples, and {split}={fraction} is cut off its end."

@@ -18,10 +18,10 @@ def prepared_builder(name: str, data_dir=None):
     Args:
         name: A TFDS name, such as "mnist", "wine_quality/white" or "mnist:3.0.1".
         data_dir: Folder of prepared datasets. If the dataset is not prepared there, it
-            is downloaded to this folder. Defaults to `None`: the folder of TFDS
-            (`TFDS_DATA_DIR`, or `~/tensorflow_datasets`). The argument is ignored for
-            datasets that ship with kerascope, which are prepared in kerascope's own
-            cache.
+            is downloaded to this folder. Defaults to `None`: the default folder of TFDS
+            (`TFDS_DATA_DIR` if set, otherwise `~/tensorflow_datasets`). The argument is
+            ignored for datasets that ship with kerascope, which are prepared in
+            kerascope's own cache.
 
     Raises:
         ValueError: If no dataset has this name, config or version.

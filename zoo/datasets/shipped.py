@@ -12,8 +12,8 @@ def cache_folder() -> Path:
     """Returns the folder in which the datasets that ship with kerascope are prepared.
 
     The environment variable `KERASCOPE_DATA_DIR` sets the folder. If the variable is
-    not set, the folder is `kerascope` in the user's cache (`XDG_CACHE_HOME`, or
-    `~/.cache`).
+    not set, the folder is `kerascope` in the user's cache folder (`XDG_CACHE_HOME` if
+    set, otherwise `~/.cache`).
     """
     if VARIABLE in os.environ:
         return Path(os.environ[VARIABLE]).expanduser()
@@ -25,10 +25,11 @@ def cache_folder() -> Path:
 class ShippedBuilder(  # type: ignore[call-arg] # TFDS has no stubs
     tfds.core.GeneratorBasedBuilder, skip_registration=True
 ):
-    """Base class of TFDS builders that read their data from installed packages.
+    """Base class for TFDS builders that read their data from installed packages.
 
-    No network is needed. The datasets are prepared in kerascope's own cache unless
-    `data_dir` is given, so that nothing is written to a shared folder of TFDS datasets.
+    The builders require no network access. They prepare the datasets in kerascope's own
+    cache unless `data_dir` is given, so that nothing is written to a shared folder of
+    TFDS datasets.
     """
 
     def __init__(self, *, data_dir=None, **kwargs):
@@ -36,7 +37,7 @@ class ShippedBuilder(  # type: ignore[call-arg] # TFDS has no stubs
 
 
 def prepare_shipped(name: str) -> tfds.core.DatasetBuilder:
-    """Prepares a dataset that ships with kerascope, and returns the dataset's builder.
+    """Prepares a dataset that ships with kerascope, and returns its builder.
 
     A dataset that is already prepared is not prepared again.
 

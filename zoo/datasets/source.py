@@ -9,13 +9,13 @@ class Source:
     """Reads the splits of a prepared TFDS dataset.
 
     If the train split for a language model is a single text, characters of the text are
-    held out instead of examples. The sizes of the resulting splits are then numbers of
+    held out instead of examples. In this case, the sizes of the splits are measured in
     characters.
 
     Args:
         name: Name of the dataset in error messages.
         builder: The `tfds.core.DatasetBuilder` of the prepared dataset.
-        mapping: `Mapping` that describes how examples are turned into `(x, y)`.
+        mapping: `Mapping` that describes how examples are converted to `(x, y)`.
         validation: Fraction of the train split, in [0, 1), to hold out if the dataset
             has no validation split.
 
@@ -47,7 +47,7 @@ class Source:
         return {split: self._read(each) for split, each in self._ranges.items()}
 
     def read_texts(self) -> dict[str, str]:
-        """Returns, for each split, its texts joined with newlines into a single string.
+        """Returns the texts of each split as a single string, joined with newlines.
 
         Raises:
             ValueError: If a text is not encoded in UTF-8.

@@ -18,7 +18,7 @@ class StoredRange(NamedTuple):
     Args:
         stored_split: Name of the stored split that contains the examples.
         start: Index of the first example in the stored split.
-        stop: Index of the last example plus 1.
+        stop: Index of the last example, plus 1.
     """
 
     stored_split: str

@@ -14,7 +14,7 @@ from .text import naming_bad_texts
 
 logger = logging.getLogger(__name__)
 
-SHUFFLE_BUFFER = 10_000  # maximum number of examples, in streamed datasets
+SHUFFLE_BUFFER = 10_000  # maximum number of examples in a shuffle buffer
 READ_BATCH = 1024
 
 
@@ -136,7 +136,7 @@ def _read(examples, sizes, description, scale) -> dict[str, Arrays]:
 
 
 def _to_arrays(examples, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Reads all examples into two preallocated arrays, which avoids a second copy."""
+    """Reads all examples into two preallocated arrays, without making a second copy."""
     x_spec, y_spec = examples.element_spec
     x = np.empty((size, *x_spec.shape), x_spec.dtype.as_numpy_dtype)
     y = np.empty((size, *y_spec.shape), y_spec.dtype.as_numpy_dtype)

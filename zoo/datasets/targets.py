@@ -32,11 +32,11 @@ def class_labels(y: BySplit, class_names) -> Targets:
 
     Args:
         y: Integers of shape `(examples,)` or `(examples, 1)` for each split.
-        class_names: Names of the classes. With `None`, the classes are numbered from 0
-            to the highest label in the train split.
+        class_names: Names of the classes. If `None`, the classes are numbered from 0 to
+            the highest label in the train split.
 
     Raises:
-        ValueError: If targets are not class labels, or a label is not one of the
+        ValueError: If the targets are not class labels, or a label is not one of the
             classes.
     """
     y = {split: _labels(labels, split) for split, labels in y.items()}
@@ -49,15 +49,15 @@ def class_labels(y: BySplit, class_names) -> Targets:
 
 
 def label_indicators(y: BySplit, class_names) -> Targets:
-    """Converts targets to the zeros and ones of a multi-label task.
+    """Converts multi-label targets to arrays of zeros and ones.
 
     Args:
         y: Zeros and ones of shape `(examples, labels)` for each split.
-        class_names: Names of the labels. With `None`, the labels are numbered from 0.
+        class_names: Names of the labels. If `None`, the labels are numbered from 0.
 
     Raises:
-        ValueError: If targets are not zeros and ones, or the number of labels differs
-            from the number of names.
+        ValueError: If the targets are not zeros and ones, or the number of labels
+            differs from the number of names.
     """
     num_outputs = y["train"].shape[-1]
     y = {split: _indicators(labels, split) for split, labels in y.items()}
@@ -74,7 +74,7 @@ def regression_targets(y: BySplit) -> Targets:
         y: Numbers of shape `(examples,)` or `(examples, targets)` for each split.
 
     Raises:
-        ValueError: If targets have a different shape or are one-hot labels.
+        ValueError: If the targets have a different shape or are one-hot labels.
     """
     y = {split: _columns(targets, split) for split, targets in y.items()}
     return Targets(y, y["train"].shape[1])

@@ -21,7 +21,7 @@ def text_vectorization(
             lowercase, stripped of punctuation and split at whitespace) or "character"
             (texts are otherwise unchanged).
         sequence_length: Number of ids per text. Longer texts are truncated at the end.
-            With `None`, all ids are kept, and each text is padded to the length of the
+            If `None`, all ids are kept, and each text is padded to the length of the
             longest text in its batch.
     """
     return keras.layers.TextVectorization(
@@ -35,8 +35,8 @@ def text_vectorization(
 def learn_vocabulary(texts, tokens: str, size: int, name: str) -> list[str]:
     """Returns a vocabulary of the most frequent tokens in the texts.
 
-    Keras drops NUL characters at the end of a token. Tokens that end in NUL are
-    therefore not added to the vocabulary, and are treated as unknown.
+    Keras removes NUL characters from the end of each token in a vocabulary. Tokens that
+    end in NUL are therefore never in the vocabulary, and are treated as unknown.
 
     Args:
         texts: `tf.data.Dataset` of batches of texts, in UTF-8.
@@ -70,7 +70,7 @@ def learn_vocabulary(texts, tokens: str, size: int, name: str) -> list[str]:
 
 @contextlib.contextmanager
 def naming_bad_texts(name: str) -> Iterator[None]:
-    """Raises an error that names the dataset if `as_utf8` fails inside the context."""
+    """Converts errors of `as_utf8` inside the context to one that names the dataset."""
     import tensorflow as tf
 
     try:
@@ -87,9 +87,9 @@ def naming_bad_texts(name: str) -> Iterator[None]:
 
 
 def as_utf8(text):
-    """Returns a string tensor whose evaluation fails if `text` is not in UTF-8.
+    """Returns a string tensor unchanged, and checks that the text is in UTF-8.
 
-    Texts in UTF-8 are not changed.
+    The check is performed when the returned tensor is evaluated.
     """
     import tensorflow as tf
 

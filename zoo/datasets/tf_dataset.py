@@ -1,7 +1,7 @@
 """`tf.data` pipelines that batch TFDS examples for `fit`.
 
 The functions import TensorFlow only when they are called, so that `zoo.datasets` can be
-imported if TensorFlow is not installed.
+imported even if TensorFlow is not installed.
 """
 
 from .arrays import Arrays
@@ -9,7 +9,7 @@ from .order import Order
 
 
 def in_memory(arrays: Arrays, batch_size: int, order: Order | None = None):
-    """Returns a dataset that batches arrays in memory.
+    """Returns a dataset of batches that are read from arrays in memory.
 
     Args:
         arrays: `Arrays` that contain the examples.
@@ -46,7 +46,7 @@ def in_memory(arrays: Arrays, batch_size: int, order: Order | None = None):
 
 
 def streamed(examples, size: int, batch_size: int, scale=None, order=None, buffer=0):
-    """Returns a dataset that batches examples and reads them again in every epoch.
+    """Returns a dataset of batches whose examples are read again in every epoch.
 
     Args:
         examples: `tf.data.Dataset` of unbatched examples `(x, y)`.
@@ -66,9 +66,9 @@ def streamed(examples, size: int, batch_size: int, scale=None, order=None, buffe
 
     def shuffled(seed):
         # Inside a traced function, this call sets only the seed of the function's
-        # graph. The shuffle combines the graph seed with `seed`. Without a graph seed,
-        # it would use the global seed. The graph seed must not be 0, because TensorFlow
-        # would then also compare the tensor `seed` with 0.
+        # graph. `shuffle` combines the graph seed with `seed`. Without a graph seed,
+        # `shuffle` would use the global seed. The graph seed must not be 0, because
+        # TensorFlow would then also compare the tensor `seed` with 0.
         tf.random.set_seed(1)
         return examples.shuffle(buffer, seed=seed, reshuffle_each_iteration=False)
 
@@ -86,7 +86,7 @@ def streamed(examples, size: int, batch_size: int, scale=None, order=None, buffe
 
 
 def _spec(values):
-    """Returns the spec of a batch of these values, with an unspecified batch size."""
+    """Returns the `tf.TensorSpec` of a batch, with an unspecified batch size."""
     import tensorflow as tf
 
     return tf.TensorSpec((None, *values.shape[1:]), values.dtype)

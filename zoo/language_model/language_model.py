@@ -25,16 +25,16 @@ class LanguageModel:
     """Generates and scores text with a model that predicts the next token.
 
     The model is usually a trained `zoo.lstm` with `return_sequences=True`. The model
-    itself stays unchanged: a second model with shared weights reads the tokens.
-    The states of the LSTM layers are kept between calls, so that each token is
-    processed only once. The cost is therefore proportional to the number of tokens,
+    itself stays unchanged: a second model with shared weights reads the tokens. The
+    second model keeps the states of the LSTM layers from token to token, so each token
+    is processed only once. The cost is therefore proportional to the number of tokens,
     although every prediction depends on all previous tokens.
 
     Args:
         model: Functional `keras.Model` that maps int32 token ids of shape
             `(batch, time)` to logits of shape `(batch, time, len(vocabulary))`.
             Information may pass from one token to the next only through LSTM layers
-            that read the tokens forward.
+            that read the tokens from left to right.
         vocabulary: List of tokens, such as `data.vocabulary`. The id of a token is its
             index in the list; id 0 is padding, and id 1 stands for unknown tokens.
         tokens: How texts are split into tokens, "character" or "word", as in
@@ -107,11 +107,11 @@ class LanguageModel:
         sampled.
 
         Args:
-            prompt: Text or token ids to continue, with at least one token.
+            prompt: Text or token ids to continue. At least one token is required.
             length: Integer >= 0, number of tokens to generate. Defaults to `200`.
             temperature: Number >= 0. Values below 1 favor probable tokens; 0 always
                 selects the most probable token. Defaults to `1.0`.
-            top_k: Integer >= 1, number of the most probable tokens that can be sampled.
+            top_k: Integer >= 1, number of most probable tokens from which to sample.
                 Defaults to `None`: all tokens.
             seed: Integer >= 0 that seeds the sampling: the same seed gives the same
                 text. Defaults to `None`: the text differs from call to call.
@@ -144,7 +144,7 @@ class LanguageModel:
         """Returns the tokens that are most likely to follow a prompt.
 
         Args:
-            prompt: Text or token ids to continue, with at least one token.
+            prompt: Text or token ids to continue. At least one token is required.
             top_k: Integer >= 1, maximum number of tokens to return. Defaults to `10`.
 
         Returns:
@@ -171,11 +171,10 @@ class LanguageModel:
     def nats_per_token(self, windows) -> float:
         """Returns the mean cross-entropy per token of a text.
 
-        The text is read as a single stream.
-
-        `model.evaluate` resets the state before each window, so the first tokens of a
-        window are predicted with little context. This method carries the state over
-        from each window to the next, as if the text were one long window.
+        The text is read as a single stream: the state at the end of each window is
+        carried over to the next window. By contrast, `model.evaluate` resets the state
+        before each window, so the first tokens of a window are predicted with little
+        context.
 
         Args:
             windows: Dataset of batches `(x, y)` in the order of the text, where `x` and

@@ -64,8 +64,8 @@ class TokenReader:
     def read_prompt(self, ids: Sequence[int]) -> np.ndarray:
         """Reads any number of tokens.
 
-        The model is called with only two different input lengths, so that Keras
-        compiles it just twice.
+        The model is called with only two different input lengths, so Keras compiles it
+        at most twice.
 
         Args:
             ids: One or more token ids.

@@ -10,10 +10,10 @@ from ..utils.arguments import check_fraction, check_integer
 class DropConnect(keras.layers.Dense):
     """Drops individual weights of a dense layer during training.
 
-    In every training step, a random fraction of the kernel is set to zero, and the rest
-    is multiplied by `1 / (1 - rate)`. The expected kernel therefore equals the full
-    kernel, which is used during inference. In all other respects, the layer behaves
-    like `keras.layers.Dense`.
+    In every training step, a random fraction of the weights in the kernel is set to
+    zero, and the others are multiplied by `1 / (1 - rate)`. The expected kernel
+    therefore equals the full kernel, which is used during inference. In all other
+    respects, the layer behaves like `keras.layers.Dense`.
 
     Source: Wan et al., "Regularization of Neural Networks using DropConnect" (2013),
     section 3.

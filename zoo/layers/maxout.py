@@ -12,16 +12,16 @@ from ..utils.initializers import maxout_initializer
 class Maxout(keras.layers.Layer):
     """Outputs the maximum of several linear functions of the inputs.
 
-    Each unit has `pieces` kernels and biases, and thus learns a convex, piecewise
-    linear activation function. Two pieces suffice to represent ReLU or the absolute
-    value. No other activation is applied.
+    Each unit has `pieces` kernels and biases, so it learns a convex, piecewise linear
+    activation function. Two pieces suffice to represent ReLU or the absolute value. No
+    other activation is applied.
 
     Source: Goodfellow et al., "Maxout Networks" (2013), section 3.
 
     Args:
         units: Integer >= 1, the size of the last axis of the output.
-        pieces: Integer >= 1, the number of linear functions of each unit. With 1, the
-            layer is linear. Defaults to `2`.
+        pieces: Integer >= 1, the number of linear functions per unit. With 1, the layer
+            is linear. Defaults to `2`.
         kernel_initializer: Keras initializer. Defaults to `"auto"`: a normal
             distribution that preserves the second moment of the signals through the
             layer, as He initialization does for ReLU. Biases start at zero.

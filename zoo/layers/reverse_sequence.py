@@ -9,9 +9,9 @@ from .sequence_lengths import sequence_lengths
 class ReverseSequence(keras.layers.Layer):
     """Reverses each sequence, but keeps its padding on the right.
 
-    An LSTM layer that is applied to the result reads each sequence in reverse, and
-    needs no mask, because the padding still comes last. Applying `ReverseSequence`
-    twice restores the inputs.
+    An LSTM layer that is applied to the result reads each sequence in reverse. The LSTM
+    layer needs no mask, because the padding still comes last. Applying
+    `ReverseSequence` twice restores the inputs.
 
     Args:
         **kwargs: Arguments of `keras.layers.Layer`, such as `name`.

@@ -57,8 +57,8 @@ class SequencePooling(keras.layers.Layer):
         if self.mode == "mean":
             return _sum_where(counts, inputs) / keras.ops.cast(lengths, inputs.dtype)
         # Replace the padding with the first step, which every maximum includes anyway.
-        # With -inf instead, the exported ONNX model would compute 0 * -inf, which makes
-        # every maximum NaN.
+        # With -inf instead, an exported ONNX model would compute 0 * -inf, and every
+        # maximum would be NaN.
         first = inputs[:, :1]
         return keras.ops.max(keras.ops.where(counts[:, :, None], inputs, first), axis=1)
 

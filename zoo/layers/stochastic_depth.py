@@ -8,10 +8,10 @@ from ..utils.arguments import check_fraction
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class StochasticDepth(keras.layers.Layer):
-    """Drops the residual branch of some examples during training.
+    """Drops a residual branch for some examples during training.
 
-    Place the layer at the end of a branch, before the addition: if the branch of an
-    example is dropped, the example passes through the block only via the skip
+    Place the layer at the end of a branch, before the addition: if the branch is
+    dropped for an example, the example passes through the block only via the skip
     connection. Kept branches are multiplied by `1 / (1 - rate)`, so that the expected
     output equals the input. During inference, the input is returned unchanged.
 
@@ -19,7 +19,7 @@ class StochasticDepth(keras.layers.Layer):
     equation 2. In the paper, the rate increases linearly with the depth of the block.
 
     Args:
-        rate: Fraction of the examples whose branch is dropped, in [0, 1).
+        rate: Fraction of the examples for which to drop the branch, in [0, 1).
         seed: Integer that seeds the random choice of examples. Defaults to `None`: the
             choice differs between processes unless `keras.utils.set_random_seed` is
             called.
@@ -54,8 +54,8 @@ class StochasticDepth(keras.layers.Layer):
     def call(self, inputs, training=False):
         if not training or self.rate == 0:
             return inputs
-        # NOTE[DIFF] The paper drops a branch for a whole batch, and during inference
-        # multiplies the branch by `1 - rate`. Here, one draw per example reduces
+        # NOTE[DIFF] The paper drops a branch for a whole batch, and multiplies the
+        # branch by `1 - rate` during inference. Here, one draw per example reduces
         # the variance, and scaling during training leaves inference unchanged, as in
         # Keras' Dropout.
         shape = (ops.shape(inputs)[0], *(1,) * (len(inputs.shape) - 1))

@@ -17,10 +17,10 @@ class Whitening(keras.layers.Layer):
     `adapt` computes the mean and covariance of the train split. The layer subtracts
     the mean and multiplies the result by a fixed matrix. With "pca", the outputs are
     the scaled principal components, in descending order of variance. With "zca", these
-    components are rotated back to the original axes; of all whitening transformations,
-    "zca" changes the inputs least. Directions without variance in the train split,
-    such as constant columns, are not scaled. Images are rejected, because the size of
-    their covariance matrix would be the square of the number of pixels.
+    components are rotated back to the original axes; among all whitening
+    transformations, "zca" changes the inputs least. Directions without variance in the
+    train split, such as constant columns, are not scaled. Images are rejected, because
+    the size of their covariance matrix would be the square of the number of pixels.
 
     Source: Kessy, Lewin & Strimmer, "Optimal Whitening and Decorrelation" (2018),
     section 2.
@@ -128,8 +128,8 @@ class Whitening(keras.layers.Layer):
 
     def get_config(self):
         config = {"method": self.method, "epsilon": self.epsilon}
-        # Save `is_adapted`: a clone receives the statistics with its weights, without a
-        # call to `adapt`.
+        # Save `is_adapted`, because a clone receives the statistics with its weights,
+        # without a call to `adapt`.
         return {**super().get_config(), **config, "is_adapted": self.is_adapted}
 
     @classmethod
@@ -151,7 +151,7 @@ def _check_table(shape) -> None:
 
 
 def _tables(data) -> Iterator[np.ndarray]:
-    """Yields each table in `data` as a float64 array, and checks that it is finite."""
+    """Yields each table in `data` as a float64 array; checks its shape and values."""
     is_array = hasattr(data, "__array__") or ops.is_tensor(data)
     if not is_array and (isinstance(data, str) or not isinstance(data, Iterable)):
         expected = "an array or data frame, or an iterable of batches"
@@ -170,7 +170,7 @@ def _tables(data) -> Iterator[np.ndarray]:
 
 
 def _moments(batches: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Computes the mean and the covariance (divided by n) in one pass.
+    """Computes the mean and the covariance (with divisor n) in a single pass.
 
     The statistics of the batches are combined with equation 2.1 of Chan, Golub &
     LeVeque (1979), extended from variances to covariances.

@@ -5,8 +5,8 @@ import math
 import keras
 from keras import ops
 
-# Corresponds to a standard deviation of 1e-13. With a smaller standard deviation, the
-# product of a squared error and the inverse variance would overflow in float32.
+# Corresponds to a standard deviation of 1e-13. With a much smaller standard deviation,
+# the product of a squared error and the inverse variance would overflow in float32.
 MINIMUM_LOG_VARIANCE = -60.0
 
 
@@ -18,8 +18,8 @@ class GaussianNLL(keras.losses.Loss):
     loss is the negative logarithm of the normal density,
     `(v + (y - m)**2 / exp(v) + log(2 pi)) / 2`, averaged over the targets of an
     example. The constant term is included, so that the loss can be compared with the
-    negative log-likelihood of other densities. The loss is negative where the density
-    exceeds one.
+    negative log-likelihood under other densities. The loss is negative where the
+    density exceeds one.
 
     Source: Nix & Weigend, "Estimating the Mean and Variance of the Target Probability
     Distribution" (1994), equation 4.

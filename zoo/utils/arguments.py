@@ -1,4 +1,4 @@
-"""Argument checks that raise errors with a common format.
+"""Argument checks that raise errors in a common format.
 
 The messages state the name of the argument, the expected value, the received value and,
 where possible, how to fix the call.
@@ -41,9 +41,9 @@ def is_number(value) -> bool:
 
 
 def check_integer(name: str, value, minimum: int) -> int:
-    """Returns `value` as an int; raises an error if it is less than `minimum`.
+    """Returns `value` as an int; raises an error unless it is an integer >= `minimum`.
 
-    Booleans and floats are also rejected.
+    Booleans and floats are rejected.
     """
     if not is_integer(value) or value < minimum:
         raise invalid_argument(name, f"an integer >= {minimum}", value)

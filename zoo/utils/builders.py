@@ -16,7 +16,10 @@ NORMALIZATIONS = {
 
 
 def check_vector_shape(name: str, shape) -> tuple[int, ...]:
-    """Returns the shape of numeric examples; raises an error if it is invalid."""
+    """Checks the shape of numeric examples, and returns the shape as a tuple of ints.
+
+    The shape of token ids is rejected.
+    """
     if isinstance(shape, TokenShape):
         raise invalid_argument(
             name,
@@ -71,7 +74,7 @@ def copy_layer(layer: keras.layers.Layer, name: str) -> keras.layers.Layer:
 
 
 def get_initializer(initializer, activation: keras.layers.Layer):
-    """Returns the kernel initializer for layers to which this activation is applied."""
+    """Returns the kernel initializer for layers that precede the given activation."""
     if isinstance(initializer, str) and initializer == "auto":
         return hidden_initializer(activation)
     get = keras.initializers.get
@@ -94,7 +97,10 @@ def get_object(name: str, get: Callable, value, other: str):
 
 
 def clone_initializer(initializer):
-    """Copies an initializer, because a shared instance would repeat its values."""
+    """Returns a copy of an initializer for use in one layer.
+
+    A shared initializer would return the same random values in every layer.
+    """
     if isinstance(initializer, keras.initializers.Initializer):
         return initializer.clone()
     return initializer
@@ -130,9 +136,9 @@ def flat_features(
 def normalize(x: keras.KerasTensor, kind: str | None, name: str) -> keras.KerasTensor:
     """Applies a normalization layer to `x`, or returns `x` if `kind` is `None`.
 
-    Batch normalization uses a momentum of 0.9. With the Keras default of 0.99, hundreds
-    of steps are needed until the moving statistics are good enough for predictions, but
-    on a small dataset an epoch has only a dozen steps.
+    Batch normalization uses a momentum of 0.9. With the Keras default of 0.99, the
+    moving statistics are accurate enough for predictions only after hundreds of steps,
+    whereas an epoch on a small dataset has only about a dozen steps.
     """
     if kind is None:
         return x
@@ -159,7 +165,8 @@ def head(
 ) -> keras.KerasTensor:
     """Adds the output layer and returns its logits.
 
-    The logits are initially near zero. They are float32 even in mixed precision.
+    The logits are initially near zero, and have dtype float32 even under a mixed
+    precision policy.
     """
     return keras.layers.Dense(
         num_outputs,
@@ -173,11 +180,11 @@ def head(
 def with_log_variance(
     denormalization: keras.layers.Normalization | None, num_targets: int
 ) -> keras.layers.Normalization | None:
-    """Returns a layer that denormalizes means followed by log-variances.
+    """Returns a layer that denormalizes means and the log-variances that follow them.
 
     Multiplying a target by its standard deviation adds the log of its variance to the
-    log-variance of its noise. The layer therefore gets an additional column for each
-    target, which adds this constant to the log-variance.
+    log-variance of its noise. The returned layer therefore has an additional column for
+    each target, which adds this constant to the log-variance.
     """
     if denormalization is None:
         return None

@@ -45,7 +45,7 @@ def copy_model(
 
 
 def own_variables(model: keras.Model) -> list[dict[str, np.ndarray]]:
-    """Returns one dict per layer with the entries that `save_own_variables` writes."""
+    """Returns the entries that `save_own_variables` writes, as one dict per layer."""
     stores: list[dict] = [{} for _ in flatten_layers(model)]
     for layer, store in zip(flatten_layers(model), stores, strict=True):
         layer.save_own_variables(store)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Yields a temporary path to write to, and renames it to `path` on exit.
+    """Yields the path of a temporary file, and renames the file to `path` on exit.
 
-    The temporary file is in the same folder as `path`. It also has the same complete
-    suffix, such as ".weights.h5", because functions that save models infer the format
-    from the suffix. After an error, the temporary file is removed, and `path` is
+    The temporary file is in the same folder as `path`. Its name ends with the same
+    suffixes, such as ".weights.h5", because functions that save models infer the format
+    from the file name. After an error, the temporary file is removed, and `path` is
     unchanged.
 
     Args:

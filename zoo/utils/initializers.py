@@ -47,16 +47,17 @@ def hidden_initializer(
 def maxout_initializer(pieces: int) -> keras.initializers.Initializer:
     """Returns a new initializer for Maxout units with `pieces` linear pieces.
 
-    It extends the derivation of He et al. (2015, equation 10) from ReLU to the maximum
-    of several linear pieces. Weights with variance `1 / (m * inputs)` preserve the
-    second moment of the signals, where `m` is the second moment of the largest of
-    `pieces` independent standard normal variables. Tseran & Montufar (2023, "Expected
-    Gradients of Maxout Networks") derive the same variance from gradients.
+    The initializer extends the derivation of He et al. (2015, equation 10) from ReLU to
+    the maximum of several linear pieces. If `m` is the second moment of the largest of
+    `pieces` independent standard normal variables, weights with variance
+    `1 / (m * inputs)` preserve the second moment of the signals. Tseran & Montufar
+    (2023, "Expected Gradients of Maxout Networks") derive the same variance from
+    gradients.
 
     Args:
-        pieces: Number of linear pieces of each unit, an integer >= 1.
+        pieces: Number of linear pieces per unit, an integer >= 1.
     """
-    # Integrate over the density of the maximum, which vanishes beyond 12 standard
+    # Integrate over the density of the maximum, which is negligible beyond 12 standard
     # deviations.
     x = np.linspace(-12, 12, 4001)
     density = np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
@@ -80,7 +81,10 @@ def head_initializer() -> keras.initializers.Initializer:
 
 
 def activation_name(activation: keras.layers.Layer) -> str:
-    """Returns the Keras name of the function that an activation layer applies."""
+    """Returns the Keras name of the function that an activation layer applies.
+
+    The result is an empty string if the name is unknown.
+    """
     if isinstance(activation, keras.layers.Activation):
         return getattr(activation.activation, "__name__", "")
     names = {keras.layers.ReLU: "relu", keras.layers.LeakyReLU: "leaky_relu"}

@@ -15,8 +15,9 @@ def load_models(models: Models) -> Iterator[keras.Model]:
     """Yields models one by one, loading those that are given as paths.
 
     Args:
-        models: Sequence of models and of paths of `.keras` files, or the path of a
-            folder. All `.keras` files in the folder are loaded, sorted by name.
+        models: Sequence of models, paths of `.keras` files, or both. Alternatively, the
+            path of a folder; all `.keras` files in this folder are loaded, sorted by
+            name.
 
     Raises:
         ValueError: If there are no models, or a file cannot be loaded.

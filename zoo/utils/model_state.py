@@ -1,7 +1,7 @@
 """Saves and restores the state of a model, bit for bit.
 
 `keras.Model.save_weights` does not preserve the state of a layer with a LoRA adapter:
-it merges the adapter into the kernel and, in a quantized layer, rounds the result.
+Keras merges the adapter into the kernel and, in a quantized layer, rounds the result.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ def write_state(model: keras.Model, group: h5py.Group) -> None:
     """Writes all variables of a model: weights, statistics and seeds.
 
     Custom layers and PyTorch modules may save more than variables, so the result of
-    their `save_own_variables` is written, too. The model does not have to be built or
+    their `save_own_variables` is also written. The model does not have to be built or
     have a `call` method. Optimizers and metrics are excluded.
 
     Args:
@@ -58,16 +58,20 @@ def read_state(model: keras.Model, group: h5py.Group) -> None:
 
 
 def has_adapters(model: keras.Model) -> bool:
-    """Returns whether any layer has a LoRA adapter, which Keras merges when saving."""
+    """Returns whether any layer has a LoRA adapter.
+
+    Keras merges LoRA adapters into the kernels when it saves a model.
+    """
     return any(map(_has_adapter, flatten_layers(model)))
 
 
 def check_can_be_saved(model: keras.Model, argument: str) -> None:
-    """Raises an error if a file saved by Keras could not restore the model exactly.
+    """Raises an error unless Keras can save the model and restore it exactly.
 
     Args:
         model: Model to check.
-        argument: Name of the argument that requests the file, for the error message.
+        argument: Name of the user's argument that determines where the model is saved.
+            The error message contains this name.
 
     Raises:
         ValueError: If a quantized layer has a LoRA adapter, or the model is not built

@@ -23,7 +23,7 @@ HINTS = {  # by `dtype.kind`
 def real_array(values, where: str) -> np.ndarray:
     """Converts values to a NumPy array of real numbers.
 
-    If the values already are such an array, the array is returned without a copy.
+    If the values already form such an array, the array is returned without a copy.
 
     Args:
         values: Array, tensor or nested lists of integers, floats or booleans.

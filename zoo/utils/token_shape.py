@@ -4,9 +4,9 @@
 class TokenShape(tuple):
     """The shape of an example that consists of token ids; behaves like a plain tuple.
 
-    This type allows builders of models for numeric inputs to reject token ids before
-    anything is computed. Keras itself would train such a model on token ids without a
-    warning.
+    With this type, model builders that require numeric inputs can reject token ids
+    before anything is computed. Keras itself would train such a model on token ids
+    without a warning.
 
     Example:
 

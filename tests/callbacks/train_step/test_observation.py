@@ -452,6 +452,7 @@ def stops(model):
     return keras.callbacks.LambdaCallback(on_train_batch_end=stop)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "end", ["error", *(pytest.param(end, marks=SLOW) for end in ("interrupt", "stop"))]
 )
@@ -496,6 +497,7 @@ def test_an_error_inside_of_the_step_leaves_nothing_behind():
     assert vars(model.optimizer) == attributes
 
 
+@pytest.mark.heavy
 def test_a_checkpoint_in_mid_training_loads_without_the_monitors(tmp_path):
     path = tmp_path / "model.keras"
     model = make_model("adam")

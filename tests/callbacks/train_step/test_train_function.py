@@ -292,13 +292,13 @@ def test_every_update_of_a_step_is_recorded(every):
 @pytest.mark.skipif(BACKEND == "torch", reason="PyTorch runs one step at once")
 def test_looks_that_do_not_fit_are_said():
     ratio = UpdateRatio(1)
-    x = np.ones((200, 1), "float32")
-    model = twice(steps_per_execution=100)
+    x = np.ones((80, 1), "float32")
+    model = twice(steps_per_execution=40)
     with pytest.warns(UserWarning, match="looks into the training step were lost"):
         model.fit(x, x, batch_size=1, verbose=0, callbacks=[ratio])
     # The first call had too few rows, the second has enough.
     steps = ratio.ratio_info()["step"]
-    assert (steps >= 100).sum() == 200
+    assert (steps >= 40).sum() == 80
 
 
 # Calls from outside

@@ -159,6 +159,7 @@ def test_the_batch_size_of_a_trial_is_that_of_its_training(form):
     assert counted.rates[-1] < 0.1 * counted.rates[0]  # a cosine
 
 
+@pytest.mark.heavy
 def test_every_trial_sees_the_same_orders():
     data = data_of()
     space = MLPSpace(data)

@@ -45,6 +45,7 @@ def test_weights_with_an_adapter_predict_as_they_did(tmp_path):
     np.testing.assert_allclose(loss, search.results()["score"].min(), rtol=1e-5)
 
 
+@pytest.mark.heavy
 def test_an_adapter_on_a_quantized_layer_is_refused(tmp_path):
     with pytest.raises(ValueError, match="quantized layer(.|\n)*`checkpoints=0`"):
         search_in(tmp_path, adapted("int8"))

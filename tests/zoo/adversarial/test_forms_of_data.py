@@ -281,6 +281,7 @@ def test_targets_of_a_regression_in_a_dataset_are_refused():
         trainer.fit(Batches(x, x.mean(axis=1)), verbose=0)
 
 
+@pytest.mark.heavy
 def test_inputs_of_evaluate_and_validation_outside_of_the_bounds():
     x, y = columns("float32")
     trainer = make_trainer()
@@ -309,6 +310,7 @@ def test_labels_of_every_form(labels):
     np.testing.assert_array_equal(trainer.attack(trainer.model, x, labels(y)), robust)
 
 
+@pytest.mark.heavy
 def test_one_against_the_rest():
     x, y = columns("float32")
     inputs = keras.Input(SHAPE)

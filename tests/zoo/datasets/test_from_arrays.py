@@ -120,6 +120,7 @@ def test_single_labels_are_several_where_one_says_so():
     assert (data.task, data.num_outputs) == ("multi_label", 3)
 
 
+@pytest.mark.heavy
 def test_loss_and_metrics_of_several_labels():
     data = from_arrays(tags(), test=tags(100))
     model = mlp(data.input_shape, data.num_outputs, units=(32,))

@@ -62,6 +62,7 @@ def test_half_precision_keeps_small_rates(dtype):
     assert 50 < (y == 0).sum() < 150  # of 100 expected
 
 
+@pytest.mark.heavy
 def test_it_trains_its_kernel_and_penalizes_it_whole(jit_compile):
     l2 = keras.regularizers.L2(0.01)
     layer = DropConnect(16, 0.3, activation="relu", kernel_regularizer=l2)

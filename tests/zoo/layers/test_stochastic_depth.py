@@ -61,6 +61,7 @@ def test_half_precision_keeps_small_rates(dtype):
     assert 50 < (y == 0).sum() < 150  # of 100 expected
 
 
+@pytest.mark.heavy
 def test_a_residual_block_trains(jit_compile):
     inputs = keras.Input((8,))
     branch = StochasticDepth(0.5)(keras.layers.Dense(8, activation="relu")(inputs))

@@ -27,6 +27,7 @@ def test_it_is_the_negative_log_of_the_normal_density(shape):
     np.testing.assert_allclose(losses, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.heavy
 def test_it_is_that_of_pytorch():
     torch = pytest.importorskip("torch", reason="compares with PyTorch")
     y, prediction = examples(20, 3)

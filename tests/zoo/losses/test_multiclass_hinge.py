@@ -83,6 +83,7 @@ def test_scores_in_half_precision_are_summed_in_float32(dtype):
     assert float(loss) == pytest.approx(by_hand(y, exact).sum(), rel=1e-4)
 
 
+@pytest.mark.heavy
 def test_a_model_trains_with_it(jit_compile):
     x = np.random.default_rng(0).standard_normal((300, 4)).astype("float32")
     y = x[:, :3].argmax(axis=1)

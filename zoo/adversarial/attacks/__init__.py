@@ -1,1 +1,1 @@
-"""Attacks, their search loops, and a function that attacks a whole data set."""
+"""Attacks, their search loops, and a function that attacks a whole dataset."""

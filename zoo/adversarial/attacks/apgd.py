@@ -19,13 +19,13 @@ RISING = 0.75  # rho in the paper: fraction of steps that must increase the obje
 class APGD(Attack):
     """Maximizes a loss by gradient ascent with momentum and adaptive step sizes.
 
-    Croce & Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
-    Diverse Parameter-free Attacks" (2020), algorithm 1. After each step, the point is
-    projected onto the ball. The initial step size is 2 epsilon. The progress on each
-    example is tested at checkpoints, which become more frequent during the search. If
-    too few steps have increased the objective, or if the maximum of the objective has
-    stopped improving, the search returns to the best point found for the example and
-    halves the step size.
+    The class implements algorithm 1 of Croce & Hein, "Reliable Evaluation of
+    Adversarial Robustness with an Ensemble of Diverse Parameter-free Attacks" (2020).
+    After each step, the point is projected onto the ball. The initial step size is 2
+    epsilon. The progress on each example is tested at checkpoints, which become more
+    frequent during the search. If too few steps have increased the objective, or if the
+    best objective has stopped improving, the search returns to the best point found so
+    far for that example and halves the step size.
 
     Args:
         epsilon: Number >= 0: the maximum norm of a perturbation, in the units of the
@@ -38,17 +38,17 @@ class APGD(Attack):
             `"cross_entropy"`.
         norm: "linf" or "l2". Defaults to `"linf"`.
         steps: Integer >= 1: number of steps. Defaults to `100`.
-        random_start: Whether to start at a point that is drawn uniformly from the
-            ball, instead of at the input. Defaults to `True`.
+        random_start: Whether to start at a point drawn uniformly from the ball rather
+            than at the input. Defaults to `True`.
         restarts: Integer >= 1: number of searches per example in evaluation mode. Each
             has a different starting point and, with "targeted_dlr", a different target
             class. Defaults to `None`: 9 with "targeted_dlr", otherwise 1.
-        bounds: The minimum and maximum value of an input. Defaults to `(0.0, 1.0)`.
-        mask: Boolean array that broadcasts to the shape of an example, true for the
-            features that may change. Defaults to `None`: all features.
-        targeted: Whether labels are target classes instead of the true classes.
-            Must be `False` with "targeted_dlr", which selects its own target classes.
-            Defaults to `False`.
+        bounds: Minimum and maximum allowed input values. Defaults to `(0.0, 1.0)`.
+        mask: Boolean array that broadcasts to the shape of an example and is true for
+            the features that may change. Defaults to `None`: all features.
+        targeted: Whether the labels are target classes instead of true classes. Must be
+            `False` with "targeted_dlr", which selects its own target classes. Defaults
+            to `False`.
         seed: Integer >= 0, as in `PGD`. Defaults to `0`.
 
     Raises:
@@ -109,10 +109,10 @@ class APGD(Attack):
         return (
             start,
             start,  # the previous point
-            lowest,  # the objective there
+            lowest,  # the objective at the previous point
             start,  # the best point
-            lowest,  # the objective there
-            ops.zeros_like(start),  # the gradient there
+            lowest,  # the objective at the best point
+            ops.zeros_like(start),  # the gradient at the best point
             per_example + 2 * settings["epsilon"],  # the step size
             per_example,  # number of increases since the last checkpoint
             lowest,  # the best objective at the last checkpoint
@@ -176,10 +176,10 @@ def _choose(chosen, first, second) -> list:
 
 
 def _windows(steps: int) -> np.ndarray:
-    """Returns the length of the window that ends at each point, or 0 if none does.
+    """Returns, for each point, the length of the window that ends there, or 0 if none.
 
     A window is the interval between two checkpoints. It ends one point after a
-    checkpoint because, in the paper, iteration k computes point k + 1 before it tests
+    checkpoint because iteration k of the algorithm computes point k + 1 before it tests
     whether k is a checkpoint.
     """
     windows = np.zeros(steps, "int32")
@@ -193,9 +193,9 @@ def _windows(steps: int) -> np.ndarray:
 def checkpoints(steps: int) -> list[int]:
     """Returns the checkpoints: the steps at which step sizes may be halved.
 
-    See the step size selection in section 3 of the paper.
+    Section 3 of Croce & Hein (2020) describes how the checkpoints are selected.
     """
-    before, position, marks = 0, 22, [0]  # integer hundredths avoid rounding
+    before, position, marks = 0, 22, [0]  # percentages, to avoid rounding errors
     while position <= 100:
         marks.append(-(-position * steps // 100))
         before, position = position, position + max(position - before - 3, 6)

@@ -17,12 +17,12 @@ class Attack(AttackAlgorithm):
 
     An attack has two modes:
 
-    - *Evaluation*: calling the attack returns, for each example, the best point of all
-      steps and restarts. The search for an example ends as soon as it finds a
-      point at which the attack succeeds. If there is none, the best point is the one
-      with the largest objective.
-    - *Training*: the method `perturb` takes a fixed number of steps and returns the
-      last point, like the inner maximization of Madry et al. (2018). The exception is
+    - *Evaluation*: calling the attack returns, for each example, the best point that
+      was found in all steps and restarts. The search for an example ends as soon as it
+      finds a point at which the attack succeeds. If no such point is found, the best
+      point is the one with the largest objective.
+    - *Training*: the `perturb` method takes a fixed number of steps and returns the
+      last point, as in the inner maximization of Madry et al. (2018). The exception is
       `Square`, which returns the best point.
 
     The model runs in inference mode, and its variables, including its random state, do
@@ -38,7 +38,7 @@ class Attack(AttackAlgorithm):
     _classifier: Classifier | None = None
 
     def __call__(self, model: keras.Model, x, y, *, batch_size: int = 256):
-        """Attacks a data set, and returns the best points (evaluation mode).
+        """Attacks a dataset, and returns the best points (evaluation mode).
 
         Args:
             model: Classifier with one input. The search is compiled on the first call
@@ -46,9 +46,9 @@ class Attack(AttackAlgorithm):
             x: Array of shape `(examples, ...)`, with values within the bounds.
             y: True classes, or target classes if `targeted=True`: integers of
                 shape `(examples,)`, or one-hot rows of shape `(examples, classes)`.
-            batch_size: Integer >= 1: number of examples that are attacked at once. It
-                affects the running time and the memory use, but not the results.
-                Defaults to `256`.
+            batch_size: Integer >= 1: number of examples that are attacked at the same
+                time. The batch size affects the running time and the memory usage, but
+                not the results. Defaults to `256`.
 
         Returns:
             A float32 NumPy array with the shape of `x`.
@@ -73,16 +73,16 @@ class Attack(AttackAlgorithm):
         Args:
             logits_of: Function that maps inputs to logits.
             x: Numeric tensor of shape `(batch, ...)`.
-            objective: Function that maps logits to the values to maximize, a tensor of
-                shape `(batch,)`.
+            objective: Function that maps logits to a tensor of shape `(batch,)`, which
+                contains the values to maximize.
             noise: Result of `noise_for_batch`; required by `Square`. Defaults to
                 `None`: the search starts at `x`.
             scale: Factor by which epsilon and the step size are multiplied, for example
                 during a warm-up. Defaults to `1.0`.
 
         Returns:
-            A tensor with the shape of `x`: float64 if `x` is float64, otherwise
-            float32.
+            A tensor with the shape of `x`. Its dtype is float64 if `x` is float64, and
+            float32 otherwise.
         """
         inputs = ops.cast(x, "float32")
         settings = self.settings(scale)

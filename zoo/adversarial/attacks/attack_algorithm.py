@@ -14,10 +14,11 @@ from .attack_arguments import check_bounds, check_epsilon, check_mask, check_mas
 
 
 class AttackAlgorithm(abc.ABC):
-    """Base class of attack algorithms: settings, initial state and a single step.
+    """Base class of attack algorithms.
 
-    The loops over the steps are in `Attack.perturb` (for training) and in the module
-    `search` (for evaluation).
+    The class defines the settings, the initial state and a single step of an attack.
+    The loops over the steps are in `Attack.perturb` (for training) and in the `search`
+    module (for evaluation).
 
     Subclasses implement `begin`, which returns the initial state of a search, and
     `step`, which computes one update. Algorithms with the same `kind` share compiled
@@ -55,7 +56,7 @@ class AttackAlgorithm(abc.ABC):
         self.seed = check_integer("seed", seed, minimum=0)
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
-        """Raises an error if epsilon or the mask is invalid for this example shape."""
+        """Raises an error if epsilon or the mask is incompatible with `shape`."""
         check_epsilon(self.epsilon, self.norm, self.bounds, shape)
         if self.mask is not None:
             check_mask_shape(self.mask.shape, shape)
@@ -85,7 +86,7 @@ class AttackAlgorithm(abc.ABC):
         return norms.draw_for_batch(self.norm, x, seed) if self.random_start else None
 
     def settings(self, scale=1.0) -> dict:
-        """Returns the settings that are passed to a compiled search, as tensors."""
+        """Returns, as tensors, the settings that are passed to a compiled search."""
         settings = self._settings(scale)
         return {key: ops.convert_to_tensor(value) for key, value in settings.items()}
 
@@ -146,7 +147,7 @@ class AttackAlgorithm(abc.ABC):
 
     @abc.abstractmethod
     def begin(self, start, settings: dict) -> tuple:
-        """Returns the initial state of a search, a tuple that begins with the points.
+        """Returns the initial state of a search: a tuple that begins with the points.
 
         Args:
             start: Result of `start`.

@@ -40,7 +40,7 @@ def check_epsilon(epsilon, norm: str, bounds, shape=(), name="epsilon") -> float
 def check_mask(mask) -> np.ndarray | None:
     """Returns the mask as booleans, or raises an error if it is invalid.
 
-    All values must be booleans, 0 or 1, and at least one of them must be true.
+    Each value must be `True`, `False`, 1 or 0, and at least one must be `True` or 1.
     """
     if mask is None:
         return None

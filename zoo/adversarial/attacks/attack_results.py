@@ -1,4 +1,4 @@
-"""The results of an attack on a data set."""
+"""The results of an attack on a dataset."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ class AttackResults:
 
     @classmethod
     def before_attack(cls, x: np.ndarray, rows: np.ndarray) -> "AttackResults":
-        """Creates the initial results for a data set that has not been attacked yet.
+        """Creates the initial results for a dataset that has not been attacked yet.
 
         Examples that are not attacked, such as misclassified examples, count as broken.
 
@@ -45,7 +45,7 @@ class AttackResults:
         )
 
     def merge(self, rows: np.ndarray, broken, points, objective, is_finite) -> None:
-        """Merges the results of finished searches, and keeps the better points.
+        """Adds the results of finished searches, keeping the better point per example.
 
         Args:
             rows: Indices of the examples, without duplicates.

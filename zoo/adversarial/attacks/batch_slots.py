@@ -12,11 +12,10 @@ from .search import begin_search
 class BatchSlots:
     """Keeps the batches of an attack filled with examples.
 
-    When the search for an example ends, its slot is given to a waiting example. The
+    When the search for an example ends, a waiting example takes over the slot. The
     running time of an attack therefore depends on the total number of steps, not on the
-    slowest example in each batch. An example that withstands one restart joins the
-    waiting examples again, for its next restart. All batches have the same shape, to
-    avoid recompilation.
+    slowest example in each batch. An example that withstands one restart is queued
+    again for the next restart. All batches have the same shape, to avoid recompilation.
 
     Args:
         attack: The attack.
@@ -48,7 +47,7 @@ class BatchSlots:
         self._noise = np.repeat(attack.noise(x.shape[1:], first, first), size, axis=0)
 
     def fill(self) -> bool:
-        """Assigns waiting examples to free slots; returns whether a slot is in use."""
+        """Assigns waiting examples to free slots; returns whether any slot is used."""
         free = np.flatnonzero(self.rows < 0)[: len(self._waiting)]
         if len(free):
             examples = [self._waiting.popleft() for _ in free]
@@ -69,7 +68,7 @@ class BatchSlots:
         return begin_search(self._attack, x, active, noise, settings)
 
     def arguments(self) -> tuple:
-        """Returns the arrays that a compiled search takes.
+        """Returns the arrays that a compiled search takes as arguments.
 
         Returns:
             A tuple:
@@ -101,8 +100,8 @@ class BatchSlots:
 
             - the indices of the freed slots;
             - the indices of the examples in these slots;
-            - the number of restarts that each example completed. If an example is
-              broken, all its remaining restarts count as completed.
+            - the number of restarts that each of these searches completes: 1, or all
+              remaining restarts of the example if the search succeeded.
         """
         done = np.flatnonzero((self.rows >= 0) & ~is_going)
         rows, restarts = self.rows[done], self._restarts[done]

@@ -9,11 +9,11 @@ from .pgd import PGD
 class FGSM(PGD):
     """Takes a single step in the direction of the sign of the gradient.
 
-    Goodfellow, Shlens & Szegedy, "Explaining and Harnessing Adversarial Examples"
-    (2015), section 4. With l2, the step follows the normalized gradient. With a random
-    start, this is the attack used in fast adversarial training (Wong, Rice & Kolter,
-    "Fast Is Better than Free", 2020, algorithm 3): a step of 1.25 epsilon, followed by
-    a projection onto the ball.
+    The attack is defined in section 4 of Goodfellow, Shlens & Szegedy, "Explaining and
+    Harnessing Adversarial Examples" (2015). With l2, the step follows the normalized
+    gradient. With a random start, this is the attack used in fast adversarial training
+    (Wong, Rice & Kolter, "Fast Is Better than Free", 2020, algorithm 3): a step of 1.25
+    epsilon, followed by a projection onto the ball.
 
     The attack is fast but weak. A model that withstands it is not necessarily robust.
 
@@ -23,14 +23,14 @@ class FGSM(PGD):
         norm: "linf" or "l2". Defaults to `"linf"`.
         step_size: Number > 0: norm of the step. Defaults to `None`: epsilon, or 1.25
             epsilon with a random start.
-        random_start: Whether to start at a point that is drawn uniformly from the
-            ball, instead of at the input. Defaults to `False`.
+        random_start: Whether to start at a point drawn uniformly from the ball rather
+            than at the input. Defaults to `False`.
         restarts: Integer >= 1: number of attempts per example in evaluation mode, each
             with a single step from a different starting point. Defaults to `1`.
-        bounds: The minimum and maximum value of an input. Defaults to `(0.0, 1.0)`.
-        mask: Boolean array that broadcasts to the shape of an example, true for the
-            features that may change. Defaults to `None`: all features.
-        targeted: Whether labels are target classes instead of the true classes.
+        bounds: Minimum and maximum allowed input values. Defaults to `(0.0, 1.0)`.
+        mask: Boolean array that broadcasts to the shape of an example and is true for
+            the features that may change. Defaults to `None`: all features.
+        targeted: Whether the labels are target classes instead of true classes.
             Defaults to `False`.
         seed: Integer >= 0, as in `PGD`. Defaults to `0`.
 

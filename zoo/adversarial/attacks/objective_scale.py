@@ -2,9 +2,9 @@
 
 from keras import ops
 
-# The objective is multiplied by SCALE to prevent underflow in float16. A power of two
-# adds no rounding error, so the direction of the gradient does not change. Where the
-# gradient overflows, it is computed again with a smaller scale.
+# The objective is multiplied by SCALE to prevent underflow in float16. Multiplying by a
+# power of two adds no rounding error, so the direction of the gradient does not change.
+# If the gradient overflows, it is computed again with a smaller scale.
 SCALE = 1024.0
 SMALLEST_SCALE = 2.0**-20
 
@@ -15,7 +15,7 @@ def first_scale(x):
 
 
 def smaller_scale(scale, loss, gradient):
-    """Reduces the scale of examples whose gradient overflows; returns all scales."""
+    """Returns the scales, reduced for the examples whose gradient overflows."""
     overflows = ops.isfinite(loss) & ~are_finite(loss, gradient)
     return ops.where(overflows & (scale > SMALLEST_SCALE), scale / SCALE, scale)
 

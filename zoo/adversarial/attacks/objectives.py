@@ -1,6 +1,6 @@
 """Objectives that attacks maximize: functions of logits, with one value per example.
 
-The gradients of all functions except `divergence` do not vanish when a model is very
+Except for the gradient of `divergence`, the gradients do not vanish if a model is very
 confident or has large logits, so they are not rounded to zero in float32.
 """
 
@@ -13,9 +13,8 @@ def cross_entropy(logits, labels):
     For logits z and label y, the log-odds are m = log(sum of exp(z_k), k != y) - z_y.
     Cross-entropy is softplus(m), which increases with m. The gradient of cross-entropy
     is the gradient of m times 1 - p_y, where p_y is the probability of the label. This
-    factor underflows if the model is very confident, for example if all logits are
-    multiplied by 100. The gradient of m has the same direction, but does not have this
-    factor.
+    factor underflows if the model is very confident, for example because its logits are
+    multiplied by 100. The gradient of m has the same direction, but lacks this factor.
     """
     return ops.logsumexp(_others(logits, labels), axis=1) - _of(logits, labels)
 
@@ -28,9 +27,10 @@ def margin(logits, labels):
 def dlr(logits, labels):
     """Returns the difference-of-logits ratio, which is invariant to the logit scale.
 
-    Croce & Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
-    Diverse Parameter-free Attacks" (2020), section 4. The ratio requires at least
-    three classes. With two classes, the function returns the margin instead.
+    The ratio is defined in section 4 of Croce & Hein, "Reliable Evaluation of
+    Adversarial Robustness with an Ensemble of Diverse Parameter-free Attacks" (2020).
+    It requires at least three classes. With two classes, the function returns the
+    margin instead.
     """
     difference = margin(logits, labels)
     if logits.shape[1] < 3:
@@ -42,10 +42,11 @@ def dlr(logits, labels):
 def targeted_dlr(logits, labels, targets):
     """Returns the difference-of-logits ratio of `targets` against `labels`.
 
-    The ratio increases as the logits of `targets` overtake those of `labels`.
+    The ratio is positive if the logit of the target exceeds the logit of the label.
 
-    Croce & Hein (2020), section 4.3. The ratio requires at least four classes. With
-    fewer classes, the function returns the difference between the two logits instead.
+    The ratio is defined in section 4.3 of Croce & Hein (2020). It requires at least
+    four classes. With fewer classes, the function returns the difference between the
+    two logits instead.
     """
     difference = _of(logits, targets) - _of(logits, labels)
     if logits.shape[1] < 4:
@@ -57,8 +58,9 @@ def targeted_dlr(logits, labels, targets):
 def divergence(logits, clean_logits):
     """Returns KL(clean || perturbed), which the TRADES attack maximizes.
 
-    Zhang et al., "Theoretically Principled Trade-off between Robustness and Accuracy"
-    (2019), equation 5, with the divergence that is used in section 5.
+    This is the quantity that is maximized in equation 5 of Zhang et al., "Theoretically
+    Principled Trade-off between Robustness and Accuracy" (2019), with the divergence
+    used in section 5.
     """
     clean = ops.log_softmax(clean_logits, axis=1)
     return ops.sum(ops.exp(clean) * (clean - ops.log_softmax(logits, axis=1)), axis=1)

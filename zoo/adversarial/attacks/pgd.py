@@ -11,11 +11,12 @@ from .attack import Attack
 class PGD(Attack):
     """Maximizes cross-entropy by projected gradient ascent.
 
-    Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks"
-    (2018), section 2.1. Each step follows the sign of the gradient for linf or the
-    normalized gradient for l2, and the result is projected onto the ball. The attack
-    uses the gradient of the log-odds, which has the same direction as the gradient of
-    cross-entropy but does not vanish if the model is very confident.
+    The attack is described in section 2.1 of Madry et al., "Towards Deep Learning
+    Models Resistant to Adversarial Attacks" (2018). Each step follows the sign of the
+    gradient for linf or the normalized gradient for l2, and the result is projected
+    onto the ball. The attack uses the gradient of the log-odds, which has the same
+    direction as the gradient of cross-entropy but does not vanish if the model is very
+    confident.
 
     Args:
         epsilon: Number >= 0: the maximum norm of a perturbation, in the units of the
@@ -25,14 +26,14 @@ class PGD(Attack):
         steps: Integer >= 1: number of steps. Defaults to `40`.
         step_size: Number > 0: norm of a step. Defaults to `None`:
             2.5 * epsilon / steps.
-        random_start: Whether to start at a point that is drawn uniformly from the
-            ball, instead of at the input. Defaults to `True`.
+        random_start: Whether to start at a point drawn uniformly from the ball rather
+            than at the input. Defaults to `True`.
         restarts: Integer >= 1: number of searches per example in evaluation mode, each
             from a different starting point. Defaults to `1`.
-        bounds: The minimum and maximum value of an input. Defaults to `(0.0, 1.0)`.
-        mask: Boolean array that broadcasts to the shape of an example, true for the
-            features that may change. Defaults to `None`: all features.
-        targeted: Whether labels are target classes instead of the true classes.
+        bounds: Minimum and maximum allowed input values. Defaults to `(0.0, 1.0)`.
+        mask: Boolean array that broadcasts to the shape of an example and is true for
+            the features that may change. Defaults to `None`: all features.
+        targeted: Whether the labels are target classes instead of true classes.
             Defaults to `False`.
         seed: Integer >= 0. In evaluation mode, a random starting point depends only
             on the seed, the index of the restart and the index of the example in the

@@ -10,13 +10,13 @@ import math
 import numpy as np
 from keras import ops
 
-SHARE = 0.8  # fraction of features that the first windows cover
+SHARE = 0.8  # fraction of the features covered by the first windows
 # Steps at which the fraction is halved, in a search of 10,000 steps.
 HALVED_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
 def shares(steps: int) -> np.ndarray:
-    """Returns the fraction of features that are changed in each step.
+    """Returns the fraction of the features that each step changes.
 
     See section 3.1 of Andriushchenko et al. (2020).
     """
@@ -32,8 +32,9 @@ class Squares:
         steps: Number of steps of the search.
 
     Attributes:
-        start_size: How many random numbers `stripes` and `tiles` need per example.
-        step_size: How many random numbers `draw` needs per example.
+        start_size: Number of random numbers that `stripes` and `tiles` need per
+            example.
+        step_size: Number of random numbers that `draw` needs per example.
     """
 
     def __init__(self, shape: tuple[int, int, int], steps: int):
@@ -43,7 +44,8 @@ class Squares:
         tiles = math.ceil(rows / self._tile) * math.ceil(columns / self._tile)
         self.start_size = max(columns, tiles) * channels
         self.step_size = 5 + channels
-        # In long, thin images, large windows are rectangles of about the same area.
+        # If a large square does not fit into a long, thin image, the window is a
+        # rectangle of about the same area.
         area = shares(steps) * rows * columns
         side = np.rint(np.sqrt(area))
         narrow = np.clip(side, 1, min(rows, columns))
@@ -55,7 +57,7 @@ class Squares:
     def stripes(self, numbers):
         """Returns vertical stripes of random signs.
 
-        The stripes, multiplied by epsilon, are the initial perturbation of an linf
+        Multiplied by epsilon, the stripes are the initial perturbation in an linf
         search.
         """
         _, columns, channels = self.shape
@@ -66,7 +68,7 @@ class Squares:
     def tiles(self, numbers):
         """Returns a grid of bumps with random signs.
 
-        The grid, rescaled to norm epsilon, is the initial perturbation of an l2 search.
+        Rescaled to norm epsilon, the grid is the initial perturbation in an l2 search.
         """
         rows, columns, channels = self.shape
         size = self._tile
@@ -79,12 +81,12 @@ class Squares:
         return signs[:, :rows, :columns] * bumps
 
     def draw(self, step, numbers, start):
-        """Draws two windows, and the change to make in the first window.
+        """Draws two windows and the change to apply to the first one.
 
         Args:
-            step: Integer tensor of shape `(batch,)`: index of the step, from 0.
+            step: Integer tensor of shape `(batch,)`: index of the step, starting at 0.
             numbers: Tensor of shape `(batch, step_size)`: random numbers for the step.
-            start: Random numbers for the starting point, which only `Subsets` uses.
+            start: Random numbers for the starting point. Used only by `Subsets`.
 
         Returns:
             A tuple of four tensors:
@@ -130,9 +132,9 @@ class Subsets:
         steps: Number of steps of the search.
 
     Attributes:
-        start_size: How many random numbers `stripes`, `tiles` and the random order need
-            per example.
-        step_size: How many random numbers `draw` needs per example.
+        start_size: Number of random numbers that `stripes`, `tiles` and the random
+            order need per example.
+        step_size: Number of random numbers that `draw` needs per example.
     """
 
     def __init__(self, size: int, steps: int):
@@ -153,16 +155,18 @@ class Subsets:
     tiles = stripes
 
     def draw(self, step, numbers, start):
-        """Draws two subsets, and the change to make in the first subset.
+        """Draws two subsets and the change to apply to the first one.
 
-        Same as `Squares.draw`, except that the signs vary from feature to feature.
+        This method works like `Squares.draw`, except that the signs vary from feature
+        to feature.
         """
         size = self.shape[0]
         order = ops.argsort(start[:, :size], axis=1)
         count = ops.take(ops.convert_to_tensor(self._counts), step)[:, None]
         first = self._shuffled(order, numbers[:, 0], numbers[:, 1])
         second = self._shuffled(order, numbers[:, 0], numbers[:, 2])
-        # Evenly spaced between -1 and 1, because l2 steps also vary in magnitude.
+        # The values are evenly spaced between -1 and 1, because the magnitude of an l2
+        # step also varies from feature to feature.
         positions = self._shuffled(order, numbers[:, 3], numbers[:, 4])
         values = (2 * ops.cast(positions, "float32") + 1) / size - 1
         inside, other, values = (
@@ -189,7 +193,7 @@ class Subsets:
 
 
 def bump(rows: int, columns: int) -> np.ndarray:
-    """Returns two pyramids of opposite sign, one above the other, with total norm 1.
+    """Returns two pyramids of opposite sign, one above the other, scaled to norm 1.
 
     This is the l2 pattern of Andriushchenko et al. (2020), section 3.3.
     """
@@ -213,10 +217,10 @@ def _pyramid(rows: int, columns: int) -> np.ndarray:
 
 
 def _bumps(sides: np.ndarray, rows: int, columns: int):
-    """Returns bumps for all window sizes, and the index of the size for each step.
+    """Returns bumps for all window sizes, and the index of each step's window size.
 
-    There are two bumps of each size: one with the pyramids one above the other, and
-    one with the pyramids side by side.
+    There are two bumps of each size. In the first, one pyramid is above the other; in
+    the second, the pyramids are side by side.
     """
     kinds, indices = np.unique(sides, axis=0, return_inverse=True)
     bumps = np.zeros((len(kinds), 2, rows, columns), "float32")

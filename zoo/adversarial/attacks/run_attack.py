@@ -1,4 +1,4 @@
-"""A function that attacks a data set in full batches, using compiled searches."""
+"""A function that attacks a dataset in full batches, using compiled searches."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ def run_attack(
     batch_size: int = 256,
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> AttackResults:
-    """Runs an attack on a data set in evaluation mode.
+    """Runs an attack on a dataset in evaluation mode.
 
     Args:
         attack: The attack.
@@ -34,8 +34,8 @@ def run_attack(
         rows: Indices of the examples to attack. Defaults to `None`: the correctly
             classified examples or, if the attack is targeted, the examples that are
             not yet classified as their target class.
-        batch_size: Integer >= 1: number of points at which the model is evaluated at
-            once. Defaults to `256`.
+        batch_size: Integer >= 1: number of points that are passed to the model at once.
+            Defaults to `256`.
         on_progress: Function that is called repeatedly with the fraction of the attack
             that was completed since the previous call. Defaults to a function that does
             nothing.

@@ -12,7 +12,7 @@ from .pgd import PGD
 DIRECTIONS = 8  # number of random directions in each step
 WIDTHS = (1.0, 0.5, 0.25)  # smoothing width of each restart, relative to epsilon
 TRAVEL = 5.0  # total length of all steps, relative to epsilon
-CALLS_OF_RANDOM = 4  # calls to a stochastic model per step; each is a new draw
+CALLS_OF_RANDOM = 4  # calls to a stochastic model per step, with new random numbers
 
 
 class Smoothed(PGD):
@@ -23,8 +23,8 @@ class Smoothed(PGD):
     has a useful gradient. The attack estimates this gradient as the sum of two terms:
 
     - The average gradient of the model at random points. For a stochastic model, the
-      gradient is also averaged over several draws, as in Athalye et al., "Synthesizing
-      Robust Adversarial Examples" (2018), equation 3.
+      gradient is also averaged over several calls to the model, as in Athalye et al.,
+      "Synthesizing Robust Adversarial Examples" (2018), equation 3.
     - The correlation between random directions and the actual changes in the objective
       along these directions. The changes are measured between antithetic pairs of
       points, as in Ilyas et al., "Black-box Adversarial Attacks with Limited Queries
@@ -33,8 +33,8 @@ class Smoothed(PGD):
     The first term is scaled by the fraction of the changes that it explains. The second
     term is computed from the remaining changes. For a smooth model, only the first term
     matters; for a model without gradients, only the second. For a stochastic model, the
-    changes are mostly noise, so only the first term is used, unless it is zero. Because
-    each estimate is noisy, every step follows the running sum of the estimates.
+    changes are mostly noise, so only the first term is used, unless it is zero. Each
+    estimate is noisy, so every step follows the running sum of the estimates.
 
     The attack has no training mode.
 
@@ -45,9 +45,9 @@ class Smoothed(PGD):
     Args:
         epsilon: Number >= 0, as in `PGD`.
         random: Whether the model is stochastic in inference mode. If so, each step
-            averages over several draws. The search always takes all steps and keeps the
-            point with the largest objective, because a misclassification in a single
-            draw is not conclusive. Defaults to `False`.
+            averages over several calls to the model. The search always takes all steps
+            and keeps the point with the largest objective, because a misclassification
+            in a single call is not conclusive. Defaults to `False`.
         **settings: Other arguments of `PGD`, except `step_size`.
     """
 
@@ -73,9 +73,10 @@ class Smoothed(PGD):
         return super().is_successful(logits, y)
 
     def noise(self, shape, restarts: np.ndarray, examples: np.ndarray) -> np.ndarray:
-        """Returns the values on which a search depends, with one row per example.
+        """Returns the random numbers and the smoothing width of each search.
 
-        A row contains noise for the starting point, random signs and a smoothing width.
+        Each row of the array belongs to one example. It contains noise for the starting
+        point, random signs and the smoothing width.
         """
         start = super().noise(shape, restarts, examples)
         count = (DIRECTIONS + 1) * math.prod(shape) + self.steps
@@ -131,7 +132,7 @@ class Smoothed(PGD):
 
         Each perturbation is proportional to the elementwise product of two vectors of
         random signs. The first vector is fixed. The second vector is a sliding window
-        over a longer sequence of random signs, and moves by one position in each step.
+        over a longer sequence of random signs; it moves by one position in each step.
         Without a mask, the norm of each perturbation is the smoothing width. The
         perturbations within a step are independent, and the perturbations of different
         steps are uncorrelated.
@@ -152,8 +153,8 @@ class Smoothed(PGD):
     def _compare_pairs(self, logits_of, objective, points, moves, scale, settings):
         """Differentiates the objective at the points and at pairs of nearby points.
 
-        A stochastic model is called several times, each time with some of the pairs.
-        Each of these calls draws new random numbers.
+        A stochastic model is called several times, each time with different pairs. The
+        model draws new random numbers in each call.
 
         Returns:
             A tuple:

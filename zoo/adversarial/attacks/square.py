@@ -15,19 +15,19 @@ from .random_windows import Squares, Subsets
 class Square(Attack):
     """Changes random squares of an image, and keeps changes that increase the margin.
 
-    Andriushchenko, Croce, Flammarion & Hein, "Square Attack: a Query-efficient
-    Black-box Adversarial Attack via Random Search" (2020), algorithms 1 to 3. The
-    attack uses only the outputs of the model, so it is not affected by masked
-    gradients. It needs more steps than gradient-based attacks, but each step requires
-    only a forward pass.
+    The class implements algorithms 1 to 3 of Andriushchenko, Croce, Flammarion & Hein,
+    "Square Attack: a Query-efficient Black-box Adversarial Attack via Random Search"
+    (2020). The attack uses only the outputs of the model, so it is not affected by
+    masked gradients. It needs more steps than gradient-based attacks, but each step
+    requires only a forward pass.
 
     Examples of shape `(rows, columns)` or `(rows, columns, channels)` are treated as
     images. If the image data format of Keras is "channels_first", channels come first.
 
     NOTE[DIFF] Examples of other shapes, such as rows of a table, contain no squares.
-    The attack then changes random subsets of features. Under linf, it moves each of
-    these features by plus or minus epsilon. Under l2, it takes random steps that shrink
-    on the same schedule as the squares.
+    For such examples, the attack changes random subsets of the features instead. Under
+    linf, it moves each of these features by plus or minus epsilon. Under l2, it takes
+    random steps that shrink on the same schedule as the squares.
 
     Args:
         epsilon: Number >= 0: the maximum norm of a perturbation, in the units of the
@@ -38,10 +38,10 @@ class Square(Attack):
             Defaults to `1000`.
         restarts: Integer >= 1: number of searches per example in evaluation mode, each
             from a different starting point. Defaults to `1`.
-        bounds: The minimum and maximum value of an input. Defaults to `(0.0, 1.0)`.
-        mask: Boolean array that broadcasts to the shape of an example, true for the
-            features that may change. Defaults to `None`: all features.
-        targeted: Whether labels are target classes instead of the true classes.
+        bounds: Minimum and maximum allowed input values. Defaults to `(0.0, 1.0)`.
+        mask: Boolean array that broadcasts to the shape of an example and is true for
+            the features that may change. Defaults to `None`: all features.
+        targeted: Whether the labels are target classes instead of true classes.
             Defaults to `False`.
         seed: Integer >= 0. In evaluation mode, the search for an example depends only
             on the seed, the index of the restart and the index of the example in the
@@ -130,7 +130,7 @@ class Square(Attack):
     def begin(self, start, settings):
         points, noise = start
         lowest = ops.full(ops.shape(noise)[:1], -float("inf"), dtype="float32")
-        return points, points, lowest, noise  # candidate, best point, its objective
+        return points, points, lowest, noise  # candidate, best point and its objective
 
     def differentiate(self, logits_of, objective, state, index, scale, settings):
         points = state[0]

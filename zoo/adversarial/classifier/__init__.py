@@ -1,1 +1,1 @@
-"""A Keras model viewed as a classifier, with its head, its logits and data checks."""
+"""Tools that interpret a Keras model as a classifier: head, logits and data checks."""

@@ -14,7 +14,7 @@ from .head import Head, read_head
 from .model_checks import check_model, check_outputs
 
 HEAD_INPUTS = 200  # number of inputs that are used to determine the head
-SKIPPED_DRAWS = 4  # maximum number of model calls in one step of an attack
+SKIPPED_DRAWS = 4  # maximum number of model calls in one attack step; see `vote`
 
 
 class Classifier:
@@ -26,8 +26,7 @@ class Classifier:
 
     Args:
         model: Built classifier with one input.
-        head: The head of the model, if it is already known. Defaults to `None`:
-            unknown.
+        head: The head of the model. Defaults to `None`: the head is not known yet.
 
     Attributes:
         head: The `Head`, which converts outputs to logits and predictions.
@@ -44,7 +43,7 @@ class Classifier:
         self._call = on_floats(model)
         self._compiled: dict[Hashable, Callable] = {}
         inputs = graph_inputs(model)
-        if head is None and inputs:  # from the layers only, until `check_data`
+        if head is None and inputs:  # `check_data` determines it again
             self._head = read_head(model, model.outputs[0].shape[-1], None)
         if self._head is not None:
             self._logits = self._head.logits_of(model)
@@ -56,7 +55,7 @@ class Classifier:
         return self._head
 
     def logits(self, x):
-        """Returns float32 logits of at least two classes, in inference mode."""
+        """Returns float32 logits for at least two classes, in inference mode."""
         return self._logits(x)
 
     def outputs(self, x):
@@ -91,7 +90,7 @@ class Classifier:
             self._compiled.clear()
 
     def compile(self, key: Hashable, function: Callable) -> Callable:
-        """Compiles a function that calls the model, unless it is in the cache.
+        """Compiles a function that calls the model, or returns the cached version.
 
         Args:
             key: Key under which the compiled function is cached until the head changes.
@@ -125,10 +124,11 @@ class Classifier:
         return self.head.classes(self.compute(self.outputs, x, batch_size))
 
     def vote(self, x: np.ndarray, draws: int, batch_size: int) -> np.ndarray:
-        """Returns the majority vote of a stochastic model over several draws.
+        """Returns the classes that a stochastic model predicts most often.
 
-        The first `SKIPPED_DRAWS` draws are skipped because attacks may have used the
-        same draws.
+        Each class is the majority vote over `draws` calls to the model. The results of
+        `SKIPPED_DRAWS` earlier calls are not counted, because attacks may have used the
+        random numbers of these calls.
         """
         count = self.head.num_classes
         votes = np.zeros((len(x), count), "int64")

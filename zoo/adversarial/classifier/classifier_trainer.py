@@ -11,7 +11,7 @@ from .model_checks import check_model
 class ClassifierTrainer(keras.Model):
     """Wraps a classifier in a model that trains it.
 
-    The attribute `model` is the classifier, and the outputs of the trainer are the
+    The `model` attribute is the classifier, and the outputs of the trainer are the
     outputs of the classifier. Subclasses define the training step. The `compile` method
     of a subclass sets `head`, which describes how to interpret the outputs.
 
@@ -25,7 +25,7 @@ class ClassifierTrainer(keras.Model):
 
     def __init__(self, model: keras.Model, name: str):
         check_model(model)
-        # Inputs are not cast here, but by the layers of the classifier.
+        # Inputs are cast by the layers of the classifier, not here.
         super().__init__(name=name, dtype=model.dtype_policy, autocast=False)
         self.model = model
         self.head: Head | None = None  # set by `compile`
@@ -38,7 +38,7 @@ class ClassifierTrainer(keras.Model):
         return only(self.model.compute_output_shape(input_shape))
 
     def compile_from_config(self, config):
-        """Compiles the trainer with saved arguments of `compile`."""
+        """Compiles the trainer with the saved arguments of `compile`."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 

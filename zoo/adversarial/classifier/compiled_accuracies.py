@@ -72,8 +72,8 @@ def copy_metric(metric):
 def _metric(identifier, num_outputs: int):
     """Returns a new metric if the identifier denotes an accuracy, or `None` otherwise.
 
-    `BinaryAccuracy` does not qualify if there are several outputs, because it would
-    score each output instead of each example.
+    `BinaryAccuracy` is not used if there are several outputs, because it would score
+    each output instead of each example.
     """
     if isinstance(identifier, str) and identifier.lower() in ("accuracy", "acc"):
         if num_outputs == 1:

@@ -15,7 +15,7 @@ def check_inputs(x, bounds: tuple[float, float], shape=None) -> np.ndarray:
 
     Args:
         x: Array of shape `(examples, ...)`.
-        bounds: The minimum and maximum value of an input.
+        bounds: Minimum and maximum allowed input values.
         shape: Shape of an example, with `None` for dimensions of variable size.
             Defaults to `None`: any shape.
     """
@@ -42,7 +42,7 @@ def check_range(low: float, high: float, bounds: tuple[float, float]) -> None:
     Args:
         low: Minimum of the inputs.
         high: Maximum of the inputs.
-        bounds: The minimum and maximum value that inputs may have.
+        bounds: Minimum and maximum allowed input values.
     """
     if np.isnan(low) or np.isnan(high):
         raise invalid_argument("x", "finite numbers", "NaN")
@@ -57,7 +57,7 @@ def check_range(low: float, high: float, bounds: tuple[float, float]) -> None:
 
 
 def are_signed(y: np.ndarray) -> bool:
-    """Returns whether labels are -1 and 1, as for a hinge loss.
+    """Returns whether labels are -1 and 1, as expected by a hinge loss.
 
     If all labels are 1, the result is `False`, because 1 is also a valid class.
     """
@@ -72,8 +72,8 @@ def check_labels(y, size: int, head: Head) -> np.ndarray:
     Args:
         y: Labels: integers, booleans or whole-number floats of shape `(examples,)` or
             `(examples, 1)`, or one-hot rows. If the model has a single output, labels
-            may also be -1 and 1, provided that the loss is unknown, or is a hinge loss,
-            a squared error or a similar regression loss.
+            may also be -1 and 1, unless the loss is known to expect logits,
+            probabilities or rates.
         size: Number of examples.
         head: The head of the model.
 
@@ -117,8 +117,8 @@ def check_classes(
         extremes: The lowest and highest labels.
         limits: The lowest and highest valid labels.
         is_whole: Whether all labels are whole numbers.
-        is_one_hot: Whether labels are either integers, or rows with a single 1 and
-            zeros elsewhere.
+        is_one_hot: `False` if the labels are rows and any row is not one-hot. `True`
+            otherwise, also for integer labels.
         expected: Description of valid labels for the error message.
     """
     if not is_whole:

@@ -84,7 +84,7 @@ def _from_logits(loss) -> bool | None:
 
 
 def _by_behavior(loss: Callable) -> str | None:
-    """Infers, from values of the loss, which kind of output the loss expects.
+    """Infers which kind of output a loss expects by evaluating the loss.
 
     The loss is evaluated for a single output and the label 1. As the output increases,
     a loss for logits keeps decreasing, whereas a squared error has its minimum at 1.

@@ -8,10 +8,11 @@ import keras
 def on_floats(model: keras.Model) -> Callable:
     """Returns a function that calls the model on a float tensor.
 
-    The function takes the tensor and the argument `training`. If the model uses a dict
-    or list with one entry, the function packs the input and unpacks the output. A model
-    with integer inputs, such as `keras.Input(..., dtype="uint8")`, would round the
-    tensor. The function therefore calls the layers of such a model directly.
+    The returned function takes the tensor and the `training` argument. If the model
+    takes or returns a dict or list with one entry, the function packs the input and
+    unpacks the output. A model with integer inputs, such as
+    `keras.Input(..., dtype="uint8")`, would round the tensor. The function therefore
+    calls the layers of such a model directly.
     """
     inputs = graph_inputs(model)
     is_integer = inputs is not None and not is_float(inputs[0])

@@ -41,8 +41,7 @@ class Head:
         threshold: Value above which a single output predicts class 1. Defaults to
             `0.0`.
         expected: Kind of output that the loss expects, as returned by
-            `expected_outputs`.
-            Defaults to `None`: unknown.
+            `expected_outputs`. Defaults to `None`: unknown.
     """
 
     num_outputs: int
@@ -68,7 +67,7 @@ class Head:
         return outputs.argmax(axis=1)
 
     def to_logits(self, outputs):
-        """Converts outputs of the model to float32 logits of at least two classes."""
+        """Converts outputs of the model to float32 logits for at least two classes."""
         if self.activation is not None:
             outputs = log_probabilities(outputs, self.activation)
         return self._center(outputs)
@@ -162,7 +161,7 @@ def probe_outputs(model: keras.Model, bounds: tuple[float, float]) -> tuple:
 def contradiction(
     head: Head, model: keras.Model, outputs: np.ndarray | None
 ) -> str | None:
-    """Describes how the loss contradicts the head; returns `None` if it does not."""
+    """Returns an explanation if the loss contradicts the head, and `None` otherwise."""
     if head.expected == LOGITS and head.activation:
         return f"the model ends in a {head.activation}, but the loss expects logits"
     if head.activation or head.expected not in (PROBABILITIES, RATES):
@@ -177,7 +176,7 @@ def contradiction(
 
 
 def vanishes(head: Head, outputs: np.ndarray) -> bool:
-    """Returns whether probabilities are too extreme for logits to be recovered."""
+    """Returns whether probabilities are too extreme to recover the logits from them."""
     sure = outputs <= TINY
     if head.activation == "sigmoid":
         sure |= outputs >= 1

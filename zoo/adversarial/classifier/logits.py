@@ -1,4 +1,4 @@
-"""Functions that find the logits of a classifier that may output probabilities."""
+"""Functions that find the logits of a classifier, even if it outputs probabilities."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ PROBABILITIES = ("softmax", "sigmoid")
 
 
 def find_logits(model: keras.Model) -> tuple[Callable, str | None]:
-    """Finds the input of a final softmax or sigmoid.
+    """Finds the input to a final softmax or sigmoid.
 
     The activation is recognized if it is an argument of the last layer, a separate
     layer, an operation of `keras.ops`, or one of these at the end of an inner model.
@@ -24,8 +24,8 @@ def find_logits(model: keras.Model) -> tuple[Callable, str | None]:
     Returns:
         A tuple:
 
-        - a function that computes, in inference mode, the input of the activation or,
-          if no activation is recognized, the output of the model;
+        - a function that runs the model in inference mode and returns the input to the
+          activation or, if no activation is recognized, the output of the model;
         - the activation: "softmax", "sigmoid", or `None` if none is recognized.
     """
     last = _last_operation(model)
@@ -65,7 +65,7 @@ def ends_linear(model: keras.Model) -> bool:
 
 
 def as_classes(outputs):
-    """Returns float32 logits of at least two classes.
+    """Returns float32 logits for at least two classes.
 
     A single output becomes the logit of class 1, and class 0 gets the logit 0.
     """
@@ -76,7 +76,7 @@ def as_classes(outputs):
 
 
 def log_probabilities(outputs, activation: str):
-    """Converts probabilities to logits, after clipping them to at least 1e-37."""
+    """Clips probabilities to at least 1e-37, and converts them to logits."""
     outputs = ops.cast(outputs, "float32")
     tiny = 1e-37
     if activation == "sigmoid":
@@ -87,7 +87,7 @@ def log_probabilities(outputs, activation: str):
 
 
 def _last_operation(model):
-    """Returns the last operation of a functional model, and the operation's input.
+    """Returns the last operation of a functional model and the input of that operation.
 
     Layers that do nothing in inference mode are skipped. The result is `None` if the
     model is subclassed or the operation has several inputs.

@@ -50,7 +50,7 @@ def check_model(model) -> None:
 def check_outputs(shape: tuple, size: int | None = None) -> None:
     """Raises an error if the output shape is not that of a classifier.
 
-    If the expected number of examples, `size`, is given, it must match as well.
+    If `size` is given, the number of examples must also be equal to `size`.
     """
     if len(shape) != 2 or (size is not None and shape[0] != size):
         expected = "a classifier, with outputs of shape (batch, classes)"

@@ -1,1 +1,1 @@
-"""Evaluation of robustness in stages, and checks that the attacks are effective."""
+"""Staged robustness evaluation, with checks that the attacks are effective."""

@@ -51,32 +51,32 @@ def evaluate_robustness(
     Each stage attacks only the examples that withstood all earlier stages. An example
     that is broken (successfully attacked) at one epsilon counts as broken at all larger
     epsilons. The attacks use logits, even if the model ends in a softmax or sigmoid.
-    The gradients of the attack objectives do not vanish, whatever the scale of the
+    The gradients of the attack objectives do not vanish, regardless of the scale of the
     logits.
 
     NOTE[DIFF] AutoAttack also runs FAB, and always runs the gradient-free Square
-    attack. This function does not run FAB. It first runs 300 steps of Square at the
-    largest epsilon, on those examples in a sample of 200 that withstood the other
-    attacks. If this breaks any example, 1,000 steps of Square are added as the stage
-    "square", for all examples and epsilons. The full cost of Square is therefore
+    attack. This function does not run FAB. It takes a sample of 200 examples, and first
+    runs 300 steps of Square at the largest epsilon on those that withstood the other
+    attacks. If this breaks any example, a "square" stage with 1,000 steps is added for
+    all epsilons and all remaining examples. The full cost of Square is therefore
     incurred only if the gradient-based attacks are insufficient.
 
-    If a check finds that the attacks fail, the stage "smoothed" is added. This stage
-    follows gradients that are averaged over random points and, for a stochastic model,
-    over several draws. The prediction of a stochastic model is the majority vote of
-    101 draws.
+    If a check indicates that the attacks are ineffective, a "smoothed" stage is added.
+    This stage follows gradients that are averaged over random points and, for a
+    stochastic model, over several calls to the model. The prediction of a stochastic
+    model is the majority vote over 101 calls.
 
     The checks verify the following conditions, mostly on a sample of 200 examples:
 
-    - gradients do not vanish, and predict how the outputs change,
-    - many steps break every example that a single step breaks, and attacks change the
-      inputs,
+    - gradients do not vanish, and they correctly predict how the outputs change,
+    - an attack with many steps breaks every example that a single step breaks, and
+      attacks do change the inputs,
     - no example withstands an attack whose epsilon spans the full range of the bounds,
     - outputs are finite, predictions are not constant and inference is deterministic,
     - the loss that the model was compiled with matches the head (the final activation),
       and the clean accuracy matches the metrics that the model was compiled with.
 
-    `report.warnings` contains a warning for each failed check.
+    The `warnings` attribute of the report contains a warning for each failed check.
 
     A model with several outputs predicts the class with the largest output. A model
     with a single output predicts class 1 if the output exceeds a threshold:
@@ -103,14 +103,14 @@ def evaluate_robustness(
             perturbation, in the units of the inputs. The model is evaluated at each
             epsilon.
         norm: "linf" or "l2". Defaults to `"linf"`.
-        bounds: The minimum and maximum value of an input. Defaults to `(0.0, 1.0)`.
-        mask: Boolean array that broadcasts to the shape of an example, true for the
-            features that may change. Defaults to `None`: all features.
+        bounds: Minimum and maximum allowed input values. Defaults to `(0.0, 1.0)`.
+        mask: Boolean array that broadcasts to the shape of an example and is true for
+            the features that may change. Defaults to `None`: all features.
         steps: Integer >= 1: number of steps per restart of "pgd" and of the "apgd_*"
             stages; "smoothed" takes at most 50. Defaults to `100`.
         restarts: Integer >= 1: number of restarts of "pgd". Defaults to `5`.
-        batch_size: Integer >= 1: number of examples that are attacked at once. The
-            batch size does not affect the results, except for rounding errors.
+        batch_size: Integer >= 1: number of examples that are attacked at the same time.
+            The batch size does not affect the results, except for rounding errors.
             Defaults to `256`.
         seed: Integer >= 0: random seed. Defaults to `0`.
         verbose: 0 for no output, 1 for a progress bar. Defaults to `1`.

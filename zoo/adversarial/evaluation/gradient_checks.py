@@ -27,8 +27,8 @@ ROUNDING = {  # relative rounding error of the logits
 def is_random(classifier: Classifier, x: np.ndarray) -> bool:
     """Returns whether a model is stochastic in inference mode.
 
-    A model counts as stochastic if the logits of two calls differ by more than rounding
-    errors.
+    A model counts as stochastic if two calls return logits that differ by more than
+    rounding errors.
     """
     with unchanged_state():
         first, second = (
@@ -54,10 +54,10 @@ def check_gradients(
     """Detects gradients that do not predict how the outputs change.
 
     Args:
-        classifier: The model, whose inference must be deterministic.
+        classifier: The model, which must be deterministic in inference mode.
         x: Float32 array: a sample of correctly classified inputs.
         y: Int32 array of the classes of these inputs.
-        epsilon: The largest epsilon of the evaluation, > 0.
+        epsilon: Number > 0: the largest epsilon of the evaluation.
         batch_size: Number of examples per gradient computation.
         **settings: Settings of the attacks: norm, bounds, mask and seed.
 
@@ -109,8 +109,8 @@ def _slopes_of(classifier, batch_size) -> Callable:
     """Returns a function that computes log-odds and their gradients in batches.
 
     The function takes inputs and labels, and computes the log-odds against the labels.
-    Where a gradient overflows, the function computes it again with a smaller scale of
-    the objective.
+    If a gradient overflows, the function computes it again with a smaller scale of the
+    objective.
     """
 
     def scaled(x, y, scale):
@@ -141,10 +141,11 @@ def _slopes_of(classifier, batch_size) -> Callable:
 
 
 def _count_flat(odds, slopes, settings) -> tuple[int, int]:
-    """Counts examples whose gradient is zero, and examples whose gradient is tiny.
+    """Counts examples with a zero gradient, and examples with a tiny gradient.
 
-    A gradient counts as tiny if a linear function with this gradient changes by less
-    than a tenth of the log-odds against the label over the whole range of the bounds.
+    A gradient counts as tiny if a linear function with this gradient would change by
+    less than a tenth of the log-odds against the label, even over the full range of the
+    bounds.
     """
     if settings["mask"] is not None:
         slopes = slopes * np.asarray(settings["mask"])
@@ -203,7 +204,7 @@ def _log_odds(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _coarsest(layer) -> str:
-    """Returns the least precise compute dtype of a layer and its inner layers.
+    """Returns the least precise compute dtype among a layer and its inner layers.
 
     A quantized layer counts as int8, because it rounds its inputs even if its
     `compute_dtype` is float32.

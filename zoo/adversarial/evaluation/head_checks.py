@@ -17,7 +17,7 @@ def check_head(classifier: Classifier, outputs: np.ndarray) -> Iterator[str]:
     """Checks whether the final activation of a model matches its outputs and its loss.
 
     Args:
-        classifier: The model, on which `check_data` has been called.
+        classifier: The wrapped model, after a call to `classifier.check_data`.
         outputs: Array of shape `(examples, outputs)`: outputs of the model.
 
     Yields:
@@ -55,9 +55,9 @@ def check_accuracy(
         outputs: Array of shape `(examples, outputs)`: outputs of the model.
 
     Yields:
-        A warning for each metric whose value differs from the clean accuracy. For a
-        model with a single output and a threshold of 0 or 0.5, also yields a warning if
-        the other of these two thresholds would give a clearly higher accuracy.
+        A warning for each metric whose value differs from the clean accuracy. If the
+        model has a single output and a threshold of 0 or 0.5, there is an additional
+        warning if the other threshold would give a clearly higher accuracy.
     """
     own = (head.classes(outputs) == classes).mean()
     metrics = user_metrics(model) if getattr(model, "compiled", False) else []

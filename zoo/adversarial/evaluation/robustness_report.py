@@ -15,16 +15,16 @@ class RobustnessReport:
     """Stores the results of `evaluate_robustness`; `print` shows them as a table.
 
     Each stage attacks only the examples that withstood all earlier stages. The accuracy
-    of a stage is thus the accuracy after this stage and all earlier stages, and the
-    accuracy of the last stage is the robust accuracy. The reported robust accuracy is
-    only an upper bound, because other attacks might break more examples.
+    reported for a stage is thus the accuracy after this stage and all earlier stages,
+    and the accuracy after the last stage is the robust accuracy. The reported robust
+    accuracy is only an upper bound, because other attacks might break more examples.
 
     Args:
         rows: Tuple of dictionaries, one for each epsilon and stage, with these entries:
 
             - `epsilon` and `stage`,
             - `accuracy`: the fraction of examples that are still classified correctly,
-            - `low` and `high`: the limits of the 95 % confidence interval (Wilson) of
+            - `low` and `high`: the limits of the 95 % confidence interval (Wilson) for
               the accuracy,
             - `attacked`: the number of examples that the stage attacked,
             - `broken`: the number of examples that the stage broke,
@@ -171,7 +171,7 @@ class RobustnessReport:
 
 
 def wilson_interval(correct: int, total: int) -> tuple[float, float]:
-    """Returns the 95 % confidence interval of a proportion.
+    """Returns the 95 % confidence interval for a proportion.
 
     This is the score interval of Wilson, "Probable Inference, the Law of Succession,
     and Statistical Inference" (1927). Unlike the normal approximation, this interval is

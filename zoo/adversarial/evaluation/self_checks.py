@@ -1,4 +1,4 @@
-"""Checks for faults that make attacks fail on a model that is not robust."""
+"""Checks for faults that make attacks fail even though the model is not robust."""
 
 from collections.abc import Iterator
 
@@ -37,7 +37,7 @@ def check_constant(
         y: Int32 array of the true classes.
         rows: Indices of a sample of correctly classified inputs.
         steps: Number of steps of the attacks.
-        batch_size: Number of examples that are attacked at once.
+        batch_size: Number of examples that are attacked at the same time.
         **settings: Other settings of the attacks: norm, bounds, mask and seed.
 
     Yields:
@@ -78,14 +78,14 @@ def check_attacks(
     """Detects signs that gradient-based attacks miss adversarial examples.
 
     Args:
-        classifier: The model, whose predictions are not constant.
+        classifier: The model. Its predictions must not be constant.
         x: Float32 array of all inputs.
         y: Int32 array of the true classes.
         rows: Indices of a sample of correctly classified inputs.
-        epsilon: The largest epsilon of the evaluation, > 0.
+        epsilon: Number > 0: the largest epsilon of the evaluation.
         random: Whether the model is stochastic in inference mode.
         steps: Number of steps of the attacks.
-        batch_size: Number of examples that are attacked at once.
+        batch_size: Number of examples that are attacked at the same time.
         **settings: Other settings of the attacks: norm, bounds, mask and seed.
 
     Yields:
@@ -165,7 +165,7 @@ def are_finite(outputs: np.ndarray) -> np.ndarray:
 
     The class is undefined if any output is NaN or positive infinity.
     """
-    # Negative infinity only excludes a class; other outputs determine the prediction.
+    # Negative infinity only excludes a class; the other outputs determine the class.
     return (outputs < np.inf).all(axis=1)
 
 
@@ -186,7 +186,7 @@ def check_square(broken: int, size: int) -> Iterator[str]:
 
     Args:
         broken: Number of examples that only the Square attack broke.
-        size: Number of examples in the sample, which are all correctly classified.
+        size: Number of examples in the sample, all of which are correctly classified.
 
     Yields:
         A warning if the Square attack broke too many examples.

@@ -34,15 +34,15 @@ class StageRunner:
     """Runs the stages, and stores the adversarial examples.
 
     Args:
-        classifier: The model, on which `check_data` has been called.
+        classifier: The wrapped model, after a call to `classifier.check_data`.
         x: Float32 array of all inputs.
         y: Int32 array of the true classes.
         settings: Settings of all attacks: norm, bounds, mask and seed.
-        batch_size: Number of examples that are attacked at once.
+        batch_size: Number of examples that are attacked at the same time.
 
     Attributes:
         outputs: Array of the model's outputs for `x`; for a stochastic model, the
-            outputs of a single draw.
+            outputs of a single call.
         clean: Integer array of the classes that the model predicts for `x`.
         rows: Rows of the report: a list of dicts, as described in `RobustnessReport`.
     """
@@ -75,7 +75,7 @@ class StageRunner:
         for epsilon in epsilons:
             clean = int((self.clean == self.y).sum())
             self._add_row(epsilon, "clean", len(self.x), clean, self.clean_seconds)
-            self.clean_seconds = 0.0  # computed once, and counted at the first epsilon
+            self.clean_seconds = 0.0  # counted only once, at the first epsilon
             for stage, attack in stages.items():
                 bar.begin(stage, epsilon)
                 self._attack(stage, attack.with_epsilon(epsilon), bar.advance)
@@ -107,7 +107,7 @@ class StageRunner:
         left = sample[self.left[sample]]
         square = Square(epsilons[-1], steps=SQUARE_STEPS, **self.settings)
         broken = int(self._find(square, left).broken[left].sum())
-        if not self.random:  # in a stochastic model, other stages follow a single draw
+        if not self.random:  # for a stochastic model, other stages follow a single draw
             found += check_square(broken, len(sample))
         self._add_stages(
             self._last_stages(found, broken, epsilons[-1], steps), epsilons
@@ -136,10 +136,10 @@ class StageRunner:
         self.rows.sort(key=lambda row: row["epsilon"])
 
     def _verify(self, epsilon) -> list[str]:
-        """Verifies the adversarial examples, and returns warnings."""
+        """Verifies the adversarial examples, and returns a warning for each problem."""
         broken = (self.clean == self.y) & ~self.left
         warnings: list[str] = []
-        if broken.any() and not self.random:  # randomness is covered by its own warning
+        if broken.any() and not self.random:  # randomness has its own warning
             predicted = self.classifier.predict(
                 self.adversarial[broken], self.batch_size
             )

@@ -33,7 +33,7 @@ from .training_objectives import make_objective
 
 @keras.saving.register_keras_serializable(package="kerascope")
 class AdversarialTrainer(ClassifierTrainer):
-    """Trains a classifier on adversarial examples with Keras' own `fit`.
+    """Trains a classifier on adversarial examples with the Keras `fit` method.
 
     Each step first attacks the batch, with the attack in its training mode and the
     model in inference mode. Keras then trains on the result. Callbacks, metrics, sample
@@ -42,22 +42,22 @@ class AdversarialTrainer(ClassifierTrainer):
 
     Training, validation and `evaluate` report two values for every metric: for example,
     "accuracy" on clean inputs and "robust_accuracy" on adversarial inputs.
-    "robust_loss" is the loss on adversarial inputs. "loss" is the minimized objective
-    in training, and the loss on clean inputs in validation and `evaluate`. To stop
-    training before robust overfitting sets in, monitor "val_robust_accuracy" (Rice,
-    Wong & Kolter, 2020).
+    "robust_loss" is the loss on adversarial inputs. During training, "loss" is the
+    objective that is minimized; in validation and `evaluate`, it is the loss on clean
+    inputs. To stop training before robust overfitting sets in, monitor
+    "val_robust_accuracy" (Rice, Wong & Kolter, 2020).
 
-    `trainer.model` is the classifier that was passed as `model`, and is trained in
-    place. This model can be saved on its own and then loaded without kerascope. The
+    The `model` attribute is the classifier that was passed to the trainer, which trains
+    it in place. It can be saved on its own and then loaded without kerascope. The
     trainer, including its optimizer, can be saved like any other Keras model.
 
     Single-step training can suffer from catastrophic overfitting (Wong, Rice & Kolter,
     2020): the robust accuracy under a single-step attack rises, while the robust
     accuracy under a multi-step attack falls to zero. The trainer warns if this happens.
     To detect catastrophic overfitting, the trainer uses the results of validation with
-    a multi-step attack or, without such results, ten-step PGD on the last 64 training
-    examples of each epoch. The trainer also warns if training has collapsed to chance
-    level.
+    a multi-step attack. Without such results, it runs ten-step PGD on the last 64
+    training examples of each epoch. The trainer also warns if training has collapsed to
+    chance level.
 
     Args:
         model: Built classifier with one input, which may be a float or an integer

@@ -18,7 +18,7 @@ def check_arrays(x, y, bounds: tuple[float, float], head: Head) -> None:
     Args:
         x: Argument `x` of `fit` or `evaluate`.
         y: Argument `y` of `fit` or `evaluate`.
-        bounds: The minimum and maximum value of an input.
+        bounds: Minimum and maximum allowed input values.
         head: The head of the model.
     """
     x, y = only(x), only(y)

@@ -20,7 +20,7 @@ def compiled_head(
 
     Args:
         model: Built classifier.
-        bounds: The minimum and maximum value of an input.
+        bounds: Minimum and maximum allowed input values.
         loss: Loss that was passed to `compile`.
         metrics: Metrics that were passed to `compile`.
 

@@ -16,7 +16,7 @@ EXAMPLES = 64
 
 
 def with_many_steps(attack: Attack) -> PGD:
-    """Returns ten-step PGD with a random start and with the attack's other settings."""
+    """Returns ten-step PGD with a random start, and otherwise the same settings."""
     return PGD(
         attack.epsilon,
         norm=attack.norm,
@@ -29,9 +29,9 @@ def with_many_steps(attack: Attack) -> PGD:
 
 
 class MultiStepProbe:
-    """Compares a single-step attack with ten-step PGD on the last training examples.
+    """Compares a single-step attack with ten-step PGD on recent training examples.
 
-    Wong, Rice & Kolter, "Fast Is Better than Free" (2020), section 5.4, use such a
+    Section 5.4 of Wong, Rice & Kolter, "Fast Is Better than Free" (2020) uses such a
     comparison to detect catastrophic overfitting.
 
     Args:
@@ -68,7 +68,7 @@ class MultiStepProbe:
 
 
 def make_probe(model: keras.Model, attack: Attack) -> MultiStepProbe | None:
-    """Returns a probe for a training attack, or `None` if none is needed or possible.
+    """Returns a probe for the attack, or `None` if no probe is needed or possible.
 
     Only single-step attacks need a probe. A probe requires a functional model with a
     known input shape.
@@ -80,7 +80,10 @@ def make_probe(model: keras.Model, attack: Attack) -> MultiStepProbe | None:
 
 
 class _RecentExamples(keras.metrics.Metric):
-    """A metric that stores the last examples. The metric has no result and no reset."""
+    """A metric that stores the most recent examples.
+
+    The metric has no result, and `reset_state` does nothing.
+    """
 
     def __init__(self, shape: tuple[int, ...]):
         super().__init__(name="recent_examples")

@@ -1,4 +1,4 @@
-"""A record of the range of inputs and labels in compiled steps, for a later check."""
+"""A class that records the range of inputs and labels for a later check."""
 
 import keras
 import numpy as np
@@ -40,7 +40,8 @@ class SeenData:
 
         Args:
             x: Tensor of inputs, or a dict or list that contains one tensor.
-            y: Tensor of labels of shape `(batch,)` or `(batch, 1)`, or of one-hot rows.
+            y: Tensor of labels, either of shape `(batch,)` or `(batch, 1)`, or one-hot
+                encoded.
             num_outputs: Number of outputs of the model per example.
         """
         x = only(x)
@@ -67,7 +68,7 @@ class SeenData:
         """Raises an error if a recorded input or label is invalid.
 
         Args:
-            bounds: The minimum and maximum value of an input.
+            bounds: Minimum and maximum allowed input values.
             head: The head of the model.
         """
         low, high = (

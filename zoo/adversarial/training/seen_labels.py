@@ -11,12 +11,12 @@ NONE = -1e30  # initial value, lower than any value computed from labels
 
 
 class SeenLabels(keras.metrics.Metric):
-    """Records the minimum and maximum of labels, for a check after the step.
+    """Records the minimum and maximum label, which are checked after the step.
 
     This is a metric because every backend passes the state of metrics through the
     training step, and Keras does not save this state. The metric adds nothing to the
-    logs. Only `clear` resets the metric, because Keras calls `reset_state` before a
-    callback can read the values.
+    logs. `reset_state` does nothing, because Keras calls it before a callback can read
+    the values. Call `clear` to reset the metric.
     """
 
     def __init__(self, name: str = "seen_labels"):

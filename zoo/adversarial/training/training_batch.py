@@ -20,5 +20,5 @@ class TrainingBatch(NamedTuple):
 
     @property
     def main(self):
-        """The clean tensor, or the adversarial tensor if there is no clean one."""
+        """The clean tensor, or the adversarial tensor if there is no clean tensor."""
         return self.adversarial if self.clean is None else self.clean

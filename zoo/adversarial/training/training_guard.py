@@ -10,7 +10,7 @@ from .multi_step_probe import MultiStepProbe
 # under the single-step attack, counts as a collapse.
 COLLAPSE = 0.5
 CLEAR = 0.2  # difference between two accuracies that is significant for 64 examples
-CHANCE = 0.02  # margin above 1 / classes that still counts as chance level
+CHANCE = 0.02  # accuracies up to 1 / classes + CHANCE count as chance level
 PATIENCE = 5  # number of epochs within which training should exceed chance level
 REMEDY = "Keep the weights of an earlier epoch, or train with more or smaller steps."
 ACCURACIES = (
@@ -29,9 +29,9 @@ class TrainingGuard(keras.callbacks.Callback):
         warmup_epochs: Integer >= 0: number of initial epochs with a reduced epsilon.
         num_classes: Number of classes.
         single_step: Whether the training attack takes a single step.
-        probe: Probe that compares the training attack with a multi-step attack if
-            validation uses a single-step attack or there is no validation. Defaults to
-            `None`: no comparison.
+        probe: Probe that compares the training attack with a multi-step attack. It is
+            used if validation uses a single-step attack, or if there is no validation.
+            Defaults to `None`: no comparison.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Constants for the bins of `count_exponents`, one for each sign and exponent."""
+"""Constants for `count_exponents`: one bin per combination of sign and exponent."""
 
 NUM_EXPONENTS = 256
 BIAS = 127

@@ -19,8 +19,9 @@ class _Group(NamedTuple):
     Attributes:
         indices: Indices of the tensors in the full list.
         tensors: Matrix with one row per tensor.
-        minus: Matrix to subtract, or `None`. The difference is computed only where it
-            is used, so that XLA can fuse it and large tensors need no extra memory.
+        minus: Matrix to subtract, or `None`. The difference is computed only when it
+            is used, so that XLA can fuse the subtraction with the next operation and
+            large tensors need no extra memory.
     """
 
     indices: list
@@ -94,11 +95,11 @@ def _count_at_once(rows):
 
 
 def _count_by_chunks(row):
-    """Counts the exponents in a vector, in chunks that fit into the CPU cache.
+    """Counts the exponents of a vector in chunks that fit into the CPU cache.
 
     Neighboring entries are counted in different histograms, so that an addition does
-    not have to wait for the previous one. The last chunk may overlap the previous
-    chunk; entries that have already been counted are then skipped.
+    not have to wait for the previous addition. The last chunk may overlap the previous
+    chunk; entries that have already been counted are skipped.
     """
     size = min(CHUNK, len(row))
     lane = jnp.arange(size, dtype="int32")

@@ -8,21 +8,21 @@ exports the functions of the active backend:
   first call to the train function.
 - `is_compiled(model)`: Returns whether the first call to the train function traces the
   whole step.
-- `has_free_condition(model)`: Returns whether one train function, which decides in each
-  step whether to record updates, is cheaper than two train functions: one that records
-  updates, and one that does not.
+- `has_free_condition(model)`: Returns `True` if a single train function that decides in
+  each step whether to record is cheaper than two functions, one with recording and one
+  without.
 - `check_supported()`: Raises a `RuntimeError` if callbacks cannot run inside the
   training step.
 - `when(predicate, function, values)`: Returns `function(values)` if the predicate is
   true, and `values` otherwise. The predicate is a bool or a tensor, and `values` is a
   list of tensors.
-- `make_counters(model)`: Creates an object whose attribute `value` stores the numbers
-  of a `StepCounters` between steps.
-- `set_counters(counters, value)`: Stores the numbers of `value`, a `StepCounters`, in
+- `make_counters(model)`: Creates an object whose `value` attribute stores the fields of
+  a `StepCounters` between steps.
+- `set_counters(counters, value)`: Copies the fields of `value`, a `StepCounters`, to
   `counters`.
 - `set_step(counters, step)`: Sets the number of the next step to `step`, without
   waiting for pending steps.
-- `read_counters(counters)`: Returns the stored numbers as a `StepCounters` of
+- `read_counters(counters)`: Returns the stored `StepCounters`, with its fields as
   integers.
 - `take_batch(model, args)`: Reads the next batch ahead of the train function. `args`
   are the arguments of the next call to the train function. Returns the arguments with
@@ -50,7 +50,8 @@ attributes and methods:
 - `model`: The compiled model.
 - `own`: The model's own train function.
 - `begin_step()`: Runs the callbacks.
-- `callback_variables()`: Returns the variables that the callbacks read and assign.
+- `callback_variables()`: Returns the variables that the callbacks read and assign
+  inside the step.
 
 `recorder` has these attributes and methods:
 
@@ -72,7 +73,8 @@ attributes and methods:
     - `record(before, old, new, buffers, counters)`: Returns the new values of the
       buffers, with one record added. `before` is the result of `before()`; `old` and
       `new` are the values of the recorded variables before and after the update.
-    - `next_counters(counters)`: Returns the `StepCounters` after the call.
+    - `next_counters(counters)`: Returns the `StepCounters` after the call to the
+      optimizer.
 """
 
 import importlib

@@ -15,17 +15,17 @@ from .examples import CannotSample, head, to_array, unsupported
 from .step_counters import StepCounters
 from .variables import make_variable
 
-FEW = 2**16  # maximum number of weights for which a single function runs all steps
+FEW = 2**16  # maximum number of weights for which `has_free_condition` is true
 
 
 def make_function(step, recorder, args: tuple):
     # The variables of the callbacks and the recorder are passed through the compiled
-    # step as a fifth element of Keras' state. They are assigned afterwards without
-    # waiting for the values.
+    # step as a fifth element of Keras' state. Their new values are assigned after the
+    # step, without waiting until the values have been computed.
     model = step.model
     own_step = model.train_step
     state, _ = args
-    # Taken from the arguments, because Keras empties the variables before the call.
+    # Read the shardings from the arguments, because Keras has emptied the variables.
     own_shardings = jax.tree.map(lambda value: value.sharding, state)
     shardings = (*own_shardings, None)  # no constraint on the fifth element
 

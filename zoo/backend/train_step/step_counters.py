@@ -1,4 +1,4 @@
-"""Counters of steps and updates, which are kept up to date by the training step."""
+"""Counters of steps and updates, maintained by the training step."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 class StepCounters(NamedTuple):
     """Counts steps and updates.
 
-    The counters are integers, or tensors inside a compiled step.
+    The counters are integers or, inside a compiled step, tensors.
 
     Attributes:
         step: Step number; -1 before the first step.

@@ -18,12 +18,12 @@ from .variables import make_variable
 def make_function(step, recorder, args: tuple):
     model = step.model
     own_step = model.train_step
-    counters = threading.local()  # replicas are traced in threads
+    counters = threading.local()  # each replica is traced in its own thread
 
     def train_step(data):
-        # At the end of a dataset of unknown length, TensorFlow runs all operations that
-        # do not depend on the data one more time. Keras' own part of the step must keep
-        # this behavior, but the callbacks must not advance.
+        # At the end of a dataset of unknown length, TensorFlow once more runs all
+        # operations that do not depend on the data. Keras' own part of the step must
+        # keep this behavior, but the callbacks must not advance.
         tensors = tf.nest.flatten(data, expand_composites=True)
         has_data = [tensor for tensor in tensors if tf.is_tensor(tensor)]
         with tf.control_dependencies(has_data):
@@ -47,7 +47,7 @@ def make_function(step, recorder, args: tuple):
         nonlocal as_traced
         with contextlib.ExitStack() as stack:
             stack.enter_context(as_traced)
-            as_traced = contextlib.nullcontext()  # only the first call traces
+            as_traced = contextlib.nullcontext()  # later calls do not trace
             if recorder is not None:
                 if model.built:  # replicas cannot create variables
                     recorder.build()
@@ -131,9 +131,9 @@ def _recorded(recorder, optimizer, counters):
     Args:
         recorder: Recorder as described in `zoo.backend.train_step`.
         optimizer: Optimizer of the model.
-        counters: Object with two attributes, which both contain the `StepCounters` of
-            the current step: `of_data` depends on the data of the step, and `always`
-            does not.
+        counters: Object that contains the `StepCounters` of the current step in two
+            attributes: `of_data`, which depends on the data of the step, and `always`,
+            which does not.
     """
     own = optimizer.apply
 

@@ -1,4 +1,4 @@
-"""Restores the `trainable` attributes with which a train function was traced."""
+"""Restores the values that `trainable` had when a train function was traced."""
 
 import contextlib
 
@@ -15,13 +15,14 @@ from ..keras_internals import (
 
 @contextlib.contextmanager
 def trainable_as_traced(model, own):
-    """Temporarily resets `trainable` to the values with which a function was traced.
+    """Temporarily restores the values of `trainable` with which `own` was traced.
 
     Keras keeps using a traced function until `compile` or
     `make_train_function(force=True)` is called, even if `trainable` has changed since
-    the function was traced. A new function must train the same variables, that is, the
-    variables that the optimizer was built for. A model with a custom `train_step` is
-    not changed, because it may split the variables among several optimizers.
+    the function was traced. A new train function must train the same variables, that
+    is, the variables that the optimizer was built to update. A model with a custom
+    `train_step` is not changed, because it may split the variables among several
+    optimizers.
 
     Args:
         model: Compiled model.
@@ -66,8 +67,8 @@ def _set_trainable(layer, trained: set) -> None:
 def _is_traced(own) -> bool:
     """Returns whether a train function that Keras created has been traced.
 
-    The closure of the train function contains the compiled functions, or
-    wrappers around them.
+    The closure of the train function contains the compiled functions, or wrappers
+    around them.
     """
     cells = [cell.cell_contents for cell in getattr(own, "__closure__", None) or ()]
     kind = tf.types.experimental.PolymorphicFunction

@@ -47,7 +47,7 @@ def when(predicate, function, values: list) -> list:
 
 
 def make_counters(model):
-    # Plain integers, because reading a tensor would wait for the device.
+    # Use plain integers, because reading a tensor would have to wait for the device.
     return SimpleNamespace(value=StepCounters())
 
 

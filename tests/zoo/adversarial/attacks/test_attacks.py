@@ -89,12 +89,14 @@ def test_masked_features_stay_to_the_last_bit(name, norm, trained, digits):
     assert (found != x)[:, mask].any()
 
 
+@pytest.mark.heavy
 def test_epsilon_zero_changes_nothing(trained, digits):
     x, y = (part[:40] for part in digits[1])
     for attack in (PGD(0.0), APGD(0.0, norm="l2", steps=5), FGSM(0)):
         np.testing.assert_array_equal(attack(trained, x, y), x)
 
 
+@pytest.mark.heavy
 def test_seeds_reproduce_and_the_batch_size_does_not_matter(trained, digits):
     x, y = (part[:50] for part in digits[1])
     attack = PGD(0.03, steps=5, seed=7)

@@ -120,6 +120,7 @@ def test_averages_of_a_random_model_transfer_to_other_draws(trained, sample, kno
     assert accuracy(found) <= accuracy(known) + 0.05
 
 
+@pytest.mark.heavy
 def test_the_batch_size_does_not_matter_and_the_seed_does(trained, sample):
     model = behind(Rounds(), trained)
     first, again, other = (

@@ -99,6 +99,7 @@ def test_a_targeted_search_reaches_its_class(trained, digits):
     assert reached.mean() > 0.8
 
 
+@pytest.mark.heavy
 def test_training_mode_returns_the_best_point_of_its_steps(linear):
     model, difference = linear
     x = ops.convert_to_tensor(np.full((3, 5), 0.5, "float32"))

@@ -133,6 +133,7 @@ def test_there_are_more_than_twelve_kinds():
     assert len({*BEFORE, *AFTER, *HIDDEN}) > 12
 
 
+@pytest.mark.heavy
 def test_a_constant_model_has_nothing_to_break(digits):
     model = mlp((64,), 10, units=())
     model.set_weights([np.zeros((64, 10)), 5 * np.eye(10)[3]])
@@ -152,6 +153,7 @@ def test_outputs_that_are_not_finite_are_named():
     assert "not finite (NaN or infinity) at 2 of 6 inputs" in warning
 
 
+@pytest.mark.heavy
 def test_nan_outputs_are_not_taken_for_rounding(digits):
     model = mlp((64,), 10, units=())
     model.set_weights([np.full((64, 10), np.nan), np.zeros(10)])

@@ -65,6 +65,7 @@ def test_training_makes_robust(digits, trained):
     assert history["accuracy"][-1] > history["robust_accuracy"][-1]
 
 
+@pytest.mark.heavy
 def test_metrics_of_clean_and_adversarial_inputs(digits):
     x, y = part(digits[0])
     metrics = ["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(2, name="top")]

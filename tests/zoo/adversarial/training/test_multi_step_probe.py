@@ -55,6 +55,7 @@ def test_a_multi_step_attack_in_validation_takes_its_place():
     guard_with(0.9, 0.1).on_epoch_end(0, {"val_robust_accuracy": 0.5})
 
 
+@pytest.mark.heavy
 def test_it_keeps_the_last_examples_of_batches_of_any_size(digits):
     trainer = make_trainer(FGSM(0.1))
     x, y = (part[:100] for part in digits[0])
@@ -67,6 +68,7 @@ def test_it_keeps_the_last_examples_of_batches_of_any_size(digits):
     np.testing.assert_array_equal(kept[1], y[rows])
 
 
+@pytest.mark.heavy
 def test_its_accuracies_are_those_of_the_attacks(digits):
     trainer = make_trainer(FGSM(0.05))
     x, y = (part[:200] for part in digits[0])
@@ -81,6 +83,7 @@ def test_its_accuracies_are_those_of_the_attacks(digits):
     )
 
 
+@pytest.mark.heavy
 def test_it_is_neither_reported_nor_saved(digits, tmp_path):
     trainer = make_trainer(FGSM(0.1))
     history = trainer.fit(*(part[:64] for part in digits[0]), verbose=0).history
