@@ -151,7 +151,7 @@ def program_tasks(options) -> list[tuple]:
 
 def print_tables() -> None:
     backend = keras.backend.backend()
-    for name in ("diagnosis", "causes", "faults", "fixes"):
+    for name in ("diagnosis", "causes", "faults", "harm", "fixes"):
         print(getattr(diagnosis_table, f"{name}_table")(backend), end="\n\n")
     print(*diagnosis_table.false_alarms(backend), sep="\n")
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from programs.skill import LOST, is_harmful, is_sound, noise_of
 from scipy import stats
+from table_tools import markdown, paired_difference
 
 FOLDER = Path(__file__).parent / "results"
 SEVERITIES = ("error", "warning")
@@ -114,11 +115,6 @@ def grouped(rows: Iterable[dict], key: Callable[[dict], str]) -> dict[str, list[
     return dict(sorted(groups.items()))
 
 
-def markdown(columns: list[str], rows: list[tuple]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(map(str, cells))} |" for cells in lines)
-
-
 def diagnosis_table(backend: str = "tensorflow") -> str:
     """Returns detection, right causes and false alarms, by half."""
     harmful, sound, scripts = judged(backend)
@@ -128,16 +124,21 @@ def diagnosis_table(backend: str = "tensorflow") -> str:
         cells = (summary(rows, measure) for measure in MEASURES.values())
         table.append((title, len(rows), *cells, "-"))
 
+    def add_healthy(title, rows):
+        false_alarms = rate(rows, MEASURES["detected"])
+        table.append((title, len(rows), *["-"] * len(MEASURES), false_alarms))
+
     for half in HALVES:
         ours = [row for row in harmful if row["half"] == half]
-        healthy = [row for row in sound if row["half"] == half]
         right_head = [row for row in ours if not row["wrong_head"]]
         add(f"{half}: all faults", ours)
         add(f"{half}: faults with a right head", right_head)
         add(f"{half}: mean over causes", ours, mean_over_causes)
-        false = rate(healthy, MEASURES["detected"])
-        table.append((f"{half}: healthy runs", len(healthy), "-", "-", "-", false))
-    add("scripts", scripts)
+        add_healthy(
+            f"{half}: healthy runs", [row for row in sound if row["half"] == half]
+        )
+    add("scripts with faults", [row for row in scripts if row["causes"]])
+    add_healthy("healthy scripts", [row for row in scripts if not row["causes"]])
     return markdown(["programs", "runs", *MEASURES, "false alarms"], table)
 
 
@@ -159,6 +160,28 @@ def causes_table(backend: str = "tensorflow") -> str:
 def faults_table(backend: str = "tensorflow") -> str:
     """Returns the results on both halves by fault."""
     return groups_table(lambda row: row["kind"], "fault", judged(backend)[0])
+
+
+def harm_table(backend: str = "tensorflow", suffix: str = "") -> str:
+    """Returns how much skill each fault costs, paired with the twin of the same seed."""
+    twins = read(results_path(backend, "_twins"))
+    noise, table = noise_of(list(twins.values())), []
+    rows = read(results_path(backend, suffix)).values()
+    pairs = [row for row in rows if row.get("twin") in twins]
+    for name, group in grouped(pairs, lambda row: row["kind"]).items():
+        skills = [(twins[row["twin"]]["skill"], row["skill"]) for row in group]
+        interval = "-"
+        if len(group) > 1:
+            _, low, high = paired_difference(*map(list, zip(*skills, strict=True)))
+            interval = f"{low:.2f} to {high:.2f}"
+        lost = statistics.mean(twin - own for twin, own in skills)
+        harmful = sum(
+            is_harmful(row, twins[row["twin"]], noise[row["family"], row["dataset"]])
+            for row in group
+        )
+        table.append((name, len(group), harmful, f"{lost:.2f}", interval))
+    columns = ["fault", "runs", "harmful runs", "skill lost", "95 % interval"]
+    return markdown(columns, table)
 
 
 def false_alarms(backend: str = "tensorflow") -> list[str]:

@@ -145,9 +145,9 @@ def whole_programs() -> list[Path]:
 
 
 def causes_of(script: Path) -> list[str]:
-    """Returns the causes that the header of a script states."""
+    """Returns the causes that the header of a script states; none if it is healthy."""
     (causes,) = re.findall(r"^Causes: (.+)$", script.read_text(), flags=re.MULTILINE)
-    return causes.split(", ")
+    return [] if causes == "none" else causes.split(", ")
 
 
 def run_whole(script: Path, *, plain: bool = False) -> dict:

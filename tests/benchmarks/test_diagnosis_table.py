@@ -145,3 +145,12 @@ def test_advice_is_applied(advice, changes):
     recipe = Recipe("digits", "mlp", 0, loss="sparse", rate=5.0)
     expected = changes and dataclasses.replace(recipe, **changes)
     assert fixed(recipe, advice) == expected
+
+
+def test_harm_is_paired_by_seed(table):
+    rows = [run(f"a/mlp/digits/{i}", ["a"], skill=0.2, twin=str(i)) for i in (0, 1)]
+    write(table, rows)
+    twins = [run(f"{i}", skill=skill) for i, skill in enumerate((0.9, 0.94))]
+    write(table, twins, "_twins")
+    last = table.harm_table().splitlines()[-1]
+    assert last == "| a | 2 | 2 | 0.72 | 0.47 to 0.97 |"
