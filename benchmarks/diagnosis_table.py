@@ -163,7 +163,7 @@ def faults_table(backend: str = "tensorflow") -> str:
 
 
 def harm_table(backend: str = "tensorflow", suffix: str = "") -> str:
-    """Returns how much skill each fault costs, paired with the twin of the same seed."""
+    """Returns the skill that each fault costs, compared with the twin of each seed."""
     twins = read(results_path(backend, "_twins"))
     noise, table = noise_of(list(twins.values())), []
     rows = read(results_path(backend, suffix)).values()

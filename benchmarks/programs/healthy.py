@@ -190,7 +190,7 @@ special("fine_tuned", families=NO_LSTM)
 special("custom_train_step", datasets=(*IMAGES, *TABLES))
 special("subclassed", families=("mlp",), datasets=(*IMAGES, *TABLES), activation="relu")
 special("sequential", families=("mlp",), datasets=(*IMAGES, *TABLES), activation="relu")
-special("mixed_precision", families=NO_LSTM, datasets=(*IMAGES, *TABLES))
+special("mixed_precision", datasets=(*IMAGES, *TABLES))
 special("batches_from_a_dataset")
 special(
     "class_weights", tasks=("classes",), families=NO_LSTM, corruptions=("imbalanced",)

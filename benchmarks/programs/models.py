@@ -174,15 +174,17 @@ def lstm_layers(recipe: Recipe, arrays: Arrays, inputs):
         x = layers.Embedding(arrays.tokens, EMBEDDING, mask_zero=True)(x)
     elif len(inputs.shape) == 4:
         x = layers.Reshape((inputs.shape[1], -1))(x)
-    settings = weights(recipe) | {"activation": recipe.activation}
-    del settings["bias_initializer"]  # the default opens the forget gate
-    if recipe.initializer == "auto":
-        del settings["kernel_initializer"]
-    else:
-        settings["recurrent_initializer"] = initializer(recipe)
     for index in range(recipe.depth):
-        is_last = index == recipe.depth - 1
-        x = layers.LSTM(recipe.width, return_sequences=not is_last, **settings)(x)
+        settings = {"kernel_regularizer": regularizer(recipe)}
+        if recipe.initializer != "auto":
+            settings["kernel_initializer"] = initializer(recipe)
+            settings["recurrent_initializer"] = initializer(recipe)
+        x = layers.LSTM(
+            recipe.width,
+            activation=recipe.activation,
+            return_sequences=index < recipe.depth - 1,
+            **settings,
+        )(x)
         if "always_dropout" in recipe.edits:
             x = AlwaysDropout(recipe.dropout)(x)
         elif recipe.dropout:
