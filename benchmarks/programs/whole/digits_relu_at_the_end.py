@@ -1,7 +1,7 @@
 """Some digits are never predicted.
 
 Causes: wrong_output_activation, loss_head_mismatch
-Harm: logits of a ReLU cannot be negative, and classes whose unit is dead are lost.
+Harm: the loss takes ReLU outputs for probabilities, and a dead output stays at 0.
 """
 
 import keras
