@@ -70,13 +70,19 @@ context("steps", schedule="steps")
 context("exponential_decay", schedule="exponential")
 context("schedule_callback", schedule="callback")
 context("reduce_on_plateau", schedule="plateau")
-context("sgd", families=NO_LSTM, optimizer="sgd", rate=0.1, settings=())
+context(
+    "sgd",
+    families=NO_LSTM,
+    optimizer="sgd",
+    settings=(),
+    change=lambda recipe: {"rate": 0.02 if recipe.task == "regression" else 0.1},
+)
 context(
     "momentum",
     families=NO_LSTM,
     optimizer="sgd",
-    rate=0.02,
     settings=(("momentum", 0.9),),
+    change=lambda recipe: {"rate": 0.002 if recipe.task == "regression" else 0.02},
 )
 context("adam", optimizer="adam", rate=2e-3, settings=())
 context("adamw", optimizer="adamw", rate=2e-3, settings=(("weight_decay", 0.02),))

@@ -100,8 +100,10 @@ def healthy_recipe(family: str, dataset: str, seed: int) -> Recipe:
     size, epochs = LENGTHS[dataset]
     optimizer, rate, settings = rng.choice(OPTIMIZERS)
     is_recurrent = family == "lstm"
-    if is_recurrent and optimizer == "sgd":
+    if optimizer == "sgd" and is_recurrent:
         optimizer, rate, settings = "adam", 3e-3, ()
+    elif optimizer == "sgd" and TASKS[dataset] == "regression":
+        rate = 3e-3
     # Normalization within a layer would remove the radius of the rings.
     normalizations = ("", "", "batch") if dataset == "rings" else ("", "batch", "layer")
     if is_recurrent:
