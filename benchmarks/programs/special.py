@@ -160,7 +160,7 @@ def sequential(recipe: Recipe, arrays: Arrays) -> Training:
 
 @special
 def mixed_precision(recipe: Recipe, arrays: Arrays) -> Training:
-    policy = keras.dtype_policies.dtype_policy()
+    policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
     try:
         model = make_model(recipe, arrays)

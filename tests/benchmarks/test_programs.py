@@ -1,6 +1,7 @@
 """The programs of `benchmarks/diagnosis.py` can be built, and healthy ones learn."""
 
 import ast
+import json
 
 import numpy as np
 import pytest
@@ -181,6 +182,48 @@ def test_fit_of_a_script_is_intercepted(programs, tmp_path):
     assert row["fits"] == 1
     assert row["crashed"] is None
     assert set(row["last"]) == {"loss"}
+
+
+class Finding:
+    cause, severity, where = "data_bug", "warning", "data"
+    evidence, advice = "all rows are equal", ("Check `x`.",)
+
+
+class Report:
+    findings = [Finding()]
+
+
+@pytest.mark.heavy
+def test_findings_are_recorded_once(programs, monkeypatch, tmp_path):
+    import diagnosis
+    import diagnosis_table
+    import keras
+
+    import callbacks
+
+    class Silent(keras.callbacks.Callback):
+        def __init__(self, verbose):
+            super().__init__()
+            self.report = Report()
+
+    def fail(model, x, y):
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(callbacks, "Diagnosis", Silent, raising=False)
+    monkeypatch.setattr(callbacks, "diagnose", fail, raising=False)
+    monkeypatch.setattr(diagnosis_table, "FOLDER", tmp_path)
+    arguments = ["--only", "faulty", "--seeds", "1", "--kinds", "inputs_all_equal"]
+    monkeypatch.setattr(programs, "GROUPS_PER_FAULT", 1)
+    for _ in range(2):  # the second call finds the row of the first one
+        diagnosis.main(arguments)
+    (line,) = diagnosis.results_path().read_text().splitlines()
+    row = json.loads(line)
+    assert row["kind"] == "inputs_all_equal"
+    assert row["failed"] == "diagnose: RuntimeError: a defect"
+    (found,) = row["during"]
+    assert found["advice"] == "Check `x`."
+    assert diagnosis_table.MEASURES["right cause first"](row)
+    assert 0 <= row["skill"] < 0.2
 
 
 def test_missing_diagnosis_is_reported_clearly(programs, monkeypatch):
