@@ -198,6 +198,7 @@ def test_findings_are_recorded_once(programs, monkeypatch, tmp_path):
     import diagnosis
     import diagnosis_table
     import keras
+    from programs import recipe
 
     import callbacks
 
@@ -214,6 +215,8 @@ def test_findings_are_recorded_once(programs, monkeypatch, tmp_path):
     monkeypatch.setattr(diagnosis_table, "FOLDER", tmp_path)
     arguments = ["--only", "faulty", "--seeds", "1", "--kinds", "inputs_all_equal"]
     monkeypatch.setattr(programs, "GROUPS_PER_FAULT", 1)
+    small = dict.fromkeys(recipe.LENGTHS, (100, 1))
+    monkeypatch.setattr(recipe, "LENGTHS", small)
     for _ in range(2):  # the second call finds the row of the first one
         diagnosis.main(arguments)
     (line,) = diagnosis.results_path().read_text().splitlines()
