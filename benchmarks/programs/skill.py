@@ -136,8 +136,8 @@ def is_harmful(row: dict, twin: dict | None, noise: float) -> bool:
 def is_sound(row: dict) -> bool:
     """Returns whether a healthy run did what a healthy run should.
 
-    It reaches the floor of its dataset, and its validation loss does not end more than
-    a fifth above its minimum.
+    It reaches the floor of its dataset, and its validation loss does not end far above
+    its minimum: `last_to_best` in `watch.py` is at most 1.2.
     """
     ratio = row["last_to_best"]
     floor = FLOOR_OF_KIND.get(row["kind"], FLOORS[row["dataset"]])

@@ -132,11 +132,14 @@ def described(report) -> list[dict]:
 
 
 def last_to_best(history: dict) -> float | None:
-    """Returns the last validation loss divided by the smallest one."""
+    """Returns the last validation loss divided by the smallest one.
+
+    One half is added to both, because the ratio of two losses near zero says nothing.
+    """
     losses = history.get("val_loss")
     if not losses or min(losses) <= 0:
         return None
-    return round(losses[-1] / min(losses), 4)
+    return round((losses[-1] + 0.5) / (min(losses) + 0.5), 4)
 
 
 def whole_programs() -> list[Path]:
