@@ -80,6 +80,11 @@ def large_monitors() -> dict:
     }
 
 
+def choose(kinds: dict, names: list[str] | None) -> list[tuple]:
+    """Returns the items of `kinds` with the given names, and always the plain `fit`."""
+    return [item for item in kinds.items() if item[0] in {"plain", *(names or kinds)}]
+
+
 class StepTimes(keras.callbacks.Callback):
     """Records the seconds of every step of `fit` except the first."""
 
@@ -100,8 +105,7 @@ def measure_large(options) -> list[dict]:
     x = rng.random((BATCH_SIZE * BOTH_STEPS, 784), dtype="float32")
     y = rng.integers(0, 10, len(x))
     model, rounds = make_model((LARGE_UNITS,) * 4), []
-    chosen = options.kinds or list(large_monitors())
-    kinds = [one for one in large_monitors().items() if one[0] in {"plain", *chosen}]
+    kinds = choose(large_monitors(), options.kinds)
     for index in range(1 + options.rounds):
         first, seconds = index % len(kinds), {}
         for name, make in kinds[first:] + kinds[:first]:
@@ -131,9 +135,10 @@ def summarize_large(rounds: list[dict]) -> dict:
                 )
             else:
                 ratios.setdefault(name, []).append(statistics.median(values) / plain)
-    pairs = both[max(both)]
-    ratios["defaults"] = [(record + 49 * other) / 50 for record, other in pairs]
-    ratios["one record of the defaults"] = [record for record, _ in pairs]
+    if both:
+        pairs = both[max(both)]
+        ratios["defaults"] = [(record + 49 * other) / 50 for record, other in pairs]
+        ratios["one record of the defaults"] = [record for record, _ in pairs]
     plain = statistics.median(s for each in rounds for s in each["plain"])
     return {
         "costs": {name: statistics.median(values) for name, values in ratios.items()},
@@ -234,11 +239,7 @@ def measure(options) -> list[dict]:
     rng = np.random.default_rng(0)
     x = rng.random((BATCH_SIZE * options.steps, 784), dtype="float32")
     y = rng.integers(0, 10, len(x))
-    kinds = [
-        (name, make)
-        for name, make in monitors(x).items()
-        if name in {"plain", *(options.kinds or monitors(x))}
-    ]
+    kinds = choose(monitors(x), options.kinds)
     rounds = []
     for index in range(options.rounds):
         first = index % len(kinds)
