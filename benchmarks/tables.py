@@ -11,7 +11,7 @@ import statistics
 from pathlib import Path
 
 from results import load
-from scipy import stats
+from table_tools import markdown, paired_difference
 
 from zoo.utils.files import replacing
 
@@ -177,21 +177,6 @@ def trial_table() -> str:
         cells = (f"{1000 * statistics.median(t):.1f}" if t else "-" for t in times)
         rows.append((name, *cells))
     return markdown(columns, rows)
-
-
-def markdown(columns: list[str], rows: list[tuple]) -> str:
-    """Returns a table in Markdown."""
-    head, *body = (
-        f"| {' | '.join(str(cell) for cell in cells)} |" for cells in (columns, *rows)
-    )
-    return "\n".join([head, "|" + "---|" * len(columns), *body])
-
-
-def paired_difference(own: list[float], other: list[float]) -> tuple:
-    """Returns the mean of `own - other`, and its 95 % interval (Student's t)."""
-    differences = [a - b for a, b in zip(own, other, strict=True)]
-    mean, error = statistics.mean(differences), stats.sem(differences)
-    return mean, *stats.t.interval(0.95, len(differences) - 1, mean, error)
 
 
 def of_the_choice(rows: list[dict]) -> list[dict]:

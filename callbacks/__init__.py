@@ -1,6 +1,7 @@
 """Callbacks, learning-rate schedules and related tools for training Keras models."""
 
 from . import schedules
+from .diagnosis import Diagnosis, diagnose
 from .early_stopping import EarlyStopping
 from .find_learning_rate import find_learning_rate
 from .monitors import (
@@ -16,12 +17,14 @@ from .snapshots import Snapshots
 
 __all__ = [
     "ActivationHistograms",
+    "Diagnosis",
     "EarlyStopping",
     "GradientHistograms",
     "ScheduleLearningRate",
     "ScheduleMomentum",
     "Snapshots",
     "UpdateRatio",
+    "diagnose",
     "find_learning_rate",
     "first_layer_images",
     "plot_first_layer",

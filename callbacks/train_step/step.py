@@ -59,6 +59,19 @@ class Step:
         if self.recorder.follow(other.recorder):
             self._functions = {}
 
+    @property
+    def num_calls(self) -> int:
+        """Number of completed calls to the train function."""
+        return self._steps
+
+    def count_steps(self) -> int | None:
+        """Returns the number of steps that have run, or `None` if it is unknown."""
+        if self._steps == 0 or self.model.steps_per_execution == 1:
+            return self._steps
+        if self.recorder is None:
+            return None
+        return train_step.read_counters(self.recorder.counters).step + 1
+
     def begin_step(self) -> None:
         """Runs the callbacks inside the step."""
         for callback in self.callbacks:

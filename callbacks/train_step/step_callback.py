@@ -17,7 +17,22 @@ class StepCallback(keras.callbacks.Callback):
 
     All such callbacks in one call to `fit` share one step, and run in the order of the
     callback list. After `fit`, the original train function of the model is restored.
+
+    If `sample_size` is set, `self._train_function.batch_sample()` returns the first
+    examples of a batch, as a `BatchSample`. The sample is taken outside the compiled
+    step.
+
+    Attributes:
+        sample_size: Maximum number of examples in a sample, or 0, which samples no
+            batches. The largest number that a callback requests applies to all of them.
+        sample_every: Number of calls to the train function from one sample to the next,
+            starting with the first step of `fit`. Each call runs one step, unless
+            `steps_per_execution` is greater than 1. If gradients are accumulated, the
+            number of updates of the weights. `None` samples only the first step.
     """
+
+    sample_size: int = 0
+    sample_every: int | None = None
 
     def begin_step(self, optimizer: keras.optimizers.Optimizer) -> None:
         """Runs at the beginning of every step, inside the compiled step.

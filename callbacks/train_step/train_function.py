@@ -9,6 +9,8 @@ from zoo.backend import train_step
 from zoo.backend.keras_internals import callback_list_of, is_keras_fit
 from zoo.utils.arguments import invalid_argument
 
+from .batch_sample import BatchSample
+from .batch_sampler import BatchSampler
 from .observation import Observation
 from .step import get_step
 
@@ -43,6 +45,7 @@ class TrainFunction:
     def __init__(self, model: keras.Model, params: dict | None, begin: dict | None):
         train_step.check_supported()
         self.observation = Observation()
+        self._sampler = BatchSampler()
         self._callbacks: list[keras.callbacks.Callback] = []
         self._names: set[str] = set()
         self._params = params
@@ -75,6 +78,15 @@ class TrainFunction:
             )
         self._callbacks.append(callback)
         self._names |= names
+        if callback.sample_size:
+            self._sampler.request(callback.sample_size, callback.sample_every)
+
+    def batch_sample(self) -> BatchSample | None:
+        """Returns the latest sample of a batch.
+
+        The result is `None` before the first step, and if no callback requests samples.
+        """
+        return self._sampler.sample
 
     def announce(self):
         """Marks the next call as a step of the `fit` to which this object belongs."""
@@ -106,7 +118,7 @@ class TrainFunction:
         self._announced = False
         if self._step is None:
             self._step = self._make_step(self._own)
-        result = self._step(*args)
+        result = self._step(*self._sampler.before_call(self._step, args))
         if self.observation.active:
             self._keep_up()
         return result

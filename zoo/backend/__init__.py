@@ -5,6 +5,8 @@ exports the functions of the active backend:
 
 - `COMPILES`: Whether `compile_stateless` compiles functions. Compiled functions are
   traced before anything is computed.
+- `LOSSES_FIND_LOGITS`: Whether Keras' cross-entropies replace the output of a final
+  softmax or sigmoid with its logits, so that `from_logits` has no effect there.
 - `accelerators()`: Returns a list of the names of the accelerators that Keras uses, for
   example `["GPU NVIDIA H200"]`; the list is empty if Keras runs on a CPU.
 - `compile_stateless(function, variables)`: Compiles a function with two arguments: the
@@ -42,6 +44,7 @@ import keras
 _module = importlib.import_module(f".{keras.backend.backend()}", package=__package__)
 
 COMPILES: bool = _module.COMPILES
+LOSSES_FIND_LOGITS: bool = _module.LOSSES_FIND_LOGITS
 accelerators = _module.accelerators
 compile_stateless = _module.compile_stateless
 differentiate = _module.differentiate
@@ -53,6 +56,7 @@ transform_batch = _module.transform_batch
 
 __all__ = [
     "COMPILES",
+    "LOSSES_FIND_LOGITS",
     "accelerators",
     "compile_stateless",
     "differentiate",

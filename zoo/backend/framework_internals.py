@@ -19,6 +19,25 @@ def tensorflow_gradient_registry() -> dict:
     return attribute(registry, "_registry")
 
 
+def spec_of_replica(spec):
+    """Returns the type of the values in each replica of a `tf.distribute` strategy.
+
+    TensorFlow has no public API for reading it from the type of a distributed value.
+
+    Args:
+        spec: Type of a distributed value. A type that is the same on all replicas is
+            returned unchanged.
+    """
+    try:
+        from tensorflow.python.distribute.values import PerReplicaSpec
+    except ImportError:
+        raise missing("tensorflow.python.distribute.values.PerReplicaSpec") from None
+    if not isinstance(spec, PerReplicaSpec):
+        return spec
+    first, *_ = attribute(spec, "_value_specs")
+    return first
+
+
 def torch_norms(tensors: list, order: float) -> list:
     """Returns a list with the norm of each PyTorch tensor, computed in a single call.
 

@@ -7,6 +7,7 @@ import jax.extend
 import keras
 
 COMPILES = True
+LOSSES_FIND_LOGITS = False
 
 
 def accelerators():

@@ -278,6 +278,49 @@ def operation_of(tensor: keras.KerasTensor) -> tuple:
     return operation, attribute(node, "input_tensors")
 
 
+def output_index_of(tensor: keras.KerasTensor) -> int:
+    """Returns the position of a symbolic tensor among the outputs of its operation.
+
+    See `operation_of` for the reason why a private name is used.
+    """
+    return attribute(attribute(tensor, "_keras_history"), "tensor_index")
+
+
+@contextlib.contextmanager
+def symbolic_call(model: keras.Model, inputs) -> Iterator[Any]:
+    """Runs the `call` method of a model on symbolic inputs, and yields the outputs.
+
+    Calling a subclassed model on symbolic inputs yields a graph with a single node, but
+    running its `call` method directly yields one node per layer. Keras adds these nodes
+    to the layers and counts the names of new operations. Both are undone on exit, and
+    there is no public API for that.
+
+    Args:
+        model: Built model.
+        inputs: Symbolic inputs, in the form that `call` accepts.
+    """
+    try:
+        from keras.src.backend.common.global_state import get_global_attribute
+    except ImportError:
+        raise missing("keras.src.backend.common.global_state") from None
+    counts = get_global_attribute("object_name_uids")
+    counts_before = dict(counts or {})
+    lists = [
+        attribute(layer, name)
+        for layer in flatten_layers(model)
+        for name in ("_inbound_nodes", "_outbound_nodes")
+    ]
+    sizes = [len(one) for one in lists]
+    try:
+        yield model.call(inputs)
+    finally:
+        for one, size in zip(lists, sizes, strict=True):
+            del one[size:]
+        if counts is not None:
+            counts.clear()
+            counts.update(counts_before)
+
+
 def own_trainable_variables(layer: keras.Layer) -> list[keras.Variable]:
     """Returns the weights that the layer itself created as trainable weights.
 

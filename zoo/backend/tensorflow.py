@@ -5,6 +5,7 @@ import contextlib
 import tensorflow as tf
 
 COMPILES = True
+LOSSES_FIND_LOGITS = True
 
 
 def accelerators():

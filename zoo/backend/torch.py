@@ -6,6 +6,7 @@ import keras
 import torch
 
 COMPILES = False
+LOSSES_FIND_LOGITS = False
 
 
 def accelerators():

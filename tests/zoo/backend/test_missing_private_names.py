@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from zoo.backend import keras_internals
+from zoo.backend import framework_internals, keras_internals
 
 
 def remove(monkeypatch, owner, name):
@@ -53,6 +53,16 @@ def test_a_function_that_is_gone(monkeypatch):
     monkeypatch.delattr(keras.src.backend, "get_keras_mask")
     with pytest.raises(ImportError, match=r"kerascope uses .*\.get_keras_mask`"):
         keras_internals.mask_of(tensor)
+
+
+@pytest.mark.tensorflow_only(reason="a name of TensorFlow")
+def test_a_class_of_tensorflow_that_is_gone(monkeypatch):
+    from tensorflow.python.distribute import values
+
+    assert framework_internals.spec_of_replica("spec") == "spec"
+    monkeypatch.delattr(values, "PerReplicaSpec")
+    with pytest.raises(ImportError, match=r"kerascope uses .*\.PerReplicaSpec`"):
+        framework_internals.spec_of_replica("spec")
 
 
 @pytest.mark.skipif(

@@ -24,6 +24,25 @@ exports the functions of the active backend:
   waiting for pending steps.
 - `read_counters(counters)`: Returns the stored `StepCounters`, with its fields as
   integers.
+- `take_batch(model, args)`: Reads the next batch ahead of the train function. `args`
+  are the arguments of the next call to the train function. Returns the arguments with
+  which this call must be made instead, and the batch that its first step will receive,
+  or `None` if there is no more data. The train function does the same as with `args`,
+  and is not traced again. Raises a `CannotSample`, and leaves `args` usable, if batches
+  cannot be read ahead.
+- `first_examples(tensor, size)`: Returns the first `size` examples of one tensor of a
+  batch as a NumPy array, as described below. Raises a `CannotSample` if this is not
+  possible.
+
+A sample of a batch has the same structure as the batch, with these leaves:
+
+- A dense tensor or array becomes a new NumPy array of the same dtype, with the first
+  `size` examples along the first axis, or all of them if the batch is smaller. A scalar
+  stays a scalar.
+- A ragged tensor becomes an array of dtype object with one entry per example, which is
+  an array of the example's values, or again an array of dtype object.
+- `None` and an empty `tf.experimental.Optional` become `None`.
+- Sparse tensors, strings and other objects raise a `CannotSample`.
 
 The caller passes two objects that define what happens in a step. `step` has these
 attributes and methods:
@@ -62,12 +81,14 @@ import importlib
 
 import keras
 
+from .examples import CannotSample
 from .step_counters import StepCounters
 from .variables import make_variable
 
 _module = importlib.import_module(f".{keras.backend.backend()}", package=__package__)
 
 check_supported = _module.check_supported
+first_examples = _module.first_examples
 has_free_condition = _module.has_free_condition
 is_compiled = _module.is_compiled
 make_counters = _module.make_counters
@@ -75,11 +96,14 @@ make_function = _module.make_function
 read_counters = _module.read_counters
 set_counters = _module.set_counters
 set_step = _module.set_step
+take_batch = _module.take_batch
 when = _module.when
 
 __all__ = [
+    "CannotSample",
     "StepCounters",
     "check_supported",
+    "first_examples",
     "has_free_condition",
     "is_compiled",
     "make_counters",
@@ -88,5 +112,6 @@ __all__ = [
     "read_counters",
     "set_counters",
     "set_step",
+    "take_batch",
     "when",
 ]

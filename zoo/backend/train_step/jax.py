@@ -3,12 +3,15 @@
 With JAX, the training step receives and returns its state explicitly.
 """
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
 
 from ..keras_internals import patched, patched_state_shardings, trained_variables
+from .examples import CannotSample, head, to_array, unsupported
 from .step_counters import StepCounters
 from .variables import make_variable
 
@@ -112,6 +115,23 @@ def set_step(counters, step: int) -> None:
 
 def read_counters(counters) -> StepCounters:
     return StepCounters(*np.asarray(counters.value).tolist())
+
+
+def take_batch(model, args: tuple) -> tuple:
+    state, iterator = args
+    batches = list(itertools.islice(iterator, 1))
+    args = state, itertools.chain(batches, iterator)
+    return args, batches[0] if batches else None
+
+
+def first_examples(tensor, size: int):
+    if tensor is None:
+        return None
+    if not isinstance(tensor, jax.Array | np.ndarray):
+        raise unsupported(tensor)
+    if isinstance(tensor, jax.Array) and not tensor.is_fully_addressable:
+        raise CannotSample("It is distributed over several processes.")
+    return to_array(head(tensor, size))
 
 
 @jax.jit

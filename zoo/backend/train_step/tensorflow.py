@@ -8,7 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from ..keras_internals import patched, trained_variables
+from .examples import head, to_array, unsupported
 from .step_counters import StepCounters
+from .tensorflow_batches import take_next
 from .tensorflow_trainable import trainable_as_traced
 from .variables import make_variable
 
@@ -89,6 +91,38 @@ def set_step(counters, step: int) -> None:
 
 def read_counters(counters) -> StepCounters:
     return StepCounters(*counters.numpy().tolist())
+
+
+def take_batch(model, args: tuple) -> tuple:
+    # The train function reads the data inside the compiled code. To leave this code
+    # unchanged, it is given an iterator of batches that have already been read.
+    (iterator,) = args
+    iterator, batches = take_next(
+        iterator, model.distribute_strategy, model.steps_per_execution
+    )
+    return (iterator,), batches[0] if batches else None
+
+
+def first_examples(tensor, size: int):
+    if tensor is None or isinstance(tensor, tf.experimental.Optional):
+        return None  # Keras replaces an `Optional` with `None`
+    if isinstance(tensor, tf.RaggedTensor):
+        return _ragged_array(head(tensor, size))
+    if not (isinstance(tensor, tf.Tensor) and tensor.dtype.is_numpy_compatible):
+        raise unsupported(tensor)
+    return to_array(head(tensor, size))
+
+
+def _ragged_array(tensor) -> np.ndarray:
+    """Converts a ragged tensor to an array of its rows."""
+    values = tensor.values
+    is_ragged = isinstance(values, tf.RaggedTensor)
+    values = _ragged_array(values) if is_ragged else to_array(values)
+    ends = tensor.row_splits.numpy()
+    rows = np.empty(len(ends) - 1, object)
+    for row in range(len(rows)):
+        rows[row] = values[ends[row] : ends[row + 1]]
+    return rows
 
 
 def _recorded(recorder, optimizer, counters):

@@ -2,7 +2,11 @@
 
 from types import SimpleNamespace
 
+import numpy as np
+import torch
+
 from ..keras_internals import patched, trained_variables
+from .examples import CannotSample, head, to_array, unsupported
 from .step_counters import StepCounters
 
 
@@ -57,6 +61,23 @@ def set_step(counters, step: int) -> None:
 
 def read_counters(counters) -> StepCounters:
     return counters.value
+
+
+def take_batch(model, args: tuple) -> tuple:
+    (batches,) = args
+    return args, batches[0] if batches else None
+
+
+def first_examples(tensor, size: int):
+    if tensor is None:
+        return None
+    if not isinstance(tensor, torch.Tensor | np.ndarray):
+        raise unsupported(tensor)
+    if isinstance(tensor, torch.Tensor) and (
+        tensor.layout is not torch.strided or tensor.is_nested
+    ):
+        raise CannotSample("It contains a sparse or nested tensor.")
+    return to_array(head(tensor, size))
 
 
 def _recorded(recorder, optimizer):

@@ -1,0 +1,157 @@
+"""Diagnoses a compiled model and its data before training."""
+
+import warnings
+from dataclasses import replace
+
+import keras
+import numpy as np
+
+from zoo.utils.arguments import check_integer, invalid_argument
+
+from .data_facts import describe_data
+from .facts import Facts
+from .model_facts import read_model
+from .overfit_test import overfit_one_batch
+from .pass_facts import PassFacts, run_pass
+from .ranking import rank
+from .report import DiagnosisReport, report_of
+from .rules import BEFORE, finite, generalization, units
+from .sample_data import Sample, take_sample
+
+# Rules that need no more than a first pass.
+FIRST_PASS = (
+    finite.not_finite_at_start,
+    units.saturated_units,
+    units.dead_units,
+    generalization.random_inference,
+)
+
+
+def diagnose(
+    model: keras.Model,
+    x,
+    y=None,
+    sample_weight=None,
+    *,
+    batch_size: int = 32,
+    overfit: bool = False,
+) -> DiagnosisReport:
+    """Looks for faults of a compiled model and its data, before training.
+
+    The function reads the layers, the loss and the optimizer of the model, describes a
+    sample of up to 2,048 examples, and passes up to 256 of them through the model once.
+    It compares the sample with trivial and simple predictors. The model, the optimizer
+    and all random states stay as they are. A model that is not built yet is built, with
+    the weights that `fit` would have created. State of the dataset advances as in
+    `fit`: reading a `tf.data.Dataset` of ours advances `data.order.counter`.
+
+    An unknown loss, a custom training step or a layer that cannot be read is not
+    judged; the report says so.
+
+    Args:
+        model: Compiled model.
+        x: Inputs as arrays, or a dataset of batches `(x, y)` or
+            `(x, y, sample_weight)`, such as a `tf.data.Dataset`, a `PyDataset` or
+            `data.train`.
+        y: Targets as arrays. Defaults to `None`: `x` is a dataset, or the model needs
+            no targets.
+        sample_weight: Weights of the examples. Defaults to `None`.
+        batch_size: Batch size that `fit` will use for arrays. Defaults to `32`.
+        overfit: Whether to train a copy of the model on one small batch, which it must
+            be able to memorize. This takes some seconds. Defaults to `False`.
+
+    Returns:
+        A `DiagnosisReport`. Print it, or read its `findings`.
+
+    Raises:
+        ValueError: If an argument is invalid: a model that is not compiled or has no
+            weights, data without examples, or no targets although the loss needs them.
+
+    Example:
+
+    >>> layers = [keras.Input((2,)), keras.layers.Dense(1, "softmax", name="output")]
+    >>> model = keras.Sequential(layers)
+    >>> model.compile("adam", loss="binary_crossentropy")
+    >>> x = np.random.default_rng(0).normal(size=(64, 2))
+    >>> report = diagnose(model, x, x[:, 0] > 0)
+    >>> report.findings[0].cause, report.findings[0].where
+    ('wrong_output_activation', "layer 'output'")
+    >>> print(report.findings[0].advice[0])
+    keras.layers.Dense(1, name='output', activation='sigmoid')
+    """
+    check_integer("batch_size", batch_size, minimum=1)
+    _check_model(model)
+    sample = take_sample(x, y, sample_weight, batch_size=batch_size)
+    if sample.y is None and model.loss is not None:
+        raise invalid_argument(
+            "y" if hasattr(x, "shape") else "x",
+            f"targets, which the loss {model.loss!r} requires",
+            y if hasattr(x, "shape") else "a dataset without targets",
+            "Pass `y`, or a dataset of batches `(x, y)`.",
+        )
+    sample = _numbers_as_floats(sample)
+    _build(model, sample)
+    read = read_model(model, sample.x, sample.y)
+    as_classes = not read.losses[0].is_distance
+    facts = Facts(
+        model=read,
+        data=describe_data(sample, dependence=True, as_classes=as_classes),
+        start=_first_pass(model, sample),
+    )
+    findings = [one for rule in (*BEFORE, *FIRST_PASS) for one in rule(facts)]
+    if overfit:
+        findings += overfit_one_batch(model, sample, facts)
+    return report_of(facts, rank(findings))
+
+
+def _check_model(model) -> None:
+    if not isinstance(model, keras.Model):
+        raise invalid_argument("model", "a compiled keras.Model", type(model).__name__)
+    if not model.compiled:
+        raise invalid_argument(
+            "model",
+            "a compiled keras.Model",
+            model.name,
+            "Call `model.compile(optimizer, loss)` first.",
+        )
+
+
+def _build(model: keras.Model, sample: Sample) -> None:
+    """Builds a model, if necessary, by a call with two examples."""
+    if type(model).call is keras.Model.call:
+        raise invalid_argument("model", "a model with a `call` method", model.name)
+    if not model.built:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the report says more
+            model(
+                keras.tree.map_structure(keras.ops.convert_to_tensor, sample.first(2).x)
+            )
+    if not model.weights:
+        raise invalid_argument(
+            "model", "a model with weights", model.name, "There is nothing to train."
+        )
+
+
+def _numbers_as_floats(sample: Sample) -> Sample:
+    """Converts float64 to the default float type, as `fit` does."""
+
+    def convert(array):
+        is_double = isinstance(array, np.ndarray) and array.dtype == "float64"
+        return array.astype(keras.config.floatx()) if is_double else array
+
+    def convert_all(part):
+        return None if part is None else keras.tree.map_structure(convert, part)
+
+    return replace(
+        sample,
+        x=convert_all(sample.x),
+        y=convert_all(sample.y),
+        sample_weight=convert_all(sample.sample_weight),
+    )
+
+
+def _first_pass(model: keras.Model, sample: Sample) -> PassFacts:
+    try:
+        return run_pass(model, sample)
+    except Exception as error:  # the model cannot take these inputs
+        return PassFacts(loss=None, error=str(error).strip().partition("\n")[0])

@@ -1,0 +1,27 @@
+"""The facts that rules judge, gathered from a model, its data and its training."""
+
+from dataclasses import dataclass
+
+from .data_facts import DataFacts
+from .model_facts import ModelFacts
+from .pass_facts import PassFacts
+from .training_facts import TrainingFacts
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """Everything that is known. Parts that are unknown are `None`.
+
+    Attributes:
+        model: Facts about the compiled model.
+        data: Facts about a sample of the data.
+        start: Result of passing the sample through the model before training.
+        end: Result of passing the sample through the model after training.
+        training: Facts about the call to `fit`.
+    """
+
+    model: ModelFacts
+    data: DataFacts | None = None
+    start: PassFacts | None = None
+    end: PassFacts | None = None
+    training: TrainingFacts | None = None

@@ -1,0 +1,111 @@
+"""Orders findings, and removes those that other findings explain."""
+
+from collections.abc import Callable, Iterable
+
+from .facts import Facts
+from .finding import SEVERITIES, Finding
+from .rules import BEFORE, DURING
+
+# Causes from the root to the symptom. Among findings of the same severity, earlier ones
+# come first.
+ORDER = (
+    "data_bug",
+    "frozen_weights",
+    "misused_layer",
+    "wrong_output_activation",
+    "wrong_num_outputs",
+    "loss_head_mismatch",
+    "labels_out_of_range",
+    "bad_initialization",
+    "inputs_not_scaled",
+    "linear_hidden_stack",
+    "unfit_optimizer",
+    "learning_rate_too_high",
+    "over_regularized",
+    "unfit_batch_size",
+    "labels_independent_of_inputs",
+    "symmetric_units",
+    "exploding_gradients",
+    "dead_units",
+    "saturated_units",
+    "vanishing_gradients",
+    "learning_rate_too_low",
+    "train_and_inference_differ",
+    "not_finite",
+    "underfitting",
+    "too_few_steps",
+    "overfitting",
+    "unfit_metric",
+    "not_learning",
+)
+OUTCOMES = ("not_learning", "underfitting", "too_few_steps")
+SIGNALS = (
+    "exploding_gradients",
+    "vanishing_gradients",
+    "dead_units",
+    "saturated_units",
+    "not_finite",
+)
+RATES = ("learning_rate_too_high", "learning_rate_too_low")
+ROOTS = (*OUTCOMES, *SIGNALS, *RATES)
+# What a finding explains, unless it is only a hint. A cause explains later ones only.
+EXPLAINS: dict[str, tuple[str, ...]] = {
+    "data_bug": (*ROOTS, "overfitting", "labels_independent_of_inputs"),
+    "frozen_weights": (*OUTCOMES, *RATES),
+    "wrong_output_activation": (*ROOTS, "underfitting"),
+    "wrong_num_outputs": (*ROOTS, "labels_out_of_range", "loss_head_mismatch"),
+    "loss_head_mismatch": (*ROOTS, "labels_out_of_range", "unfit_metric"),
+    "misused_layer": (*ROOTS, "train_and_inference_differ", "wrong_num_outputs"),
+    "labels_out_of_range": ROOTS,
+    "bad_initialization": (*ROOTS, "symmetric_units"),
+    "inputs_not_scaled": ROOTS,
+    "linear_hidden_stack": ("underfitting", "not_learning"),
+    "unfit_optimizer": (*OUTCOMES, *RATES, "not_finite"),
+    "learning_rate_too_high": (*OUTCOMES, *SIGNALS),
+    "learning_rate_too_low": OUTCOMES,
+    "over_regularized": (*OUTCOMES, "vanishing_gradients", "dead_units"),
+    "unfit_batch_size": (*OUTCOMES, "train_and_inference_differ"),
+    "labels_independent_of_inputs": (*OUTCOMES, "overfitting"),
+    "symmetric_units": OUTCOMES,
+    "exploding_gradients": (*OUTCOMES, "not_finite"),
+    "vanishing_gradients": (*OUTCOMES, "learning_rate_too_low"),
+    "dead_units": (*OUTCOMES, "vanishing_gradients"),
+    "saturated_units": (*OUTCOMES, "vanishing_gradients"),
+    "train_and_inference_differ": ("overfitting",),
+    "not_finite": OUTCOMES,
+    "underfitting": ("not_learning",),
+    "too_few_steps": ("not_learning",),
+}
+
+
+def judge(facts: Facts, rules: Iterable[Callable] = (*BEFORE, *DURING)) -> tuple:
+    """Applies rules to facts, and returns the ranked findings.
+
+    Args:
+        facts: What is known.
+        rules: Rules to apply. Defaults to all.
+    """
+    return rank([one for rule in rules for one in rule(facts)])
+
+
+def rank(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Removes repeated and explained findings, and orders the rest.
+
+    Order: first by severity, then from root causes to symptoms.
+    """
+    explained = {
+        cause
+        for one in findings
+        if one.severity != "hint"
+        for cause in EXPLAINS.get(one.cause, ())
+    }
+    kept: dict[tuple, Finding] = {}
+    for one in sorted(findings, key=_position):
+        if one.cause in explained:
+            continue
+        kept.setdefault((one.cause, one.where), one)
+    return tuple(kept.values())
+
+
+def _position(one: Finding) -> tuple[int, int]:
+    return SEVERITIES.index(one.severity), ORDER.index(one.cause)

@@ -1,0 +1,138 @@
+"""The report of a diagnosis."""
+
+import os
+from dataclasses import dataclass, field
+
+from .facts import Facts
+from .finding import Finding
+
+
+@dataclass(frozen=True, eq=False)
+class DiagnosisReport:
+    """Findings about a model, its data and its training.
+
+    `print` shows the report as text, and a notebook as HTML.
+
+    Args:
+        findings: Tuple of `Finding`, most severe first.
+        looked_at: Descriptions of everything that was looked at.
+        not_seen: Descriptions of everything that could not be seen.
+        facts: Facts that the findings are based on.
+    """
+
+    findings: tuple[Finding, ...]
+    looked_at: tuple[str, ...] = ()
+    not_seen: tuple[str, ...] = ()
+    facts: Facts | None = field(default=None, repr=False)
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether there is no finding other than hints."""
+        return all(one.severity == "hint" for one in self.findings)
+
+    @property
+    def verdict(self) -> str:
+        """The result in one sentence."""
+        if not self.looked_at:
+            return "unknown: nothing was looked at."
+        if self.is_healthy:
+            return f"healthy: nothing wrong in {_listed(self.looked_at)}."
+        first = self.findings[0]
+        number = sum(one.severity != "hint" for one in self.findings)
+        more = f" ({number} findings)" if number > 1 else ""
+        return f"{first.severity}: {first.summary.rstrip('.')}, {first.where}{more}."
+
+    def __str__(self) -> str:
+        lines = [self.verdict]
+        if self.not_seen:
+            lines.append(f"Not seen: {_listed(self.not_seen)}.")
+        return "\n".join([*lines, *(f"\n{one}" for one in self.findings)])
+
+    def to_frame(self):
+        """Returns a `pandas.DataFrame` with one row per finding.
+
+        The columns are `cause`, `severity`, `where`, `evidence`, `advice` and
+        `reference`; several sentences of evidence or advice are separated by newlines.
+        """
+        import pandas as pd
+
+        columns = ["cause", "severity", "where", "evidence", "advice", "reference"]
+        rows = [
+            [
+                one.cause,
+                one.severity,
+                one.where,
+                "\n".join(map(str, one.evidence)),
+                "\n".join(one.advice),
+                one.reference,
+            ]
+            for one in self.findings
+        ]
+        return pd.DataFrame(rows, columns=columns)
+
+    def plot(self, figure=None):
+        """Plots what was recorded: loss, update ratio, gradients and activations.
+
+        Args:
+            figure: Matplotlib figure to draw in. Defaults to `None`, which creates a
+                new figure.
+
+        Returns:
+            The Matplotlib figure.
+        """
+        from .pictures import draw_overview
+
+        return draw_overview(self.facts, self.findings, figure)
+
+    def to_html(self, path: str | os.PathLike) -> None:
+        """Writes the report as a single HTML page with embedded pictures.
+
+        Args:
+            path: File to write, in an existing folder.
+        """
+        from .html_page import write_page
+
+        write_page(self, path)
+
+    def _repr_html_(self) -> str:
+        from .html_page import body_of
+
+        return body_of(self)
+
+
+def report_of(
+    facts: Facts, findings: tuple[Finding, ...], failed: tuple[str, ...] = ()
+) -> DiagnosisReport:
+    """Creates a report that says what was looked at, and what could not be seen.
+
+    Args:
+        facts: Facts that the findings are based on.
+        findings: Ranked findings.
+        failed: Descriptions of parts whose diagnosis failed. Defaults to `()`.
+    """
+    looked_at, not_seen = [], [*facts.model.unknown, *failed]
+    if facts.model.graph is not None:
+        looked_at.append(f"the {len(facts.model.graph.nodes)} layers of the model")
+    else:
+        looked_at.append(f"the {len(facts.model.layers)} layers with weights")
+    if facts.data is not None:
+        looked_at.append(f"{facts.data.examples:,} examples of the data")
+    else:
+        not_seen.append("the data")
+    if facts.start is not None:
+        looked_at.append("a first pass")
+        if facts.start.error:
+            not_seen.append(f"the loss of a first pass ({facts.start.error})")
+    training = facts.training
+    if training is not None:
+        looked_at.append(
+            f"{training.num_epochs} epochs with {len(training.step)} recorded updates"
+        )
+        if "val_loss" not in training.logs:
+            not_seen.append("validation data")
+    return DiagnosisReport(findings, tuple(looked_at), tuple(not_seen), facts)
+
+
+def _listed(parts) -> str:
+    *most, last = parts
+    return f"{', '.join(most)} and {last}" if most else last

@@ -1,0 +1,181 @@
+"""Takes a sample of the data: arrays, or the first batches of a dataset."""
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo.utils.arguments import invalid_argument
+
+MAX_EXAMPLES = 2048  # enough to estimate shares to within 2 percentage points
+MAX_NUMBERS = 2**24  # of all arrays together, 64 MiB in float32
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Examples of a dataset as NumPy arrays.
+
+    Attributes:
+        x: Inputs, in the structure that the model takes.
+        y: Targets, or `None`.
+        sample_weight: Weights of the examples, or `None`.
+        batch_sizes: Sizes of the batches that the examples come from, in order.
+            Empty if the order says nothing, as for arrays, which `fit` shuffles.
+        batch_size: Number of examples in a batch, or `None` if unknown.
+        size: Number of examples in the whole dataset, or `None` if unknown.
+    """
+
+    x: Any
+    y: Any = None
+    sample_weight: Any = None
+    batch_sizes: tuple[int, ...] = ()
+    batch_size: int | None = None
+    size: int | None = None
+
+    def __len__(self) -> int:
+        return len(keras.tree.flatten(self.x)[0])
+
+    @property
+    def shapes(self) -> list[tuple]:
+        """Shapes of all arrays, without the axis of examples."""
+        parts = keras.tree.flatten((self.x, self.y, self.sample_weight))
+        return [() if part is None else np.shape(part)[1:] for part in parts]
+
+    def first(self, number: int) -> "Sample":
+        """Returns a sample with the first examples."""
+        parts = [
+            None
+            if part is None
+            else keras.tree.map_structure(lambda array: array[:number], part)
+            for part in (self.x, self.y, self.sample_weight)
+        ]
+        return Sample(
+            parts[0], parts[1], parts[2], batch_size=self.batch_size, size=self.size
+        )
+
+
+def take_sample(x, y=None, sample_weight=None, *, batch_size: int = 32) -> Sample:
+    """Takes up to 2,048 examples.
+
+    From arrays, the examples are drawn at random, because `fit` shuffles arrays. From a
+    dataset, they are those of the first batches.
+
+    Args:
+        x: Array, structure of arrays, or dataset of batches.
+        y: Targets if `x` is not a dataset. Defaults to `None`.
+        sample_weight: Weights if `x` is not a dataset. Defaults to `None`.
+        batch_size: Batch size that `fit` will use for arrays. Defaults to `32`.
+
+    Raises:
+        ValueError: If an argument is invalid, or the dataset is empty.
+    """
+    if _is_dataset(x):
+        if y is not None or sample_weight is not None:
+            raise invalid_argument(
+                "y" if y is not None else "sample_weight",
+                "no targets or weights next to a dataset, which contains its own",
+                type(y if y is not None else sample_weight).__name__,
+            )
+        return _from_batches(x)
+    parts = [_arrays(name, part) for name, part in (("x", x), ("y", y))]
+    parts.append(_arrays("sample_weight", sample_weight))
+    sizes = {len(array) for array in keras.tree.flatten(parts) if array is not None}
+    if len(sizes) != 1 or 0 in sizes:
+        raise invalid_argument(
+            "x",
+            "arrays with the same number of examples, at least one",
+            sorted(sizes),
+        )
+    (size,) = sizes
+    number = min(size, _limit(parts, size))
+    chosen = np.sort(np.random.default_rng(0).choice(size, number, replace=False))
+    parts = [_map(lambda array: array[chosen], part) for part in parts]
+    return Sample(parts[0], parts[1], parts[2], batch_size=batch_size, size=size)
+
+
+def join(samples: list[Sample]) -> Sample:
+    """Joins samples with the same structure, keeping their order."""
+    parts = []
+    for name in ("x", "y", "sample_weight"):
+        values = [getattr(sample, name) for sample in samples]
+        is_there = values[0] is not None
+        parts.append(
+            keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *values)
+            if is_there
+            else None
+        )
+    return Sample(
+        parts[0],
+        parts[1],
+        parts[2],
+        batch_sizes=tuple(map(len, samples)),
+        batch_size=samples[0].batch_size,
+        size=samples[0].size,
+    )
+
+
+def _is_dataset(x) -> bool:
+    is_arrays = isinstance(x, dict | list | tuple) or hasattr(x, "shape")
+    return not is_arrays and (hasattr(x, "__iter__") or hasattr(x, "__getitem__"))
+
+
+def _from_batches(dataset) -> Sample:
+    samples: list[Sample] = []
+    number = 0
+    for batch in _batches_of(dataset):
+        if not isinstance(batch, tuple | list) or not 1 <= len(batch) <= 3:
+            batch = (batch,)
+        parts = keras.utils.unpack_x_y_sample_weight(tuple(batch))
+        arrays = [_arrays("x", part) for part in parts]
+        samples.append(
+            Sample(arrays[0], arrays[1], arrays[2], batch_size=len(Sample(arrays[0])))
+        )
+        number += len(samples[-1])
+        if number >= _limit(arrays, len(samples[-1])):
+            break
+    if not samples:
+        raise invalid_argument("x", "a dataset with at least one batch", "no batch")
+    return join([one for one in samples if one.shapes == samples[0].shapes])
+
+
+def _batches_of(dataset):
+    """Returns an iterable of batches that does not reshuffle a `PyDataset`."""
+    if isinstance(dataset, keras.utils.PyDataset):
+        number = dataset.num_batches
+        return (dataset[i] for i in (range(number) if number else itertools.count()))
+    return dataset
+
+
+def _limit(parts, size: int) -> int:
+    numbers = sum(
+        array.size for array in keras.tree.flatten(parts) if array is not None
+    )
+    return max(1, min(MAX_EXAMPLES, MAX_NUMBERS * size // max(1, numbers)))
+
+
+def _arrays(name: str, part):
+    if part is None:
+        return None
+    if isinstance(part, list) and part and not hasattr(part[0], "shape"):
+        part = np.asarray(part)
+    if hasattr(part, "to_numpy"):  # a pandas object
+        part = part.to_numpy()
+    arrays = keras.tree.map_structure(_to_array, part)
+    if any(not array.ndim for array in keras.tree.flatten(arrays)):
+        raise invalid_argument(name, "arrays with an axis of examples", part)
+    return arrays
+
+
+def _to_array(value) -> np.ndarray:
+    if hasattr(value, "to_tensor"):  # a ragged tensor of TensorFlow
+        value = value.to_tensor()
+    if hasattr(value, "to_numpy"):
+        return value.to_numpy()
+    is_tensor = keras.ops.is_tensor(value)
+    return np.asarray(keras.ops.convert_to_numpy(value) if is_tensor else value)
+
+
+def _map(function, part):
+    return None if part is None else keras.tree.map_structure(function, part)

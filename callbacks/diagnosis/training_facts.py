@@ -1,0 +1,108 @@
+"""Facts about a call to `fit`."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingFacts:
+    """What was recorded during a call to `fit`.
+
+    Arrays of records have the shape `(records,)` or `(records, variables)`.
+
+    Attributes:
+        variables: Paths of the trainable variables.
+        shapes: Shapes of the trainable variables.
+        step: Step of each record.
+        epoch: Epoch of each record.
+        learning_rate: Learning rate of each record.
+        skipped: Whether a `LossScaleOptimizer` skipped the update.
+        gradient_norm: Norms of the gradients; NaN for a variable without a gradient.
+        weight_norm: Norms of the weights before the update.
+        update_norm: Norms of the updates.
+        logs: Dict from each logged quantity to its values, one per epoch.
+        steps_per_epoch: Number of steps in an epoch, or `None` if unknown.
+        epochs: Number of epochs that `fit` was asked for.
+        is_over: Whether training has ended.
+        identical_units: Names of the kernels whose units have identical weights now.
+    """
+
+    variables: tuple[str, ...] = ()
+    shapes: tuple[tuple[int, ...], ...] = ()
+    step: np.ndarray = field(default_factory=lambda: np.zeros(0, "int64"))
+    epoch: np.ndarray = field(default_factory=lambda: np.zeros(0, "int64"))
+    learning_rate: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    skipped: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    gradient_norm: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    weight_norm: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    update_norm: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    logs: dict = field(default_factory=dict)
+    steps_per_epoch: int | None = None
+    epochs: int | None = None
+    is_over: bool = True
+    identical_units: tuple[str, ...] = ()
+
+    @property
+    def num_epochs(self) -> int:
+        """Number of epochs that have ended."""
+        return len(self.logs.get("loss", ()))
+
+    def curve(self, name: str) -> np.ndarray:
+        """Returns a logged quantity as a float array; empty if it was not logged."""
+        return np.asarray(self.logs.get(name, ()), dtype="float64")
+
+    @property
+    def kernels(self) -> list[int]:
+        """Indices of the variables with more than one dimension."""
+        return [i for i, shape in enumerate(self.shapes) if len(shape) > 1]
+
+    @property
+    def ratio(self) -> np.ndarray:
+        """Update norm divided by weight norm, of shape `(records, variables)`.
+
+        NaN where the weights are zero, and in skipped steps.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = self.update_norm / self.weight_norm
+        ratio = np.where(self.weight_norm > 0, ratio, np.nan)
+        ratio[self.skipped] = np.nan
+        return ratio
+
+    @property
+    def median_ratio(self) -> np.ndarray:
+        """Median of the ratio over the kernels, one per record; NaN without one."""
+        ratio = self.ratio[:, self.kernels]
+        found = np.full(len(ratio), np.nan)
+        for i, row in enumerate(ratio):
+            if np.isfinite(row).any():
+                found[i] = np.nanmedian(row)
+        return found
+
+    @property
+    def at_peak(self) -> np.ndarray:
+        """Indices of the records at which the learning rate is near its peak.
+
+        They have at least half of the highest rate. The first record is left out where
+        there are others, because the first update of Adam is the largest.
+        """
+        rate = np.nan_to_num(self.learning_rate)
+        if not len(rate):
+            return np.zeros(0, "int64")
+        near = np.flatnonzero(rate >= 0.5 * rate.max())
+        later = near[near > 0]
+        return later if len(later) else near
+
+    @property
+    def peak_ratio(self) -> float:
+        """Median update ratio at the peak of the learning rate; NaN without records."""
+        found = self.median_ratio[self.at_peak]
+        found = found[np.isfinite(found)]
+        return float(np.median(found)) if len(found) else float("nan")
+
+    @property
+    def total_steps(self) -> int | None:
+        """Number of steps of all epochs that have ended, or `None` if unknown."""
+        if self.steps_per_epoch is None:
+            return int(self.step[-1]) + 1 if len(self.step) else None
+        return self.steps_per_epoch * self.num_epochs

@@ -1,0 +1,106 @@
+import keras
+import numpy as np
+import pytest
+
+SPARSE = "sparse_categorical_crossentropy"
+RNG = np.random.default_rng(0)
+
+
+def test_linear_stacks_are_found(compiled, dense, found, table):
+    x, y = table
+    model = compiled(dense(16, None), dense(16, None), dense(3, "softmax"))
+    assert found(model, x, y) == [("linear_hidden_stack", "warning")]
+    model = compiled(dense(16), dense(3, "softmax"))
+    assert found(model, x, y) == []
+    for layer in (keras.layers.ReLU(), keras.layers.Activation("tanh")):
+        assert found(compiled(dense(16, None), layer, dense(3, "softmax")), x, y) == []
+    assert found(compiled(dense(3, "softmax")), x, y) == []  # logistic regression
+
+
+def test_a_projection_beside_other_activations_is_no_fault(
+    compiled, dense, found, table
+):
+    x, y = table
+    model = compiled(dense(16), dense(16, None), dense(3, "softmax"))
+    assert found(model, x, y) == []
+    expected = [("linear_hidden_stack", "hint")]
+    assert found(model, x, y, hints=True) == expected
+
+
+def test_hidden_softmax_is_found_but_not_attention(compiled, dense, found, table):
+    x, y = table
+    model = compiled(dense(16, "softmax"), dense(3, "softmax"))
+    assert found(model, x, y) == [("misused_layer", "warning")]
+    inputs = keras.Input((4,))
+    gate = keras.layers.Dense(16, "softmax")(inputs)
+    hidden = keras.layers.Dense(16, "relu")(inputs)
+    outputs = keras.layers.Dense(3, "softmax")(keras.layers.multiply([gate, hidden]))
+    model = keras.Model(inputs, outputs)
+    model.compile("adam", SPARSE)
+    assert found(model, x, y) == []
+
+
+def test_softmax_over_the_batch_is_found(compiled, dense, found, table):
+    x, y = table
+    for axis, expected in ((0, [("misused_layer", "error")]), (-1, []), (1, [])):
+        model = compiled(dense(), dense(3, None), keras.layers.Softmax(axis=axis))
+        assert found(model, x, y) == expected
+
+
+def test_missing_flatten_is_found(compiled, dense, found):
+    x = RNG.normal(size=(60, 8, 8)).astype("float32")
+    y = RNG.integers(0, 3, 60)
+    model = compiled(dense(), dense(3, "softmax"), shape=(8, 8))
+    assert found(model, x, y) == [("misused_layer", "error")]
+    flatten = keras.layers.Flatten()
+    assert (
+        found(compiled(flatten, dense(), dense(3, "softmax"), shape=(8, 8)), x, y) == []
+    )
+    per_step = RNG.integers(0, 3, (60, 8))
+    assert found(model, x, per_step) == []  # one label per position
+
+
+def test_dropout_after_the_output_is_found(compiled, dense, found, table):
+    x, y = table
+    dropout = keras.layers.Dropout(0.3)
+    model = compiled(dense(), dense(3, "softmax"), dropout)
+    assert found(model, x, y) == [("misused_layer", "warning")]
+    assert found(compiled(dense(), dropout, dense(3, "softmax")), x, y) == []
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(0.5, []), (0.8, []), (0.95, ["o"])])
+def test_high_dropout_is_found(compiled, dense, found, table, rate, expected):
+    model = compiled(dense(), keras.layers.Dropout(rate), dense(3, "softmax"))
+    causes = [one for one, _ in found(model, *table)]
+    assert causes == ["over_regularized" for _ in expected]
+
+
+def test_frozen_weights_are_found(compiled, dense, found, table):
+    x, y = table
+    model = compiled(dense(), dense(3, "softmax"))
+    model.trainable = False
+    model.compile("adam", SPARSE)
+    assert found(model, x, y) == [("frozen_weights", "error")]
+    model = compiled(dense(64, name="first"), dense(64), dense(3, "softmax"))
+    model.get_layer("first").trainable = False
+    model.compile("adam", SPARSE)
+    assert found(model, x, y) == [("frozen_weights", "warning")]
+    trained = model.get_layer("first")
+    trained.set_weights([RNG.normal(size=(4, 64)), np.zeros(64)])
+    assert found(model, x, y) == []  # fine-tuning
+
+
+def test_batches_of_one_defeat_batch_normalization(compiled, dense, found, table):
+    x, y = table
+    norm = keras.layers.BatchNormalization()
+    model = compiled(dense(16, None), norm, keras.layers.ReLU(), dense(3, "softmax"))
+    expected = [("unfit_batch_size", "error")]
+    assert found(model, x, y, batch_size=1) == expected
+    assert found(model, x, y, batch_size=8) == []
+
+
+@pytest.mark.parametrize(("momentum", "expected"), [(0.99, 0), (0.999, 0), (0.9999, 1)])
+def test_slow_statistics_are_found(compiled, dense, found, table, momentum, expected):
+    norm = keras.layers.BatchNormalization(momentum=momentum)
+    model = compiled(dense(16, None), norm, keras.layers.ReLU(), dense(3, "softmax"))
+    assert found(model, *table) == [("misused_layer", "warning")] * expected

@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+
+from callbacks.diagnosis import CAUSES, DiagnosisReport, Evidence, Finding
+from callbacks.diagnosis.ranking import EXPLAINS, ORDER, rank
+
+NAMES = [
+    "loss_head_mismatch",
+    "wrong_output_activation",
+    "wrong_num_outputs",
+    "inputs_not_scaled",
+    "labels_out_of_range",
+    "labels_independent_of_inputs",
+    "linear_hidden_stack",
+    "learning_rate_too_high",
+    "learning_rate_too_low",
+    "not_finite",
+    "exploding_gradients",
+    "vanishing_gradients",
+    "saturated_units",
+    "dead_units",
+    "bad_initialization",
+    "symmetric_units",
+    "too_few_steps",
+    "underfitting",
+    "overfitting",
+    "over_regularized",
+    "unfit_batch_size",
+    "unfit_optimizer",
+    "unfit_metric",
+    "misused_layer",
+    "train_and_inference_differ",
+    "data_bug",
+    "frozen_weights",
+    "not_learning",
+]
+
+
+def make(cause, severity="warning", where="model"):
+    return Finding(cause, severity, where, (Evidence("Seen."),), ("model.fit(x)",))
+
+
+def test_the_vocabulary_is_complete_and_documented():
+    assert set(CAUSES) == set(NAMES) == set(ORDER)
+    for name, cause in CAUSES.items():
+        assert cause.name == name
+        assert cause.summary.endswith(".")
+        assert cause.reference
+    assert set(EXPLAINS) | {one for few in EXPLAINS.values() for one in few} <= set(
+        CAUSES
+    )
+
+
+def test_causes_explain_only_later_ones():
+    for root, explained in EXPLAINS.items():
+        for one in explained:
+            assert ORDER.index(root) < ORDER.index(one), (root, one)
+
+
+def test_a_finding_prints_everything():
+    evidence = Evidence("The ratio is 0.5.", 0.5, 0.1, step=50, epoch=1)
+    one = Finding("dead_units", "error", "layer 'a'", (evidence,), ("fix()", "other"))
+    text = str(one)
+    for part in ("error: dead_units (layer 'a')", "limit 0.1, step 50, epoch 1"):
+        assert part in text
+    assert text.index("fix()") < text.index("other")
+    assert "Dying ReLU" in text
+
+
+@pytest.mark.parametrize(("cause", "severity"), [("x", "error"), ("dead_units", "x")])
+def test_unknown_words_are_rejected(cause, severity):
+    with pytest.raises(ValueError, match="Unknown"):
+        make(cause, severity)
+
+
+def test_severe_findings_and_root_causes_come_first():
+    found = rank([make("unfit_metric"), make("overfitting"), make("data_bug", "error")])
+    assert [one.cause for one in found] == ["data_bug", "unfit_metric"]
+    found = rank([make("not_learning", "error"), make("vanishing_gradients")])
+    assert [one.cause for one in found] == ["vanishing_gradients"]
+
+
+def test_hints_explain_nothing_and_come_last():
+    found = rank([make("inputs_not_scaled", "hint"), make("not_learning", "error")])
+    assert [one.cause for one in found] == ["not_learning", "inputs_not_scaled"]
+
+
+def test_repeated_findings_are_merged():
+    found = rank(
+        [make("dead_units"), make("dead_units"), make("dead_units", where="b")]
+    )
+    assert [one.where for one in found] == ["model", "b"]
+
+
+def test_the_verdict_of_a_report():
+    assert "nothing was looked at" in str(DiagnosisReport(()))
+    report = DiagnosisReport((), ("10 examples", "the model"), ("the loss",))
+    assert str(report).startswith("healthy: nothing wrong in 10 examples and the model")
+    assert "Not seen: the loss." in str(report)
+    hints = DiagnosisReport((make("unfit_metric", "hint"),), ("the model",))
+    assert hints.is_healthy
+    report = DiagnosisReport((make("dead_units", "error"),), ("the model",))
+    assert report.verdict.startswith("error: Most units of a layer are zero")
+    assert "dead_units" in str(report)
+
+
+def test_a_frame_has_one_row_per_finding():
+    report = DiagnosisReport((make("dead_units"), make("not_finite")), ("x",))
+    frame = report.to_frame()
+    assert list(frame["cause"]) == ["dead_units", "not_finite"]
+    assert list(frame.columns)[:3] == ["cause", "severity", "where"]
+    assert len(DiagnosisReport(()).to_frame()) == 0
+    assert np.all(frame["advice"] == "model.fit(x)")
