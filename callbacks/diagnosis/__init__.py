@@ -8,7 +8,7 @@ from .causes import CAUSES, Cause
 from .diagnose import diagnose
 from .diagnosis import Diagnosis
 from .finding import Evidence, Finding
-from .report import DiagnosisReport
+from .report.report import DiagnosisReport
 
 __all__ = [
     "CAUSES",

@@ -8,15 +8,15 @@ import numpy as np
 
 from zoo.utils.arguments import check_integer, invalid_argument
 
-from .data_facts import describe_data
+from .data.data_facts import describe_data
+from .data.sample_data import Sample, take_sample
 from .facts import Facts
-from .model_facts import read_model
 from .overfit_test import overfit_one_batch
-from .pass_facts import PassFacts, run_pass
 from .ranking import rank
-from .report import DiagnosisReport, report_of
+from .reading.model_facts import read_model
+from .report.report import DiagnosisReport, report_of
 from .rules import BEFORE, finite, generalization, units
-from .sample_data import Sample, take_sample
+from .run.pass_facts import PassFacts, run_pass
 
 # Rules that need no more than a first pass.
 FIRST_PASS = (

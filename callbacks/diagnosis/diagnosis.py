@@ -13,15 +13,15 @@ from zoo.utils.arguments import check_choice
 
 from ..monitors.step_monitor import StepMonitor
 from ..train_step import BatchSample
-from .data_facts import describe_data
+from .data.data_facts import describe_data
+from .data.sample_data import MAX_EXAMPLES, Sample, join
 from .facts import Facts
-from .model_facts import ModelFacts, read_model
-from .pass_facts import PassFacts, run_pass
 from .ranking import judge, rank
-from .report import DiagnosisReport, report_of
+from .reading.model_facts import ModelFacts, read_model
+from .report.report import DiagnosisReport, report_of
 from .rules import BEFORE, finite, rates
-from .sample_data import MAX_EXAMPLES, Sample, join
-from .training_facts import TrainingFacts
+from .run.pass_facts import PassFacts, run_pass
+from .run.training_facts import TrainingFacts
 
 MAX_SAVED = 2**24  # entries of the initial weights that are kept, 64 MiB in float32
 IDENTICAL = 1e-6  # difference between units, relative to their weights

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from .data_facts import DataFacts
-from .model_facts import ModelFacts
-from .pass_facts import PassFacts
-from .training_facts import TrainingFacts
+from .data.data_facts import DataFacts
+from .reading.model_facts import ModelFacts
+from .run.pass_facts import PassFacts
+from .run.training_facts import TrainingFacts
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .facts import Facts
-from .trivial import floor_loss, trivial_loss, uniform_loss
+from .run.trivial import floor_loss, trivial_loss, uniform_loss
 
 SURE = 4.0  # standard deviations of a score that chance does not explain
 MARGIN = 0.1  # of a score, which is much worse

@@ -10,11 +10,11 @@ import numpy as np
 from zoo.backend import preserve_generator
 from zoo.utils.copy_model import copy_model
 
-from .data_facts import describe_data
+from .data.data_facts import describe_data
+from .data.sample_data import Sample
 from .facts import Facts
 from .finding import Evidence, Finding, finding
-from .sample_data import Sample
-from .trivial import trivial_loss
+from .run.trivial import trivial_loss
 
 EXAMPLES = 16
 STEPS = 300

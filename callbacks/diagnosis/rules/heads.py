@@ -7,7 +7,7 @@ as it should.
 
 from ..facts import Facts
 from ..finding import Finding, finding
-from . import code
+from . import advice
 from .outputs import UNREACHABLE, class_of, num_classes, outputs_of, probability_layer
 
 NOT_PROBABILITIES = ("linear", "relu", "tanh", "softplus", "elu", "selu", "gelu")
@@ -26,9 +26,9 @@ def softmax_on_one_unit(facts: Facts) -> list[Finding]:
             classes = num_classes(output.target)
             more = classes is not None and classes > 2
             fix = (
-                code.layer(head, classes, "softmax")
+                advice.layer(head, classes, "softmax")
                 if more or output.loss.is_sparse
-                else code.layer(head, 1, "sigmoid")
+                else advice.layer(head, 1, "sigmoid")
             )
             loss = "categorical" if more else "binary"
             found.append(
@@ -69,7 +69,7 @@ def logits_against_probabilities(facts: Facts) -> list[Finding]:
                     "argument `loss`",
                     f"Layer '{head.layer}' outputs logits without an activation, but "
                     f"`{loss.name}` has from_logits=False and expects probabilities.",
-                    code.with_loss(f"keras.losses.{name}(from_logits=True)"),
+                    advice.with_loss(f"keras.losses.{name}(from_logits=True)"),
                     f"Or end with probabilities: {probability_layer(output)}",
                     picture="loss",
                 )
@@ -113,7 +113,7 @@ def probabilities_against_logits(facts: Facts) -> list[Finding]:
                     output.where,
                     "The ReLU removes all negative logits: a unit whose logits are "
                     "negative gets no gradient.",
-                    code.layer(head, None, None),
+                    advice.layer(head, None, None),
                     picture="outputs",
                 )
             )
@@ -126,8 +126,8 @@ def probabilities_against_logits(facts: Facts) -> list[Finding]:
                 f"Layer '{head.layer}' ends in a {head.activation}, but "
                 f"`{loss.name}` has from_logits=True and applies another one"
                 + (" (TensorFlow uses the logits)." if is_harmless else "."),
-                code.with_loss(f"keras.losses.{class_of(loss)}(from_logits=False)"),
-                f"Or remove the activation: {code.layer(head, None, None)}",
+                advice.with_loss(f"keras.losses.{class_of(loss)}(from_logits=False)"),
+                f"Or remove the activation: {advice.layer(head, None, None)}",
                 picture="loss",
             )
         )
@@ -149,12 +149,12 @@ def activation_for_another_loss(facts: Facts) -> list[Finding]:
         where = "argument `loss`"
         if head.activation == "softmax" and loss.is_binary:
             if target is not None and target.kind == "multi_hot":
-                fix = code.layer(head, None, "sigmoid")
+                fix = advice.layer(head, None, "sigmoid")
                 where = output.where
             else:
                 is_ids = target is not None and target.kind in ("class_ids", "binary")
                 name = "sparse_categorical" if is_ids else "categorical"
-                fix = code.with_loss(repr(f"{name}_crossentropy"))
+                fix = advice.with_loss(repr(f"{name}_crossentropy"))
             found.append(
                 finding(
                     "loss_head_mismatch",
@@ -178,9 +178,9 @@ def activation_for_another_loss(facts: Facts) -> list[Finding]:
                     f"Layer '{head.layer}' ends in a sigmoid, whose {head.units} "
                     f"outputs do not sum to 1, but `{loss.name}` expects one "
                     "distribution over the classes.",
-                    code.with_loss("'binary_crossentropy'")
+                    advice.with_loss("'binary_crossentropy'")
                     if is_multi
-                    else code.layer(head, None, "softmax"),
+                    else advice.layer(head, None, "softmax"),
                     picture="outputs",
                 )
             )
@@ -194,8 +194,8 @@ def activation_for_another_loss(facts: Facts) -> list[Finding]:
                         "argument `loss`",
                         f"{(sums > 1).mean():.0%} of the examples have several labels, "
                         "but a softmax chooses one.",
-                        code.with_loss("'binary_crossentropy'"),
-                        code.layer(head, None, "sigmoid"),
+                        advice.with_loss("'binary_crossentropy'"),
+                        advice.layer(head, None, "sigmoid"),
                         picture="outputs",
                     )
                 )
@@ -224,7 +224,7 @@ def activation_on_activation(facts: Facts) -> list[Finding]:
                 output.where,
                 f"The output is a {head.activation} of a {head.before}, which limits "
                 "how confident it can be.",
-                code.layer(head, None, None),
+                advice.layer(head, None, None),
                 picture="outputs",
             )
         )
@@ -240,7 +240,7 @@ def rates_below_zero(facts: Facts) -> list[Finding]:
             output.where,
             f"`poisson` takes the logarithm of the outputs, but '{output.head.layer}' "
             f"ends in '{output.head.activation}' and can be negative.",
-            code.layer(output.head, None, "exponential"),
+            advice.layer(output.head, None, "exponential"),
         )
         for output in outputs_of(facts)
         if output.loss.name == "poisson"
@@ -257,7 +257,7 @@ def hinge_on_probabilities(facts: Facts) -> list[Finding]:
             output.where,
             f"`{output.loss.name}` expects outputs of both signs, but "
             f"'{output.head.activation}' is never negative.",
-            code.layer(output.head, None, "linear"),
+            advice.layer(output.head, None, "linear"),
             "Or use binary_crossentropy as the loss.",
         )
         for output in outputs_of(facts)

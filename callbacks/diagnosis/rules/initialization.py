@@ -4,8 +4,8 @@ import numpy as np
 
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
-from ..graph import Node
-from ..trivial import uniform_loss
+from ..reading.graph import Node
+from ..run.trivial import uniform_loss
 
 # A gain is rms * sqrt(fan_in). Glorot, He, LeCun and orthogonal initializers have gains
 # up to sqrt(2), and normal(0.05) with 10,000 inputs has 5.

@@ -1,9 +1,9 @@
 """Rules on the inputs: their scale, and errors in the data."""
 
-from ..data_facts import InputFacts
+from ..data.data_facts import InputFacts
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
-from ..graph import Graph
+from ..reading.graph import Graph
 
 # The initializers of Keras assume inputs of mean square 1: with inputs of root mean
 # square s, the first layer's outputs, and at first the logits, are s times too large.

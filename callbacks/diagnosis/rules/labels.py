@@ -6,8 +6,8 @@ import numpy as np
 
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
-from ..graph import BOUNDED, Node
 from ..outcome import outcome_of
+from ..reading.graph import BOUNDED, Node
 from .outputs import UNREACHABLE, is_image_like, outputs_of, outside
 
 # Outputs start near 0 with a spread of about 1; smaller targets are reached anyway.

@@ -2,7 +2,7 @@
 
 from ..facts import Facts
 from ..finding import Finding, finding
-from . import code
+from . import advice
 from .outputs import outputs_of
 
 ACCURACIES = (
@@ -41,7 +41,7 @@ def accuracy_of_regression(facts: Facts) -> list[Finding]:
                     "argument `metrics`",
                     f"'{named[0]}' counts exact matches, but the targets are real "
                     f"numbers with {target.distinct} distinct values.",
-                    code.compile_with("loss=model.loss").replace(
+                    advice.compile_with("loss=model.loss").replace(
                         "metrics=...", "metrics=['mae']"
                     ),
                 )
@@ -90,7 +90,7 @@ def accuracy_of_another_encoding(facts: Facts) -> list[Finding]:
                         "warning",
                         "argument `metrics`",
                         f"'{name}' {problem}.",
-                        code.compile_with("loss=model.loss").replace(
+                        advice.compile_with("loss=model.loss").replace(
                             "metrics=...", f"metrics=['{better}']"
                         ),
                     )
@@ -110,7 +110,7 @@ def threshold_on_logits(facts: Facts) -> list[Finding]:
             "argument `metrics`",
             "'accuracy' uses the threshold 0.5, but the output is a logit, which is 0 "
             "at probability 0.5.",
-            code.compile_with("loss=model.loss").replace(
+            advice.compile_with("loss=model.loss").replace(
                 "metrics=...", "metrics=[keras.metrics.BinaryAccuracy(threshold=0.0)]"
             ),
         )

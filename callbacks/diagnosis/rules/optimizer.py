@@ -6,8 +6,8 @@ import statistics
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
-from ..trivial import trivial_loss
-from . import code
+from ..run.trivial import trivial_loss
+from . import advice
 
 # Adam's first updates have about the size of the rate, so the ratio to the weights is
 # known before training. At 1, one step replaces the weights.
@@ -42,7 +42,7 @@ def first_update(facts: Facts) -> list[Finding]:
                 "error",
                 "argument `optimizer`",
                 "The learning rate is 0.",
-                code.with_rate(facts, 1e-3),
+                advice.with_rate(facts, 1e-3),
                 picture="ratio",
             )
         ]
@@ -70,7 +70,7 @@ def first_update(facts: Facts) -> list[Finding]:
                 ratio,
                 limit,
             ),
-            code.with_rate(facts, rate * 2e-2 / ratio if ratio > 1 else 1e-3),
+            advice.with_rate(facts, rate * 2e-2 / ratio if ratio > 1 else 1e-3),
             "Or search for a rate: callbacks.find_learning_rate(model, dataset).",
             picture="ratio",
         )
@@ -93,7 +93,7 @@ def settings(facts: Facts) -> list[Finding]:
         add(
             f"Adadelta at the learning rate {rate:g}: the method has no rate, which "
             "corresponds to 1, and its first updates are below 0.001 times that.",
-            code.with_rate(facts, 1.0),
+            advice.with_rate(facts, 1.0),
         )
     momentum = values.get("momentum", 0.0)
     if momentum > MOMENTUM:
@@ -113,13 +113,13 @@ def settings(facts: Facts) -> list[Finding]:
         add(
             f"beta_1 = {beta_1:g} and beta_2 = {beta_2:g}: Adam converges only for "
             "beta_1 < sqrt(beta_2).",
-            code.with_rate(facts, rate or 1e-3),
+            advice.with_rate(facts, rate or 1e-3),
         )
     if values.get("epsilon", 0.0) >= EPSILON:
         add(
             f"epsilon = {values['epsilon']:g} is larger than the gradients, so "
             f"{optimizer.name} does not scale them.",
-            code.with_rate(facts, rate or 1e-3),
+            advice.with_rate(facts, rate or 1e-3),
         )
     return found
 

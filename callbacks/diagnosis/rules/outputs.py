@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..data_facts import TargetFacts
+from ..data.data_facts import TargetFacts
 from ..facts import Facts
-from ..graph import Head
-from ..loss_facts import LossFacts
-from . import code
+from ..reading.graph import Head
+from ..reading.loss_facts import LossFacts
+from . import advice
 
 # Share of targets outside of the range of the output that cannot be outliers.
 UNREACHABLE = 0.05
@@ -94,4 +94,4 @@ def class_of(loss: LossFacts) -> str:
 def probability_layer(output: Output) -> str:
     """Returns code of the output layer with the activation that a loss expects."""
     is_binary = output.loss.is_binary
-    return code.layer(output.head, None, "sigmoid" if is_binary else "softmax")
+    return advice.layer(output.head, None, "sigmoid" if is_binary else "softmax")

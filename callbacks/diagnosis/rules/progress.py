@@ -4,9 +4,9 @@ import numpy as np
 
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
-from ..graph import Node
 from ..outcome import Outcome, outcome_of
-from ..pass_facts import MAX_EXAMPLES
+from ..reading.graph import Node
+from ..run.pass_facts import MAX_EXAMPLES
 
 # An exponential that ran for three time constants makes 9 % of its progress in the last
 # third; a straight line makes 33 %.

@@ -13,8 +13,8 @@ import numpy as np
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import Outcome, outcome_of
-from ..training_facts import TrainingFacts
-from . import code
+from ..run.training_facts import TrainingFacts
+from . import advice
 from .units import DEAD
 
 LARGE_RATIO = 0.1  # a step that changes a tenth of the weights
@@ -108,7 +108,7 @@ def too_high(facts: Facts) -> list[Finding]:
             "error" if is_lost else "warning",
             "argument `optimizer`",
             evidence,
-            code.with_rate(facts, rate * factor),
+            advice.with_rate(facts, rate * factor),
             "Or search for a rate: callbacks.find_learning_rate(model, dataset).",
             picture="ratio",
         )
@@ -268,7 +268,7 @@ def too_low(facts: Facts) -> list[Finding]:
                     SHORT_TRAVEL,
                 ),
             ],
-            code.with_rate(facts, rate * min(1e4, TYPICAL_RATIO / max(ratio, 1e-9))),
+            advice.with_rate(facts, rate * min(1e4, TYPICAL_RATIO / max(ratio, 1e-9))),
             "Or search for a rate: callbacks.find_learning_rate(model, dataset).",
             picture="ratio",
         )

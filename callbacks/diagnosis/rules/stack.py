@@ -2,7 +2,7 @@
 
 from ..facts import Facts
 from ..finding import Finding, finding
-from ..graph import Graph
+from ..reading.graph import Graph
 from .outputs import outputs_of
 
 

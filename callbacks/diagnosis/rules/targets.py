@@ -4,8 +4,8 @@ import math
 
 from ..facts import Facts
 from ..finding import Finding, finding
-from ..graph import BOUNDED
-from . import code
+from ..reading.graph import BOUNDED
+from . import advice
 from .outputs import (
     UNREACHABLE,
     Output,
@@ -38,7 +38,7 @@ def one_unit_for_categories(facts: Facts) -> list[Finding]:
                     "argument `loss`",
                     f"Layer '{head.layer}' has 1 unit, for which `{loss.name}` is "
                     "constant.",
-                    code.with_loss(
+                    advice.with_loss(
                         f"keras.losses.BinaryCrossentropy(from_logits={from_logits})"
                     ),
                     picture="loss",
@@ -90,7 +90,7 @@ def encoding_against_loss(facts: Facts) -> list[Finding]:
                 f"The labels are one-hot, of width {target.width}, but `{loss.name}` "
                 "expects one class index per example."
             )
-            fixes = [code.with_loss(loss_name), "y = y.argmax(axis=-1)"]
+            fixes = [advice.with_loss(loss_name), "y = y.argmax(axis=-1)"]
         elif (
             (loss.is_categorical or loss.name == "categorical_hinge")
             and target.kind in ("class_ids", "binary")
@@ -106,7 +106,7 @@ def encoding_against_loss(facts: Facts) -> list[Finding]:
                 f"labels of width {head.units}."
             )
             fixes = [
-                code.with_loss(loss_name),
+                advice.with_loss(loss_name),
                 f"y = keras.utils.to_categorical(y, {head.units})",
             ]
         else:
@@ -145,7 +145,7 @@ def distance_for_classes(facts: Facts) -> list[Finding]:
                         f"`{loss.name}` measures distances, but layer '{head.layer}' "
                         "outputs class probabilities"
                         + ("." if is_same else " and the labels are class indices."),
-                        code.with_loss(f"'{name}_crossentropy'"),
+                        advice.with_loss(f"'{name}_crossentropy'"),
                         picture="loss",
                     )
                 )
@@ -164,8 +164,8 @@ def distance_for_classes(facts: Facts) -> list[Finding]:
                     "argument `loss`",
                     f"The targets are real numbers between {target.minimum:.3g} and "
                     f"{target.maximum:.3g}, but `{loss.name}` is for classes.",
-                    code.with_loss("'mean_squared_error'"),
-                    code.layer(head, None, None),
+                    advice.with_loss("'mean_squared_error'"),
+                    advice.layer(head, None, None),
                     picture="outputs",
                 )
             )
@@ -201,7 +201,7 @@ def unreachable_targets(facts: Facts) -> list[Finding]:
                 f"{share:.0%} of the targets lie outside of [{low:g}, {high:g}], the "
                 f"range of '{head.activation}'; they reach from {target.minimum:.3g} "
                 f"to {target.maximum:.3g}.",
-                code.layer(head, None, "linear"),
+                advice.layer(head, None, "linear"),
                 "Or scale the targets into the range of the activation.",
                 picture="outputs",
             )
@@ -237,7 +237,7 @@ def _wrong_width(output: Output) -> Finding:
         output.where,
         f"The layer has {units} units, but each target has {width} "
         f"column{'s' if width != 1 else ''}.",
-        code.layer(output.head, width, output.head.activation),
+        advice.layer(output.head, width, output.head.activation),
         picture="outputs",
     )
 
@@ -252,9 +252,9 @@ def _wrong_number(output: Output, needed, units, activation) -> Finding:
             f"{output.target.maximum:g}."
         )
     )
-    fixes = [code.layer(output.head, needed or 2, activation)]
+    fixes = [advice.layer(output.head, needed or 2, activation)]
     if not output.loss.is_sparse:
-        fixes.append(code.with_loss("'sparse_categorical_crossentropy'"))
+        fixes.append(advice.with_loss("'sparse_categorical_crossentropy'"))
     return finding(
         "wrong_num_outputs",
         "error",

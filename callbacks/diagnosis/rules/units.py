@@ -4,9 +4,9 @@ import numpy as np
 
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
-from ..graph import Node
 from ..outcome import outcome_of
-from ..pass_facts import PassFacts
+from ..reading.graph import Node
+from ..run.pass_facts import PassFacts
 
 # ReLU layers are zero for 50 to 80 % of their outputs, and a third of the units of a
 # wide layer may be dead without harm. At 90 %, a layer of 128 has 12 units left.

@@ -6,12 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from callbacks.diagnosis.data_facts import describe_data
+from callbacks.diagnosis.data.data_facts import describe_data
+from callbacks.diagnosis.data.sample_data import take_sample
 from callbacks.diagnosis.facts import Facts
-from callbacks.diagnosis.model_facts import read_model
 from callbacks.diagnosis.ranking import judge
-from callbacks.diagnosis.sample_data import take_sample
-from callbacks.diagnosis.training_facts import TrainingFacts
+from callbacks.diagnosis.reading.model_facts import read_model
+from callbacks.diagnosis.run.training_facts import TrainingFacts
 
 SPARSE = "sparse_categorical_crossentropy"
 

@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from callbacks.diagnosis.loss_facts import read_losses
-from callbacks.diagnosis.read_graph import read_graph
+from callbacks.diagnosis.reading.loss_facts import read_losses
+from callbacks.diagnosis.reading.read_graph import read_graph
 
 
 def kinds(graph):

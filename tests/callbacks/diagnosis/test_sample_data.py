@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from callbacks.diagnosis.data_facts import describe_data
-from callbacks.diagnosis.sample_data import MAX_EXAMPLES, take_sample
+from callbacks.diagnosis.data.data_facts import describe_data
+from callbacks.diagnosis.data.sample_data import MAX_EXAMPLES, take_sample
 
 
 def kind_of(y):

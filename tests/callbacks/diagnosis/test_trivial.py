@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from callbacks.diagnosis.data_facts import describe_data
-from callbacks.diagnosis.loss_facts import LossFacts
-from callbacks.diagnosis.sample_data import Sample
-from callbacks.diagnosis.trivial import constant_loss, uniform_loss
+from callbacks.diagnosis.data.data_facts import describe_data
+from callbacks.diagnosis.data.sample_data import Sample
+from callbacks.diagnosis.reading.loss_facts import LossFacts
+from callbacks.diagnosis.run.trivial import constant_loss, uniform_loss
 
 IDS = np.array([0, 0, 0, 1, 2, 2, 1, 0])
 SHARES = np.array([0.5, 0.25, 0.25])

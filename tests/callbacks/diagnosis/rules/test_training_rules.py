@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from callbacks.diagnosis.dependence import Dependence
-from callbacks.diagnosis.pass_facts import PassFacts
+from callbacks.diagnosis.data.dependence import Dependence
 from callbacks.diagnosis.ranking import judge
+from callbacks.diagnosis.run.pass_facts import PassFacts
 from callbacks.monitors.layer_statistics import LayerStatistics
 
 SPARSE = "sparse_categorical_crossentropy"

@@ -9,9 +9,9 @@ import numpy as np
 
 from zoo.differentiation import loss_function, unchanged_state, weight_gradients
 
-from ..monitors.layer_outputs import MAX_ENTRIES, LayerOutputs
-from ..monitors.layer_statistics import LayerStatistics, combine, measure, units_of
-from .sample_data import Sample
+from ...monitors.layer_outputs import MAX_ENTRIES, LayerOutputs
+from ...monitors.layer_statistics import LayerStatistics, combine, measure, units_of
+from ..data.sample_data import Sample
 
 MAX_EXAMPLES = 256
 

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from .data_facts import DataFacts, TargetFacts
-from .loss_facts import LossFacts
-from .model_facts import ModelFacts
+from ..data.data_facts import DataFacts, TargetFacts
+from ..reading.loss_facts import LossFacts
+from ..reading.model_facts import ModelFacts
 
 
 def trivial_loss(model: ModelFacts, data: DataFacts) -> float | None:

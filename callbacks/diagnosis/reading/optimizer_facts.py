@@ -8,7 +8,7 @@ import numpy as np
 from zoo.backend.keras_internals import compiled_learning_rate
 from zoo.utils.arguments import is_number
 
-from ..train_step import updating_optimizers
+from ...train_step import updating_optimizers
 
 # Optimizers whose first updates have about the size of the learning rate, whatever the
 # size of the gradient: Adam divides each entry by its own running magnitude.

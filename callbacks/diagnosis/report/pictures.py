@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from .data_facts import InputFacts, TargetFacts
-from .facts import Facts
-from .graph import Node
-from .outcome import outcome_of
-from .pass_facts import PassFacts
-from .training_facts import TrainingFacts
+from ..data.data_facts import InputFacts, TargetFacts
+from ..facts import Facts
+from ..outcome import outcome_of
+from ..reading.graph import Node
+from ..run.pass_facts import PassFacts
+from ..run.training_facts import TrainingFacts
 
 INK, ACCENT, LIGHT = "#222222", "#c0392b", "#9aa5b1"
 SIZE = (6.0, 3.2)  # inches, for one picture

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from zoo.utils.files import replacing
 
-from .finding import Finding
+from ..finding import Finding
 from .pictures import SIZE, pictures_of
 
 if TYPE_CHECKING:

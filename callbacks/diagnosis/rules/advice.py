@@ -1,7 +1,7 @@
 """Lines of Keras code for advice."""
 
 from ..facts import Facts
-from ..graph import Head
+from ..reading.graph import Head
 
 
 def compile_with(argument: str) -> str:

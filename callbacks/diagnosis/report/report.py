@@ -3,8 +3,8 @@
 import os
 from dataclasses import dataclass, field
 
-from .facts import Facts
-from .finding import Finding
+from ..facts import Facts
+from ..finding import Finding
 
 
 @dataclass(frozen=True, eq=False)

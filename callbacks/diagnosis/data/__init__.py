@@ -1,0 +1,1 @@
+"""Samples of the data, and facts about them."""

@@ -1,0 +1,1 @@
+"""Reads a model: its graph of layers, its losses and its optimizer."""

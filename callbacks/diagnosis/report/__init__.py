@@ -1,0 +1,1 @@
+"""Reports: text, pictures and an HTML page."""
