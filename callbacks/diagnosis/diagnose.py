@@ -15,16 +15,8 @@ from .overfit_test import overfit_one_batch
 from .ranking import rank
 from .reading.model_facts import read_model
 from .report.report import DiagnosisReport, report_of
-from .rules import BEFORE, finite, generalization, units
+from .rules import rules_at
 from .run.pass_facts import PassFacts, run_pass
-
-# Rules that need no more than a first pass.
-FIRST_PASS = (
-    finite.not_finite_at_start,
-    units.saturated_units,
-    units.dead_units,
-    generalization.random_inference,
-)
 
 
 def diagnose(
@@ -98,7 +90,7 @@ def diagnose(
         data=describe_data(sample, dependence=True, as_classes=as_classes),
         start=_first_pass(model, sample),
     )
-    findings = [one for rule in (*BEFORE, *FIRST_PASS) for one in rule(facts)]
+    findings = [one for rule in rules_at("first_pass") for one in rule(facts)]
     if overfit:
         findings += overfit_one_batch(model, sample, facts)
     return report_of(facts, rank(findings))

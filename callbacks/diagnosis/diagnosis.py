@@ -19,7 +19,6 @@ from .facts import Facts
 from .ranking import judge, rank
 from .reading.model_facts import ModelFacts, read_model
 from .report.report import DiagnosisReport, report_of
-from .rules import BEFORE, finite, rates
 from .run.pass_facts import PassFacts, run_pass
 from .run.training_facts import TrainingFacts
 
@@ -112,7 +111,7 @@ class Diagnosis(StepMonitor):
             with self._noting_errors("the model"):
                 self._read = read_model(model)
                 self._initial = _values(model)
-                self._say(judge(Facts(self._read), BEFORE))
+                self._say(judge(Facts(self._read), "model"))
 
     def on_train_batch_begin(self, batch, logs=None):
         super().on_train_batch_begin(batch, logs)
@@ -186,10 +185,8 @@ class Diagnosis(StepMonitor):
         is_first = self._read is None or (self._samples and not self._has_looked)
         if is_first and self.model.built:
             self._look_at_first()
-        rules = (*finite.RULES, rates.too_high) if not is_finite else ()
-        rules = (*BEFORE, *rules) if is_first else rules
-        if self._read is not None and self.verbose and rules:
-            self._say(judge(self._facts(), rules))
+        if self._read is not None and self.verbose and (is_first or not is_finite):
+            self._say(judge(self._facts(), "model" if is_finite else "failure"))
 
     def _look_at_first(self) -> None:
         """Reads the model and passes a sample through its initial weights."""

@@ -1,10 +1,8 @@
 """Orders findings, and removes those that other findings explain."""
 
-from collections.abc import Callable, Iterable
-
 from .facts import Facts
 from .finding import SEVERITIES, Finding
-from .rules import BEFORE, DURING
+from .rules import rules_at
 
 # Causes from the root to the symptom. Among findings of the same severity, earlier ones
 # come first.
@@ -78,14 +76,14 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
 }
 
 
-def judge(facts: Facts, rules: Iterable[Callable] = (*BEFORE, *DURING)) -> tuple:
+def judge(facts: Facts, moment: str = "end") -> tuple[Finding, ...]:
     """Applies rules to facts, and returns the ranked findings.
 
     Args:
         facts: What is known.
-        rules: Rules to apply. Defaults to all.
+        moment: One of `rules.rule.MOMENTS`. Defaults to `"end"`.
     """
-    return rank([one for rule in rules for one in rule(facts)])
+    return rank([one for rule in rules_at(moment) for one in rule(facts)])
 
 
 def rank(findings: list[Finding]) -> tuple[Finding, ...]:

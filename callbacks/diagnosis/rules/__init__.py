@@ -4,8 +4,6 @@ Each rule takes `Facts` and returns a list of findings. Rules do not know of eac
 `ranking` removes findings that other findings explain.
 """
 
-from collections.abc import Callable
-
 from . import (
     finite,
     frozen,
@@ -24,24 +22,30 @@ from . import (
     targets,
     units,
 )
+from .rule import MOMENTS, Rule
 
-BEFORE: tuple[Callable, ...] = (
-    *heads.RULES,
-    *targets.RULES,
-    *labels.RULES,
-    *inputs.RULES,
-    *frozen.RULES,
-    *stack.RULES,
-    *layers.RULES,
-    *initialization.RULES,
-    *optimizer.RULES,
-    *metrics.RULES,
+MODULES = (
+    heads,
+    targets,
+    labels,
+    inputs,
+    frozen,
+    stack,
+    layers,
+    initialization,
+    optimizer,
+    metrics,
+    finite,
+    rates,
+    gradients,
+    units,
+    progress,
+    generalization,
 )
-DURING: tuple[Callable, ...] = (
-    *finite.RULES,
-    *rates.RULES,
-    *gradients.RULES,
-    *units.RULES,
-    *progress.RULES,
-    *generalization.RULES,
-)
+RULES: tuple[Rule, ...] = tuple(one for module in MODULES for one in module.RULES)
+
+
+def rules_at(moment: str) -> tuple[Rule, ...]:
+    """Returns the rules that can judge at a moment, one of `MOMENTS`."""
+    known = MOMENTS[: MOMENTS.index(moment) + 1]
+    return tuple(one for one in RULES if one.since in known)

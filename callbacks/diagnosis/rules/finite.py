@@ -4,11 +4,13 @@ import numpy as np
 
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
+from .rule import rule
 
 GROWTH = 10.0  # of the weights, from the first record: training has diverged
 LARGE_RATIO = 0.1  # a step that changes a tenth of the weights
 
 
+@rule("first_pass")
 def not_finite_at_start(facts: Facts) -> list[Finding]:
     """The first pass shows which layer produces NaN from finite inputs."""
     start = facts.start
@@ -36,6 +38,7 @@ def not_finite_at_start(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("failure")
 def not_finite_in_training(facts: Facts) -> list[Finding]:
     """The records show where NaN came first: in a gradient or in the weights.
 

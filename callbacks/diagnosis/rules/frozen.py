@@ -3,8 +3,10 @@
 from ..facts import Facts
 from ..finding import Finding, finding
 from .outputs import outputs_of
+from .rule import rule
 
 
+@rule("model")
 def nothing_trainable(facts: Facts) -> list[Finding]:
     """Without a trainable weight, no step changes anything."""
     model = facts.model
@@ -22,6 +24,7 @@ def nothing_trainable(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("model")
 def frozen_initial_weights(facts: Facts) -> list[Finding]:
     """Freezing makes sense for trained weights, not for random initial ones.
 
@@ -53,6 +56,7 @@ def frozen_initial_weights(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("model")
 def frozen_head(facts: Facts) -> list[Finding]:
     """A frozen output layer keeps its own idea of the classes."""
     graph = facts.model.graph

@@ -5,6 +5,7 @@ import numpy as np
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import SURE, outcome_of
+from .rule import rule
 
 RISE = 1.5  # validation loss at the end over its minimum
 MATTERS = 0.1  # of the trivial loss
@@ -15,6 +16,7 @@ PENALTY = 0.25  # of the whole loss: the weights give in to the penalty
 MEMORIZED = 0.3  # share of the trivial loss that training has removed
 
 
+@rule("end")
 def overfitting(facts: Facts) -> list[Finding]:
     """The validation loss rises while the training loss falls.
 
@@ -59,6 +61,7 @@ def overfitting(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("end")
 def validation_without_progress(facts: Facts) -> list[Finding]:
     """Labels that do not depend on the inputs can be memorized, but not predicted.
 
@@ -107,6 +110,7 @@ def validation_without_progress(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("end")
 def inference_differs(facts: Facts) -> list[Finding]:
     """The same examples must have about the same loss in training and inference mode.
 
@@ -143,6 +147,7 @@ def inference_differs(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("first_pass")
 def random_inference(facts: Facts) -> list[Finding]:
     """Two predictions for the same inputs should agree.
 
@@ -171,6 +176,7 @@ def random_inference(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("end")
 def large_penalty(facts: Facts) -> list[Finding]:
     """A penalty that dominates the loss at the end has won against the data.
 

@@ -12,6 +12,7 @@ import numpy as np
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
+from .rule import rule
 
 VANISHING = 1e-3  # sensitivity of the first kernel relative to the last
 MIN_KERNELS = 4
@@ -20,6 +21,7 @@ MIN_KERNELS = 4
 EXPLODING = 1e3
 
 
+@rule("end")
 def vanishing(facts: Facts) -> list[Finding]:
     """Gradients vanish if the first kernels matter 1,000 times less than the last.
 
@@ -78,6 +80,7 @@ def vanishing(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("end")
 def exploding(facts: Facts) -> list[Finding]:
     """Gradients explode if a tiny relative change of the weights doubles the loss.
 
@@ -127,6 +130,7 @@ def exploding(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("end")
 def no_gradient(facts: Facts) -> list[Finding]:
     """A trainable kernel without a gradient is not connected to the loss.
 

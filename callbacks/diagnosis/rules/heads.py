@@ -9,11 +9,13 @@ from ..facts import Facts
 from ..finding import Finding, finding
 from . import advice
 from .outputs import UNREACHABLE, class_of, num_classes, outputs_of, probability_layer
+from .rule import rule
 
 NOT_PROBABILITIES = ("linear", "relu", "tanh", "softplus", "elu", "selu", "gelu")
 PROBABILITIES = ("softmax", "sigmoid", "hard_sigmoid")
 
 
+@rule("model")
 def softmax_on_one_unit(facts: Facts) -> list[Finding]:
     """A softmax over a single unit is 1 for every input, by its definition.
 
@@ -45,6 +47,7 @@ def softmax_on_one_unit(facts: Facts) -> list[Finding]:
     return found
 
 
+@rule("model")
 def logits_against_probabilities(facts: Facts) -> list[Finding]:
     """A cross-entropy with `from_logits=False` takes the logarithm of the outputs.
 
@@ -90,6 +93,7 @@ def logits_against_probabilities(facts: Facts) -> list[Finding]:
     return found
 
 
+@rule("model")
 def probabilities_against_logits(facts: Facts) -> list[Finding]:
     """With `from_logits=True`, the loss applies a second softmax or sigmoid.
 
@@ -134,6 +138,7 @@ def probabilities_against_logits(facts: Facts) -> list[Finding]:
     return found
 
 
+@rule("model")
 def activation_for_another_loss(facts: Facts) -> list[Finding]:
     """Softmax belongs to one label per example, sigmoid to independent labels.
 
@@ -202,6 +207,7 @@ def activation_for_another_loss(facts: Facts) -> list[Finding]:
     return found
 
 
+@rule("model")
 def activation_on_activation(facts: Facts) -> list[Finding]:
     """A softmax of a bounded or rectified activation cannot become confident.
 
@@ -231,6 +237,7 @@ def activation_on_activation(facts: Facts) -> list[Finding]:
     return found
 
 
+@rule("model")
 def rates_below_zero(facts: Facts) -> list[Finding]:
     """The Poisson loss takes the logarithm of the outputs: they must be positive."""
     return [
@@ -248,6 +255,7 @@ def rates_below_zero(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("model")
 def hinge_on_probabilities(facts: Facts) -> list[Finding]:
     """A hinge loss compares the sign of the output, which a sigmoid never changes."""
     return [

@@ -6,6 +6,7 @@ from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..reading.graph import Node
 from ..run.trivial import uniform_loss
+from .rule import rule
 
 # A gain is rms * sqrt(fan_in). Glorot, He, LeCun and orthogonal initializers have gains
 # up to sqrt(2), and normal(0.05) with 10,000 inputs has 5.
@@ -20,6 +21,7 @@ MIN_FAN_IN = 8  # a few large weights of a small layer are no pattern
 RECTIFIED = ("relu", "relu6")
 
 
+@rule("model")
 def equal_units(facts: Facts) -> list[Finding]:
     """Units with equal weights get equal gradients as long as the next layer agrees.
 
@@ -61,6 +63,7 @@ def equal_units(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("model", is_risk=True)
 def large_weights(facts: Facts) -> list[Finding]:
     """Large weights saturate units and make the first logits, and the loss, huge.
 
@@ -121,6 +124,7 @@ def large_weights(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("model", is_risk=True)
 def small_weights(facts: Facts) -> list[Finding]:
     """Small weights shrink the signal in every layer, and the gradient likewise.
 

@@ -4,6 +4,7 @@ from ..data.data_facts import InputFacts
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..reading.graph import Graph
+from .rule import rule
 
 # The initializers of Keras assume inputs of mean square 1: with inputs of root mean
 # square s, the first layer's outputs, and at first the logits, are s times too large.
@@ -19,6 +20,7 @@ DUPLICATES = (
 SORTED = 0.5  # of the variance of labels between batches, beyond chance
 
 
+@rule("model", is_risk=True)
 def inputs_not_scaled(facts: Facts) -> list[Finding]:
     """Inputs should have about unit scale where they meet the first kernel.
 
@@ -70,6 +72,7 @@ def inputs_not_scaled(facts: Facts) -> list[Finding]:
     return found
 
 
+@rule("model")
 def not_finite(facts: Facts) -> list[Finding]:
     """A single NaN or infinity in the data makes all weights NaN in one step."""
     data = facts.data
@@ -92,6 +95,7 @@ def not_finite(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("model")
 def constant_inputs(facts: Facts) -> list[Finding]:
     """Identical examples with different labels cannot be told apart."""
     data = facts.data
@@ -130,6 +134,7 @@ def constant_inputs(facts: Facts) -> list[Finding]:
     return found
 
 
+@rule("model")
 def sorted_batches(facts: Facts) -> list[Finding]:
     """Batches of one class each undo what the others have taught.
 

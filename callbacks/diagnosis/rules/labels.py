@@ -9,6 +9,7 @@ from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
 from ..reading.graph import BOUNDED, Node
 from .outputs import UNREACHABLE, is_image_like, outputs_of, outside
+from .rule import rule
 
 # Outputs start near 0 with a spread of about 1; smaller targets are reached anyway.
 LARGE_TARGET = 100.0
@@ -17,6 +18,7 @@ MANY_STEPS = 10_000  # a usual length of training, where it is not known
 MIN_EXAMPLES = 600
 
 
+@rule("model")
 def class_ids_out_of_range(facts: Facts) -> list[Finding]:
     """Class indices must lie in [0, units); binary labels must be 0 and 1.
 
@@ -84,6 +86,7 @@ def class_ids_out_of_range(facts: Facts) -> list[Finding]:
     return found
 
 
+@rule("model")
 def images_out_of_range(facts: Facts) -> list[Finding]:
     """Targets such as images must lie in the range of a bounded last activation."""
     found = []
@@ -110,6 +113,7 @@ def images_out_of_range(facts: Facts) -> list[Finding]:
     return found
 
 
+@rule("model")
 def targets_not_scaled(facts: Facts) -> list[Finding]:
     """Targets of large units are out of reach for outputs that start near 0.
 
@@ -167,6 +171,7 @@ def _is_out_of_reach(facts: Facts, node: Node, rms: float) -> bool:
     return steps > (total or MANY_STEPS)
 
 
+@rule("model")
 def constant_labels(facts: Facts) -> list[Finding]:
     """Labels that are all the same leave nothing to learn.
 
@@ -202,6 +207,7 @@ def constant_labels(facts: Facts) -> list[Finding]:
     return found
 
 
+@rule("model")
 def labels_without_dependence(facts: Facts) -> list[Finding]:
     """Labels that were shuffled apart from the inputs cannot be predicted from them.
 
@@ -239,6 +245,7 @@ def labels_without_dependence(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("model")
 def strings(facts: Facts) -> list[Finding]:
     """The losses of Keras take numbers."""
     data = facts.data

@@ -3,11 +3,13 @@
 from ..facts import Facts
 from ..finding import Finding, finding
 from .outputs import outputs_of
+from .rule import rule
 
 HIGH_RATE = 0.8  # fewer than one in five units is kept
 SLOW_MOMENTUM = 0.999  # needs about 3,000 steps to forget the initial statistics
 
 
+@rule("model")
 def dropout_after_head(facts: Facts) -> list[Finding]:
     """Dropout of outputs sets predictions to zero that the loss then punishes."""
     return [
@@ -26,6 +28,7 @@ def dropout_after_head(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("model", is_risk=True)
 def high_dropout(facts: Facts) -> list[Finding]:
     """Dropout at a rate r multiplies the variance of what it keeps by 1 / (1 - r).
 
@@ -48,6 +51,7 @@ def high_dropout(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("model")
 def normalization_of_one(facts: Facts) -> list[Finding]:
     """The statistics of a batch of one example remove the example itself.
 
@@ -77,6 +81,7 @@ def normalization_of_one(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("model", is_risk=True)
 def slow_statistics(facts: Facts) -> list[Finding]:
     """Moving statistics with a momentum m need about 3 / (1 - m) steps to settle."""
     graph, training = facts.model.graph, facts.training

@@ -4,6 +4,7 @@ from ..facts import Facts
 from ..finding import Finding, finding
 from . import advice
 from .outputs import outputs_of
+from .rule import rule
 
 ACCURACIES = (
     "accuracy",
@@ -19,6 +20,7 @@ ACCURACIES = (
 MIN_VALUES = 10
 
 
+@rule("model")
 def accuracy_of_regression(facts: Facts) -> list[Finding]:
     """An accuracy counts exact matches, which real-valued targets never are.
 
@@ -49,6 +51,7 @@ def accuracy_of_regression(facts: Facts) -> list[Finding]:
     return found
 
 
+@rule("model")
 def accuracy_of_another_encoding(facts: Facts) -> list[Finding]:
     """Named accuracies expect their own encoding of labels and number of outputs.
 
@@ -98,6 +101,7 @@ def accuracy_of_another_encoding(facts: Facts) -> list[Finding]:
     return found
 
 
+@rule("model")
 def threshold_on_logits(facts: Facts) -> list[Finding]:
     """The accuracy of one logit uses the threshold 0.5 instead of 0.
 

@@ -8,6 +8,7 @@ from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
 from ..run.trivial import trivial_loss
 from . import advice
+from .rule import rule
 
 # Adam's first updates have about the size of the rate, so the ratio to the weights is
 # known before training. At 1, one step replaces the weights.
@@ -24,6 +25,7 @@ EPSILON = 1.0  # far above gradients: Adam becomes SGD with a tiny rate
 FIRST_UPDATE = {"Adam", "AdamW", "Adamax", "Nadam", "RMSprop", "Lion"}
 
 
+@rule("model", is_risk=True)
 def first_update(facts: Facts) -> list[Finding]:
     """The first update relative to the weights shows a rate that is far off.
 
@@ -77,6 +79,7 @@ def first_update(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("model", is_risk=True)
 def settings(facts: Facts) -> list[Finding]:
     """Settings far outside of the range in which an optimizer is known to work."""
     optimizer = facts.model.optimizer
@@ -124,6 +127,7 @@ def settings(facts: Facts) -> list[Finding]:
     return found
 
 
+@rule("model", is_risk=True)
 def clipping(facts: Facts) -> list[Finding]:
     """Clipping bounds the update of SGD to the rate times the limit.
 
@@ -167,6 +171,7 @@ def clipping(facts: Facts) -> list[Finding]:
     return []
 
 
+@rule("model", is_risk=True)
 def decay(facts: Facts) -> list[Finding]:
     """Weight decay shrinks the weights by rate * decay in every step."""
     optimizer = facts.model.optimizer
@@ -191,6 +196,7 @@ def decay(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("model", is_risk=True)
 def penalty(facts: Facts) -> list[Finding]:
     """A penalty far above the loss can only be reduced by shrinking the weights.
 

@@ -7,6 +7,7 @@ from ..finding import Evidence, Finding, finding
 from ..outcome import Outcome, outcome_of
 from ..reading.graph import Node
 from ..run.pass_facts import MAX_EXAMPLES
+from .rule import rule
 
 # An exponential that ran for three time constants makes 9 % of its progress in the last
 # third; a straight line makes 33 %.
@@ -20,6 +21,7 @@ CREEPING = 0.1
 TINY_BATCH = 2
 
 
+@rule("end")
 def too_few_steps(facts: Facts) -> list[Finding]:
     """Training ended too early if the loss was still falling almost linearly.
 
@@ -82,6 +84,7 @@ def too_few_steps(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("end")
 def underfitting(facts: Facts) -> list[Finding]:
     """A model underfits if it has converged far below what a simple model reaches.
 
@@ -141,6 +144,7 @@ def underfitting(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("end")
 def not_learning(facts: Facts) -> list[Finding]:
     """The loss ends no better than that of a constant predictor.
 
@@ -181,6 +185,7 @@ def not_learning(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("end")
 def tiny_batches(facts: Facts) -> list[Finding]:
     """Batches of one or two examples give noisy gradients and use hardware badly.
 

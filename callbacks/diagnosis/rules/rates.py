@@ -15,6 +15,7 @@ from ..finding import Evidence, Finding, finding
 from ..outcome import Outcome, outcome_of
 from ..run.training_facts import TrainingFacts
 from . import advice
+from .rule import rule
 from .units import DEAD
 
 LARGE_RATIO = 0.1  # a step that changes a tenth of the weights
@@ -68,6 +69,7 @@ class Updates:
         return self.early > OVERWRITTEN and self.first > FIRST_RATIO
 
 
+@rule("failure")
 def too_high(facts: Facts) -> list[Finding]:
     """A rate is too high if updates are large and the loss does not fall because of it.
 
@@ -225,6 +227,7 @@ def _updates(training: TrainingFacts) -> Updates:
     )
 
 
+@rule("end")
 def too_low(facts: Facts) -> list[Finding]:
     """A rate is too low if the weights hardly moved and the loss is still high.
 

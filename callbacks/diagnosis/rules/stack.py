@@ -4,8 +4,10 @@ from ..facts import Facts
 from ..finding import Finding, finding
 from ..reading.graph import Graph
 from .outputs import outputs_of
+from .rule import rule
 
 
+@rule("model", is_risk=True)
 def linear_hidden_stack(facts: Facts) -> list[Finding]:
     """Affine layers without an activation between them equal one affine layer.
 
@@ -45,6 +47,7 @@ def linear_hidden_stack(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("model")
 def softmax_in_the_middle(facts: Facts) -> list[Finding]:
     """A hidden softmax leaves one free signal of total 1 for all of its units.
 
@@ -77,6 +80,7 @@ def softmax_in_the_middle(facts: Facts) -> list[Finding]:
     return found
 
 
+@rule("model")
 def softmax_over_wrong_axis(facts: Facts) -> list[Finding]:
     """The softmax must sum over the classes, which a cross-entropy takes from axis -1.
 
@@ -105,6 +109,7 @@ def softmax_over_wrong_axis(facts: Facts) -> list[Finding]:
     return found
 
 
+@rule("model")
 def missing_flatten(facts: Facts) -> list[Finding]:
     """A dense layer acts on the last axis only, so other axes remain in the outputs.
 
@@ -153,6 +158,7 @@ def missing_flatten(facts: Facts) -> list[Finding]:
     return found
 
 
+@rule("model")
 def embedding_of_floats(facts: Facts) -> list[Finding]:
     """An embedding looks rows up by index: fractions are cut off."""
     data, graph = facts.data, facts.model.graph

@@ -14,8 +14,10 @@ from .outputs import (
     outputs_of,
     outside,
 )
+from .rule import rule
 
 
+@rule("model")
 def one_unit_for_categories(facts: Facts) -> list[Finding]:
     """A categorical cross-entropy needs one output per class, so at least two.
 
@@ -49,6 +51,7 @@ def one_unit_for_categories(facts: Facts) -> list[Finding]:
     return found
 
 
+@rule("model")
 def outputs_against_classes(facts: Facts) -> list[Finding]:
     """The classes in the labels must have outputs, and targets the outputs' width."""
     found = []
@@ -72,6 +75,7 @@ def outputs_against_classes(facts: Facts) -> list[Finding]:
     return found
 
 
+@rule("model")
 def encoding_against_loss(facts: Facts) -> list[Finding]:
     """Sparse losses take class indices, the others one column per output."""
     found = []
@@ -117,6 +121,7 @@ def encoding_against_loss(facts: Facts) -> list[Finding]:
     return found
 
 
+@rule("model", is_risk=True)
 def distance_for_classes(facts: Facts) -> list[Finding]:
     """A squared error between a softmax and one-hot labels has vanishing gradients.
 
@@ -172,6 +177,7 @@ def distance_for_classes(facts: Facts) -> list[Finding]:
     return found
 
 
+@rule("model")
 def unreachable_targets(facts: Facts) -> list[Finding]:
     """A bounded activation cannot output targets beyond its bounds.
 

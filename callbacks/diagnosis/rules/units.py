@@ -7,6 +7,7 @@ from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
 from ..reading.graph import Node
 from ..run.pass_facts import PassFacts
+from .rule import rule
 
 # ReLU layers are zero for 50 to 80 % of their outputs, and a third of the units of a
 # wide layer may be dead without harm. At 90 %, a layer of 128 has 12 units left.
@@ -17,6 +18,7 @@ RECTIFIED = ("relu", "relu6")
 BOUNDED = ("tanh", "sigmoid", "hard_sigmoid", "hard_tanh", "softsign")
 
 
+@rule("first_pass")
 def dead_units(facts: Facts) -> list[Finding]:
     """A ReLU unit that is zero for every example passes no gradient back.
 
@@ -58,6 +60,7 @@ def dead_units(facts: Facts) -> list[Finding]:
     return found[:1]
 
 
+@rule("end")
 def dead_output(facts: Facts) -> list[Finding]:
     """A ReLU output that is zero for all examples has no gradient, and stays zero."""
     current = _current(facts)
@@ -84,6 +87,7 @@ def dead_output(facts: Facts) -> list[Finding]:
     return found
 
 
+@rule("first_pass")
 def saturated_units(facts: Facts) -> list[Finding]:
     """At the bounds of tanh and sigmoid the gradient is close to zero.
 
@@ -122,6 +126,7 @@ def saturated_units(facts: Facts) -> list[Finding]:
     return []
 
 
+@rule("end")
 def symmetric_units(facts: Facts) -> list[Finding]:
     """Units with identical weights have identical gradients, and never differ.
 
