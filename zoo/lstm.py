@@ -19,7 +19,7 @@ from .utils.token_shape import TokenShape
 
 
 def lstm(
-    input_shape: Sequence[int],
+    input_shape: Sequence[int | None],
     num_outputs: int,
     *,
     vocabulary_size: int | None = None,
@@ -69,7 +69,8 @@ def lstm(
 
     Args:
         input_shape: Shape of one example, without the batch dimension: `(time,)` for
-            token ids, `(steps, ...)` for vectors.
+            token ids, `(steps, ...)` for vectors. The first size may be `None`:
+            sequences of any length. All sequences in a batch have the same length.
         num_outputs: Integer >= 1, number of classes (two for a binary problem),
             targets, or tokens in the vocabulary.
         vocabulary_size: Number of tokens in the vocabulary, `len(data.vocabulary)`.
@@ -170,8 +171,8 @@ def lstm(
     if vocabulary_size is None:
         inputs = keras.Input(input_shape, name="input")
         x = builders.preprocessed(inputs, augmentation, preprocessing)
-        rows = (x.shape[1], math.prod(x.shape[2:]))
-        if x.shape[1:] != rows:
+        if len(x.shape) > 3:
+            rows = (x.shape[1] or -1, math.prod(x.shape[2:]))
             x = keras.layers.Reshape(rows, name="rows")(x)
     else:
         inputs = keras.Input(input_shape, dtype="int32", name="input")
@@ -242,9 +243,9 @@ def _dropout(x, rate, variational, name) -> keras.KerasTensor:
     return keras.layers.Dropout(rate, noise_shape=noise_shape, name=name)(x)
 
 
-def _check_input_shape(shape, vocabulary_size) -> tuple[int, ...]:
+def _check_input_shape(shape, vocabulary_size) -> tuple[int | None, ...]:
     if vocabulary_size is not None:
-        shape = check_shape("input_shape", shape)
+        shape = check_shape("input_shape", shape, allow_any_length=True)
         if len(shape) != 1:
             raise invalid_argument(
                 "input_shape",
@@ -260,7 +261,7 @@ def _check_input_shape(shape, vocabulary_size) -> tuple[int, ...]:
             vocabulary_size,
             "Pass `vocabulary_size=len(data.vocabulary)`.",
         )
-    shape = check_shape("input_shape", shape)
+    shape = check_shape("input_shape", shape, allow_any_length=True)
     if len(shape) < 2:
         raise invalid_argument(
             "input_shape",

@@ -209,6 +209,54 @@ def test_padding_does_not_change_predictions(pooling, bidirectional):
     )
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"units": (8,), "pooling": "max", "bidirectional": True},
+        {"units": (8, 4), "pooling": "last", "bidirectional": True},
+        {"units": (8,), "return_sequences": True, "tie_embeddings": True},
+    ],
+    ids=["max", "last", "language model"],
+)
+def test_any_length_gives_the_outputs_of_a_fixed_length(options, tmp_path):
+    options = {"vocabulary_size": 20, "embedding_dropout": 0.5, **options}
+    any_length = lstm((None,), 20, **options)
+    any_length.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for length in (3, 7):
+        fixed = lstm((length,), 20, **options)
+        fixed.set_weights(any_length.get_weights())
+        x = token_ids(4, length)
+        x[0, 2:] = 0
+        expected = to_numpy(fixed(x))
+        for model in (any_length, loaded):
+            np.testing.assert_allclose(
+                to_numpy(model(x)), expected, rtol=1e-4, atol=1e-6
+            )
+
+
+@pytest.mark.parametrize("shape", [(None, 3), (None, 2, 3, 1)])
+def test_vectors_of_any_length_are_read_step_by_step(shape):
+    model = lstm(shape, 2, units=(4,), bidirectional=True)
+    for length in (2, 5):
+        fixed = lstm((length, *shape[1:]), 2, units=(4,), bidirectional=True)
+        fixed.set_weights(model.get_weights())
+        x = standard_normal(3, length, *shape[1:])
+        np.testing.assert_allclose(
+            to_numpy(model(x)), to_numpy(fixed(x)), rtol=1e-4, atol=1e-6
+        )
+
+
+def test_any_length_trains_on_batches_of_different_lengths():
+    model = lstm((None,), 2, vocabulary_size=20, units=(4,), embedding_size=8)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    before = to_numpy(model.get_layer("embedding").embeddings)
+    for length in (3, 6):
+        model.train_on_batch(token_ids(4, length), np.array([0, 1, 0, 1]))
+    assert (to_numpy(model.get_layer("embedding").embeddings) != before).any()
+    assert model.predict(token_ids(4, 9), verbose=0).shape == (4, 2)
+
+
 def test_texts_of_different_length_share_a_batch():
     model = lstm((6,), 3, vocabulary_size=20, units=(8,), bidirectional=True)
     x = token_ids(5, 6)
@@ -433,6 +481,8 @@ LANGUAGE_MODEL = {**TOKENS, "return_sequences": True, "num_outputs": 20}
     [
         ({"input_shape": 3}, "`input_shape`. Expected a tuple of integers >= 1"),
         ({"input_shape": ()}, "`input_shape`. Expected the shape of a sequence"),
+        ({"input_shape": (6, None)}, "the first of which may be None"),
+        ({"input_shape": (None,)}, "a sequence of vectors"),
         ({"input_shape": (11,)}, r"a sequence of vectors.*\n.*table.*`zoo.mlp`"),
         ({"input_shape": TokenShape((6,))}, r"`vocabulary_size`.*\n.*=len\(data.voc"),
         ({"vocabulary_size": 20}, r"`input_shape`. Expected `\(time,\)`.*\nLeave out"),

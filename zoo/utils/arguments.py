@@ -79,12 +79,21 @@ def check_not_negative(name: str, value) -> float:
     return float(value)
 
 
-def check_shape(name: str, value) -> tuple[int, ...]:
-    """Returns a shape as a tuple of ints; raises an error if `value` is not a shape."""
-    if not isinstance(value, tuple | list) or not all(
-        is_integer(size) and size >= 1 for size in value
-    ):
+def check_shape(name: str, value, *, allow_any_length: bool = False) -> tuple:
+    """Returns a shape as a tuple of ints; raises an error if `value` is not a shape.
+
+    Args:
+        name: Name of the argument.
+        value: Value to check.
+        allow_any_length: Whether the first size may be `None`, for sequences of any
+            length. Defaults to `False`.
+    """
+    is_sequence = isinstance(value, tuple | list)
+    is_open = allow_any_length and is_sequence and len(value) > 0 and value[0] is None
+    sizes = value[1:] if is_open else value
+    if not is_sequence or not all(is_integer(size) and size >= 1 for size in sizes):
+        also = ", the first of which may be None" if allow_any_length else ""
         raise invalid_argument(
-            name, "a tuple of integers >= 1, without the batch dimension", value
+            name, f"a tuple of integers >= 1{also}, without the batch dimension", value
         )
-    return tuple(int(size) for size in value)
+    return (*((None,) if is_open else ()), *(int(size) for size in sizes))

@@ -66,6 +66,16 @@ def test_streaming_is_one_long_forward_pass(model, language_model, text):
         assert nats == pytest.approx(expected, rel=1e-5)
 
 
+def test_a_model_of_any_length_reads_as_one_of_a_fixed_length(model, text):
+    any_length = build(None, tie_embeddings=True)
+    any_length.set_weights([w for w in model.get_weights() if w.dtype == "float32"])
+    nats = [
+        LanguageModel(one, VOCABULARY).nats_per_token([windows(text, 8)])
+        for one in (any_length, model)
+    ]
+    assert nats[0] == pytest.approx(nats[1], rel=1e-6)
+
+
 def test_windows_that_are_read_alone_start_cold(model, language_model, text):
     x, y = windows(text, 8)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
