@@ -87,7 +87,8 @@ def not_finite_in_training(facts: Facts) -> list[Finding]:
         names = [training.variables[i] for i in np.flatnonzero(bad)]
         is_part = bad.sum() < (~training.missing_gradients).sum()
         if is_part:
-            where = f"gradient of '{names[-1]}'"
+            kernels = [one for one in names if one.endswith("kernel")]
+            where = f"gradient of '{(kernels or names)[-1]}'"
         evidence.append(
             Evidence(
                 f"The gradients of {len(names)} of {len(bad)} variables are NaN or "

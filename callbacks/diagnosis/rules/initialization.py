@@ -4,10 +4,11 @@ import math
 
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
+from ..outcome import outcome_of
 from ..reading.graph import Kernel, Node
 from ..run.trivial import uniform_loss
 from . import advice
-from .hidden import RECTIFIED, ends_branch, graph_of, initializer_of
+from .hidden import RECTIFIED, ends_branch, graph_of, initializer_of, is_harmed
 from .rule import rule
 
 # A gain is rms * sqrt(fan_in). Glorot, He, LeCun and orthogonal initializers have gains
@@ -22,7 +23,7 @@ SMALL_PRODUCT = 1e-3
 MIN_FAN_IN = 8  # a few large weights of a small layer are no pattern
 
 
-@rule("model", "graph", "plain_step", is_risk=True)
+@rule("model", "graph", "plain_step")
 def equal_units(facts: Facts) -> list[Finding]:
     """Units with equal weights get equal gradients as long as the next layer agrees.
 
@@ -50,12 +51,13 @@ def equal_units(facts: Facts) -> list[Finding]:
         node.has_kernel and (node.kernel.equal_units or node.kernel.is_zero)
         for node in followers
     )
+    severity = "error" if is_dead or stays else "warning"
     names = ", ".join(node.name for node in equal[:4])
     what = "zero" if equal[0].kernel.is_zero else "equal in all units"
     return [
         finding(
             "bad_initialization",
-            "error" if is_dead or stays else "warning",
+            "hint" if _has_recovered(facts) else severity,
             f"layer '{equal[0].name}'",
             f"The initial weights of {len(equal)} hidden layer"
             f"{'s'[: len(equal) > 1]} ({names}) are {what}.",
@@ -179,6 +181,15 @@ def _is_new(facts: Facts) -> bool:
     The optimizer of a loaded model that is compiled again has made no step either.
     """
     return facts.model.optimizer.iterations == 0 and facts.model.is_new is not False
+
+
+def _has_recovered(facts: Facts) -> bool:
+    """Returns whether a run has ended without harm of equal units."""
+    training = facts.training
+    if training is None or not training.is_over:
+        return False
+    outcome = outcome_of(facts)
+    return outcome.is_good or not (is_harmed(outcome) or training.identical_units)
 
 
 def _relative_gain(kernel: Kernel) -> float:

@@ -208,11 +208,11 @@ def _without_activation(head) -> str:
 def _with_random_weights(facts: Facts, layer: str) -> str:
     """Returns code of a layer with random initial weights."""
     graph = facts.model.graph
-    name = layer.rpartition("/")[2]
+    names = layer.split("/")
     nodes = graph.nodes if graph is not None else ()
-    node = next((one for one in nodes if one.name == name and one.has_kernel), None)
-    if node is not None:
-        return advice.layer_code(node, kernel_initializer="glorot_uniform")
+    for node in nodes:
+        if node.name in names and node.role in ("kernel", "recurrent"):
+            return advice.layer_code(node, kernel_initializer="glorot_uniform")
     return (
         f"layer = model.get_layer({layer.partition('/')[0]!r}); "
         "layer.kernel.assign(keras.initializers.GlorotUniform()(layer.kernel.shape))"
