@@ -1,11 +1,14 @@
 """Rules on the initial weights. They judge only models that were never trained."""
 
-import numpy as np
+import math
 
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
-from ..reading.graph import Node
+from ..outcome import outcome_of
+from ..reading.graph import Kernel, Node
 from ..run.trivial import uniform_loss
+from . import advice
+from .hidden import RECTIFIED, ends_branch, graph_of, initializer_of, is_harmed
 from .rule import rule
 
 # A gain is rms * sqrt(fan_in). Glorot, He, LeCun and orthogonal initializers have gains
@@ -18,22 +21,22 @@ LARGE_LOSS = 4.0  # times the loss of equal probabilities
 # gains. Adam rescales gradients, but not by more than its epsilon allows.
 SMALL_PRODUCT = 1e-3
 MIN_FAN_IN = 8  # a few large weights of a small layer are no pattern
-RECTIFIED = ("relu", "relu6")
 
 
-@rule("model")
+@rule("model", "graph", "plain_step")
 def equal_units(facts: Facts) -> list[Finding]:
     """Units with equal weights get equal gradients as long as the next layer agrees.
 
     Zeros before a ReLU pass no gradient at all. Zeros at the end of a residual branch
-    and in the output layer are common and harmless, and are not judged.
+    and in the output layer are common and harmless, and are not judged. Frozen layers
+    with equal units, such as a blur, are not meant to learn.
     """
-    graph = facts.model.graph
-    if graph is None or not _is_new(facts):
+    graph = graph_of(facts)
+    if not _is_new(facts):
         return []
-    indices = [i for i in graph.hidden() if not _ends_branch(graph, i)]
+    indices = [i for i in graph.hidden() if not ends_branch(graph, i)]
     hidden = [graph.nodes[i] for i in indices]
-    equal = [node for node in hidden if node.has_kernel and node.kernel.equal_units]
+    equal = [one for one in hidden if one.kernel.equal_units and one.kernel.trainable]
     if not equal:
         return []
     heads = [head.node for head in facts.model.heads if head.node is not None]
@@ -48,29 +51,31 @@ def equal_units(facts: Facts) -> list[Finding]:
         node.has_kernel and (node.kernel.equal_units or node.kernel.is_zero)
         for node in followers
     )
+    severity = "error" if is_dead or stays else "warning"
     names = ", ".join(node.name for node in equal[:4])
     what = "zero" if equal[0].kernel.is_zero else "equal in all units"
     return [
         finding(
             "bad_initialization",
-            "error" if is_dead or stays else "warning",
+            "hint" if _has_recovered(facts) else severity,
             f"layer '{equal[0].name}'",
             f"The initial weights of {len(equal)} hidden layer"
             f"{'s'[: len(equal) > 1]} ({names}) are {what}.",
-            _layer_code(equal[0]),
+            _with_initializer(equal[0]),
+            "Use random initial weights in all hidden layers.",
             picture="weights",
         )
     ]
 
 
-@rule("model", is_risk=True)
+@rule("model", "graph", "plain_step", is_risk=True)
 def large_weights(facts: Facts) -> list[Finding]:
     """Large weights saturate units and make the first logits, and the loss, huge.
 
     A normalization after the layer removes the scale, so such layers are not judged.
     """
-    graph, start = facts.model.graph, facts.start
-    if graph is None or not _is_new(facts):
+    graph, start = graph_of(facts), facts.start
+    if not _is_new(facts):
         return []
     judged = [
         node
@@ -118,80 +123,82 @@ def large_weights(facts: Facts) -> list[Finding]:
             "warning",
             f"layer '{worst.name}'",
             evidence,
-            _layer_code(worst),
+            _with_initializer(worst),
+            "Use a default initializer in all layers.",
             picture="weights",
         )
     ]
 
 
-@rule("model", is_risk=True)
+@rule("model", "graph", "plain_step", is_risk=True)
 def small_weights(facts: Facts) -> list[Finding]:
     """Small weights shrink the signal in every layer, and the gradient likewise.
 
-    A normalization or residual connection restores the scale. The output layer may be
-    small.
+    Each gain is compared with that of the default initializer, which is itself small
+    where a layer widens. A normalization or residual connection restores the scale. The
+    output layer may be small.
     """
-    graph = facts.model.graph
-    if graph is None or not _is_new(facts):
+    graph = graph_of(facts)
+    if not _is_new(facts):
         return []
     nodes = [
         graph.nodes[i]
         for i in graph.hidden()
         if graph.nodes[i].has_kernel
+        and graph.nodes[i].kernel.trainable
         and not graph.nodes[i].kernel.is_zero
         and not graph.is_normalized_after(i)
-        and not _ends_branch(graph, i)
+        and not ends_branch(graph, i)
     ]
     if any(node.role == "merge" for node in graph.nodes) or not nodes:
         return []
-    product = float(np.prod([min(1.0, node.kernel.gain) for node in nodes]))
+    product = math.prod(min(1.0, _relative_gain(node.kernel)) for node in nodes)
     if product >= SMALL_PRODUCT:
         return []
-    smallest = min(nodes, key=lambda node: node.kernel.gain)
+    smallest = min(nodes, key=lambda node: _relative_gain(node.kernel))
     return [
         finding(
             "bad_initialization",
             "warning",
             f"layer '{smallest.name}'",
             Evidence(
-                f"The initial weights of {len(nodes)} hidden layers scale the signal "
-                f"by {product:.1e} together.",
+                f"The initial weights of {len(nodes)} hidden layer"
+                f"{'s'[: len(nodes) > 1]} scale the signal by {product:.1e}, compared "
+                "with the default initializer.",
                 product,
                 SMALL_PRODUCT,
             ),
-            _layer_code(smallest),
+            _with_initializer(smallest),
+            "Use a default initializer in all layers.",
             picture="weights",
         )
     ]
 
 
 def _is_new(facts: Facts) -> bool:
-    return facts.model.optimizer.iterations == 0 and not facts.model.has_own_step
+    """Returns whether the weights may be initial ones.
+
+    The optimizer of a loaded model that is compiled again has made no step either.
+    """
+    return facts.model.optimizer.iterations == 0 and facts.model.is_new is not False
 
 
-def _ends_branch(graph, index: int) -> bool:
-    """Returns whether the output of a layer is added to or multiplied with others."""
-    while True:
-        following = graph.consumers(index)
-        if len(following) != 1:
-            return bool(following)
-        (index,) = following
-        role = graph.nodes[index].role
-        if role in ("merge", "unknown"):
-            return True
-        if role in ("kernel", "recurrent", "embedding"):
-            return False
+def _has_recovered(facts: Facts) -> bool:
+    """Returns whether a run has ended without harm of equal units."""
+    training = facts.training
+    if training is None or not training.is_over:
+        return False
+    outcome = outcome_of(facts)
+    return outcome.is_good or not (is_harmed(outcome) or training.identical_units)
 
 
-def _layer_code(node: Node) -> str:
-    size = node.options.get("units", node.options.get("filters"))
-    is_rectified = node.activation in (*RECTIFIED, "leaky_relu", "elu", "gelu", "silu")
-    initializer = "he_normal" if is_rectified else "glorot_uniform"
-    more = ", ..." if node.kind != "Dense" else ""
-    return (
-        f"keras.layers.{node.kind}({size}{more}, activation={node.activation!r}, "
-        f"kernel_initializer={initializer!r}, name={node.name!r})"
-    )
+def _relative_gain(kernel: Kernel) -> float:
+    """Returns the gain, divided by that of Glorot's initializer for the same fans."""
+    return kernel.rms / math.sqrt(2 / (kernel.fan_in + kernel.fan_out))
+
+
+def _with_initializer(node: Node) -> str:
+    return advice.layer_code(node, kernel_initializer=initializer_of(node))
 
 
 RULES = (equal_units, large_weights, small_weights)

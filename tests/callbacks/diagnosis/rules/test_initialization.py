@@ -1,5 +1,9 @@
 import keras
+import numpy as np
 import pytest
+
+from callbacks import diagnose
+from callbacks.diagnosis.rules.initialization import large_weights, small_weights
 
 SPARSE = "sparse_categorical_crossentropy"
 
@@ -44,3 +48,50 @@ def test_large_weights_before_a_normalization_are_no_fault(
     norm = keras.layers.BatchNormalization()
     model = compiled(dense(64), wide, norm, keras.layers.ReLU(), dense(3, "softmax"))
     assert found(model, *table) == []
+
+
+def test_frozen_layers_with_equal_units_are_no_fault(compiled, dense, found, table):
+    blur = dense(16, None, kernel_initializer=keras.initializers.Constant(0.25))
+    model = compiled(blur, dense(16), dense(3, "softmax"))
+    blur.trainable = False
+    model.compile("adam", SPARSE)
+    assert found(model, *table) == []
+
+
+@pytest.mark.heavy
+def test_a_loaded_model_is_not_judged(compiled, dense, table, tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(512, 16)).astype("float32")
+    y = x[:, :3].argmax(axis=1)
+    model = compiled(dense(64), dense(3, "softmax"), shape=(16,), optimizer="adam")
+    model.fit(x, y, epochs=3, verbose=0)
+    layer = model.layers[0]
+    kernel, bias = layer.get_weights()
+    layer.set_weights([30 * kernel, bias])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    loaded.compile(keras.optimizers.Adam(1e-5), SPARSE)
+    causes = [one.cause for one in diagnose(loaded, x, y).findings]
+    assert "bad_initialization" not in causes
+
+
+def test_layers_that_widen_are_not_small(found, dense, table):
+    """Glorot's initializer is small after a layer with one unit."""
+    layers = [dense(n) for n in (64, 1, 64, 1, 64, 1, 64)]
+    model = keras.Sequential([keras.Input((4,)), *layers, dense(3, "softmax")])
+    model.compile("adam", SPARSE)
+    causes = [cause for cause, _ in found(model, *table)]
+    assert "bad_initialization" not in causes
+
+
+def test_the_fix_is_a_layer_of_the_model(facts_of, compiled, dense):
+    for rule, stddev in ((large_weights, 2.0), (small_weights, 1e-5)):
+        drawn = keras.initializers.RandomNormal(stddev=stddev)
+        hidden = [
+            dense(64, kernel_initializer=drawn, name=f"hidden_{i}") for i in range(2)
+        ]
+        model = compiled(*hidden, dense(3, "softmax"), shape=(16,))
+        (one,) = rule(facts_of(model))
+        made = eval(one.advice[0], {"keras": keras})
+        assert one.where == f"layer '{made.name}'"
+        assert isinstance(made.kernel_initializer, keras.initializers.HeNormal)

@@ -112,41 +112,6 @@ def test_small_rates_of_fine_tuning_are_no_fault(judged, classifier):
     assert judged(flat, ratio=1e-5, model=model) == []
 
 
-# Gradients.
-
-
-def test_vanishing_gradients_are_found(judged):
-    vanishing = (1e-7, 1e-4, 1e-2, 1.0)
-    options = {"gradient": vanishing, "weight": (10.0,) * 4}
-    assert judged(STUCK, **options) == [("vanishing_gradients", "error")]
-    assert judged(FALLING, **options) == []  # it learns nevertheless
-    options = {"gradient": (1e-2, 1e-1, 0.5, 1.0), "weight": (10.0,) * 4}
-    assert judged(STUCK, **options) == [("not_learning", "error")]
-
-
-def test_exploding_gradients_are_found_in_any_unit(judged):
-    for unit in (1.0, 1e6):
-        losses = unit * np.array([1.1, 1.4, 1.0, 1.2])
-        options = {"gradient": (unit * 1e4, unit, unit)}
-        found = judged(losses, **options)
-        assert ("exploding_gradients", "warning") in found
-        found = judged(losses, gradient=(unit * 10, unit, unit))
-        assert "exploding_gradients" not in dict(found)
-
-
-def test_a_kernel_without_a_gradient_is_found(judged):
-    gradient = (1.0, np.nan, 1.0)
-    assert judged(FALLING, gradient=gradient) == [("frozen_weights", "warning")]
-
-
-def test_steps_skipped_by_loss_scaling_are_not_a_fault(judged):
-    gradient = np.ones((20, 3))
-    gradient[0] = np.inf
-    skipped = np.arange(20) == 0
-    assert judged(FALLING, gradient=gradient, skipped=skipped) == []
-    assert judged((1.0, np.nan), gradient=gradient) == [("not_finite", "error")]
-
-
 # Units.
 
 
@@ -183,47 +148,12 @@ def passed(*layers, loss=1.0, training_loss=1.0, penalty=0.0, **more):
     )
 
 
-def test_dead_units_are_found(judged):
-    half = [1.0] * 8 + [0.6] * 8
-    most, every = [1.0] * 15 + [0.6], [1.0] * 16
-    assert judged(LINE[:4], end=passed(layer(half))) == judged(LINE[:4], end=passed())
-    found = judged(LINE[:4], end=passed(layer(most)))
-    assert found[0] == ("dead_units", "warning")
-    assert judged(STUCK, end=passed(layer(every))) == [("dead_units", "error")]
-    assert judged(FALLING, end=passed(layer(most)), records=40) == []
-
-
 def test_units_that_die_after_large_updates_are_a_high_rate(judged):
     alive, dead = passed(layer([0.5] * 16)), passed(layer([1.0] * 15 + [0.6]))
     losses = (1.0, 0.7, 0.5, 0.5)
     for ratio, cause in ((0.2, "learning_rate_too_high"), (1e-3, "dead_units")):
         found = judged(losses, start=alive, end=dead, ratio=ratio)
         assert found == [(cause, "warning")]
-
-
-def test_saturated_units_are_found(judged, classifier):
-    def model():
-        layers = [
-            keras.Input((4,)),
-            keras.layers.Dense(16, "tanh", name="hidden"),
-            keras.layers.Dense(3, "softmax"),
-        ]
-        model = keras.Sequential(layers)
-        model.compile("adam", SPARSE)
-        return model
-
-    zeros = np.zeros(16)
-    end = passed(layer(zeros, 0.9))
-    assert judged(STUCK, end=end, model=model()) == [("saturated_units", "warning")]
-    assert judged(FALLING, end=end, model=model()) == []
-    end = passed(layer(zeros, 0.4))
-    assert judged(STUCK, end=end, model=model()) == [("not_learning", "error")]
-
-
-def test_identical_units_are_found(judged):
-    names = ("hidden/kernel",)
-    expected = [("symmetric_units", "error")]
-    assert judged(STUCK, identical_units=names) == expected
 
 
 # Progress.
