@@ -6,7 +6,6 @@ import statistics
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from . import advice
-from .harm import severity_of_risk
 from .learning_rate import SEARCH, customary_rate, lower_rate, used_rate
 from .rule import rule
 
@@ -65,7 +64,7 @@ def first_update(facts: Facts) -> list[Finding]:
     return [
         finding(
             cause,
-            severity_of_risk(facts),
+            "warning",
             "argument `optimizer`",
             Evidence(
                 f"At the learning rate {rate:g}, the first update of "

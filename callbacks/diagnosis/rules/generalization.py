@@ -166,7 +166,8 @@ def validation_without_progress(facts: Facts) -> list[Finding]:
     if training is None or not training.is_over or outcome.trivial is None:
         return []
     # Weights count in the trivial loss, but not in validation.
-    if outcome.explained is None or outcome.explained < EXPLAINED or data.is_weighted:
+    is_weighted = data is None or data.is_weighted
+    if outcome.explained is None or outcome.explained < EXPLAINED or is_weighted:
         return []
     validation = training.curve("val_loss")
     if len(validation) < MIN_EPOCHS_TO_COMPARE or not np.isfinite(validation).all():
@@ -261,7 +262,7 @@ def inference_differs(facts: Facts) -> list[Finding]:
             "train_and_inference_differ",
             "warning",
             f"layer '{layers[0]}'" if layers else "model",
-            Evidence(text, end.loss, DIFFERS * end.training_loss),
+            Evidence(text, end.loss, DIFFERS * (end.training_loss or 0.0)),
             *fixes,
             picture="loss",
         )

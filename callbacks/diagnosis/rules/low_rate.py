@@ -9,7 +9,7 @@ from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
 from ..run.training_facts import TrainingFacts
 from . import advice
-from .comparison import comparison, ended_well, is_behind
+from .comparison import comparison, ended_well, falls_in_line, is_behind
 from .learning_rate import SEARCH, TYPICAL_RATIO, at_rate, used_rate
 from .rule import rule
 
@@ -21,9 +21,6 @@ LOW_RATIO, VERY_LOW_RATIO, ENOUGH_STEPS = 3e-4, 3e-5, 200
 # third of their size.
 SHORT_TRAVEL = 0.3
 NO_TRAVEL = 0.03  # the model is still its initialization
-# Share of the progress that the last third of the epochs has made: 33 % for a straight
-# line, 21 % for an exponential that ran for two time constants.
-STRAIGHT = 0.25
 
 
 @rule("end", "known_loss", "plain_step")
@@ -47,9 +44,8 @@ def too_low(facts: Facts) -> list[Finding]:
         return []
     ratios = training.median_ratio[np.isfinite(training.median_ratio)]
     travel = float(np.mean(ratios)) * steps
-    is_straight = outcome.late_share is not None and outcome.late_share >= STRAIGHT
     is_untrained = outcome.is_trivial and travel < NO_TRAVEL
-    is_slow = is_straight and not ended_well(outcome)
+    is_slow = falls_in_line(outcome, training.num_epochs) and not ended_well(outcome)
     if travel > SHORT_TRAVEL or not (is_behind(outcome) or is_slow or is_untrained):
         return []
     return [

@@ -14,7 +14,6 @@ from ..outcome import outcome_of
 from ..reading.optimizer_facts import OptimizerFacts
 from . import advice
 from .comparison import is_behind
-from .harm import severity_of_risk
 from .learning_rate import customary_rate, used_rate
 from .rule import rule
 
@@ -34,9 +33,8 @@ ADAMS = ("Adam", "AdamW", "Nadam")
 CLIPS = ("clipnorm", "global_clipnorm", "clipvalue")
 
 
-def _unfit(facts: Facts, evidence, fix: str) -> Finding:
-    where = "argument `optimizer`"
-    return finding("unfit_optimizer", severity_of_risk(facts), where, evidence, fix)
+def _unfit(evidence: Evidence, fix: str) -> Finding:
+    return finding("unfit_optimizer", "warning", "argument `optimizer`", evidence, fix)
 
 
 def with_setting(optimizer: OptimizerFacts, setting: str) -> str:
@@ -78,7 +76,7 @@ def slow_rate(facts: Facts) -> list[Finding]:
             f"{2 * rate * math.sqrt(1000):.2g} in 1,000 steps at most."
         )
     fix = advice.set_rate(facts, customary_rate(facts))
-    return [_unfit(facts, Evidence(text, rate, limit), fix)]
+    return [_unfit(Evidence(text, rate, limit), fix)]
 
 
 @rule("first_pass", "plain_step", is_risk=True)
@@ -93,7 +91,7 @@ def momentum(facts: Facts) -> list[Finding]:
         f"{1 / max(1e-9, 1 - value):,.0f}."
     )
     fix = with_setting(optimizer, "'momentum': 0.9")
-    return [_unfit(facts, Evidence(text, value, MOMENTUM), fix)]
+    return [_unfit(Evidence(text, value, MOMENTUM), fix)]
 
 
 @rule("first_pass", "plain_step", is_risk=True)
@@ -114,21 +112,21 @@ def averages(facts: Facts) -> list[Finding]:
             "so updates grow after each large gradient."
         )
         fix = with_setting(optimizer, "'beta_1': 0.9, 'beta_2': 0.999")
-        return [_unfit(facts, Evidence(text, beta_1, math.sqrt(beta_2)), fix)]
+        return [_unfit(Evidence(text, beta_1, math.sqrt(beta_2)), fix)]
     if optimizer.name in ADAMS and beta_1 > MEMORY:
         text = (
             f"beta_1 = {beta_1:g} averages the gradients of about "
             f"{1 / max(1e-9, 1 - beta_1):,.0f} steps, most of them outdated."
         )
         fix = with_setting(optimizer, "'beta_1': 0.9")
-        return [_unfit(facts, Evidence(text, beta_1, MEMORY), fix)]
+        return [_unfit(Evidence(text, beta_1, MEMORY), fix)]
     if optimizer.name == "RMSprop" and rho < FORGETS:
         text = (
             f"rho = {rho:g} divides each gradient by its own size, so that only the "
             "sign is left."
         )
         fix = with_setting(optimizer, "'rho': 0.9")
-        return [_unfit(facts, Evidence(text, rho, FORGETS), fix)]
+        return [_unfit(Evidence(text, rho, FORGETS), fix)]
     return []
 
 
@@ -147,7 +145,7 @@ def epsilon(facts: Facts) -> list[Finding]:
         f"not scale them: updates are {ratio:.1e} times as large as the weights."
     )
     fix = with_setting(optimizer, "'epsilon': 1e-7")
-    return [_unfit(facts, Evidence(text, ratio, TINY_RATIO), fix)]
+    return [_unfit(Evidence(text, ratio, TINY_RATIO), fix)]
 
 
 def _ratio_with_epsilon(facts: Facts, rate: float) -> float | None:
@@ -193,7 +191,7 @@ def clipping(facts: Facts) -> list[Finding]:
         if bound < CLIPPED or (is_slow and is_behind(outcome_of(facts))):
             text = f"{name}={limit:g} limits each update to {bound:.1e} of the weights."
             fix = with_setting(optimizer, f"{name!r}: 1.0")
-            return [_unfit(facts, Evidence(text, bound, CLIPPED), fix)]
+            return [_unfit(Evidence(text, bound, CLIPPED), fix)]
     return []
 
 

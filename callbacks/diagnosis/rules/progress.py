@@ -8,12 +8,15 @@ from ..outcome import Outcome, outcome_of
 from ..reading.graph import Node
 from ..run.pass_facts import MAX_EXAMPLES
 from ..run.training_facts import TrainingFacts
-from .comparison import comparison, ended_well, is_behind
+from .comparison import (
+    comparison,
+    ended_well,
+    falls_in_line,
+    is_behind,
+    share_of_line,
+)
 from .rule import rule
 
-# Share of the progress that the last third of the epochs has made: 33 % for a straight
-# line, 21 % for an exponential that ran for two time constants, 9 % for three.
-LATE_SHARE = 0.25
 LATE_GAIN = 0.05  # of the trivial loss, so that the progress matters
 STILL_FALLING = 0.1  # of the trivial loss: more than the noise of a batch
 # At the typical update ratio of 1e-3, weights move by at most a tenth of their size in
@@ -43,7 +46,7 @@ def too_few_steps(facts: Facts) -> list[Finding]:
     losses = training.curve("loss")
     if not len(losses) or not np.isfinite(losses).all() or outcome.is_good:
         return []
-    evidence = _falling(training, outcome) or _short(facts, training, outcome)
+    evidence = _falling(facts, training, outcome) or _short(facts, training, outcome)
     if not evidence:
         return []
     if _is_batch_large(facts, training):
@@ -65,7 +68,7 @@ def too_few_steps(facts: Facts) -> list[Finding]:
     return [finding(cause, "warning", where, evidence, *fixes, picture="loss")]
 
 
-def _falling(training: TrainingFacts, outcome: Outcome) -> list[Evidence]:
+def _falling(facts: Facts, training: TrainingFacts, outcome: Outcome) -> list[Evidence]:
     """The loss was falling almost linearly in the last third of three epochs or more.
 
     The validation loss must fall with it. Under a decaying rate that has ended, more
@@ -73,20 +76,22 @@ def _falling(training: TrainingFacts, outcome: Outcome) -> list[Evidence]:
     """
     losses, validation = training.curve("loss"), training.curve("val_loss")
     late, start = outcome.late_share, len(losses) - max(1, len(losses) // 3) - 1
-    if late is None or late < LATE_SHARE or len(losses) < 3:
+    if late is None or not falls_in_line(outcome, len(losses)):
         return []
     is_annealed = training.last_rate < ANNEALED * training.peak_rate
     if ended_well(outcome) or (is_annealed and not is_behind(outcome)):
         return []
     if len(validation) == len(losses) and validation[-1] >= validation[start]:
         return []
-    if not outcome.trivial or losses[start] - losses[-1] < LATE_GAIN * outcome.trivial:
+    fall = losses[start] - losses[-1] - _fall_of_penalty(facts) / 3
+    if not outcome.trivial or fall < LATE_GAIN * outcome.trivial:
         return []
     text = (
         f"The last third of {len(losses)} epochs made {late:.0%} of the progress: the "
         f"loss fell from {losses[start]:.3g} to {losses[-1]:.3g}."
     )
-    last = Evidence(text, late, LATE_SHARE, epoch=len(losses) - 1)
+    limit = share_of_line(len(losses))
+    last = Evidence(text, late, limit, epoch=len(losses) - 1)
     return [last, *comparison(outcome)]
 
 
@@ -100,19 +105,24 @@ def _short(facts: Facts, training: TrainingFacts, outcome: Outcome) -> list[Evid
     if steps is None or outcome.is_settled or ended_well(outcome):
         return []
     is_few = steps < MIN_STEPS or training.num_epochs < 3
-    if not is_few or not outcome.trivial or outcome.first is None:
+    first, last = outcome.first, outcome.last
+    if not is_few or not outcome.trivial or first is None or last is None:
         return []
     is_low = outcome.explained is None or outcome.explained >= 0.5
     is_falling = _fall_within_epoch(facts, training) > STILL_FALLING * outcome.trivial
     if not is_behind(outcome) and (steps >= MIN_STEPS or is_low or not is_falling):
         return []
-    if not outcome.first - outcome.last > LATE_GAIN * outcome.trivial:
+    if not first - last > LATE_GAIN * outcome.trivial:
         return []
-    text = (
-        f"In {steps} steps the loss fell from {outcome.first:.3g} to "
-        f"{outcome.last:.3g}."
-    )
+    text = f"In {steps} steps the loss fell from {first:.3g} to {last:.3g}."
     return [Evidence(text, steps), *comparison(outcome)]
+
+
+def _fall_of_penalty(facts: Facts) -> float:
+    """Returns how far the penalties have fallen during the run; 0 if unknown."""
+    if facts.start is None or facts.end is None:
+        return 0.0
+    return max(0.0, facts.start.penalty - facts.end.penalty)
 
 
 def _fall_within_epoch(facts: Facts, training: TrainingFacts) -> float:
@@ -156,8 +166,8 @@ def underfitting(facts: Facts) -> list[Finding]:
     is_narrow = bool(narrow) and is_half and not ended_well(outcome)
     if len(losses) < MIN_EPOCHS or not (is_behind(outcome) or is_narrow):
         return []
-    is_late = outcome.late_share is not None and outcome.late_share >= LATE_SHARE
-    if is_late or not (outcome.is_settled or narrow):
+    is_falling = falls_in_line(outcome, len(losses))
+    if is_falling or not (outcome.is_settled or narrow):
         return []
     text = f"The loss has settled at {losses[-1]:.3g}."
     evidence = [Evidence(text, epoch=len(losses) - 1), *comparison(outcome)]
@@ -174,7 +184,7 @@ def underfitting(facts: Facts) -> list[Finding]:
         finding(
             "underfitting",
             "warning",
-            f"layer '{node.name}'" if narrow else "model",
+            f"layer '{narrow[0].name}'" if narrow else "model",
             evidence,
             _wider(node),
             "Use more units or layers, or layers that fit the kind of data.",

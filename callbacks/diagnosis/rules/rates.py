@@ -98,8 +98,8 @@ def too_high(facts: Facts) -> list[Finding]:
     if shown > 0:
         factor = min(0.1, 10 * TYPICAL_RATIO / shown)
         text = (
-            f"{at_rate(rate)}, an update changes the weights by {shown:.2g} of their size, "
-            "where about 1e-3 is typical."
+            f"{at_rate(rate)}, an update changes the weights by {shown:.2g} of their "
+            "size, where about 1e-3 is typical."
         )
         evidence.append(Evidence(text, shown, LARGE_RATIO))
     is_lost = outcome.is_trivial or not np.isfinite(training.curve("loss")).all()
@@ -140,7 +140,7 @@ def _worse_than_constant(
         return []
     passes = [one for one in (facts.start, facts.end) if one is not None]
     penalty = max([one.penalty for one in passes], default=0.0)
-    trivial = outcome.trivial + SURE * (outcome.trivial_error or 0.0)
+    trivial = (outcome.trivial or 0.0) + SURE * (outcome.trivial_error or 0.0)
     limit = WORSE * max(trivial, outcome.first or 0.0)
     if finite.max() - penalty <= limit:
         return []
@@ -175,7 +175,7 @@ def _rising(
     if len(finite) < 3 or updates.ratio <= HIGH_RATIO or ended_well(outcome):
         return []
     last = float(np.median(finite[-max(1, len(finite) // 3) :]))
-    rise, limit = last - float(finite.min()), RISE * outcome.trivial
+    rise, limit = last - float(finite.min()), RISE * (outcome.trivial or 0.0)
     if rise <= limit:
         return []
     text = f"The training loss rises from {finite.min():.3g} to {last:.3g}."
@@ -192,7 +192,7 @@ def _restless(
     late = losses[len(losses) // 2 :]
     if len(late) < 4 or not np.isfinite(late).all():
         return []
-    jumps, limit = np.diff(late), JUMP * outcome.trivial
+    jumps, limit = np.diff(late), JUMP * (outcome.trivial or 0.0)
     if (jumps > limit).sum() < 2 or (jumps < -limit).sum() < 1:
         return []
     text = (

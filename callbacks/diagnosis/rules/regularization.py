@@ -8,7 +8,6 @@ from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
 from .comparison import comparison, ended_well, is_behind
-from .harm import severity_of_risk
 from .learning_rate import used_rate
 from .optimizer import with_setting
 from .rule import rule
@@ -47,7 +46,7 @@ def decay(facts: Facts) -> list[Finding]:
     return [
         finding(
             "over_regularized",
-            severity_of_risk(facts),
+            "warning",
             "argument `optimizer`",
             Evidence(text, rate * value, DECAY),
             with_setting(optimizer, f"'weight_decay': {min(0.01, value / 100):g}"),
@@ -76,7 +75,7 @@ def first_penalty(facts: Facts) -> list[Finding]:
         f"predictor has the loss {trivial:.3g}."
     )
     evidence = Evidence(text, start.penalty, START * max(trivial, 1.0))
-    return [_penalized(facts, severity_of_risk(facts), [evidence], 1000)]
+    return [_penalized(facts, [evidence], 1000)]
 
 
 @rule("end", "known_loss", "plain_step")
@@ -103,10 +102,10 @@ def large_penalty(facts: Facts) -> list[Finding]:
         f"shrunk to {remaining:.2g} of their first norm."
     )
     evidence = [Evidence(text, share, SHARE), *comparison(outcome)]
-    return [_penalized(facts, "warning", evidence, 100)]
+    return [_penalized(facts, evidence, 100)]
 
 
-def _penalized(facts: Facts, severity: str, evidence: list, factor: float) -> Finding:
+def _penalized(facts: Facts, evidence: list, factor: float) -> Finding:
     """Returns a finding with the advice to divide the strongest penalty by a factor.
 
     Without a penalty of a kernel, outputs or other weights are penalized.
@@ -132,7 +131,7 @@ def _penalized(facts: Facts, severity: str, evidence: list, factor: float) -> Fi
             "Lower the regularizers of recurrent kernels, biases and embeddings, too.",
         )
     return finding(
-        "over_regularized", severity, where, evidence, *fixes, picture="loss"
+        "over_regularized", "warning", where, evidence, *fixes, picture="loss"
     )
 
 
