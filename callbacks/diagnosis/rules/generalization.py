@@ -1,90 +1,184 @@
-"""Rules on the difference between training and validation, and on regularization."""
+"""Rules on the difference between training and validation, or inference."""
 
 import numpy as np
 
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
-from ..outcome import SURE, outcome_of
+from ..outcome import outcome_of
+from ..run.training_facts import TrainingFacts
 from .rule import rule
 
 RISE = 1.5  # validation loss at the end over its minimum
+# Two signs that agree may be weaker: the loss rises by a fifth, and the accuracy falls
+# by three points.
+SMALL_RISE, DROP = 1.2, 0.03
+HARMLESS = 0.01  # a fall of the validation accuracy by one point
 MATTERS = 0.1  # of the trivial loss
 GAP = 0.5  # training loss at the end over the lowest validation loss
+KEPT = 0.8  # training loss at the end over that of the best epoch: it fell further
+MEMORIZED, NOT_LEARNED = 0.95, 1 / 3  # training accuracy, and how far validation lags
 MIN_EPOCHS = 3
+MIN_EPOCHS_TO_COMPARE = 5
 DIFFERS = 1.5  # loss in inference over loss in training mode, on the same examples
-PENALTY = 0.25  # of the whole loss: the weights give in to the penalty
-MEMORIZED = 0.3  # share of the trivial loss that training has removed
+EXPLAINED = 0.3  # share of the trivial loss that training has removed
+SURE = 3.0  # standard errors
+SMALL_BATCH = 8  # whose statistics are too noisy for any momentum
 
 
-@rule("end")
+@rule("end", "known_loss", "plain_step")
 def overfitting(facts: Facts) -> list[Finding]:
-    """The validation loss rises while the training loss falls.
+    """The validation loss or accuracy gets worse, or never follows the training.
 
-    The rise must be at least half of the minimum, and last for a fifth of the epochs
-    and at least three. The training loss must be below half of the lowest validation
-    loss. Dropout makes the training loss higher, so it cannot cause a false alarm.
+    If the run was stopped early, or the validation accuracy has not fallen, the finding
+    is a hint: the best weights may have been kept, or nothing was lost.
     """
-    training = facts.training
-    if training is None or not training.is_over:
+    training, outcome = facts.training, outcome_of(facts)
+    if training is None or not training.is_over or outcome.trivial is None:
         return []
-    losses, validation = training.curve("loss"), training.curve("val_loss")
-    if len(validation) < MIN_EPOCHS or len(validation) != len(losses):
-        return []
-    if not np.isfinite(validation).all() or validation.min() <= 0:
-        return []
-    best = int(validation.argmin())
-    since = len(validation) - 1 - best
-    rise = validation[-1] / validation.min()
-    trivial = outcome_of(facts).trivial
-    matters = trivial is None or validation[-1] - validation.min() > MATTERS * trivial
-    is_gap = losses[-1] < GAP * validation.min()
-    lasting = since >= max(MIN_EPOCHS, len(validation) // 5)
-    if rise < RISE or not (matters and is_gap and lasting):
+    drop = _drop(training)
+    evidence = _rising(facts, training, outcome.trivial, drop)
+    is_harmless = drop is not None and drop <= HARMLESS
+    if not evidence:
+        evidence = _memorized(training)
+        is_harmless = outcome.linear is not None and _generalizes(
+            facts, training, outcome.linear
+        )
+    if not evidence:
         return []
     return [
         finding(
             "overfitting",
-            "warning",
+            "hint" if is_harmless or training.ended_early else "warning",
             "training",
-            Evidence(
-                f"The validation loss rose from {validation.min():.3g} in epoch {best} "
-                f"to {validation[-1]:.3g}, while the training loss fell to "
-                f"{losses[-1]:.3g}.",
-                float(rise),
-                RISE,
-                epoch=len(validation) - 1,
-            ),
-            "callbacks.EarlyStopping(patience=3, restore_best_weights=True)",
-            "Use more data, augmentation, dropout, weight decay or a smaller model.",
+            evidence,
+            "early_stopping = keras.callbacks.EarlyStopping(patience=3, "
+            "restore_best_weights=True)",
+            "Pass it to `fit` in `callbacks`. Use more data, augmentation, dropout, "
+            "weight decay or a smaller model.",
             picture="loss",
         )
     ]
 
 
-@rule("end")
+def _rising(
+    facts: Facts, training: TrainingFacts, trivial: float, drop: float | None
+) -> list[Evidence]:
+    """The validation loss rises for good, while the training loss falls.
+
+    The rise must last for a fifth of the epochs and at least three, whose median is
+    compared, so that a single epoch cannot cause an alarm.
+    """
+    penalty = facts.end.penalty if facts.end is not None else 0.0
+    losses = training.curve("loss") - penalty
+    validation = training.curve("val_loss") - penalty
+    window = max(MIN_EPOCHS, len(validation) // 5)
+    if len(validation) != len(losses) or len(validation) <= window:
+        return []
+    if not np.isfinite(validation).all() or validation.min() <= 0:
+        return []
+    best = int(validation.argmin())
+    if len(validation) - 1 - best < window:
+        return []
+    last, lowest = float(np.median(validation[-window:])), float(validation.min())
+    is_rise = last >= RISE * lowest
+    is_drop = drop is not None and drop > DROP and last >= SMALL_RISE * lowest
+    if not (is_rise or is_drop) or last - lowest <= MATTERS * trivial:
+        return []
+    # Weights of examples count in training only, so its loss is compared with itself.
+    is_weighted = facts.data is not None and facts.data.is_weighted
+    if losses[-1] >= (KEPT * losses[best] if is_weighted else GAP * lowest):
+        return []
+    found = [
+        Evidence(
+            f"The validation loss rose from {lowest:.3g} in epoch {best} to {last:.3g} "
+            f"in the last {window} epochs, while the training loss fell to "
+            f"{losses[-1]:.3g}.",
+            last / lowest,
+            RISE if is_rise else SMALL_RISE,
+            epoch=len(validation) - 1,
+        )
+    ]
+    if is_drop:
+        text = f"The validation accuracy fell by {drop:.2f}."
+        found.append(Evidence(text, drop, DROP))
+    return found
+
+
+def _memorized(training: TrainingFacts) -> list[Evidence]:
+    """Nearly all of the training data is right, and a third less of the validation."""
+    accuracy, validation = _accuracies(training)
+    window = max(MIN_EPOCHS, len(accuracy) // 3)
+    if len(accuracy) < MIN_EPOCHS_TO_COMPARE:
+        return []
+    known = float(np.median(accuracy[-window:]))
+    unseen = float(np.median(validation[-window:]))
+    if known < MEMORIZED or known - unseen < NOT_LEARNED:
+        return []
+    text = (
+        f"In the last {window} epochs the training accuracy is {known:.2f}, and the "
+        f"validation accuracy {unseen:.2f}."
+    )
+    return [Evidence(text, known - unseen, NOT_LEARNED)]
+
+
+def _generalizes(facts: Facts, training: TrainingFacts, linear: float) -> bool:
+    """Returns whether a linear model is no better on examples that it has not seen."""
+    validation = training.curve("val_loss")
+    penalty = facts.end.penalty if facts.end is not None else 0.0
+    return bool(len(validation)) and float(validation[-1]) - penalty <= linear
+
+
+def _accuracies(training: TrainingFacts) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the accuracy of each epoch in training and validation; empty if unknown.
+
+    Accuracies of several outputs are not compared.
+    """
+    names = [name for name in training.logs if name == "acc" or "accuracy" in name]
+    names = [name for name in names if f"val_{name}" in training.logs]
+    if len(names) != 1:
+        return np.zeros(0), np.zeros(0)
+    known, unseen = training.curve(names[0]), training.curve(f"val_{names[0]}")
+    if len(known) != len(unseen):
+        return np.zeros(0), np.zeros(0)
+    return known, unseen
+
+
+def _drop(training: TrainingFacts) -> float | None:
+    """Returns how far the validation accuracy has fallen from its best three epochs."""
+    _, accuracy = _accuracies(training)
+    if len(accuracy) < 2 * MIN_EPOCHS:
+        return None
+    window = max(MIN_EPOCHS, len(accuracy) // 5)
+    smooth = [np.median(accuracy[i : i + 3]) for i in range(len(accuracy) - 2)]
+    return float(max(smooth) - np.median(accuracy[-window:]))
+
+
+@rule("end", "known_loss", "plain_step", "data")
 def validation_without_progress(facts: Facts) -> list[Finding]:
     """Labels that do not depend on the inputs can be memorized, but not predicted.
 
     While training has removed 30 % of the trivial loss, the validation loss was never
-    below it. Plain overfitting first improves on the trivial loss.
+    below it and rises, and the accuracy stays that of chance. Plain overfitting first
+    improves on one of them. A regression has no accuracy: there, simple models must be
+    known to fail, too.
     """
-    training = facts.training
-    if training is None or not training.is_over or facts.model.losses[0].name is None:
+    training, outcome, data = facts.training, outcome_of(facts), facts.data
+    if training is None or not training.is_over or outcome.trivial is None:
+        return []
+    # Weights count in the trivial loss, but not in validation.
+    is_weighted = data is None or data.is_weighted
+    if outcome.explained is None or outcome.explained < EXPLAINED or is_weighted:
         return []
     validation = training.curve("val_loss")
-    outcome = outcome_of(facts)
-    if outcome.trivial is None or outcome.explained is None:
+    if len(validation) < MIN_EPOCHS_TO_COMPARE or not np.isfinite(validation).all():
         return []
-    penalty = facts.end.penalty if facts.end is not None else 0.0
-    if len(validation) < MIN_EPOCHS or outcome.explained < MEMORIZED:
-        return []
-    if not validation.min() - penalty > outcome.trivial:
+    lowest = validation.min() - (facts.end.penalty if facts.end is not None else 0.0)
+    limit = outcome.trivial + SURE * (outcome.trivial_error or 0.0)
+    last = np.median(validation[-max(1, len(validation) // 3) :])
+    if lowest <= limit or last <= validation[0] or not _is_chance(facts, training):
         return []
     if facts.model.has_normalization and _differs(facts):
         return []  # the statistics of inference explain it
-    test = facts.data.dependence if facts.data is not None else None
-    if test is not None and test.best > test.trivial + SURE * test.deviation:
-        return []  # a simple model can predict them
     return [
         finding(
             "labels_independent_of_inputs",
@@ -92,17 +186,18 @@ def validation_without_progress(facts: Facts) -> list[Finding]:
             "data `y`",
             [
                 Evidence(
-                    f"The validation loss was never below {validation.min():.3g}, "
-                    f"while a constant predictor has {outcome.trivial:.3g}.",
-                    float(validation.min()),
-                    outcome.trivial,
+                    f"The validation loss was never below {lowest:.3g}, while a "
+                    f"constant predictor has {outcome.trivial:.3g}.",
+                    float(lowest),
+                    float(limit),
                 ),
                 Evidence(
                     f"The training loss fell to {outcome.last:.3g}: the model "
                     "memorizes."
                 ),
             ],
-            "x, y = sklearn.utils.shuffle(x, y)",
+            "order = np.random.default_rng(0).permutation(len(x)); "
+            "x, y = x[order], y[order]  # shuffle only in pairs",
             "Check that inputs and labels are in the same order, and that training and "
             "validation data come from the same source.",
             picture="loss",
@@ -110,7 +205,28 @@ def validation_without_progress(facts: Facts) -> list[Finding]:
     ]
 
 
-@rule("end")
+def _is_chance(facts: Facts, training: TrainingFacts) -> bool:
+    """Returns whether the validation is no better than chance, and no simple model is.
+
+    Accuracies far below chance show that validation has other labels than training.
+    """
+    outcome = outcome_of(facts)
+    if outcome.linear is not None and outcome.trivial is not None:
+        gain = outcome.trivial - outcome.linear
+        if gain > SURE * (outcome.trivial_error or 0.0):
+            return False
+    targets = facts.data.targets if facts.data is not None else ()
+    classes = targets[0].classes() if len(targets) == 1 else None
+    _, accuracy = _accuracies(training)
+    if classes is None or not len(accuracy):
+        return outcome.linear is not None
+    shares = np.unique(classes, return_counts=True)[1] / len(classes)
+    error = SURE * np.sqrt(shares.max() * (1 - shares.max()) / len(classes))
+    lowest = 0.5 * float((shares**2).sum())
+    return bool(lowest <= np.median(accuracy) <= shares.max() + error)
+
+
+@rule("end", "known_loss", "plain_step")
 def inference_differs(facts: Facts) -> list[Finding]:
     """The same examples must have about the same loss in training and inference mode.
 
@@ -118,134 +234,89 @@ def inference_differs(facts: Facts) -> list[Finding]:
     inference is judged. It comes from moving statistics that have not settled, or that
     were computed on other data.
     """
-    end = facts.end
+    end, graph = facts.end, facts.model.graph
     if end is None or not _differs(facts):
         return []
-    graph = facts.model.graph
-    layers = [
-        node for node in (graph.nodes if graph else ()) if node.kind.startswith("Batch")
-    ]
-    name = layers[0].name if layers else None
-    return [
-        finding(
-            "train_and_inference_differ",
-            "warning",
-            f"layer '{name}'" if name else "model",
-            Evidence(
-                f"On the same {len(end.sample) if end.sample else 0} examples the loss "
-                f"is {end.loss:.3g} in inference and {end.training_loss:.3g} in "
-                "training mode.",
-                end.loss,
-                DIFFERS * (end.training_loss or 0),
-            ),
-            f"keras.layers.BatchNormalization(momentum=0.9, name={name!r})"
-            if name
-            else "model(x, training=False)",
+    nodes = graph.nodes if graph is not None else ()
+    layers = [node.name for node in nodes if node.kind.startswith("Batch")]
+    name = layers[0].rpartition("/")[2] if layers else None
+    size = facts.data.batch_size if facts.data is not None else None
+    if size is not None and size <= SMALL_BATCH:
+        fixes = ("model.fit(x, y, batch_size=32)", "Or normalize without batches.")
+    elif name is not None:
+        fixes = (
+            f"keras.layers.BatchNormalization(momentum=0.9, name={name!r})",
             "Train for more steps, or use larger batches.",
-            picture="loss",
         )
-    ]
-
-
-@rule("first_pass")
-def random_inference(facts: Facts) -> list[Finding]:
-    """Two predictions for the same inputs should agree.
-
-    Models that sample, such as variational autoencoders, have layers of their own; only
-    models whose layers are all of Keras, with dropout among them, are judged.
-    """
-    current = facts.end or facts.start
-    graph = facts.model.graph
-    if current is None or not current.is_random or graph is None:
-        return []
-    is_plain = all(node.role not in ("unknown",) for node in graph.nodes)
-    layers = [node for node in graph.nodes if node.role == "dropout"]
-    if not layers or not is_plain:
-        return []
+    else:
+        fixes = (
+            "print(model(x[:32], training=True), model(x[:32], training=False))",
+            "Look for a layer or a `call` method that depends on `training`.",
+        )
+    text = (
+        f"On the same {len(end.sample) if end.sample else 0} examples the loss is "
+        f"{end.loss:.3g} in inference and {end.training_loss:.3g} in training mode."
+    )
     return [
         finding(
             "train_and_inference_differ",
             "warning",
-            f"layer '{layers[0].name}'",
-            "Two predictions for the same inputs differ: noise such as dropout is on "
-            "in inference.",
-            f"x = keras.layers.Dropout({layers[0].options.get('rate', 0.5)}, "
-            f"name={layers[0].name!r})(x)  # without training=True",
-            picture="outputs",
-        )
-    ]
-
-
-@rule("end")
-def large_penalty(facts: Facts) -> list[Finding]:
-    """A penalty that dominates the loss at the end has won against the data.
-
-    More than a quarter of the loss is penalty, and the model has explained less than
-    half. Weights that were shrunk to a tenth have no penalty left, and count as well.
-    """
-    training, end = facts.training, facts.end
-    if training is None or end is None or not training.is_over:
-        return []
-    losses = training.curve("loss")
-    outcome = outcome_of(facts)
-    layers = [one for one in facts.model.layers if any(one.regularizers)]
-    if not len(losses) or not layers or not (losses[-1] > 0):
-        return []
-    collapsed = outcome.is_trivial and end.penalty < PENALTY * losses[-1]
-    share = end.penalty / losses[-1]
-    is_bad = outcome.is_poor or outcome.could_be_better
-    if not is_bad or (share < PENALTY and not (collapsed and _shrunk(facts))):
-        return []
-    worst = max(layers, key=lambda one: max(one.regularizers))
-    l1, l2 = worst.regularizers
-    name, value = ("L1", l1) if l1 > l2 else ("L2", l2)
-    return [
-        finding(
-            "over_regularized",
-            "warning",
-            f"layer '{worst.name}'",
-            Evidence(
-                f"{share:.0%} of the last loss are regularization terms, with "
-                f"{name} = {value:g}; the weights have shrunk to "
-                f"{_remaining(facts):.2g} of their first norm.",
-                share,
-                PENALTY,
-            ),
-            f"kernel_regularizer=keras.regularizers.{name}({value / 100:g})",
+            f"layer '{layers[0]}'" if layers else "model",
+            Evidence(text, end.loss, DIFFERS * (end.training_loss or 0.0)),
+            *fixes,
             picture="loss",
         )
     ]
 
 
 def _differs(facts: Facts) -> bool:
-    end = facts.end
+    """Returns whether the loss in inference is much higher, without penalties.
+
+    Negative losses have no ratio. A constant predictor must be known, because a
+    difference between two tiny losses does no harm.
+    """
+    end, trivial = facts.end, outcome_of(facts).trivial
     if end is None or end.loss is None or end.training_loss is None:
         return False
-    trivial = outcome_of(facts).trivial or abs(end.training_loss)
-    difference = end.loss - end.training_loss
-    return bool(
-        end.loss > DIFFERS * end.training_loss and difference > MATTERS * trivial
+    loss, training_loss = end.loss - end.penalty, end.training_loss - end.penalty
+    if trivial is None or training_loss < 0:
+        return False
+    is_higher = loss > DIFFERS * training_loss
+    return bool(is_higher and loss - training_loss > MATTERS * trivial)
+
+
+@rule("first_pass", "graph")
+def random_inference(facts: Facts) -> list[Finding]:
+    """Two predictions for the same inputs should agree.
+
+    Models that sample, such as variational autoencoders, have layers of their own; only
+    models whose layers are all of Keras, with dropout among them, are judged.
+    """
+    current, graph = facts.end or facts.start, facts.model.graph
+    if current is None or not current.is_random or graph is None:
+        return []
+    # Random augmentation is off in inference.
+    is_plain = all(
+        node.role != "unknown" or node.kind.startswith("Random") for node in graph.nodes
     )
+    layers = [node for node in graph.nodes if node.role == "dropout"]
+    if not layers or not is_plain:
+        return []
+    node = layers[0]
+    name = node.name.rpartition("/")[2]
+    return [
+        finding(
+            "train_and_inference_differ",
+            "warning",
+            f"layer '{node.name}'",
+            "Two predictions for the same inputs differ: noise such as dropout is on "
+            "in inference.",
+            f"keras.layers.{node.kind}({node.options.get('rate', 0.5)}, name={name!r})",
+            "Call the layer without `training=True`. For Monte Carlo dropout on "
+            "purpose, use a subclass of the layer, which is not judged.",
+            picture="outputs",
+        )
+    ]
 
 
-def _remaining(facts: Facts) -> float:
-    """Returns the last norm of the kernels over the first, as a median."""
-    training = facts.training
-    if training is None or len(training.step) < 2 or not training.kernels:
-        return 1.0
-    norms = training.weight_norm[:, training.kernels]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return float(np.nanmedian(norms[-1] / norms[0]))
-
-
-def _shrunk(facts: Facts) -> bool:
-    return _remaining(facts) < 0.1
-
-
-RULES = (
-    overfitting,
-    validation_without_progress,
-    inference_differs,
-    random_inference,
-    large_penalty,
-)
+RULES = (overfitting, validation_without_progress, inference_differs, random_inference)

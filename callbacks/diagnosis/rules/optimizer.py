@@ -1,143 +1,179 @@
-"""Rules on the settings of the optimizer, before any step."""
+"""Rules on the settings of the optimizer.
+
+A setting far off the usual range is a risk: after a run that ended well, it is a hint.
+"""
 
 import math
 import statistics
 
+import numpy as np
+
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
-from ..run.trivial import trivial_loss
+from ..reading.optimizer_facts import OptimizerFacts
 from . import advice
+from .comparison import is_behind
+from .learning_rate import customary_rate, used_rate
 from .rule import rule
 
-# Adam's first updates have about the size of the rate, so the ratio to the weights is
-# known before training. At 1, one step replaces the weights.
-OVERWRITES = 1.0
-# At 1e-6, a million steps are needed to move the weights by their own size.
-STANDS_STILL = 1e-6
-ADADELTA_RATE = 0.05  # Zeiler (2012) has no rate, which is a rate of 1
+# Adadelta has no rate (Zeiler, 2012), which is a rate of 1. Adagrad and Ftrl divide by
+# the root of the sum of all squared gradients, so that t steps at the rate r move a
+# weight by 2 r sqrt(t) at most: by 0.06 in 1,000 steps at 1e-3.
+SLOW_RATES = {"Adadelta": 0.05, "Adagrad": 1e-3, "Ftrl": 1e-3}
+SLOW_RATIO = 3e-4  # a third of the typical ratio
 MOMENTUM = 0.99  # averages 100 steps; the effective rate is 1 / (1 - momentum) as high
-DECAY = 1e-3  # weight decay times rate: the weights lose 63 % every 1,000 steps
-PENALTY = 10.0  # times the loss of a trivial predictor
-CLIPPED = 1e-5  # largest update, relative to the weights
+CLIPPED = 1e-5  # largest update relative to the weights: 1 % in 1,000 steps
 MEMORY = 0.995  # a beta_1 that averages 200 gradients, most of them outdated
-EPSILON = 1.0  # far above gradients: Adam becomes SGD with a tiny rate
-FIRST_UPDATE = {"Adam", "AdamW", "Adamax", "Nadam", "RMSprop", "Lion"}
+FORGETS = 0.5  # a mean square over two gradients is nearly that of the last one
+# An epsilon of 1 is recommended for some models, such as Inception, so it must be
+# larger, and the updates must be negligible.
+EPSILON, TINY_RATIO = 1.0, 1e-5
+ADAMS = ("Adam", "AdamW", "Nadam")
+CLIPS = ("clipnorm", "global_clipnorm", "clipvalue")
 
 
-@rule("model", is_risk=True)
-def first_update(facts: Facts) -> list[Finding]:
-    """The first update relative to the weights shows a rate that is far off.
+def _unfit(evidence: Evidence, fix: str) -> Finding:
+    return finding("unfit_optimizer", "warning", "argument `optimizer`", evidence, fix)
 
-    For optimizers like Adam it follows from the rate and the initial weights. For SGD
-    it is the rate times the gradient of the sample. Rates of a schedule, of a model
-    that was trained before, or with frozen layers, are judged during training only.
+
+def with_setting(optimizer: OptimizerFacts, setting: str) -> str:
+    """Returns a line of code that changes one setting and keeps all others.
+
+    Args:
+        optimizer: Optimizer of a class of Keras.
+        setting: Changed setting as the item of a dict, such as `"'momentum': 0.9"`.
+    """
+    return (
+        f"model.compile(optimizer=keras.optimizers.{optimizer.name}.from_config("
+        f"model.optimizer.get_config() | {{{setting}}}), loss=model.loss)"
+    )
+
+
+@rule("first_pass", "plain_step", is_risk=True)
+def slow_rate(facts: Facts) -> list[Finding]:
+    """Adadelta, Adagrad and Ftrl hardly move at the rates of other optimizers.
+
+    Adagrad and Ftrl adapt to the size of the gradient, so they are judged after a run
+    only, by its updates and by a simple model that does better.
+    """
+    optimizer, training, rate = facts.model.optimizer, facts.training, used_rate(facts)
+    limit = SLOW_RATES.get(optimizer.name or "")
+    if limit is None or not rate or rate > limit:
+        return []
+    if optimizer.name == "Adadelta":
+        text = (
+            f"Adadelta at the learning rate {rate:g}: the method has no rate, which "
+            "corresponds to 1, and its first updates are below 0.001 times that."
+        )
+    else:
+        if training is None or not training.is_over or not is_behind(outcome_of(facts)):
+            return []
+        if not training.peak_ratio < SLOW_RATIO:
+            return []
+        text = (
+            f"{optimizer.name} at the learning rate {rate:g} moves a weight by "
+            f"{2 * rate * math.sqrt(1000):.2g} in 1,000 steps at most."
+        )
+    fix = advice.set_rate(facts, customary_rate(facts))
+    return [_unfit(Evidence(text, rate, limit), fix)]
+
+
+@rule("first_pass", "plain_step", is_risk=True)
+def momentum(facts: Facts) -> list[Finding]:
+    """Momentum near 1 multiplies the rate, and averages outdated gradients."""
+    optimizer = facts.model.optimizer
+    value = optimizer.settings.get("momentum", 0.0)
+    if optimizer.name is None or value <= MOMENTUM:
+        return []
+    text = (
+        f"The momentum {value:g} multiplies the rate by "
+        f"{1 / max(1e-9, 1 - value):,.0f}."
+    )
+    fix = with_setting(optimizer, "'momentum': 0.9")
+    return [_unfit(Evidence(text, value, MOMENTUM), fix)]
+
+
+@rule("first_pass", "plain_step", is_risk=True)
+def averages(facts: Facts) -> list[Finding]:
+    """The averages of Adam and RMSprop should span some gradients, but not too many.
+
+    If beta_1 is at least sqrt(beta_2), the average of the gradients outlives the one
+    that it is divided by, so that updates grow after each large gradient. The theory of
+    Adam assumes a smaller beta_1 (Reddi et al., 2018).
     """
     optimizer = facts.model.optimizer
-    rate = optimizer.learning_rate
-    if rate is None or optimizer.is_scheduled or optimizer.name is None:
-        return []
-    if rate == 0:
-        return [
-            finding(
-                "learning_rate_too_low",
-                "error",
-                "argument `optimizer`",
-                "The learning rate is 0.",
-                advice.with_rate(facts, 1e-3),
-                picture="ratio",
-            )
-        ]
-    if optimizer.iterations or facts.model.is_frozen_in_part:
-        return []
-    if facts.training is not None and outcome_of(facts).is_good:
-        return []
-    ratio = _first_ratio(facts, rate)
-    if ratio is None:
-        return []
-    if ratio >= OVERWRITES:
-        cause, limit = "learning_rate_too_high", OVERWRITES
-    elif ratio <= STANDS_STILL:
-        cause, limit = "learning_rate_too_low", STANDS_STILL
-    else:
-        return []
-    return [
-        finding(
-            cause,
-            "warning",
-            "argument `optimizer`",
-            Evidence(
-                f"At the learning rate {rate:g}, the first update of {optimizer.name} "
-                f"is {ratio:.2g} times as large as the weights (median kernel).",
-                ratio,
-                limit,
-            ),
-            advice.with_rate(facts, rate * 2e-2 / ratio if ratio > 1 else 1e-3),
-            "Or search for a rate: callbacks.find_learning_rate(model, dataset).",
-            picture="ratio",
-        )
-    ]
-
-
-@rule("model", is_risk=True)
-def settings(facts: Facts) -> list[Finding]:
-    """Settings far outside of the range in which an optimizer is known to work."""
-    optimizer = facts.model.optimizer
-    rate, values = optimizer.learning_rate, optimizer.settings
-    found = []
-
-    def add(evidence, fix, severity="warning"):
-        found.append(
-            finding("unfit_optimizer", severity, "argument `optimizer`", evidence, fix)
-        )
-
-    is_low = rate is not None and rate < ADADELTA_RATE and not optimizer.is_scheduled
-    if optimizer.name == "Adadelta" and rate is not None and is_low:
-        add(
-            f"Adadelta at the learning rate {rate:g}: the method has no rate, which "
-            "corresponds to 1, and its first updates are below 0.001 times that.",
-            advice.with_rate(facts, 1.0),
-        )
-    momentum = values.get("momentum", 0.0)
-    if momentum > MOMENTUM:
-        add(
-            Evidence(
-                f"The momentum {momentum:g} multiplies the rate by "
-                f"{1 / max(1e-9, 1 - momentum):,.0f}.",
-                momentum,
-                MOMENTUM,
-            ),
-            f"model.compile(optimizer=keras.optimizers.{optimizer.name}("
-            f"learning_rate={rate or 0.01:g}, momentum=0.9), loss=model.loss)",
-        )
+    values = optimizer.settings
     beta_1, beta_2 = values.get("beta_1", 0.0), values.get("beta_2", 1.0)
-    is_adam = optimizer.name in ("Adam", "AdamW", "Nadam")
-    if is_adam and (beta_1 >= math.sqrt(beta_2) or beta_1 > MEMORY):
-        add(
-            f"beta_1 = {beta_1:g} and beta_2 = {beta_2:g}: Adam converges only for "
-            "beta_1 < sqrt(beta_2).",
-            advice.with_rate(facts, rate or 1e-3),
+    rho = values.get("rho", 1.0)
+    if optimizer.name in ADAMS and beta_1 >= math.sqrt(beta_2):
+        text = (
+            f"beta_1 = {beta_1:g} is not below sqrt(beta_2) = {math.sqrt(beta_2):.3g}, "
+            "so updates grow after each large gradient."
         )
-    if values.get("epsilon", 0.0) >= EPSILON:
-        add(
-            f"epsilon = {values['epsilon']:g} is larger than the gradients, so "
-            f"{optimizer.name} does not scale them.",
-            advice.with_rate(facts, rate or 1e-3),
+        fix = with_setting(optimizer, "'beta_1': 0.9, 'beta_2': 0.999")
+        return [_unfit(Evidence(text, beta_1, math.sqrt(beta_2)), fix)]
+    if optimizer.name in ADAMS and beta_1 > MEMORY:
+        text = (
+            f"beta_1 = {beta_1:g} averages the gradients of about "
+            f"{1 / max(1e-9, 1 - beta_1):,.0f} steps, most of them outdated."
         )
-    return found
+        fix = with_setting(optimizer, "'beta_1': 0.9")
+        return [_unfit(Evidence(text, beta_1, MEMORY), fix)]
+    if optimizer.name == "RMSprop" and rho < FORGETS:
+        text = (
+            f"rho = {rho:g} divides each gradient by its own size, so that only the "
+            "sign is left."
+        )
+        fix = with_setting(optimizer, "'rho': 0.9")
+        return [_unfit(Evidence(text, rho, FORGETS), fix)]
+    return []
 
 
-@rule("model", is_risk=True)
+@rule("first_pass", "plain_step", is_risk=True)
+def epsilon(facts: Facts) -> list[Finding]:
+    """An epsilon far above the gradients leaves SGD with a tiny rate."""
+    optimizer, rate = facts.model.optimizer, used_rate(facts)
+    value = optimizer.settings.get("epsilon", 0.0)
+    if optimizer.name is None or value <= EPSILON or not rate:
+        return []
+    ratio = _ratio_with_epsilon(facts, rate / value)
+    if ratio is None or not ratio < TINY_RATIO:
+        return []
+    text = (
+        f"epsilon = {value:g} is larger than the gradients, so {optimizer.name} does "
+        f"not scale them: updates are {ratio:.1e} times as large as the weights."
+    )
+    fix = with_setting(optimizer, "'epsilon': 1e-7")
+    return [_unfit(Evidence(text, ratio, TINY_RATIO), fix)]
+
+
+def _ratio_with_epsilon(facts: Facts, rate: float) -> float | None:
+    """Returns the recorded update ratio, or that of SGD at a rate for the sample."""
+    if facts.training is not None and len(facts.training.step):
+        return facts.training.peak_ratio
+    if facts.start is None:
+        return None
+    ratios = [
+        rate * facts.start.gradient_norms[path] / norm
+        for path, norm in facts.start.weight_norms.items()
+        if path.endswith("kernel") and norm > 0
+    ]
+    return statistics.median(ratios) if ratios else None
+
+
+@rule("first_pass", "plain_step", "graph", is_risk=True)
 def clipping(facts: Facts) -> list[Finding]:
     """Clipping bounds the update of SGD to the rate times the limit.
 
-    Adam divides by the magnitude of the clipped gradients, which undoes the scale.
+    Adam divides by the magnitude of the clipped gradients, which undoes the scale. A
+    run in which a simple model does better, and most gradients were clipped, shows the
+    harm of looser limits.
     """
-    optimizer, graph = facts.model.optimizer, facts.model.graph
-    rate, values = optimizer.learning_rate, optimizer.settings
-    if optimizer.name != "SGD" or not rate or optimizer.is_scheduled or graph is None:
+    optimizer, rate = facts.model.optimizer, used_rate(facts)
+    if optimizer.name != "SGD" or not rate or facts.model.graph is None:
         return []
-    kernels = [node.kernel for node in graph.nodes if node.has_kernel]
+    kernels = [one.kernel for one in facts.model.graph.nodes if one.has_kernel]
     kernels = [one for one in kernels if one.trainable and one.rms > 0]
     if not kernels:
         return []
@@ -145,114 +181,33 @@ def clipping(facts: Facts) -> list[Finding]:
     norm = statistics.median(
         one.rms * math.sqrt(one.fan_in * one.fan_out) for one in kernels
     )
-    factor = rate / max(1e-9, 1 - values.get("momentum", 0.0))
-    for name, size in (
-        ("clipnorm", norm),
-        ("global_clipnorm", norm),
-        ("clipvalue", rms),
-    ):
-        limit = values.get(name)
-        if limit is not None and factor * limit / size < CLIPPED:
-            return [
-                finding(
-                    "unfit_optimizer",
-                    "warning",
-                    "argument `optimizer`",
-                    Evidence(
-                        f"{name}={limit:g} limits each update to "
-                        f"{factor * limit / size:.1e} times the weights.",
-                        factor * limit / size,
-                        CLIPPED,
-                    ),
-                    f"model.compile(optimizer=keras.optimizers.SGD("
-                    f"learning_rate={rate:g}, {name}=1.0), loss=model.loss)",
-                )
-            ]
+    rate /= max(1e-9, 1 - optimizer.settings.get("momentum", 0.0))
+    for name in CLIPS:
+        limit = optimizer.settings.get(name)
+        if limit is None:
+            continue
+        bound = rate * limit / (rms if name == "clipvalue" else norm)
+        is_slow = bound < SLOW_RATIO and _clips_most_steps(facts, name, limit)
+        if bound < CLIPPED or (is_slow and is_behind(outcome_of(facts))):
+            text = f"{name}={limit:g} limits each update to {bound:.1e} of the weights."
+            fix = with_setting(optimizer, f"{name!r}: 1.0")
+            return [_unfit(Evidence(text, bound, CLIPPED), fix)]
     return []
 
 
-@rule("model", is_risk=True)
-def decay(facts: Facts) -> list[Finding]:
-    """Weight decay shrinks the weights by rate * decay in every step."""
-    optimizer = facts.model.optimizer
-    rate, decay = optimizer.learning_rate, optimizer.settings.get("weight_decay")
-    if not rate or not decay or rate * decay <= DECAY:
-        return []
-    return [
-        finding(
-            "over_regularized",
-            "warning",
-            "argument `optimizer`",
-            Evidence(
-                f"weight_decay={decay:g} at the learning rate {rate:g} removes "
-                f"{rate * decay:.2%} of the weights in every step.",
-                rate * decay,
-                DECAY,
-            ),
-            f"model.compile(optimizer=keras.optimizers.{optimizer.name}("
-            f"learning_rate={rate:g}, weight_decay=0.01), loss=model.loss)",
-            picture="loss",
-        )
-    ]
+def _clips_most_steps(facts: Facts, name: str, limit: float) -> bool:
+    """Returns whether most of the recorded gradients were clipped."""
+    training = facts.training
+    if training is None or not len(training.step) or not training.kernels:
+        return False
+    if name == "global_clipnorm":
+        clipped = np.sqrt(np.nansum(training.gradient_norm**2, axis=1)) > limit
+        return bool(clipped.mean() > 0.5)
+    norms = training.gradient_norm[:, training.kernels]
+    if name == "clipvalue":
+        sizes = [math.prod(training.shapes[i]) for i in training.kernels]
+        norms = norms / np.sqrt(sizes)
+    return bool((norms > limit).mean() > 0.5)
 
 
-@rule("model", is_risk=True)
-def penalty(facts: Facts) -> list[Finding]:
-    """A penalty far above the loss can only be reduced by shrinking the weights.
-
-    At the minimum, the penalty is at most the loss of a trivial predictor, which zero
-    weights reach. A first penalty of 10 times that forces the weights down by a factor
-    of 3 or more, in every layer.
-    """
-    start, data = facts.start, facts.data
-    layers = [one for one in facts.model.layers if any(one.regularizers)]
-    if start is None or data is None or not layers:
-        return []
-    trivial = trivial_loss(facts.model, data)
-    if not trivial or start.penalty <= PENALTY * trivial:
-        return []
-    worst = max(layers, key=lambda one: max(one.regularizers))
-    l1, l2 = worst.regularizers
-    name, value = ("L1", l1) if l1 > l2 else ("L2", l2)
-    return [
-        finding(
-            "over_regularized",
-            "warning",
-            f"layer '{worst.name}'",
-            Evidence(
-                f"The regularization terms start at {start.penalty:.3g}, while a "
-                f"trivial predictor has the loss {trivial:.3g}.",
-                start.penalty,
-                PENALTY * trivial,
-            ),
-            f"kernel_regularizer=keras.regularizers.{name}({value / 1000:g})",
-            f"In layer '{worst.name}' and the {len(layers)} layers with a regularizer.",
-            picture="loss",
-        )
-    ]
-
-
-def _first_ratio(facts: Facts, rate: float) -> float | None:
-    """Returns the first update relative to the weights: the median of the kernels."""
-    optimizer, graph, start = facts.model.optimizer, facts.model.graph, facts.start
-    if optimizer.name in FIRST_UPDATE and graph is not None:
-        factor = 1.0
-        if optimizer.name == "RMSprop":
-            factor = 1 / math.sqrt(max(1e-9, 1 - optimizer.settings.get("rho", 0.9)))
-        kernels = [node.kernel for node in graph.nodes if node.has_kernel]
-        sizes = [one.rms for one in kernels if one.rms > 0 and one.trainable]
-        return factor * rate / statistics.median(sizes) if sizes else None
-    if optimizer.name == "SGD" and start is not None and start.gradient_norms:
-        if any(name in optimizer.settings for name in ("clipnorm", "clipvalue")):
-            return None
-        ratios = [
-            rate * start.gradient_norms[path] / start.weight_norms[path]
-            for path in start.gradient_norms
-            if path.endswith("kernel") and start.weight_norms[path] > 0
-        ]
-        ratios = [one for one in ratios if math.isfinite(one) and one > 0]
-        return statistics.median(ratios) if ratios else None
-    return None
-
-
-RULES = (first_update, settings, clipping, decay, penalty)
+RULES = (slow_rate, momentum, averages, epsilon, clipping)

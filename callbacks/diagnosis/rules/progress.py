@@ -7,119 +7,170 @@ from ..finding import Evidence, Finding, finding
 from ..outcome import Outcome, outcome_of
 from ..reading.graph import Node
 from ..run.pass_facts import MAX_EXAMPLES
+from ..run.training_facts import TrainingFacts
+from .comparison import (
+    comparison,
+    ended_well,
+    falls_in_line,
+    is_behind,
+    share_of_line,
+)
 from .rule import rule
 
-# An exponential that ran for three time constants makes 9 % of its progress in the last
-# third; a straight line makes 33 %.
-LATE_SHARE = 0.25
 LATE_GAIN = 0.05  # of the trivial loss, so that the progress matters
-MIN_STEPS = 100  # fewer cannot show that nothing is learned
+STILL_FALLING = 0.1  # of the trivial loss: more than the noise of a batch
+# At the typical update ratio of 1e-3, weights move by at most a tenth of their size in
+# 100 steps.
+MIN_STEPS = 100
+ANNEALED = 0.1  # last rate over the peak: more epochs at this rate change little
 FEW_BATCHES = 4  # steps in an epoch: the batch size is a quarter of the data or more
+MAX_BATCHES = 20
+DEFAULT_BATCH = 32
 LARGE_DATA = 256  # examples, of which batches of 32 would give 8 steps
-PLATEAU = 0.02  # of the loss, in the last third
-CREEPING = 0.1
+MIN_EPOCHS = 5
+NARROW = 3  # units: more can tell any number of classes apart
 TINY_BATCH = 2
+TINY_BATCH_OF_STATISTICS = 4  # estimates a variance from 3 degrees of freedom
 
 
-@rule("end")
+@rule("end", "known_loss", "plain_step")
 def too_few_steps(facts: Facts) -> list[Finding]:
-    """Training ended too early if the loss was still falling almost linearly.
+    """Training ended while the loss was still falling.
 
-    The last third of at least three epochs makes a quarter of the whole progress, the
-    validation loss falls with it, and less than 90 % is explained. If a batch is a
-    quarter of the data or more, the batch size leaves too few steps.
+    If batches of 32 would have given enough steps in as many epochs, the size of the
+    batches is at fault. A run that a callback or the user has stopped is not judged.
     """
-    training = facts.training
-    if training is None or not training.is_over:
+    training, outcome = facts.training, outcome_of(facts)
+    if training is None or not training.is_over or training.ended_early:
         return []
-    outcome = outcome_of(facts)
     losses = training.curve("loss")
-    is_bad = outcome.is_poor or outcome.could_be_better
-    if len(losses) < 3 or not np.isfinite(losses).all() or outcome.is_good:
+    if not len(losses) or not np.isfinite(losses).all() or outcome.is_good:
         return []
-    late = _late_share(outcome, losses)
-    validation = training.curve("val_loss")
-    start = len(losses) - max(1, len(losses) // 3) - 1
-    if late is None or late < LATE_SHARE or not is_bad:
+    evidence = _falling(facts, training, outcome) or _short(facts, training, outcome)
+    if not evidence:
+        return []
+    if _is_batch_large(facts, training):
+        steps = training.steps_per_epoch
+        text = f"There are only {steps} steps in an epoch."
+        cause, where = "unfit_batch_size", "argument `batch_size`"
+        evidence = [*evidence, Evidence(text, steps, MAX_BATCHES)]
+        fixes = (
+            f"model.fit(x, y, batch_size={DEFAULT_BATCH}, epochs={len(losses)})",
+            f"Or train for more than {len(losses)} epochs.",
+        )
+    else:
+        cause, where = "too_few_steps", "argument `epochs`"
+        fixes = (
+            f"model.fit(x, y, epochs={_epochs(training)})",
+            "Stop with callbacks.EarlyStopping when the validation loss rises. Adapt "
+            "the length of a schedule of the learning rate.",
+        )
+    return [finding(cause, "warning", where, evidence, *fixes, picture="loss")]
+
+
+def _falling(facts: Facts, training: TrainingFacts, outcome: Outcome) -> list[Evidence]:
+    """The loss was falling almost linearly in the last third of three epochs or more.
+
+    The validation loss must fall with it. Under a decaying rate that has ended, more
+    epochs change little, so a simple model must be known to do better.
+    """
+    losses, validation = training.curve("loss"), training.curve("val_loss")
+    late, start = outcome.late_share, len(losses) - max(1, len(losses) // 3) - 1
+    if late is None or not falls_in_line(outcome, len(losses)):
+        return []
+    is_annealed = training.last_rate < ANNEALED * training.peak_rate
+    if ended_well(outcome) or (is_annealed and not is_behind(outcome)):
         return []
     if len(validation) == len(losses) and validation[-1] >= validation[start]:
         return []
-    if outcome.trivial and losses[start] - losses[-1] < LATE_GAIN * outcome.trivial:
+    fall = losses[start] - losses[-1] - _fall_of_penalty(facts) / 3
+    if not outcome.trivial or fall < LATE_GAIN * outcome.trivial:
         return []
-    evidence = [
-        Evidence(
-            f"The last third of {len(losses)} epochs made {late:.0%} of the progress: "
-            f"the loss fell from {losses[start]:.3g} to {losses[-1]:.3g}.",
-            late,
-            LATE_SHARE,
-            epoch=len(losses) - 1,
-        )
-    ]
-    steps = training.steps_per_epoch
-    if steps is not None and steps <= FEW_BATCHES and _size(facts) >= LARGE_DATA:
-        evidence.append(
-            Evidence(f"There are only {steps} steps in an epoch.", steps, FEW_BATCHES)
-        )
-        return [
-            finding(
-                "unfit_batch_size",
-                "warning",
-                "argument `batch_size`",
-                evidence,
-                "model.fit(x, y, batch_size=32)",
-                f"Or train for more than {len(losses)} epochs.",
-                picture="loss",
-            )
-        ]
-    return [
-        finding(
-            "too_few_steps",
-            "warning",
-            "argument `epochs`",
-            evidence,
-            f"model.fit(x, y, epochs={5 * len(losses)})",
-            "Stop with callbacks.EarlyStopping when the validation loss rises.",
-            picture="loss",
-        )
-    ]
+    text = (
+        f"The last third of {len(losses)} epochs made {late:.0%} of the progress: the "
+        f"loss fell from {losses[start]:.3g} to {losses[-1]:.3g}."
+    )
+    limit = share_of_line(len(losses))
+    last = Evidence(text, late, limit, epoch=len(losses) - 1)
+    return [last, *comparison(outcome)]
 
 
-@rule("end")
-def underfitting(facts: Facts) -> list[Finding]:
-    """A model underfits if it has converged far below what a simple model reaches.
+def _short(facts: Facts, training: TrainingFacts, outcome: Outcome) -> list[Evidence]:
+    """The few steps have begun to lower the loss.
 
-    The last third of the epochs has changed the loss by less than 2 %, and the score on
-    the training data is at least 0.1 below that of a linear model, a forest or nearest
-    neighbors on held-out examples. A hidden layer with at most a quarter as many units
-    as there are classes is evidence enough, unless the run ends well; its loss may
-    still creep, by up to 10 %.
+    Few are less than 100, or one or two epochs that end worse than a simple model. If
+    no simple model is known, the loss must fall even within the last of the 100 steps.
     """
-    training = facts.training
-    if training is None or not training.is_over:
+    steps = training.total_steps
+    if steps is None or outcome.is_settled or ended_well(outcome):
         return []
-    outcome = outcome_of(facts)
-    losses = training.curve("loss")
-    narrow = _bottlenecks(facts)
-    is_known = outcome.could_be_better or (narrow and not outcome.is_good)
-    if len(losses) < 5 or not is_known or outcome.is_trivial:
+    is_few = steps < MIN_STEPS or training.num_epochs < 3
+    first, last = outcome.first, outcome.last
+    if not is_few or not outcome.trivial or first is None or last is None:
         return []
-    start = len(losses) - max(1, len(losses) // 3) - 1
-    limit = CREEPING if narrow else PLATEAU
-    if losses[start] - losses[-1] > limit * abs(losses[start]):
+    is_low = outcome.explained is None or outcome.explained >= 0.5
+    is_falling = _fall_within_epoch(facts, training) > STILL_FALLING * outcome.trivial
+    if not is_behind(outcome) and (steps >= MIN_STEPS or is_low or not is_falling):
         return []
-    where = f"layer '{narrow[0].name}'" if narrow else "model"
-    evidence = [
-        Evidence(f"The loss has settled at {losses[-1]:.3g}.", epoch=len(losses) - 1)
-    ]
-    if outcome.could_be_better:
-        evidence.append(
-            Evidence(
-                f"The score on the training data is {outcome.score:.2f}, while a "
-                f"simple model reaches {outcome.possible:.2f} on held-out examples.",
-                outcome.score,
-                outcome.possible,
-            )
-        )
+    if not first - last > LATE_GAIN * outcome.trivial:
+        return []
+    text = f"In {steps} steps the loss fell from {first:.3g} to {last:.3g}."
+    return [Evidence(text, steps), *comparison(outcome)]
+
+
+def _fall_of_penalty(facts: Facts) -> float:
+    """Returns how far the penalties have fallen during the run; 0 if unknown."""
+    if facts.start is None or facts.end is None:
+        return 0.0
+    return max(0.0, facts.start.penalty - facts.end.penalty)
+
+
+def _fall_within_epoch(facts: Facts, training: TrainingFacts) -> float:
+    """Returns the mean loss of the last epoch minus the loss at its end.
+
+    Both are in training mode. The result is 0 if one is unknown.
+    """
+    if facts.end is None or facts.end.training_loss is None:
+        return 0.0
+    return float(training.curve("loss")[-1]) - facts.end.training_loss
+
+
+def _epochs(training: TrainingFacts) -> int:
+    """Returns five times the epochs, or as many as give 100 steps."""
+    per_epoch = max(1, training.steps_per_epoch or MIN_STEPS)
+    return max(5 * training.num_epochs, -(-MIN_STEPS // per_epoch))
+
+
+def _is_batch_large(facts: Facts, training: TrainingFacts) -> bool:
+    """Returns whether batches of 32 would have given enough steps instead."""
+    steps, total, size = training.steps_per_epoch, training.total_steps, _size(facts)
+    if not steps or total is None or size < max(LARGE_DATA, 2 * DEFAULT_BATCH * steps):
+        return False
+    is_few = steps <= FEW_BATCHES or (steps < MAX_BATCHES and total < MIN_STEPS)
+    return is_few and training.num_epochs * size / DEFAULT_BATCH >= MIN_STEPS
+
+
+@rule("end", "known_loss", "plain_step")
+def underfitting(facts: Facts) -> list[Finding]:
+    """A model underfits if it has converged far above what a simple model reaches.
+
+    A hidden layer of at most three units, for four times as many classes, is evidence
+    enough if less than half of the loss of a constant predictor was removed and no
+    simple model is known.
+    """
+    training, outcome = facts.training, outcome_of(facts)
+    if training is None or not training.is_over or outcome.is_trivial:
+        return []
+    losses, narrow = training.curve("loss"), _bottlenecks(facts)
+    is_half = outcome.explained is not None and outcome.explained < 0.5
+    is_narrow = bool(narrow) and is_half and not ended_well(outcome)
+    if len(losses) < MIN_EPOCHS or not (is_behind(outcome) or is_narrow):
+        return []
+    is_falling = falls_in_line(outcome, len(losses))
+    if is_falling or not (outcome.is_settled or narrow):
+        return []
+    text = f"The loss has settled at {losses[-1]:.3g}."
+    evidence = [Evidence(text, epoch=len(losses) - 1), *comparison(outcome)]
     if narrow:
         width = narrow[0].kernel.fan_out
         evidence.append(
@@ -128,56 +179,54 @@ def underfitting(facts: Facts) -> list[Finding]:
                 f"for {facts.model.heads[0].units} classes."
             )
         )
-        fix = f"keras.layers.Dense(64, activation='relu', name={narrow[0].name!r})"
-    else:
-        fix = "keras.layers.Dense(128, activation='relu')"
+    node = narrow[0] if narrow else _narrowest(facts)
     return [
         finding(
             "underfitting",
             "warning",
-            where,
+            f"layer '{narrow[0].name}'" if narrow else "model",
             evidence,
-            fix,
+            _wider(node),
             "Use more units or layers, or layers that fit the kind of data.",
             picture="loss",
         )
     ]
 
 
-@rule("end")
+@rule("end", "known_loss", "plain_step")
 def not_learning(facts: Facts) -> list[Finding]:
     """The loss ends no better than that of a constant predictor.
 
-    There must be at least 100 steps. If no rule knows the cause, this is said.
+    There must be at least 100 steps. If no rule knows the cause, this is said. If
+    simple models are no better, the labels may be unpredictable: a hint.
     """
-    training = facts.training
-    if training is None or not training.is_over:
+    training, outcome = facts.training, outcome_of(facts)
+    if training is None or not training.is_over or not outcome.is_trivial:
         return []
-    outcome = outcome_of(facts)
     steps = training.total_steps
-    if not outcome.is_trivial or steps is None or steps < MIN_STEPS:
+    if steps is None or steps < MIN_STEPS:
         return []
-    evidence = [
-        Evidence(
-            f"After {steps:,} steps the loss is {outcome.last:.4g}, and a constant "
-            f"predictor has {outcome.trivial:.4g}.",
-            outcome.last,
-            outcome.trivial,
-        )
-    ]
+    text = (
+        f"After {steps:,} steps the loss is {outcome.last:.4g}, and a constant "
+        f"predictor has {outcome.trivial:.4g}."
+    )
+    evidence = [Evidence(text, outcome.last, outcome.trivial), *comparison(outcome)]
     outputs = facts.end.outputs if facts.end is not None else ()
     if outputs and all(np.isfinite(one).all() for one in outputs):
         spread = max(float(one.std(axis=0).max()) for one in outputs)
-        evidence.append(
-            Evidence(f"Predictions differ by {spread:.1e} between examples.", spread)
-        )
+        text = f"Predictions differ by {spread:.1e} between examples."
+        evidence.append(Evidence(text, spread))
+    severity = "error"
+    if not is_behind(outcome):
+        severity = "hint" if ended_well(outcome) else "warning"
+        evidence.append(Evidence("Perhaps the labels cannot be predicted."))
     return [
         finding(
             "not_learning",
-            "error",
+            severity,
             "model",
             evidence,
-            "print(diagnose(model, x, y, overfit=True))",
+            "print(callbacks.diagnose(model, x, y, overfit=True))",
             "Try to overfit one small batch: if that fails, the model or the loss is "
             "at fault, otherwise the data or the optimizer.",
             picture="loss",
@@ -189,32 +238,32 @@ def not_learning(facts: Facts) -> list[Finding]:
 def tiny_batches(facts: Facts) -> list[Finding]:
     """Batches of one or two examples give noisy gradients and use hardware badly.
 
-    It is a warning only if a simple model does much better.
+    Batch normalization also needs more than four examples. It is a warning only if a
+    simple model does better.
     """
-    data, training = facts.data, facts.training
-    if data is None or data.batch_size is None or data.batch_size > TINY_BATCH:
+    data = facts.data
+    has_statistics = any(one.kind == "BatchNormalization" for one in facts.model.layers)
+    limit = TINY_BATCH_OF_STATISTICS if has_statistics else TINY_BATCH
+    if data is None or data.batch_size is None or data.batch_size > limit:
         return []
     if _size(facts) < LARGE_DATA:
         return []
     outcome = outcome_of(facts)
-    is_bad = training is not None and outcome.could_be_better
+    is_bad = facts.training is not None and is_behind(outcome)
+    text = f"The batch size is {data.batch_size}, for {_size(facts):,} examples."
     return [
         finding(
             "unfit_batch_size",
             "warning" if is_bad else "hint",
             "argument `batch_size`",
-            Evidence(
-                f"The batch size is {data.batch_size}, for {_size(facts):,} examples.",
-                data.batch_size,
-                TINY_BATCH,
-            ),
-            "model.fit(x, y, batch_size=32)",
+            [Evidence(text, data.batch_size, limit), *comparison(outcome)],
+            f"model.fit(x, y, batch_size={DEFAULT_BATCH})",
         )
     ]
 
 
 def _bottlenecks(facts: Facts) -> list[Node]:
-    """Returns hidden layers with far fewer units than there are classes to tell apart.
+    """Returns dense layers of one to three units, for at least four times the classes.
 
     Autoencoders and embeddings are narrow on purpose, so only classifiers are judged.
     """
@@ -224,15 +273,32 @@ def _bottlenecks(facts: Facts) -> list[Node]:
         return []
     nodes = [graph.nodes[i] for i in graph.hidden()]
     units = heads[0].units or 0
-    return [one for one in nodes if one.has_kernel and 4 * one.kernel.fan_out <= units]
+    return [
+        one
+        for one in nodes
+        if one.kind == "Dense"
+        and one.has_kernel
+        and one.kernel.fan_out <= NARROW
+        and 4 * one.kernel.fan_out <= units
+    ]
 
 
-def _late_share(outcome: Outcome, losses: np.ndarray) -> float | None:
-    """Returns the share of the whole progress that the last third has made."""
-    first = max(losses[0], outcome.first or losses[0])
-    total = first - losses[-1]
-    start = len(losses) - max(1, len(losses) // 3) - 1
-    return float((losses[start] - losses[-1]) / total) if total > 0 else None
+def _narrowest(facts: Facts) -> Node | None:
+    """Returns the hidden dense layer with the fewest units, if there is one."""
+    graph = facts.model.graph
+    nodes = [graph.nodes[i] for i in graph.hidden()] if graph is not None else []
+    dense = [one for one in nodes if one.kind == "Dense" and one.has_kernel]
+    return min(dense, key=lambda one: one.kernel.fan_out, default=None)
+
+
+def _wider(node: Node | None) -> str:
+    """Returns a layer with four times the units, at least 64."""
+    if node is None:
+        return "keras.layers.Dense(128, activation='relu')"
+    is_linear = node.activation in ("linear", None)
+    activation = "relu" if is_linear else node.activation
+    units, name = max(64, 4 * node.kernel.fan_out), node.name.rpartition("/")[2]
+    return f"keras.layers.Dense({units}, activation={activation!r}, name={name!r})"
 
 
 def _size(facts: Facts) -> int:
