@@ -11,17 +11,13 @@ from ..reading.graph import Head, Node
 from ..reading.loss_facts import LossFacts
 from .outputs import Output
 
-# Arguments without a default, in their order.
-REQUIRED = {
+# Arguments without a default, in their order, of layers that few others describe.
+REQUIRED: dict[str, tuple[str, ...]] = {
     "Dense": ("units",),
-    **{f"Conv{n}D": ("filters", "kernel_size") for n in (1, 2, 3)},
-    **{f"Conv{n}DTranspose": ("filters", "kernel_size") for n in (1, 2, 3)},
-    **{f"SeparableConv{n}D": ("filters", "kernel_size") for n in (1, 2)},
-    **{f"DepthwiseConv{n}D": ("kernel_size",) for n in (1, 2)},
     **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), ("units",)),
     "Embedding": ("input_dim", "output_dim"),
     **dict.fromkeys(("Dropout", "AlphaDropout", "GaussianDropout"), ("rate",)),
-    **{f"SpatialDropout{n}D": ("rate",) for n in (1, 2, 3)},
+    **dict.fromkeys([f"SpatialDropout{n}D" for n in (1, 2, 3)], ("rate",)),
     **dict.fromkeys(("BatchNormalization", "LayerNormalization", "Softmax"), ()),
 }
 # Metrics whose names alone define them.
@@ -123,26 +119,40 @@ def probability_layer(output: Output) -> str:
 def layer_code(node: Node, **changes) -> str:
     """Returns one layer with changed arguments, and with its real kind and name.
 
+    Layers with many arguments, such as convolutions, keep those that are not changed.
+
     Args:
         node: Node of the layer.
         **changes: Changed arguments. `units` also means the filters of a convolution.
     """
     name = node.name.rpartition("/")[2]
     required = REQUIRED.get(node.kind)
-    is_only_activation = set(changes) == {"activation"} or (
-        set(changes) == {"activation", "units"}
-        and changes["units"] == node.options.get("filters")
-    )
-    if required is None or ("kernel_size" in required and is_only_activation):
-        return _set_activation(name, changes.get("activation"))
-    if "filters" in required and "units" in changes:
-        changes["filters"] = changes.pop("units")
+    if node.role == "activation" and "activation" in changes:
+        activation = changes["activation"] or "linear"
+        return f"keras.layers.Activation({activation!r}, name={name!r})"
+    if required is None:
+        return _changed(node, name, changes)
     parts = [str(_argument(node, name, one, changes)) for one in required]
     parts.append(f"name={name!r}")
     for one, value in _optional(node, changes).items():
         if one not in required:
             parts.append(f"{one}={value!r}")
     return f"keras.layers.{node.kind}({', '.join(parts)})"
+
+
+def _changed(node: Node, name: str, changes: dict) -> str:
+    """Returns code that changes arguments of an existing layer, and keeps the others."""
+    filters = node.options.get("filters")
+    if "units" in changes and "units" not in node.options:
+        changes["filters"] = changes.pop("units")
+    if changes.get("filters") == filters:
+        changes.pop("filters", None)
+    layer = f"model.get_layer({name!r})"
+    if set(changes) == {"activation"}:
+        activation = changes["activation"] or "linear"
+        return f"{layer}.activation = keras.activations.{activation}"
+    config = ", ".join(f"{one!r}: {value!r}" for one, value in changes.items())
+    return f"keras.layers.{node.kind}.from_config({{**{layer}.get_config(), {config}}})"
 
 
 def set_rate(facts: Facts, rate: float) -> str:
@@ -200,8 +210,3 @@ def _optional(node: Node, changes: dict) -> dict:
         if not options["return_sequences"]:
             del options["return_sequences"]
     return options
-
-
-def _set_activation(name: str, activation: str | None) -> str:
-    function = f"keras.activations.{activation or 'linear'}"
-    return f"model.get_layer({name!r}).activation = {function}"

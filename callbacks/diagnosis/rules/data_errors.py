@@ -2,10 +2,8 @@
 
 import math
 
-import keras
 import numpy as np
 
-from ..data.sample_data import Sample
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
@@ -17,6 +15,8 @@ MIN_EXAMPLES = 32
 # Share of repeated examples. Oversampling and small discrete tables stay below it or
 # are whole numbers.
 DUPLICATES = 0.9
+# A fourth of the examples contradicts others: no model can have them all right.
+CONTRADICTIONS = 0.25
 SORTED = 0.5  # of the variance of labels between batches, beyond chance
 # Probability that shuffled examples lack a class by chance.
 BY_CHANCE = 1e-6
@@ -100,8 +100,7 @@ def repeated_inputs(facts: Facts) -> list[Finding]:
     one = data.inputs[0]
     if one.is_constant or one.is_integer or one.duplicates < DUPLICATES:
         return []
-    conflicts = _conflicts(facts.start.sample if facts.start is not None else None)
-    is_bug = conflicts >= 0.5
+    is_bug = data.contradictions >= CONTRADICTIONS
     evidence = [
         Evidence(
             f"{one.duplicates:.0%} of the examples equal an earlier one.",
@@ -112,9 +111,10 @@ def repeated_inputs(facts: Facts) -> list[Finding]:
     if is_bug:
         evidence.append(
             Evidence(
-                f"{conflicts:.0%} of the examples have equals with different labels.",
-                conflicts,
-                0.5,
+                f"{data.contradictions:.0%} of the examples have different labels than "
+                "an equal one.",
+                data.contradictions,
+                CONTRADICTIONS,
             )
         )
     name = one.name
@@ -129,23 +129,6 @@ def repeated_inputs(facts: Facts) -> list[Finding]:
             picture="inputs",
         )
     ]
-
-
-def _conflicts(sample: Sample | None) -> float:
-    """Returns the share of examples that have an equal with another target."""
-    if sample is None or sample.y is None:
-        return 0.0
-    x, y = keras.tree.flatten(sample.x), keras.tree.flatten(sample.y)
-    if len(x) != 1 or len(y) != 1:
-        return 0.0
-    rows, targets = x[0].reshape(len(x[0]), -1), y[0].reshape(len(y[0]), -1)
-    _, group = np.unique(rows, axis=0, return_inverse=True)
-    group = group.reshape(-1)
-    differs = np.zeros(group.max() + 1, bool)
-    for i in range(len(differs)):
-        same = targets[group == i]
-        differs[i] = (same != same[:1]).any()
-    return float(differs[group].mean())
 
 
 @rule("model")

@@ -7,10 +7,9 @@ from ..data.data_facts import InputFacts
 from ..data.sample_data import Sample
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
-from ..outcome import outcome_of
 from ..reading.graph import Graph, Node
 from . import data_errors
-from .harm import is_harmed, is_over, severity_of_risk
+from .harm import severity_of_risk
 from .rule import rule
 
 # The initializers of Keras assume inputs of mean square 1: with inputs of root mean
@@ -39,10 +38,7 @@ def inputs_not_scaled(facts: Facts) -> list[Finding]:
 
     Judged are inputs that reach a dense, convolutional or recurrent layer without a
     normalization before or directly after it, and not the ids of an embedding. A
-    pretrained model has learned the scale of its inputs.
-
-    After a run this is a warning only if the first loss was far above that of a
-    constant, which is what large inputs do, or the model learned less than it could.
+    pretrained model has learned the scale of its inputs, and padding is no input.
     """
     data = facts.data
     is_new = facts.model.is_new is not False
@@ -52,17 +48,12 @@ def inputs_not_scaled(facts: Facts) -> list[Finding]:
     for one, node in _first_layers(facts):
         if _has_word_ids(facts, one):
             continue
-        severity = severity_of_risk(facts)
-        evidence = _scale_of(one, node.name)
-        if evidence is None:
-            evidence = _offset_of(one, node.name)
-        elif evidence.limit == LARGE and _starts_badly(facts):
-            severity = "warning"
+        evidence = _scale_of(one, node.name) or _offset_of(one, node.name)
         if evidence is not None:
             found.append(
                 finding(
                     "inputs_not_scaled",
-                    severity,
+                    "warning",
                     f"data `{one.name}`",
                     evidence,
                     *_advice(one),
@@ -137,12 +128,10 @@ def small_column_with_signal(facts: Facts) -> list[Finding]:
     rms = np.sqrt((x[0].astype("float64") ** 2).mean(axis=0))
     if strongest is None or rms[strongest] >= SMALL or np.median(rms) < 10 * SMALL:
         return []
-    if is_over(facts) and not is_harmed(facts):
-        return []
     return [
         finding(
             "inputs_not_scaled",
-            "warning",
+            severity_of_risk(facts),
             f"data `{one.name}`",
             Evidence(
                 f"Column {strongest} of `{one.name}` correlates most with the targets, "
@@ -185,7 +174,7 @@ def ids_without_embedding(facts: Facts) -> list[Finding]:
         found.append(
             finding(
                 "misused_layer",
-                severity_of_risk(facts),
+                "warning",
                 f"layer '{node.name}'",
                 f"`{one.name}` contains sequences of ids up to {one.maximum:g}, which "
                 f"layer '{node.name}' takes as quantities.",
@@ -226,16 +215,6 @@ def _has_word_ids(facts: Facts, one: InputFacts) -> bool:
         return False
     neighbors = np.corrcoef(np.log(left[both]), np.log(right[both]))[0, 1]
     return bool(is_any and abs(neighbors) < 0.3)
-
-
-def _starts_badly(facts: Facts) -> bool:
-    """Returns whether the first loss was more than twice that of a constant."""
-    if facts.training is None:
-        return False
-    outcome = outcome_of(facts)
-    if outcome.first is None or not outcome.trivial:
-        return False
-    return outcome.first > 2 * outcome.trivial
 
 
 def _first_layers(facts: Facts) -> list[tuple[InputFacts, Node]]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..data.dependence import applies_to
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
@@ -22,7 +23,6 @@ from .target_scale import targets_not_scaled
 MIN_EXAMPLES = 600
 # A larger share of zeros than rounding causes.
 ZEROS = 0.01
-ONE_ROW = ("embedding", "recurrent", "unknown")
 
 
 @rule("model")
@@ -173,34 +173,33 @@ def constant_labels(facts: Facts) -> list[Finding]:
 def labels_without_dependence(facts: Facts) -> list[Finding]:
     """Labels that were shuffled apart from the inputs cannot be predicted from them.
 
-    A linear model, a forest and neighbors must all stay within one standard deviation
-    of a trivial predictor on held-out examples. They see the columns of a table, but
-    not what embeddings, convolutions and recurrent layers find, and no pairs of inputs.
-    Functions such as the parity of many bits escape them as well, so this is a hint,
-    and a warning only if the trained model itself is no better than a constant.
+    The most significant of a linear model, a forest and neighbors must be within one
+    standard deviation of what it reaches by chance on held-out examples. They see the
+    columns of a table, but not what embeddings, convolutions and recurrent layers find,
+    and no pairs of inputs. Functions such as the parity of many bits escape them as
+    well, so this is a hint, and a warning only if the trained model itself is no better
+    than a constant.
     """
     data = facts.data
-    if data is None or data.dependence is None or not _is_table(facts):
+    test = data.dependence if data is not None else None
+    if data is None or test is None or not applies_to(facts.model):
         return []
-    test = data.dependence
-    if test.examples < MIN_EXAMPLES or test.best > test.trivial + test.deviation:
+    if test.examples < MIN_EXAMPLES or test.significance > 1 or not outputs_of(facts):
         return []
-    kind = "accuracy" if test.is_accuracy else "R^2"
     is_trivial = is_over(facts) and outcome_of(facts).is_trivial
-    target = data.targets[0].name
     return [
         finding(
             "labels_independent_of_inputs",
             "warning" if is_trivial else "hint",
-            f"data `{target}`",
+            f"data `{data.targets[0].name}`",
             [
                 Evidence(
                     f"On held-out parts of {test.examples} examples, the best of a "
-                    f"linear model, a forest and nearest neighbors reaches {kind} "
-                    f"{test.best:.2f}; ignoring the inputs gives {test.trivial:.2f}.",
+                    f"linear model, a forest and nearest neighbors removes "
+                    f"{test.best:.1%} of the loss of a constant; by chance it is "
+                    f"{test.trivial:.1%}.",
                     test.best,
                     test.trivial + test.deviation,
-                    kind,
                 )
             ],
             "order = np.random.permutation(len(x)); x, y = x[order], y[order]  "
@@ -244,19 +243,6 @@ def _into_unit_range(output: Output) -> str:
     if low < 0:
         return f"{name} = ({name} - {name}.min()) / ({name}.max() - {name}.min())"
     return f"{name} = {name} / {255 if 100 < high <= 255 else high:g}"
-
-
-def _is_table(facts: Facts) -> bool:
-    """Returns whether one output is predicted from the columns of one table."""
-    data, graph = facts.data, facts.model.graph
-    if data is None or graph is None or len(data.inputs) != 1 or not outputs_of(facts):
-        return False
-    if len(data.targets) != 1 or len(data.inputs[0].shape) != 1:
-        return False
-    target = data.targets[0]
-    if any(node.role in ONE_ROW or "Conv" in node.kind for node in graph.nodes):
-        return False
-    return target.width == 1 or target.kind in ("one_hot", "probabilities")
 
 
 RULES = (

@@ -18,11 +18,6 @@ from ..reading.loss_facts import LossFacts
 UNREACHABLE = 0.05
 # A relative margin beyond the bounds of an activation, for rounding.
 MARGIN = 1e-3
-# Smallest values of activations that are negative only a little (rounded down).
-LOWER = {
-    **{"elu": -1.0, "celu": -1.0, "selu": -1.7581, "gelu": -0.17, "silu": -0.2785},
-    **{"swish": -0.2785, "mish": -0.3089, "hard_silu": -0.375, "hard_swish": -0.375},
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +114,7 @@ def _as_seen(
 
 def bounds_of(activation: str | None) -> tuple[float, float]:
     """Returns the smallest and the largest value of an activation."""
-    unbounded = (LOWER.get(activation or "", -math.inf), math.inf)
-    return BOUNDED.get(activation or "", unbounded)
+    return BOUNDED.get(activation or "", (-math.inf, math.inf))
 
 
 def num_classes(target: TargetFacts | None) -> int | None:

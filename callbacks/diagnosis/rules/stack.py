@@ -7,13 +7,6 @@ from . import advice
 from .outputs import Output, outputs_of
 from .rule import rule
 
-# Normalizations by statistics of the example itself are nonlinear. In inference, those of
-# the batch or the dataset are constants.
-NONLINEAR = (
-    *("LayerNormalization", "GroupNormalization", "RMSNormalization"),
-    "UnitNormalization",
-)
-
 
 @rule("model", is_risk=True)
 def linear_hidden_stack(facts: Facts) -> list[Finding]:
@@ -28,7 +21,7 @@ def linear_hidden_stack(facts: Facts) -> list[Finding]:
     if graph is None or any(node.role == "unknown" for node in graph.nodes):
         return []
     hidden = graph.hidden()
-    after = {i: _nonlinearity_after(graph, i) for i in hidden}
+    after = {i: graph.applied_activation(i) for i in hidden}
     linear = [i for i in hidden if after[i] == "linear"]
     linear = [i for i in linear if not _is_projection(graph, i)]
     if not linear:
@@ -58,23 +51,6 @@ def linear_hidden_stack(facts: Facts) -> list[Finding]:
             picture="graph",
         )
     ]
-
-
-def _nonlinearity_after(graph: Graph, index: int) -> str | None:
-    """Returns the first nonlinearity after a layer, or the name of a normalization."""
-    applied = graph.applied_activation(index)
-    if applied != "linear":
-        return applied
-    while True:
-        following = graph.consumers(index)
-        if len(following) != 1:
-            return "linear"
-        (index,) = following
-        node = graph.nodes[index]
-        if node.kind in NONLINEAR:
-            return node.kind
-        if node.role in ("kernel", "recurrent"):
-            return "linear"
 
 
 @rule("model", is_risk=True)
