@@ -141,7 +141,7 @@ def layer_code(node: Node, **changes) -> str:
 
 
 def _changed(node: Node, name: str, changes: dict) -> str:
-    """Returns code that changes arguments of an existing layer, and keeps the others."""
+    """Returns code that changes arguments of a layer, and keeps the others."""
     filters = node.options.get("filters")
     if "units" in changes and "units" not in node.options:
         changes["filters"] = changes.pop("units")

@@ -158,14 +158,19 @@ def accuracy_of_rare_classes(facts: Facts) -> list[Finding]:
                         share,
                         FREQUENT,
                     ),
-                    advice.compile_with(
-                        "loss=model.loss, weighted_metrics=['accuracy']"
-                    ),
-                    "Pass class weights to `fit`, or use keras.metrics.AUC for one "
-                    "unit.",
+                    advice.compile_with(f"loss=model.loss, {_of_rare(output)}"),
+                    "Weight the classes by the `class_weight` of `fit`.",
                 )
             )
     return found
+
+
+def _of_rare(output: Output) -> str:
+    """Returns metrics that a constant cannot raise, or that follow the weights."""
+    if not output.is_scalar:
+        return "weighted_metrics=['accuracy']"
+    is_logit = bool(output.loss.from_logits)
+    return f"metrics=[keras.metrics.AUC(from_logits={is_logit})]"
 
 
 @rule("model")

@@ -228,6 +228,8 @@ def unreachable_targets(facts: Facts) -> list[Finding]:
             continue
         if target.is_classes and head.activation == "softmax":
             continue
+        if _is_distance_to_ids(output):
+            continue  # judged as a loss for classes
         low, high = bounds_of(head.activation)
         share = outside(target, low, high)
         if share < UNREACHABLE or head.node is None or is_image_like(facts, target):
