@@ -5,14 +5,25 @@ use the logits behind a softmax or sigmoid, so a wrong head can have a loss that
 as it should.
 """
 
+import numpy as np
+
 from ..facts import Facts
 from ..finding import Finding, finding
+from ..outcome import outcome_of
 from . import advice
-from .outputs import UNREACHABLE, class_of, num_classes, outputs_of, probability_layer
+from .outputs import (
+    UNREACHABLE,
+    Output,
+    bounds_of,
+    is_first_look,
+    num_classes,
+    outputs_of,
+)
 from .rule import rule
 
-NOT_PROBABILITIES = ("linear", "relu", "tanh", "softplus", "elu", "selu", "gelu")
-PROBABILITIES = ("softmax", "sigmoid", "hard_sigmoid")
+PROBABILITIES = ("softmax", "sigmoid", "hard_sigmoid", "sparsemax")
+LOGITS = ("linear", "log_softmax", "log_sigmoid")
+LIMITED = ("tanh", "hard_tanh", "softsign")
 
 
 @rule("model")
@@ -26,21 +37,18 @@ def softmax_on_one_unit(facts: Facts) -> list[Finding]:
         head = output.head
         if head.activation == "softmax" and head.axis == -1 and output.is_scalar:
             classes = num_classes(output.target)
-            more = classes is not None and classes > 2
-            fix = (
-                advice.layer(head, classes, "softmax")
-                if more or output.loss.is_sparse
-                else advice.layer(head, 1, "sigmoid")
-            )
-            loss = "categorical" if more else "binary"
+            more = output.loss.is_sparse or (classes is not None and classes > 2)
             found.append(
                 finding(
                     "wrong_output_activation",
                     "error",
                     output.where,
                     "The softmax is over 1 unit, so every prediction is exactly 1.",
-                    fix,
-                    f"Use a {loss} cross-entropy as the loss.",
+                    advice.layer(head, max(classes or 2, 2), "softmax")
+                    if more
+                    else advice.layer(head, 1, "sigmoid"),
+                    f"Use a {'categorical' if more else 'binary'} cross-entropy as the "
+                    "loss.",
                     picture="outputs",
                 )
             )
@@ -52,32 +60,23 @@ def logits_against_probabilities(facts: Facts) -> list[Finding]:
     """A cross-entropy with `from_logits=False` takes the logarithm of the outputs.
 
     It clips outputs to [1e-7, 1 - 1e-7], so the gradient of an output outside of that
-    range is zero, and its value is meaningless.
+    range is zero, and its value is meaningless. Categorical cross-entropies divide the
+    outputs by their sum, which turns exponentials into a softmax.
     """
     found = []
     for output in outputs_of(facts):
         head, loss = output.head, output.loss
-        is_wrong = head.activation in (*NOT_PROBABILITIES, "log_softmax")
+        is_wrong = head.activation not in (None, *PROBABILITIES)
+        if head.activation == "exponential" and not loss.is_binary:
+            is_wrong = False
         needs = loss.is_cross_entropy and loss.from_logits is False
         needs = needs or (loss.name == "kl_divergence" and head.activation == "linear")
         # A single unit with a categorical loss has the wrong number of units first.
         if not needs or not is_wrong or (output.is_scalar and not loss.is_binary):
             continue
-        if head.activation in ("linear", "log_softmax") and loss.is_cross_entropy:
-            name = class_of(loss)
-            found.append(
-                finding(
-                    "loss_head_mismatch",
-                    "error",
-                    "argument `loss`",
-                    f"Layer '{head.layer}' outputs logits without an activation, but "
-                    f"`{loss.name}` has from_logits=False and expects probabilities.",
-                    advice.with_loss(f"keras.losses.{name}(from_logits=True)"),
-                    f"Or end with probabilities: {probability_layer(output)}",
-                    picture="loss",
-                )
-            )
-        elif loss.is_cross_entropy or loss.name == "kl_divergence":
+        if head.activation in LOGITS and loss.is_cross_entropy:
+            found.append(_logits(facts, output))
+        else:
             found.append(
                 finding(
                     "wrong_output_activation",
@@ -85,12 +84,26 @@ def logits_against_probabilities(facts: Facts) -> list[Finding]:
                     output.where,
                     f"The activation '{head.activation}' does not give probabilities, "
                     f"which `{loss.name}` expects.",
-                    probability_layer(output),
+                    advice.probability_layer(output),
                     "Or remove the activation and use from_logits=True.",
                     picture="outputs",
                 )
             )
     return found
+
+
+def _logits(facts: Facts, output: Output) -> Finding:
+    head, loss = output.head, output.loss
+    return finding(
+        "loss_head_mismatch",
+        "error",
+        "argument `loss`",
+        f"Layer '{head.layer}' outputs logits without an activation, but "
+        f"`{loss.name}` has from_logits=False and expects probabilities.",
+        advice.with_loss(facts, output, advice.loss_code(loss, from_logits=True)),
+        f"Or end with probabilities: {advice.probability_layer(output)}",
+        picture="loss",
+    )
 
 
 @rule("model")
@@ -99,142 +112,183 @@ def probabilities_against_logits(facts: Facts) -> list[Finding]:
 
     Probabilities as logits differ by at most 1, so the most likely of C classes gets at
     most e / (e + C - 1), and the loss stays near log C. On TensorFlow, Keras finds the
-    logits behind the activation, so this is only a hint there.
+    logits behind a last softmax or sigmoid, so this is only a hint there.
     """
     found = []
     for output in outputs_of(facts):
         head, loss = output.head, output.loss
-        if not loss.from_logits or head.activation not in (*PROBABILITIES, "relu"):
-            continue
-        is_harmless = output.finds_logits and head.activation in PROBABILITIES
-        if output.is_scalar and head.activation == "softmax":
-            continue  # constant, whatever the loss
-        if head.activation == "relu":
+        if not loss.from_logits or (output.is_scalar and head.activation == "softmax"):
+            continue  # a softmax over one unit is constant, whatever the loss
+        if head.activation in PROBABILITIES:
+            found.append(_second_activation(facts, output))
+        elif head.activation in ("relu", *LIMITED):
             found.append(
                 finding(
                     "wrong_output_activation",
                     "warning",
                     output.where,
                     "The ReLU removes all negative logits: a unit whose logits are "
-                    "negative gets no gradient.",
+                    "negative gets no gradient."
+                    if head.activation == "relu"
+                    else f"The logits are limited to [-1, 1] by '{head.activation}', "
+                    "which limits how confident predictions can be.",
                     advice.layer(head, None, None),
                     picture="outputs",
                 )
             )
-            continue
-        found.append(
-            finding(
-                "loss_head_mismatch",
-                "hint" if is_harmless else "warning",
-                "argument `loss`",
-                f"Layer '{head.layer}' ends in a {head.activation}, but "
-                f"`{loss.name}` has from_logits=True and applies another one"
-                + (" (TensorFlow uses the logits)." if is_harmless else "."),
-                advice.with_loss(f"keras.losses.{class_of(loss)}(from_logits=False)"),
-                f"Or remove the activation: {advice.layer(head, None, None)}",
-                picture="loss",
-            )
-        )
     return found
 
 
+def _second_activation(facts: Facts, output: Output) -> Finding:
+    head, loss, is_harmless = output.head, output.loss, output.finds_logits
+    return finding(
+        "loss_head_mismatch",
+        "hint" if is_harmless else "warning",
+        "argument `loss`",
+        f"Layer '{head.layer}' ends in a {head.activation}, but "
+        f"`{loss.name}` has from_logits=True and applies another one"
+        + (" (TensorFlow uses the logits)." if is_harmless else "."),
+        advice.with_loss(facts, output, advice.loss_code(loss, from_logits=False)),
+        f"Or remove the activation: {advice.layer(head, None, None)}",
+        picture="loss",
+    )
+
+
 @rule("model")
-def activation_for_another_loss(facts: Facts) -> list[Finding]:
+def softmax_for_independent_labels(facts: Facts) -> list[Finding]:
     """Softmax belongs to one label per example, sigmoid to independent labels.
 
     A softmax with a binary cross-entropy treats one choice among C classes as C
-    independent ones; a sigmoid with a categorical cross-entropy gives numbers that do
-    not sum to 1.
+    independent ones. For two classes this is the categorical cross-entropy: both terms
+    are equal. The right fix depends on the labels, so the rule waits for them.
     """
     found = []
     for output in outputs_of(facts):
         head, loss, target = output.head, output.loss, output.target
-        if output.is_scalar:
+        if output.is_scalar or head.activation != "softmax" or is_first_look(facts):
             continue
-        where = "argument `loss`"
-        if head.activation == "softmax" and loss.is_binary:
-            if target is not None and target.kind == "multi_hot":
-                fix = advice.layer(head, None, "sigmoid")
-                where = output.where
-            else:
-                is_ids = target is not None and target.kind in ("class_ids", "binary")
-                name = "sparse_categorical" if is_ids else "categorical"
-                fix = advice.with_loss(repr(f"{name}_crossentropy"))
+        sums = target.values.sum(axis=-1) if target is not None else np.zeros(1)
+        is_multi = target is not None and target.kind == "multi_hot"
+        several = float((sums > 1).mean()) if is_multi else 0.0
+        if loss.is_binary:
+            is_ids = target is not None and target.kind in ("class_ids", "binary")
+            name = "sparse_categorical" if is_ids else "categorical"
+            new = advice.loss_code(loss, f"{name}_crossentropy")
+            is_equal = head.units == 2 and not is_multi and not is_ids
             found.append(
                 finding(
                     "loss_head_mismatch",
-                    "warning",
-                    where,
+                    "hint" if is_equal else "warning",
+                    output.where if is_multi else "argument `loss`",
                     f"Layer '{head.layer}' ends in a softmax over {head.units} units, "
                     f"but `{loss.name}` treats the units as independent.",
-                    fix,
+                    advice.layer(head, None, "sigmoid")
+                    if is_multi
+                    else advice.with_loss(facts, output, new),
                     picture="outputs",
                 )
             )
-        elif head.activation in ("sigmoid", "hard_sigmoid") and (
-            loss.is_categorical or loss.is_sparse
-        ):
-            is_multi = target is not None and target.kind == "multi_hot"
+        elif loss.is_categorical and several >= UNREACHABLE:
+            new = advice.loss_code(loss, "binary_crossentropy")
             found.append(
                 finding(
                     "loss_head_mismatch",
                     "warning",
-                    where if is_multi else output.where,
-                    f"Layer '{head.layer}' ends in a sigmoid, whose {head.units} "
-                    f"outputs do not sum to 1, but `{loss.name}` expects one "
-                    "distribution over the classes.",
-                    advice.with_loss("'binary_crossentropy'")
-                    if is_multi
-                    else advice.layer(head, None, "softmax"),
+                    "argument `loss`",
+                    f"{several:.0%} of the examples have several labels, but a softmax "
+                    "chooses one.",
+                    advice.with_loss(facts, output, new),
+                    advice.layer(head, None, "sigmoid"),
                     picture="outputs",
                 )
             )
-        elif head.activation == "softmax" and loss.is_categorical and target:
-            sums = target.values.sum(axis=-1) if target.kind == "multi_hot" else None
-            if sums is not None and (sums > 1).mean() >= UNREACHABLE:
-                found.append(
-                    finding(
-                        "loss_head_mismatch",
-                        "warning",
-                        "argument `loss`",
-                        f"{(sums > 1).mean():.0%} of the examples have several labels, "
-                        "but a softmax chooses one.",
-                        advice.with_loss("'binary_crossentropy'"),
-                        advice.layer(head, None, "sigmoid"),
-                        picture="outputs",
-                    )
-                )
+    return found
+
+
+@rule("model")
+def sigmoid_for_one_of_many(facts: Facts) -> list[Finding]:
+    """A sigmoid with a categorical cross-entropy gives outputs that do not sum to 1.
+
+    The right fix depends on the labels, so the rule waits for them.
+    """
+    found = []
+    for output in outputs_of(facts):
+        head, loss, target = output.head, output.loss, output.target
+        is_sigmoid = head.activation in ("sigmoid", "hard_sigmoid")
+        is_categorical = loss.is_categorical or loss.is_sparse
+        if output.is_scalar or is_first_look(facts):
+            continue
+        if not is_sigmoid or not is_categorical:
+            continue
+        is_multi = target is not None and target.kind == "multi_hot"
+        new = advice.loss_code(loss, "binary_crossentropy")
+        found.append(
+            finding(
+                "loss_head_mismatch",
+                "warning",
+                "argument `loss`" if is_multi else output.where,
+                f"Layer '{head.layer}' ends in a sigmoid, whose {head.units} "
+                f"outputs do not sum to 1, but `{loss.name}` expects one "
+                "distribution over the classes.",
+                advice.with_loss(facts, output, new)
+                if is_multi
+                else advice.layer(head, None, "softmax"),
+                picture="outputs",
+            )
+        )
     return found
 
 
 @rule("model")
 def activation_on_activation(facts: Facts) -> list[Finding]:
-    """A softmax of a bounded or rectified activation cannot become confident.
+    """A softmax of a bounded activation cannot become confident.
 
     A softmax of probabilities gives the most likely of C classes at most
     e / (e + C - 1), which is 0.23 for ten classes. On TensorFlow this holds as well:
-    the logits behind the last softmax are the probabilities of the first.
+    the logits behind the last softmax are the probabilities of the first. A ReLU has no
+    upper bound: it is a hint, unless all of its logits are zero for some examples,
+    which then have no gradient, or the model is known to be poor.
     """
     found = []
     for output in outputs_of(facts):
-        head = output.head
-        inner = ("softmax", "sigmoid", "tanh", "relu")
-        if head.activation not in ("softmax", "sigmoid") or head.before not in inner:
+        head, node = output.head, output.head.node
+        is_rectified = head.before == "relu"
+        if head.activation not in ("softmax", "sigmoid"):
+            continue
+        if not is_rectified and head.before not in (*PROBABILITIES, *LIMITED):
             continue
         if output.is_scalar and head.activation == "softmax":
             continue
+        is_inside = node is not None and node.activation == head.before
+        fix = (
+            advice.layer_code(node, activation=None)
+            if node is not None and is_inside
+            else f"keras.layers.Activation('linear')  # instead of the {head.before}"
+        )
         found.append(
             finding(
                 "wrong_output_activation",
-                "warning",
+                "hint" if is_rectified and not _lacks_logits(facts) else "warning",
                 output.where,
                 f"The output is a {head.activation} of a {head.before}, which limits "
                 "how confident it can be.",
-                advice.layer(head, None, None),
+                fix,
                 picture="outputs",
             )
         )
     return found
+
+
+def _lacks_logits(facts: Facts) -> bool:
+    """Returns whether a trained model is poor, or gives equal outputs to an example."""
+    if facts.end is None or len(facts.end.outputs) != 1:
+        return False
+    (values,) = facts.end.outputs
+    if values.ndim < 2 or values.shape[-1] < 2:
+        return outcome_of(facts).is_poor
+    spread = values.max(axis=-1) - values.min(axis=-1)
+    is_equal = float((spread < 1e-6).mean()) >= UNREACHABLE
+    return is_equal or outcome_of(facts).is_poor
 
 
 @rule("model")
@@ -251,7 +305,8 @@ def rates_below_zero(facts: Facts) -> list[Finding]:
         )
         for output in outputs_of(facts)
         if output.loss.name == "poisson"
-        and output.head.activation in ("linear", "tanh", "elu", "selu")
+        and output.head.activation is not None
+        and bounds_of(output.head.activation)[0] < 0
     ]
 
 
@@ -270,7 +325,7 @@ def hinge_on_probabilities(facts: Facts) -> list[Finding]:
         )
         for output in outputs_of(facts)
         if output.loss.name in ("hinge", "squared_hinge")
-        and output.head.activation in ("sigmoid", "relu", "softmax", "hard_sigmoid")
+        and bounds_of(output.head.activation)[0] >= 0
     ]
 
 
@@ -278,7 +333,8 @@ RULES = (
     softmax_on_one_unit,
     logits_against_probabilities,
     probabilities_against_logits,
-    activation_for_another_loss,
+    softmax_for_independent_labels,
+    sigmoid_for_one_of_many,
     activation_on_activation,
     rates_below_zero,
     hinge_on_probabilities,

@@ -1,88 +1,109 @@
 """Rules on the range of labels, and on whether they depend on the inputs."""
 
-import math
-
 import numpy as np
 
+from ..data.dependence import applies_to
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
-from ..reading.graph import BOUNDED, Node
-from .outputs import UNREACHABLE, is_image_like, outputs_of, outside
+from . import advice
+from .harm import is_over
+from .outputs import (
+    UNREACHABLE,
+    Output,
+    bounds_of,
+    is_image_like,
+    outputs_of,
+    outside,
+)
 from .rule import rule
+from .target_scale import targets_not_scaled
 
-# Outputs start near 0 with a spread of about 1; smaller targets are reached anyway.
-LARGE_TARGET = 100.0
-MANY_STEPS = 10_000  # a usual length of training, where it is not known
 # Number of examples that show the absence of a dependence of some strength.
 MIN_EXAMPLES = 600
+# A larger share of zeros than rounding causes.
+ZEROS = 0.01
 
 
 @rule("model")
 def class_ids_out_of_range(facts: Facts) -> list[Finding]:
-    """Class indices must lie in [0, units); binary labels must be 0 and 1.
+    """Class indices must lie in [0, units).
 
-    Labels 1 ... C for C units are recognized as starting at 1. Hinge losses and
-    distances take -1 and 1 as well.
+    Labels 1 ... C for C units are recognized as starting at 1. Indices that the loss
+    ignores do not count.
     """
     found = []
     for output in outputs_of(facts):
-        loss, target, units = output.loss, output.target, output.head.units
-        if target is None or target.kind == "strings" or units is None:
+        target, units = output.target, output.head.units
+        if target is None or units is None or units < 2 or not output.loss.is_sparse:
             continue
-        low, high = target.minimum, target.maximum
-        evidence, fix = "", ""
-        is_ids = target.kind in ("class_ids", "integers", "signed")
-        if loss.is_sparse and is_ids and units > 1:
-            if low < 0:
-                evidence = f"Class indices reach from {low:g} to {high:g}."
-                fix = "y = np.unique(y, return_inverse=True)[1]"
-            elif high == units and low >= 1:
-                evidence = (
-                    f"Class indices reach from {low:g} to {high:g}, but {units} units "
-                    f"have the indices 0 to {units - 1}."
-                )
-                fix = "y = y - 1"
-        elif loss.is_binary and target.kind == "signed":
-            evidence = f"The labels are -1 and 1, but `{loss.name}` expects 0 and 1."
-            fix = "y = (y + 1) / 2"
-        elif loss.is_binary and is_ids and target.distinct == 2:
-            evidence = (
+        if target.kind not in ("class_ids", "integers", "signed"):
+            continue
+        low, high, name = target.minimum, target.maximum, target.name
+        seen = f"Class indices reach from {low:g} to {high:g}"
+        if low < 0:
+            fix = f"{name} = np.unique({name}, return_inverse=True)[1]"
+            found.append(_out_of_range(output, f"{seen}.", fix))
+        elif high == units and low >= 1:
+            text = f"{seen}, but {units} units have the indices 0 to {units - 1}."
+            found.append(_out_of_range(output, text, f"{name} = {name} - 1"))
+    return found
+
+
+@rule("model")
+def binary_labels_out_of_range(facts: Facts) -> list[Finding]:
+    """A binary cross-entropy takes labels in [0, 1], for any number of units.
+
+    At least 5 % of the labels must lie outside. One column of real numbers is a
+    regression, and one of many classes needs more outputs: both have their own rules.
+    """
+    found = []
+    for output in outputs_of(facts):
+        loss, target = output.loss, output.target
+        if target is None or not loss.is_binary:
+            continue
+        low, high, name = target.minimum, target.maximum, target.name
+        if target.kind == "signed":
+            text = f"The labels are -1 and 1, but `{loss.name}` expects 0 and 1."
+            found.append(_out_of_range(output, text, f"{name} = ({name} + 1) / 2"))
+        elif target.kind in ("class_ids", "integers") and target.distinct == 2:
+            text = (
                 f"The labels are {low:g} and {high:g}, but `{loss.name}` expects 0 "
                 "and 1."
             )
-            fix = f"y = (y == {high:g}).astype('float32')"
-        elif loss.is_binary and units > 1 and (high > 1 or low < 0):
-            scale = 255 if high > 1.5 and low >= 0 else high
-            evidence = (
+            fix = f"{name} = ({name} == {high:g}).astype('float32')"
+            found.append(_out_of_range(output, text, fix))
+        elif outside(target, 0, 1) >= UNREACHABLE and (
+            not output.is_scalar or is_image_like(facts, target)
+        ):
+            text = (
                 f"The targets reach from {low:.3g} to {high:.3g}, but `{loss.name}` "
                 "expects values in [0, 1]."
             )
-            fix = f"y = y / {scale:g}"
-        elif loss.name == "poisson" and low < 0:
-            evidence = f"The smallest target is {low:.3g}, but rates are positive."
-            fix = "model.compile(optimizer=model.optimizer, loss='mean_squared_error')"
-        elif loss.name == "mean_absolute_percentage_error":
-            share = float((np.abs(target.values) < 1e-6 * max(1e-6, high)).mean())
-            if share >= 0.01:
-                evidence = (
-                    f"{share:.0%} of the targets are 0, and the loss divides by them."
-                )
-                fix = (
-                    "model.compile(optimizer=model.optimizer, "
-                    "loss='mean_absolute_error')"
-                )
-        if evidence:
-            found.append(
-                finding(
-                    "labels_out_of_range",
-                    "error",
-                    f"data `{target.name}`",
-                    evidence,
-                    fix,
-                    picture="outputs",
-                )
+            found.append(_out_of_range(output, text, _into_unit_range(output)))
+    return found
+
+
+@rule("model")
+def outside_domain_of_loss(facts: Facts) -> list[Finding]:
+    """Poisson rates are positive, and percentage errors divide by the targets."""
+    found = []
+    for output in outputs_of(facts):
+        loss, target = output.loss, output.target
+        if target is None:
+            continue
+        high = max(abs(target.minimum), abs(target.maximum))
+        share = float((np.abs(target.values) <= 1e-6 * high).mean())
+        if loss.name == "poisson" and target.minimum < 0:
+            text = (
+                f"The smallest target is {target.minimum:.3g}, but rates are positive."
             )
+            fix = advice.with_loss(facts, output, "'mean_squared_error'")
+            found.append(_out_of_range(output, text, fix))
+        elif loss.name == "mean_absolute_percentage_error" and share >= ZEROS:
+            text = f"{share:.0%} of the targets are 0, and the loss divides by them."
+            fix = advice.with_loss(facts, output, "'mean_absolute_error'")
+            found.append(_out_of_range(output, text, fix))
     return found
 
 
@@ -94,81 +115,16 @@ def images_out_of_range(facts: Facts) -> list[Finding]:
         target = output.target
         if target is None or not output.loss.is_distance:
             continue
-        low, high = BOUNDED.get(output.head.activation or "", (-math.inf, math.inf))
+        low, high = bounds_of(output.head.activation)
         share = outside(target, low, high)
         if share >= UNREACHABLE and is_image_like(facts, target):
-            scale = max(abs(target.minimum), abs(target.maximum))
-            found.append(
-                finding(
-                    "labels_out_of_range",
-                    "error",
-                    f"data `{target.name}`",
-                    f"{share:.0%} of the targets lie outside of [{low:g}, {high:g}], "
-                    f"the range of '{output.head.activation}'; they reach from "
-                    f"{target.minimum:.3g} to {target.maximum:.3g}.",
-                    f"y = y / {255 if 100 < scale <= 255 else scale:g}",
-                    picture="outputs",
-                )
+            text = (
+                f"{share:.0%} of the targets lie outside of [{low:g}, {high:g}], "
+                f"the range of '{output.head.activation}'; they reach from "
+                f"{target.minimum:.3g} to {target.maximum:.3g}."
             )
+            found.append(_out_of_range(output, text, _into_unit_range(output)))
     return found
-
-
-@rule("model")
-def targets_not_scaled(facts: Facts) -> list[Finding]:
-    """Targets of large units are out of reach for outputs that start near 0.
-
-    Adam changes each weight of the output layer by at most the rate, so the output
-    moves by about `rate * (1 + fan_in)` per step. If the root mean square of the
-    targets needs more steps than there are (10,000 before training), this is a warning.
-    For SGD it is one if the loss diverged. Otherwise it is a hint: units by themselves
-    are no fault, and neither is a run that has learned.
-    """
-    found = []
-    for output in outputs_of(facts):
-        target, node = output.target, output.head.node
-        is_free = output.head.activation in ("linear", "relu", "softplus")
-        is_absolute = output.loss.name in (
-            *("mean_squared_error", "mean_absolute_error", "huber", "log_cosh"),
-        )
-        if target is None or node is None or not (is_free and is_absolute):
-            continue
-        rms = float(np.sqrt((target.values**2).mean()))
-        if rms <= LARGE_TARGET:
-            continue
-        found.append(
-            finding(
-                "labels_out_of_range",
-                "warning" if _is_out_of_reach(facts, node, rms) else "hint",
-                f"data `{target.name}`",
-                Evidence(
-                    f"The root mean square of the targets is {rms:.3g}, while the "
-                    "outputs start near 0.",
-                    rms,
-                    LARGE_TARGET,
-                ),
-                "y = (y - y.mean()) / y.std()",
-                "Scale the predictions back with the same numbers.",
-                picture="outputs",
-            )
-        )
-    return found
-
-
-def _is_out_of_reach(facts: Facts, node: Node, rms: float) -> bool:
-    optimizer, training = facts.model.optimizer, facts.training
-    if optimizer.iterations or not optimizer.learning_rate or not node.has_kernel:
-        return False
-    if training is not None and training.num_epochs:
-        explained = outcome_of(facts).explained
-        if explained is not None and explained > 0.5:
-            return False
-        if not np.isfinite(training.curve("loss")).all():
-            return True
-    if not optimizer.is_sign_like or optimizer.is_scheduled:
-        return False
-    steps = rms / (optimizer.learning_rate * (1 + node.kernel.fan_in))
-    total = training.total_steps if training is not None else None
-    return steps > (total or MANY_STEPS)
 
 
 @rule("model")
@@ -178,24 +134,30 @@ def constant_labels(facts: Facts) -> list[Finding]:
     Rare classes are missing from small samples, so either the sample must be the whole
     data or have at least 1,000 examples, or the head must have three or more classes
     and the sample at least 64 examples. Sorted data can look the same.
+
+    A distance to one value can be the purpose, such as a residual of 0 in a
+    physics-informed model, and so can one label through a frozen part, as in a GAN.
     """
     data = facts.data
     if data is None or data.is_autoencoder:
         return []
     found = []
     for output in outputs_of(facts):
-        target, units = output.target, output.head.units
-        if target is None or not target.is_constant or output.loss.name is None:
+        target, loss = output.target, output.loss
+        if target is None or not target.is_constant or loss.name is None:
             continue
         is_whole = data.examples in (data.size, max(1000, data.examples))
-        has_classes = output.loss.is_cross_entropy and (units or 0) >= 3
+        has_classes = loss.is_cross_entropy and (output.head.units or 0) >= 3
         enough = data.examples >= 64 if has_classes else is_whole
-        if target.kind == "strings" or not enough or data.examples < 16:
+        if not enough or data.examples < 16:
             continue
+        is_meant = facts.model.is_frozen_in_part or loss.is_distance
+        severity = "error" if has_classes and is_whole else "warning"
+        severity = "hint" if is_meant else severity
         found.append(
             finding(
                 "labels_independent_of_inputs",
-                "error" if is_whole else "warning",
+                severity,
                 f"data `{target.name}`",
                 f"All {data.examples} labels of the sample are the same "
                 f"({target.values.flat[0]:g}, in the first column).",
@@ -211,35 +173,38 @@ def constant_labels(facts: Facts) -> list[Finding]:
 def labels_without_dependence(facts: Facts) -> list[Finding]:
     """Labels that were shuffled apart from the inputs cannot be predicted from them.
 
-    A linear model, a forest and neighbors must all stay within one standard deviation
-    of a trivial predictor on held-out examples. Any true dependence that a network
-    learns quickly lifts one of them; functions such as the parity of many bits do not,
-    so the finding is a warning.
+    The most significant of a linear model, a forest and neighbors must be within one
+    standard deviation of what it reaches by chance on held-out examples. They see the
+    columns of a table, but not what embeddings, convolutions and recurrent layers find,
+    and no pairs of inputs. Functions such as the parity of many bits escape them as
+    well, so this is a hint, and a warning only if the trained model itself is no better
+    than a constant.
     """
     data = facts.data
-    if data is None or data.dependence is None or not outputs_of(facts):
+    test = data.dependence if data is not None else None
+    if data is None or test is None or not applies_to(facts.model):
         return []
-    test = data.dependence
-    if test.examples < MIN_EXAMPLES or test.best > test.trivial + test.deviation:
+    if test.examples < MIN_EXAMPLES or test.significance > 1 or not outputs_of(facts):
         return []
-    kind = "accuracy" if test.is_accuracy else "R^2"
+    is_trivial = is_over(facts) and outcome_of(facts).is_trivial
     return [
         finding(
             "labels_independent_of_inputs",
-            "warning",
+            "warning" if is_trivial else "hint",
             f"data `{data.targets[0].name}`",
             [
                 Evidence(
                     f"On held-out parts of {test.examples} examples, the best of a "
-                    f"linear model, a forest and nearest neighbors reaches {kind} "
-                    f"{test.best:.2f}; ignoring the inputs gives {test.trivial:.2f}.",
+                    f"linear model, a forest and nearest neighbors removes "
+                    f"{test.best:.1%} of the loss of a constant; by chance it is "
+                    f"{test.trivial:.1%}.",
                     test.best,
                     test.trivial + test.deviation,
-                    kind,
                 )
             ],
-            "x, y = sklearn.utils.shuffle(x, y)",
-            "Check that inputs and labels are still in the same order.",
+            "order = np.random.permutation(len(x)); x, y = x[order], y[order]  "
+            "# instead of shuffling x and y separately",
+            "Read inputs and labels again, in the same order.",
             picture="outputs",
         )
     ]
@@ -255,15 +220,35 @@ def strings(facts: Facts) -> list[Finding]:
             "error",
             f"data `{target.name}`",
             "The labels are not numbers.",
-            "classes, y = np.unique(y, return_inverse=True)",
+            f"classes, {target.name} = np.unique({target.name}, return_inverse=True)",
         )
         for target in (data.targets if data else ())
         if target.kind == "strings" and outputs_of(facts)
     ]
 
 
+def _out_of_range(output: Output, text: str, fix: str) -> Finding:
+    name = output.target.name if output.target is not None else "y"
+    return finding(
+        "labels_out_of_range", "error", f"data `{name}`", text, fix, picture="outputs"
+    )
+
+
+def _into_unit_range(output: Output) -> str:
+    """Returns code that scales targets into [0, 1]; gray levels are divided by 255."""
+    target = output.target
+    if target is None:
+        return ""
+    name, low, high = target.name, target.minimum, target.maximum
+    if low < 0:
+        return f"{name} = ({name} - {name}.min()) / ({name}.max() - {name}.min())"
+    return f"{name} = {name} / {255 if 100 < high <= 255 else high:g}"
+
+
 RULES = (
     class_ids_out_of_range,
+    binary_labels_out_of_range,
+    outside_domain_of_loss,
     images_out_of_range,
     targets_not_scaled,
     constant_labels,

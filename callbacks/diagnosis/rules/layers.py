@@ -2,16 +2,23 @@
 
 from ..facts import Facts
 from ..finding import Finding, finding
+from .harm import is_over
 from .outputs import outputs_of
 from .rule import rule
 
 HIGH_RATE = 0.8  # fewer than one in five units is kept
-SLOW_MOMENTUM = 0.999  # needs about 3,000 steps to forget the initial statistics
+# Statistics with a smaller momentum follow the last one or two batches. The momentum
+# of PyTorch is 1 minus that of Keras.
+SHORT_MOMENTUM = 0.5
+WORSE = 1.5  # loss in inference, in units of the loss with the statistics of the batch
 
 
 @rule("model")
 def dropout_after_head(facts: Facts) -> list[Finding]:
-    """Dropout of outputs sets predictions to zero that the loss then punishes."""
+    """Dropout of outputs sets predictions to zero that the loss then punishes.
+
+    Encoders that are trained with a loss of their own can end in dropout on purpose.
+    """
     return [
         finding(
             "misused_layer",
@@ -19,20 +26,20 @@ def dropout_after_head(facts: Facts) -> list[Finding]:
             f"layer '{output.head.dropped[0]}'",
             f"The dropout layer '{output.head.dropped[0]}' follows the output layer "
             f"'{output.head.layer}', so it removes predictions.",
-            f"Remove keras.layers.Dropout(name={output.head.dropped[0]!r})",
+            f"model.get_layer({output.head.dropped[0]!r}).rate = 0.0  # or remove it",
             f"Or place it before '{output.head.layer}'.",
             picture="graph",
         )
         for output in outputs_of(facts)
-        if output.head.dropped
+        if output.head.dropped and output.loss.is_known
     ]
 
 
 @rule("model", is_risk=True)
 def high_dropout(facts: Facts) -> list[Finding]:
-    """Dropout at a rate r multiplies the variance of what it keeps by 1 / (1 - r).
+    """Dropout at a rate r multiplies the mean square of its inputs by 1 / (1 - r).
 
-    From 0.8 on, fewer than one in five units is left. Noise layers are not judged.
+    Above 0.8 on, fewer than one in five units is left. Noise layers are not judged.
     """
     return [
         finding(
@@ -81,40 +88,58 @@ def normalization_of_one(facts: Facts) -> list[Finding]:
     ]
 
 
-@rule("model", is_risk=True)
-def slow_statistics(facts: Facts) -> list[Finding]:
-    """Moving statistics with a momentum m need about 3 / (1 - m) steps to settle."""
+@rule("model")
+def unsettled_statistics(facts: Facts) -> list[Finding]:
+    """Moving statistics with a momentum m average about 1 / (1 - m) steps.
+
+    After fewer steps, more than 1 / e of them are initial values. With a momentum below
+    0.5, they are those of the last batch. Both are a hint, and a warning if the loss in
+    inference is much larger than with the statistics of the batch.
+    """
     graph, training = facts.model.graph, facts.training
     if graph is None:
         return []
-    found = []
+    steps = training.total_steps if training is not None and is_over(facts) else None
     for node in graph.nodes:
         momentum = node.options.get("momentum")
         if node.kind != "BatchNormalization" or not isinstance(momentum, float):
             continue
-        is_over = training is not None and training.is_over
-        steps = training.total_steps if training is not None else None
         needed = 1 / (1 - momentum) if momentum < 1 else float("inf")
-        is_short = is_over and steps is not None and steps < needed
-        if momentum > SLOW_MOMENTUM or (is_short and momentum > 0.99):
-            found.append(
-                finding(
-                    "misused_layer",
-                    "warning",
-                    f"layer '{node.name}'",
-                    f"With momentum {momentum:g}, the moving statistics need about "
-                    f"{3 * needed:,.0f} steps to forget their initial values.",
-                    "keras.layers.BatchNormalization(momentum=0.9, "
-                    f"name={node.name!r})",
-                    picture="loss",
-                )
+        # Before the end, the number of steps is unknown, but 1,000 are usual.
+        is_slow = momentum > 0.999 if steps is None else steps < needed
+        if not node.trainable or not (is_slow or momentum < SHORT_MOMENTUM):
+            continue
+        reason = (
+            f"the moving statistics average about {needed:,.0f} steps"
+            + (f", of which there were {steps:,}." if steps is not None else ".")
+            if is_slow
+            else "the moving statistics follow the last batches. In PyTorch, "
+            "`momentum` is the share of the new batch instead."
+        )
+        return [
+            finding(
+                "misused_layer",
+                "warning" if _is_worse_in_inference(facts) else "hint",
+                f"layer '{node.name}'",
+                f"With momentum {momentum:g}, {reason}",
+                f"keras.layers.BatchNormalization(momentum=0.9, name={node.name!r})",
+                picture="loss",
             )
-    return found[:1]
+        ]
+    return []
+
+
+def _is_worse_in_inference(facts: Facts) -> bool:
+    end = facts.end
+    if end is None or end.loss is None or end.training_loss is None:
+        return False
+    training = end.training_loss - end.penalty
+    return training > 0 and end.loss - end.penalty > WORSE * training
 
 
 RULES = (
     dropout_after_head,
     high_dropout,
     normalization_of_one,
-    slow_statistics,
+    unsettled_statistics,
 )

@@ -5,15 +5,14 @@ with its own training step.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..data.data_facts import TargetFacts
 from ..facts import Facts
-from ..reading.graph import Head
+from ..reading.graph import BOUNDED, Head
 from ..reading.loss_facts import LossFacts
-from . import advice
 
 # Share of targets outside of the range of the output that cannot be outliers.
 UNREACHABLE = 0.05
@@ -23,9 +22,20 @@ MARGIN = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """One output of the model, with everything that is known about it."""
+    """One output of the model, with everything that is known about it.
+
+    Attributes:
+        name: Name of the output.
+        index: Position of the output.
+        head: The end of the model at this output.
+        loss: Loss of the output.
+        target: Targets of the output, or `None` if unknown or no numbers.
+        finds_logits: Whether the loss uses the logits behind a softmax or sigmoid: on
+            TensorFlow, and only if nothing follows the activation.
+    """
 
     name: str
+    index: int
     head: Head
     loss: LossFacts
     target: TargetFacts | None
@@ -44,19 +54,67 @@ class Output:
 
 def outputs_of(facts: Facts) -> list[Output]:
     """Returns the outputs that can be judged."""
-    model, data = facts.model, facts.data
+    model, data, graph = facts.model, facts.data, facts.model.graph
     heads = model.heads
-    if model.has_own_step or not heads:
+    if model.has_own_step or not heads or graph is None:
         return []
     targets: list[TargetFacts | None] = [None] * len(heads)
     if data is not None and len(data.targets) == len(heads):
         targets = list(data.targets)
     return [
-        Output(name, head, loss, target, model.finds_logits)
-        for name, head, loss, target in zip(
-            model.output_names, heads, model.losses, targets, strict=True
+        Output(
+            name=model.output_names[i],
+            index=i,
+            head=head,
+            loss=model.losses[i],
+            target=_as_seen(targets[i], model.losses[i], head),
+            finds_logits=model.finds_logits
+            and head.activation in ("softmax", "sigmoid")
+            and head.last is graph.nodes[graph.outputs[i]],
         )
+        for i, head in enumerate(heads)
     ]
+
+
+def is_first_look(facts: Facts) -> bool:
+    """Returns whether labels are still to come, so that a rule on them should wait."""
+    return facts.data is None and facts.training is None
+
+
+def _as_seen(
+    target: TargetFacts | None, loss: LossFacts, head: Head
+) -> TargetFacts | None:
+    """Returns the targets as the loss takes them.
+
+    Values of `ignore_class` do not count. Several whole numbers per example are classes
+    only for a loss that takes class indices, or a softmax; otherwise they are numbers,
+    such as gray levels.
+    """
+    if target is None or target.kind == "strings" or not target.values.size:
+        return None
+    if loss.is_sparse and loss.ignore_class is not None:
+        kept = target.values[target.values != loss.ignore_class]
+        if not kept.size:
+            return None
+        low, high = float(kept.min()), float(kept.max())
+        return replace(
+            target,
+            kind="class_ids" if low >= 0 else target.kind,
+            minimum=low,
+            maximum=high,
+            distinct=len(np.unique(kept)),
+            is_constant=low == high,
+        )
+    takes_numbers = loss.is_binary or loss.is_distance
+    is_several = math.prod(target.shape) > 1 and target.kind == "class_ids"
+    if is_several and takes_numbers and head.activation != "softmax":
+        return replace(target, kind="integers")
+    return target
+
+
+def bounds_of(activation: str | None) -> tuple[float, float]:
+    """Returns the smallest and the largest value of an activation."""
+    return BOUNDED.get(activation or "", (-math.inf, math.inf))
 
 
 def num_classes(target: TargetFacts | None) -> int | None:
@@ -83,15 +141,3 @@ def is_image_like(facts: Facts, target: TargetFacts) -> bool:
     return math.prod(target.shape) > 16 and any(
         math.prod(one.shape) == math.prod(target.shape) for one in inputs
     )
-
-
-def class_of(loss: LossFacts) -> str:
-    """Returns the name of the class of a loss, such as "BinaryCrossentropy"."""
-    name = loss.name or ""
-    return "".join(part.title() for part in name.split("_"))
-
-
-def probability_layer(output: Output) -> str:
-    """Returns code of the output layer with the activation that a loss expects."""
-    is_binary = output.loss.is_binary
-    return advice.layer(output.head, None, "sigmoid" if is_binary else "softmax")

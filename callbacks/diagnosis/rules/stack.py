@@ -2,8 +2,9 @@
 
 from ..facts import Facts
 from ..finding import Finding, finding
-from ..reading.graph import Graph
-from .outputs import outputs_of
+from ..reading.graph import Graph, Node
+from . import advice
+from .outputs import Output, outputs_of
 from .rule import rule
 
 
@@ -11,78 +12,101 @@ from .rule import rule
 def linear_hidden_stack(facts: Facts) -> list[Finding]:
     """Affine layers without an activation between them equal one affine layer.
 
-    A finding needs a graph in which every hidden layer is known to be linear. If some
-    are not, the linear ones may be deliberate projections, and are only a hint. Linear
+    A finding needs a graph in which every hidden layer is known to have no activation.
+    Maximum pooling is no substitute for one. If some hidden layers have an activation,
+    the linear ones may be deliberate projections, and are only a hint. Linear
     autoencoders compute principal components, so they are a hint as well.
     """
     graph = facts.model.graph
     if graph is None or any(node.role == "unknown" for node in graph.nodes):
         return []
     hidden = graph.hidden()
-    linear = [i for i in hidden if graph.applied_activation(i) == "linear"]
-    others = [node for node in graph.nodes if node.role in ("recurrent", "merge")]
+    after = {i: graph.applied_activation(i) for i in hidden}
+    linear = [i for i in hidden if after[i] == "linear"]
     linear = [i for i in linear if not _is_projection(graph, i)]
     if not linear:
         return []
-    names = [graph.nodes[i].name for i in linear]
-    is_all = len(linear) == len(hidden) and not others
+    others = [node for node in graph.nodes if node.role in ("recurrent", "merge")]
+    projections = [i for i in hidden if after[i] == "linear" and i not in linear]
+    pooled = [i for i in hidden if after[i] == "max_pool"]
+    is_all = len(linear) + len(pooled) == len(hidden) and not others and not projections
     is_linear_code = facts.data is not None and facts.data.is_autoencoder
-    severity = "warning" if is_all and not is_linear_code else "hint"
-    node = graph.nodes[linear[0]]
-    size = node.options.get("units", node.options.get("filters"))
+    names = [graph.nodes[i].name for i in linear]
     return [
         finding(
             "linear_hidden_stack",
-            severity,
+            "warning" if is_all and not is_linear_code else "hint",
             f"layer '{names[0]}'",
             (
                 f"None of the {len(hidden)} hidden layers has an activation"
                 if is_all
                 else f"{len(linear)} of {len(hidden)} hidden layers have no activation"
             )
-            + f" ({', '.join(names[:4])}), so they act as one linear layer.",
-            f"keras.layers.{node.kind}({size}, activation='relu', name={node.name!r})",
+            + f" ({', '.join(names[:4])}), so they act as one linear layer"
+            + (", apart from the pooling." if is_all and pooled else "."),
+            *[
+                advice.layer_code(graph.nodes[i], activation="relu")
+                for i in (hidden if is_all else linear)
+            ],
             picture="graph",
         )
     ]
 
 
-@rule("model")
+@rule("model", is_risk=True)
 def softmax_in_the_middle(facts: Facts) -> list[Finding]:
     """A hidden softmax leaves one free signal of total 1 for all of its units.
 
     Attention and gates multiply by their softmax, so only a softmax that feeds another
-    kernel is judged.
+    kernel is judged. The narrowest layer of an autoencoder can be a choice on purpose,
+    such as the topics of a document, and is a hint.
     """
     graph = facts.model.graph
     if graph is None:
         return []
     found = []
-    for index in graph.hidden():
+    hidden = graph.hidden()
+    narrowest = min((_width(graph.nodes[i]) for i in hidden), default=0)
+    is_code = facts.data is not None and facts.data.is_autoencoder
+    for index in hidden:
         node = graph.nodes[index]
         if graph.applied_activation(index) != "softmax" or not _feeds_kernel(
             graph, index
         ):
             continue
-        size = node.options.get("units", node.options.get("filters"))
+        is_meant = is_code and _width(node) == narrowest
         found.append(
             finding(
                 "misused_layer",
-                "warning",
+                "hint" if is_meant else "warning",
                 f"layer '{node.name}'",
-                f"The hidden layer '{node.name}' ends in a softmax: its {size} outputs "
-                "compete for a sum of 1.",
-                f"keras.layers.{node.kind}({size}, activation='relu', "
-                f"name={node.name!r})",
+                f"The hidden layer '{node.name}' ends in a softmax: its "
+                f"{_width(node)} outputs compete for a sum of 1.",
+                _replace_softmax(graph, index),
                 picture="activations",
             )
         )
     return found
 
 
+def _width(node: Node) -> int:
+    return node.shape[-1] if node.shape and node.shape[-1] else 0
+
+
+def _replace_softmax(graph: Graph, index: int) -> str:
+    """Returns the layer with a ReLU, wherever its softmax is."""
+    node = graph.nodes[index]
+    while node.activation != "softmax":
+        (index,) = graph.consumers(index)
+        node = graph.nodes[index]
+    if node.role == "activation":
+        return f"keras.layers.Activation('relu', name={node.name!r})"
+    return advice.layer_code(node, activation="relu")
+
+
 @rule("model")
 def softmax_over_wrong_axis(facts: Facts) -> list[Finding]:
-    """The softmax must sum over the classes, which a cross-entropy takes from axis -1.
+    """The softmax must sum over the classes, for which a loss has an axis: usually -1.
 
     Axis 0 is the batch, so the prediction for one example depends on the others.
     """
@@ -94,6 +118,8 @@ def softmax_over_wrong_axis(facts: Facts) -> list[Finding]:
         is_batch = head.axis == -len(head.shape) - 1
         if not (is_batch or output.loss.is_sparse or output.loss.is_categorical):
             continue
+        if head.axis == _from_end(output.loss.axis, head.shape):
+            continue
         axis = "the batch" if is_batch else f"axis {head.axis}"
         found.append(
             finding(
@@ -102,7 +128,8 @@ def softmax_over_wrong_axis(facts: Facts) -> list[Finding]:
                 f"layer '{head.last.name if head.last else head.layer}'",
                 f"The softmax sums over {axis} instead of the classes, of which the "
                 f"last axis has {head.units}.",
-                "keras.layers.Softmax(axis=-1)",
+                f"keras.layers.Softmax(axis={output.loss.axis or -1}"
+                + (f", name={head.last.name!r})" if head.last else ")"),
                 picture="outputs",
             )
         )
@@ -122,40 +149,70 @@ def missing_flatten(facts: Facts) -> list[Finding]:
         target, head = output.target, output.head
         if target is None or output.loss.name is None or graph is None:
             continue
-        per_example = len(target.shape) == 0 or (
-            len(target.shape) == 1
-            and (target.shape[0] == 1 or target.shape[0] == head.units)
-        )
         axes = len(head.shape) - 1
-        if not per_example or axes < 1 or all(size == 1 for size in head.shape[:-1]):
+        if axes < 1 or all(size == 1 for size in head.shape[:-1]):
             continue
-        recurrent = [
-            node
-            for node in graph.nodes
-            if node.role == "recurrent" and node.options.get("return_sequences")
-        ]
-        fix = "keras.layers.Flatten()"
-        if recurrent:
-            last = recurrent[-1]
-            units = last.options.get("units", "...")
-            fix = f"keras.layers.{last.kind}({units}, name={last.name!r})"
+        if _fits(output) or not _is_per_example(output):
+            continue
+        left = "one axis is" if axes == 1 else f"{axes} axes are"
         found.append(
             finding(
                 "misused_layer",
                 "error",
                 f"layer '{head.layer}'",
                 f"The output has the shape {('batch', *head.shape)}, but there is one "
-                f"label per example: {axes} axis is left over.".replace(
-                    "1 axis is", "one axis is" if axes == 1 else f"{axes} axes are"
-                ),
-                fix,
-                f"Place it before layer '{head.layer}'."
-                if not recurrent
-                else "Without return_sequences=True, it returns the last state.",
+                f"label per example: {left} left over.",
+                *_flatten(graph, head.layer),
                 picture="graph",
             )
         )
     return found
+
+
+def _fits(output: Output) -> bool:
+    """Returns whether targets have a value or a row for each position of the output."""
+    shape, head = output.target.shape if output.target else (), output.head
+    if shape == head.shape:
+        return True
+    if not (output.loss.is_sparse or output.is_scalar):
+        return False
+    if output.target is not None and output.target.kind == "one_hot":
+        return False
+    rows = shape[:-1] if shape and shape[-1] == 1 else shape
+    return head.shape[:-1] in (shape, rows)
+
+
+def _is_per_example(output: Output) -> bool:
+    shape = output.target.shape if output.target else ()
+    is_row = len(shape) == 1 and shape[0] in (1, output.head.units)
+    return len(shape) == 0 or is_row
+
+
+def _flatten(graph: Graph, layer: str) -> list[str]:
+    """Returns advice that removes the axis of positions before the output layer."""
+    recurrent = [
+        node
+        for node in graph.nodes
+        if node.role == "recurrent" and node.options.get("return_sequences")
+    ]
+    if not recurrent:
+        return [
+            f"keras.layers.Flatten()  # before layer {layer!r}",
+            "Or average over positions with a global pooling layer.",
+        ]
+    last = recurrent[-1]
+    if last.kind not in advice.REQUIRED:  # a wrapper, such as Bidirectional
+        return [f"keras.layers.GlobalMaxPooling1D()  # after layer {last.name!r}"]
+    return [
+        advice.layer_code(last, return_sequences=False),
+        "Without return_sequences=True, the layer returns its last state.",
+    ]
+
+
+def _from_end(axis: int | None, shape: tuple) -> int:
+    if axis is None:
+        return -1
+    return axis if axis < 0 else axis - len(shape) - 1
 
 
 @rule("model")
@@ -197,7 +254,9 @@ def embedding_of_floats(facts: Facts) -> list[Finding]:
                         f"layer '{node.name}'",
                         f"`{one.name}` contains indices from {one.minimum:g} to "
                         f"{one.maximum:g}, but input_dim is {size}.",
-                        f"keras.layers.Embedding({needed}, ..., name={node.name!r})",
+                        f"{one.name} = {one.name} - {one.name}.min()"
+                        if one.minimum < 0
+                        else advice.layer_code(node, input_dim=needed),
                         picture="inputs",
                     )
                 )

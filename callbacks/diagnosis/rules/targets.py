@@ -1,14 +1,12 @@
 """Rules on targets that do not fit the outputs: number, encoding, kind and range."""
 
-import math
-
 from ..facts import Facts
 from ..finding import Finding, finding
-from ..reading.graph import BOUNDED
 from . import advice
 from .outputs import (
     UNREACHABLE,
     Output,
+    bounds_of,
     is_image_like,
     num_classes,
     outputs_of,
@@ -32,7 +30,9 @@ def one_unit_for_categories(facts: Facts) -> list[Finding]:
             continue
         classes = num_classes(output.target)
         if head.activation in ("sigmoid", "linear") and classes in (None, 1, 2):
-            from_logits = head.activation == "linear"
+            new = advice.loss_code(
+                loss, "binary_crossentropy", from_logits=head.activation == "linear"
+            )
             found.append(
                 finding(
                     "loss_head_mismatch",
@@ -40,14 +40,12 @@ def one_unit_for_categories(facts: Facts) -> list[Finding]:
                     "argument `loss`",
                     f"Layer '{head.layer}' has 1 unit, for which `{loss.name}` is "
                     "constant.",
-                    advice.with_loss(
-                        f"keras.losses.BinaryCrossentropy(from_logits={from_logits})"
-                    ),
+                    advice.with_loss(facts, output, new),
                     picture="loss",
                 )
             )
             continue
-        found.append(_wrong_number(output, classes, 1, "softmax"))
+        found.append(_wrong_number(facts, output, classes, "softmax"))
     return found
 
 
@@ -58,18 +56,18 @@ def outputs_against_classes(facts: Facts) -> list[Finding]:
     for output in outputs_of(facts):
         head, loss, target = output.head, output.loss, output.target
         units = head.units
-        if target is None or units is None or target.kind == "strings":
+        if target is None or units is None:
             continue
-        if loss.is_sparse and units > 1 and target.kind == "class_ids":
+        is_ids = target.kind in ("class_ids", "integers") and target.minimum >= 0
+        if loss.is_sparse and units > 1 and is_ids:
             needed = int(target.maximum) + 1
             starts_at_one = target.maximum == units and target.minimum >= 1
             if needed > units and not starts_at_one:
-                found.append(_wrong_number(output, needed, units, head.activation))
+                found.append(_wrong_number(facts, output, needed, head.activation))
         elif loss.is_binary and output.is_scalar and target.kind == "class_ids":
-            is_two = target.distinct <= 2
-            if not is_two and target.width == 1:
+            if target.distinct > 2 and target.width == 1:
                 needed = int(target.maximum) + 1
-                found.append(_wrong_number(output, needed, units, "softmax"))
+                found.append(_wrong_number(facts, output, needed, "softmax"))
         elif _differs_in_width(output):
             found.append(_wrong_width(output))
     return found
@@ -84,37 +82,35 @@ def encoding_against_loss(facts: Facts) -> list[Finding]:
         if target is None or head.units in (None, 1):
             continue
         is_same_shape = len(target.shape) == len(head.shape)
+        takes_columns = loss.is_categorical or loss.name == "categorical_hinge"
         if loss.is_sparse and target.kind == "one_hot" and target.width == head.units:
             if not is_same_shape:
                 continue
-            loss_name = "'categorical_crossentropy'"
-            if loss.from_logits:
-                loss_name = "keras.losses.CategoricalCrossentropy(from_logits=True)"
+            new = advice.loss_code(loss, "categorical_crossentropy")
             evidence = (
                 f"The labels are one-hot, of width {target.width}, but `{loss.name}` "
                 "expects one class index per example."
             )
-            fixes = [advice.with_loss(loss_name), "y = y.argmax(axis=-1)"]
+            other = f"{target.name} = {target.name}.argmax(axis=-1)"
         elif (
-            (loss.is_categorical or loss.name == "categorical_hinge")
+            takes_columns
             and target.kind in ("class_ids", "binary")
             and target.width == 1
         ):
-            loss_name = "'sparse_categorical_crossentropy'"
-            if loss.from_logits:
-                loss_name = (
-                    "keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
-                )
+            new = advice.loss_code(loss, "sparse_categorical_crossentropy")
             evidence = (
                 f"The labels are class indices, but `{loss.name}` expects one-hot "
                 f"labels of width {head.units}."
             )
-            fixes = [
-                advice.with_loss(loss_name),
-                f"y = keras.utils.to_categorical(y, {head.units})",
-            ]
+            other = (
+                f"{target.name} = keras.utils.to_categorical({target.name}, "
+                f"{head.units})"
+            )
         else:
             continue
+        fixes = [advice.with_loss(facts, output, new), other]
+        if loss.name == "categorical_hinge":
+            fixes.reverse()
         found.append(
             finding("loss_head_mismatch", "error", "argument `loss`", evidence, *fixes)
         )
@@ -127,41 +123,80 @@ def distance_for_classes(facts: Facts) -> list[Finding]:
 
     For a confident wrong prediction the gradient of softmax is almost zero, which a
     cross-entropy compensates, and a distance does not (Goodfellow et al., 2016, section
-    6.2.2). The reverse, a cross-entropy for real targets, has no meaning.
+    6.2.2). A run that ends well with it shows no harm: the squared error is a proper
+    score as well (Hui & Belkin, 2021).
+    """
+    return [
+        finding(
+            "loss_head_mismatch",
+            "warning",
+            "argument `loss`",
+            f"`{output.loss.name}` measures distances, but layer "
+            f"'{output.head.layer}' outputs class probabilities.",
+            advice.with_loss(facts, output, "'categorical_crossentropy'"),
+            picture="loss",
+        )
+        for output in outputs_of(facts)
+        if output.loss.is_distance
+        and output.head.activation == "softmax"
+        and not output.is_scalar
+        and output.target is not None
+        and output.target.kind == "one_hot"
+        and output.target.width == output.head.units
+    ]
+
+
+@rule("model")
+def distance_to_class_ids(facts: Facts) -> list[Finding]:
+    """A distance between the outputs of all classes and a class index has no meaning.
+
+    Outputs of all classes are a softmax, or as many units as there are classes.
+    """
+    found = []
+    for output in outputs_of(facts):
+        if not _is_distance_to_ids(output):
+            continue
+        head = output.head
+        is_logits = "True" if head.activation == "linear" else "False"
+        found.append(
+            finding(
+                "loss_head_mismatch",
+                "error",
+                "argument `loss`",
+                f"`{output.loss.name}` measures distances, but layer '{head.layer}' "
+                f"has {head.units} outputs, and the labels are class indices.",
+                advice.with_loss(
+                    facts,
+                    output,
+                    "keras.losses.SparseCategoricalCrossentropy"
+                    f"(from_logits={is_logits})",
+                ),
+                *(
+                    ()
+                    if head.activation in ("linear", "softmax")
+                    else (advice.layer(head, None, "softmax"),)
+                ),
+                picture="loss",
+            )
+        )
+    return found
+
+
+@rule("model")
+def cross_entropy_for_quantities(facts: Facts) -> list[Finding]:
+    """A cross-entropy of one unit has no meaning for real targets beyond [0, 1].
+
+    Targets of the size of an input are images, which should be scaled instead.
     """
     found = []
     for output in outputs_of(facts):
         head, loss, target = output.head, output.loss, output.target
-        if target is None:
+        if target is None or not (loss.is_cross_entropy and output.is_scalar):
             continue
-        if loss.is_distance and head.activation == "softmax" and not output.is_scalar:
-            if target.kind in ("one_hot", "class_ids", "binary"):
-                name = (
-                    "categorical"
-                    if target.kind == "one_hot"
-                    else ("sparse_categorical")
-                )
-                is_same = target.width == head.units
-                found.append(
-                    finding(
-                        "loss_head_mismatch",
-                        "warning" if is_same else "error",
-                        "argument `loss`",
-                        f"`{loss.name}` measures distances, but layer '{head.layer}' "
-                        "outputs class probabilities"
-                        + ("." if is_same else " and the labels are class indices."),
-                        advice.with_loss(f"'{name}_crossentropy'"),
-                        picture="loss",
-                    )
-                )
-        elif loss.is_cross_entropy and target.kind == "real" and not output.is_scalar:
-            continue  # images and other soft targets are judged by their range
-        elif (
-            loss.is_cross_entropy
-            and output.is_scalar
-            and target.kind in ("real", "integers")
-            and outside(target, 0, 1) >= UNREACHABLE
-        ):
+        is_quantity = target.kind in ("real", "integers") and target.distinct > 2
+        if not is_quantity or is_image_like(facts, target):
+            continue
+        if outside(target, 0, 1) >= UNREACHABLE:
             found.append(
                 finding(
                     "loss_head_mismatch",
@@ -169,8 +204,8 @@ def distance_for_classes(facts: Facts) -> list[Finding]:
                     "argument `loss`",
                     f"The targets are real numbers between {target.minimum:.3g} and "
                     f"{target.maximum:.3g}, but `{loss.name}` is for classes.",
-                    advice.with_loss("'mean_squared_error'"),
-                    advice.layer(head, None, None),
+                    advice.with_loss(facts, output, "'mean_squared_error'"),
+                    f"End without an activation: {advice.layer(head, None, None)}",
                     picture="outputs",
                 )
             )
@@ -189,15 +224,15 @@ def unreachable_targets(facts: Facts) -> list[Finding]:
     for output in outputs_of(facts):
         head, loss, target = output.head, output.loss, output.target
         is_distance = loss.is_distance or loss.name == "poisson"
-        if target is None or not is_distance or target.kind in ("strings", "one_hot"):
+        if target is None or not is_distance or target.kind == "one_hot":
             continue
         if target.is_classes and head.activation == "softmax":
             continue
-        low, high = BOUNDED.get(head.activation or "", (-math.inf, math.inf))
+        if _is_distance_to_ids(output):
+            continue  # judged as a loss for classes
+        low, high = bounds_of(head.activation)
         share = outside(target, low, high)
-        if share < UNREACHABLE or output.head.node is None:
-            continue
-        if is_image_like(facts, target):
+        if share < UNREACHABLE or head.node is None or is_image_like(facts, target):
             continue
         found.append(
             finding(
@@ -215,6 +250,16 @@ def unreachable_targets(facts: Facts) -> list[Finding]:
     return found
 
 
+def _is_distance_to_ids(output: Output) -> bool:
+    units, target = output.head.units, output.target
+    if target is None or not output.loss.is_distance or units in (None, 1):
+        return False
+    if target.kind not in ("class_ids", "binary") or target.width == units:
+        return False
+    is_per_class = units > 2 and target.width == 1 and num_classes(target) == units
+    return output.head.activation == "softmax" or is_per_class
+
+
 def _differs_in_width(output: Output) -> bool:
     """Returns whether targets and outputs of a per-unit loss differ in the last axis.
 
@@ -225,9 +270,9 @@ def _differs_in_width(output: Output) -> bool:
     if target is None or loss.name is None or loss.is_sparse:
         return False
     is_ids = target.kind in ("class_ids", "binary")
-    if is_ids and loss.is_distance and head.activation == "softmax":
+    if _is_distance_to_ids(output):
         return False  # judged as a loss for classes
-    if is_ids and loss.is_categorical:
+    if is_ids and (loss.is_categorical or loss.name == "categorical_hinge"):
         return False  # judged as an encoding
     same_rank = len(target.shape) == len(head.shape)
     no_axis = not target.shape and len(head.shape) == 1
@@ -235,32 +280,36 @@ def _differs_in_width(output: Output) -> bool:
 
 
 def _wrong_width(output: Output) -> Finding:
-    target, units = output.target, output.head.units
+    """Describes a wrong width, which is a warning if Keras broadcasts the targets.
+
+    Each output learns the same target then, as in an ensemble.
+    """
+    head, target = output.head, output.target
     width = target.width if target is not None else None
+    is_broadcast = output.loss.is_distance and width == 1
     return finding(
         "wrong_num_outputs",
-        "error",
+        "warning" if is_broadcast else "error",
         output.where,
-        f"The layer has {units} units, but each target has {width} "
+        f"The layer has {head.units} units, but each target has {width} "
         f"column{'s' if width != 1 else ''}.",
-        advice.layer(output.head, width, output.head.activation),
+        advice.layer(head, width, head.activation),
         picture="outputs",
     )
 
 
-def _wrong_number(output: Output, needed, units, activation) -> Finding:
+def _wrong_number(facts: Facts, output: Output, needed, activation) -> Finding:
     activation = None if activation == "linear" else activation
+    units, target = output.head.units, output.target
     seen = (
         ""
-        if output.target is None
-        else (
-            f" The labels reach from {output.target.minimum:g} to "
-            f"{output.target.maximum:g}."
-        )
+        if target is None
+        else f" The labels reach from {target.minimum:g} to {target.maximum:g}."
     )
     fixes = [advice.layer(output.head, needed or 2, activation)]
     if not output.loss.is_sparse:
-        fixes.append(advice.with_loss("'sparse_categorical_crossentropy'"))
+        new = advice.loss_code(output.loss, "sparse_categorical_crossentropy")
+        fixes.append(advice.with_loss(facts, output, new))
     return finding(
         "wrong_num_outputs",
         "error",
@@ -277,5 +326,7 @@ RULES = (
     outputs_against_classes,
     encoding_against_loss,
     distance_for_classes,
+    distance_to_class_ids,
+    cross_entropy_for_quantities,
     unreachable_targets,
 )

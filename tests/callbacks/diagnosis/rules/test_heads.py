@@ -2,6 +2,9 @@ import keras
 import numpy as np
 import pytest
 
+from callbacks.diagnosis.ranking import judge
+from callbacks.diagnosis.rules.heads import activation_on_activation
+from callbacks.diagnosis.run.pass_facts import PassFacts
 from zoo.backend import LOSSES_FIND_LOGITS
 
 RNG = np.random.default_rng(0)
@@ -50,6 +53,12 @@ def logits(name, **options):
         (1, "sigmoid", "mse", BINARY),
         (1, "sigmoid", "mse", BINARY * 0.5 + 0.2),
         (1, "softplus", "mse", np.abs(REAL)),
+        (1, "softplus", "mse", 1000 * np.abs(REAL)),  # a unit is no fault
+        (1, None, "mse", 1000 * REAL),
+        (1, "elu", "mse", np.abs(REAL) - 0.9),
+        (3, "exponential", CCE, ONE_HOT),  # Keras divides by the sum
+        (3, "leaky_relu", logits("SparseCategoricalCrossentropy"), IDS),
+        (2, "softmax", BCE, np.eye(2)[BINARY]),  # equals the categorical one
         (1, "relu", "mse", np.abs(REAL)),
         (1, "tanh", "mse", np.tanh(REAL)),
         (1, "exponential", "poisson", np.abs(REAL).round()),
@@ -101,14 +110,21 @@ NUMBER, RANGE = "wrong_num_outputs", "labels_out_of_range"
         (1, "sigmoid", "mse", REAL, ACTIVATION),
         (1, "relu", "mae", REAL, ACTIVATION),
         (1, "tanh", "mse", 10 * REAL, ACTIVATION),
+        (1, "elu", "mse", REAL, ACTIVATION),
+        (1, "silu", "mse", REAL, ACTIVATION),
+        (3, "leaky_relu", SPARSE, IDS, ACTIVATION),
+        (3, "hard_tanh", CCE, ONE_HOT, ACTIVATION),
+        (1, "exponential", BCE, BINARY, ACTIVATION),
+        (3, "tanh", logits("SparseCategoricalCrossentropy"), IDS, ACTIVATION),
+        (1, "gelu", "poisson", np.abs(REAL).round(), MISMATCH),
+        (3, None, "mse", IDS, MISMATCH),
+        (3, "sigmoid", "mse", IDS, MISMATCH),
         (1, None, "poisson", np.abs(REAL).round(), MISMATCH),
         (1, "sigmoid", "hinge", SIGNED, MISMATCH),
         (3, "softmax", SPARSE, IDS + 1, RANGE),
         (3, "softmax", SPARSE, IDS - 1, RANGE),
         (1, "sigmoid", BCE, SIGNED, RANGE),
         (1, "sigmoid", BCE, BINARY + 1, RANGE),
-        (1, "softplus", "mse", 1000 * np.abs(REAL), RANGE),
-        (1, None, "mse", 1000 * REAL, RANGE),
     ],
 )
 def test_a_wrong_head_is_named(classifier, found, units, activation, loss, y, cause):
@@ -132,7 +148,7 @@ def test_a_second_softmax_is_a_fault_where_it_is_applied(
 
 
 def test_a_softmax_of_a_softmax_is_found(found):
-    for inner, expected in (("softmax", True), ("relu", True), (None, False)):
+    for inner, expected in (("softmax", True), ("tanh", True), (None, False)):
         layers = [
             keras.Input((4,)),
             keras.layers.Dense(3, inner),
@@ -196,3 +212,78 @@ def test_a_custom_step_is_not_judged(found):
     model = Own(inputs, keras.layers.Dense(3)(inputs))
     model.compile("adam", SPARSE)
     assert found(model, X, IDS) == []
+
+
+def test_labels_decide_which_of_two_fixes_is_right(classifier, facts_of):
+    model = classifier(3, "sigmoid", CCE)
+    assert [one.cause for one in judge(facts_of(model), "model")] == []  # no labels yet
+    for y, part in ((MULTI_HOT, "'binary_crossentropy'"), (ONE_HOT, "'softmax'")):
+        (one,) = judge(facts_of(model, X, y), "model")
+        assert part in one.advice[0]
+
+
+def test_one_softmax_unit_is_never_replaced_by_itself(classifier, facts_of):
+    model = classifier(1, "softmax", SPARSE)
+    for given in ((), (X, BINARY), (X, IDS)):
+        one = judge(facts_of(model, *given), "model")[0]
+        number = 3 if given and given[1] is IDS else 2
+        assert one.advice[0].startswith(f"keras.layers.Dense({number},")
+
+
+def test_a_rectified_average_may_precede_a_softmax(found):
+    """SqueezeNet and Network in Network end this way."""
+    layers = [
+        keras.Input((8, 8, 3)),
+        keras.layers.Conv2D(8, 3, activation="relu"),
+        keras.layers.Conv2D(3, 1),
+        keras.layers.Activation("relu"),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Activation("softmax"),
+    ]
+    model = keras.Sequential(layers)
+    model.compile("adam", SPARSE)
+    assert found(model, RNG.normal(size=(40, 8, 8, 3)), IDS[:40]) == []
+
+
+@pytest.mark.parametrize(("logit", "expected"), [(0.0, 1), (1.0, 0)])
+def test_a_softmax_of_zeros_is_found_after_training(facts_of, logit, expected):
+    layers = [keras.Input((4,)), keras.layers.Dense(3, "relu"), keras.layers.Softmax()]
+    model = keras.Sequential(layers)
+    model.compile("adam", SPARSE)
+    outputs = np.exp(logit * ONE_HOT) / np.exp(logit * ONE_HOT).sum(axis=1)[:, None]
+    end = PassFacts(loss=1.0, outputs=(outputs,))
+    (one,) = activation_on_activation(facts_of(model, X, IDS, end=end))
+    assert (one.severity == "warning") is bool(expected)
+
+
+def test_more_outputs_than_columns_are_broadcast(classifier, found):
+    expected = [(NUMBER, "warning")]
+    assert found(classifier(2, None, "mse"), X, REAL) == expected
+    two = np.concatenate([REAL, REAL], axis=1)
+    assert found(classifier(2, None, "mse"), X, two) == []
+
+
+@pytest.mark.parametrize("ignored", [-1, 255])
+def test_ignored_classes_do_not_count(classifier, found, ignored):
+    y = np.where(np.arange(200) % 5, IDS, ignored)
+    loss = keras.losses.SparseCategoricalCrossentropy(ignore_class=ignored)
+    assert found(classifier(3, "softmax", loss), X, y) == []
+    assert found(classifier(3, "softmax", SPARSE), X, y) != []
+    wrong = np.where(y == 2, 7, y)
+    assert found(classifier(3, "softmax", loss), X, wrong) == [(NUMBER, "error")]
+
+
+def test_gray_images_are_scaled_and_not_classified(found):
+    layers = [
+        keras.Input((8, 8, 1)),
+        keras.layers.Conv2D(4, 3, padding="same", activation="relu"),
+        keras.layers.Conv2D(1, 3, padding="same", activation="sigmoid"),
+    ]
+    model = keras.Sequential(layers)
+    model.compile("adam", BCE)
+    x = RNG.integers(0, 256, (60, 8, 8, 1)).astype("float32")
+    assert found(model, x / 255, x) == [(RANGE, "error")]
+    assert found(model, x / 255, x / 255) == []
+    overshoot = x / 255
+    overshoot[0, 0, 0] = 1.02  # as interpolation does
+    assert found(model, x / 255, overshoot) == []

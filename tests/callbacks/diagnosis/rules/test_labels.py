@@ -1,16 +1,53 @@
+from dataclasses import replace
+
+import keras
 import numpy as np
+
+from callbacks.diagnosis.rules.labels import labels_without_dependence
 
 RNG = np.random.default_rng(0)
 
 
-def test_independent_labels_are_found(compiled, dense, found):
+def test_independent_labels_are_a_hint_before_training(compiled, dense, facts_of):
     x = RNG.normal(size=(1000, 6)).astype("float32")
     y = (x[:, 0] * x[:, 1] > 0) * 1  # no linear dependence
-    shuffled = RNG.permutation(y)
+    shuffled = np.tile([0, 1], 500)
     model = compiled(dense(), dense(1, "sigmoid"), loss="bce", shape=(6,))
-    assert found(model, x, y, dependence=True) == []
-    expected = [("labels_independent_of_inputs", "warning")]
-    assert found(model, x, shuffled, dependence=True) == expected
+    assert labels_without_dependence(facts_of(model, x, y, dependence=True)) == []
+    facts = facts_of(model, x, shuffled, dependence=True)
+    (one,) = labels_without_dependence(
+        replace(
+            facts,
+            data=replace(
+                facts.data,
+                dependence=replace(facts.data.dependence, significance=0.0),
+            ),
+        )
+    )
+    assert one.severity == "hint"
+
+
+def test_text_labels_need_no_figures(compiled, dense, found):
+    x = RNG.normal(size=(500, 4)).astype("float32")
+    y = np.array(["cat", "dog"] * 250)
+    model = compiled(dense(), dense(1, "sigmoid"), loss="bce")
+    expected = [("labels_out_of_range", "error")]
+    assert found(model, x, y, dependence=True) == expected
+
+
+def test_one_target_can_be_the_purpose(compiled, dense, found, table):
+    x, _ = table
+    zeros = np.zeros((200, 1))
+    assert found(compiled(dense(), dense(1, None), loss="mse"), x, zeros) == []
+    model = compiled(dense(), dense(1, "sigmoid"), loss="bce")
+    assert [one for one, _ in found(model, x, zeros + 1)] == [
+        "labels_independent_of_inputs"
+    ]
+    discriminator = keras.Sequential([dense(8), dense(1, "sigmoid")])
+    discriminator.trainable = False
+    gan = compiled(dense(), discriminator, loss="bce")
+    causes = [one for one, _ in found(gan, x, zeros + 1)]
+    assert "labels_independent_of_inputs" not in causes
 
 
 def test_constant_labels_are_found(compiled, dense, found, table):

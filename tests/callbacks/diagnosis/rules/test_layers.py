@@ -2,6 +2,9 @@ import keras
 import numpy as np
 import pytest
 
+from callbacks.diagnosis.rules.layers import unsettled_statistics
+from callbacks.diagnosis.run.pass_facts import PassFacts
+
 SPARSE = "sparse_categorical_crossentropy"
 RNG = np.random.default_rng(0)
 
@@ -15,6 +18,41 @@ def test_linear_stacks_are_found(compiled, dense, found, table):
     for layer in (keras.layers.ReLU(), keras.layers.Activation("tanh")):
         assert found(compiled(dense(16, None), layer, dense(3, "softmax")), x, y) == []
     assert found(compiled(dense(3, "softmax")), x, y) == []  # logistic regression
+
+
+def test_normalization_of_examples_is_no_linear_layer(compiled, dense, found, table):
+    x, y = table
+    for norm, expected in (
+        (keras.layers.LayerNormalization, []),
+        (keras.layers.BatchNormalization, [("linear_hidden_stack", "warning")]),
+    ):
+        model = compiled(
+            dense(16, None), norm(), dense(16, None), norm(), dense(3, "softmax")
+        )
+        assert found(model, x, y) == expected
+
+
+def test_pooling_does_not_replace_activations(compiled, dense, found):
+    x = RNG.normal(size=(60, 8, 8, 1)).astype("float32")
+    y = RNG.integers(0, 3, 60)
+    for activation, expected in ((None, ["linear_hidden_stack"]), ("relu", [])):
+        model = compiled(
+            keras.layers.Conv2D(4, 3, activation=activation),
+            keras.layers.MaxPooling2D(),
+            keras.layers.Flatten(),
+            dense(16, activation),
+            dense(3, "softmax"),
+            shape=(8, 8, 1),
+        )
+        assert [one for one, _ in found(model, x, y)] == expected
+
+
+def test_topics_may_be_a_softmax(compiled, dense, found):
+    x = RNG.random((100, 30))
+    layers = [dense(16), dense(5, "softmax"), dense(30, None)]
+    model = compiled(*layers, loss="mse", shape=(30,))
+    assert found(model, x, x) == []
+    assert found(model, x, 2 * x) == [("misused_layer", "warning")]
 
 
 def test_a_projection_beside_other_activations_is_no_fault(
@@ -47,6 +85,19 @@ def test_softmax_over_the_batch_is_found(compiled, dense, found, table):
         assert found(model, x, y) == expected
 
 
+def test_a_loss_may_have_the_axis_of_its_softmax(compiled, found):
+    x = RNG.normal(size=(40, 3, 6)).astype("float32")  # channels first
+    y = np.moveaxis(np.eye(3)[RNG.integers(0, 3, (40, 6))], 2, 1)
+    for axis, expected in ((1, []), (-1, [("misused_layer", "error")])):
+        model = compiled(
+            keras.layers.Dense(6),
+            keras.layers.Softmax(axis=1),
+            loss=keras.losses.CategoricalCrossentropy(axis=axis),
+            shape=(3, 6),
+        )
+        assert found(model, x, y) == expected
+
+
 def test_missing_flatten_is_found(compiled, dense, found):
     x = RNG.normal(size=(60, 8, 8)).astype("float32")
     y = RNG.integers(0, 3, 60)
@@ -56,6 +107,11 @@ def test_missing_flatten_is_found(compiled, dense, found):
     assert (
         found(compiled(flatten, dense(), dense(3, "softmax"), shape=(8, 8)), x, y) == []
     )
+    many = compiled(dense(), dense(8, "softmax"), shape=(8, 8))
+    assert found(many, x, RNG.integers(0, 8, (60, 8))) == []  # as many classes as steps
+    rows = np.eye(8)[RNG.integers(0, 8, 60)]
+    many.compile("adam", "categorical_crossentropy")
+    assert found(many, x, rows) == [("misused_layer", "error")]
     per_step = RNG.integers(0, 3, (60, 8))
     assert found(model, x, per_step) == []  # one label per position
 
@@ -99,8 +155,31 @@ def test_batches_of_one_defeat_batch_normalization(compiled, dense, found, table
     assert found(model, x, y, batch_size=8) == []
 
 
-@pytest.mark.parametrize(("momentum", "expected"), [(0.99, 0), (0.999, 0), (0.9999, 1)])
-def test_slow_statistics_are_found(compiled, dense, found, table, momentum, expected):
+@pytest.mark.parametrize(
+    ("momentum", "inference", "expected"),
+    [
+        *[(0.99, 9.0, []), (0.9997, 0.3, ["hint"]), (0.9997, 9.0, ["warning"])],
+        *[(0.1, 0.3, ["hint"]), (0.1, 9.0, ["warning"])],
+    ],
+)
+def test_statistics_must_settle(
+    compiled, dense, facts_of, training, table, momentum, inference, expected
+):
     norm = keras.layers.BatchNormalization(momentum=momentum)
     model = compiled(dense(16, None), norm, keras.layers.ReLU(), dense(3, "softmax"))
-    assert found(model, *table) == [("misused_layer", "warning")] * expected
+    end = PassFacts(loss=inference, training_loss=0.3)
+    facts = facts_of(model, *table, training=training([1, 0.5, 0.3]), end=end)
+    assert [one.severity for one in unsettled_statistics(facts)] == expected
+    norm.trainable = False
+    model.compile("adam", SPARSE)
+    facts = facts_of(model, *table, training=training([1, 0.5, 0.3]), end=end)
+    assert unsettled_statistics(facts) == []
+
+
+def test_an_encoder_may_end_in_dropout(compiled, dense, found, table):
+    def own(target, output):
+        return keras.ops.mean((target - output) ** 2)
+
+    x, _ = table
+    model = compiled(dense(), keras.layers.Dropout(0.3), loss=own)
+    assert found(model, x, np.ones((200, 16))) == []
