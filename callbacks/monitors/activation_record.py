@@ -64,6 +64,32 @@ def arrays_of(records: list[ActivationRecord]) -> dict:
     return arrays
 
 
+def summary_of(record: ActivationRecord) -> str:
+    """Describes the worst layers of one forward pass in a sentence."""
+    layers = record.layers
+    broken = [layer.name for layer in layers if layer.non_finite]
+    if broken:
+        return f"In the last pass, the outputs of {broken[0]} are not finite."
+    parts = []
+    for word in ("dead", "saturated"):
+        known = [one for one in layers if one.is_activation and _is_known(one, word)]
+        if not known:
+            continue
+        most = max(known, key=lambda one, word=word: getattr(one, word))
+        share = getattr(most, word)
+        if share == 0:
+            parts.append(f"no unit is {word}")
+        else:
+            parts.append(f"at most {share:.0%} of the units are {word} ({most.name})")
+    if not parts:
+        return "The model has no layer with an activation function."
+    return f"In the last pass, {' and '.join(parts)}."
+
+
+def _is_known(layer: LayerStatistics, figure: str) -> bool:
+    return bool(np.isfinite(getattr(layer, figure)))
+
+
 def _row(record: ActivationRecord, latest: dict) -> list[LayerStatistics]:
     """Returns the statistics of all layers in one pass.
 
