@@ -72,22 +72,18 @@ def summary_of(record: ActivationRecord) -> str:
         return f"In the last pass, the outputs of {broken[0]} are not finite."
     parts = []
     for word in ("dead", "saturated"):
-        known = [one for one in layers if one.is_activation and _is_known(one, word)]
+        shares = {one.name: getattr(one, word) for one in layers if one.is_activation}
+        known = {name: share for name, share in shares.items() if np.isfinite(share)}
         if not known:
             continue
-        most = max(known, key=lambda one, word=word: getattr(one, word))
-        share = getattr(most, word)
-        if share == 0:
-            parts.append(f"no unit is {word}")
+        most = max(known, key=known.__getitem__)
+        if known[most] > 0:
+            parts.append(f"at most {known[most]:.0%} of the units are {word} ({most})")
         else:
-            parts.append(f"at most {share:.0%} of the units are {word} ({most.name})")
+            parts.append(f"no unit is {word}")
     if not parts:
         return "The model has no layer with an activation function."
     return f"In the last pass, {' and '.join(parts)}."
-
-
-def _is_known(layer: LayerStatistics, figure: str) -> bool:
-    return bool(np.isfinite(getattr(layer, figure)))
 
 
 def _row(record: ActivationRecord, latest: dict) -> list[LayerStatistics]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 RESOLUTION = 160  # dots per inch, so that pictures are sharp on a phone
 ALWAYS = ("loss", "ratio", "gradients", "activations")  # shown even without a finding
 LINK = re.compile(r"https?://\S+")
+CODE = re.compile(r"`([^`]+)`")
 
 
 def write_page(report: "DiagnosisReport", path: str | os.PathLike) -> None:
@@ -49,46 +50,46 @@ def body_of(report: "DiagnosisReport") -> str:
         picture = ""
         if one.picture in shown:
             other = shown[one.picture]
-            picture = f'<p class="small">See the picture of finding {other}.</p>'
+            text = f'<a href="#finding-{other}">finding {other}</a>'
+            picture = f'<p class="small">See the picture of {text}.</p>'
         elif one.picture in pictures:
             shown[one.picture] = number
             picture = _figure(pictures[one.picture], one.where)
-        parts.append(_section(one, number, len(report.findings), picture))
-    rest = [pictures[name] for name in ALWAYS if name in pictures.keys() - shown]
+        parts.append(_section(one, number, picture))
+    rest = [name for name in ALWAYS if name in pictures and name not in shown]
     if rest:
         title = "The rest of what was recorded" if shown else "What was recorded"
-        figures = "".join(_figure(picture) for picture in rest)
+        figures = "".join(_figure(pictures[name]) for name in rest)
         parts.append(f"<section><h2>{title}</h2>{figures}</section>")
     return "\n".join([*parts, "</div>"])
 
 
 def _summary(report: "DiagnosisReport") -> str:
-    """Returns the verdict, a table of contents, and what was and was not seen."""
-    verdict = report.verdict
-    if report.is_healthy and report.looked_at:
-        verdict = "healthy: nothing wrong was found."
-    kind = "healthy" if report.is_healthy else report.findings[0].severity
-    if not report.looked_at:
-        kind = "unknown"
-    _, _, sentence = verdict.partition(": ")
+    """Returns the verdict, the list of findings, and what was and was not seen."""
+    kind, _, sentence = report.verdict.partition(": ")
     sentence = sentence[:1].upper() + sentence[1:]
+    findings = "".join(
+        f'<li><a href="#finding-{number}">{one.severity}: {_text(one.summary)}</a></li>'
+        for number, one in enumerate(report.findings, start=1)
+    )
+    contents = f"<ol>{findings}</ol>" if len(report.findings) > 1 else ""
+    looked_at = [one for one in report.looked_at if one not in report.verdict]
     return (
         f'<section class="{kind}"><p class="small">Diagnosis of '
         f"<b>{html.escape(_name(report))}</b></p>"
-        f'<h1><span class="badge">{kind}</span> {html.escape(sentence)}</h1>'
-        f'<div class="small">{_listed("Looked at", report.looked_at)}'
+        f'<h1><span class="badge">{kind}</span> {_text(sentence)}</h1>{contents}'
+        f'<div class="small">{_listed("Looked at", looked_at)}'
         f"{_listed('Not seen', report.not_seen)}</div></section>"
     )
 
 
-def _section(one: Finding, number: int, total: int, picture: str) -> str:
+def _section(one: Finding, number: int, picture: str) -> str:
     first, *others = one.advice
-    count = f"finding {number} of {total}"
     return (
-        f'<section class="{one.severity}"><p class="small"><span class="badge">'
-        f"{one.severity}</span> {count}: <code>{html.escape(one.cause)}</code></p>"
-        f"<h2>{html.escape(one.summary)}</h2>"
-        f"<p><b>Where:</b> {html.escape(one.where)}</p>"
+        f'<section class="{one.severity}" id="finding-{number}"><p class="small">'
+        f'<span class="badge">{one.severity}</span> finding {number}: '
+        f"<code>{one.cause}</code></p>"
+        f"<h2>{_text(one.summary)}</h2><p><b>Where:</b> {_text(one.where)}</p>"
         f"<h3>How we know</h3>{_items(map(str, one.evidence))}{picture}"
         f"<h3>What to do</h3><pre><code>{html.escape(first)}</code></pre>"
         f"{_items(others)}"
@@ -96,12 +97,17 @@ def _section(one: Finding, number: int, total: int, picture: str) -> str:
     )
 
 
+def _text(text: str) -> str:
+    """Returns text as HTML, in which parts between backticks are code."""
+    return CODE.sub(r"<code>\1</code>", html.escape(text))
+
+
 def _listed(title: str, texts) -> str:
     return f"{title}:{_items(texts)}" if texts else ""
 
 
 def _items(texts) -> str:
-    items = "".join(f"<li>{html.escape(one)}</li>" for one in texts)
+    items = "".join(f"<li>{_text(one)}</li>" for one in texts)
     return f"<ul>{items}</ul>" if items else ""
 
 

@@ -16,7 +16,7 @@ STYLE = """
 .kerascope .badge { background: var(--tone); color: #fff; font-size: .8rem;
   font-weight: 600; border-radius: 4px; padding: .1rem .5rem; margin-right: .2rem;
   vertical-align: .12em; white-space: nowrap; }
-.kerascope ul { margin: .2rem 0 .5rem; padding-left: 1.3rem; }
+.kerascope ul, .kerascope ol { margin: .2rem 0 .5rem; padding-left: 1.3rem; }
 .kerascope code { font: .85rem/1.45 ui-monospace, monospace; background: #f2f4f6;
   border-radius: 4px; padding: .1rem .3rem; }
 .kerascope pre { background: #f2f4f6; border-radius: 4px; padding: .6rem;

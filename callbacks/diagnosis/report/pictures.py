@@ -1,6 +1,6 @@
 """Pictures that show what the findings of a report are based on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,6 +11,51 @@ from . import pictures_of_model as model
 from . import pictures_of_training as training
 
 SIZE = (5.0, 3.0)  # inches, for one picture
+TEXTS = {  # title and caption of each picture
+    "loss": (
+        "Loss",
+        "The curves should fall and end close to each other. A model that has learned "
+        "something ends below the loss of the best constant prediction.",
+    ),
+    "ratio": (
+        "Update ratio",
+        "How far an update moves the weights, relative to their size. At the peak of "
+        "the learning rate, the median should be in the green band, which follows the "
+        "rate.",
+    ),
+    "gradients": (
+        "Sensitivity by depth",
+        "How much the loss depends on the weights of each layer, from the input on the "
+        "left to the output. The line should be level: gradients vanish where it falls "
+        "steeply towards the input, and explode where it rises.",
+    ),
+    "outputs": (
+        "Outputs and targets",
+        "What the model predicts, next to what it should predict. The two should have "
+        "about the same distribution.",
+    ),
+    "inputs": (
+        "Scale of the inputs",
+        "Size of the values of each input column, largest first. The initial weights "
+        "assume values of about 1.",
+    ),
+    "activations": (
+        "Dead and saturated units",
+        "Dead units are zero for every example. Saturated units are at a bound of "
+        "their activation for most examples. Both hardly learn, so the bars should be "
+        "short.",
+    ),
+    "weights": (
+        "Scale of the weights",
+        "Factor by which each layer scales a random signal. In the green band, the "
+        "signal neither fades nor grows from layer to layer.",
+    ),
+    "graph": (
+        "The model",
+        "The layers from input to output, with their activation and the shape of their "
+        "output.",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -33,8 +78,8 @@ def pictures_of(facts: Facts | None) -> dict[str, Picture]:
     """Returns all pictures for which something is known, by name."""
     if facts is None:
         return {}
-    found = (*_of_training(facts), *_of_data(facts), *_of_model(facts))
-    return dict(found)
+    found = {**_of_training(facts), **_of_data(facts), **_of_model(facts)}
+    return {name: Picture(*TEXTS[name], draw) for name, draw in found.items()}
 
 
 def draw_overview(facts: Facts | None, findings: tuple[Finding, ...], figure=None):
@@ -67,106 +112,41 @@ def draw_picture(ax, picture: Picture, where: str = "") -> None:
         ax.spines[side].set_visible(False)
 
 
-def _of_training(facts: Facts) -> Iterator[tuple[str, Picture]]:
-    run = facts.training
+def _of_training(facts: Facts) -> dict[str, partial[None]]:
+    run, found = facts.training, {}
     if run is None:
-        return
+        return {}
     if run.num_epochs:
         trivial = outcome_of(facts).trivial
-        caption = "The curves should fall, and end close to each other."
-        if trivial is not None:
-            caption += (
-                " The dashed line is the loss of the best constant prediction: a model "
-                "that has learned something is below it."
-            )
-        yield (
-            "loss",
-            Picture("Loss", caption, partial(training.draw_loss, run, trivial)),
-        )
+        found["loss"] = partial(training.draw_loss, run, trivial)
     if len(run.step) and run.kernels:
-        yield (
-            "ratio",
-            Picture(
-                "Update ratio",
-                "How far an update moves the weights, relative to their size. At the peak "
-                "of the learning rate, the median should be in the green band, which "
-                "follows the rate.",
-                partial(training.draw_ratio, run),
-            ),
-        )
-        yield (
-            "gradients",
-            Picture(
-                "Sensitivity by depth",
-                "How much the loss depends on the weights of each layer, from the input on "
-                "the left to the output. Points at about the same height are healthy.",
-                partial(training.draw_gradients, run),
-            ),
-        )
+        found["ratio"] = partial(training.draw_ratio, run)
+        found["gradients"] = partial(training.draw_gradients, run)
+    return found
 
 
-def _of_data(facts: Facts) -> Iterator[tuple[str, Picture]]:
+def _of_data(facts: Facts) -> dict[str, partial[None]]:
+    current, found = facts.end or facts.start, {}
     if facts.data is None:
-        return
-    current, targets, inputs = _pass(facts), facts.data.targets, facts.data.inputs
+        return {}
+    targets, inputs = facts.data.targets, facts.data.inputs
     if current is not None and current.outputs and targets:
-        yield (
-            "outputs",
-            Picture(
-                "Outputs and targets",
-                "What the model predicts, next to what it should predict. The two should "
-                "have about the same distribution.",
-                partial(model.draw_outputs, current.outputs[0], targets[0]),
-            ),
-        )
-    if inputs and inputs[0].is_number and inputs[0].column_rms is not None:
-        yield (
-            "inputs",
-            Picture(
-                "Scale of the inputs",
-                "Size of the values of each input column, largest first. The initial "
-                "weights assume values of about 1.",
-                partial(model.draw_inputs, inputs[0]),
-            ),
-        )
+        shown = current.outputs[0], targets[0]
+        found["outputs"] = partial(model.draw_outputs, *shown)
+    if inputs and inputs[0].column_rms is not None:
+        found["inputs"] = partial(model.draw_inputs, inputs[0])
+    return found
 
 
-def _of_model(facts: Facts) -> Iterator[tuple[str, Picture]]:
-    current = _pass(facts)
+def _of_model(facts: Facts) -> dict[str, partial[None]]:
+    current, graph, found = facts.end or facts.start, facts.model.graph, {}
     layers = [] if current is None else [x for x in current.layers if x.is_activation]
-    if layers:
-        yield (
-            "activations",
-            Picture(
-                "Dead and saturated units",
-                "Dead units are zero for every example. Saturated units are at a bound of "
-                "their activation. Neither can learn. Short bars are healthy.",
-                partial(model.draw_activations, layers),
-            ),
-        )
-    nodes = facts.model.graph.nodes if facts.model.graph is not None else ()
+    if any(one.dead > 0 or one.saturated > 0 for one in layers):
+        found["activations"] = partial(model.draw_activations, layers)
+    nodes = graph.nodes if graph is not None else ()
     kernels = [node for node in nodes if node.has_kernel]
     if kernels:
-        yield (
-            "weights",
-            Picture(
-                "Scale of the weights",
-                "Factor by which each layer scales a random signal. In the green band, the "
-                "signal neither fades nor grows from layer to layer.",
-                partial(model.draw_weights, kernels),
-            ),
-        )
+        found["weights"] = partial(model.draw_weights, kernels)
     if nodes:
-        yield (
-            "graph",
-            Picture(
-                "The model",
-                "The layers from input to output, with their activation and the shape of "
-                "their output.",
-                partial(model.draw_graph, nodes),
-            ),
-        )
-
-
-def _pass(facts: Facts):
-    return facts.end or facts.start
+        found["graph"] = partial(model.draw_graph, nodes)
+    return found

@@ -8,7 +8,7 @@ from ...monitors.layer_statistics import LayerStatistics
 from ...monitors.plots import evenly_spaced
 from ..data.data_facts import InputFacts, TargetFacts
 from ..reading.graph import Node
-from .colors import ACCENT, GOOD, INK, LIGHT, is_named, legend, mark
+from .colors import ACCENT, GOOD, INK, LIGHT, is_named, legend, name_ticks, shortened
 
 NUM_BINS = 40
 MAX_BARS = 40  # classes or columns that have a bar of their own
@@ -23,11 +23,10 @@ def draw_activations(layers: Sequence[LayerStatistics], ax, where: str) -> None:
         percent = [100 * np.nan_to_num(getattr(one, word)) for one in layers]
         ax.barh(positions + offset, percent, 0.4, color=color, label=word)
     names = [one.name for one in layers]
-    ax.set_yticks(positions, names, fontsize=8)
-    mark(ax.get_yticklabels(), names, where)
+    name_ticks(ax.yaxis, positions, names, where)
     ax.invert_yaxis()
     ax.set(xlim=(0, 100), xlabel="% of the units")
-    legend(ax)
+    legend(ax, 2, above=True)
 
 
 def draw_outputs(outputs: np.ndarray, target: TargetFacts, ax, where: str) -> None:
@@ -37,12 +36,17 @@ def draw_outputs(outputs: np.ndarray, target: TargetFacts, ax, where: str) -> No
     """
     classes = target.classes()
     size = outputs.shape[-1] if outputs.ndim == 2 else 1
-    is_scored = classes is not None and size > 1 and np.isfinite(outputs).all()
-    if is_scored and classes.min() >= 0 and max(classes.max() + 1, size) <= MAX_BARS:
+    if classes is not None and _are_few(classes, size) and np.isfinite(outputs).all():
         _draw_classes(outputs.argmax(axis=-1), classes, ax)
     else:
         _draw_values(outputs.ravel(), target.values.ravel(), ax)
-    legend(ax)
+    legend(ax, 2, above=True)
+
+
+def _are_few(classes: np.ndarray, size: int) -> bool:
+    """Checks whether `size` scores can be drawn next to the class indices."""
+    is_index = len(classes) > 0 and classes.min() >= 0
+    return bool(is_index and 1 < size <= MAX_BARS and classes.max() < MAX_BARS)
 
 
 def _draw_classes(predicted: np.ndarray, classes: np.ndarray, ax) -> None:
@@ -84,7 +88,7 @@ def draw_inputs(facts: InputFacts, ax, where: str) -> None:
         ax.set_yscale("log")
     ax.set(xlabel="column, sorted by size", ylabel="root mean square")
     ax.xaxis.get_major_locator().set_params(integer=True)
-    legend(ax)
+    legend(ax, 2, above=True)
 
 
 def draw_weights(nodes: Sequence[Node], ax, where: str) -> None:
@@ -94,12 +98,11 @@ def draw_weights(nodes: Sequence[Node], ax, where: str) -> None:
     ax.axhspan(0.5, 2.5, color=GOOD, alpha=0.12, lw=0, label="usual")
     ax.plot(gains, "o", color=INK)
     names = [node.name for node in nodes]
-    ax.set_xticks(range(len(nodes)), names, rotation=30, ha="right", fontsize=8)
-    mark(ax.get_xticklabels(), names, where)
+    name_ticks(ax.xaxis, range(len(nodes)), names, where)
     ax.set(ylabel="rms weight x sqrt(inputs)", xlim=(-0.5, len(nodes) - 0.5))
     if gains.max() > 10 or 0 < gains.min() < 0.1:
         ax.set_yscale("log")
-    legend(ax)
+    legend(ax, 2, above=True)
 
 
 def draw_graph(nodes: Sequence[Node], ax, where: str) -> None:
@@ -135,4 +138,4 @@ def _describe(node: Node) -> str:
     shape = " x ".join(map(str, node.shape)) or "scalar"
     is_active = node.activation not in (None, "linear")
     activation = f", {node.activation}" if is_active else ""
-    return f"{node.name}: {node.kind}{activation} -> {shape}"
+    return f"{shortened(node.name)}: {node.kind}{activation} -> {shape}"

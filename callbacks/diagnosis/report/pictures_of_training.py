@@ -6,10 +6,11 @@ from ...monitors.names import layer_of
 from ...monitors.plots import evenly_spaced
 from ...monitors.update_ratio_plot import draw_band, show_band
 from ..run.training_facts import TrainingFacts
-from .colors import ACCENT, INK, LIGHT, legend, mark
+from .colors import ACCENT, INK, LIGHT, legend, name_ticks
 
 HEALTHY = (1e-4, 1e-2)  # update ratio at the peak rate, as in `UpdateRatio`
 FEW_EPOCHS = 30  # each of which is marked with a point
+DECADES = 3  # that the axis of the gradients shows at least
 WIDE = 50.0  # ratio of losses that a linear axis cannot show
 
 
@@ -36,6 +37,8 @@ def draw_loss(training: TrainingFacts, trivial: float | None, ax, where: str) ->
         ax.axhline(trivial, color=LIGHT, ls="--", label="constant prediction")
     if seen and min(seen) > 0 and max(seen) > WIDE * min(seen):
         ax.set_yscale("log")
+    elif seen and min(seen) >= 0:
+        ax.set_ylim(bottom=0)
     ax.set(xlabel="epoch", ylabel="loss")
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_xlim(0.5, max(training.num_epochs, 1) + 0.5)
@@ -69,9 +72,15 @@ def draw_gradients(training: TrainingFacts, ax, where: str) -> None:
         ax.plot(values[row], "o-", color=color, label=label, ms=4)
     names = [layer_of(training.variables[i]) for i in kernels]
     shown = evenly_spaced(range(len(kernels)))
-    labels = [names[i] for i in shown]
-    ax.set_xticks(shown, labels, rotation=30, ha="right", fontsize=8)
-    mark(ax.get_xticklabels(), labels, where)
+    name_ticks(ax.xaxis, shown, [names[i] for i in shown], where)
     ax.set(ylabel="gradient x weight norm", yscale="log")
     if rows:
-        legend(ax)
+        _show_decades(ax)
+        legend(ax, 2, above=True)
+
+
+def _show_decades(ax) -> None:
+    """Widens a logarithmic y-axis to some decades, so that noise looks like noise."""
+    low, high = ax.get_ylim()
+    factor = max(1.0, 10 ** (DECADES / 2) / np.sqrt(high / low))
+    ax.set_ylim(low / factor, high * factor)

@@ -12,7 +12,8 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # Descriptors 3 and 4 are those on which the browser reads and writes messages.
 START = 'exec "$@" 3<&"$READ" 4>&"$WRITE"'
 SEEN = """JSON.stringify({
-  overflow: document.documentElement.scrollWidth - window.innerWidth,
+  overflow: document.documentElement.scrollWidth
+    - document.documentElement.clientWidth,
   height: document.documentElement.scrollHeight,
   images: [...document.images].map(one => one.complete && one.naturalWidth > 0),
   text: document.body.innerText,
@@ -71,8 +72,8 @@ class Browser:
         options = {"deviceScaleFactor": 2 if is_phone else 1, "mobile": is_phone}
         self("Emulation.setDeviceMetricsOverride", **size, **options)
         self("Page.navigate", url=path.as_uri())
-        while not any(one.get("method") == "Page.loadEventFired" for one in self.all()):
-            self.messages.append(self._next())
+        while (message := self._next()).get("method") != "Page.loadEventFired":
+            self.messages.append(message)
         result = self("Runtime.evaluate", expression=SEEN)["result"]["value"]
         return json.loads(result) | {"errors": self._errors(), "requests": self._urls()}
 
@@ -83,9 +84,6 @@ class Browser:
         clip = {"x": 0, "y": 0, "width": metrics["width"], "height": height, "scale": 1}
         shot = self("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
         path.write_bytes(base64.b64decode(shot["data"]))
-
-    def all(self):
-        return list(self.messages)
 
     def close(self):
         self._session = {}
