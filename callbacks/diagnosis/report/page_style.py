@@ -22,6 +22,7 @@ STYLE = """
 .kerascope pre { background: #f2f4f6; border-radius: 4px; padding: .6rem;
   margin: .3rem 0 .6rem; white-space: pre-wrap; }
 .kerascope pre code { background: none; padding: 0; }
+.kerascope ol a { color: inherit; }
 .kerascope figure { margin: .8rem 0; }
 .kerascope img { display: block; width: 100%; max-width: 36rem; height: auto; }
 .kerascope figcaption, .kerascope .small { color: #4d5761; font-size: .88rem; }

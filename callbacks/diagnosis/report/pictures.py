@@ -40,7 +40,7 @@ TEXTS = {  # title and caption of each picture
         "assume values of about 1.",
     ),
     "activations": (
-        "Dead and saturated units",
+        "Idle units",
         "Dead units are zero for every example. Saturated units are at a bound of "
         "their activation for most examples. Both hardly learn, so the bars should be "
         "short.",
