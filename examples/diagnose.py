@@ -2,9 +2,10 @@
 
 The script trains small multilayer perceptrons, each with one classic fault, and healthy
 ones for comparison. It uses Fashion-MNIST if TFDS has prepared it, otherwise the digits
-that ship with kerascope. For each fault, it prints what `Diagnosis` found, and writes the
-report as a page to `runs/diagnose/`. For healthy runs, it prints their results only. It
-also writes pictures that explain what you see, what it means and what to do:
+that ship with kerascope. It prints what `Diagnosis` finds in each run, which is nothing
+for the healthy ones. For each fault, it writes this report as a page to
+`runs/diagnose/`, such as `rate.html`, and a picture that explains what you see, what it
+means and what to do:
 
 - `rate.png`: a learning rate 100 times too small, and 100 times too large;
 - `vanishing.png`: vanishing gradients in a deep sigmoid network;

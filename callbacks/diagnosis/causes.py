@@ -188,8 +188,8 @@ CAUSES: dict[str, Cause] = {
 }
 
 
-def causes_table() -> str:
-    """Returns the vocabulary as a table in Markdown, for the documentation."""
+def vocabulary_table() -> str:
+    """Returns all causes as a table in Markdown, for the documentation."""
     rows = [
         f"| `{cause.name}` | {cause.summary} | {cause.reference} |"
         for cause in CAUSES.values()

@@ -209,7 +209,7 @@ def test_the_peak_has_at_least_half_of_the_highest_rate():
 
 
 @pytest.mark.parametrize(
-    ("rate", "place"), [(1e-6, "below the"), (1e-3, "in the"), (1.0, "above the")]
+    ("rate", "place"), [(1e-6, "below the"), (1e-4, "in the"), (1.0, "above the")]
 )
 def test_it_prints_the_ratio_at_the_peak_and_the_extremes(rate, place):
     ratio = UpdateRatio(1)
