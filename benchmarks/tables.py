@@ -1,7 +1,7 @@
-"""Recomputes the tables of the README from the raw results.
+"""Recomputes the tables of the README and of the documentation.
 
 python benchmarks/tables.py            # prints the tables
-python benchmarks/tables.py --write    # writes them to the README
+python benchmarks/tables.py --write    # writes them to the README and to docs/
 """
 
 import argparse
@@ -10,12 +10,14 @@ import re
 import statistics
 from pathlib import Path
 
+from diagnosis_table import causes_table, diagnosis_table
 from results import load
 from table_tools import markdown, paired_difference
 
+from callbacks.diagnosis.causes import vocabulary_table
 from zoo.utils.files import replacing
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
 
 
 def train_table() -> str:
@@ -270,18 +272,22 @@ TABLES = {
     "adversarial_step": adversarial_step_table,
     "search": search_table,
     "trial": trial_table,
+    "diagnosis": diagnosis_table,
+    "diagnosis_causes": causes_table,
 }
+TABLES_OF_DOCS = {"vocabulary": vocabulary_table}
+PAGES = {ROOT / "README.md": TABLES, ROOT / "docs" / "diagnosis.md": TABLES_OF_DOCS}
 
 
-def insert_tables(text: str) -> str:
-    """Returns the README text with new tables between the markers."""
-    for name, table in TABLES.items():
+def insert_tables(text: str, tables: dict = TABLES) -> str:
+    """Returns a text with new tables between the markers."""
+    for name, table in tables.items():
         marks = f"(<!-- table: {name} -->\n).*?(<!-- end -->)"
         text, count = re.subn(
             marks, lambda m, t=table: f"{m[1]}{t()}\n{m[2]}", text, flags=re.DOTALL
         )
         if count != 1:
-            raise ValueError(f"Expected one table '{name}' in README, received {count}")
+            raise ValueError(f"Expected one table '{name}', received {count}")
     return text
 
 
@@ -289,8 +295,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--write", action="store_true")
     if parser.parse_args().write:
-        with replacing(README) as partial:
-            partial.write_text(insert_tables(README.read_text()))
+        for page, tables in PAGES.items():
+            text = insert_tables(page.read_text(), tables)
+            with replacing(page) as partial:
+                partial.write_text(text)
     else:
         print("\n\n".join(table() for table in TABLES.values()))
 

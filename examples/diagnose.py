@@ -1,9 +1,11 @@
 """What does a failing training run look like from the inside?
 
-The script trains small multilayer perceptrons, each with one classic fault, and a
-healthy one for comparison. It uses Fashion-MNIST if TFDS has prepared it, otherwise the
-digits that ship with kerascope. For each fault, it writes a picture to `runs/diagnose/`
-that explains what you see, what it means and what to do:
+The script trains small multilayer perceptrons, each with one classic fault, and healthy
+ones for comparison. It uses Fashion-MNIST if TFDS has prepared it, otherwise the digits
+that ship with kerascope. It prints what `Diagnosis` finds in each run, which is nothing
+for the healthy ones. For each fault, it writes this report as a page to
+`runs/diagnose/`, such as `rate.html`, and a picture that explains what you see, what it
+means and what to do:
 
 - `rate.png`: a learning rate 100 times too small, and 100 times too large;
 - `vanishing.png`: vanishing gradients in a deep sigmoid network;
@@ -38,6 +40,7 @@ from common import (
 
 from callbacks import (
     ActivationHistograms,
+    Diagnosis,
     GradientHistograms,
     UpdateRatio,
     plot_first_layer,
@@ -107,7 +110,16 @@ def parse_arguments(arguments=None):
 
 
 class Run:
-    """Trains one model, and keeps what the monitors recorded."""
+    """Trains one model, and keeps what the monitors recorded.
+
+    Args:
+        title: Title of the run.
+        data: Data to train on.
+        options: Parsed options.
+        optimizer: Optimizer. Defaults to Adam.
+        depth: Number of hidden layers.
+        **builder: Arguments of `mlp`.
+    """
 
     def __init__(self, title, data, options, *, optimizer=None, depth=DEPTH, **builder):
         self.title = title
@@ -127,6 +139,7 @@ class Run:
         self.ratio = UpdateRatio(every)
         self.gradients = GradientHistograms(every)
         self.activations = ActivationHistograms(sample)
+        diagnosis = Diagnosis(verbose=0, every=every)
         epochs = max(1, options.steps // len(data.train))
         start = time.perf_counter()
         history = model.fit(
@@ -135,7 +148,7 @@ class Run:
             epochs=epochs,
             shuffle=False,
             verbose=0,
-            callbacks=[self.ratio, self.gradients, self.activations],
+            callbacks=[self.ratio, self.gradients, self.activations, diagnosis],
         ).history
         self.model = model
         self.accuracy = history["val_accuracy"][-1]
@@ -144,6 +157,9 @@ class Run:
             f"{history['update_ratio'][-1]:.1e}, {time.perf_counter() - start:.0f} s",
             flush=True,
         )
+        self.report = diagnosis.report
+        for finding in self.report.findings:
+            print(textwrap.indent(str(finding), "    "), flush=True)
 
     @property
     def caption(self) -> str:
@@ -183,13 +199,18 @@ def draw_images(figure, runs):
 
 
 def picture(name, draw, size, runs, folder):
-    """Writes one picture with a title, an explanation and plots of the runs."""
+    """Writes one picture with a title, an explanation and plots of the runs.
+
+    The report on the first run, which is faulty, becomes a page of the same name.
+    """
     title, text = TEXTS[name]
     figure = plt.figure(figsize=size, layout="constrained")
     lines = textwrap.wrap(text, round(size[0] * 12.5))
     draw(figure, runs)
     figure.suptitle("\n".join([title, *lines]), fontsize=10.5)
     save_picture(figure, folder / f"{name}.png")
+    faulty, *_ = runs
+    faulty.report.to_html(folder / f"{name}.html")
 
 
 def main(arguments=None):
@@ -213,23 +234,21 @@ def main(arguments=None):
     rectifiers = run("eight layers of ReLU", depth=8)
     picture("vanishing", draw_norms, (12, 4.8), [sigmoids, rectifiers], folder)
 
-    large = keras.initializers.RandomNormal(stddev=0.5)
+    large = keras.initializers.RandomNormal(stddev=1.0)
     ends = run("large initial weights", activation="tanh", kernel_initializer=large)
     middle = run("Glorot's initial weights", activation="tanh")
     picture("saturated", draw_activations, (12, 7.5), [ends, middle], folder)
 
-    dying = run("rate x 30", optimizer=adam(RATE * 30))
-    picture("dying", draw_activations, (12, 7.5), [dying, healthy], folder)
+    picture("dying", draw_activations, (12, 7.5), [fast, healthy], folder)
 
     same = keras.initializers.Constant(0.01)
     alike = run("constant initial weights", kernel_initializer=same)
     decay = keras.regularizers.L2(3e-3)
     smooth = run("random weights, with decay", depth=1, kernel_regularizer=decay)
-    large = keras.initializers.RandomNormal(stddev=0.2)
-    noisy = run("large initial weights", depth=1, kernel_initializer=large)
+    noisy = run("large weights, one layer", depth=1, kernel_initializer=large)
     picture("constant", draw_images, (10, 6), [alike, smooth], folder)
     picture("noisy", draw_images, (10, 6), [noisy, smooth], folder)
-    print(f"pictures in {folder}")
+    print(f"pictures and pages in {folder}")
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ TESTED = (
     "num_blocks=8",
     "next_tokens(",
     "UpdateRatio(",
+    "diagnose(model",
     "check_gradients(model",
     "AdversarialTrainer(",
     "CoarseToFineSearch(",
@@ -84,6 +85,14 @@ def test_reading_and_writing_text(run_block, capsys):
 def test_see_inside_the_step(run_block, capsys):
     run_block("UpdateRatio(")
     assert "ratio" in capsys.readouterr().out
+
+
+def test_diagnose(run_block, capsys, tmp_path):
+    run_block("diagnose(model")
+    printed = capsys.readouterr().out
+    assert printed.count("error: wrong_output_activation (layer 'output')") == 1
+    assert "healthy: " not in printed
+    assert "<img" in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.one_backend
@@ -168,9 +177,14 @@ def test_pictures_and_linked_files_exist(readme, root):
 
 
 @pytest.mark.one_backend
-def test_tables_are_those_of_the_raw_results(readme, root, monkeypatch):
+def test_tables_are_those_of_the_raw_results(root, monkeypatch):
     monkeypatch.syspath_prepend(str(root / "benchmarks"))
-    from tables import insert_tables
+    from tables import PAGES, insert_tables
 
-    texts = (text.splitlines(keepends=True) for text in (readme, insert_tables(readme)))
-    assert "".join(unified_diff(*texts, n=0)) == ""
+    assert root / "README.md" in PAGES
+    for page, tables in PAGES.items():
+        old = page.read_text()
+        texts = (
+            one.splitlines(keepends=True) for one in (old, insert_tables(old, tables))
+        )
+        assert "".join(unified_diff(*texts, n=0)) == ""

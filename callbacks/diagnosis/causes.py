@@ -18,13 +18,22 @@ class Cause:
     reference: str
 
 
+_BOOK = "Goodfellow et al., 'Deep Learning', 2016, section {}, {}".format
+_CHAPTERS = "https://www.deeplearningbook.org/contents/{}.html".format
 _GLOROT = (
-    "Glorot & Bengio, 'Understanding the difficulty of training deep networks', 2010"
+    "Glorot & Bengio, 'Understanding the difficulty of training deep feedforward "
+    "neural networks', 2010, https://proceedings.mlr.press/v9/glorot10a.html"
 )
-_HE = "He et al., 'Delving Deep into Rectifiers', 2015"
-_RECIPE = "Karpathy, 'A Recipe for Training Neural Networks', 2019"
-_CS231N = "Karpathy, CS231n notes, 'Neural Networks Part 3', 2015"
-_LOSSES = "https://keras.io/api/losses/probabilistic_losses/"
+_RECIPE = (
+    "Karpathy, 'A Recipe for Training Neural Networks', 2019, "
+    "https://karpathy.github.io/2019/04/25/recipe/"
+)
+_CS231N = (
+    "Karpathy, CS231n notes, 'Neural Networks Part 3', 2015, "
+    "https://cs231n.github.io/neural-networks-3/"
+)
+_OUTPUT_UNITS = _BOOK("6.2.2 (output units)", _CHAPTERS("mlp"))
+_CAPACITY = _BOOK("5.2 (capacity, overfitting and underfitting)", _CHAPTERS("ml"))
 
 CAUSES: dict[str, Cause] = {
     cause.name: cause
@@ -33,7 +42,7 @@ CAUSES: dict[str, Cause] = {
             "loss_head_mismatch",
             "The loss, the last activation, `from_logits` and the encoding of the "
             "labels do not fit together.",
-            _LOSSES,
+            "https://keras.io/api/losses/probabilistic_losses/",
         ),
         Cause(
             "wrong_output_activation",
@@ -43,7 +52,7 @@ CAUSES: dict[str, Cause] = {
         Cause(
             "wrong_num_outputs",
             "The number of outputs does not match the labels.",
-            _LOSSES,
+            _OUTPUT_UNITS,
         ),
         Cause(
             "inputs_not_scaled",
@@ -53,18 +62,18 @@ CAUSES: dict[str, Cause] = {
         Cause(
             "labels_out_of_range",
             "Labels or targets lie outside the range of the outputs or of the loss.",
-            _LOSSES,
+            _OUTPUT_UNITS,
         ),
         Cause(
             "labels_independent_of_inputs",
             "The labels do not depend on the inputs, or are constant.",
             "Zhang et al., 'Understanding deep learning requires rethinking "
-            "generalization', 2017",
+            "generalization', 2017, https://arxiv.org/abs/1611.03530",
         ),
         Cause(
             "linear_hidden_stack",
             "The hidden layers have no activation, so they equal one linear layer.",
-            "Goodfellow et al., 'Deep Learning', 2016, section 6.1",
+            _BOOK("6.3 (hidden units)", _CHAPTERS("mlp")),
         ),
         Cause(
             "learning_rate_too_high",
@@ -85,7 +94,7 @@ CAUSES: dict[str, Cause] = {
             "exploding_gradients",
             "The gradients grow out of proportion to the weights.",
             "Pascanu et al., 'On the difficulty of training recurrent neural "
-            "networks', 2013",
+            "networks', 2013, https://arxiv.org/abs/1211.5063",
         ),
         Cause(
             "vanishing_gradients",
@@ -101,17 +110,19 @@ CAUSES: dict[str, Cause] = {
         Cause(
             "dead_units",
             "Most units of a layer are zero for every example.",
-            "Lu et al., 'Dying ReLU and Initialization', 2020",
+            "Lu et al., 'Dying ReLU and Initialization', 2020, "
+            "https://arxiv.org/abs/1903.06733",
         ),
         Cause(
             "bad_initialization",
             "The initial weights are too large, too small, or equal for all units.",
-            _HE,
+            "He et al., 'Delving Deep into Rectifiers', 2015, "
+            "https://arxiv.org/abs/1502.01852",
         ),
         Cause(
             "symmetric_units",
             "The units of a layer have identical weights, so they act as one unit.",
-            "Goodfellow et al., 'Deep Learning', 2016, section 8.4",
+            _BOOK("8.4 (parameter initialization)", _CHAPTERS("optimization")),
         ),
         Cause(
             "too_few_steps",
@@ -121,22 +132,22 @@ CAUSES: dict[str, Cause] = {
         Cause(
             "underfitting",
             "The model lacks the capacity to fit its training data.",
-            "Goodfellow et al., 'Deep Learning', 2016, section 5.2",
+            _CAPACITY,
         ),
         Cause(
             "overfitting",
             "The model memorizes the training data and gets worse on other data.",
-            "Goodfellow et al., 'Deep Learning', 2016, section 5.2",
+            _CAPACITY,
         ),
         Cause(
             "over_regularized",
             "Penalties, dropout or weight decay keep the model from fitting.",
-            _RECIPE,
+            _BOOK("7.1 (parameter norm penalties)", _CHAPTERS("regularization")),
         ),
         Cause(
             "unfit_batch_size",
             "The batch size is too small for its layers or too large for the data.",
-            "Goodfellow et al., 'Deep Learning', 2016, section 8.1.3",
+            _BOOK("8.1.3 (batch algorithms)", _CHAPTERS("optimization")),
         ),
         Cause(
             "unfit_optimizer",
@@ -175,3 +186,12 @@ CAUSES: dict[str, Cause] = {
         ),
     )
 }
+
+
+def vocabulary_table() -> str:
+    """Returns all causes as a table in Markdown, for the documentation."""
+    rows = [
+        f"| `{cause.name}` | {cause.summary} | {cause.reference} |"
+        for cause in CAUSES.values()
+    ]
+    return "\n".join(["| cause | description | reference |", "|---|---|---|", *rows])

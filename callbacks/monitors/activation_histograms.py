@@ -9,11 +9,17 @@ import numpy as np
 from zoo.utils.arguments import check_integer, invalid_argument
 
 from .activation_plot import plot_activations
-from .activation_record import ActivationRecord, arrays_of, latest_statistics
+from .activation_record import (
+    ActivationRecord,
+    arrays_of,
+    latest_statistics,
+    summary_of,
+)
 from .event_log import EventLog, check_log_dir
 from .forward_pass import ForwardPass
 from .input_sample import check_sample, check_shapes
 from .plots import check_recorded
+from .summaries import number_of, recorded_at
 from .tables import save_info
 
 
@@ -229,6 +235,14 @@ class ActivationHistograms(keras.callbacks.Callback):
             width=self.every_epochs,
             figure=figure,
         )
+
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        if not self._records:
+            return f"{name}: nothing recorded yet."
+        epochs = recorded_at([record.epoch for record in self._records], "epoch")
+        text = f"{number_of(len(self._records), 'pass', 'passes')} recorded, {epochs}"
+        return f"{name}: {text}. {summary_of(self._records[-1])}"
 
     def _record(self, epoch: int):
         if self._forward is None:

@@ -64,6 +64,28 @@ def arrays_of(records: list[ActivationRecord]) -> dict:
     return arrays
 
 
+def summary_of(record: ActivationRecord) -> str:
+    """Describes the worst layers of one forward pass in a sentence."""
+    layers = record.layers
+    broken = [layer.name for layer in layers if layer.non_finite]
+    if broken:
+        return f"In the last pass, the outputs of {broken[0]} are not finite."
+    parts = []
+    for word in ("dead", "saturated"):
+        shares = {one.name: getattr(one, word) for one in layers if one.is_activation}
+        known = {name: share for name, share in shares.items() if np.isfinite(share)}
+        if not known:
+            continue
+        most = max(known, key=known.__getitem__)
+        if known[most] > 0:
+            parts.append(f"at most {known[most]:.0%} of the units are {word} ({most})")
+        else:
+            parts.append(f"no unit is {word}")
+    if not parts:
+        return "The model has no layer with an activation function."
+    return f"In the last pass, {' and '.join(parts)}."
+
+
 def _row(record: ActivationRecord, latest: dict) -> list[LayerStatistics]:
     """Returns the statistics of all layers in one pass.
 

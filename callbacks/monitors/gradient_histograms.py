@@ -11,6 +11,7 @@ from ..train_step.update_record import QUANTITIES
 from .names import layer_of
 from .plots import check_recorded, evenly_spaced, panels
 from .step_monitor import StepMonitor
+from .summaries import extremes
 from .tables import frame_of, save_info
 
 NUM_BINS = HIGHEST - LOWEST
@@ -241,6 +242,30 @@ class GradientHistograms(StepMonitor):
         ax.set(yscale="log", ylabel=f"root mean square of the {self.of}")
         ax.legend(fontsize=8)
         return ax
+
+    def _summary(self) -> str:
+        info = self.histogram_info()
+        broken = np.argwhere(info["non_finite"] > 0)
+        if len(broken):
+            record, variable = broken[0]
+            step, name = info["step"][record], self._names[variable]
+            return f"The {self.of} of {name} is not finite from step {step} on."
+        rms = info["norm"][-1] / np.sqrt(info["size"])
+        zeros = info["zeros"][-1] / info["size"]
+        layers = {
+            layer_of(self._names[kernel]): (float(rms[kernel]), zeros[kernel])
+            for kernel in self._matrices()
+            if np.isfinite(rms[kernel])
+        }
+        if not layers:
+            return f"No kernel has a {self.of}."
+        sizes = extremes({name: size for name, (size, _) in layers.items()}, ".1e")
+        share, name = max((share, name) for name, (_, share) in layers.items())
+        where = f" ({name})" if share > 0 else ""
+        return (
+            f"In the last record, the root mean square of the {self.of} by layer "
+            f"{sizes}, and at most {share:.0%} of the entries are zero{where}."
+        )
 
     def _log_record(self, record):
         edges = np.arange(LOWEST, HIGHEST + 1)

@@ -11,6 +11,7 @@ from ..train_step import StepCallback, updating_optimizer, updating_optimizers
 from ..train_step.update_record import padded
 from .event_log import EventLog, check_log_dir
 from .names import unique_names
+from .summaries import number_of, recorded_at
 
 MAX_RECORDS = 1000  # maximum number of records in memory
 
@@ -23,7 +24,8 @@ class StepMonitor(StepCallback):
     between records doubles. The first record is always kept, and all updates of a step
     are kept or dropped together.
 
-    Subclasses implement `_log_record()`, which writes a record to TensorBoard.
+    Subclasses implement `_log_record()`, which writes a record to TensorBoard, and can
+    override `_summary()`, which describes the records for `print`.
 
     Args:
         every: Record every `every`-th step, starting with the first.
@@ -72,8 +74,24 @@ class StepMonitor(StepCallback):
     def step_key(self) -> tuple:
         return ()  # this callback adds no computation; see `Observation`
 
+    def __repr__(self) -> str:
+        self._collect()
+        name = type(self).__name__
+        if not self._records:
+            return f"{name}: nothing recorded yet."
+        skipped = sum(bool(record.skipped) for record in self._records)
+        steps = recorded_at([record.step for record in self._records], "step")
+        text = f"{number_of(len(self._records), 'update')} recorded, {steps}"
+        if skipped:
+            text += f" ({skipped} skipped because of overflow)"
+        return f"{name}: {text}. {self._summary()}".rstrip()
+
     def _log_record(self, record) -> None:
         raise NotImplementedError
+
+    def _summary(self) -> str:
+        """Describes at least one record in one or two sentences."""
+        return ""
 
     def _forget(self):
         self._observation = None

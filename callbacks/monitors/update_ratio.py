@@ -9,9 +9,10 @@ from zoo.utils.arguments import invalid_argument, is_number
 from .names import layer_of
 from .plots import check_recorded
 from .step_monitor import StepMonitor
+from .summaries import extremes
 from .tables import frame_of, save_info
+from .update_ratio_plot import draw_band, records_at_peak, show_band
 
-TYPICAL = 1e-3
 FLOOR = 0.01  # fraction of 1 / sqrt(fan_in), the RMS weight that preserves signal scale
 
 
@@ -21,11 +22,15 @@ class UpdateRatio(StepMonitor):
     The ratio shows whether the learning rate is appropriate for the weights. A ratio of
     about 1e-3 is typical. If the ratio is much smaller, the weights hardly change. If
     it is much larger, training is unstable (Karpathy, "CS231n", 2015, notes on "Ratio
-    of weights:updates"). The updates include the effects of momentum, weight decay and
-    clipping. The gradients that produced the updates are recorded as well. The norms
-    are computed inside the compiled step. The results of training are bit-for-bit
-    unchanged, unless the compiler fuses the operations of a recorded step differently,
-    which can change the last bits.
+    of weights:updates"). Judge the ratio at the peak of the learning rate: when a
+    schedule reduces the rate, the ratio decreases with it, which is healthy. `print`
+    shows the ratio at the peak, and the layers with the extremes.
+
+    The updates include the effects of momentum, weight decay and clipping. The
+    gradients that produced the updates are recorded as well. The norms are computed
+    inside the compiled step. The results of training are bit-for-bit unchanged, unless
+    the compiler fuses the operations of a recorded step differently, which can change
+    the last bits.
 
     The logs and the `History` contain one value of "update_ratio" per epoch. To compute
     this value, the median over the kernels is taken for each record, followed by the
@@ -54,8 +59,8 @@ class UpdateRatio(StepMonitor):
     Args:
         every: Integer >= 1: record every `every`-th step, starting with the first.
             Defaults to `50`.
-        healthy: Lower and upper bounds of the band that `plot()` marks as healthy.
-            Defaults to `(1e-4, 1e-2)`.
+        healthy: Lower and upper bounds of the band that `plot()` marks as healthy, at
+            the peak of the learning rate. Defaults to `(1e-4, 1e-2)`.
         log_dir: Folder for TensorBoard event files, which contain scalars
             `update_ratio` for the model and `update_ratio/...` for every variable.
             Defaults to `None`, which writes no files.
@@ -178,6 +183,12 @@ class UpdateRatio(StepMonitor):
     def plot(self, ax=None):
         """Plots the ratio of every kernel over time, with the healthy band.
 
+        The band applies at the peak of the learning rate. At other steps, it is
+        multiplied by the learning rate divided by the peak rate, because an update is
+        proportional to the rate. The dashed line in the middle of the band is the
+        learning rate, whose axis is on the right. If the learning rate is unknown, the
+        band is the same at all steps.
+
         Args:
             ax: Matplotlib axes to draw on. Defaults to `None`, which creates new axes.
 
@@ -193,8 +204,8 @@ class UpdateRatio(StepMonitor):
         check_recorded(self, len(info["step"]))
         if ax is None:
             _, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
-        ax.axhspan(*self.healthy, color="C2", alpha=0.12, lw=0)
-        ax.axhline(TYPICAL, color="C2", ls="--", lw=1)
+        ax.set(yscale="log", xlabel="step", ylabel="norm of update / norm of weights")
+        draw_band(ax, info["step"], info["learning_rate"], self.healthy)
         kernels = self._matrices()
         colors = plt.cm.viridis(np.linspace(0, 0.9, max(1, len(kernels))))
         few = len(kernels) <= 10
@@ -205,12 +216,38 @@ class UpdateRatio(StepMonitor):
             ax.plot(info["step"], drawn, color=color, lw=1.2, label=label)
         drawn = np.where(info["median"] > 0, info["median"], np.nan)
         ax.plot(info["step"], drawn, color="k", lw=2.2, label="model")
-        ax.set(yscale="log", xlabel="step", ylabel="norm of update / norm of weights")
-        bottom, top = ax.get_ylim()
-        low, high = self.healthy
-        ax.set_ylim(min(bottom, low / 3), max(top, high * 3))
-        ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        show_band(ax, self.healthy)
+        ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.14, 0.5))
         return ax
+
+    def _summary(self) -> str:
+        info = self.ratio_info()
+        rows = records_at_peak(info["learning_rate"])
+        medians = info["median"][rows]
+        if not np.isfinite(medians).any():
+            return "No kernel has a ratio."
+        rate = np.nanmax(info["learning_rate"], initial=0.0)
+        at = f" at the peak of the learning rate, {rate:.2g}," if rate > 0 else ""
+        median = float(np.nanmedian(medians))
+        text = f"The median ratio{at} is {median:.1e}, {self._place(median)}"
+        layers = self._ratios_of_layers(info, rows)
+        return f"{text}; by layer, it {extremes(layers, '.1e')}."
+
+    def _place(self, ratio: float) -> str:
+        """Describes where a ratio lies, relative to the healthy band."""
+        low, high = self.healthy
+        side = "below" if ratio < low else "above" if ratio > high else "in"
+        return f"{side} the healthy band ({low:.0e} to {high:.0e})"
+
+    def _ratios_of_layers(self, info: dict, rows: np.ndarray) -> dict[str, float]:
+        """Returns the median ratio of every kernel over some records, by layer."""
+        found = {}
+        for kernel in self._matrices():
+            values = info["ratio"][rows, kernel][info["in_median"][rows, kernel]]
+            if np.isfinite(values).any():
+                name = layer_of(self._names[kernel])
+                found[name] = float(np.nanmedian(values))
+        return found
 
     def _take(self, record):
         norms = record.weight_norm[None], record.update_norm[None]

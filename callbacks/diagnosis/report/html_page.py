@@ -4,37 +4,22 @@ import base64
 import html
 import io
 import os
+import re
 from typing import TYPE_CHECKING
 
 from zoo.utils.files import replacing
 
 from ..finding import Finding
-from .pictures import SIZE, pictures_of
+from .page_style import STYLE
+from .pictures import SIZE, Picture, draw_picture, pictures_of
 
 if TYPE_CHECKING:
     from .report import DiagnosisReport
 
-STYLE = """
-.kerascope { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 46rem;
-  margin: 0 auto; padding: 1rem; box-sizing: border-box; }
-.kerascope h1 { font-size: 1.3rem; line-height: 1.35; margin: .5rem 0; }
-.kerascope h2 { font-size: 1.05rem; margin: 0 0 .3rem; overflow-wrap: anywhere; }
-.kerascope section { border: 1px solid #d5dae0; border-left: 6px solid #9aa5b1;
-  border-radius: 6px; padding: .8rem 1rem; margin: 1rem 0; background: #fff; }
-.kerascope .error { border-left-color: #c0392b; }
-.kerascope .warning { border-left-color: #e08e0b; }
-.kerascope .healthy { border-left-color: #2e8b57; }
-.kerascope .badge { font-size: .75rem; text-transform: uppercase;
-  letter-spacing: .05em; color: #555; }
-.kerascope ul, .kerascope ol { margin: .3rem 0 .6rem; padding-left: 1.3rem; }
-.kerascope code { font: .85rem/1.45 ui-monospace, monospace; background: #f2f4f6;
-  border-radius: 4px; padding: .1rem .3rem; overflow-wrap: anywhere; }
-.kerascope pre { background: #f2f4f6; border-radius: 4px; padding: .6rem;
-  overflow-x: auto; margin: .3rem 0; white-space: pre-wrap; }
-.kerascope pre code { background: none; padding: 0; }
-.kerascope img { max-width: 100%; height: auto; }
-.kerascope .small { color: #555; font-size: .85rem; }
-"""
+RESOLUTION = 160  # dots per inch, so that pictures are sharp on a phone
+ALWAYS = ("loss", "ratio", "gradients", "activations")  # shown even without a finding
+LINK = re.compile(r"https?://\S+")
+CODE = re.compile(r"`([^`]+)`")
 
 
 def write_page(report: "DiagnosisReport", path: str | os.PathLike) -> None:
@@ -47,8 +32,9 @@ def write_page(report: "DiagnosisReport", path: str | os.PathLike) -> None:
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Diagnosis: {html.escape(_title(report))}</title></head>\n"
-        f'<body style="margin: 0; background: #fafbfc">{body_of(report)}</body>'
+        '<link rel="icon" href="data:,">\n'
+        f"<title>Diagnosis of {html.escape(_name(report))}</title></head>\n"
+        f'<body style="margin: 0; background: #f4f6f8">{body_of(report)}</body>'
         "</html>\n"
     )
     with replacing(path) as partial:
@@ -57,61 +43,96 @@ def write_page(report: "DiagnosisReport", path: str | os.PathLike) -> None:
 
 def body_of(report: "DiagnosisReport") -> str:
     """Returns the report as HTML that can be embedded, such as in a notebook."""
-    drawable = pictures_of(report.facts)
-    verdict = html.escape(report.verdict)
-    seen = "".join(f"<li>{html.escape(one)}</li>" for one in report.looked_at)
-    unseen = "".join(f"<li>{html.escape(one)}</li>" for one in report.not_seen)
-    kind = "healthy" if report.is_healthy else report.findings[0].severity
-    parts = [
-        f"<style>{STYLE}</style>",
-        f'<div class="kerascope"><section class="{kind}"><h1>{verdict}</h1>',
-        f'<div class="small">Looked at:<ul>{seen}</ul>',
-        f"Not seen:<ul>{unseen}</ul>" if unseen else "",
-        "</div></section>",
-    ]
-    shown: set[str] = set()
-    for one in report.findings:
+    pictures = pictures_of(report.facts)
+    parts = [f'<style>{STYLE}</style>\n<div class="kerascope">', _summary(report)]
+    shown: dict[str, int] = {}
+    for number, one in enumerate(report.findings, start=1):
         picture = ""
-        if one.picture in drawable and one.picture not in shown:
-            shown.add(one.picture)
-            picture = _picture(drawable[one.picture], one.picture)
-        parts.append(_section(one, picture))
-    if not shown:
-        names = [name for name in ("loss", "ratio") if name in drawable]
-        parts += [_picture(drawable[name], name) for name in names]
+        if one.picture in shown:
+            other = shown[one.picture]
+            text = f'<a href="#finding-{other}">finding {other}</a>'
+            picture = f'<p class="small">See the picture of {text}.</p>'
+        elif one.picture in pictures:
+            shown[one.picture] = number
+            picture = _figure(pictures[one.picture], one.where)
+        parts.append(_section(one, number, picture))
+    rest = [name for name in ALWAYS if name in pictures and name not in shown]
+    if rest:
+        title = "The rest of what was recorded" if shown else "What was recorded"
+        figures = "".join(_figure(pictures[name]) for name in rest)
+        parts.append(f"<section><h2>{title}</h2>{figures}</section>")
     return "\n".join([*parts, "</div>"])
 
 
-def _section(one: Finding, picture: str) -> str:
-    evidence = "".join(f"<li>{html.escape(str(each))}</li>" for each in one.evidence)
-    first, *others = one.advice
-    advice = "".join(f"<li>{html.escape(each)}</li>" for each in others)
+def _summary(report: "DiagnosisReport") -> str:
+    """Returns the verdict, the list of findings, and what was and was not seen."""
+    kind, _, sentence = report.verdict.partition(": ")
+    sentence = sentence[:1].upper() + sentence[1:]
+    findings = "".join(
+        f'<li><a href="#finding-{number}">{one.severity}: {_text(one.summary)}</a></li>'
+        for number, one in enumerate(report.findings, start=1)
+    )
+    contents = f"<ol>{findings}</ol>" if len(report.findings) > 1 else ""
+    looked_at = [one for one in report.looked_at if one not in report.verdict]
     return (
-        f'<section class="{one.severity}"><div class="badge">{one.severity}</div>'
-        f"<h2>{html.escape(one.cause)}: {html.escape(one.where)}</h2>"
-        f"<div>{html.escape(one.summary)}</div><ul>{evidence}</ul>{picture}"
-        f"<div>What to do:</div><pre><code>{html.escape(first)}</code></pre>"
-        f"<ul>{advice}</ul>"
-        f'<div class="small">See {_link(one.reference)}</div></section>'
+        f'<section class="{kind}"><p class="small">Diagnosis of '
+        f"<b>{html.escape(_name(report))}</b></p>"
+        f'<h1><span class="badge">{kind}</span> {_text(sentence)}</h1>{contents}'
+        f'<div class="small">{_listed("Looked at", looked_at)}'
+        f"{_listed('Not seen', report.not_seen)}</div></section>"
     )
 
 
-def _link(reference: str) -> str:
-    text = html.escape(reference)
-    return f'<a href="{text}">{text}</a>' if text.startswith("https://") else text
+def _section(one: Finding, number: int, picture: str) -> str:
+    first, *others = one.advice
+    return (
+        f'<section class="{one.severity}" id="finding-{number}"><p class="small">'
+        f'<span class="badge">{one.severity}</span> finding {number}: '
+        f"<code>{one.cause}</code></p>"
+        f"<h2>{_text(one.summary)}</h2><p><b>Where:</b> {_text(one.where)}</p>"
+        f"<h3>How we know</h3>{_items(map(str, one.evidence))}{picture}"
+        f"<h3>What to do</h3><pre><code>{html.escape(first)}</code></pre>"
+        f"{_items(others)}"
+        f'<p class="small">Read more: {_linked(one.reference)}</p></section>'
+    )
 
 
-def _picture(draw, name: str) -> str:
-    """Returns a picture as an image that is part of the page."""
+def _text(text: str) -> str:
+    """Returns text as HTML, in which parts between backticks are code."""
+    return CODE.sub(r"<code>\1</code>", html.escape(text))
+
+
+def _listed(title: str, texts) -> str:
+    return f"{title}:{_items(texts)}" if texts else ""
+
+
+def _items(texts) -> str:
+    items = "".join(f"<li>{_text(one)}</li>" for one in texts)
+    return f"<ul>{items}</ul>" if items else ""
+
+
+def _linked(reference: str) -> str:
+    """Returns a reference as HTML in which addresses are links."""
+    return LINK.sub(
+        lambda found: f'<a href="{found[0]}">{found[0]}</a>', html.escape(reference)
+    )
+
+
+def _figure(picture: Picture, where: str = "") -> str:
+    """Returns a picture as an image that is part of the page, with its caption."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=SIZE, layout="constrained")
-    draw(figure.subplots())
+    draw_picture(figure.subplots(), picture, where)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    figure.savefig(buffer, format="png", dpi=RESOLUTION)
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return f'<img alt="{html.escape(name)}" src="data:image/png;base64,{data}">'
+    return (
+        f'<figure><img alt="{html.escape(picture.title)}" '
+        f'src="data:image/png;base64,{data}">'
+        f"<figcaption>{html.escape(picture.caption)}</figcaption></figure>"
+    )
 
 
-def _title(report: "DiagnosisReport") -> str:
-    return report.facts.model.name if report.facts is not None else "model"
+def _name(report: "DiagnosisReport") -> str:
+    return report.facts.model.name if report.facts is not None else "a model"

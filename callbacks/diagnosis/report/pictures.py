@@ -1,55 +1,95 @@
 """Pictures that show what the findings of a report are based on."""
 
-import numpy as np
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
-from ..data.data_facts import InputFacts, TargetFacts
 from ..facts import Facts
+from ..finding import Finding
 from ..outcome import outcome_of
-from ..reading.graph import Node
-from ..run.pass_facts import PassFacts
-from ..run.training_facts import TrainingFacts
+from . import pictures_of_model as model
+from . import pictures_of_training as training
 
-INK, ACCENT, LIGHT = "#222222", "#c0392b", "#9aa5b1"
-SIZE = (6.0, 3.2)  # inches, for one picture
+SIZE = (5.0, 3.0)  # inches, for one picture
+TEXTS = {  # title and caption of each picture
+    "loss": (
+        "Loss",
+        "The curves should fall and end close to each other. A model that has learned "
+        "something ends below the loss of the best constant prediction.",
+    ),
+    "ratio": (
+        "Update ratio",
+        "How far an update moves the weights, relative to their size. At the peak of "
+        "the learning rate, the median should be in the green band, which follows the "
+        "rate.",
+    ),
+    "gradients": (
+        "Sensitivity by depth",
+        "How much the loss depends on the weights of each layer, from the input on the "
+        "left to the output. The line should be level: gradients vanish where it falls "
+        "steeply towards the input, and explode where it rises.",
+    ),
+    "outputs": (
+        "Outputs and targets",
+        "What the model predicts, next to what it should predict. The two should have "
+        "about the same distribution.",
+    ),
+    "inputs": (
+        "Scale of the inputs",
+        "Size of the values of each input column, largest first. The initial weights "
+        "assume values of about 1.",
+    ),
+    "activations": (
+        "Idle units",
+        "Dead units are zero for every example. Saturated units are at a bound of "
+        "their activation for most examples. Both hardly learn, so the bars should be "
+        "short.",
+    ),
+    "weights": (
+        "Scale of the weights",
+        "Factor by which each layer scales a random signal. In the green band, the "
+        "signal neither fades nor grows from layer to layer.",
+    ),
+    "graph": (
+        "The model",
+        "The layers from input to output, with their activation and the shape of their "
+        "output.",
+    ),
+}
 
 
-def pictures_of(facts: Facts | None) -> dict:
-    """Returns the functions that can draw something, by the name of the picture.
+@dataclass(frozen=True)
+class Picture:
+    """A picture that can be drawn.
 
-    Each function takes Matplotlib axes.
+    Attributes:
+        title: Title of the picture.
+        caption: Sentences that say how to read it.
+        draw: Function that draws on Matplotlib axes. Its second argument is the
+            location of the fault, which the picture highlights if it can.
     """
+
+    title: str
+    caption: str
+    draw: Callable[..., None]
+
+
+def pictures_of(facts: Facts | None) -> dict[str, Picture]:
+    """Returns all pictures for which something is known, by name."""
     if facts is None:
         return {}
-    found = {}
-    training, current = facts.training, facts.end or facts.start
-    if training is not None and training.num_epochs:
-        trivial = outcome_of(facts).trivial
-        found["loss"] = lambda ax: draw_loss(ax, training, trivial)
-    if training is not None and len(training.step):
-        found["ratio"] = lambda ax: draw_ratio(ax, training)
-        found["gradients"] = lambda ax: draw_gradients(ax, training)
-    if current is not None and any(one.is_activation for one in current.layers):
-        found["activations"] = lambda ax: draw_activations(ax, current)
-    targets = facts.data.targets if facts.data is not None else ()
-    if current is not None and current.outputs and targets:
-        found["outputs"] = lambda ax: draw_outputs(ax, current, targets[0])
-    inputs = facts.data.inputs if facts.data is not None else ()
-    if inputs and inputs[0].is_number:
-        found["inputs"] = lambda ax: draw_inputs(ax, inputs[0])
-    nodes = facts.model.graph.nodes if facts.model.graph is not None else ()
-    kernels = [node for node in nodes if node.has_kernel]
-    if kernels:
-        found["weights"] = lambda ax: draw_weights(ax, kernels)
-    return found
+    found = {**_of_training(facts), **_of_data(facts), **_of_model(facts)}
+    return {name: Picture(*TEXTS[name], draw) for name, draw in found.items()}
 
 
-def draw_overview(facts: Facts | None, findings, figure=None):
-    """Draws the pictures of all findings, or of everything that was recorded."""
+def draw_overview(facts: Facts | None, findings: tuple[Finding, ...], figure=None):
+    """Draws the pictures of all findings; without any, all pictures."""
     import matplotlib.pyplot as plt
 
-    drawable = pictures_of(facts)
-    wanted = [one.picture for one in findings if one.picture in drawable]
-    names = list(dict.fromkeys(wanted)) or list(drawable)
+    pictures = pictures_of(facts)
+    places = {one.picture: one.where for one in reversed(findings)}
+    wanted = [one.picture for one in findings if one.picture in pictures]
+    names = list(dict.fromkeys(wanted)) or list(pictures)
     if not names:
         raise ValueError(
             "There is nothing to plot. Expected a report on a training run, or on a "
@@ -58,103 +98,55 @@ def draw_overview(facts: Facts | None, findings, figure=None):
     if figure is None:
         size = (SIZE[0], SIZE[1] * len(names))
         figure = plt.figure(figsize=size, layout="constrained")
-    for ax, name in zip(
-        figure.subplots(len(names), squeeze=False).flat, names, strict=True
-    ):
-        drawable[name](ax)
+    axes = figure.subplots(len(names), squeeze=False).flat
+    for ax, name in zip(axes, names, strict=True):
+        draw_picture(ax, pictures[name], places.get(name, ""))
     return figure
 
 
-def draw_loss(ax, training: TrainingFacts, trivial: float | None) -> None:
-    """Draws the losses, next to that of a constant predictor."""
-    curves = {"training": "loss", "validation": "val_loss"}
-    for (label, name), color in zip(curves.items(), (INK, ACCENT), strict=True):
-        values = training.curve(name)
-        if len(values):
-            epochs = np.arange(1, len(values) + 1)
-            ax.plot(epochs, values, "o-", color=color, label=label, ms=3)
-            bad = ~np.isfinite(values)
-            for epoch in epochs[bad]:
-                ax.axvline(epoch, color=color, alpha=0.3)
-    if trivial is not None:
-        ax.axhline(trivial, color=LIGHT, ls="--", label="constant predictor")
-    ax.set(xlabel="epoch", ylabel="loss", title="Loss")
-    ax.legend(frameon=False)
+def draw_picture(ax, picture: Picture, where: str = "") -> None:
+    """Draws a picture with its title, and highlights a location."""
+    picture.draw(ax, where)
+    ax.set_title(picture.title, fontsize=11, loc="left")
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
 
 
-def draw_ratio(ax, training: TrainingFacts) -> None:
-    """Draws the update ratio, with the learning rate."""
-    ratio = training.ratio[:, training.kernels]
-    ratio = np.where(ratio > 0, ratio, np.nan)
-    ax.plot(training.step, ratio, color=LIGHT, lw=0.7)
-    ax.plot(training.step, training.median_ratio, color=INK, label="median")
-    ax.axhspan(1e-4, 1e-2, color="#2e8b57", alpha=0.12, label="typical at the peak")
-    ax.set(xlabel="step", ylabel="update / weight", title="Update ratio", yscale="log")
-    other = ax.twinx()
-    other.plot(training.step, training.learning_rate, color=ACCENT, ls=":")
-    other.set_ylabel("learning rate", color=ACCENT)
-    ax.legend(frameon=False)
+def _of_training(facts: Facts) -> dict[str, partial[None]]:
+    run, found = facts.training, {}
+    if run is None:
+        return {}
+    if run.num_epochs:
+        trivial = outcome_of(facts).trivial
+        found["loss"] = partial(training.draw_loss, run, trivial)
+    if len(run.step) and run.kernels:
+        found["ratio"] = partial(training.draw_ratio, run)
+        found["gradients"] = partial(training.draw_gradients, run)
+    return found
 
 
-def draw_gradients(ax, training: TrainingFacts) -> None:
-    """Draws how much the loss depends on each kernel, at the start and at the end."""
-    kernels = training.kernels
-    values = (training.gradient_norm * training.weight_norm)[:, kernels]
-    values = np.where(values > 0, values, np.nan)
-    for row, label, color in ((0, "first record", INK), (-1, "last record", ACCENT)):
-        ax.plot(range(len(kernels)), values[row], "o-", color=color, label=label)
-    names = [training.variables[i].removesuffix("/kernel") for i in kernels]
-    ax.set_xticks(range(len(kernels)), names, rotation=30, ha="right", fontsize=7)
-    ax.set(ylabel="gradient x weight norm", title="Sensitivity by depth", yscale="log")
-    ax.legend(frameon=False)
+def _of_data(facts: Facts) -> dict[str, partial[None]]:
+    current, found = facts.end or facts.start, {}
+    if facts.data is None:
+        return {}
+    targets, inputs = facts.data.targets, facts.data.inputs
+    if current is not None and current.outputs and targets:
+        shown = current.outputs[0], targets[0]
+        found["outputs"] = partial(model.draw_outputs, *shown)
+    if inputs and inputs[0].column_rms is not None:
+        found["inputs"] = partial(model.draw_inputs, inputs[0])
+    return found
 
 
-def draw_activations(ax, current: PassFacts) -> None:
-    """Draws the fractions of dead and saturated units of every layer."""
-    layers = [one for one in current.layers if one.is_activation][-12:]
-    dead = [np.nan_to_num(one.dead) for one in layers]
-    saturated = [np.nan_to_num(one.saturated) for one in layers]
-    positions = np.arange(len(layers))
-    ax.barh(positions - 0.2, dead, 0.4, color=ACCENT, label="dead")
-    ax.barh(positions + 0.2, saturated, 0.4, color=LIGHT, label="saturated")
-    ax.set_yticks(positions, [one.name for one in layers], fontsize=7)
-    ax.invert_yaxis()
-    ax.set(xlim=(0, 1), xlabel="fraction of the units", title="Dead, saturated units")
-    ax.legend(frameon=False)
-
-
-def draw_outputs(ax, current: PassFacts, target: TargetFacts) -> None:
-    """Draws the distributions of the outputs and of the targets."""
-    outputs = current.outputs[0].ravel()
-    targets = target.values.ravel()
-    for values, label, color in (
-        (targets, "targets", LIGHT),
-        (outputs, "outputs", INK),
-    ):
-        finite = values[np.isfinite(values)]
-        if len(finite):
-            ax.hist(finite, 40, color=color, alpha=0.7, label=label, density=True)
-    ax.set(xlabel="value", yticks=[], title="Outputs and targets")
-    ax.legend(frameon=False)
-
-
-def draw_inputs(ax, facts: InputFacts) -> None:
-    """Draws the scale of each column of an input."""
-    values = np.sort(facts.column_rms)[::-1]
-    ax.bar(range(len(values)), values, color=INK)
-    ax.axhline(1, color="#2e8b57", label="expected")
-    if values.max() > 100 or (values[values > 0].size and values.max() < 0.1):
-        ax.set_yscale("log")
-    ax.set(xlabel="column", ylabel="root mean square", title="Scale of the inputs")
-    ax.legend(frameon=False)
-
-
-def draw_weights(ax, nodes: list[Node]) -> None:
-    """Draws the gain of every kernel, or of the last ones if there are many."""
-    nodes = nodes[-16:]
-    ax.bar(range(len(nodes)), [one.kernel.gain for one in nodes], color=INK)
-    ax.axhspan(0.5, 2.5, color="#2e8b57", alpha=0.12, label="usual")
-    names = [one.name for one in nodes]
-    ax.set_xticks(range(len(nodes)), names, rotation=30, ha="right", fontsize=7)
-    ax.set(ylabel="rms * sqrt(fan-in)", title="Scale of the weights")
-    ax.legend(frameon=False)
+def _of_model(facts: Facts) -> dict[str, partial[None]]:
+    current, graph, found = facts.end or facts.start, facts.model.graph, {}
+    layers = [] if current is None else [x for x in current.layers if x.is_activation]
+    if any(one.dead > 0 or one.saturated > 0 for one in layers):
+        found["activations"] = partial(model.draw_activations, layers)
+    nodes = graph.nodes if graph is not None else ()
+    kernels = [node for node in nodes if node.has_kernel]
+    if kernels:
+        found["weights"] = partial(model.draw_weights, kernels)
+    if nodes:
+        found["graph"] = partial(model.draw_graph, nodes)
+    return found

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from callbacks import ScheduleLearningRate, UpdateRatio
+from callbacks.monitors.update_ratio_plot import records_at_peak, relative_rates
 from callbacks.schedules import Linear
 
 STEPS = 4
@@ -159,17 +160,80 @@ def test_the_plot_shows_every_kernel_the_median_and_the_band(recorded):
     ax = recorded.plot()
     labels = [line.get_label() for line in ax.lines]
     assert [label for label in labels if label[0] != "_"] == [
-        *("first", "second", "model")
+        *("learning rate", "first", "second", "model")
     ]
     assert ax.get_yscale() == "log"
     low, high = ax.get_ylim()
     assert low < 1e-4 < 1e-2 < high
-    band = ax.patches[0].get_extents().transformed(ax.transData.inverted())
+    (band,) = ax.patches
+    band = band.get_extents().transformed(ax.transData.inverted())
     np.testing.assert_allclose([band.y0, band.y1], [1e-4, 1e-2])
     np.testing.assert_allclose(
         ax.lines[-1].get_ydata(), recorded.ratio_info()["median"]
     )
     plt.close("all")
+
+
+def test_the_band_and_the_line_of_the_learning_rate_follow_the_schedule():
+    ratio = UpdateRatio(1, healthy=(1e-3, 1e-1))
+    fit(make_model(), ratio, callbacks=[ScheduleLearningRate(Linear(1))])
+    ax = ratio.plot()
+    share = 1 - np.arange(STEPS) / STEPS  # of the peak rate, 0.1
+    corners = ax.collections[0].get_paths()[0].vertices
+    for step, expected in enumerate(share):
+        at_step = corners[np.isclose(corners[:, 0], step), 1]
+        np.testing.assert_allclose(at_step.min(), 1e-3 * expected, rtol=1e-5)
+        np.testing.assert_allclose(at_step.max(), 1e-1 * expected, rtol=1e-5)
+    (line,) = (line for line in ax.lines if line.get_label() == "learning rate")
+    np.testing.assert_allclose(line.get_ydata(), 1e-2 * share, rtol=1e-5)
+    (right,) = ax.child_axes
+    ax.figure.canvas.draw()
+    # Read on the axis on the right, the line shows the learning rate.
+    limits = np.array(right.get_ylim()) / np.array(ax.get_ylim())
+    np.testing.assert_allclose(limits * 1e-2, 0.1, rtol=1e-5)
+    plt.close("all")
+
+
+def test_a_rate_that_is_unknown_or_zero_leaves_the_band():
+    np.testing.assert_array_equal(relative_rates([np.nan, np.nan]), 1)
+    np.testing.assert_array_equal(relative_rates([0.0, 0.0]), 1)
+    np.testing.assert_array_equal(relative_rates([]), np.ones(0))
+    # A warm-up from zero has no band at its first step.
+    np.testing.assert_array_equal(relative_rates([0.0, 1.0, 2.0]), [np.nan, 0.5, 1.0])
+
+
+def test_the_peak_has_at_least_half_of_the_highest_rate():
+    assert records_at_peak(np.array([4.0, 4.0, 2.0, 1.0])).tolist() == [1, 2]
+    assert records_at_peak(np.array([1.0])).tolist() == [0]
+    assert records_at_peak(np.array([np.nan] * 3)).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("rate", "place"), [(1e-6, "below the"), (1e-4, "in the"), (1.0, "above the")]
+)
+def test_it_prints_the_ratio_at_the_peak_and_the_extremes(rate, place):
+    ratio = UpdateRatio(1)
+    assert repr(ratio) == "UpdateRatio: nothing recorded yet."
+    callbacks = [ScheduleLearningRate(Linear(1))]
+    fit(make_model(rate=rate), ratio, callbacks=callbacks)
+    text = repr(ratio)
+    assert text.startswith("UpdateRatio: 4 updates recorded, steps 0 to 3.")
+    assert f"{place} healthy band (1e-04 to 1e-02)" in text
+    frame = ratio.to_frame().query("1 <= step <= 2 and in_median")
+    assert f"is {frame.groupby('step')['ratio'].median().median():.1e}, {place}" in text
+    layers = frame.groupby("variable")["ratio"].median().sort_values()
+    for name, value in layers.items():
+        assert f"{value:.1e} ({name.removesuffix('/kernel')})" in text
+
+
+def test_it_prints_that_no_ratio_is_known():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization()])
+    model.compile("sgd", "mse")
+    ratio = UpdateRatio()
+    model.fit(X, X, verbose=0, callbacks=[ratio])
+    assert repr(ratio) == (
+        "UpdateRatio: 1 update recorded, step 0. No kernel has a ratio."
+    )
 
 
 @pytest.mark.slow
@@ -183,7 +247,8 @@ def test_many_kernels_have_no_legend_of_their_own():
     info = ratio.ratio_info()
     assert info["ratio"].shape == (1, 400)
     assert len(set(info["variable"].tolist())) == 400
-    assert len(ratio.plot().get_legend().get_texts()) == 1
+    texts = [text.get_text() for text in ratio.plot().get_legend().get_texts()]
+    assert texts == ["healthy", "learning rate", "model"]
     plt.close("all")
 
 
