@@ -230,7 +230,7 @@ class Diagnosis(StepMonitor):
         Simple models are fitted only after a run that is not known to be good.
         """
         read = self._read
-        trivial = self._seen.trivial(self.model, read)
+        trivial = self._seen.trivial(self.model, read, self._steps)
         self._end = self._seen.compared(self._end, self.model, read)
         facts = Facts(
             model=read,

@@ -66,12 +66,22 @@ class SeenData:
             self._described[dependence] = replace(data, batch_size=self.batch_size)
         return self._described[dependence]
 
-    def trivial(self, model: keras.Model, read: ModelFacts) -> TrivialLoss | None:
-        """Returns the loss of constants, which is measured after the first epoch."""
+    def trivial(
+        self, model: keras.Model, read: ModelFacts, steps: int | None
+    ) -> TrivialLoss | None:
+        """Returns the loss of constants, which is measured after the first epoch.
+
+        Args:
+            model: Compiled and built model.
+            read: Facts about the model.
+            steps: Number of steps in an epoch, or `None` if unknown.
+        """
         if self.is_complete and self.samples and not self._is_measured:
             self._is_measured = True
-            sample = join(self.samples)
-            self._trivial = measure_trivial(model, read, sample, self.batch_size)
+            batch = self.batch_size
+            size = None if steps is None or batch is None else steps * batch
+            sample = replace(join(self.samples), size=size)
+            self._trivial = measure_trivial(model, read, sample, batch)
         return self._trivial
 
     def compared(

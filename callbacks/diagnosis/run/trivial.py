@@ -47,11 +47,12 @@ def measure_trivial(
     too low by `parameters / (2 * examples)`, for a log-likelihood; on other examples it
     is too high by as much (Miller, 1955; Akaike, 1974). The value is the mean of both,
     so the error is of second order. The difference is a part of the standard error.
+    Both the correction and the error vanish as the sample becomes the whole dataset.
 
     Args:
         model: Compiled and built model.
         read: Facts about the model.
-        sample: Examples with their targets.
+        sample: Examples with their targets. Its size is that of the training data.
         batch_size: Batch size of `fit`, on which sums over batches depend. Defaults to
             `None`: unknown.
 
@@ -78,9 +79,11 @@ def measure_trivial(
     except Exception:  # the loss may be any function of the outputs
         return None
     scale = _scale(whole, inside.mean(), parts.shape, batch_size)
-    difference = max(0.0, float(across.mean() - inside.mean())) / 2
+    unseen = 1 - len(rows) / max(len(rows), sample.size or math.inf)
+    difference = unseen * max(0.0, float(across.mean() - inside.mean())) / 2
     value = float(inside.mean()) + difference
-    error = math.hypot(float(inside.std(ddof=1)) / math.sqrt(folds), difference)
+    sampling = float(inside.std(ddof=1)) * math.sqrt(unseen / folds)
+    error = math.hypot(sampling, difference)
     if scale is None or not math.isfinite(value):
         return None
     floor = floor * float(inside.mean()) / whole if whole else floor
