@@ -13,16 +13,19 @@ from zoo.utils.arguments import check_choice
 
 from ..monitors.step_monitor import StepMonitor
 from ..train_step import BatchSample
-from .data.data_facts import describe_data
-from .data.sample_data import MAX_EXAMPLES, Sample, join
+from .data.dependence import applies_to
+from .data.sample_data import Sample
 from .facts import Facts
+from .outcome import outcome_of
 from .ranking import judge, rank
 from .reading.model_facts import ModelFacts, read_model
 from .report.report import DiagnosisReport, report_of
 from .run.pass_facts import PassFacts, run_pass
+from .run.seen_data import SeenData
 from .run.training_facts import TrainingFacts
 
 MAX_SAVED = 2**24  # entries of the initial weights that are kept, 64 MiB in float32
+NUM_SAMPLES = 64  # in the first epoch, if its length is known
 IDENTICAL = 1e-6  # difference between units, relative to their weights
 
 
@@ -70,7 +73,6 @@ class Diagnosis(StepMonitor):
 
     def __init__(self, verbose: int = 1, every: int = 50):
         super().__init__(every, log_dir=None)
-        self.sample_every = self.every
         self.verbose = check_choice("verbose", verbose, (0, 1))
         self._start_over()
 
@@ -102,10 +104,13 @@ class Diagnosis(StepMonitor):
         return batch.x, batch.y, batch.sample_weight
 
     def on_train_begin(self, logs=None):
+        steps = (self.params or {}).get("steps")
+        between = self.every if steps is None else steps // NUM_SAMPLES
+        self.sample_every = min(self.every, max(1, between))
         super().on_train_begin(logs)
         self._start_over()
         self._epochs = (self.params or {}).get("epochs")
-        self._steps = (self.params or {}).get("steps")
+        self._steps = steps
         model = self.model
         if model.built and type(model).call is not keras.Model.call:
             with self._noting_errors("the model"):
@@ -135,8 +140,8 @@ class Diagnosis(StepMonitor):
             return
         with self._noting_errors("the trained model"):
             self._identical = tuple(_identical_units(self.model))
-            if self._samples:
-                self._end = run_pass(self.model, self._samples[-1])
+            if self._seen.samples:
+                self._end = run_pass(self.model, self._seen.samples[-1])
         with self._noting_errors("the training run"):
             self._say(judge(self._facts()) if self.verbose else ())
 
@@ -146,7 +151,7 @@ class Diagnosis(StepMonitor):
     def _start_over(self):
         self._read: ModelFacts | None = None
         self._initial: dict[int, np.ndarray] = {}
-        self._samples: list[Sample] = []
+        self._seen = SeenData(self.sample_size)
         self._last_found: tuple | None = None
         self._has_looked = False
         self._failed: list[str] = []
@@ -167,22 +172,24 @@ class Diagnosis(StepMonitor):
         return (*self._failed, *missing)
 
     def _gather_sample(self) -> None:
-        """Adds the latest sample to those that were gathered, unless there are enough.
+        """Adds the latest sample to those of the first epoch.
 
         Samples of different steps show whether batches differ, as sorted ones do.
         """
-        found = self.sample()
-        if found is None or found is self._last_found or found[1] is None:
+        if self._seen.is_complete:
             return
-        self._last_found = found
-        sample = Sample(*found)
-        is_like_first = not self._samples or sample.shapes == self._samples[0].shapes
-        if is_like_first and sum(map(len, self._samples)) < MAX_EXAMPLES:
-            self._samples.append(sample)
+        found = self.sample()
+        if found is not None and found is not self._last_found:
+            self._last_found = found
+            if found[1] is not None:
+                self._seen.add(Sample(*found))
+        if self._logs:  # the first epoch has ended
+            self._seen.is_complete = True
+            self._train_function.stop_samples(self)
 
     def _look(self, *, is_finite: bool) -> None:
         """Looks at the first sample, and at losses that are not finite."""
-        is_first = self._read is None or (self._samples and not self._has_looked)
+        is_first = self._read is None or (self._seen.samples and not self._has_looked)
         if is_first and self.model.built:
             self._look_at_first()
         if self._read is not None and self.verbose and (is_first or not is_finite):
@@ -196,7 +203,7 @@ class Diagnosis(StepMonitor):
             for one in model.variables
             if id(one) in self._initial
         ]
-        sample = self._samples[0] if self._samples else None
+        sample = self._seen.samples[0] if self._seen.samples else None
         self._has_looked = sample is not None
         if self._read is None or (self._read.graph is None and sample is not None):
             before = self._read
@@ -217,17 +224,26 @@ class Diagnosis(StepMonitor):
             text = str(error).strip().partition("\n")[0]
             self._failed.append(f"{what} ({type(error).__name__}: {text})")
 
-    def _facts(self, *, dependence: bool = False) -> Facts:
-        data = None
-        if self._samples:
-            as_classes = not self._read.losses[0].is_distance
-            data = describe_data(
-                join(self._samples), dependence=dependence, as_classes=as_classes
-            )
-            sizes = {len(one) for one in self._samples}
-            batch_size = max(sizes) if max(sizes) < 256 else None
-            data = replace(data, batch_size=batch_size)
-        return Facts(self._read, data, self._start, self._end, self._training())
+    def _facts(self, *, dependence: bool = True) -> Facts:
+        """Returns all facts.
+
+        Simple models are fitted only after a run that is not known to be good.
+        """
+        read = self._read
+        trivial = self._seen.trivial(self.model, read, self._steps)
+        self._end = self._seen.compared(self._end, self.model, read)
+        facts = Facts(
+            model=read,
+            data=self._seen.describe(read, dependence=False),
+            start=self._start,
+            end=self._end,
+            training=self._training(),
+            trivial=trivial,
+        )
+        is_bad = self._is_over and not outcome_of(facts).is_good
+        if not (dependence and is_bad and applies_to(read)):
+            return facts
+        return replace(facts, data=self._seen.describe(read, dependence=True))
 
     def _training(self) -> TrainingFacts:
         info = self._info()
