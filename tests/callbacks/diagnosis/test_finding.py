@@ -82,7 +82,7 @@ def test_severe_findings_and_root_causes_come_first():
 
 def test_a_finding_inherits_what_it_explains():
     symptom = Finding("not_learning", "error", "model", (Evidence("Flat."),), ("a",))
-    hint = Finding("too_few_steps", "hint", "model", (Evidence("Falls."),), ("b",))
+    hint = Finding("underfitting", "hint", "model", (Evidence("Falls."),), ("b",))
     (found,) = rank([make("linear_hidden_stack"), symptom, hint])
     assert (found.cause, found.severity) == ("linear_hidden_stack", "error")
     assert [one.text for one in found.evidence] == ["Seen.", "Flat."]

@@ -166,9 +166,6 @@ def test_kernels_look_initial_until_they_are_trained(initializer, shape):
     kernel = read_graph(model).nodes[-1].kernel
     assert kernel.looks_initial
     assert kernel.is_new
-    layer.set_weights([values + values.std() * (values**2).clip(0, 1)])
-    if initializer == "orthogonal":
-        assert not read_graph(model).nodes[-1].kernel.looks_initial
     layer.set_weights([values * 1.3])
     assert not read_graph(model).nodes[-1].kernel.looks_initial
 
@@ -182,9 +179,9 @@ def test_a_model_is_new_until_its_biases_move():
         kernel, bias = layer.get_weights()
         layer.set_weights([kernel, bias + 0.01])
     assert read_model(model).is_new is False
-    large = keras.Sequential([keras.Input((4,)), keras.layers.LSTM(3)])
-    large.compile("sgd", "mse")
-    assert read_model(large).is_new is None
+    unread = keras.Sequential([keras.Input((5, 4)), keras.layers.LSTM(3)])
+    unread.compile("sgd", "mse")
+    assert read_model(unread).is_new is None
 
 
 def test_code_of_a_backend_is_not_read():
