@@ -280,7 +280,8 @@ def test_subclassed_models_and_datasets_are_read(data, form):
     assert [one.activation for one in report.facts.model.heads] == ["softmax"]
     model = Net()
     model.compile("adam", "mse")
-    report = diagnosed(model, form(data[0], data[1] * 1.0), shuffle=False, epochs=1)
+    labels = data[1][:, None] * 1.0
+    report = diagnosed(model, form(data[0], labels), shuffle=False, epochs=1)
     assert causes(report) == ["loss_head_mismatch"]
 
 
