@@ -9,6 +9,7 @@ import numpy as np
 from zoo.utils.arguments import check_choice, check_integer, invalid_argument
 
 from .data.data_facts import describe_data
+from .data.dependence import applies_to
 from .data.sample_data import Sample, take_sample
 from .facts import Facts
 from .overfit_test import overfit_one_batch
@@ -16,6 +17,7 @@ from .ranking import judge
 from .reading.model_facts import read_model
 from .report.report import DiagnosisReport, report_of
 from .run.pass_facts import PassFacts, run_pass
+from .run.trivial import measure_trivial
 
 
 def diagnose(
@@ -82,8 +84,9 @@ def diagnose(
     as_classes = not read.losses[0].is_distance
     facts = Facts(
         model=read,
-        data=describe_data(sample, dependence=True, as_classes=as_classes),
+        data=describe_data(sample, dependence=applies_to(read), as_classes=as_classes),
         start=_first_pass(model, sample),
+        trivial=measure_trivial(model, read, sample, sample.batch_size),
     )
     more = overfit_one_batch(model, sample, facts) if overfit else ()
     return report_of(facts, judge(facts, "first_pass", tuple(more)))

@@ -15,8 +15,8 @@ from zoo.utils.arguments import check_choice
 
 from ..monitors.step_monitor import StepMonitor
 from ..train_step import BatchSample
-from .data.data_facts import describe_data
-from .data.sample_data import MAX_EXAMPLES, Sample, join
+from .data.dependence import applies_to
+from .data.sample_data import Sample
 from .facts import Facts
 from .finding import Finding
 from .outcome import outcome_of
@@ -24,10 +24,12 @@ from .ranking import judge
 from .reading.model_facts import ModelFacts, read_model
 from .report.report import DiagnosisReport, report_of
 from .run.pass_facts import PassFacts, run_pass
+from .run.seen_data import SeenData
 from .run.training_facts import TrainingFacts
 from .run.weights import as_tensors, copy_weights, identical_units
 
 SAMPLE_SIZE = 256  # examples of a batch
+NUM_SAMPLES = 64  # in the first epoch, if its length is known
 
 
 class Diagnosis(keras.callbacks.Callback):
@@ -76,7 +78,6 @@ class Diagnosis(keras.callbacks.Callback):
         self.verbose = check_choice("verbose", verbose, (0, 1))
         self._monitor = StepMonitor(every, log_dir=None)
         self._monitor.sample_size = SAMPLE_SIZE
-        self._monitor.sample_every = self._monitor.every
         self._start_over()
 
     @property
@@ -106,10 +107,12 @@ class Diagnosis(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._start_over()
-        self._monitor.on_train_begin(logs)
-        self._is_over = False
         self._epochs = (self.params or {}).get("epochs")
         self._steps = (self.params or {}).get("steps")
+        between = self.every if self._steps is None else self._steps // NUM_SAMPLES
+        self._monitor.sample_every = min(self.every, max(1, between))
+        self._monitor.on_train_begin(logs)
+        self._is_over = False
         model = self.model
         if model.built and type(model).call is not keras.Model.call:
             with self._noting_errors("the model"):
@@ -125,7 +128,7 @@ class Diagnosis(keras.callbacks.Callback):
         self._is_over = False
         self._last_batch = batch
         self._gather_sample()
-        if self._samples and not self._has_looked:
+        if self._seen.samples and not self._has_looked:
             self._look()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -151,15 +154,16 @@ class Diagnosis(keras.callbacks.Callback):
 
     def __getstate__(self):
         # The report replaces the data and weights that it is based on.
-        dropped = {"_samples": [], "_initial": [], "_last_batch_sample": None}
-        return vars(self) | {"_report": self.report, "_is_over": True} | dropped
+        dropped = {"_initial": [], "_last_batch_sample": None}
+        seen = {"_report": self.report, "_seen": SeenData(SAMPLE_SIZE)}
+        return vars(self) | seen | dropped | {"_is_over": True}
 
     def _start_over(self):
         self._is_over = True
         self._report = None
         self._read: ModelFacts | None = None
         self._initial: list[tuple] = []
-        self._samples: list[Sample] = []
+        self._seen = SeenData(SAMPLE_SIZE)
         self._last_batch_sample: BatchSample | None = None
         self._has_looked = False
         self._has_failed = False
@@ -175,21 +179,21 @@ class Diagnosis(keras.callbacks.Callback):
         self._last_batch = 0
 
     def _gather_sample(self) -> None:
-        """Adds the latest sample to those that were gathered, unless there are enough.
+        """Adds the latest sample to those of the first epoch.
 
         Samples of different steps show whether batches differ, as sorted ones do.
         """
+        if self._seen.is_complete:
+            return
         batch = self._monitor.batch_sample()
-        if batch is None or batch is self._last_batch_sample:
-            return
-        self._last_batch_sample = batch
-        self._missing |= batch.missing
-        if batch.missing or batch.y is None:
-            return
-        sample = Sample(batch.x, batch.y, batch.sample_weight)
-        is_like_first = not self._samples or sample.shapes == self._samples[0].shapes
-        if is_like_first and sum(map(len, self._samples)) < MAX_EXAMPLES:
-            self._samples.append(sample)
+        if batch is not None and batch is not self._last_batch_sample:
+            self._last_batch_sample = batch
+            self._missing |= batch.missing
+            if not batch.missing and batch.y is not None:
+                self._seen.add(Sample(batch.x, batch.y, batch.sample_weight))
+        if self._logs:  # the first epoch has ended
+            self._seen.is_complete = True
+            self._monitor.stop_samples()
 
     def _look(self) -> None:
         """Looks once at the initial weights, with the first sample if there is one."""
@@ -205,7 +209,7 @@ class Diagnosis(keras.callbacks.Callback):
     def _look_at_first(self) -> None:
         """Reads the model and passes a sample through its initial weights."""
         model, before = self.model, self._read
-        sample = self._samples[0] if self._samples else None
+        sample = self._seen.samples[0] if self._seen.samples else None
         if before is None or (before.graph is None and sample is not None):
             with unchanged_state(as_tensors(self._initial)):
                 x, y = (None, None) if sample is None else (sample.x, sample.y)
@@ -223,8 +227,8 @@ class Diagnosis(keras.callbacks.Callback):
             return
         with self._noting_errors("the trained model"):
             self._identical = identical_units(self.model)
-            if self._samples:
-                self._end = run_pass(self.model, self._samples[-1])
+            if self._seen.samples:
+                self._end = run_pass(self.model, self._seen.samples[-1])
 
     def _make_report(self) -> DiagnosisReport:
         if self._read is None:
@@ -233,9 +237,6 @@ class Diagnosis(keras.callbacks.Callback):
         findings: tuple[Finding, ...] = ()
         with self._noting_errors("the findings"):
             facts = self._facts()
-            # Simple models take seconds to fit. A good result needs no comparison.
-            if self._is_over and not outcome_of(facts).is_good:
-                facts = self._facts(dependence=True)
             findings = judge(facts)
         return report_of(facts, findings, self._not_seen())
 
@@ -254,17 +255,26 @@ class Diagnosis(keras.callbacks.Callback):
             if failed not in self._failed:
                 self._failed.append(failed)
 
-    def _facts(self, *, dependence: bool = False) -> Facts:
-        data = None
-        if self._samples:
-            as_classes = not self._read.losses[0].is_distance
-            data = describe_data(
-                join(self._samples), dependence=dependence, as_classes=as_classes
-            )
-            sizes = {len(one) for one in self._samples}
-            batch_size = max(sizes) if max(sizes) < SAMPLE_SIZE else None
-            data = replace(data, batch_size=batch_size)
-        return Facts(self._read, data, self._start, self._end, self._training())
+    def _facts(self) -> Facts:
+        """Returns all facts.
+
+        Simple models are fitted only after a run that is not known to be good.
+        """
+        read = self._read
+        trivial = self._seen.trivial(self.model, read, self._steps)
+        self._end = self._seen.compared(self._end, self.model, read)
+        facts = Facts(
+            model=read,
+            data=self._seen.describe(read, dependence=False),
+            start=self._start,
+            end=self._end,
+            training=self._training(),
+            trivial=trivial,
+        )
+        is_bad = self._is_over and not outcome_of(facts).is_good
+        if not (is_bad and applies_to(read)):
+            return facts
+        return replace(facts, data=self._seen.describe(read, dependence=True))
 
     def _training(self) -> TrainingFacts:
         records = self._monitor.records()

@@ -6,6 +6,7 @@ from .data.data_facts import DataFacts
 from .reading.model_facts import ModelFacts
 from .run.pass_facts import PassFacts
 from .run.training_facts import TrainingFacts
+from .run.trivial import TrivialLoss
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,6 +19,7 @@ class Facts:
         start: Result of passing the sample through the model before training.
         end: Result of passing the sample through the model after training.
         training: Facts about the call to `fit`.
+        trivial: Loss of the best constant predictor.
     """
 
     model: ModelFacts
@@ -25,3 +27,4 @@ class Facts:
     start: PassFacts | None = None
     end: PassFacts | None = None
     training: TrainingFacts | None = None
+    trivial: TrivialLoss | None = None

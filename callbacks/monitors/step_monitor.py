@@ -99,6 +99,10 @@ class StepMonitor(StepCallback):
         function = getattr(self, "_train_function", None)
         return None if function is None else function.batch_sample()
 
+    def stop_samples(self) -> None:
+        """Ends the regular samples of batches for this monitor."""
+        self._train_function.stop_samples(self)
+
     def step_key(self) -> tuple:
         return ()  # this callback adds no computation; see `Observation`
 

@@ -24,7 +24,7 @@ class BatchSampler:
     def __init__(self):
         self.sample: BatchSample | None = None
         self._size = 0
-        self._intervals: set[int] = set()
+        self._intervals: list[int] = []
         self._next: float = math.inf  # number of the next call to sample
 
     def request(self, size: int, every: int | None = None) -> None:
@@ -39,7 +39,11 @@ class BatchSampler:
         self._size = max(self._size, size)
         self._next = 0
         if every is not None:
-            self._intervals.add(every)
+            self._intervals.append(every)
+
+    def stop(self, every: int) -> None:
+        """Ends the regular samples of one request with this interval."""
+        self._intervals.remove(every)
 
     def before_call(self, step: Step, args: tuple) -> tuple:
         """Samples the next batch if a sample is due.

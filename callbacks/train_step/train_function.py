@@ -88,6 +88,10 @@ class TrainFunction:
         """
         return self._sampler.sample
 
+    def stop_samples(self, callback):
+        """Ends the regular samples that a callback has requested."""
+        self._sampler.stop(callback.sample_every)
+
     def announce(self):
         """Marks the next call as a step of the `fit` to which this object belongs."""
         if self._model.train_function is not self:

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from .dependence import Dependence, measure_dependence
+from .rows import row_hashes
 from .sample_data import Sample
 
 MAX_CLASSES = 1000  # more distinct integers are quantities, not classes
@@ -71,7 +72,6 @@ class TargetFacts:
         distinct: Number of distinct values.
         non_finite: Number of values that are NaN or infinite.
         is_constant: Whether all targets are identical.
-        weights: Sample weights, of shape `(examples,)`, or `None`.
     """
 
     name: str
@@ -83,7 +83,6 @@ class TargetFacts:
     distinct: int = 0
     non_finite: int = 0
     is_constant: bool = False
-    weights: np.ndarray | None = None
 
     @property
     def width(self) -> int:
@@ -127,7 +126,12 @@ class DataFacts:
             of the variance of the labels that lies between batches, beyond chance.
             `None` if unknown.
         is_autoencoder: Whether the targets equal the inputs.
-        dependence: Whether targets depend on the inputs, or `None` if not measured.
+        is_weighted: Whether examples have different weights, by sample or class
+            weights.
+        contradictions: Share of the examples with the inputs of an earlier example, but
+            other targets.
+        dependence: Scores of simple models that predict the targets, or `None` if they
+            were not measured.
     """
 
     inputs: tuple[InputFacts, ...]
@@ -137,24 +141,25 @@ class DataFacts:
     batch_size: int | None = None
     sorted_share: float | None = None
     is_autoencoder: bool = False
+    is_weighted: bool = False
+    contradictions: float = 0.0
     dependence: Dependence | None = None
 
 
 def describe_data(
     sample: Sample, *, dependence: bool = False, as_classes: bool = True
 ) -> DataFacts:
-    """Describes a sample.
+    """Describes a sample from one pass through the data.
 
     Args:
         sample: Sample of the data.
         dependence: Whether to measure if targets depend on inputs, which takes up to
-            some seconds. Defaults to `False`.
+            some seconds. See `data.dependence.applies_to`. Defaults to `False`.
         as_classes: Whether simple models predict whole numbers as classes. Defaults to
             `True`.
     """
     inputs = [_input(*pair) for pair in _named(sample.x, "x")]
-    weights = _weights(sample)
-    targets = [_target(*pair, weights) for pair in _named(sample.y, "y")]
+    targets = [_target(*pair) for pair in _named(sample.y, "y")]
     x, y = keras.tree.flatten(sample.x), keras.tree.flatten(sample.y)
     is_same = (
         len(y) == 1
@@ -169,13 +174,9 @@ def describe_data(
         batch_size=sample.batch_size,
         sorted_share=_sorted_share(sample, targets),
         is_autoencoder=is_same,
-        dependence=(
-            measure_dependence(
-                x, targets[0].classes() if as_classes else None, targets[0].values
-            )
-            if dependence and len(targets) == 1 and not is_same
-            else None
-        ),
+        is_weighted=_is_weighted(sample),
+        contradictions=_contradictions(sample),
+        dependence=_dependence(x, targets, as_classes) if dependence else None,
     )
 
 
@@ -199,8 +200,7 @@ def _input(name: str, array: np.ndarray) -> InputFacts:
     number = int(values.size - finite.sum())
     values = np.where(finite, values, 0.0)
     columns = values.reshape(-1, shape[-1] if shape else 1)
-    rows = np.ascontiguousarray(values.reshape(len(values), -1))
-    distinct = len(np.unique(rows.view(np.dtype((np.void, rows.strides[0])))))
+    distinct = len(set(row_hashes(values)))
     return InputFacts(
         name=name,
         shape=shape,
@@ -218,7 +218,7 @@ def _input(name: str, array: np.ndarray) -> InputFacts:
     )
 
 
-def _target(name: str, array: np.ndarray, weights) -> TargetFacts:
+def _target(name: str, array: np.ndarray) -> TargetFacts:
     shape = array.shape[1:]
     if array.dtype.kind not in "biuf":
         return TargetFacts(name, shape, "strings", np.zeros((len(array), 0)))
@@ -237,7 +237,6 @@ def _target(name: str, array: np.ndarray, weights) -> TargetFacts:
         distinct=len(distinct),
         non_finite=non_finite,
         is_constant=len(values) > 1 and bool((values == values[:1]).all()),
-        weights=weights,
     )
 
 
@@ -261,12 +260,30 @@ def _kind(values: np.ndarray, shape: tuple, distinct: np.ndarray) -> str:
     return "real"
 
 
-def _weights(sample: Sample) -> np.ndarray | None:
-    """Returns the weights if there is one per example, otherwise `None`."""
-    flat = keras.tree.flatten(sample.sample_weight)
-    if len(flat) != 1 or flat[0] is None or flat[0].size != len(sample):
+def _is_weighted(sample: Sample) -> bool:
+    weights = [
+        one for one in keras.tree.flatten(sample.sample_weight) if one is not None
+    ]
+    return any(np.ptp(one) > 0 for one in weights if np.size(one))
+
+
+def _contradictions(sample: Sample) -> float:
+    if sample.y is None:
+        return 0.0
+    first: dict[int, int] = {}
+    rows = zip(row_hashes(sample.x), row_hashes(sample.y), strict=True)
+    return float(np.mean([first.setdefault(x, y) != y for x, y in rows]))
+
+
+def _dependence(x: list, targets: list[TargetFacts], as_classes: bool):
+    """Measures the dependence of a single column on a single input."""
+    if len(targets) != 1 or len(x) != 1 or targets[0].kind == "strings":
         return None
-    return flat[0].reshape(-1).astype("float64")
+    target = targets[0]
+    classes = target.classes() if as_classes else None
+    if classes is None and target.values.size != len(target.values):
+        return None
+    return measure_dependence(x[0], classes, target.values.reshape(len(x[0]), -1)[:, 0])
 
 
 def _sorted_share(sample: Sample, targets: list[TargetFacts]) -> float | None:

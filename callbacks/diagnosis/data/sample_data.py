@@ -9,6 +9,8 @@ import numpy as np
 
 from zoo.utils.arguments import invalid_argument
 
+from .rows import SeenRows
+
 MAX_EXAMPLES = 2048  # enough to estimate shares to within 2 percentage points
 MAX_NUMBERS = 2**24  # of all arrays together, 64 MiB in float32
 
@@ -45,10 +47,12 @@ class Sample:
 
     def first(self, number: int) -> "Sample":
         """Returns a sample with the first examples."""
+        return self.take(slice(number))
+
+    def take(self, rows) -> "Sample":
+        """Returns a sample with the examples at the given indices."""
         parts = [
-            None
-            if part is None
-            else keras.tree.map_structure(lambda array: array[:number], part)
+            _map(lambda array: array[rows], part)
             for part in (self.x, self.y, self.sample_weight)
         ]
         return Sample(
@@ -60,7 +64,7 @@ def take_sample(x, y=None, sample_weight=None, *, batch_size: int = 32) -> Sampl
     """Takes up to 2,048 examples.
 
     From arrays, the examples are drawn at random, because `fit` shuffles arrays. From a
-    dataset, they are those of the first batches.
+    dataset, they are those of the first batches, until the dataset repeats itself.
 
     Args:
         x: Array, structure of arrays, or dataset of batches.
@@ -89,7 +93,7 @@ def take_sample(x, y=None, sample_weight=None, *, batch_size: int = 32) -> Sampl
             sorted(sizes),
         )
     (size,) = sizes
-    number = min(size, _limit(parts, size))
+    number = min(size, limit(Sample(*parts)))
     chosen = np.sort(np.random.default_rng(0).choice(size, number, replace=False))
     parts = [_map(lambda array: array[chosen], part) for part in parts]
     return Sample(parts[0], parts[1], parts[2], batch_size=batch_size, size=size)
@@ -123,17 +127,21 @@ def _is_dataset(x) -> bool:
 
 def _from_batches(dataset) -> Sample:
     samples: list[Sample] = []
+    seen = SeenRows()
     number = 0
     for batch in _batches_of(dataset):
         if not isinstance(batch, tuple | list) or not 1 <= len(batch) <= 3:
             batch = (batch,)
         parts = keras.utils.unpack_x_y_sample_weight(tuple(batch))
         arrays = [_arrays("x", part) for part in parts]
-        samples.append(
-            Sample(arrays[0], arrays[1], arrays[2], batch_size=len(Sample(arrays[0])))
+        sample = Sample(
+            arrays[0], arrays[1], arrays[2], batch_size=len(Sample(arrays[0]))
         )
-        number += len(samples[-1])
-        if number >= _limit(arrays, len(samples[-1])):
+        if seen.repeats((sample.x, sample.y)):
+            break
+        samples.append(sample)
+        number += len(sample)
+        if number >= limit(sample):
             break
     if not samples:
         raise invalid_argument("x", "a dataset with at least one batch", "no batch")
@@ -148,11 +156,11 @@ def _batches_of(dataset):
     return dataset
 
 
-def _limit(parts, size: int) -> int:
-    numbers = sum(
-        array.size for array in keras.tree.flatten(parts) if array is not None
-    )
-    return max(1, min(MAX_EXAMPLES, MAX_NUMBERS * size // max(1, numbers)))
+def limit(sample: Sample) -> int:
+    """Returns the number of such examples that may be kept."""
+    parts = keras.tree.flatten((sample.x, sample.y, sample.sample_weight))
+    size = sum(np.size(part) for part in parts if part is not None)
+    return max(1, min(MAX_EXAMPLES, MAX_NUMBERS * len(sample) // max(1, size)))
 
 
 def _arrays(name: str, part):

@@ -222,7 +222,7 @@ def labels_without_dependence(facts: Facts) -> list[Finding]:
     test = data.dependence
     if test.examples < MIN_EXAMPLES or test.best > test.trivial + test.deviation:
         return []
-    kind = "accuracy" if test.is_accuracy else "R^2"
+    kind = "a share of the loss"
     return [
         finding(
             "labels_independent_of_inputs",

@@ -6,7 +6,6 @@ import statistics
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
-from ..run.trivial import trivial_loss
 from . import advice
 from .rule import rule
 
@@ -208,7 +207,7 @@ def penalty(facts: Facts) -> list[Finding]:
     layers = [one for one in facts.model.layers if any(one.regularizers)]
     if start is None or data is None or not layers:
         return []
-    trivial = trivial_loss(facts.model, data)
+    trivial = outcome_of(facts).trivial
     if not trivial or start.penalty <= PENALTY * trivial:
         return []
     worst = max(layers, key=lambda one: max(one.regularizers))

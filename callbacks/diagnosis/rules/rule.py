@@ -43,8 +43,9 @@ class Rule:
         since: First moment at which the rule can judge, one of `MOMENTS`.
         needs: Keys of `NEEDS` that must hold. Otherwise the rule is silent.
         is_risk: Whether the rule finds something that often does harm, rather than the
-            harm. Its findings about a run are hints until the run has ended, and remain
-            hints unless the result shows harm. Before training they are what they are.
+            harm. Its warnings about a run are hints until the run has ended, and remain
+            hints unless the result shows harm. Its errors, which nearly always do harm,
+            become hints only after a run that ended well.
     """
 
     function: Callable[[Facts], Iterable[Finding]]
@@ -61,17 +62,25 @@ class Rule:
         if not all(NEEDS[need](facts) for need in self.needs):
             return []
         findings = list(self.function(facts))
-        is_run = facts.training is not None
-        if findings and self.is_risk and is_run and not _shows_harm(facts):
-            return [replace(one, severity="hint") for one in findings]
-        return findings
+        if not self.is_risk or facts.training is None:
+            return findings
+        return [
+            one if _is_certain(one, facts) else replace(one, severity="hint")
+            for one in findings
+        ]
 
 
-def _shows_harm(facts: Facts) -> bool:
-    """Returns whether a run has ended, and is known to have ended badly."""
-    training, outcome = facts.training, outcome_of(facts)
-    if training is None or not training.is_over or outcome.is_good:
-        return False
+def _is_certain(risk: Finding, facts: Facts) -> bool:
+    """Returns whether a risk may keep its severity, given what a run has shown so far.
+
+    The run of a warning must be known to have ended badly.
+    """
+    is_over = facts.training is not None and facts.training.is_over
+    if not is_over:
+        return risk.severity == "error"
+    outcome = outcome_of(facts)
+    if outcome.is_good or risk.severity == "error":
+        return not outcome.is_good
     if outcome.is_trivial or outcome.is_poor or outcome.could_be_better:
         return True
     if outcome.last is not None and not math.isfinite(outcome.last):

@@ -25,7 +25,8 @@ class PassFacts:
             computed.
         training_loss: Loss in training mode, that is, with dropout and with the
             statistics of the batch.
-        penalty: Sum of the regularization terms in the loss.
+        penalty: Sum of the terms in the loss that do not depend on targets:
+            regularizers of weights and activities, and losses from `add_loss`.
         outputs: Outputs in inference mode, as float64 arrays.
         layers: Statistics of the outputs of each layer.
         is_random: Whether two passes in inference mode give different outputs.
@@ -34,6 +35,8 @@ class PassFacts:
         weight_norms: Dict from the path of each trainable variable to its norm.
         sample: Sample that was passed through the model.
         error: Message of an error that the loss raised, or `""`.
+        constant: Loss of the best constant predictor on the same examples, without
+            penalties, or `None` if unknown.
     """
 
     loss: float | None
@@ -46,6 +49,7 @@ class PassFacts:
     weight_norms: dict = field(default_factory=dict)
     sample: Sample | None = None
     error: str = ""
+    constant: float | None = None
 
     def layer(self, name: str) -> LayerStatistics | None:
         """Returns the statistics of a layer, given its name."""
@@ -78,7 +82,7 @@ def run_pass(
         layers = _layers(model, x)
         losses, error = _losses(model, sample)
         gradients, weights = ({}, {}) if error else _norms(model, sample)
-        penalty = _penalty(model)
+        penalty = _penalty(model, x)
     return PassFacts(
         loss=losses[0],
         training_loss=losses[1],
@@ -147,10 +151,11 @@ def _norms(model, sample: Sample) -> tuple[dict, dict]:
     )
 
 
-def _penalty(model) -> float:
-    """Returns the sum of the regularization terms of the weights."""
+def _penalty(model, x) -> float:
+    """Returns the sum of the losses that layers add."""
     # In a stateless scope, Keras reads only variables with a new value.
     with unchanged_state([(one, one.value) for one in model.trainable_variables]):
+        model(x, training=False)
         return float(sum(map(_to_numpy, model.losses), np.zeros(())))
 
 

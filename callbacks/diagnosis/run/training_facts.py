@@ -101,6 +101,47 @@ class TrainingFacts:
         return float(np.median(found)) if len(found) else float("nan")
 
     @property
+    def planned_steps(self) -> int | None:
+        """Number of steps of all epochs that `fit` was asked for; `None` if unknown."""
+        if self.steps_per_epoch is None or self.epochs is None:
+            return None
+        return self.steps_per_epoch * self.epochs
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether training has ended before the last epoch that was asked for."""
+        return (
+            self.is_over and self.epochs is not None and self.num_epochs < self.epochs
+        )
+
+    @property
+    def peak_rate(self) -> float:
+        """Largest recorded learning rate; NaN without one."""
+        rates = self.learning_rate[np.isfinite(self.learning_rate)]
+        return float(rates.max()) if len(rates) else float("nan")
+
+    @property
+    def last_rate(self) -> float:
+        """Last recorded learning rate; NaN without one."""
+        rates = self.learning_rate[np.isfinite(self.learning_rate)]
+        return float(rates[-1]) if len(rates) else float("nan")
+
+    @property
+    def missing_gradients(self) -> np.ndarray:
+        """Whether a variable never had a gradient, of shape `(variables,)`.
+
+        The norm of a missing gradient is NaN, or zero on JAX, in every record. It needs
+        at least two records: after a step with a gradient that is really NaN, the
+        weights are NaN as well.
+        """
+        norms = self.gradient_norm[~self.skipped]
+        if len(norms) < 2:
+            return np.zeros(len(self.variables), bool)
+        is_finite = np.isfinite(self.weight_norm).all(axis=0)
+        is_absent = np.isnan(norms).all(axis=0) & is_finite
+        return is_absent | (norms == 0).all(axis=0)
+
+    @property
     def total_steps(self) -> int | None:
         """Number of steps of all epochs that have ended, or `None` if unknown."""
         if self.steps_per_epoch is None:

@@ -12,6 +12,7 @@ from callbacks.diagnosis.facts import Facts
 from callbacks.diagnosis.ranking import judge
 from callbacks.diagnosis.reading.model_facts import read_model
 from callbacks.diagnosis.run.training_facts import TrainingFacts
+from callbacks.diagnosis.run.trivial import measure_trivial
 
 SPARSE = "sparse_categorical_crossentropy"
 
@@ -21,11 +22,12 @@ def facts_of():
     """Returns the facts of a compiled model and data, without a pass."""
 
     def gather(model, x=None, y=None, *, dependence=False, batch_size=32, **more):
-        data = None
+        data, read = None, read_model(model, x, y)
         if x is not None:
             sample = take_sample(x, y, batch_size=batch_size)
             data = describe_data(sample, dependence=dependence)
-        return Facts(read_model(model, x, y), data, **more)
+            more["trivial"] = measure_trivial(model, read, sample, batch_size)
+        return Facts(read, data, **more)
 
     return gather
 

@@ -65,10 +65,31 @@ def test_overfitting_a_copy_leaves_no_trace(classifier, table):
     assert int(model.optimizer.iterations) == 0
 
 
-def test_a_batch_that_cannot_be_memorized_is_found(classifier, table):
+def test_a_rate_too_low_to_memorize_a_batch_is_found(classifier, table):
     model = classifier(3, "softmax", SPARSE, optimizer=keras.optimizers.SGD(1e-4))
     report = diagnose(model, *table, overfit=True)
-    assert causes(report) == ["not_learning"]
+    assert causes(report) == ["learning_rate_too_low"]
+    # Two features, or equal targets, are not enough to tell.
+    few = classifier(
+        3, "softmax", SPARSE, features=2, optimizer=keras.optimizers.SGD(1e-4)
+    )
+    assert causes(diagnose(few, table[0][:, :2], table[1], overfit=True)) == []
+
+
+@pytest.mark.heavy
+def test_a_model_that_cannot_memorize_a_batch_is_found(table):
+    class Constant(keras.layers.Layer):
+        def call(self, x):
+            return keras.ops.sign(x)
+
+    layers = [
+        *(keras.Input((4,)), keras.layers.Dense(1), Constant()),
+        keras.layers.Dense(3, "softmax"),
+    ]
+    model = keras.Sequential(layers)
+    model.compile(keras.optimizers.Adam(0.01), SPARSE)
+    report = diagnose(model, *table, overfit=True)
+    assert "not_learning" in causes(report)
 
 
 def test_datasets_are_read(classifier, table):

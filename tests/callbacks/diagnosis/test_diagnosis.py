@@ -142,7 +142,7 @@ def test_what_is_printed_is_what_is_reported(data, capsys, monkeypatch):
         measured.append(dependence)
         return describe_data(*arguments, dependence=dependence, **options)
 
-    monkeypatch.setattr(module, "describe_data", describe)
+    monkeypatch.setattr("callbacks.diagnosis.run.seen_data.describe_data", describe)
     x, y = data
     y = np.where(np.random.default_rng(1).random(512) < 0.4, y, (y + 1) % 4)
     model = build(kernel_regularizer="l2")

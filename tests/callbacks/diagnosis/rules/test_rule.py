@@ -20,13 +20,13 @@ def outcome(**known):
 def severity(monkeypatch, facts_of, classifier, training):
     """Judges a model by a risky rule, in a run with a given outcome."""
 
-    def judged(ended, *, is_over=True, is_run=True):
+    def judged(ended, before="warning", *, is_over=True, is_run=True):
         module = "callbacks.diagnosis.rules.rule"
         monkeypatch.setattr(f"{module}.outcome_of", lambda _: ended)
 
         @rule("model", is_risk=True)
         def risk(facts):
-            return [finding("data_bug", "warning", "data `x`", "Odd.", "x = 1")]
+            return [finding("data_bug", before, "data `x`", "Odd.", "x = 1")]
 
         facts = facts_of(classifier(3, "softmax", "mse"))
         if is_run:
@@ -67,6 +67,12 @@ def test_a_risk_without_harm_is_a_hint(severity, known):
 def test_a_risk_is_judged_at_the_end_of_a_run(severity):
     assert severity(outcome(is_trivial=True), is_over=False) == "hint"
     assert severity(outcome(), is_run=False) == "warning"
+
+
+def test_an_error_needs_no_more_than_a_run_that_is_not_good(severity):
+    assert severity(outcome(), "error") == "error"
+    assert severity(outcome(), "error", is_over=False) == "error"
+    assert severity(outcome(is_good=True), "error") == "hint"
 
 
 def test_a_rule_is_silent_without_its_needs(facts_of, classifier):

@@ -26,7 +26,7 @@ def judged(classifier, table, facts_of, training):
         model = model or classifier(3, "softmax", SPARSE)
         facts = facts_of(model, *table)
         if possible is not None:
-            test = Dependence(possible, possible, possible, 0.35, 0.02, 600, True)
+            test = Dependence(possible, possible, possible, 0.0, 0.02, 600)
             facts = replace(facts, data=replace(facts.data, dependence=test))
         size = options.pop("size", None) or facts.data.size
         facts = replace(facts, data=replace(facts.data, size=size))
