@@ -14,7 +14,7 @@ MARGIN = 0.1  # of the trivial loss: a tenth of what there is to explain
 # Share of the whole progress in the last third of an exponential that ran for four time
 # constants; a straight line has a third.
 SETTLED = 0.05
-FLAT = 0.005  # of the trivial loss, per third of the epochs
+FLAT = 0.005  # of the trivial loss: parameters that fit noise do as much
 # Error of the trivial loss beyond which it is not compared with.
 PRECISE = 0.1
 # Share that one batch of 256 examples can show: it belongs to a correlation of 0.14,
@@ -47,8 +47,8 @@ class Outcome:
             `None` if the loss did not fall or there are fewer than three epochs.
         is_settled: Whether the loss has stopped falling.
         is_trivial: Whether the model is known to be no better than a constant
-            predictor: not by three standard errors over an epoch, nor by 2 % on the
-            examples of one batch, if that was compared.
+            predictor: not by three standard errors or 0.5 % over an epoch, nor by 2 %
+            on the examples of one batch, if that was compared.
         is_linear_certain: Whether a linear or other simple model is known to be better
             than a constant predictor.
     """
@@ -237,7 +237,7 @@ def _is_trivial(facts: Facts, trivial: TrivialLoss | None, last: float | None) -
         loss = end.loss - end.penalty
         if loss < end.constant - VISIBLE * scale:
             return False
-    return not last <= trivial.value - 3 * trivial.error
+    return not last <= trivial.value - max(3 * trivial.error, FLAT * scale)
 
 
 def _late(losses) -> float:

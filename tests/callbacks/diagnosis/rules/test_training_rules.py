@@ -97,7 +97,7 @@ def test_nan_after_growing_weights_is_a_high_rate(judged):
 def test_a_low_rate_is_found(judged):
     flat = np.linspace(1.1, 1.08, 6)
     expected = [("learning_rate_too_low", "error")]
-    assert judged(flat, ratio=1e-5) == expected
+    assert judged(flat, ratio=1e-5, possible=0.9) == expected
     assert judged(FALLING, ratio=1e-5) == []
 
 
@@ -117,7 +117,7 @@ def test_small_rates_of_fine_tuning_are_no_fault(judged, classifier):
 
 def test_vanishing_gradients_are_found(judged):
     vanishing = (1e-7, 1e-4, 1e-2, 1.0)
-    options = {"gradient": vanishing, "weight": (10.0,) * 4}
+    options = {"gradient": vanishing, "weight": (10.0,) * 4, "possible": 0.9}
     assert judged(STUCK, **options) == [("vanishing_gradients", "error")]
     assert judged(FALLING, **options) == []  # it learns nevertheless
     options = {"gradient": (1e-2, 1e-1, 0.5, 1.0), "weight": (10.0,) * 4}
@@ -213,11 +213,13 @@ def test_saturated_units_are_found(judged, classifier):
         return model
 
     zeros = np.zeros(16)
-    end = passed(layer(zeros, 0.9))
-    assert judged(STUCK, end=end, model=model()) == [("saturated_units", "warning")]
+    end = passed(layer(zeros, 0.9), loss=1.1)
+    found = judged(STUCK, end=end, model=model(), possible=0.9)
+    assert found == [("saturated_units", "warning")]
     assert judged(FALLING, end=end, model=model()) == []
-    end = passed(layer(zeros, 0.4))
-    assert judged(STUCK, end=end, model=model()) == [("not_learning", "error")]
+    end = passed(layer(zeros, 0.4), loss=1.1)
+    found = judged(STUCK, end=end, model=model(), possible=0.9)
+    assert found == [("not_learning", "error")]
 
 
 def test_identical_units_are_found(judged):
@@ -230,25 +232,29 @@ def test_identical_units_are_found(judged):
 
 
 def test_a_loss_that_falls_in_a_line_needs_more_steps(judged):
-    assert judged(LINE) == [("too_few_steps", "warning")]
-    assert judged(LINE, val_loss=LINE + 0.05) == [("too_few_steps", "warning")]
-    assert judged(LINE, val_loss=np.full(8, 1.0)) == []  # more steps do not help
-    assert judged(LINE, accuracy=0.8, possible=0.8) == []  # as good as possible
+    expected = [("too_few_steps", "warning")]
+    assert judged(LINE, possible=0.9) == expected
+    assert judged(LINE, val_loss=LINE + 0.05, possible=0.9) == expected
+    flat = np.full(8, 1.0)
+    assert judged(LINE, val_loss=flat, possible=0.9) == []  # more steps do not help
+    assert judged(LINE, possible=0.25) == []  # as good as possible
+    assert judged(LINE) == []  # unknown
 
 
 def test_few_steps_in_an_epoch_are_a_large_batch(judged):
     expected = [("unfit_batch_size", "warning")]
-    assert judged(LINE, steps_per_epoch=2, size=2000) == expected
+    assert judged(LINE, steps_per_epoch=2, size=2000, possible=0.9) == expected
     expected = [("too_few_steps", "warning")]
-    assert judged(LINE, steps_per_epoch=50, size=2000) == expected
-    assert judged(LINE, steps_per_epoch=2) == expected  # only 200 examples
+    assert judged(LINE, steps_per_epoch=50, size=2000, possible=0.9) == expected
+    # Only 200 examples.
+    assert judged(LINE, steps_per_epoch=2, possible=0.9) == expected
 
 
 def test_a_plateau_below_what_is_possible_is_underfitting(judged):
     plateau = (1.05, 0.8, 0.75, 0.745, 0.744, 0.744, 0.743, 0.743)
-    found = judged(plateau, accuracy=0.5, possible=0.9)
+    found = judged(plateau, possible=0.9)
     assert found == [("underfitting", "warning")]
-    assert judged(plateau, accuracy=0.5, possible=0.52) == []
+    assert judged(plateau, possible=0.33) == []
     assert judged(plateau, accuracy=0.5) == []
 
 
@@ -311,8 +317,9 @@ def test_a_penalty_that_wins_is_found(judged):
     model = keras.Sequential(layers)
     model.compile("adam", SPARSE)
     losses = (6.0, 3.0, 2.4, 2.3, 2.3)
-    end = passed(penalty=1.25)
-    assert judged(losses, end=end, model=model) == [("over_regularized", "warning")]
+    end = passed(loss=2.3, training_loss=2.3, penalty=1.25)
+    found = judged(losses, end=end, model=model, possible=0.9)
+    assert found == [("over_regularized", "warning")]
     losses = (2.0, 1.0, 0.5, 0.3, 0.3)
     assert judged(losses, end=passed(penalty=0.2), model=model) == []
 
