@@ -6,17 +6,16 @@ from dataclasses import replace
 import keras
 import numpy as np
 
-from zoo.utils.arguments import check_integer, invalid_argument
+from zoo.utils.arguments import check_choice, check_integer, invalid_argument
 
 from .data.data_facts import describe_data
 from .data.dependence import applies_to
 from .data.sample_data import Sample, take_sample
 from .facts import Facts
 from .overfit_test import overfit_one_batch
-from .ranking import rank
+from .ranking import judge
 from .reading.model_facts import read_model
 from .report.report import DiagnosisReport, report_of
-from .rules import rules_at
 from .run.pass_facts import PassFacts, run_pass
 from .run.trivial import measure_trivial
 
@@ -74,15 +73,11 @@ def diagnose(
     keras.layers.Dense(1, name='output', activation='sigmoid')
     """
     check_integer("batch_size", batch_size, minimum=1)
+    check_choice("overfit", overfit, (True, False))
     _check_model(model)
+    _check_data(x, y, sample_weight)
     sample = take_sample(x, y, sample_weight, batch_size=batch_size)
-    if sample.y is None and model.loss is not None:
-        raise invalid_argument(
-            "y" if hasattr(x, "shape") else "x",
-            f"targets, which the loss {model.loss!r} requires",
-            y if hasattr(x, "shape") else "a dataset without targets",
-            "Pass `y`, or a dataset of batches `(x, y)`.",
-        )
+    _check_targets(model, sample, x, y)
     sample = _numbers_as_floats(sample)
     _build(model, sample)
     read = read_model(model, sample.x, sample.y)
@@ -93,10 +88,8 @@ def diagnose(
         start=_first_pass(model, sample),
         trivial=measure_trivial(model, read, sample, sample.batch_size),
     )
-    findings = [one for rule in rules_at("first_pass") for one in rule(facts)]
-    if overfit:
-        findings += overfit_one_batch(model, sample, facts)
-    return report_of(facts, rank(findings))
+    more = overfit_one_batch(model, sample, facts) if overfit else ()
+    return report_of(facts, judge(facts, "first_pass", tuple(more)))
 
 
 def _check_model(model) -> None:
@@ -109,6 +102,54 @@ def _check_model(model) -> None:
             model.name,
             "Call `model.compile(optimizer, loss)` first.",
         )
+
+
+def _check_data(x, y, sample_weight) -> None:
+    if not _is_data(x):
+        raise invalid_argument(
+            "x", "arrays, or a dataset of batches `(x, y)`", _described(x)
+        )
+    for name, part in (("y", y), ("sample_weight", sample_weight)):
+        if part is not None and not (_is_data(part) and not _is_iterator(part)):
+            raise invalid_argument(
+                name,
+                "arrays, or None if `x` is a dataset",
+                _described(part),
+                "Pass a dataset of batches `(x, y)` as `x`.",
+            )
+
+
+def _is_data(part) -> bool:
+    """Returns whether an argument may be arrays or a dataset."""
+    is_text = isinstance(part, str | bytes)
+    is_other = isinstance(part, type | keras.Layer) or np.isscalar(part)
+    has_items = hasattr(part, "__iter__") or hasattr(part, "__getitem__")
+    is_scalar = getattr(part, "shape", None) == ()
+    return has_items and not (is_text or is_other or is_scalar)
+
+
+def _is_iterator(part) -> bool:
+    """Returns whether an argument is a dataset rather than arrays."""
+    is_array = hasattr(part, "shape") or hasattr(part, "to_numpy")
+    return not is_array and not isinstance(part, dict | list | tuple)
+
+
+def _described(value):
+    """Returns a value, or only its type if it could be long."""
+    is_short = value is None or isinstance(value, str | bytes | int | float)
+    return value if is_short else type(value).__name__
+
+
+def _check_targets(model, sample: Sample, x, y) -> None:
+    if sample.y is not None or model.loss is None:
+        return
+    is_dataset = _is_iterator(x)
+    raise invalid_argument(
+        "x" if is_dataset else "y",
+        f"targets, which the loss {model.loss!r} requires",
+        "a dataset without targets" if is_dataset else y,
+        "Pass `y`, or a dataset of batches `(x, y)`.",
+    )
 
 
 def _build(model: keras.Model, sample: Sample) -> None:

@@ -2,12 +2,14 @@
 
 import contextlib
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
 import keras
 import numpy as np
 
+from zoo.backend.keras_internals import is_inside_fit
 from zoo.differentiation import unchanged_state
 from zoo.utils.arguments import check_choice
 
@@ -16,20 +18,21 @@ from ..train_step import BatchSample
 from .data.dependence import applies_to
 from .data.sample_data import Sample
 from .facts import Facts
+from .finding import Finding
 from .outcome import outcome_of
-from .ranking import judge, rank
+from .ranking import judge
 from .reading.model_facts import ModelFacts, read_model
 from .report.report import DiagnosisReport, report_of
 from .run.pass_facts import PassFacts, run_pass
 from .run.seen_data import SeenData
 from .run.training_facts import TrainingFacts
+from .run.weights import as_tensors, copy_weights, identical_units
 
-MAX_SAVED = 2**24  # entries of the initial weights that are kept, 64 MiB in float32
+SAMPLE_SIZE = 256  # examples of a batch
 NUM_SAMPLES = 64  # in the first epoch, if its length is known
-IDENTICAL = 1e-6  # difference between units, relative to their weights
 
 
-class Diagnosis(StepMonitor):
+class Diagnosis(keras.callbacks.Callback):
     """Finds out what is wrong with a training run, and says what to do.
 
     The callback records updates as `UpdateRatio` does, reads the model, the logs and a
@@ -68,95 +71,104 @@ class Diagnosis(StepMonitor):
     [('loss_head_mismatch', 'error')]
     """
 
-    sample_size = 256
-    _last_batch_sample: BatchSample | None = None
+    _report: DiagnosisReport | None
 
     def __init__(self, verbose: int = 1, every: int = 50):
-        super().__init__(every, log_dir=None)
+        super().__init__()
         self.verbose = check_choice("verbose", verbose, (0, 1))
+        self._monitor = StepMonitor(every, log_dir=None)
+        self._monitor.sample_size = SAMPLE_SIZE
         self._start_over()
 
     @property
+    def every(self) -> int:
+        """Number of steps from one record to the next."""
+        return self._monitor.every
+
+    @property
     def report(self) -> DiagnosisReport:
-        """The report on the last call to `fit`, or on the current one so far."""
-        if self._read is None:
-            return DiagnosisReport((), not_seen=self._not_seen())
-        self._collect()
-        facts = self._facts(dependence=True)
-        return report_of(facts, judge(facts), self._not_seen())
+        """The report on the last call to `fit`, or on the current one so far.
 
-    def sample(self) -> tuple | None:
-        """Returns examples of a batch as the training step sees them.
-
-        Returns:
-            A tuple `(x, y, sample_weight)` of NumPy arrays, or structures of arrays,
-            with up to 256 examples, or `None` if no batch was captured.
+        A run that was interrupted is judged like one that has ended.
         """
-        if self._train_function is None:
-            return None
-        batch = self._train_function.batch_sample()
-        if batch is None or batch is self._last_batch_sample:
-            return None
-        self._last_batch_sample = batch
-        self._missing |= batch.missing
-        if batch.missing:
-            return None
-        return batch.x, batch.y, batch.sample_weight
+        if not self._is_over and not is_inside_fit(sys._getframe()):
+            self._finish()
+        if self._report is None:
+            self._report = self._make_report()
+        return self._report
+
+    def set_params(self, params):
+        super().set_params(params)
+        self._monitor.set_params(params)
+
+    def set_model(self, model):
+        super().set_model(model)
+        self._monitor.set_model(model)
 
     def on_train_begin(self, logs=None):
-        steps = (self.params or {}).get("steps")
-        between = self.every if steps is None else steps // NUM_SAMPLES
-        self.sample_every = min(self.every, max(1, between))
-        super().on_train_begin(logs)
         self._start_over()
         self._epochs = (self.params or {}).get("epochs")
-        self._steps = steps
+        self._steps = (self.params or {}).get("steps")
+        between = self.every if self._steps is None else self._steps // NUM_SAMPLES
+        self._monitor.sample_every = min(self.every, max(1, between))
+        self._monitor.on_train_begin(logs)
+        self._is_over = False
         model = self.model
         if model.built and type(model).call is not keras.Model.call:
             with self._noting_errors("the model"):
+                self._initial = copy_weights(model)
                 self._read = read_model(model)
-                self._initial = _values(model)
-                self._say(judge(Facts(self._read), "model"))
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._monitor.on_epoch_begin(epoch, logs)
 
     def on_train_batch_begin(self, batch, logs=None):
-        super().on_train_batch_begin(batch, logs)
+        self._monitor.on_train_batch_begin(batch, logs)
+        self._report = None
+        self._is_over = False
         self._last_batch = batch
         self._gather_sample()
+        if self._seen.samples and not self._has_looked:
+            self._look()
 
     def on_epoch_end(self, epoch, logs=None):
-        super().on_epoch_end(epoch, logs)
+        self._monitor.on_epoch_end(epoch, logs)
+        self._report = None
         self._steps = self._steps or self._last_batch + 1
         for name, value in (logs or {}).items():
             if np.ndim(value) == 0:
                 self._logs.setdefault(name, []).append(float(value))
         self._gather_sample()
-        with self._noting_errors("the first batch"):
-            self._look(is_finite=math.isfinite((logs or {}).get("loss", 0.0)))
+        if not self._has_looked:
+            self._look()
+        is_finite = math.isfinite((logs or {}).get("loss", 0.0))
+        if not is_finite and not self._has_failed:
+            self._has_failed = True
+            self._say_so_far("failure")
 
     def on_train_end(self, logs=None):
-        super().on_train_end(logs)
-        self._is_over = True
-        if self._read is None:
-            return
-        with self._noting_errors("the trained model"):
-            self._identical = tuple(_identical_units(self.model))
-            if self._seen.samples:
-                self._end = run_pass(self.model, self._seen.samples[-1])
-        with self._noting_errors("the training run"):
-            self._say(judge(self._facts()) if self.verbose else ())
+        self._monitor.on_train_end(logs)
+        self._finish()
+        if self.verbose:
+            self._say(self.report.findings)
 
     def __getstate__(self):
-        return super().__getstate__() | {"_initial": {}}
+        # The report replaces the data and weights that it is based on.
+        dropped = {"_initial": [], "_last_batch_sample": None}
+        seen = {"_report": self.report, "_seen": SeenData(SAMPLE_SIZE)}
+        return vars(self) | seen | dropped | {"_is_over": True}
 
     def _start_over(self):
+        self._is_over = True
+        self._report = None
         self._read: ModelFacts | None = None
-        self._initial: dict[int, np.ndarray] = {}
-        self._seen = SeenData(self.sample_size)
-        self._last_found: tuple | None = None
+        self._initial: list[tuple] = []
+        self._seen = SeenData(SAMPLE_SIZE)
+        self._last_batch_sample: BatchSample | None = None
         self._has_looked = False
+        self._has_failed = False
         self._failed: list[str] = []
         self._missing: dict[str, str] = {}
-        self._last_batch_sample = None
         self._start: PassFacts | None = None
         self._end: PassFacts | None = None
         self._logs: dict[str, list[float]] = {}
@@ -165,11 +177,6 @@ class Diagnosis(StepMonitor):
         self._epochs: int | None = None
         self._steps: int | None = None
         self._last_batch = 0
-        self._is_over = False
-
-    def _not_seen(self) -> tuple[str, ...]:
-        missing = [f"`{name}` of a batch: {why}" for name, why in self._missing.items()]
-        return (*self._failed, *missing)
 
     def _gather_sample(self) -> None:
         """Adds the latest sample to those of the first epoch.
@@ -178,42 +185,64 @@ class Diagnosis(StepMonitor):
         """
         if self._seen.is_complete:
             return
-        found = self.sample()
-        if found is not None and found is not self._last_found:
-            self._last_found = found
-            if found[1] is not None:
-                self._seen.add(Sample(*found))
+        batch = self._monitor.batch_sample()
+        if batch is not None and batch is not self._last_batch_sample:
+            self._last_batch_sample = batch
+            self._missing |= batch.missing
+            if not batch.missing and batch.y is not None:
+                self._seen.add(Sample(batch.x, batch.y, batch.sample_weight))
         if self._logs:  # the first epoch has ended
             self._seen.is_complete = True
-            self._train_function.stop_samples(self)
+            self._monitor.stop_samples()
 
-    def _look(self, *, is_finite: bool) -> None:
-        """Looks at the first sample, and at losses that are not finite."""
-        is_first = self._read is None or (self._seen.samples and not self._has_looked)
-        if is_first and self.model.built:
-            self._look_at_first()
-        if self._read is not None and self.verbose and (is_first or not is_finite):
-            self._say(judge(self._facts(), "model" if is_finite else "failure"))
+    def _look(self) -> None:
+        """Looks once at the initial weights, with the first sample if there is one."""
+        self._has_looked = True
+        with self._noting_errors("the first batch"):
+            if self.model.built:
+                self._look_at_first()
+        self._initial = []
+        start = self._start
+        is_finite = start is None or start.loss is None or math.isfinite(start.loss)
+        self._say_so_far("model" if is_finite else "first_pass")
 
     def _look_at_first(self) -> None:
         """Reads the model and passes a sample through its initial weights."""
-        model = self.model
-        pairs = [
-            (one, self._initial[id(one)])
-            for one in model.variables
-            if id(one) in self._initial
-        ]
+        model, before = self.model, self._read
         sample = self._seen.samples[0] if self._seen.samples else None
-        self._has_looked = sample is not None
-        if self._read is None or (self._read.graph is None and sample is not None):
-            before = self._read
-            with unchanged_state(_tensors(pairs)):
+        if before is None or (before.graph is None and sample is not None):
+            with unchanged_state(as_tensors(self._initial)):
                 x, y = (None, None) if sample is None else (sample.x, sample.y)
                 self._read = read_model(model, x, y)
             if before is not None:
                 self._read = replace(self._read, optimizer=before.optimizer)
-        if pairs and sample is not None:
-            self._start = run_pass(model, sample, _tensors(pairs))
+        if self._initial and sample is not None:
+            self._start = run_pass(model, sample, as_tensors(self._initial))
+
+    def _finish(self) -> None:
+        """Looks at the model after training, or after training was interrupted."""
+        self._is_over = True
+        self._report = None
+        if self._read is None:
+            return
+        with self._noting_errors("the trained model"):
+            self._identical = identical_units(self.model)
+            if self._seen.samples:
+                self._end = run_pass(self.model, self._seen.samples[-1])
+
+    def _make_report(self) -> DiagnosisReport:
+        if self._read is None:
+            return DiagnosisReport((), not_seen=self._not_seen())
+        facts = Facts(self._read)
+        findings: tuple[Finding, ...] = ()
+        with self._noting_errors("the findings"):
+            facts = self._facts()
+            findings = judge(facts)
+        return report_of(facts, findings, self._not_seen())
+
+    def _not_seen(self) -> tuple[str, ...]:
+        missing = [f"`{name}` of a batch: {why}" for name, why in self._missing.items()]
+        return (*self._failed, *missing)
 
     @contextlib.contextmanager
     def _noting_errors(self, what: str) -> Iterator[None]:
@@ -222,9 +251,11 @@ class Diagnosis(StepMonitor):
             yield
         except Exception as error:
             text = str(error).strip().partition("\n")[0]
-            self._failed.append(f"{what} ({type(error).__name__}: {text})")
+            failed = f"{what} ({type(error).__name__}: {text})"
+            if failed not in self._failed:
+                self._failed.append(failed)
 
-    def _facts(self, *, dependence: bool = True) -> Facts:
+    def _facts(self) -> Facts:
         """Returns all facts.
 
         Simple models are fitted only after a run that is not known to be good.
@@ -241,22 +272,22 @@ class Diagnosis(StepMonitor):
             trivial=trivial,
         )
         is_bad = self._is_over and not outcome_of(facts).is_good
-        if not (dependence and is_bad and applies_to(read)):
+        if not (is_bad and applies_to(read)):
             return facts
         return replace(facts, data=self._seen.describe(read, dependence=True))
 
     def _training(self) -> TrainingFacts:
-        info = self._info()
+        records = self._monitor.records()
         return TrainingFacts(
-            variables=tuple(map(str, info["variable"])),
-            shapes=tuple(self._shapes),
-            step=info["step"],
-            epoch=info["epoch"],
-            learning_rate=info["learning_rate"],
-            skipped=info["skipped"],
-            gradient_norm=self._array_of_all("gradient_norm"),
-            weight_norm=self._array_of_all("weight_norm"),
-            update_norm=self._array_of_all("update_norm"),
+            variables=tuple(map(str, records["variable"])),
+            shapes=tuple(self._monitor.shapes),
+            step=records["step"],
+            epoch=records["epoch"],
+            learning_rate=records["learning_rate"],
+            skipped=records["skipped"],
+            gradient_norm=records["gradient_norm"],
+            weight_norm=records["weight_norm"],
+            update_norm=records["update_norm"],
             logs={name: list(values) for name, values in self._logs.items()},
             steps_per_epoch=self._steps,
             epochs=self._epochs,
@@ -264,47 +295,16 @@ class Diagnosis(StepMonitor):
             identical_units=self._identical,
         )
 
+    def _say_so_far(self, moment: str) -> None:
+        """Prints what can be judged in the middle of a run."""
+        if self.verbose and self._read is not None:
+            with self._noting_errors("the findings so far"):
+                self._say(judge(self._facts(), moment))
+
     def _say(self, findings) -> None:
         """Prints errors and warnings that have not been printed yet."""
-        for one in rank(list(findings)):
+        for one in findings:
             key = one.cause, one.where
-            if self.verbose and one.severity != "hint" and key not in self._printed:
+            if one.severity != "hint" and key not in self._printed:
                 self._printed.add(key)
                 print(f"\n{one}", flush=True)
-
-
-def _values(model: keras.Model) -> dict[int, np.ndarray]:
-    """Returns copies of all variables by id; empty if they are too large."""
-    if sum(math.prod(one.shape) for one in model.variables) > MAX_SAVED:
-        return {}
-    return {
-        id(one): np.array(keras.ops.convert_to_numpy(one)) for one in model.variables
-    }
-
-
-def _tensors(pairs: list[tuple]) -> list[tuple]:
-    return [
-        (one, keras.ops.convert_to_tensor(value, dtype=one.dtype))
-        for one, value in pairs
-    ]
-
-
-def _identical_units(model: keras.Model):
-    """Yields the names of trainable kernels whose units all have the same weights."""
-    prefix = f"{model.name}/"
-    for variable in model.trainable_variables:
-        if len(variable.shape) < 2 or variable.shape[-1] < 2:
-            continue
-        if not variable.path.endswith("kernel"):
-            continue
-        values = np.asarray(keras.ops.convert_to_numpy(variable))
-        values = values.reshape(-1, values.shape[-1])
-        # Two units tell in nearly all cases that the units differ.
-        if _are_identical(values[:, :2]) and _are_identical(values):
-            yield variable.path.removeprefix(prefix)
-
-
-def _are_identical(values: np.ndarray) -> bool:
-    values = values.astype("float64")
-    size = np.abs(values).max()
-    return bool(size > 0 and np.abs(values - values[:, :1]).max() <= IDENTICAL * size)

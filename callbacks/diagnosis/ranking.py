@@ -1,5 +1,7 @@
 """Orders findings, and removes those that other findings explain."""
 
+from dataclasses import replace
+
 from .facts import Facts
 from .finding import SEVERITIES, Finding
 from .rules import rules_at
@@ -76,33 +78,65 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
 }
 
 
-def judge(facts: Facts, moment: str = "end") -> tuple[Finding, ...]:
+def judge(facts: Facts, moment: str = "end", more: tuple = ()) -> tuple[Finding, ...]:
     """Applies rules to facts, and returns the ranked findings.
 
     Args:
         facts: What is known.
         moment: One of `rules.rule.MOMENTS`. Defaults to `"end"`.
+        more: Findings that no rule makes, to rank with the others. Defaults to `()`.
     """
-    return rank([one for rule in rules_at(moment) for one in rule(facts)])
+    found = [one for rule in rules_at(moment) for one in rule(facts)]
+    return rank([*found, *more])
 
 
 def rank(findings: list[Finding]) -> tuple[Finding, ...]:
     """Removes repeated and explained findings, and orders the rest.
 
-    Order: first by severity, then from root causes to symptoms.
+    A finding that explains others gets their evidence, and the severity of the worst of
+    them. Order: first by severity, then from root causes to symptoms.
     """
-    explained = {
-        cause
-        for one in findings
-        if one.severity != "hint"
-        for cause in EXPLAINS.get(one.cause, ())
-    }
-    kept: dict[tuple, Finding] = {}
+    distinct: dict[tuple, Finding] = {}
     for one in sorted(findings, key=_position):
-        if one.cause in explained:
-            continue
-        kept.setdefault((one.cause, one.where), one)
-    return tuple(kept.values())
+        distinct.setdefault((one.cause, one.where), one)
+    # From roots to symptoms, so that the root of each explanation is known before.
+    deep = sorted(distinct.values(), key=lambda one: ORDER.index(one.cause))
+    roots: list[int] = []
+    for i, one in enumerate(deep):
+        explaining = (roots[j] for j in range(i) if _explains(deep[j], one))
+        roots.append(next(explaining, i))
+    kept = [
+        _with_symptoms(one, [deep[j] for j in range(len(deep)) if roots[j] == i != j])
+        for i, one in enumerate(deep)
+        if roots[i] == i
+    ]
+    return tuple(sorted(kept, key=_position))
+
+
+def _explains(root: Finding, symptom: Finding) -> bool:
+    """Returns whether a finding explains another one: a hint explains nothing.
+
+    If both name a layer, it must be the same one.
+    """
+    if root.severity == "hint" or symptom.cause not in EXPLAINS.get(root.cause, ()):
+        return False
+    layers = {_layer(root), _layer(symptom)} - {None}
+    return len(layers) < 2
+
+
+def _layer(one: Finding) -> str | None:
+    if not one.where.startswith("layer '"):
+        return None
+    return one.where.removeprefix("layer '").rstrip("'").rpartition("/")[2]
+
+
+def _with_symptoms(root: Finding, symptoms: list[Finding]) -> Finding:
+    """Adds the evidence and the severity of the findings that a finding explains."""
+    symptoms = [one for one in symptoms if one.severity != "hint"]
+    severity = min((one.severity for one in (root, *symptoms)), key=SEVERITIES.index)
+    evidence = [*root.evidence, *(text for one in symptoms for text in one.evidence)]
+    distinct = {str(one): one for one in evidence}
+    return replace(root, severity=severity, evidence=tuple(distinct.values()))
 
 
 def _position(one: Finding) -> tuple[int, int]:

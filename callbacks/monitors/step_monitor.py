@@ -7,7 +7,12 @@ import numpy as np
 
 from zoo.utils.arguments import check_integer, invalid_argument
 
-from ..train_step import StepCallback, updating_optimizer, updating_optimizers
+from ..train_step import (
+    BatchSample,
+    StepCallback,
+    updating_optimizer,
+    updating_optimizers,
+)
 from ..train_step.update_record import padded
 from .event_log import EventLog, check_log_dir
 from .names import unique_names
@@ -70,6 +75,35 @@ class StepMonitor(StepCallback):
             self._log.close()
             self._log = None
         super().on_train_end(logs)
+
+    def records(self) -> dict[str, np.ndarray]:
+        """Returns everything that was recorded, as arrays.
+
+        In addition to the arrays that every monitor provides, such as "step" and
+        "learning_rate", the dict contains "gradient_norm", "weight_norm" and
+        "update_norm", of shape `(records, variables)`.
+        """
+        norms = "gradient_norm", "weight_norm", "update_norm"
+        return self._info() | {name: self._array_of_all(name) for name in norms}
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the recorded variables."""
+        self._collect()
+        return list(self._shapes)
+
+    def batch_sample(self) -> BatchSample | None:
+        """Returns the latest sample of a batch.
+
+        The result is `None` outside of `fit`, before the first step, and if
+        `sample_size` is 0.
+        """
+        function = getattr(self, "_train_function", None)
+        return None if function is None else function.batch_sample()
+
+    def stop_samples(self) -> None:
+        """Ends the regular samples of batches for this monitor."""
+        self._train_function.stop_samples(self)
 
     def step_key(self) -> tuple:
         return ()  # this callback adds no computation; see `Observation`

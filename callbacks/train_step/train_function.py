@@ -6,7 +6,7 @@ import warnings
 import keras
 
 from zoo.backend import train_step
-from zoo.backend.keras_internals import callback_list_of, is_keras_fit
+from zoo.backend.keras_internals import callback_list_of, is_inside_fit
 from zoo.utils.arguments import invalid_argument
 
 from .batch_sample import BatchSample
@@ -215,16 +215,7 @@ def _is_foreign(frame, params) -> bool:
             `CallbackList` that the user created without parameters.
     """
     if frame.f_code.co_name == "train_on_batch":
-        return _is_inside_fit(frame)
+        return is_inside_fit(frame)  # rather than in a custom loop
     callbacks = callback_list_of(frame)
     is_list = isinstance(callbacks, keras.callbacks.CallbackList)
     return is_list and (callbacks.params or None) is not params
-
-
-def _is_inside_fit(frame) -> bool:
-    """Returns whether Keras' `fit` is in the call stack, rather than a custom loop."""
-    while frame is not None:
-        if is_keras_fit(frame):
-            return True
-        frame = frame.f_back
-    return False

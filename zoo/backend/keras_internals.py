@@ -169,6 +169,15 @@ def loss_weights(model: keras.Model):
     return attribute(compiled_loss(model), "_user_loss_weights")
 
 
+def loss_options(loss: keras.losses.Loss) -> dict:
+    """Returns the keyword arguments that a built-in loss passes to its function.
+
+    `get_config` omits some of them, such as the `axis` of
+    `SparseCategoricalCrossentropy`. Classes that wrap no function have none.
+    """
+    return dict(attribute(loss, "_fn_kwargs")) if hasattr(loss, "fn") else {}
+
+
 def replace_torch_registration(variables_of: Callable[[keras.Layer], dict]) -> None:
     """Changes which variables Keras registers with PyTorch, and under which names.
 
@@ -391,3 +400,12 @@ def is_keras_fit(frame: FrameType) -> bool:
     """Returns whether a frame belongs to a call to Keras' own `fit`."""
     module = frame.f_globals.get("__name__", "")
     return frame.f_code.co_name == "fit" and module.startswith("keras.")
+
+
+def is_inside_fit(frame: FrameType | None) -> bool:
+    """Returns whether Keras' own `fit` is in the call stack of a frame."""
+    while frame is not None:
+        if is_keras_fit(frame):
+            return True
+        frame = frame.f_back
+    return False

@@ -15,7 +15,23 @@ BOUNDED = {
     "softplus": (0.0, math.inf),
     "exponential": (0.0, math.inf),
     "log_softmax": (-math.inf, 0.0),
+    "elu": (-1.0, math.inf),
+    "celu": (-1.0, math.inf),
+    "selu": (-1.7581, math.inf),  # scale times alpha
+    "gelu": (-0.17, math.inf),
+    "silu": (-0.2785, math.inf),
+    "swish": (-0.2785, math.inf),
+    "mish": (-0.3088, math.inf),
 }
+# Roles and kinds of nodes that average or sum: the mean of an activation is not an
+# activation of the mean. The operations may also reduce the axis of the units.
+REDUCTIONS = ("Mean", "Sum", "Average")
+AVERAGING = ("AveragePooling", "GlobalAveragePooling", "UpSampling")
+# Normalizations that are linear in inference; the others divide by a statistic of
+# each example.
+LINEAR_NORMALIZATIONS = (
+    *("BatchNormalization", "Normalization", "Rescaling", "Whitening"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +45,11 @@ class Kernel:
         rms: Root mean square of the entries.
         equal_units: Whether all units have the same weights. `False` for one unit.
         is_zero: Whether all entries are zero.
-        looks_initial: Whether the entries are distributed exactly as a default
-            initializer draws them, which trained weights are not.
+        looks_initial: Whether the entries are distributed exactly as their initializer
+            draws them, which trained weights are not. `False` if unknown.
         trainable: Whether the optimizer updates the kernel.
+        is_new: Whether the layer has not been trained: its bias still has its initial
+            constant or, without a bias, its kernel looks initial. `None` if unknown.
     """
 
     name: str
@@ -42,6 +60,7 @@ class Kernel:
     is_zero: bool
     looks_initial: bool
     trainable: bool
+    is_new: bool | None = None
 
     @property
     def gain(self) -> float:
@@ -96,7 +115,7 @@ class Head:
         activation: Name of the last activation; "linear" for none, `None` if unknown.
         axis: Axis of a softmax, counted from the end: -1 is the last one.
         before: Name of the activation that precedes the last one without a layer
-            between them; "linear" for none, `None` if unknown.
+            between them; "linear" for none, `None` if unknown, such as behind a mean.
         node: Node with the kernel of the output layer, or `None` if unknown.
         last: Node that applies the activation, or `None` if unknown.
         dropped: Names of dropout layers after the output layer.
@@ -149,34 +168,29 @@ class Graph:
         index = self.outputs[output]
         shape = self.nodes[index].shape
         dropped: list[str] = []
-        activation: str | None = "linear"
-        before: str | None = "linear"
-        axis: int | None = None
         last: Node | None = None
+        before: str | None = "linear"
+        averaged = False
         while True:
             node = self.nodes[index]
-            if node.role == "activation":
-                if last is None:
-                    activation, axis, last = node.activation, _axis(node), node
+            if node.role in ("activation", "kernel"):
+                if averaged and node.activation != "linear":
+                    last, before = last or UNKNOWN, None
+                elif last is None:
+                    last = node
                 elif before == "linear":
                     before = node.activation
+                if node.role == "kernel":
+                    return _head(shape, last, before, node, dropped)
             elif node.role == "dropout":
                 dropped += [node.name] if node.kind.endswith("Dropout") else []
-            elif node.role == "kernel":
-                if last is None:
-                    activation, axis, last = node.activation, _axis(node), node
-                elif before == "linear":
-                    before = node.activation
-                return Head(shape, activation, axis, before, node, last, tuple(dropped))
-            elif node.role == "recurrent" and last is None:
+            elif node.role == "recurrent" and last is None and not averaged:
                 return Head(shape, node.activation, None, None, node, node)
-            elif node.role != "linear" or node.kind in AVERAGES:
-                known = last is not None and activation is not None
-                return Head(
-                    shape, activation if known else None, axis, None, None, last
-                )
+            elif node.role != "linear" or node.kind in REDUCTIONS:
+                return _head(shape, last, None, None)
             if len(node.inputs) != 1:
-                return Head(shape, activation if last else None, axis, None, None, last)
+                return _head(shape, last, None, None)
+            averaged = averaged or node.kind.startswith(AVERAGING)
             (index,) = node.inputs
 
     @property
@@ -225,6 +239,9 @@ class Graph:
                 return "max_pool"
             if node.role in ("kernel", "recurrent"):
                 return "linear"
+            is_normalization = node.role == "normalization"
+            if is_normalization and node.kind not in LINEAR_NORMALIZATIONS:
+                return None
             if node.role not in ("linear", "dropout", "normalization"):
                 return None
 
@@ -250,7 +267,16 @@ class Graph:
                 return False
 
 
-AVERAGES = ("Mean", "Sum", "Average")
+# Stands for an activation that cannot be named, such as a mean of activations.
+UNKNOWN = Node("", "", "unknown", (), (), None)
+
+
+def _head(shape, last: Node | None, before, node: Node | None, dropped=()) -> Head:
+    """Creates a `Head`; without `last`, its activation is unknown."""
+    if last is None or last is UNKNOWN:
+        return Head(shape, None, None, before, node, None, tuple(dropped))
+    axis = _axis(last)
+    return Head(shape, last.activation, axis, before, node, last, tuple(dropped))
 
 
 def _axis(node: Node) -> int | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import keras
 
+from zoo.backend.keras_internals import loss_options, loss_weights
 from zoo.utils.arguments import is_number
 
 CROSS_ENTROPIES = (
@@ -27,6 +28,7 @@ KNOWN = (
     *DISTANCES,
     *("hinge", "squared_hinge", "categorical_hinge", "poisson", "kl_divergence"),
 )
+MEAN = "sum_over_batch_size"  # Keras' default reduction
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,15 @@ class LossFacts:
     """The loss of one output.
 
     Attributes:
-        name: Name of the function in `keras.losses`, or `None` if the loss is unknown.
+        name: Name of the function in `keras.losses`, or `None` if the loss is unknown:
+            a function or class of the user, or no loss at all.
         from_logits: Whether a cross-entropy expects logits. `None` if unknown.
         label_smoothing: Label smoothing of a cross-entropy.
-        weight: Weight of this loss in the total loss.
+        weight: Weight of this loss in the total loss; 0 for an output without a loss.
         code: How the loss is written in code.
+        reduction: How the losses of the examples are combined, as Keras names it.
+        ignore_class: Class id that the loss ignores, or `None`.
+        axis: Axis of the classes of a categorical cross-entropy.
     """
 
     name: str | None
@@ -46,6 +52,14 @@ class LossFacts:
     label_smoothing: float = 0.0
     weight: float = 1.0
     code: str = ""
+    reduction: str = MEAN
+    ignore_class: int | None = None
+    axis: int = -1
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the loss is one of Keras, so that its formula is known."""
+        return self.name is not None
 
     @property
     def is_binary(self) -> bool:
@@ -84,9 +98,10 @@ def read_losses(model: keras.Model, names: list[str]) -> tuple[LossFacts, ...]:
         names: Names of the outputs.
     """
     losses = _per_output(model.loss, names)
-    weights = _per_output(getattr(model, "loss_weights", None), names)
+    given = None if model.loss is None else loss_weights(model)
+    weights = _per_output(given, names)
     return tuple(
-        _read(loss, weight if is_number(weight) else 1.0)
+        _read(loss, float(weight) if is_number(weight) else 1.0)
         for loss, weight in zip(losses, weights, strict=True)
     )
 
@@ -102,50 +117,57 @@ def _per_output(value, names: list[str]) -> list:
 
 
 def _read(loss, weight: float) -> LossFacts:
-    if isinstance(loss, str):
-        if loss.lower() in ("crossentropy", "ce"):
-            return LossFacts(None)
-        code = repr(loss)
-        try:
-            loss = keras.losses.get(loss)
-        except ValueError:
-            return LossFacts(None)
-    else:
-        code = getattr(loss, "__name__", type(loss).__name__)
+    if loss is None:
+        return LossFacts(None, weight=0.0, code="None")
+    code = repr(loss) if isinstance(loss, str) else _code(loss)
+    if isinstance(loss, str) and loss.lower() in ("crossentropy", "ce"):
+        return LossFacts(None, weight=weight, code=code)  # depends on the labels
+    try:
+        loss = keras.losses.get(loss)
+    except ValueError:
+        return LossFacts(None, weight=weight, code=code)
     name = _name_of(loss)
     if name is None:
         return LossFacts(None, weight=weight, code=code)
-    options = loss.get_config() if isinstance(loss, keras.losses.Loss) else {}
+    is_instance = isinstance(loss, keras.losses.Loss)
+    options = loss_options(loss) if is_instance else {}
     smoothing = options.get("label_smoothing", 0.0)
+    axis = options.get("axis", -1)
     return LossFacts(
         name=name,
         from_logits=_from_logits(loss) if name in CROSS_ENTROPIES else None,
         label_smoothing=float(smoothing) if is_number(smoothing) else 0.0,
-        weight=float(weight),
+        weight=weight,
         code=code,
+        reduction=str(loss.reduction or "none").lower() if is_instance else MEAN,
+        ignore_class=options.get("ignore_class"),
+        axis=axis if isinstance(axis, int) else -1,
     )
 
 
+def _code(loss) -> str:
+    return getattr(loss, "__name__", type(loss).__name__)
+
+
 def _name_of(loss) -> str | None:
-    """Returns the name of a loss of Keras, or `None` for any other loss."""
-    function = getattr(loss, "fn", loss)
+    """Returns the name of a loss of Keras, or `None` for any other loss.
+
+    A subclass may compute anything, so its class must be that of Keras.
+    """
+    function = loss
+    if isinstance(loss, keras.losses.Loss):
+        if type(loss) is not getattr(keras.losses, type(loss).__name__, None):
+            return None
+        function = getattr(loss, "fn", None)
     for name in KNOWN:
         if function is getattr(keras.losses, name, None):
-            return name
-    # Some losses of Keras call their function in a method instead of wrapping it.
-    kind = type(loss)
-    for name in KNOWN:
-        public = "".join(part.title() for part in name.split("_"))
-        public = public.replace("Kld", "KLD").replace("Klid", "KL")
-        if kind is getattr(keras.losses, public, None):
             return name
     return None
 
 
 def _from_logits(loss) -> bool | None:
     if isinstance(loss, keras.losses.Loss):
-        given = getattr(loss, "from_logits", None)
-        given = loss.get_config().get("from_logits") if given is None else given
+        given = loss_options(loss).get("from_logits")
         if isinstance(given, bool):
             return given
         loss = getattr(loss, "fn", None)

@@ -78,10 +78,18 @@ class ModelFacts:
         return any("Normalization" in one.kind for one in self.layers)
 
     @property
-    def is_recurrent(self) -> bool:
-        """Whether any layer is recurrent."""
-        kinds = ("LSTM", "GRU", "RNN", "Bidirectional")
-        return any(kind in one.kind for one in self.layers for kind in kinds)
+    def is_new(self) -> bool | None:
+        """Whether most layers have not been trained yet; `None` if unknown.
+
+        A model that was loaded, or that is fine-tuned, is not new, even if its
+        optimizer is.
+        """
+        if self.optimizer.iterations:
+            return False
+        nodes = () if self.graph is None else self.graph.nodes
+        votes = [node.kernel.is_new for node in nodes if node.has_kernel]
+        known = [vote for vote in votes if vote is not None]
+        return 2 * sum(known) >= len(known) if known else None
 
     @property
     def is_frozen_in_part(self) -> bool:
@@ -102,16 +110,9 @@ def read_model(model: keras.Model, x=None, y=None) -> ModelFacts:
     graph = read_graph(model, x)
     names = _output_names(model, graph, y)
     losses = read_losses(model, names)
-    unknown = []
-    if graph is None:
-        unknown.append("the layers of the model: its `call` method cannot be read")
-    if any(loss.name is None for loss in losses):
-        unknown.append("the loss, which is not one of Keras")
     has_own_step = type(model).train_step is not keras.Model.train_step or (
         type(model).compute_loss is not keras.Model.compute_loss
     )
-    if has_own_step:
-        unknown.append("the training step, which is the model's own")
     return ModelFacts(
         name=model.name,
         graph=graph,
@@ -123,8 +124,20 @@ def read_model(model: keras.Model, x=None, y=None) -> ModelFacts:
         num_trainable=_size(model.trainable_weights),
         num_parameters=_size(model.weights),
         has_own_step=has_own_step,
-        unknown=tuple(unknown),
+        unknown=tuple(_unknown(graph, losses, has_own_step)),
     )
+
+
+def _unknown(graph: Graph | None, losses, has_own_step: bool):
+    """Yields a description of every part that could not be read."""
+    if graph is None:
+        yield "the layers of the model: its `call` method cannot be read"
+    if not any(loss.weight for loss in losses):
+        yield "the loss: the model is compiled without one"
+    elif any(loss.weight and not loss.is_known for loss in losses):
+        yield "the loss, which is not one of Keras"
+    if has_own_step:
+        yield "the training step, which is the model's own"
 
 
 def _output_names(model, graph: Graph | None, y) -> list[str]:

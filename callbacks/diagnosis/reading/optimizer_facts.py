@@ -15,8 +15,7 @@ from ...train_step import updating_optimizers
 SIGN_LIKE = ("Adam", "AdamW", "Adamax", "Nadam", "RMSprop", "Lion", "Adagrad", "Ftrl")
 SETTINGS = (
     *("momentum", "beta_1", "beta_2", "rho", "epsilon", "weight_decay", "clipnorm"),
-    *("clipvalue", "global_clipnorm", "initial_accumulator_value"),
-    *("gradient_accumulation_steps",),
+    *("clipvalue", "global_clipnorm"),
 )
 
 

@@ -1,7 +1,9 @@
 """Reads the graph of a Keras model into plain data."""
 
+import contextlib
 import itertools
 import math
+import re
 
 import keras
 import numpy as np
@@ -13,9 +15,9 @@ from zoo.backend.keras_internals import (
 )
 
 from .graph import NO_KERNEL, Graph, Kernel, Node
+from .initial import is_constant, looks_initial
 
 MAX_ENTRIES = 2**20  # of a kernel; only the first units of a larger one are read
-MIN_ENTRIES = 200  # of a kernel, to recognize its initial distribution
 WITH_KERNEL = (
     keras.layers.Dense,
     keras.layers.Conv1D,
@@ -76,8 +78,8 @@ ROLES = {
 }
 ROLE_OF = {kind: role for role, kinds in ROLES.items() for kind in kinds}
 OPTIONS = (
-    *("axis", "rate", "units", "filters", "input_dim", "momentum", "epsilon"),
-    *("return_sequences", "data_format", "stddev", "negative_slope"),
+    *("axis", "rate", "units", "filters", "input_dim", "momentum"),
+    *("return_sequences", "mask_value"),
 )
 
 
@@ -98,12 +100,30 @@ def read_graph(model: keras.Model, x=None) -> Graph | None:
         return _Reader().read(_flat(model.outputs), _inputs_of(model))
     if x is None or type(model).call is keras.Model.call:
         return None
-    try:
-        inputs = keras.tree.map_structure(_symbolic, x)
-        with symbolic_call(model, inputs) as outputs:
-            return _Reader().read(_flat(outputs), _flat(inputs))
-    except Exception:  # `call` may contain any code, such as that of a backend
+    if any(array.dtype.kind not in "biuf" for array in _flat(x)):
         return None
+    inputs = keras.tree.map_structure(_symbolic, x)
+    with contextlib.ExitStack() as stack:
+        outputs = _call(model, inputs, stack)
+        if not outputs or not all(
+            isinstance(one, keras.KerasTensor) for one in outputs
+        ):
+            return None
+        return _Reader().read(outputs, _flat(inputs))
+
+
+def _call(model: keras.Model, inputs, stack: contextlib.ExitStack) -> list:
+    """Returns the outputs of `call`; empty if it does not take symbolic inputs.
+
+    `call` may contain any code, such as functions of a backend, which raise all kinds
+    of errors. An error in reading the result is our own, and is not caught.
+    """
+    try:
+        return _flat(stack.enter_context(symbolic_call(model, inputs)))
+    except ImportError:  # a private name of Keras no longer exists
+        raise
+    except Exception:
+        return []
 
 
 class _Reader:
@@ -237,14 +257,27 @@ def _activation_of(operation) -> str | None:
     if isinstance(operation, keras.layers.Bidirectional):
         operation = operation.forward_layer
     if kind in ROLES["activation"] and kind != "Activation":
-        return _snake_case(kind)
+        return _name_of_layer(operation, kind)
     function = getattr(operation, "activation", keras.activations.linear)
     return name_of_activation(function)
 
 
+def _name_of_layer(layer, kind: str) -> str | None:
+    """Returns the name of an activation layer; `None` for unusual arguments."""
+    if kind == "ELU" and layer.alpha != 1:
+        return None
+    if kind == "ReLU" and layer.negative_slope:
+        return "leaky_relu"
+    return _snake_case(kind)
+
+
 def name_of_activation(function) -> str | None:
-    """Returns the name of an activation function or layer; `None` if unknown."""
+    """Returns the name of an activation function or layer; `None` if unknown.
+
+    TensorFlow adds a version to the names of some functions, such as "softmax_v2".
+    """
     name = getattr(function, "__name__", _snake_case(type(function).__name__))
+    name = re.sub(r"_v\d+$", "", name)
     return name if name in ACTIVATIONS else None
 
 
@@ -275,13 +308,19 @@ def _kernel_of(operation) -> Kernel:
     if not isinstance(operation, WITH_KERNEL):
         return NO_KERNEL
     variable = operation.kernel
+    # With LoRA or quantization, the kernel is computed from other variables.
+    if not isinstance(variable, keras.Variable) or "float" not in variable.dtype:
+        return NO_KERNEL
     *window, inputs, units = variable.shape
     size = math.prod(window)
     values = np.asarray(keras.ops.convert_to_numpy(variable))
     values = values.reshape(size * inputs, units)
     values = values[:, : max(2, MAX_ENTRIES // (size * inputs))].astype("float64")
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         rms = float(np.sqrt(np.mean(values**2)))
+        is_initial = looks_initial(
+            values, operation.kernel_initializer, size * inputs, size * units
+        )
     return Kernel(
         name=variable.path,
         fan_in=size * inputs,
@@ -289,26 +328,21 @@ def _kernel_of(operation) -> Kernel:
         rms=rms,
         equal_units=units > 1 and bool((values == values[:, :1]).all()),
         is_zero=not values.any(),
-        looks_initial=_looks_initial(values, size * (inputs + units)),
+        looks_initial=bool(is_initial),
         trainable=bool(variable.trainable and operation.trainable),
+        is_new=_is_new(operation, values, is_initial),
     )
 
 
-def _looks_initial(values: np.ndarray, fans: int) -> bool:
-    """Returns whether a kernel is distributed as Keras' default, Glorot uniform.
+def _is_new(layer, values: np.ndarray, is_initial: bool | None) -> bool | None:
+    """Returns whether a layer has not been trained; `None` if unknown.
 
-    The largest magnitude of n uniform numbers is within 10 / n of the limit with
-    probability 1 - exp(-10), and their kurtosis is 9 / 5. Training changes both.
-
-    Args:
-        values: Entries of the kernel.
-        fans: Sum of fan-in and fan-out.
+    Training moves the bias, which Keras initializes with zeros, in the first step.
     """
-    if values.size < MIN_ENTRIES or not values.any():
-        return False
-    limit = math.sqrt(6 / fans)
-    largest = float(np.abs(values).max())
-    is_bounded = limit * (1 - 10 / values.size) <= largest <= limit * (1 + 1e-5)
-    squares = values**2
-    kurtosis = (squares**2).mean() / squares.mean() ** 2
-    return is_bounded and abs(kurtosis - 1.8) < 8 / math.sqrt(values.size)
+    if layer.bias is not None:
+        bias = np.asarray(keras.ops.convert_to_numpy(layer.bias))
+        kept = is_constant(bias, layer.bias_initializer)
+        if kept is not None:
+            return kept
+    kept = is_constant(values, layer.kernel_initializer)
+    return is_initial if kept is None else kept

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from ..facts import Facts
 from ..finding import Finding
 
+VALIDATION = "validation data"  # its absence leaves nothing unjudged
+
 
 @dataclass(frozen=True, eq=False)
 class DiagnosisReport:
@@ -32,19 +34,32 @@ class DiagnosisReport:
 
     @property
     def verdict(self) -> str:
-        """The result in one sentence."""
+        """The result in one sentence.
+
+        A model is healthy only if everything about it could be judged.
+        """
         if not self.looked_at:
             return "unknown: nothing was looked at."
-        if self.is_healthy:
+        if self.is_healthy and self._is_complete:
             return f"healthy: nothing wrong in {_listed(self.looked_at)}."
+        if self.is_healthy:
+            return (
+                f"nothing found in {_listed(self.looked_at)}; "
+                f"not seen: {_listed(self.not_seen)}."
+            )
         first = self.findings[0]
         number = sum(one.severity != "hint" for one in self.findings)
         more = f" ({number} findings)" if number > 1 else ""
         return f"{first.severity}: {first.summary.rstrip('.')}, {first.where}{more}."
 
+    @property
+    def _is_complete(self) -> bool:
+        return all(one == VALIDATION for one in self.not_seen)
+
     def __str__(self) -> str:
         lines = [self.verdict]
-        if self.not_seen:
+        is_said = bool(self.looked_at) and self.is_healthy and not self._is_complete
+        if self.not_seen and not is_said:
             lines.append(f"Not seen: {_listed(self.not_seen)}.")
         return "\n".join([*lines, *(f"\n{one}" for one in self.findings)])
 
@@ -129,7 +144,7 @@ def report_of(
             f"{training.num_epochs} epochs with {len(training.step)} recorded updates"
         )
         if "val_loss" not in training.logs:
-            not_seen.append("validation data")
+            not_seen.append(VALIDATION)
     return DiagnosisReport(findings, tuple(looked_at), tuple(not_seen), facts)
 
 

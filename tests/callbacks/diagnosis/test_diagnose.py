@@ -122,16 +122,25 @@ def test_subclassed_models_with_tf_data_are_read(table):
     assert causes(report) == ["wrong_output_activation"]
 
 
+class Foreign(Net):
+    def call(self, x):
+        outer = super().call
+        return outer(keras.ops.convert_to_tensor(keras.ops.convert_to_numpy(x)))
+
+
 def test_what_cannot_be_read_is_said(table):
     x, y = table
-    model = Net()
-    model.call = lambda x: model.end(keras.ops.convert_to_tensor(np.asarray(x)))
     inputs = keras.Input((4,))
     model = keras.Model(inputs, keras.layers.Dense(3)(inputs))
     model.compile("adam", lambda y, p: keras.ops.mean(p**2, axis=-1))
     report = diagnose(model, x, y)
     assert report.findings == ()
-    assert any("loss" in one for one in report.not_seen)
+    assert report.verdict.endswith("not seen: the loss, which is not one of Keras.")
+    model = Foreign()
+    model.compile("adam", "binary_crossentropy")
+    report = diagnose(model, x, y == 0)
+    assert report.findings == ()
+    assert any("`call`" in one for one in report.not_seen)
 
 
 @pytest.mark.parametrize(
@@ -145,6 +154,17 @@ def test_what_cannot_be_read_is_said(table):
         (lambda m, x, y: diagnose(m, x[:0], y[:0]), "same number of examples"),
         (lambda m, x, y: diagnose(m, iter([(x, y)]), y), "no targets"),
         (lambda m, x, y: diagnose(m, x, y, batch_size=0), "batch_size"),
+        (lambda m, x, y: diagnose(m, x, y, batch_size="8"), "batch_size"),
+        (lambda m, x, y: diagnose(m, x, y, overfit="yes"), "overfit"),
+        (lambda m, x, y: diagnose(None, x, y), "a compiled keras.Model"),
+        (lambda m, x, y: diagnose(m, None, y), "argument `x`.*x=None"),
+        (lambda m, x, y: diagnose(m, "train", y), "argument `x`.*x='train'"),
+        (lambda m, x, y: diagnose(m, 3.0, y), "argument `x`.*x=3.0"),
+        (lambda m, x, y: diagnose(m, m, y), "argument `x`.*x='Sequential'"),
+        (lambda m, x, y: diagnose(m, x, "labels"), "argument `y`.*y='labels'"),
+        (lambda m, x, y: diagnose(m, x, 1), "argument `y`.*y=1"),
+        (lambda m, x, y: diagnose(m, x, iter([y])), "argument `y`.*list_iterator"),
+        (lambda m, x, y: diagnose(m, x, y, 2.0), "argument `sample_weight`"),
     ],
 )
 def test_wrong_arguments_are_named(classifier, table, change, message):

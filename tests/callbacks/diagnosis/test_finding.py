@@ -80,6 +80,39 @@ def test_severe_findings_and_root_causes_come_first():
     assert [one.cause for one in found] == ["vanishing_gradients"]
 
 
+def test_a_finding_inherits_what_it_explains():
+    symptom = Finding("not_learning", "error", "model", (Evidence("Flat."),), ("a",))
+    hint = Finding("underfitting", "hint", "model", (Evidence("Falls."),), ("b",))
+    (found,) = rank([make("linear_hidden_stack"), symptom, hint])
+    assert (found.cause, found.severity) == ("linear_hidden_stack", "error")
+    assert [one.text for one in found.evidence] == ["Seen.", "Flat."]
+    assert found.advice == ("model.fit(x)",)
+
+
+def test_explanations_reach_through_other_findings():
+    chain = [
+        make("dead_units", where="layer 'a'"),
+        make("vanishing_gradients", where="layer 'a'"),
+        make("learning_rate_too_low", "error", where="argument `optimizer`"),
+    ]
+    (found,) = rank(chain)
+    assert (found.cause, found.severity) == ("dead_units", "error")
+
+
+def test_explanations_stay_in_their_layer():
+    head = make("wrong_output_activation", "error", where="layer 'a'")
+    symptoms = [
+        make("dead_units", where="layer 'a'"),
+        make("dead_units", where="layer 'block/b'"),
+        make("not_learning"),
+    ]
+    found = rank([head, *symptoms])
+    assert [(one.cause, one.where) for one in found] == [
+        ("wrong_output_activation", "layer 'a'"),
+        ("dead_units", "layer 'block/b'"),
+    ]
+
+
 def test_hints_explain_nothing_and_come_last():
     found = rank([make("inputs_not_scaled", "hint"), make("not_learning", "error")])
     assert [one.cause for one in found] == ["not_learning", "inputs_not_scaled"]
@@ -94,9 +127,15 @@ def test_repeated_findings_are_merged():
 
 def test_the_verdict_of_a_report():
     assert "nothing was looked at" in str(DiagnosisReport(()))
-    report = DiagnosisReport((), ("10 examples", "the model"), ("the loss",))
+    seen = "10 examples", "the model"
+    report = DiagnosisReport((), seen, ("validation data",))
     assert str(report).startswith("healthy: nothing wrong in 10 examples and the model")
-    assert "Not seen: the loss." in str(report)
+    assert "Not seen: validation data." in str(report)
+    report = DiagnosisReport((), seen, ("the loss",))
+    assert str(report) == (
+        "nothing found in 10 examples and the model; not seen: the loss."
+    )
+    assert report.is_healthy
     hints = DiagnosisReport((make("unfit_metric", "hint"),), ("the model",))
     assert hints.is_healthy
     report = DiagnosisReport((make("dead_units", "error"),), ("the model",))
