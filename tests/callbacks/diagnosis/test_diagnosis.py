@@ -75,7 +75,6 @@ def test_healthy_runs_have_no_finding(data, optimizer, kind):
         ({"optimizer": keras.optimizers.SGD(100.0)}, "learning_rate_too_high"),
         ({"optimizer": keras.optimizers.Adam(1e-7)}, "learning_rate_too_low"),
         ({"kernel_initializer": "zeros"}, "bad_initialization"),
-        ({"activation": None}, "linear_hidden_stack"),
         ({"head": None}, "loss_head_mismatch"),
         ({"activation": "sigmoid", "depth": 9}, "vanishing_gradients"),
     ],
@@ -87,6 +86,11 @@ def test_faults_are_named_first(data, options, cause):
         options = options | {"optimizer": copy}
     report = diagnosed(build(**options), *data)
     assert causes(report)[:1] == [cause], report
+
+
+@pytest.mark.heavy
+def test_a_linear_stack_on_linear_data_is_healthy(data):
+    assert causes(diagnosed(build(activation=None), *data)) == []
 
 
 @pytest.mark.heavy
