@@ -80,7 +80,6 @@ def test_a_run_whose_data_cannot_be_seen_is_not_called_healthy(data, monkeypatch
         ({"optimizer": keras.optimizers.SGD(100.0)}, "learning_rate_too_high"),
         ({"optimizer": keras.optimizers.Adam(1e-7)}, "learning_rate_too_low"),
         ({"kernel_initializer": "zeros"}, "bad_initialization"),
-        ({"activation": None}, "linear_hidden_stack"),
         ({"head": None}, "loss_head_mismatch"),
         ({"activation": "sigmoid", "depth": 9}, "vanishing_gradients"),
     ],
@@ -92,6 +91,15 @@ def test_faults_are_named_first(data, options, cause):
         options = options | {"optimizer": copy}
     report = diagnosed(build(**options), *data)
     assert causes(report)[:1] == [cause], report
+
+
+@pytest.mark.heavy
+def test_a_linear_stack_does_no_harm_on_linear_data(data):
+    model = build(activation=None, optimizer=keras.optimizers.Adam(0.01))
+    report = diagnosed(model, *data)
+    assert causes(report) == []
+    hints = [one.cause for one in report.findings]
+    assert "linear_hidden_stack" in hints
 
 
 @pytest.mark.heavy
