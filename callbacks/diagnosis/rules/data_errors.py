@@ -2,11 +2,14 @@
 
 import math
 
+import keras
 import numpy as np
 
+from ..data.sample_data import Sample
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
+from ..run.pass_facts import PassFacts
 from .harm import is_over
 from .outputs import outputs_of
 from .rule import rule
@@ -57,13 +60,29 @@ def not_finite(facts: Facts) -> list[Finding]:
 
 
 def _reaches_output(facts: Facts) -> bool:
+    """Returns whether NaN in the inputs reaches the outputs or the loss.
+
+    A pass shows this if its examples contain NaN. Otherwise, layers of Keras pass it
+    on, and other layers are unknown.
+    """
     start, graph = facts.start, facts.model.graph
-    if start is None or not (start.outputs or start.loss is not None):
-        # Layers of Keras pass NaN on.
+    if (
+        start is None
+        or not (start.outputs or start.loss is not None)
+        or _is_clean(start)
+    ):
         return graph is not None and all(one.role != "unknown" for one in graph.nodes)
     if start.loss is not None and not math.isfinite(start.loss):
         return True
     return any(not np.isfinite(one).all() for one in start.outputs)
+
+
+def _is_clean(start: PassFacts) -> bool:
+    """Returns whether all inputs of a pass are known to be finite."""
+    if not isinstance(start.sample, Sample):
+        return False
+    arrays = keras.tree.flatten(start.sample.x)
+    return all(np.isfinite(one).all() for one in arrays if one.dtype.kind in "biuf")
 
 
 @rule("model")

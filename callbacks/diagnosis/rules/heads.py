@@ -167,6 +167,8 @@ def softmax_for_independent_labels(facts: Facts) -> list[Finding]:
         head, loss, target = output.head, output.loss, output.target
         if output.is_scalar or head.activation != "softmax" or is_first_look(facts):
             continue
+        if head.axis != -1:
+            continue
         sums = target.values.sum(axis=-1) if target is not None else np.zeros(1)
         is_multi = target is not None and target.kind == "multi_hot"
         several = float((sums > 1).mean()) if is_multi else 0.0

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from callbacks import Diagnosis
+from callbacks.diagnosis.data.sample_data import Sample
 from callbacks.diagnosis.rules.data_errors import (
     classes_only_in_validation,
     not_finite,
@@ -68,6 +69,8 @@ def test_a_layer_may_replace_nan(compiled, dense, facts_of, table):
         start = PassFacts(loss=value, outputs=(np.full((200, 3), value),))
         facts = facts_of(model, bad, y, start=start)
         assert len(not_finite(facts)) == expected
+    start = PassFacts(loss=1.0, outputs=(np.ones((2, 3)),), sample=Sample(x[:2], y[:2]))
+    assert len(not_finite(facts_of(model, bad, y, start=start))) == 1  # none of them
 
 
 def test_a_loss_of_the_user_may_leave_out_nan(compiled, dense, found, table):
