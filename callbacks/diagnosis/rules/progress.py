@@ -18,13 +18,13 @@ from .comparison import (
 from .rule import rule
 
 LATE_GAIN = 0.05  # of the trivial loss, so that the progress matters
-STILL_FALLING = 0.1  # of the trivial loss: more than the noise of a batch
 # At the typical update ratio of 1e-3, weights move by at most a tenth of their size in
 # 100 steps.
 MIN_STEPS = 100
 ANNEALED = 0.1  # last rate over the peak: more epochs at this rate change little
 FEW_BATCHES = 4  # steps in an epoch: the batch size is a quarter of the data or more
 MAX_BATCHES = 20
+LARGE_BATCH = 256  # typical sizes are 32 to 256 (Goodfellow et al., 2016, 8.1.3)
 DEFAULT_BATCH = 32
 LARGE_DATA = 256  # examples, of which batches of 32 would give 8 steps
 MIN_EPOCHS = 5
@@ -99,7 +99,8 @@ def _short(facts: Facts, training: TrainingFacts, outcome: Outcome) -> list[Evid
     """The few steps have begun to lower the loss.
 
     Few are less than 100, or one or two epochs that end worse than a simple model. If
-    no simple model is known, the loss must fall even within the last of the 100 steps.
+    no simple model is known, the loss of a new model must fall even within the last
+    epoch of less than 100 steps.
     """
     steps = training.total_steps
     if steps is None or outcome.is_settled or ended_well(outcome):
@@ -108,9 +109,10 @@ def _short(facts: Facts, training: TrainingFacts, outcome: Outcome) -> list[Evid
     first, last = outcome.first, outcome.last
     if not is_few or not outcome.trivial or first is None or last is None:
         return []
-    is_low = outcome.explained is None or outcome.explained >= 0.5
-    is_falling = _fall_within_epoch(facts, training) > STILL_FALLING * outcome.trivial
-    if not is_behind(outcome) and (steps >= MIN_STEPS or is_low or not is_falling):
+    is_half = outcome.explained is None or outcome.explained >= 0.5
+    is_falling = _fall_within_epoch(facts, training) > LATE_GAIN * outcome.trivial
+    is_young = bool(facts.model.is_new) and steps < MIN_STEPS
+    if not is_behind(outcome) and (is_half or not (is_young and is_falling)):
         return []
     if not first - last > LATE_GAIN * outcome.trivial:
         return []
@@ -146,7 +148,8 @@ def _is_batch_large(facts: Facts, training: TrainingFacts) -> bool:
     steps, total, size = training.steps_per_epoch, training.total_steps, _size(facts)
     if not steps or total is None or size < max(LARGE_DATA, 2 * DEFAULT_BATCH * steps):
         return False
-    is_few = steps <= FEW_BATCHES or (steps < MAX_BATCHES and total < MIN_STEPS)
+    is_large = steps < MAX_BATCHES and size > LARGE_BATCH * steps
+    is_few = steps <= FEW_BATCHES or (is_large and total < MIN_STEPS)
     return is_few and training.num_epochs * size / DEFAULT_BATCH >= MIN_STEPS
 
 

@@ -73,6 +73,7 @@ def test_a_batch_is_large_if_smaller_ones_give_enough_steps(judged):
     line = np.linspace(1.09, 0.8, 5)
     assert judged(line, steps_per_epoch=10, size=20_000) == [BATCH]
     assert judged(line, steps_per_epoch=10, size=400) == [FEW]  # batches of 40
+    assert judged(line, steps_per_epoch=10, size=1280) == [FEW]  # batches of 128
     assert judged(line, steps_per_epoch=30, size=20_000) == [FEW]
 
 
