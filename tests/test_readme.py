@@ -90,7 +90,7 @@ def test_see_inside_the_step(run_block, capsys):
 def test_diagnose(run_block, capsys, tmp_path):
     run_block("diagnose(model")
     printed = capsys.readouterr().out
-    assert printed.count("error: wrong_output_activation (layer 'output')") == 1
+    assert printed.count("error: loss_head_mismatch (") == 1
     assert "healthy: " not in printed
     assert "<img" in (tmp_path / "report.html").read_text()
 

@@ -217,7 +217,9 @@ class UpdateRatio(StepMonitor):
         drawn = np.where(info["median"] > 0, info["median"], np.nan)
         ax.plot(info["step"], drawn, color="k", lw=2.2, label="model")
         show_band(ax, self.healthy)
-        ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.14, 0.5))
+        # The distance, in font sizes, leaves space for the axis of the learning rate.
+        place = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+        ax.legend(fontsize=8, borderaxespad=7.5, **place)
         return ax
 
     def _summary(self) -> str:
