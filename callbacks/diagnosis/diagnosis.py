@@ -25,6 +25,7 @@ from .reading.model_facts import ModelFacts, read_model
 from .report.report import DiagnosisReport, report_of
 from .run.pass_facts import PassFacts, run_pass
 from .run.seen_data import SeenData
+from .run.time_gradients import time_gradients
 from .run.training_facts import TrainingFacts
 from .run.weights import as_tensors, copy_weights, identical_units
 
@@ -258,7 +259,8 @@ class Diagnosis(keras.callbacks.Callback):
     def _facts(self) -> Facts:
         """Returns all facts.
 
-        Simple models are fitted only after a run that is not known to be good.
+        Simple models are fitted only after a run that is not known to be good, and
+        gradients over time are computed only after a run that was harmed.
         """
         read = self._read
         trivial = self._seen.trivial(self.model, read, self._steps)
@@ -271,10 +273,22 @@ class Diagnosis(keras.callbacks.Callback):
             training=self._training(),
             trivial=trivial,
         )
-        is_bad = self._is_over and not outcome_of(facts).is_good
-        if not (is_bad and applies_to(read)):
+        if not self._is_over or outcome_of(facts).is_good:
             return facts
-        return replace(facts, data=self._seen.describe(read, dependence=True))
+        if applies_to(read):
+            data = self._seen.describe(read, dependence=True)
+            facts = replace(facts, data=data)
+        return self._look_back(facts) if outcome_of(facts).is_harmed else facts
+
+    def _look_back(self, facts: Facts) -> Facts:
+        """Adds how far back in time the loss of a recurrent network depends."""
+        end = facts.end
+        if end is None or end.sample is None:
+            return facts
+        with self._noting_errors("gradients over time"):
+            over_time = time_gradients(self.model, end.sample)
+            return replace(facts, end=replace(end, time_gradients=over_time))
+        return facts
 
     def _training(self) -> TrainingFacts:
         records = self._monitor.records()

@@ -105,6 +105,16 @@ class Outcome:
         scale = self.trivial - self.floor
         return not self.last <= self.linear + self.margin * scale
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether a simple model is known to do clearly better."""
+        return self.is_poor or self.could_be_better
+
+    @property
+    def is_harmed(self) -> bool:
+        """Whether the model is known to have learned less than it could."""
+        return self.is_trivial or self.is_behind
+
 
 def outcome_of(facts: Facts) -> Outcome:
     """Compares the end of a training run with trivial and simple predictors."""

@@ -8,15 +8,10 @@ from ..outcome import Outcome
 STRAIGHT = 0.75
 
 
-def is_behind(outcome: Outcome) -> bool:
-    """Returns whether a simple model is known to do better."""
-    return outcome.is_poor or outcome.could_be_better
-
-
 def ended_well(outcome: Outcome) -> bool:
     """Returns whether no simple model does better; `False` if this is unknown."""
     is_known = outcome.linear is not None or outcome.possible is not None
-    return outcome.is_good or (is_known and not is_behind(outcome))
+    return outcome.is_good or (is_known and not outcome.is_behind)
 
 
 def share_of_line(epochs: int) -> float:

@@ -18,7 +18,6 @@ from . import advice
 from .hidden import (
     RECTIFIED,
     graph_of,
-    is_harmed,
     layer_of,
     layers_code,
     rate_of,
@@ -62,7 +61,7 @@ def vanishing(facts: Facts) -> list[Finding]:
     moved = _moved(training, kernels)
     stays = facts.model.is_new is not False and outcome.explained is not None
     stays = stays and moved[0] < STILL and moved[-1] >= 10 * STILL
-    if not is_harmed(outcome) and not stays:
+    if not outcome.is_harmed and not stays:
         return []
     first, last = (training.variables[i] for i in (kernels[0], kernels[-1]))
     evidence = [
@@ -105,7 +104,7 @@ def vanishing_over_time(facts: Facts) -> list[Finding]:
     is judged.
     """
     outcome = outcome_of(facts)
-    if facts.end is None or outcome.is_good or not is_harmed(outcome):
+    if facts.end is None or outcome.is_good or not outcome.is_harmed:
         return []
     vanishing = [one for one in facts.end.time_gradients if one.ratio < VANISHING]
     if not vanishing:
@@ -146,7 +145,7 @@ def exploding(facts: Facts) -> list[Finding]:
     if value < EXPLODING or outcome.is_good:
         return []
     is_clipped = any("clip" in one for one in facts.model.optimizer.settings)
-    is_harmful = is_harmed(outcome) or _rises(training)
+    is_harmful = outcome.is_harmed or _rises(training)
     lower = advice.set_rate(facts, rate_of(facts) / 10)
     clip = "model.optimizer.global_clipnorm = 1.0"
     return [

@@ -18,9 +18,10 @@ def is_harmed(facts: Facts) -> bool:
     """
     if facts.training is None:
         return False
-    outcome = outcome_of(facts)
-    is_bad = outcome.is_trivial or outcome.is_poor or outcome.could_be_better
-    return is_bad or not np.isfinite(facts.training.curve("loss")).all()
+    return (
+        outcome_of(facts).is_harmed
+        or not np.isfinite(facts.training.curve("loss")).all()
+    )
 
 
 def severity_of_risk(facts: Facts) -> str:

@@ -12,11 +12,6 @@ RECTIFIED = ("relu", "relu6")
 OF_ACTIVATION = {"leaky_relu": "LeakyReLU", "relu": "ReLU"}
 
 
-def is_harmed(outcome: Outcome) -> bool:
-    """Returns whether a run is known to have ended worse than it should."""
-    return outcome.is_trivial or outcome.is_poor or outcome.could_be_better
-
-
 def severity_of(outcome: Outcome) -> str:
     """Returns the severity of a fault by what the run has shown.
 
@@ -25,7 +20,7 @@ def severity_of(outcome: Outcome) -> str:
     """
     if outcome.is_trivial:
         return "error"
-    return "warning" if is_harmed(outcome) else "hint"
+    return "warning" if outcome.is_harmed else "hint"
 
 
 def graph_of(facts: Facts) -> Graph:

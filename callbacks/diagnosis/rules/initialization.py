@@ -8,7 +8,7 @@ from ..outcome import outcome_of
 from ..reading.graph import Kernel, Node
 from ..run.trivial import uniform_loss
 from . import advice
-from .hidden import RECTIFIED, ends_branch, graph_of, initializer_of, is_harmed
+from .hidden import RECTIFIED, ends_branch, graph_of, initializer_of
 from .rule import rule
 
 # A gain is rms * sqrt(fan_in). Glorot, He, LeCun and orthogonal initializers have gains
@@ -189,7 +189,7 @@ def _has_recovered(facts: Facts) -> bool:
     if training is None or not training.is_over:
         return False
     outcome = outcome_of(facts)
-    return outcome.is_good or not (is_harmed(outcome) or training.identical_units)
+    return outcome.is_good or not (outcome.is_harmed or training.identical_units)
 
 
 def _relative_gain(kernel: Kernel) -> float:

@@ -9,7 +9,7 @@ from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
 from ..run.training_facts import TrainingFacts
 from . import advice
-from .comparison import comparison, ended_well, falls_in_line, is_behind
+from .comparison import comparison, ended_well, falls_in_line
 from .learning_rate import SEARCH, TYPICAL_RATIO, at_rate, used_rate
 from .rule import rule
 
@@ -46,7 +46,7 @@ def too_low(facts: Facts) -> list[Finding]:
     travel = float(np.mean(ratios)) * steps
     is_untrained = outcome.is_trivial and travel < NO_TRAVEL
     is_slow = falls_in_line(outcome, training.num_epochs) and not ended_well(outcome)
-    if travel > SHORT_TRAVEL or not (is_behind(outcome) or is_slow or is_untrained):
+    if travel > SHORT_TRAVEL or not (outcome.is_behind or is_slow or is_untrained):
         return []
     return [
         finding(

@@ -13,7 +13,6 @@ from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
 from ..reading.optimizer_facts import OptimizerFacts
 from . import advice
-from .comparison import is_behind
 from .learning_rate import customary_rate, used_rate
 from .rule import rule
 
@@ -67,7 +66,7 @@ def slow_rate(facts: Facts) -> list[Finding]:
             "corresponds to 1, and its first updates are below 0.001 times that."
         )
     else:
-        if training is None or not training.is_over or not is_behind(outcome_of(facts)):
+        if training is None or not training.is_over or not outcome_of(facts).is_behind:
             return []
         if not training.peak_ratio < SLOW_RATIO:
             return []
@@ -188,7 +187,7 @@ def clipping(facts: Facts) -> list[Finding]:
             continue
         bound = rate * limit / (rms if name == "clipvalue" else norm)
         is_slow = bound < SLOW_RATIO and _clips_most_steps(facts, name, limit)
-        if bound < CLIPPED or (is_slow and is_behind(outcome_of(facts))):
+        if bound < CLIPPED or (is_slow and outcome_of(facts).is_behind):
             text = f"{name}={limit:g} limits each update to {bound:.1e} of the weights."
             fix = with_setting(optimizer, f"{name!r}: 1.0")
             return [_unfit(Evidence(text, bound, CLIPPED), fix)]

@@ -12,7 +12,6 @@ from .comparison import (
     comparison,
     ended_well,
     falls_in_line,
-    is_behind,
     share_of_line,
 )
 from .rule import rule
@@ -79,7 +78,7 @@ def _falling(facts: Facts, training: TrainingFacts, outcome: Outcome) -> list[Ev
     if late is None or not falls_in_line(outcome, len(losses)):
         return []
     is_annealed = training.last_rate < ANNEALED * training.peak_rate
-    if ended_well(outcome) or (is_annealed and not is_behind(outcome)):
+    if ended_well(outcome) or (is_annealed and not outcome.is_behind):
         return []
     if len(validation) == len(losses) and validation[-1] >= validation[start]:
         return []
@@ -112,7 +111,7 @@ def _short(facts: Facts, training: TrainingFacts, outcome: Outcome) -> list[Evid
     is_half = outcome.explained is None or outcome.explained >= 0.5
     is_falling = _fall_within_epoch(facts, training) > LATE_GAIN * outcome.trivial
     is_young = bool(facts.model.is_new) and steps < MIN_STEPS
-    if not is_behind(outcome) and (is_half or not (is_young and is_falling)):
+    if not outcome.is_behind and (is_half or not (is_young and is_falling)):
         return []
     if not first - last > LATE_GAIN * outcome.trivial:
         return []
@@ -167,7 +166,7 @@ def underfitting(facts: Facts) -> list[Finding]:
     losses, narrow = training.curve("loss"), _bottlenecks(facts)
     is_half = outcome.explained is not None and outcome.explained < 0.5
     is_narrow = bool(narrow) and is_half and not ended_well(outcome)
-    if len(losses) < MIN_EPOCHS or not (is_behind(outcome) or is_narrow):
+    if len(losses) < MIN_EPOCHS or not (outcome.is_behind or is_narrow):
         return []
     is_falling = falls_in_line(outcome, len(losses))
     if is_falling or not (outcome.is_settled or narrow):
@@ -220,7 +219,7 @@ def not_learning(facts: Facts) -> list[Finding]:
         text = f"Predictions differ by {spread:.1e} between examples."
         evidence.append(Evidence(text, spread))
     severity = "error"
-    if not is_behind(outcome):
+    if not outcome.is_behind:
         severity = "hint" if ended_well(outcome) else "warning"
         evidence.append(Evidence("Perhaps the labels cannot be predicted."))
     return [
@@ -252,7 +251,7 @@ def tiny_batches(facts: Facts) -> list[Finding]:
     if _size(facts) < LARGE_DATA:
         return []
     outcome = outcome_of(facts)
-    is_bad = facts.training is not None and is_behind(outcome)
+    is_bad = facts.training is not None and outcome.is_behind
     text = f"The batch size is {data.batch_size}, for {_size(facts):,} examples."
     return [
         finding(

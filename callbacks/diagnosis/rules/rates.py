@@ -14,7 +14,7 @@ from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import Outcome, outcome_of
 from ..run.training_facts import TrainingFacts
-from .comparison import comparison, ended_well, is_behind
+from .comparison import comparison, ended_well
 from .learning_rate import SEARCH, TYPICAL_RATIO, at_rate, lower_rate, used_rate
 from .rule import rule
 
@@ -229,7 +229,7 @@ def _overwritten(
     facts: Facts, training: TrainingFacts, outcome: Outcome, updates: Updates
 ) -> list[Evidence]:
     """The first updates have replaced the initial weights; a simple model is better."""
-    if not updates.overwrote_weights or not is_behind(outcome):
+    if not updates.overwrote_weights or not outcome.is_behind:
         return []
     step = int(training.step[1])
     text = (

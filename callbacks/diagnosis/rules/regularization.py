@@ -7,7 +7,7 @@ import numpy as np
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
-from .comparison import comparison, ended_well, is_behind
+from .comparison import comparison, ended_well
 from .learning_rate import used_rate
 from .optimizer import with_setting
 from .rule import rule
@@ -36,7 +36,7 @@ def decay(facts: Facts) -> list[Finding]:
     steps = training.total_steps if training is not None else None
     has_decayed = steps is not None and rate * value * steps > DECAYED
     has_collapsed = has_decayed and _remaining(facts) < COLLAPSED
-    is_harm = has_collapsed and is_behind(outcome_of(facts))
+    is_harm = has_collapsed and outcome_of(facts).is_behind
     if rate * value <= DECAY and not is_harm:
         return []
     text = (
@@ -91,7 +91,7 @@ def large_penalty(facts: Facts) -> list[Finding]:
         return []
     losses, remaining = training.curve("loss"), _remaining(facts)
     has_penalty = end.penalty > 0 and len(losses) > 0 and losses[-1] > 0
-    if not has_penalty or not (is_behind(outcome) or outcome.is_trivial):
+    if not has_penalty or not (outcome.is_behind or outcome.is_trivial):
         return []
     share = end.penalty / losses[-1]
     has_won = share >= SHARE and outcome.is_settled and remaining < HALVED
@@ -152,10 +152,10 @@ def much_noise(facts: Facts) -> list[Finding]:
         return []
     strong = [one for one in rates if one >= STRONG]
     kept = math.prod(1 - one for one in strong)
-    is_strong = kept < KEPT and (is_behind(outcome) or outcome.is_trivial)
+    is_strong = kept < KEPT and (outcome.is_behind or outcome.is_trivial)
     gap = (end.training_loss or 0.0) - (end.loss or 0.0)
     is_noisy = bool(outcome.trivial) and gap > NOISE * (outcome.trivial or 0.0)
-    if not is_strong and not (is_noisy and outcome.is_settled and is_behind(outcome)):
+    if not is_strong and not (is_noisy and outcome.is_settled and outcome.is_behind):
         return []
     node = nodes[int(np.argmax(rates))]
     name = node.name.rpartition("/")[2]

@@ -81,7 +81,7 @@ def _is_certain(risk: Finding, facts: Facts) -> bool:
     outcome = outcome_of(facts)
     if outcome.is_good or risk.severity == "error":
         return not outcome.is_good
-    if outcome.is_trivial or outcome.is_poor or outcome.could_be_better:
+    if outcome.is_harmed:
         return True
     if outcome.last is not None and not math.isfinite(outcome.last):
         return True

@@ -16,7 +16,6 @@ from .hidden import (
     RECTIFIED,
     graph_of,
     hidden_with,
-    is_harmed,
     layer_of,
     severity_of,
     with_activation,
@@ -126,7 +125,7 @@ def saturated_units(facts: Facts) -> list[Finding]:
     if current is None or not _is_varied(facts, current):
         return []
     outcome = outcome_of(facts)
-    if facts.end is not None and not is_harmed(outcome):
+    if facts.end is not None and not outcome.is_harmed:
         return []
     for node, layer in _hidden(facts, current, BOUNDED):
         if not layer.saturated >= SATURATED or len(layer.unit_saturated) < 4:
@@ -167,7 +166,7 @@ def symmetric_units(facts: Facts) -> list[Finding]:
     if not names:
         return []
     outcome = outcome_of(facts)
-    is_harmful = is_harmed(outcome) or outcome.explained is None
+    is_harmful = outcome.is_harmed or outcome.explained is None
     severity = "error" if is_harmful else "warning"
     return [
         finding(
@@ -192,7 +191,7 @@ def _severity_of_dead(facts: Facts, layer, before) -> str:
         return "hint"
     if is_all:
         return "error"
-    if is_harmed(outcome):
+    if outcome.is_harmed:
         return severity_of(outcome)
     has_died = before is not None and before.dead <= ALIVE
     return "warning" if has_died and outcome.explained is not None else "hint"

@@ -12,6 +12,7 @@ from zoo.differentiation import loss_function, unchanged_state, weight_gradients
 from ...monitors.layer_outputs import MAX_ENTRIES, LayerOutputs
 from ...monitors.layer_statistics import LayerStatistics, combine, measure, units_of
 from ..data.sample_data import Sample
+from .time_gradients import TimeGradient
 
 MAX_EXAMPLES = 256
 
@@ -37,6 +38,8 @@ class PassFacts:
         error: Message of an error that the loss raised, or `""`.
         constant: Loss of the best constant predictor on the same examples, without
             penalties, or `None` if unknown.
+        time_gradients: Gradients of recurrent layers over time. Empty if there are no
+            such layers, or if they were not measured.
     """
 
     loss: float | None
@@ -50,6 +53,7 @@ class PassFacts:
     sample: Sample | None = None
     error: str = ""
     constant: float | None = None
+    time_gradients: tuple[TimeGradient, ...] = ()
 
     def layer(self, name: str) -> LayerStatistics | None:
         """Returns the statistics of a layer, given its name."""

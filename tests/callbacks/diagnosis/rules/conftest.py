@@ -35,6 +35,14 @@ class Ending:
     could_be_better: bool = False
 
     @property
+    def is_behind(self):
+        return self.is_poor or self.could_be_better
+
+    @property
+    def is_harmed(self):
+        return self.is_trivial or self.is_behind
+
+    @property
     def is_trivial(self):
         return self.explained < 0.02
 
