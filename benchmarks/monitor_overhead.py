@@ -40,7 +40,12 @@ import keras
 import numpy as np
 from results import load, machine, save
 
-from callbacks import ActivationHistograms, GradientHistograms, UpdateRatio
+from callbacks import (
+    ActivationHistograms,
+    Diagnosis,
+    GradientHistograms,
+    UpdateRatio,
+)
 from zoo import mlp
 
 BATCH_SIZE, SAMPLE_SIZE = 128, 256
@@ -60,6 +65,7 @@ def monitors(x) -> dict:
             GradientHistograms(),
             ActivationHistograms(x[:SAMPLE_SIZE]),
         ],
+        "Diagnosis()": lambda: [Diagnosis(verbose=0)],
         "UpdateRatio(every=1)": lambda: [UpdateRatio(every=1)],
         "UpdateRatio(every=10)": lambda: [UpdateRatio(every=10)],
         "GradientHistograms(every=1)": lambda: [GradientHistograms(every=1)],

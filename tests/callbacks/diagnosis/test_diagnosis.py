@@ -338,7 +338,7 @@ def test_the_report_of_a_run_can_be_drawn(data, tmp_path):
     report = diagnosed(build(), *data, epochs=8, validation_split=0.2)
     report.to_html(tmp_path / "report.html")
     figure = report.plot()
-    titles = [ax.get_title() for ax in figure.axes]
+    titles = [ax.get_title(loc="left") for ax in figure.axes]
     assert "Loss" in titles
     assert "Update ratio" in titles
     assert "Sensitivity by depth" in titles
