@@ -11,8 +11,8 @@ scripts in `programs/whole/`.
 
 `--twins` trains the healthy twin of every faulty program without `Diagnosis`. A fault
 counts only if it does harm, which `programs/skill.py` defines. `--fix` applies the
-first advice where it is a line of code that `programs/fixes.py` understands, and trains
-the program again. `--plain` trains the programs without `Diagnosis`.
+first advice where it is a line of code that `programs/fixes.py` can run, and trains the
+program again. `--plain` trains the programs without `Diagnosis`.
 
 Every run is a line of `results/diagnosis_{backend}.jsonl`. The runs of twins, of fixed
 programs and of `--plain` are in files that end in `_twins`, `_fixes` and `_plain`. Runs
@@ -33,7 +33,6 @@ from pathlib import Path
 import diagnosis_table
 import keras
 import programs
-from programs.fixes import fixed
 from programs.watch import diagnosis_tools, run_whole, train, whole_programs
 
 
@@ -122,15 +121,20 @@ def twin_tasks(options) -> list[tuple]:
 
 
 def fix_tasks(options) -> list[tuple]:
-    """Returns a task for each faulty program whose first advice can be applied."""
+    """Returns a task for each faulty program with an alarm."""
     rows, tasks = diagnosis_table.read(results_path()), []
     for one in selected(options):
         first = diagnosis_table.alarms(rows.get(one.key, {}))[:1]
-        recipe = fixed(one.recipe, first[0]["advice"]) if first else None
-        if one.causes and recipe is not None:
-            program = programs.Program(one.kind, recipe, harm=one.harm)
-            tasks.append((one.key, lambda p=program: train(p, plain=True)))
+        if one.causes and first:
+            advice = first[0]["advice"]
+            tasks.append((one.key, lambda o=one, a=advice: train_fixed(o, a)))
     return tasks
+
+
+def train_fixed(program: programs.Program, advice: str) -> dict:
+    """Trains a program after the advice, and returns its row in the results."""
+    row = train(program, plain=True, advice=advice)
+    return {"advice": advice, "applied": row is not None, **(row or {"seconds": 0})}
 
 
 def program_tasks(options) -> list[tuple]:

@@ -198,13 +198,15 @@ def fixes_table(backend: str = "tensorflow") -> str:
     """Returns how often the first advice helped, by cause that was found.
 
     It helped if the fixed program has gained at least a tenth of the skill of the
-    healthy twin.
+    healthy twin. Advice that could not be applied automatically is not counted.
     """
     harmful = {row["key"]: row for row in judged(backend)[0]}
     fixed = read(results_path(backend, "_fixes"))
     rows = []
-    for key in fixed.keys() & harmful.keys():
+    for key in sorted(fixed.keys() & harmful.keys()):
         row = harmful[key]
+        if not fixed[key].get("applied", True):
+            continue
         twin = row["twin_skill"] or 0.0
         gained = fixed[key]["skill"] - row["skill"]
         rows.append({"cause": alarms(row)[0]["cause"], "helped": gained >= LOST * twin})

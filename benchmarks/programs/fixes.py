@@ -1,70 +1,133 @@
-"""Applies the advice of a finding to a recipe.
+"""Applies the first advice of a finding to a program, by running it.
 
-The first advice of a finding is a line of Keras code. Each function in `EDITS` handles
-one kind of line, and returns the attributes of the recipe to change. To support another
-kind of advice, add a function. Advice that no function handles is not applied.
+The advice is a line of Python in which the model is called `model`, and the data `x`
+and `y`. These lines have an effect:
+
+- statements that change the model, its optimizer or its loss: they run on the new,
+  untrained model;
+- assignments to `x`: they run on the inputs of all splits, and to `y`: on the labels of
+  training and validation. Regression targets stay as they are, since predictions of
+  other targets could not be compared. `x, y = ...`, which selects examples, runs on
+  the training data only;
+- an expression that creates a layer with the name of a layer of the model, which it
+  replaces;
+- calls to `model.fit`, whose arguments replace those of the program.
+
+All other advice is not applied.
 """
 
-import dataclasses
-import re
-from collections.abc import Callable
+import ast
 
-from .compiling import LOSSES, OPTIMIZERS, right_loss
-from .recipe import Recipe
+import keras
+import numpy as np
 
-NUMBER = r"([\d.]+(?:e[-+]?\d+)?)"
-EDITS: list[tuple[str, Callable[[Recipe, re.Match], dict]]] = []
+from .program import Program, Training
 
 
-def edit(pattern):
-    """Registers a function for advice that matches a pattern."""
+def with_advice(program: Program, advice: str) -> Training | None:
+    """Builds a program and applies one piece of advice to it.
 
-    def register(function):
-        EDITS.append((pattern, function))
-        return function
-
-    return register
-
-
-def fixed(recipe: Recipe, advice: str) -> Recipe | None:
-    """Returns the recipe after one piece of advice, or `None` if it is not known."""
-    changes: dict = {}
-    for pattern, function in EDITS:
-        match = re.search(pattern, advice)
-        if match:
-            changes |= function(recipe, match)
-    result = dataclasses.replace(recipe, **changes)
-    return None if result == recipe else result
-
-
-@edit(rf"(?:learning_rate ?=|optimizers\.\w+\() ?{NUMBER}")
-def learning_rate(recipe, match):
-    return {"rate": float(match[1]), "schedule": "constant"}
+    Returns:
+        The changed program, or `None` if the advice could not be applied.
+    """
+    try:
+        tree = ast.parse(advice)
+    except SyntaxError:
+        return None
+    training = program.build()
+    if not hasattr(training.fit["x"], "shape"):
+        return None
+    try:
+        changed = _apply(tree, training)
+    except Exception:  # advice that does not run has not helped
+        return None
+    return training if changed else None
 
 
-@edit(r"optimizers\.(\w+)\(")
-def optimizer(recipe, match):
-    name = match[1].lower()
-    return {"optimizer": name, "settings": ()} if name in OPTIMIZERS else {}
+def _apply(tree: ast.Module, training: Training) -> bool:
+    """Applies advice. Returns whether it has an effect."""
+    if not tree.body:
+        return False
+    first = tree.body[0]
+    code = ast.unparse(tree)
+    if isinstance(first, ast.Expr) and code.startswith("keras.layers."):
+        return _replace_layer(eval(code, _names(training)), training)
+    names, calls = _names(training), []
+    model = training.model
+    fit, model.fit = model.fit, lambda *args, **kwargs: calls.append(kwargs)
+    try:
+        exec(code, names)
+    finally:
+        model.fit = fit
+    for arguments in calls:
+        training.fit |= arguments
+    training.model = names["model"]
+    has_targets = training.arrays.task == "regression"
+    changes_model = any(isinstance(node, ast.Call) for node in ast.walk(tree))
+    for statement in tree.body:
+        assigned = _assigned(statement)
+        if "y" in assigned and has_targets:
+            return False
+        _change_data(statement, assigned & {"x", "y"}, names, training)
+        changes_model |= bool(assigned)
+    return changes_model
 
 
-@edit(r"from_logits ?= ?(True|False)")
-def from_logits(recipe, match):
-    loss = (recipe.loss or right_loss(recipe)).removesuffix(":logits")
-    loss += ":logits" if match[1] == "True" else ""
-    return {"loss": loss} if loss in LOSSES else {}
+def _names(training: Training) -> dict:
+    x, y = training.fit["x"], training.fit.get("y")
+    return {"keras": keras, "np": np, "model": training.model, "x": x, "y": y}
 
 
-@edit(r"epochs ?= ?(\d+)")
-def epochs(recipe, match):
-    return {"epochs": min(int(match[1]), 5 * recipe.epochs)}
+def _assigned(statement: ast.stmt) -> set[str]:
+    """Returns the names and attributes that a statement assigns."""
+    nodes = ast.walk(statement)
+    return {
+        node.id if isinstance(node, ast.Name) else node.attr
+        for node in nodes
+        if isinstance(node, ast.Name | ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+    }
 
 
-@edit(r"batch_size ?= ?(\d+)")
-def batch_size(recipe, match):
-    return {"batch_size": int(match[1])}
+def _change_data(statement, assigned: set, names: dict, training: Training) -> None:
+    """Takes over changed training data, and changes the other splits alike."""
+    for name in assigned:
+        training.fit[name] = np.asarray(names[name])
+    if len(assigned) != 1:
+        return
+    (name,) = assigned
+    code = ast.unparse(statement)
+
+    def changed(values):
+        inside = names | {name: values}
+        exec(code, inside)
+        return np.asarray(inside[name])
+
+    x, y = training.fit["validation_data"]
+    if name == "x":
+        training.fit["validation_data"] = changed(x), y
+        training.arrays.x_test = changed(training.arrays.x_test)
+    else:
+        training.fit["validation_data"] = x, changed(y)
 
 
-@edit(r"shuffle ?= ?True")
-def shuffle(recipe, match):
-    return {"fit": ()}
+def _replace_layer(layer: keras.layers.Layer, training: Training) -> bool:
+    """Rebuilds the model with a layer in place of the one with the same name."""
+    model = training.model
+    if layer.name not in [one.name for one in model.layers]:
+        return False
+
+    def clone(one):
+        if one.name == layer.name:
+            return layer
+        return type(one).from_config(one.get_config())
+
+    settings = model.get_compile_config()
+    keras.utils.set_random_seed(0)
+    training.model = keras.models.clone_model(model, clone_function=clone)
+    training.model.compile(
+        optimizer=type(model.optimizer).from_config(model.optimizer.get_config()),
+        loss=model.loss,
+        metrics=settings.get("metrics"),
+    )
+    return True

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import keras
 
+from .fixes import with_advice
 from .program import Program
 from .skill import misreported, skill
 
@@ -29,15 +30,23 @@ def diagnosis_tools():
     return Diagnosis, diagnose
 
 
-def train(program: Program, *, plain: bool = False) -> dict:
+def train(
+    program: Program, *, plain: bool = False, advice: str | None = None
+) -> dict | None:
     """Trains a program, and returns its row in the results.
 
     Args:
         program: The program.
         plain: Whether to train without `Diagnosis`. Defaults to `False`.
+        advice: Advice to apply before training. Defaults to `None`.
+
+    Returns:
+        The row, or `None` if the advice could not be applied.
     """
     clear()
-    training = program.build()
+    training = program.build() if advice is None else with_advice(program, advice)
+    if training is None:
+        return None
     fit, recipe = training.fit, program.recipe
     start = time.perf_counter()
     if plain:

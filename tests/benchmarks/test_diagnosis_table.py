@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from scipy import stats
 
@@ -121,31 +122,58 @@ def test_fixes_that_help_are_counted(table):
     assert "| all | 2 | 50 %" in table.fixes_table()
 
 
-@pytest.mark.parametrize(
-    ("advice", "changes"),
-    [
-        (
-            "model.compile(keras.optimizers.SGD(learning_rate=0.01), ...)",
-            {"optimizer": "sgd", "rate": 0.01, "settings": ()},
-        ),
-        ("optimizer.learning_rate = 1e-3", {"rate": 1e-3}),
-        (
-            "loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)",
-            {"loss": "sparse:logits"},
-        ),
-        ("model.fit(x, y, epochs=20, batch_size=16)", {"epochs": 20, "batch_size": 16}),
-        ("Shuffle x and y together.", None),
-    ],
-)
-def test_advice_is_applied(advice, changes):
-    import dataclasses
-
-    from programs.fixes import fixed
+@pytest.fixture
+def advised():
+    """Applies advice to a small program, and returns it and the original."""
+    from programs.fixes import with_advice
+    from programs.program import Program
     from programs.recipe import Recipe
 
-    recipe = Recipe("digits", "mlp", 0, loss="sparse", rate=5.0)
-    expected = changes and dataclasses.replace(recipe, **changes)
-    assert fixed(recipe, advice) == expected
+    recipe = Recipe("digits", "mlp", 0, loss="sparse", rate=5.0, head="softmax")
+    program = Program("a", recipe)
+    return lambda advice: (with_advice(program, advice), program.build())
+
+
+def test_advice_on_the_optimizer_is_applied(advised):
+    fixed, original = advised("model.optimizer.learning_rate = 0.001")
+    assert float(fixed.model.optimizer.learning_rate) == pytest.approx(0.001)
+    assert float(original.model.optimizer.learning_rate) == 5.0
+
+
+def test_advice_on_a_layer_replaces_it(advised):
+    name = advised("1")[1].model.layers[-1].name
+    fixed, _ = advised(f"keras.layers.Dense(10, name={name!r}, activation='sigmoid')")
+    assert fixed.model.layers[-1].activation.__name__ == "sigmoid"
+    assert fixed.model.loss == "sparse_categorical_crossentropy"
+
+
+def test_advice_on_the_inputs_is_applied_to_all_splits(advised):
+    fixed, original = advised(
+        "norm = keras.layers.Normalization(); norm.adapt(x); "
+        "x = keras.ops.convert_to_numpy(norm(x)) / 2"
+    )
+    x, _ = fixed.fit["validation_data"]
+    before, _ = original.fit["validation_data"]
+    mean, std = original.fit["x"].mean(axis=0), original.fit["x"].std(axis=0)
+    used = std > 1e-3
+    expected = (before - mean)[:, used] / std[used] / 2
+    np.testing.assert_allclose(x[:, used], expected, rtol=1e-3, atol=1e-3)
+    test = fixed.arrays.x_test[:, used] * 2 * std[used] + mean[used]
+    np.testing.assert_allclose(test, original.arrays.x_test[:, used], atol=1e-3)
+
+
+def test_advice_on_fit_and_pairs_changes_training_only(advised):
+    fixed, _ = advised("model.fit(x, y, epochs=20, batch_size=16)")
+    assert (fixed.fit["epochs"], fixed.fit["batch_size"]) == (20, 16)
+    fixed, original = advised("x, y = x[:10], y[:10]")
+    assert len(fixed.fit["x"]) == len(fixed.fit["y"]) == 10
+    before, after = (one.fit["validation_data"][0] for one in (original, fixed))
+    np.testing.assert_array_equal(after, before)
+
+
+@pytest.mark.parametrize("advice", ["Shuffle x and y.", "x = unknown(x)", "", "1"])
+def test_advice_that_is_no_edit_is_not_applied(advised, advice):
+    assert advised(advice)[0] is None
 
 
 def test_harm_is_paired_by_seed(table):
