@@ -171,7 +171,7 @@ CAUSES: dict[str, Cause] = {
         ),
         Cause(
             "data_bug",
-            "The data is constant, duplicated, sorted, leaked or not finite.",
+            "The data is constant, duplicated, sorted, contradictory or not finite.",
             _RECIPE,
         ),
         Cause(

@@ -153,6 +153,13 @@ class Diagnosis(keras.callbacks.Callback):
         if self.verbose:
             self._say(self.report.findings)
 
+    def __repr__(self) -> str:
+        if self._read is None:
+            return "Diagnosis: nothing looked at yet."
+        if not self._is_over:
+            return "Diagnosis: training has not ended yet."
+        return f"Diagnosis: {self.report.verdict}"
+
     def __getstate__(self):
         # The report replaces the data and weights that it is based on.
         dropped = {"_initial": [], "_last_batch_sample": None}

@@ -182,6 +182,7 @@ def test_an_interrupted_run_is_over(data):
     assert facts.end.loss < facts.start.loss
     copy = pickle.loads(pickle.dumps(diagnosis))
     assert str(copy.report) == str(diagnosis.report)
+    assert repr(copy) == f"Diagnosis: {diagnosis.report.verdict}"
 
 
 class Glance(keras.callbacks.Callback):
@@ -322,6 +323,7 @@ def test_labels_that_are_sorted_are_found(data):
 
 def test_a_report_before_fit_says_so():
     assert "nothing was looked at" in str(Diagnosis().report)
+    assert repr(Diagnosis()) == "Diagnosis: nothing looked at yet."
 
 
 def test_an_instance_can_be_used_again_and_pickled(data):
@@ -332,6 +334,7 @@ def test_an_instance_can_be_used_again_and_pickled(data):
     assert causes(diagnosis.report) == []
     copy = pickle.loads(pickle.dumps(diagnosis))
     assert str(copy.report) == str(diagnosis.report)
+    assert repr(copy) == f"Diagnosis: {diagnosis.report.verdict}"
 
 
 def test_the_report_of_a_run_can_be_drawn(data, tmp_path):
