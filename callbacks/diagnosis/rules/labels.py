@@ -178,7 +178,7 @@ def labels_without_dependence(facts: Facts) -> list[Finding]:
     columns of a table, but not what embeddings, convolutions and recurrent layers find,
     and no pairs of inputs. Functions such as the parity of many bits escape them as
     well, so this is a hint, and a warning only if the trained model itself is no better
-    than a constant.
+    than a constant, or never was on validation data.
     """
     data = facts.data
     test = data.dependence if data is not None else None
@@ -186,11 +186,13 @@ def labels_without_dependence(facts: Facts) -> list[Finding]:
         return []
     if test.examples < MIN_EXAMPLES or test.significance > 1 or not outputs_of(facts):
         return []
-    is_trivial = is_over(facts) and outcome_of(facts).is_trivial
+    is_useless = is_over(facts) and (
+        outcome_of(facts).is_trivial or _never_predicts(facts)
+    )
     return [
         finding(
             "labels_independent_of_inputs",
-            "warning" if is_trivial else "hint",
+            "warning" if is_useless else "hint",
             f"data `{data.targets[0].name}`",
             [
                 Evidence(
@@ -208,6 +210,18 @@ def labels_without_dependence(facts: Facts) -> list[Finding]:
             picture="outputs",
         )
     ]
+
+
+def _never_predicts(facts: Facts) -> bool:
+    """Returns whether the validation loss was never below that of a constant."""
+    outcome, training = outcome_of(facts), facts.training
+    is_weighted = facts.data is None or facts.data.is_weighted
+    if training is None or outcome.trivial is None or is_weighted:
+        return False
+    losses = training.curve("val_loss")
+    penalty = facts.end.penalty if facts.end is not None else 0.0
+    limit = outcome.trivial - 3 * outcome.trivial_error
+    return len(losses) > 0 and bool(losses.min() - penalty >= limit)
 
 
 @rule("model")

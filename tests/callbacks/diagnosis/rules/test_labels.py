@@ -27,6 +27,25 @@ def test_independent_labels_are_a_hint_before_training(compiled, dense, facts_of
     assert one.severity == "hint"
 
 
+def test_independent_labels_are_a_fault_if_validation_never_beats_a_constant(
+    compiled, dense, facts_of, training
+):
+    x = RNG.normal(size=(1000, 6)).astype("float32")
+    model = compiled(dense(), dense(1, "sigmoid"), loss="bce", shape=(6,))
+    facts = facts_of(model, x, np.tile([0, 1], 500), dependence=True)
+    chance = replace(facts.data.dependence, significance=0.0)
+    facts = replace(facts, data=replace(facts.data, dependence=chance))
+
+    def severity(val_loss):
+        run = training((0.69, 0.5, 0.4), val_loss=val_loss)  # it memorizes
+        (one,) = labels_without_dependence(replace(facts, training=run))
+        return one.severity
+
+    assert severity((0.70, 0.75, 0.9)) == "warning"
+    assert severity((0.66, 0.75, 0.9)) == "hint"
+    assert severity(None) == "hint"
+
+
 def test_text_labels_need_no_figures(compiled, dense, found):
     x = RNG.normal(size=(500, 4)).astype("float32")
     y = np.array(["cat", "dog"] * 250)
