@@ -141,7 +141,12 @@ def cut_fractions(pairs: Pairs, validation, test) -> Pairs:
 
 def _read_npz(path: Path) -> dict[str, tuple]:
     if not path.is_file():
-        raise invalid_argument("train", "(x, y), or the path of a .npz file", str(path))
+        raise invalid_argument(
+            "train",
+            "(x, y), or the path of a .npz file",
+            str(path),
+            f"There is no file '{path.absolute()}'.",
+        )
     try:
         with np.load(path) as file:
             arrays = {name: file[name] for name in sorted(file.files)}
