@@ -1,6 +1,9 @@
 """Schedules the learning rate at every step."""
 
+import logging
+
 import keras
+import numpy as np
 
 from zoo.backend.keras_internals import (
     compiled_learning_rate,
@@ -11,6 +14,8 @@ from zoo.utils.arguments import check_integer, invalid_argument
 from .rate_readers import hide_rates, show_rates
 from .scheduled_value import ScheduledValue
 from .schedules.schedule import Schedule
+
+logger = logging.getLogger(__name__)
 
 
 class ScheduleLearningRate(ScheduledValue):
@@ -45,6 +50,9 @@ class ScheduleLearningRate(ScheduledValue):
     weights. Keras' `ReduceLROnPlateau` and `LearningRateScheduler` log the optimizer's
     float as "learning_rate". This callback corrects the `History`, but other callbacks
     may see the float, depending on their order in the list.
+
+    If the warm-up does not end within `fit`, or the learning rate is 0 for one or more
+    whole epochs at the end, a warning is logged when training begins.
 
     Args:
         schedule: Schedule from `callbacks.schedules`.
@@ -106,6 +114,7 @@ class ScheduleLearningRate(ScheduledValue):
         self._logged = {}
         super().on_train_begin(logs)
         self._schedule = self._warmed_up(self._steps_per_unit)
+        self._say_misfit()
         show_rates(self, self._rates_to_read)
 
     def begin_step(self, optimizer: keras.optimizers.Optimizer) -> None:
@@ -160,6 +169,33 @@ class ScheduleLearningRate(ScheduledValue):
 
     def _used_schedule(self) -> Schedule:
         return self._schedule
+
+    def _say_misfit(self) -> None:
+        """Logs a warning if a part of the schedule makes no sense for this `fit`."""
+        epochs = (self.params or {}).get("epochs")
+        if not epochs or self._steps is None:
+            return
+        length = epochs * (1 if self.unit == "epoch" else self._steps)
+        if self._schedule.warmup >= length:
+            logger.warning(
+                "The warm-up of %r ends at %s %g, but `fit` ends at %g: the learning "
+                "rate never reaches its full value. Shorten the warm-up.",
+                self._schedule,
+                self.unit,
+                self._schedule.warmup,
+                length,
+            )
+        ends = np.linspace(0, length, epochs + 1)
+        is_zero = keras.ops.convert_to_numpy(self._schedule(ends)) == 0
+        idle = int(np.argmin(is_zero[::-1])) - 1 if not is_zero.all() else epochs
+        if idle > 0:
+            logger.warning(
+                "The learning rate of %r is 0 in the last %d of %d epochs, which "
+                "change nothing. Choose the length of `fit` for the schedule.",
+                self._schedule,
+                idle,
+                epochs,
+            )
 
     def _correct_history(self):
         # If the user lists a History before this callback, the key can be missing.

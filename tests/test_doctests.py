@@ -15,7 +15,7 @@ import zoo
 pytestmark = pytest.mark.one_backend
 
 OTHER_BACKENDS = {"jax", "tensorflow", "torch"} - {keras.backend.backend()}
-MODULES = [
+MODULES = ["kerascope"] + [
     name
     for package in (zoo, callbacks, tuning)
     for _, name, _ in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")

@@ -68,6 +68,24 @@ def test_every_exported_name_is_there_and_documented(package):
         assert getattr(module, name).__doc__, name
 
 
+def test_one_name_leads_to_all_packages():
+    import callbacks
+    import kerascope
+    import tuning
+    import zoo
+
+    packages = (kerascope.callbacks, kerascope.tuning, kerascope.zoo)
+    assert packages == (callbacks, tuning, zoo)
+    assert kerascope.__version__
+
+
+def test_a_file_that_hides_a_package_is_named(tmp_path, run_python):
+    (tmp_path / "callbacks.py").write_text("raise SystemExit(1)")
+    result = run_python("-c", "import kerascope", check=False)
+    assert "ImportError: `import callbacks` does not find the pack" in result.stderr
+    assert f"It finds {tmp_path / 'callbacks.py'}.\nRename" in result.stderr
+
+
 @pytest.mark.heavy
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_they_work_where_tensorflow_and_tfds_cannot_be_imported(backend, run_python):

@@ -159,7 +159,12 @@ def loss_function(
             "Call `model.compile(...)`, and define the input shape with `keras.Input`.",
         )
     if y is None and compiled_loss(model) is not None:
-        raise invalid_argument("y", "targets, which the loss of the model requires", y)
+        raise invalid_argument(
+            "y",
+            "targets, which the loss of the model requires",
+            y,
+            "Pass `x` and `y`, the arrays of one batch.",
+        )
     x, y, sample_weight = (
         None if data is None else keras.tree.map_structure(_to_tensor, data)
         for data in (x, y, sample_weight)

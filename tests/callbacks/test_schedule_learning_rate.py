@@ -122,6 +122,25 @@ def test_a_schedule_in_steps(compiled):
     assert_same(history, rates[:, -1])
 
 
+@pytest.mark.parametrize(
+    ("schedule", "unit", "message"),
+    [
+        (Constant(warmup=4), "epoch", "ends at epoch 4, but `fit` ends at 4"),
+        (Constant(warmup=100), "step", "ends at step 100, but `fit` ends at 28"),
+        (Cosine(2), "epoch", "is 0 in the last 2 of 4 epochs"),
+        (Cosine(14), "step", "is 0 in the last 2 of 4 epochs"),
+        (Cosine(4, warmup=1), "epoch", None),
+        (Cosine(28, warmup=27), "step", None),
+        (Constant(warmup=3.5), "epoch", None),
+    ],
+)
+def test_a_schedule_that_does_not_fit_is_said(schedule, unit, message, caplog):
+    fit(make_model(), [ScheduleLearningRate(schedule, unit)], epochs=4)
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == (message is not None)
+    assert message is None or message in said[0]
+
+
 def test_a_drop_comes_with_its_epoch():
     rates, _ = fit(make_model(), [ScheduleLearningRate(StepDecay(1, factor=0.5))])
     assert_same(rates, RATE * 0.5 ** np.floor(times()))

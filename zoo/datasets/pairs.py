@@ -141,7 +141,12 @@ def cut_fractions(pairs: Pairs, validation, test) -> Pairs:
 
 def _read_npz(path: Path) -> dict[str, tuple]:
     if not path.is_file():
-        raise invalid_argument("train", "(x, y), or the path of a .npz file", str(path))
+        raise invalid_argument(
+            "train",
+            "(x, y), or the path of a .npz file",
+            str(path),
+            f"There is no file '{path.absolute()}'.",
+        )
     try:
         with np.load(path) as file:
             arrays = {name: file[name] for name in sorted(file.files)}
@@ -191,7 +196,28 @@ def _cut(pair: tuple, split: str, fraction: float) -> tuple:
     reason = f"Train has {len(x)} examples, and {split}={fraction} is cut off its end."
     check_not_empty(size, split, reason)
     check_not_empty(len(x) - size, "train", reason)
+    _check_mixed_labels(y, split, fraction)
     return (x[:-size], y[:-size]), (x[-size:], y[-size:])
+
+
+def _check_mixed_labels(y: np.ndarray, split: str, fraction: float) -> None:
+    """Raises an error if integer labels are sorted or grouped by their value.
+
+    The end of such labels contains only the last ones.
+    """
+    if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
+        return
+    distinct = len(np.unique(y))
+    groups = 1 + np.count_nonzero(y[1:] != y[:-1])
+    if 1 < distinct == groups <= len(y) // 2:
+        raise invalid_argument(
+            split,
+            "(x, y), or labels in random order, because a fraction is cut off the end "
+            "of the train split, and the labels are sorted",
+            fraction,
+            "Shuffle first: `order = np.random.default_rng(0).permutation(len(y)); "
+            "x, y = x[order], y[order]`.",
+        )
 
 
 def _mixed(key: str, kind: str, split: str) -> ValueError:

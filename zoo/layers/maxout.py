@@ -67,6 +67,7 @@ class Maxout(keras.layers.Layer):
             keras.initializers.get,
             kernel_initializer,
             "or 'auto'",
+            dir(keras.initializers),
         )
         self.kernel_regularizer = builders.get_regularizer(kernel_regularizer)
         self.input_spec = keras.layers.InputSpec(min_ndim=2)

@@ -4,8 +4,12 @@ The messages state the name of the argument, the expected value, the received va
 where possible, how to fix the call.
 """
 
+import difflib
 import math
+from collections.abc import Iterable
 from numbers import Integral, Real
+
+MAX_LENGTH = 300  # characters of a received value in a message
 
 
 def invalid_argument(name: str, expected: str, received, fix: str = "") -> ValueError:
@@ -24,9 +28,26 @@ def invalid_argument(name: str, expected: str, received, fix: str = "") -> Value
     """
     message = (
         f"Invalid value for argument `{name}`. Expected {expected}. "
-        f"Received: {name}={received!r}"
+        f"Received: {name}={describe(received)}"
     )
     return ValueError(f"{message}\n{fix}" if fix else message)
+
+
+def describe(value) -> str:
+    """Returns the `repr` of a value, or a short description if it is long.
+
+    Arrays and other objects with a shape are described by their type, shape and dtype.
+    """
+    shape = getattr(value, "shape", None)
+    if shape is not None and len(shape):
+        dtype = getattr(value, "dtype", None)
+        suffix = "" if dtype is None else f", dtype {dtype}"
+        return f"<{type(value).__name__} of shape {tuple(shape)}{suffix}>"
+    text = repr(value)
+    if len(text) <= MAX_LENGTH:
+        return text
+    size = f" of {len(value)}" if isinstance(value, list | tuple | dict | set) else ""
+    return f"<{type(value).__name__}{size}> {text[: MAX_LENGTH // 2]}..."
 
 
 def is_integer(value) -> bool:
@@ -61,8 +82,24 @@ def check_choice(name: str, value, choices: tuple):
     """Returns `value`; raises an error unless it is one of `choices`."""
     if value not in choices:
         listed = ", ".join(repr(choice) for choice in choices)
-        raise invalid_argument(name, f"one of {listed}", value)
+        raise invalid_argument(
+            name, f"one of {listed}", value, close_match(value, choices)
+        )
     return value
+
+
+def close_match(value, choices: Iterable) -> str:
+    """Returns the sentence "Did you mean ...?", or `""` if no choice resembles `value`.
+
+    Args:
+        value: Invalid value.
+        choices: Valid values. Only strings are compared.
+    """
+    names = {choice.lower(): choice for choice in choices if isinstance(choice, str)}
+    text = str(value).lower()
+    found = [name for name in names if len(text) == 1 and name.endswith(text)]
+    found = found or difflib.get_close_matches(text, names, n=1)
+    return f"Did you mean {names[found[0]]!r}?" if found else ""
 
 
 def check_positive(name: str, value) -> float:

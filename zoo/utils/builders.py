@@ -1,11 +1,12 @@
 """Checks and layers shared by the model builders."""
 
+import inspect
 from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 
-from .arguments import check_shape, invalid_argument, is_integer
+from .arguments import check_shape, close_match, invalid_argument, is_integer
 from .initializers import head_initializer, hidden_initializer
 from .token_shape import TokenShape
 
@@ -44,7 +45,9 @@ def check_units(name: str, units) -> tuple[int, ...]:
 def check_layer(name: str, layer) -> None:
     """Raises an error unless `layer` is a Keras layer or `None`."""
     if layer is not None and not isinstance(layer, keras.layers.Layer):
-        raise invalid_argument(name, "a keras.layers.Layer or None", layer)
+        is_method = inspect.ismethod(layer)
+        fix = f"Call the method: `{layer.__name__}()`." if is_method else ""
+        raise invalid_argument(name, "a keras.layers.Layer or None", layer, fix)
 
 
 def activation_layer(activation) -> keras.layers.Layer:
@@ -55,7 +58,9 @@ def activation_layer(activation) -> keras.layers.Layer:
         expected = "the name of an activation, a function or a layer"
         fix = f"Pass an instance: `{activation.__name__}()`."
         raise invalid_argument("activation", expected, activation, fix)
-    layer = get_object("activation", keras.layers.Activation, activation, "or a layer")
+    names = dir(keras.activations)
+    get = keras.layers.Activation
+    layer = get_object("activation", get, activation, "or a layer", names)
     try:
         copy_layer(layer, name="activation")
     except TypeError:
@@ -78,22 +83,34 @@ def get_initializer(initializer, activation: keras.layers.Layer):
     if isinstance(initializer, str) and initializer == "auto":
         return hidden_initializer(activation)
     get = keras.initializers.get
-    return get_object("kernel_initializer", get, initializer, "or 'auto'")
+    names = dir(keras.initializers)
+    return get_object("kernel_initializer", get, initializer, "or 'auto'", names)
 
 
 def get_regularizer(regularizer):
     """Converts a name or object to a Keras regularizer; `None` stays `None`."""
     get = keras.regularizers.get
-    return get_object("kernel_regularizer", get, regularizer, "or None")
+    names = dir(keras.regularizers)
+    return get_object("kernel_regularizer", get, regularizer, "or None", names)
 
 
-def get_object(name: str, get: Callable, value, other: str):
-    """Converts a name or object to a Keras object; raises an error if this fails."""
+def get_object(name: str, get: Callable, value, other: str, names: list[str]):
+    """Converts a name or object to a Keras object; raises an error if this fails.
+
+    Args:
+        name: Name of the argument.
+        get: Function that converts `value`.
+        value: Name or object.
+        other: Description of the other valid values.
+        names: Valid names.
+    """
     try:
         return get(value)
     except (ValueError, TypeError):
         expected = f"a Keras name, a Keras object, {other}"
-        raise invalid_argument(name, expected, value) from None
+        raise invalid_argument(
+            name, expected, value, close_match(value, names)
+        ) from None
 
 
 def clone_initializer(initializer):

@@ -231,15 +231,28 @@ def test_no_texts_no_text_vectorization():
         from_arrays(table()).text_vectorization()
 
 
-def test_rows_sorted_by_class_are_said(caplog):
-    x, _ = table()
+def test_classes_that_only_another_split_has_are_said(caplog):
+    x, y = table()
     names = ["a", "b", "c", "d", "e"]
     with caplog.at_level(logging.WARNING):
-        from_arrays((x, np.repeat(np.arange(5), 20)), test=0.2, class_names=names)
+        from_arrays((x, y), test=(x, np.full(100, 4)), class_names=names)
     assert "Classes ['e'] occur in test, but never in train" in caplog.text
     caplog.clear()
     from_arrays((x, np.arange(100) % 5), test=0.2)
     assert not caplog.text
+
+
+@pytest.mark.parametrize("labels", [[0, 1], [2, 0, 1]], ids=["sorted", "grouped"])
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_sorted_labels_cannot_be_cut(labels, split):
+    x = np.zeros((60, 4))
+    y = np.repeat(labels, 60 // len(labels))
+    message = rf"`{split}`. Expected \(x, y\).*labels are sorted.*\nShuffle first: "
+    with pytest.raises(ValueError, match=message):
+        from_arrays((x, y), **{"validation": 0, split: 0.2})
+    assert from_arrays((x, y), validation=0).sizes == {"train": 60}
+    shuffled = np.random.default_rng(0).permutation(len(y))
+    from_arrays((x[shuffled], y[shuffled]), **{"validation": 0, split: 0.2})
 
 
 def test_integers_that_are_no_class_labels_are_said(caplog):

@@ -203,7 +203,7 @@ def _arrays(data) -> tuple[np.ndarray, np.ndarray]:
         return tuple(keras.ops.convert_to_numpy(only(array)) for array in data)
     try:
         if hasattr(data, "shape"):
-            raise TypeError("The labels are missing.")
+            raise TypeError("The labels are missing. Pass `(x, y)` as one argument.")
         pairs = [batch[:2] for batch in data]
         x, y = (
             np.concatenate([keras.ops.convert_to_numpy(only(one)) for one in batches])
