@@ -10,7 +10,7 @@ import re
 import statistics
 from pathlib import Path
 
-from diagnosis_table import causes_table, diagnosis_table
+from diagnosis_table import causes_table, diagnosis_table, fixes_table
 from results import load
 from table_tools import markdown, paired_difference
 
@@ -274,6 +274,7 @@ TABLES = {
     "trial": trial_table,
     "diagnosis": diagnosis_table,
     "diagnosis_causes": causes_table,
+    "diagnosis_fixes": fixes_table,
 }
 TABLES_OF_DOCS = {"vocabulary": vocabulary_table}
 PAGES = {ROOT / "README.md": TABLES, ROOT / "docs" / "diagnosis.md": TABLES_OF_DOCS}
