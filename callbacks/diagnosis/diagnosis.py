@@ -245,7 +245,8 @@ class Diagnosis(keras.callbacks.Callback):
         findings: tuple[Finding, ...] = ()
         with self._noting_errors("the findings"):
             facts = self._facts()
-            findings = judge(facts)
+            # A run that failed in its first epoch has no result to judge.
+            findings = judge(facts, "end" if self._logs else "first_pass")
         return report_of(facts, findings, self._not_seen())
 
     def _not_seen(self) -> tuple[str, ...]:

@@ -197,6 +197,20 @@ class Glance(keras.callbacks.Callback):
         self.seen.append(self.diagnosis.report)
 
 
+class Fail(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        raise RuntimeError("failed")
+
+
+@pytest.mark.parametrize("head", ["softmax", None])
+def test_a_run_that_fails_at_once_is_judged_by_its_model(data, head):
+    diagnosis = Diagnosis(verbose=0)
+    with pytest.raises(RuntimeError, match="failed"):
+        build(head=head).fit(*data, verbose=0, callbacks=[diagnosis, Fail()])
+    expected = ["loss_head_mismatch"] if head is None else []
+    assert causes(diagnosis.report) == expected
+
+
 def test_a_report_in_the_middle_of_a_run_is_not_the_last_one(data):
     diagnosis = Diagnosis(verbose=0, every=10)
     glance = Glance(diagnosis)
