@@ -132,6 +132,10 @@ class Diagnosis(keras.callbacks.Callback):
         if self._seen.samples and not self._has_looked:
             self._look()
 
+    def on_train_batch_end(self, batch, logs=None):
+        self._monitor.on_train_batch_end(batch, logs)
+        self._has_stepped = True
+
     def on_epoch_end(self, epoch, logs=None):
         self._monitor.on_epoch_end(epoch, logs)
         self._report = None
@@ -174,6 +178,7 @@ class Diagnosis(keras.callbacks.Callback):
         self._seen = SeenData(SAMPLE_SIZE)
         self._last_batch_sample: BatchSample | None = None
         self._has_looked = False
+        self._has_stepped = False
         self._has_failed = False
         self._failed: list[str] = []
         self._missing: dict[str, str] = {}
@@ -233,6 +238,11 @@ class Diagnosis(keras.callbacks.Callback):
         self._report = None
         if self._read is None:
             return
+        if not self._has_stepped:  # the first step has failed
+            self._gather_sample()
+            with self._noting_errors("the first batch"):
+                self._look_at_first()
+            return
         with self._noting_errors("the trained model"):
             self._identical = identical_units(self.model)
             if self._seen.samples:
@@ -278,7 +288,7 @@ class Diagnosis(keras.callbacks.Callback):
             data=self._seen.describe(read, dependence=False),
             start=self._start,
             end=self._end,
-            training=self._training(),
+            training=self._training() if self._has_stepped else None,
             trivial=trivial,
         )
         if not self._is_over or outcome_of(facts).is_good:

@@ -197,6 +197,15 @@ class Glance(keras.callbacks.Callback):
         self.seen.append(self.diagnosis.report)
 
 
+@pytest.mark.tensorflow_only("labels out of range are an error on the CPU")
+def test_labels_that_break_the_first_step_are_found(data):
+    x, y = data
+    diagnosis = Diagnosis(verbose=0)
+    with pytest.raises(Exception, match="outside the valid range"):
+        build().fit(x, y + 1, verbose=0, callbacks=[diagnosis])
+    assert causes(diagnosis.report) == ["labels_out_of_range"]
+
+
 class Fail(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         raise RuntimeError("failed")
