@@ -122,12 +122,10 @@ def _replace_layer(layer: keras.layers.Layer, training: Training) -> bool:
             return layer
         return type(one).from_config(one.get_config())
 
-    settings = model.get_compile_config()
     keras.utils.set_random_seed(0)
     training.model = keras.models.clone_model(model, clone_function=clone)
     training.model.compile(
         optimizer=type(model.optimizer).from_config(model.optimizer.get_config()),
         loss=model.loss,
-        metrics=settings.get("metrics"),
     )
     return True
