@@ -13,10 +13,12 @@ and `y`. These lines have an effect:
   replaces;
 - calls to `model.fit`, whose arguments replace those of the program.
 
-All other advice is not applied.
+All other advice is not applied: text, lines without an effect on these, and lines with a
+comment that says where they belong, such as "# in `call`".
 """
 
 import ast
+import re
 
 import keras
 import numpy as np
@@ -30,6 +32,8 @@ def with_advice(program: Program, advice: str) -> Training | None:
     Returns:
         The changed program, or `None` if the advice could not be applied.
     """
+    if re.search(r"# (in|before|after|instead)\b", advice):
+        return None
     try:
         tree = ast.parse(advice)
     except SyntaxError:
@@ -63,14 +67,15 @@ def _apply(tree: ast.Module, training: Training) -> bool:
         training.fit |= arguments
     training.model = names["model"]
     has_targets = training.arrays.task == "regression"
-    changes_model = any(isinstance(node, ast.Call) for node in ast.walk(tree))
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    has_effect = "model" in used
     for statement in tree.body:
         assigned = _assigned(statement)
         if "y" in assigned and has_targets:
             return False
         _change_data(statement, assigned & {"x", "y"}, names, training)
-        changes_model |= bool(assigned)
-    return changes_model
+        has_effect |= bool(assigned & {"x", "y"})
+    return has_effect
 
 
 def _names(training: Training) -> dict:

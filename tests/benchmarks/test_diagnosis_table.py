@@ -170,7 +170,13 @@ def test_advice_on_fit_and_pairs_changes_training_only(advised):
     np.testing.assert_array_equal(after, before)
 
 
-@pytest.mark.parametrize("advice", ["Shuffle x and y.", "x = unknown(x)", "", "1"])
+@pytest.mark.parametrize(
+    "advice",
+    [
+        *("Shuffle x and y.", "x = unknown(x)", "", "1", "print(x.max())"),
+        *("x = model(x)  # in `call`", "stop = keras.callbacks.TerminateOnNaN()"),
+    ],
+)
 def test_advice_that_is_no_edit_is_not_applied(advised, advice):
     assert advised(advice)[0] is None
 
