@@ -13,8 +13,8 @@ and `y`. These lines have an effect:
   replaces;
 - calls to `model.fit`, whose arguments replace those of the program.
 
-All other advice is not applied: text, lines without an effect on these, and lines with a
-comment that says where they belong, such as "# in `call`".
+All other advice is not applied: text, lines without an effect on these, and lines with
+a comment that says where they belong, such as "# in `call`".
 """
 
 import ast

@@ -4,6 +4,8 @@ import pytest
 from callbacks.diagnosis import CAUSES, DiagnosisReport, Evidence, Finding
 from callbacks.diagnosis.ranking import EXPLAINS, ORDER, rank
 
+pytestmark = pytest.mark.one_backend
+
 NAMES = [
     "loss_head_mismatch",
     "wrong_output_activation",

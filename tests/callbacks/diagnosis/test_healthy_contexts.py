@@ -12,7 +12,7 @@ from callbacks import Diagnosis, diagnose
 
 L = keras.layers
 SPARSE = "sparse_categorical_crossentropy"
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.one_backend]
 
 
 @pytest.fixture(autouse=True)

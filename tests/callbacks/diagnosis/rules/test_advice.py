@@ -7,6 +7,8 @@ from callbacks.diagnosis.reading.model_facts import read_model
 from callbacks.diagnosis.rules import advice
 from callbacks.diagnosis.rules.heads import logits_against_probabilities
 
+pytestmark = pytest.mark.one_backend
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(200, 4)).astype("float32")
 IDS = X[:, :3].argmax(axis=1)

@@ -12,6 +12,8 @@ from callbacks.diagnosis.rules.data_errors import (
 )
 from callbacks.diagnosis.run.pass_facts import PassFacts
 
+pytestmark = pytest.mark.one_backend
+
 RNG = np.random.default_rng(0)
 
 

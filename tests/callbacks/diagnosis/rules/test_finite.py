@@ -11,6 +11,8 @@ from callbacks.diagnosis.rules.finite import (
     not_finite_in_training,
 )
 
+pytestmark = pytest.mark.one_backend
+
 SPARSE = "sparse_categorical_crossentropy"
 STUCK = (1.1, 1.099, 1.098, 1.0985, 1.0984, 1.0983)
 ERROR = [("not_finite", "error")]

@@ -22,6 +22,8 @@ from callbacks.diagnosis.rules import (
 )
 from callbacks.diagnosis.run.pass_facts import run_pass
 
+pytestmark = pytest.mark.one_backend
+
 RULES = {
     one.function.__name__: one
     for module in (heads, targets, labels, inputs, stack, layers, metrics)

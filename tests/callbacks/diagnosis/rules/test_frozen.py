@@ -12,6 +12,8 @@ from callbacks.diagnosis.rules.frozen import (
     nothing_trainable,
 )
 
+pytestmark = pytest.mark.one_backend
+
 SPARSE = "sparse_categorical_crossentropy"
 FALLING = (1.0, 0.7, 0.5, 0.35, 0.25, 0.2, 0.15, 0.11, 0.09, 0.08)
 

@@ -2,6 +2,8 @@ import keras
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.one_backend
+
 SPARSE = "sparse_categorical_crossentropy"
 FALLING = (1.0, 0.7, 0.5, 0.35, 0.25, 0.2, 0.15, 0.11, 0.09, 0.08)
 TRAIN = np.geomspace(1.0, 0.01, 12)

@@ -14,6 +14,8 @@ from callbacks.diagnosis.rules.gradients import (
 )
 from callbacks.diagnosis.run.time_gradients import TimeGradient, time_gradients
 
+pytestmark = pytest.mark.one_backend
+
 SPARSE = "sparse_categorical_crossentropy"
 FALLING = (1.0, 0.7, 0.5, 0.35, 0.25, 0.2, 0.15, 0.11, 0.09, 0.08)
 STUCK = (1.1, 1.1, 1.1, 1.1, 1.1, 1.1)

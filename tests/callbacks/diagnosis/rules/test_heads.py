@@ -7,6 +7,8 @@ from callbacks.diagnosis.rules.heads import activation_on_activation
 from callbacks.diagnosis.run.pass_facts import PassFacts
 from zoo.backend import LOSSES_FIND_LOGITS
 
+pytestmark = pytest.mark.one_backend
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(200, 4)).astype("float32")
 IDS = X[:, :3].argmax(axis=1)

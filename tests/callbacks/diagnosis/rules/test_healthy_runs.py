@@ -6,7 +6,7 @@ import pytest
 
 from callbacks import Diagnosis
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.one_backend]
 
 
 def _noisy_clicks(rng):

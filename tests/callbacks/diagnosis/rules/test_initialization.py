@@ -5,6 +5,8 @@ import pytest
 from callbacks import diagnose
 from callbacks.diagnosis.rules.initialization import large_weights, small_weights
 
+pytestmark = pytest.mark.one_backend
+
 SPARSE = "sparse_categorical_crossentropy"
 
 

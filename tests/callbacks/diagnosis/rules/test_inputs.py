@@ -10,6 +10,8 @@ from callbacks.diagnosis.rules.inputs import (
 )
 from callbacks.diagnosis.run.pass_facts import run_pass
 
+pytestmark = pytest.mark.one_backend
+
 SPARSE = "sparse_categorical_crossentropy"
 RNG = np.random.default_rng(0)
 

@@ -2,8 +2,11 @@ from dataclasses import replace
 
 import keras
 import numpy as np
+import pytest
 
 from callbacks.diagnosis.rules.labels import labels_without_dependence
+
+pytestmark = pytest.mark.one_backend
 
 RNG = np.random.default_rng(0)
 

@@ -5,6 +5,8 @@ import pytest
 from callbacks.diagnosis.rules.layers import unsettled_statistics
 from callbacks.diagnosis.run.pass_facts import PassFacts
 
+pytestmark = pytest.mark.one_backend
+
 SPARSE = "sparse_categorical_crossentropy"
 RNG = np.random.default_rng(0)
 

@@ -2,6 +2,8 @@ import keras
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.one_backend
+
 SPARSE = "sparse_categorical_crossentropy"
 
 

@@ -8,6 +8,8 @@ from callbacks.diagnosis.data.dependence import Dependence
 from callbacks.diagnosis.ranking import judge
 from callbacks.diagnosis.run.pass_facts import PassFacts
 
+pytestmark = pytest.mark.one_backend
+
 O = keras.optimizers  # noqa: E741
 SPARSE = "sparse_categorical_crossentropy"
 FALLING = (1.0, 0.7, 0.5, 0.35, 0.25, 0.2, 0.15, 0.11, 0.09, 0.08)

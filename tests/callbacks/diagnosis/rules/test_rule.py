@@ -7,6 +7,8 @@ import pytest
 from callbacks.diagnosis.finding import finding
 from callbacks.diagnosis.rules.rule import rule
 
+pytestmark = pytest.mark.one_backend
+
 
 def outcome(**known):
     """An outcome of which only `known` is known."""

@@ -5,6 +5,8 @@ from callbacks.diagnosis.data.sample_data import Sample
 from callbacks.diagnosis.rules.target_scale import targets_not_scaled
 from callbacks.diagnosis.run.pass_facts import PassFacts
 
+pytestmark = pytest.mark.one_backend
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(200, 4)).astype("float32")
 PRICES = 250 + 80 * X[:, :1].astype("float64")
