@@ -197,7 +197,7 @@ class Glance(keras.callbacks.Callback):
         self.seen.append(self.diagnosis.report)
 
 
-@pytest.mark.tensorflow_only("labels out of range are an error on the CPU")
+@pytest.mark.tensorflow_only(reason="labels out of range are an error on the CPU")
 def test_labels_that_break_the_first_step_are_found(data):
     x, y = data
     diagnosis = Diagnosis(verbose=0)

@@ -260,7 +260,7 @@ def test_an_own_computation_of_the_loss(table):
     assert loud(diagnosis.report) == []
 
 
-@pytest.mark.tensorflow_only("the training step uses tf.GradientTape")
+@pytest.mark.tensorflow_only(reason="the training step uses tf.GradientTape")
 def test_an_own_training_step_with_a_teacher(table):
     """A student learns the random features of a frozen teacher."""
     tf = pytest.importorskip("tensorflow")
