@@ -15,7 +15,9 @@ def outcome(**known):
     names = "is_good", "is_trivial", "is_poor", "could_be_better"
     unknown = dict.fromkeys(names, False)
     figures = {"last": 1.0, "explained": 0.7, "possible": None}
-    return SimpleNamespace(**unknown | figures | known)
+    values = unknown | figures | known
+    is_behind = values["is_poor"] or values["could_be_better"]
+    return SimpleNamespace(**values, is_harmed=values["is_trivial"] or is_behind)
 
 
 @pytest.fixture
