@@ -12,8 +12,8 @@ __all__ = ["__version__", "callbacks", "tuning", "zoo"]
 __version__ = "0.1.0.dev0"
 
 
-def _import(name: str):
-    """Imports a package, unless Python finds something else of that name."""
+def _check(name: str) -> None:
+    """Raises an error if Python finds something else under the name of a package."""
     spec = util.find_spec(name)
     found = None if spec is None or spec.origin is None else Path(spec.origin)
     if found != Path(__file__).parent / name / "__init__.py":
@@ -22,9 +22,8 @@ def _import(name: str):
             f"{found or 'nothing'}.\nRename that file or folder, or start Python in "
             "another folder."
         )
-    return import_module(name)
 
 
-zoo = _import("zoo")
-callbacks = _import("callbacks")
-tuning = _import("tuning")
+for _name in ("zoo", "callbacks", "tuning"):  # before any of them imports another
+    _check(_name)
+zoo, callbacks, tuning = map(import_module, ("zoo", "callbacks", "tuning"))

@@ -21,6 +21,7 @@ def test_healthy_models_have_a_healthy_report(classifier, table):
     assert "200 examples" in str(report)
 
 
+@pytest.mark.heavy
 def test_the_model_and_the_seeds_stay_as_they_are(table):
     def prepared():
         keras.utils.set_random_seed(3)
@@ -65,6 +66,7 @@ def test_overfitting_a_copy_leaves_no_trace(classifier, table):
     assert int(model.optimizer.iterations) == 0
 
 
+@pytest.mark.heavy
 def test_a_rate_too_low_to_memorize_a_batch_is_found(classifier, table):
     model = classifier(3, "softmax", SPARSE, optimizer=keras.optimizers.SGD(1e-4))
     report = diagnose(model, *table, overfit=True)

@@ -65,6 +65,7 @@ def test_healthy_runs_have_no_finding(data, optimizer):
     assert report.verdict.startswith("healthy")
 
 
+@pytest.mark.heavy
 def test_a_run_whose_data_cannot_be_seen_is_not_called_healthy(data, monkeypatch):
     monkeypatch.setattr(StepMonitor, "batch_sample", lambda self: None)
     report = diagnosed(build(), *data)
@@ -111,6 +112,7 @@ def test_shuffled_labels_are_found(data):
     assert causes(report)[:1] == ["labels_independent_of_inputs"], report
 
 
+@pytest.mark.heavy
 def test_findings_are_printed_once(data, capsys):
     model = build(head=None)
     diagnosis = Diagnosis(every=10)
@@ -143,6 +145,7 @@ def test_findings_are_printed_with_the_first_sample(data, capsys):
     assert "error: loss_head_mismatch" in spy.printed[1]
 
 
+@pytest.mark.heavy
 def test_what_is_printed_is_what_is_reported(data, capsys, monkeypatch):
     measured = []
 
@@ -171,6 +174,7 @@ class Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.heavy
 def test_an_interrupted_run_is_over(data):
     diagnosis = Diagnosis(verbose=0, every=10)
     with pytest.raises(KeyboardInterrupt):
@@ -220,6 +224,7 @@ def test_a_run_that_fails_at_once_is_judged_by_its_model(data, head):
     assert causes(diagnosis.report) == expected
 
 
+@pytest.mark.heavy
 def test_a_report_in_the_middle_of_a_run_is_not_the_last_one(data):
     diagnosis = Diagnosis(verbose=0, every=10)
     glance = Glance(diagnosis)
@@ -229,6 +234,7 @@ def test_a_report_in_the_middle_of_a_run_is_not_the_last_one(data):
     assert [run.num_epochs for run in runs] == [1, 2, 2]
 
 
+@pytest.mark.heavy
 def test_a_failing_look_is_reported_once(data, monkeypatch):
     calls = []
 
@@ -302,6 +308,7 @@ def dataset(x, y):
     return tf.data.Dataset.from_tensor_slices((x, y)).batch(16)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("form", [pairs, dataset])
 def test_subclassed_models_and_datasets_are_read(data, form):
     model = Net()
@@ -317,6 +324,7 @@ def test_subclassed_models_and_datasets_are_read(data, form):
     assert causes(report) == ["loss_head_mismatch"]
 
 
+@pytest.mark.heavy
 def test_adapters_of_low_rank_are_no_obstacle(data):
     model = build()
     model.get_layer("hidden_0").enable_lora(2)
@@ -336,6 +344,7 @@ def test_a_pickle_does_not_contain_the_data():
     assert len(pickle.dumps(diagnosis)) < x.nbytes / 4
 
 
+@pytest.mark.heavy
 def test_labels_that_are_sorted_are_found(data):
     x, y = data
     order = np.argsort(y, kind="stable")
@@ -349,6 +358,7 @@ def test_a_report_before_fit_says_so():
     assert repr(Diagnosis()) == "Diagnosis: nothing looked at yet."
 
 
+@pytest.mark.heavy
 def test_an_instance_can_be_used_again_and_pickled(data):
     diagnosis = Diagnosis(verbose=0, every=10)
     build(head=None).fit(*data, verbose=0, callbacks=[diagnosis])
@@ -360,6 +370,7 @@ def test_an_instance_can_be_used_again_and_pickled(data):
     assert repr(copy) == f"Diagnosis: {diagnosis.report.verdict}"
 
 
+@pytest.mark.heavy
 def test_the_report_of_a_run_can_be_drawn(data, tmp_path):
     report = diagnosed(build(), *data, epochs=8, validation_split=0.2)
     report.to_html(tmp_path / "report.html")

@@ -74,6 +74,7 @@ def written(report, tmp_path):
     return path
 
 
+@pytest.mark.heavy
 def test_the_page_is_complete_and_needs_no_other_file(faulty, tmp_path):
     page = written(faulty, tmp_path).read_text()
     sources = re.findall(r'(?:src|srcset)="([^"]{0,30})', page)
