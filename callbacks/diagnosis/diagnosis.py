@@ -3,6 +3,7 @@
 import contextlib
 import math
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -267,7 +268,10 @@ class Diagnosis(keras.callbacks.Callback):
     def _noting_errors(self, what: str) -> Iterator[None]:
         """Keeps an error in the diagnosis from stopping `fit`; the report states it."""
         try:
-            yield
+            with warnings.catch_warnings():
+                # NumPy warns about the figures of runs that diverge.
+                warnings.simplefilter("ignore", RuntimeWarning)
+                yield
         except Exception as error:
             text = str(error).strip().partition("\n")[0]
             failed = f"{what} ({type(error).__name__}: {text})"

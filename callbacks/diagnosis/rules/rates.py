@@ -117,11 +117,17 @@ def too_high(facts: Facts) -> list[Finding]:
 
 
 def _diverged(facts: Facts, updates: Updates) -> list[Evidence]:
-    """The loss becomes NaN or infinite after large updates or growing weights."""
+    """The loss becomes NaN or infinite after large updates or growing weights.
+
+    A loss that was not finite before the first update has another cause.
+    """
+    start = facts.start
+    if start is not None and start.loss is not None and not math.isfinite(start.loss):
+        return []
     losses = facts.training.curve("loss") if facts.training else np.zeros(0)
     epochs = np.flatnonzero(~np.isfinite(losses))
-    is_calm = updates.largest <= LARGE_RATIO and updates.greatest <= GROWTH
-    if not len(epochs) or is_calm:
+    is_wild = updates.largest > LARGE_RATIO or updates.greatest > GROWTH
+    if not len(epochs) or not is_wild:
         return []
     text = (
         f"The loss becomes {losses[epochs[0]]}, after the weights of a layer have "

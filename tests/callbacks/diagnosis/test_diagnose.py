@@ -82,7 +82,7 @@ def test_a_rate_too_low_to_memorize_a_batch_is_found(classifier, table):
 def test_a_model_that_cannot_memorize_a_batch_is_found(table):
     class Constant(keras.layers.Layer):
         def call(self, x):
-            return keras.ops.sign(x)
+            return 0 * x
 
     layers = [
         *(keras.Input((4,)), keras.layers.Dense(1), Constant()),
