@@ -119,14 +119,16 @@ def too_high(facts: Facts) -> list[Finding]:
 def _diverged(facts: Facts, updates: Updates) -> list[Evidence]:
     """The loss becomes NaN or infinite after large updates or growing weights.
 
-    A loss that was not finite before the first update has another cause.
+    So it is if the first update was finite and no later one. A loss or a gradient that
+    was not finite before the first update has another cause.
     """
     start = facts.start
     if start is not None and start.loss is not None and not math.isfinite(start.loss):
         return []
     losses = facts.training.curve("loss") if facts.training else np.zeros(0)
     epochs = np.flatnonzero(~np.isfinite(losses))
-    is_wild = updates.largest > LARGE_RATIO or updates.greatest > GROWTH
+    blew_up = updates.first > 0 and not math.isfinite(updates.largest)
+    is_wild = updates.largest > LARGE_RATIO or updates.greatest > GROWTH or blew_up
     if not len(epochs) or not is_wild:
         return []
     text = (
