@@ -23,12 +23,18 @@ def test_inner_models_are_part_of_the_graph():
     assert len(graph.hidden()) == 1
 
 
-def test_inputs_have_the_order_of_a_batch():
+@pytest.mark.parametrize("has_unused", [False, True])
+def test_inputs_have_the_order_of_a_batch(has_unused):
     inputs = {"b": keras.Input((2,), name="b"), "a": keras.Input((3,), name="a")}
-    unused = keras.Input((5,), name="c")
     joined = keras.layers.concatenate([inputs["b"], inputs["a"]])
-    outputs = keras.layers.Dense(1)(joined)
-    graph = read_graph(keras.Model(inputs | {"c": unused}, outputs))
+    if has_unused:
+        inputs["c"] = keras.Input((5,), name="c")
+    try:
+        model = keras.Model(inputs, keras.layers.Dense(1)(joined))
+    except ValueError:
+        assert has_unused
+        pytest.skip("this version of Keras has no unused inputs")
+    graph = read_graph(model)
     names = [None if i is None else graph.nodes[i].name for i in graph.inputs]
     assert names[:2] == ["a", "b"]
 
