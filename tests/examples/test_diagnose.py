@@ -28,7 +28,7 @@ def test_it_finds_every_fault_and_draws_pictures(root, monkeypatch, tmp_path, ca
     sys.modules.pop("diagnose", None)
     import diagnose
 
-    arguments = ["--dataset", "digits", "--steps", "150", "--output", str(tmp_path)]
+    arguments = ["--dataset", "digits", "--steps", "230", "--output", str(tmp_path)]
     diagnose.main(arguments)
     files = {path.name for path in (tmp_path / "diagnose").iterdir()}
     assert files == {f"{name}.{end}" for name in diagnose.TEXTS for end in ENDINGS}
