@@ -93,6 +93,12 @@ class BestWeights:
                         write_state(model, file.create_group(KEY))
         self._kept_in = path
 
+    def move_to(self, filepath: Path | None) -> None:
+        """Changes the path of the user's file, which has been moved there."""
+        if self._kept_in == self._filepath:
+            self._kept_in = filepath
+        self._filepath = filepath
+
     def restore(self, model: keras.Model) -> None:
         """Restores the saved weights. The state of the optimizer is not changed."""
         with h5py.File(self._kept_in) as file:

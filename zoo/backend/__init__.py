@@ -18,6 +18,10 @@ exports the functions of the active backend:
   unused inputs are zero.
 - `enable_float64()`: Returns a context manager that prevents the backend from
   downcasting float64 to float32.
+- `generator_state()`: Returns the state of the backend's own random number generators,
+  or `None` if the backend keeps no such state.
+- `local_copies(model, variable)`: Returns the copies of a variable on the replicas of
+  the model's distribution strategy. Without a strategy, this is a list of the variable.
 - `preserve_generator()`: Returns a context manager that restores the state of the
   backend's own random number generator on exit.
 - `same_trace()`: Returns a function that checks whether a tensor belongs to the trace
@@ -25,6 +29,7 @@ exports the functions of the active backend:
 - `gradient_registry()`: Returns the dict in which the backend keeps custom gradients
   and their graphs until the process ends. The dict is empty if the backend has no such
   registry.
+- `set_generator_state(state)`: Restores a result of `generator_state()`.
 - `transform_batch(model, function, arguments)`: Applies a function to the batch of a
   training or test step, for example to perturb the inputs. `arguments` are the
   arguments of `train_step` or `test_step`. Returns the new arguments, to be passed to
@@ -46,9 +51,12 @@ accelerators = _module.accelerators
 compile_stateless = _module.compile_stateless
 differentiate = _module.differentiate
 enable_float64 = _module.enable_float64
+generator_state = _module.generator_state
 gradient_registry = _module.gradient_registry
+local_copies = _module.local_copies
 preserve_generator = _module.preserve_generator
 same_trace = _module.same_trace
+set_generator_state = _module.set_generator_state
 transform_batch = _module.transform_batch
 
 __all__ = [
@@ -57,8 +65,11 @@ __all__ = [
     "compile_stateless",
     "differentiate",
     "enable_float64",
+    "generator_state",
     "gradient_registry",
+    "local_copies",
     "preserve_generator",
     "same_trace",
+    "set_generator_state",
     "transform_batch",
 ]

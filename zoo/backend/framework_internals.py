@@ -27,3 +27,25 @@ def torch_norms(tensors: list, order: float) -> list:
     import torch
 
     return attribute(torch, "_foreach_norm", torch)(tensors, ord=order)
+
+
+def pipeline_parts(dataset) -> tuple[list, list, tuple[int, ...]] | None:
+    """Returns what a `tf.data` pipeline consists of, without running it.
+
+    `tf.data` has no public API that returns the transformations of a pipeline.
+
+    Args:
+        dataset: Any dataset with an `element_spec`.
+
+    Returns:
+        The datasets that the last transformation reads, the functions that it calls,
+        and its seeds (empty for a transformation without seeds). The result is `None`
+        if the dataset does not show its parts, as is the case for a distributed
+        dataset.
+    """
+    if not (hasattr(dataset, "_inputs") and hasattr(dataset, "_functions")):
+        return None
+    seeds: tuple[int, ...] = ()
+    if hasattr(dataset, "_seed"):
+        seeds = int(dataset._seed), int(getattr(dataset, "_seed2", 0))
+    return list(dataset._inputs()), list(dataset._functions()), seeds

@@ -36,8 +36,16 @@ def enable_float64():
     return jax.enable_x64(True)
 
 
+def generator_state():
+    return None
+
+
 def gradient_registry():
     return {}
+
+
+def local_copies(model, variable):
+    return [variable]
 
 
 def preserve_generator():
@@ -50,6 +58,10 @@ def same_trace():
         where = jax.core
     state = where.get_opaque_trace_state()
     return lambda tensor: where.get_opaque_trace_state() == state
+
+
+def set_generator_state(state):
+    return
 
 
 def transform_batch(model, function, arguments):

@@ -42,7 +42,7 @@ def in_memory(arrays: Arrays, batch_size: int, order: Order | None = None):
         dataset = _per_iteration(
             lambda: order.next_permutation(size), shape=(size,)
         ).flat_map(epoch)
-    return _finish(dataset, num_batches)
+    return _finish(dataset, num_batches, order)
 
 
 def streamed(examples, size: int, batch_size: int, scale=None, order=None, buffer=0):
@@ -82,7 +82,7 @@ def streamed(examples, size: int, batch_size: int, scale=None, order=None, buffe
     dataset = dataset.batch(batch_size)
     if scale is not None:
         dataset = dataset.map(scaled, num_parallel_calls=tf.data.AUTOTUNE)
-    return _finish(dataset, -(-size // batch_size))
+    return _finish(dataset, -(-size // batch_size), order)
 
 
 def _spec(values):
@@ -104,9 +104,10 @@ def _per_iteration(function, shape):
     return tf.data.Dataset.from_tensors(0).map(call)
 
 
-def _finish(dataset, num_batches: int):
+def _finish(dataset, num_batches: int, order: Order | None):
     import tensorflow as tf
 
-    return dataset.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(
-        tf.data.AUTOTUNE
-    )
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(num_batches))
+    dataset = dataset.prefetch(tf.data.AUTOTUNE)
+    dataset.order = order  # for code that gets the dataset, but not the `Data`
+    return dataset

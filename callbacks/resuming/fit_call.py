@@ -1,0 +1,80 @@
+"""The current call to `fit`, as seen from one of its callbacks."""
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.backend.keras_fit_internals import (
+    batch_size_of,
+    build_for_fit,
+    distributed_dataset,
+    fit_frame,
+    fit_variables,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class FitCall:
+    """A call to `fit`.
+
+    Attributes:
+        model: Model that is trained.
+        epoch_iterator: Keras' iterator over the steps of an epoch.
+        arguments: Dict of the arguments of `fit`.
+        callbacks: List of all callbacks, including those that Keras adds.
+    """
+
+    model: Any
+    epoch_iterator: Any
+    arguments: dict
+    callbacks: list
+
+    @property
+    def dataset(self):
+        """The `tf.data` pipeline that is read, or `None` if there is none."""
+        x = self.arguments["x"]
+        if hasattr(x, "element_spec"):
+            return x
+        return distributed_dataset(self.epoch_iterator)
+
+    @property
+    def batch_size(self) -> int | None:
+        """Batch size of the data, or `None` if it is unknown."""
+        return batch_size_of(self.epoch_iterator)
+
+    def build(self) -> None:
+        """Creates all variables of the model, its metrics and its optimizer."""
+        specification = getattr(self.dataset, "element_spec", None)
+        build_for_fit(self.model, self.epoch_iterator, specification)
+
+
+def current_fit_call(model) -> FitCall:
+    """Returns the call to `fit` that trains a model.
+
+    Must be called by a callback. Raises an `ImportError` if the installed version of
+    Keras is not supported.
+
+    Raises:
+        RuntimeError: If Keras' `fit` is not in the call stack.
+    """
+    frame = fit_frame(model, sys._getframe())
+    if frame is None:
+        raise RuntimeError(
+            "ResumeTraining works only in `model.fit`. Expected Keras' own `fit` in "
+            "the call stack. Received: a custom training loop, or a `fit` that does "
+            "not call that of keras.Model."
+        )
+    variables = fit_variables(frame)
+    iterator = variables.pop("epoch_iterator")
+    callbacks = variables.pop("callbacks").callbacks
+    return FitCall(model, iterator, variables, callbacks)
+
+
+def is_in_fit(model, frame) -> bool:
+    """Returns whether Keras' `fit` of a model is running in a call stack.
+
+    Args:
+        model: The model, or `None` if it no longer exists.
+        frame: Innermost frame of the call stack.
+    """
+    return model is not None and fit_frame(model, frame) is not None
