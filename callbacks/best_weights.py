@@ -10,6 +10,7 @@ from pathlib import Path
 
 import h5py
 import keras
+import numpy as np
 
 from zoo.utils.files import replacing, writable_folder
 from zoo.utils.model_state import (
@@ -120,7 +121,8 @@ class BestWeights:
         state = {**vars(self), "_temporary": None, "contents": None}
         if self.are_kept and self._kept_in == self._temporary:
             with contextlib.suppress(FileNotFoundError):
-                state["contents"] = self._temporary.read_bytes()
+                # `ResumeTraining` writes arrays to a file without copying them.
+                state["contents"] = np.fromfile(self._temporary, "uint8")
             state["_kept_in"] = None
         return state
 

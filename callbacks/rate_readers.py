@@ -10,6 +10,8 @@ import keras
 
 from zoo.backend.keras_internals import learning_rate_attributes, patched
 
+from .callback_group import CallbackGroup
+
 
 class RateReader:
     """Wraps a callback so that it reads the scheduled learning rates.
@@ -82,7 +84,9 @@ def _lists_of(callback) -> list[list]:
     while frame is not None:
         caller: Any = frame.f_locals.get("self")
         if isinstance(caller, keras.callbacks.CallbackList):
-            nested = [getattr(one, "called", []) for one in caller.callbacks]
+            nested = [
+                one.called for one in caller.callbacks if isinstance(one, CallbackGroup)
+            ]
             lists = [caller.callbacks, *nested]
             if any(one is callback for callbacks in lists for one in callbacks):
                 return lists

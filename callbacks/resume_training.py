@@ -2,11 +2,9 @@
 
 import dataclasses
 import os
-import pickle
 import time
 
 from zoo.backend.keras_fit_internals import set_first_epoch
-from zoo.backend.train_step import is_compiled
 from zoo.utils.arguments import (
     check_choice,
     check_integer,
@@ -14,17 +12,17 @@ from zoo.utils.arguments import (
     invalid_argument,
 )
 
-from .resuming import training_state
-from .resuming.callback_group import CallbackGroup
-from .resuming.callback_state import give_states, take_states
+from .callback_group import CallbackGroup
+from .resuming import pickles, training_state
+from .resuming.callback_state import as_arrays, check_states, take_states
 from .resuming.check_callbacks import added_by_fit, check_callbacks, check_others
 from .resuming.data_position import DataPosition
 from .resuming.find_save import find_save
-from .resuming.fit_call import current_fit_call
+from .resuming.fit_call import FitCall, current_fit_call, current_logs
 from .resuming.position import Position
-from .resuming.random_state import set_random_state
+from .resuming.restoration import Restoration
 from .resuming.save_file import SaveFolder
-from .resuming.settings import settings_of
+from .resuming.settings import settings_of, versions
 from .resuming.signals import Signals
 from .train_step import updating_optimizers
 
@@ -135,44 +133,17 @@ class ResumeTraining(CallbackGroup):
         check_others(call.callbacks, self)
         call.build()
         self._folder = SaveFolder(self.directory)
-        if self.overwrite:
-            self._folder.clear()
-        self._settings = settings_of(call, self.callbacks)
-        self._compiled = training_state.compiled_objects(self.model)
-        self._trainable_in_step = self._trainable_after_step = None
-        self._saved_callbacks = [*self.callbacks, *added_by_fit(call.callbacks)]
-        self._data = DataPosition(call)
-        self._epochs = call.arguments["epochs"]
-        self._first_epoch = call.arguments["initial_epoch"]
-        self._data_at_begin = self._data.state()
-        self._data_of_epoch = self._random_after_skip = self._metrics = None
-        self._position = Position(epoch=self._first_epoch)
-        self._has_stepped = False
-        self._saved_steps, self._saved_time = 0, time.monotonic()
-        self._pending = find_save(
-            self._folder,
-            self._settings,
-            self._epochs,
-            averages_weights=any(
-                one.use_ema for one in updating_optimizers(self.model.optimizer)
-            ),
-        )
-        self._data.warn(is_resumed=self._pending is not None)
-        if self._pending is not None:
-            self._load()
-        if not self._position.is_finished:
-            self.pass_on("on_train_begin", logs)
-            self._signals = Signals(self.model)
-        if self._pending is not None:
-            give_states(self._saved_callbacks, self._state["callbacks"])
-        else:
-            take_states(self._saved_callbacks)  # raises errors now, not at the save
+        try:
+            self._begin(call, logs)
+        except BaseException:  # Keras calls no more hooks
+            set_first_epoch(self.model, None)
+            self._folder.release()
+            raise
 
     def on_epoch_begin(self, epoch, logs=None):
         has_begun = False  # whether the hooks of this epoch's beginning were called
-        if self._pending is not None:
+        if self._restore():
             has_begun = self._position.is_within
-            self._restore()
         else:
             self._position.begin_epoch(epoch)
             if self._is_due(at_end_of_epoch=True):
@@ -183,12 +154,11 @@ class ResumeTraining(CallbackGroup):
         self._position.is_within = True
 
     def on_train_batch_begin(self, batch, logs=None):
-        if self._random_after_skip is not None:
-            set_random_state(self._random_after_skip)
-            self._random_after_skip = None
-        self._restore_trainable()
+        if self._restoration is not None:
+            self._restoration.begin_step()
+        self._end_step()
         self._position.batch = batch
-        if self._is_due():
+        if self._data.can_be_saved_within and self._is_due():
             self._write()
         self.pass_on("on_train_batch_begin", batch, logs)
         if self._trainable_in_step is None:
@@ -196,31 +166,108 @@ class ResumeTraining(CallbackGroup):
         self._has_stepped = True
 
     def on_test_begin(self, logs=None):
-        self._restore_trainable()
+        self._end_step()
         super().on_test_begin(logs)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._restore_trainable()
-        if self._metrics is not None:
-            self._complete(logs)
-        steps_per_execution = self._model.steps_per_execution
-        self._position.end_epoch(steps_per_execution, self.params["steps"])
+        self._end_step()
+        if self._restoration is not None:
+            self._restoration.complete(logs)
+        steps = (self.params or {}).get("steps")
+        self._position.end_epoch(self._model.steps_per_execution, steps)
         self.pass_on("on_epoch_end", epoch, logs)
 
     def on_train_end(self, logs=None):
-        if self._pending is not None:  # no epoch is left
-            self._restore()
+        if self._restore():  # no epoch is left
+            logs = self._restoration.state["end_logs"]
         else:
-            self._position.begin_epoch(self._position.epoch + 1)
+            if self._position.is_within:  # an epoch has ended
+                self._position.begin_epoch(self._position.epoch + 1)
             self._position.is_stopped = bool(self.model.stop_training)
             # Saved before callbacks restore the best weights, to allow more epochs.
+            self._end_logs = dict(logs or {})
             self._write()
+        if not self._position.is_finished:
+            self.pass_on("on_train_end", logs)
+            self._position.is_finished = True
+            self._write()
+            self._signals.deliver()
+        self._folder.release()
+
+    def _begin(self, call: FitCall, logs) -> None:
+        """Reads the save, or prepares to train from the beginning."""
+        model = call.model
+        training_state.check_optimizers(model)
+        self._settings = settings_of(call, self.callbacks)
+        self._compiled = training_state.compiled_objects(model)
+        self._variables = training_state.state_variables(model)
+        self._specs = training_state.specs(self._variables)
+        self._saved_callbacks = [*self.callbacks, *added_by_fit(call.callbacks)]
+        self._data = DataPosition(call)
+        self._data_at_begin, self._data_of_epoch = self._data.state(), None
+        self._epochs = call.arguments["epochs"]
+        self._position = Position(epoch=call.arguments["initial_epoch"])
+        self._trainable_in_step: list | None = None
+        self._step_logs: dict = {}
+        self._end_logs: dict = {}
+        self._has_stepped = self._has_checked = False
+        self._restoration = None if self.overwrite else self._find(call)
+        self._data.warn(is_resumed=self._restoration is not None)
+        self._saved_steps = self._position.all_steps
+        self._saved_time = time.monotonic()
+        if not self._position.is_finished:
+            self.pass_on("on_train_begin", logs)
+        if self._restoration is not None:
+            self._restoration.give_states(self._saved_callbacks)
+        else:
+            check_states(self._saved_callbacks)
+        if self.overwrite:
+            self._folder.clear()
+        if not self._position.is_finished:
+            self._signals = Signals(call.epoch_iterator)
+
+    def _find(self, call: FitCall) -> Restoration | None:
+        """Finds the save at which to resume, and makes `fit` begin with its epoch."""
+        optimizers = updating_optimizers(call.model.optimizer)
+        averages_weights = any(optimizer.use_ema for optimizer in optimizers)
+        save = find_save(
+            self._folder,
+            self._settings,
+            self._epochs,
+            averages_weights=averages_weights,
+        )
+        if save is None:
+            return None
+        restoration = Restoration(save, call, self._data)
+        restoration.begin()
+        self._position, state = restoration.position, restoration.state
+        self._data_at_begin = state["data_at_begin"]
+        self._data_of_epoch = state["data_of_epoch"]
+        self._trainable_in_step = state["trainable_in_step"]
+        self._step_logs, self._end_logs = state["step_logs"], state["end_logs"]
         if self._position.is_finished:
-            return
-        self.pass_on("on_train_end", logs)
-        self._position.is_finished = True
-        self._write()
-        self._signals.deliver()
+            self._print(
+                f"Training has already ended, after epoch {self._position.epoch}."
+            )
+        else:
+            self._print(f"Resuming training at {self._position}.")
+        return restoration
+
+    def _restore(self) -> bool:
+        """Restores the save, unless this has been done; returns whether it has not."""
+        is_pending = self._restoration is not None and self._restoration.is_pending
+        if is_pending:
+            self._restoration.restore()
+        return is_pending
+
+    def _end_step(self) -> None:
+        """Checks the model and restores its flags after the first step."""
+        if self._has_stepped and not self._has_checked:
+            self._has_checked = True
+            if self._restoration is not None:
+                self._restoration.end_step()
+            training_state.check_not_recompiled(self._model, self._compiled)
+            training_state.check_same_variables(self._model, self._variables)
 
     def _is_due(self, *, at_end_of_epoch: bool = False) -> bool:
         done = self._position.all_steps
@@ -238,111 +285,46 @@ class ResumeTraining(CallbackGroup):
         """Saves the current state, and delivers a signal that was held back."""
         model, position = self.model, self._position
         training_state.check_not_recompiled(model, self._compiled)
-        variables = training_state.state_variables(model)
+        if self._data.may_end:
+            self._step_logs = as_arrays(current_logs(model)) or self._step_logs
         header = {
             "settings": self._settings,
+            "versions": versions(),
             "epochs": self._epochs,
             "position": dataclasses.asdict(position),
-            "arrays": training_state.specs(variables),
+            "arrays": self._specs,
         }
         state = {
             "data_at_begin": self._data_at_begin,
             "data_of_epoch": self._data_of_epoch,
             "data": self._data.state(),
+            "step_logs": self._step_logs,
+            "end_logs": self._end_logs,
             "trainable_in_step": self._trainable_in_step,
             "trainable": training_state.trainable_flags(model),
+            "stop_training": bool(model.stop_training),
             "history": training_state.history_state(model.history),
             "callbacks": take_states(self._saved_callbacks),
         }
-        values = training_state.values(variables)
-        self._folder.write(header, pickle.dumps(state), values)
+        values = training_state.values(self._variables)
+        self._folder.write(header, self._pickled(state), values)
         self._saved_steps, self._saved_time = position.all_steps, time.monotonic()
         if self._signals.received is not None and not position.is_finished:
             self._print(
                 f"\nTraining is saved in '{self.directory}', at {position}. Run the "
                 "same program again to resume it."
             )
+            self._folder.release()
             self._signals.deliver()
+            self._folder.lock()  # the handler lets training continue
+
+    def _pickled(self, state: dict) -> list:
+        try:
+            return pickles.dump(state)
+        except Exception:
+            check_states(self._saved_callbacks)  # names the cause
+            raise
 
     def _print(self, message: str) -> None:
         if self.verbose:
             print(message, flush=True)
-
-    def _load(self) -> None:
-        """Reads the save, and makes `fit` begin with its epoch."""
-        header = self._pending.header
-        self._state = pickle.loads(self._pending.state)
-        self._position = Position(**header["position"])
-        self._saved_steps = self._position.all_steps
-        self._data_at_begin = self._state["data_at_begin"]
-        is_over = self._position.is_finished or self._position.is_stopped
-        first_epoch = self._epochs if is_over else self._position.epoch
-        set_first_epoch(self.model, first_epoch)
-        self._assign_variables()
-        if self._position.is_finished:
-            self._print(
-                f"Training has already ended, after epoch {self._position.epoch}."
-            )
-        else:
-            self._print(f"Resuming training at {self._position}.")
-
-    def _restore(self) -> None:
-        """Restores what Keras has changed since the beginning of `fit`."""
-        model, state, position = self.model, self._state, self._position
-        set_first_epoch(model, None)
-        continues = position.epoch < self._epochs and not position.is_stopped
-        if continues:
-            self._restore_data()
-        self._assign_variables()
-        if continues and not position.is_within:
-            model.reset_metrics()  # a save at the end has those of the validation
-        training_state.set_history(model.history, state["history"])
-        if position.is_within:
-            # If the epoch has no steps left, `fit` does not read the metrics.
-            self._metrics = training_state.metrics_result(model)
-        model.stop_training = position.is_stopped
-        self._prepare_trainable(continues)
-        self._pending = self._state = None
-
-    def _restore_data(self) -> None:
-        if self._data.is_replayed:
-            self._data.set_state(self._data_at_begin)
-            self._data.replay_epochs(self._position.epoch - self._first_epoch)
-        state = self._state["data"]
-        if self._position.is_within:
-            self._data_of_epoch = self._state["data_of_epoch"]
-            self._data.set_state(self._data_of_epoch)
-            self._data.skip_steps(self._position.batch)
-            self._random_after_skip = state["random"]
-        else:
-            self._data.set_state(state)
-
-    def _assign_variables(self) -> None:
-        variables = training_state.state_variables(self.model)
-        training_state.assign(variables, self._pending.arrays())
-
-    def _prepare_trainable(self, continues: bool) -> None:
-        """Restores the `trainable` flags, some of them only after the first step.
-
-        A compiled step keeps using the flags with which it was traced.
-        """
-        in_step = self._trainable_in_step = self._state["trainable_in_step"]
-        now = self._state["trainable"]
-        if continues and in_step is not None and is_compiled(self.model):
-            training_state.set_trainable_flags(self.model, in_step)
-            self._trainable_after_step = now
-        else:
-            training_state.set_trainable_flags(self.model, now)
-
-    def _restore_trainable(self) -> None:
-        if self._has_stepped and self._trainable_after_step is not None:
-            flags, self._trainable_after_step = self._trainable_after_step, None
-            training_state.set_trainable_flags(self._model, flags)
-
-    def _complete(self, logs: dict) -> None:
-        """Adds the metrics of an epoch that was saved after its last step."""
-        if not self._metrics.keys() & logs.keys():
-            validation = dict(logs)
-            logs.clear()
-            logs.update({**self._metrics, **validation})
-        self._metrics = None

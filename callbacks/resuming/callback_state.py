@@ -1,6 +1,5 @@
 """The states of callbacks of kerascope, of Keras and of the user."""
 
-import contextlib
 import os
 import pickle
 from pathlib import Path
@@ -11,23 +10,42 @@ import numpy as np
 from zoo.backend.keras_fit_internals import progress_of
 from zoo.utils.files import replacing
 
+from .errors import ResumeError
+
 NOT_STATE = ("params", "_model", "model")
+PATHS = ("directory", "filename", "filepath", "log_dir")
 
 
-def take_states(callbacks: list) -> list[bytes]:
-    """Returns the pickled state of every callback.
+def check_states(callbacks: list) -> None:
+    """Checks that the state of every callback can be saved.
 
     Raises:
-        ValueError: If the state of a callback cannot be pickled. The error names the
+        ResumeError: If the state of a callback cannot be pickled. The error names the
             callback and the attribute.
     """
-    return [_take(callback) for callback in callbacks]
+    for callback in callbacks:
+        for name, value in _take(callback).items():
+            _check_picklable(callback, name, value)
 
 
-def give_states(callbacks: list, states: list[bytes]) -> None:
+def take_states(callbacks: list) -> list[dict]:
+    """Returns the state of every callback, to be pickled before the next step.
+
+    Raises:
+        ResumeError: If the state of a callback contains objects of Keras.
+    """
+    states = [_take(callback) for callback in callbacks]
+    for callback, state in zip(callbacks, states, strict=True):
+        for name, value in state.items():
+            if _holds_keras_objects(value):
+                _check_picklable(callback, name, value)
+    return states
+
+
+def give_states(callbacks: list, states: list[dict]) -> None:
     """Restores a result of `take_states()`."""
     for callback, state in zip(callbacks, states, strict=True):
-        _give(callback, pickle.loads(state))
+        _give(callback, state)
 
 
 def has_own_state(callback) -> bool:
@@ -35,15 +53,13 @@ def has_own_state(callback) -> bool:
     return all(hasattr(callback, name) for name in ("get_state", "set_state"))
 
 
-def _take(callback) -> bytes:
+def _take(callback) -> dict:
     if has_own_state(callback):
-        state = {"the result of get_state()": callback.get_state()}
-    elif isinstance(callback, keras.callbacks.CSVLogger):
-        state = _take_csv(callback)
-    else:
-        progress = progress_of(callback)
-        state = _attributes(callback) if progress is None else _as_arrays(progress)
-    return _pickled(callback, state)
+        return {"the result of get_state()": callback.get_state()}
+    if isinstance(callback, keras.callbacks.CSVLogger):
+        return _take_csv(callback)
+    progress = progress_of(callback)
+    return _attributes(callback) if progress is None else as_arrays(progress)
 
 
 def _give(callback, state: dict) -> None:
@@ -55,22 +71,13 @@ def _give(callback, state: dict) -> None:
         _set_attributes(callback, state)
 
 
-def _pickled(callback, state: dict) -> bytes:
-    if not any(map(_holds_keras_objects, state.values())):
-        with contextlib.suppress(Exception):
-            return pickle.dumps(state)
-    for name, value in state.items():
-        _check_picklable(callback, name, value)
-    return pickle.dumps(state)
-
-
 def _check_picklable(callback, name: str, value) -> None:
     try:
         if _holds_keras_objects(value):
             raise TypeError("it contains a model, a layer, a variable or an optimizer")
         pickle.dumps(value)
     except Exception as error:
-        raise ValueError(
+        raise ResumeError(
             f"The state of the callback {type(callback).__name__} cannot be saved: "
             f"{name} is a {type(value).__name__} ({error}). Expected attributes that "
             "can be pickled.\nAdd the methods `get_state()`, whose result can be "
@@ -86,16 +93,20 @@ def _holds_keras_objects(value) -> bool:
 
 
 def _attributes(callback) -> dict:
-    """Returns all attributes except the model, which Keras passes to every callback."""
+    """Returns all attributes except those that a new program sets again.
+
+    These are the model, which Keras passes to every callback, and paths, because a
+    folder may be moved.
+    """
     model = callback.model
     return {
         name: value
         for name, value in vars(callback).items()
-        if name not in NOT_STATE and value is not model
+        if name not in {*NOT_STATE, *PATHS} and value is not model
     }
 
 
-def _as_arrays(state: dict) -> dict:
+def as_arrays(state: dict) -> dict:
     """Converts tensors to arrays, which can be pickled on every backend."""
     return {
         name: keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else value

@@ -13,12 +13,10 @@ REFUSED = {
     keras.callbacks.BackupAndRestore: "BackupAndRestore restarts the epoch, and would "
     "overwrite the resumed weights. ResumeTraining replaces it.",
 }
-STATEFUL = (
-    keras.callbacks.CSVLogger,
-    keras.callbacks.EarlyStopping,
-    keras.callbacks.ModelCheckpoint,
-    keras.callbacks.ReduceLROnPlateau,
-    keras.callbacks.TensorBoard,
+STATELESS = (
+    keras.callbacks.History,  # its state is saved
+    keras.callbacks.ProgbarLogger,
+    keras.callbacks.TerminateOnNaN,
 )
 
 
@@ -30,11 +28,16 @@ def check_callbacks(callbacks) -> list[keras.callbacks.Callback]:
             expected = "a list of keras.callbacks.Callback"
             raise invalid_argument("callbacks", expected, callback)
     _check_none_is_refused(callbacks)
+    for callback in callbacks:
+        is_log = isinstance(callback, keras.callbacks.CSVLogger)
+        if is_log and "://" in str(callback.filename):
+            expected = "a CSVLogger that writes to a local file"
+            raise invalid_argument("callbacks", expected, callback.filename)
     return callbacks
 
 
 def check_others(callbacks: list, resume: keras.callbacks.Callback) -> None:
-    """Warns about callbacks outside of `ResumeTraining` whose state is not saved.
+    """Warns about callbacks outside of `ResumeTraining`, whose state is not saved.
 
     Args:
         callbacks: All callbacks of `fit`.
@@ -44,8 +47,17 @@ def check_others(callbacks: list, resume: keras.callbacks.Callback) -> None:
     if any(isinstance(other, type(resume)) for other in others):
         raise invalid_argument("callbacks", "one ResumeTraining", callbacks)
     _check_none_is_refused(others)
-    lost = [other for other in others if _is_stateful(other)]
-    names = [type(other).__name__ for other in lost if other not in added_by_fit(lost)]
+    for callback in resume.callbacks:
+        if any(callback is other for other in others):
+            expected = "callbacks that are not also passed to `fit`"
+            raise invalid_argument("callbacks", expected, callback)
+    kept = added_by_fit(others)
+    lost = [other for other in others if not isinstance(other, STATELESS)]
+    names = [
+        type(other).__name__
+        for other in lost
+        if all(other is not callback for callback in kept)
+    ]
     if names:
         warnings.warn(
             f"The state of {', '.join(names)} will be lost when training is resumed. "
@@ -66,7 +78,7 @@ def added_by_fit(callbacks: list) -> list:
     return [
         callback
         for callback in callbacks
-        if _package_of(callback) == "zoo" and has_own_state(callback)
+        if type(callback).__module__.startswith("zoo.") and has_own_state(callback)
     ]
 
 
@@ -80,12 +92,3 @@ def _check_none_is_refused(callbacks: list) -> None:
 
 def _unwrapped(callback):
     return callback.callback if isinstance(callback, RateReader) else callback
-
-
-def _is_stateful(callback) -> bool:
-    is_ours = _package_of(callback) == _package_of(RateReader)
-    return is_ours or has_own_state(callback) or isinstance(callback, STATEFUL)
-
-
-def _package_of(thing) -> str:
-    return getattr(thing, "__module__", "").partition(".")[0]

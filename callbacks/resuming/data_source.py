@@ -1,11 +1,13 @@
 """How the data of `fit` can be brought back to an earlier position."""
 
+import weakref
 from dataclasses import dataclass, replace
 
 import keras
 
-from zoo.backend.framework_internals import pipeline_parts
+from zoo.backend.framework_internals import is_nondeterministic, pipeline_parts
 from zoo.datasets import ArrayDataset, Order
+from zoo.datasets.origin import origin_of
 
 from .fit_call import FitCall
 
@@ -59,8 +61,9 @@ def validation_source(call: FitCall) -> DataSource:
 
 def pipeline_source(dataset) -> DataSource:
     """Describes a `tf.data` pipeline, according to its transformations."""
-    if hasattr(dataset, "order"):  # of zoo.datasets
-        return DataSource(dataset.order)
+    origin = origin_of(dataset)
+    if origin is not None:
+        return DataSource(origin.order)
     kind = type(dataset).__name__
     parts = pipeline_parts(dataset)
     if parts is None:
@@ -68,6 +71,9 @@ def pipeline_source(dataset) -> DataSource:
         return DataSource(is_replayed=True, doubt=doubt)
     inputs, functions, seeds = parts
     sources = [pipeline_source(each) for each in inputs]
+    if is_nondeterministic(dataset):
+        doubt = f"a {kind} with `deterministic=False` gives elements in varying orders"
+        sources.append(DataSource(is_replayed=True, doubt=doubt))
     if seeds:  # the transformation shuffles, or draws numbers
         missing = "`shuffle` has no seed. Use `shuffle(n, seed=0)`"
         sources.append(
@@ -84,6 +90,37 @@ def pipeline_source(dataset) -> DataSource:
         any(each.is_replayed for each in sources),
         next((each.doubt for each in sources if each.doubt), None),
     )
+
+
+_iterated: weakref.WeakSet = weakref.WeakSet()
+
+
+def note_use(dataset) -> str | None:
+    """Notes that `fit` reads a `tf.data` pipeline from its beginning.
+
+    Returns:
+        Why the pipeline is not at its beginning: it has been noted before in this
+        process, or it shares a shuffle with such a pipeline. Otherwise, `None`.
+    """
+    if dataset is None:
+        return None
+    was_iterated = False
+    for part in [dataset, *_shuffles(dataset)]:
+        was_iterated |= part in _iterated
+        _iterated.add(part)
+    if not was_iterated:
+        return None
+    return (
+        "this pipeline has been iterated in this process before, so it is not at its "
+        "beginning. Create it again, or restart the program"
+    )
+
+
+def _shuffles(dataset) -> list:
+    """Returns the inputs of a pipeline that have seeds."""
+    inputs = (pipeline_parts(dataset) or ([],))[0]
+    with_seeds = [each for each in inputs if (pipeline_parts(each) or ((), (), ()))[2]]
+    return with_seeds + [one for each in inputs for one in _shuffles(each)]
 
 
 def _varies(operation) -> bool:

@@ -4,12 +4,16 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+import keras
+
 from zoo.backend.keras_fit_internals import (
     batch_size_of,
     build_for_fit,
     distributed_dataset,
     fit_frame,
     fit_variables,
+    is_iterated,
+    last_logs,
 )
 
 
@@ -43,9 +47,21 @@ class FitCall:
         return batch_size_of(self.epoch_iterator)
 
     def build(self) -> None:
-        """Creates all variables of the model, its metrics and its optimizer."""
-        specification = getattr(self.dataset, "element_spec", None)
-        build_for_fit(self.model, self.epoch_iterator, specification)
+        """Creates all variables of the model, its metrics and its optimizer.
+
+        A model without `call`, which only defines `train_step`, must be built already.
+        """
+        model = self.model
+        if type(model).call is keras.Model.call:
+            if model.optimizer is not None and not model.optimizer.built:
+                model.optimizer.build(model.trainable_variables)
+            return
+        specification = keras.tree.map_structure(
+            # A missing part of the batch has a specification without a shape.
+            lambda part: part if hasattr(part, "shape") else None,
+            getattr(self.dataset, "element_spec", None),
+        )
+        build_for_fit(model, self.epoch_iterator, specification)
 
 
 def current_fit_call(model) -> FitCall:
@@ -70,11 +86,21 @@ def current_fit_call(model) -> FitCall:
     return FitCall(model, iterator, variables, callbacks)
 
 
-def is_in_fit(model, frame) -> bool:
-    """Returns whether Keras' `fit` of a model is running in a call stack.
+def current_logs(model) -> dict:
+    """Returns the logs of the last step of the current call to `fit`, if there is one.
+
+    Must be called by a callback.
+    """
+    frame = fit_frame(model, sys._getframe())
+    return {} if frame is None else last_logs(frame)
+
+
+def is_in_fit(epoch_iterator, frame) -> bool:
+    """Returns whether a certain call to `fit` is running in a call stack.
 
     Args:
-        model: The model, or `None` if it no longer exists.
+        epoch_iterator: The `epoch_iterator` of the `FitCall`, or `None` if it no longer
+            exists.
         frame: Innermost frame of the call stack.
     """
-    return model is not None and fit_frame(model, frame) is not None
+    return epoch_iterator is not None and is_iterated(epoch_iterator, frame)

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,14 +10,27 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.backend.framework_internals import pipeline_parts
 from zoo.datasets import ArrayDataset
+from zoo.datasets.origin import Origin, origin_of
 
+from .callback_state import PATHS
+from .errors import ResumeError
 from .fit_call import FitCall
 
 NOTHING = "nothing"
-PATHS = {"directory", "filename", "filepath", "log_dir"}  # a folder may be moved
+ARGUMENTS = (  # of `fit`
+    "shuffle",
+    "class_weight",
+    "initial_epoch",
+    "steps_per_epoch",
+    "validation_steps",
+    "validation_batch_size",
+    "validation_freq",
+)
 ROWS = 64  # number of rows of an array that its checksum covers
 MAX_LISTED = 20
+PLAIN = (str, int, float, bool, tuple)
 
 
 def settings_of(call: FitCall, callbacks: list) -> dict:
@@ -38,10 +52,15 @@ def settings_of(call: FitCall, callbacks: list) -> dict:
         "steps": call.epoch_iterator.num_batches,
         "callbacks": [_callback(callback) for callback in callbacks],
     }
-    names = ("shuffle", "class_weight", "initial_epoch", "steps_per_epoch")
-    for name in (*names, "validation_steps", "validation_freq"):
-        settings[name] = arguments[name]
+    for name in ARGUMENTS:
+        settings[name] = _readable_keys(arguments[name])
     return json.loads(json.dumps(settings, default=_readable, sort_keys=True))
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of Keras and its backend, which may affect the results."""
+    backend = keras.config.backend()
+    return {"keras": keras.__version__, backend: sys.modules[backend].__version__}
 
 
 def check_same(there: dict, here: dict, directory) -> None:
@@ -53,18 +72,18 @@ def check_same(there: dict, here: dict, directory) -> None:
         directory: Folder of the saves.
 
     Raises:
-        ValueError: If the settings differ.
+        ResumeError: If the settings differ.
     """
     there, here = dict(_flat(there)), dict(_flat(here))
     differences = [
         f"  {name}: {there.get(name, NOTHING)!r} there, "
         f"{here.get(name, NOTHING)!r} here"
         for name in {**there, **here}
-        if there.get(name, NOTHING) != here.get(name, NOTHING)
+        if repr(there.get(name, NOTHING)) != repr(here.get(name, NOTHING))  # NaN
     ]
     if differences:
         listed = "\n".join(differences[:MAX_LISTED])
-        raise ValueError(
+        raise ResumeError(
             f"The training run in '{directory}' was started with different settings:\n"
             f"{listed}\nPass the same settings to resume it, a different `directory` "
             "to start a new one, or `overwrite=True` to remove it."
@@ -117,7 +136,9 @@ def _without_names(config) -> Any:
     return replace(config)
 
 
-def _optimizer(optimizer) -> dict:
+def _optimizer(optimizer) -> dict | None:
+    if optimizer is None:
+        return None
     config = _without_names(optimizer.get_config())
     if int(keras.ops.convert_to_numpy(optimizer.iterations)):
         # It was used before in this process: a callback may have changed its rate.
@@ -155,12 +176,17 @@ def _data(*parts) -> Any:
             "scale": x.arrays.scale,
         }
     if hasattr(x, "element_spec"):
-        order = getattr(x, "order", None)
         cardinality = getattr(x, "cardinality", None)
         return {
             "elements": str(x.element_spec),
             "batches": int(cardinality()) if callable(cardinality) else None,
-            "seed": None if order is None else order.seed,
+            "origins": [
+                {
+                    "seed": None if origin.order is None else origin.order.seed,
+                    "checksum": _checksum(origin.first_examples()),
+                }
+                for origin in _origins(x)
+            ],
         }
     leaves = [leaf for leaf in keras.tree.flatten(parts) if leaf is not None]
     if all(hasattr(leaf, "shape") for leaf in leaves):
@@ -168,23 +194,53 @@ def _data(*parts) -> Any:
     return {"class": type(x).__name__}
 
 
+def _origins(dataset) -> list[Origin]:
+    """Returns the datasets of `zoo.datasets` that a `tf.data` pipeline reads."""
+    origin = origin_of(dataset)
+    if origin is not None:
+        return [origin]
+    inputs = (pipeline_parts(dataset) or ([],))[0]
+    return [origin for each in inputs for origin in _origins(each)]
+
+
 def _array(array) -> dict:
     dtype = str(getattr(array, "dtype", None))  # a data frame has several
     found: dict = {"shape": list(map(int, array.shape)), "dtype": dtype}
-    if isinstance(array, np.ndarray) and array.dtype != object and len(array):
-        rows = np.linspace(0, len(array) - 1, ROWS).astype(int)
-        found["checksum"] = zlib.crc32(np.ascontiguousarray(array[rows]).tobytes())
+    size = int(array.shape[0]) if len(array.shape) else 0
+    rows = np.linspace(0, size - 1, min(size, ROWS)).astype(int)
+    if hasattr(array, "iloc"):
+        text = array.iloc[rows].to_csv()
+        found["checksum"] = zlib.crc32(text.encode())
+    elif isinstance(array, np.ndarray):
+        found["checksum"] = _checksum([array[rows]])
+    elif keras.ops.is_tensor(array) or hasattr(array, "__array__"):
+        parts = [keras.ops.convert_to_numpy(array[int(row)]) for row in rows]
+        found["checksum"] = _checksum(parts)
     return found
+
+
+def _checksum(arrays: Iterable[np.ndarray]) -> int:
+    checksum = 0
+    for array in arrays:
+        array = np.ascontiguousarray(array)
+        is_object = array.dtype == object
+        contents = repr(array.tolist()).encode() if is_object else array.tobytes()
+        checksum = zlib.crc32(contents, checksum)
+    return checksum
 
 
 def _callback(callback) -> dict:
     """Returns the class of a callback, and the simple arguments it was created with."""
     found: dict = {"class": type(callback).__name__}
+    # The lists and dicts of your own callbacks may change during `fit`.
+    package = type(callback).__module__.partition(".")[0]
+    is_own = package not in ("keras", __name__.partition(".")[0])
+    kinds = PLAIN if is_own else (*PLAIN, list, dict)
     names = inspect.signature(type(callback).__init__).parameters
-    for name in names.keys() - PATHS:
+    for name in names.keys() - set(PATHS):
         value: Any = getattr(callback, name, None)
-        if isinstance(value, str | int | float | bool):
-            found[name] = value
+        if isinstance(value, kinds):
+            found[name] = _readable_keys(value)
         elif hasattr(value, "get_config"):
             found[name] = _without_names(value.get_config())
     if "min_delta" in found:  # Keras changes its sign in mode "min"
@@ -203,8 +259,18 @@ def _readable(value) -> object:
         return value.tolist()
     if hasattr(value, "__name__"):
         return value.__name__
+    if isinstance(value, set | frozenset):
+        return sorted(map(repr, value))  # their order differs by process
     text = repr(value)
     return type(value).__name__ if " at 0x" in text else text
+
+
+def _readable_keys(value) -> object:
+    """Converts the keys of a dict to texts, because JSON does not support all keys."""
+    if not isinstance(value, dict):
+        return value
+    keys = [key.item() if isinstance(key, np.generic) else key for key in value]
+    return dict(zip(map(str, keys), value.values(), strict=True))
 
 
 def _flat(value, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -16,27 +16,36 @@ class Signals:
     The first signal is only recorded, and the second takes effect immediately. Keras
     calls no hooks after an exception, so the handlers may remain in place after `fit`
     fails. In that case, they restore the original handlers when the next signal
-    arrives, and pass this signal on.
+    arrives, and pass this signal on. A later object replaces them, too. Signals that
+    the process ignores remain ignored.
 
     Signals can be handled only in the main thread. In other threads, this class does
     nothing.
 
     Args:
-        model: Model that is trained.
+        epoch_iterator: Keras' iterator over the steps, which identifies the call to
+            `fit`.
 
     Attributes:
         received: Number of the signal that was received, or `None`.
     """
 
-    def __init__(self, model):
-        self._model = weakref.ref(model)
+    def __init__(self, epoch_iterator):
+        self._iterator = weakref.ref(epoch_iterator)
         self._previous: dict = {}
         self.received: int | None = None
         if threading.current_thread() is threading.main_thread():
             for number in NUMBERS:
+                owner = getattr(signal.getsignal(number), "__self__", None)
+                if isinstance(owner, Signals) and not owner.is_training():
+                    owner.remove()  # its `fit` has failed
                 # A handler that was not installed by Python cannot be restored.
-                if signal.getsignal(number) is not None:
+                if signal.getsignal(number) not in (None, signal.SIG_IGN):
                     self._previous[number] = signal.signal(number, self._note)
+
+    def is_training(self) -> bool:
+        """Returns whether the call to `fit` is running."""
+        return is_in_fit(self._iterator(), sys._getframe())
 
     def remove(self) -> None:
         """Restores the original handlers."""
@@ -53,7 +62,6 @@ class Signals:
             signal.raise_signal(number)
 
     def _note(self, number, frame):
-        is_training = is_in_fit(self._model(), frame or sys._getframe())
         repeated, self.received = self.received is not None, number
-        if repeated or not is_training:
+        if repeated or not self.is_training():
             self.deliver()

@@ -13,24 +13,83 @@ from zoo.backend.keras_internals import (
     set_own_trainable,
 )
 
+from .errors import ResumeError
+
+
+def check_optimizers(model) -> None:
+    """Raises an error if an optimizer that belongs to a model has no variables yet.
+
+    Such an optimizer creates its variables in the first step. This is too late to
+    restore them.
+
+    Raises:
+        ResumeError: If an optimizer is not built.
+    """
+    for layer, name, optimizer in _optimizers(model):
+        # An inner model may be compiled, but is then not trained by its own optimizer.
+        is_of_inner_model = layer is not model and name == "optimizer"
+        if not optimizer.built and not is_of_inner_model:
+            raise ResumeError(
+                f"`{name}` of {layer.name} is an optimizer without variables, so its "
+                "state could not be restored. Expected optimizers that are built "
+                f"before `fit`.\nCall `{name}.build(variables)` with the variables "
+                "that it updates."
+            )
+
 
 def state_variables(model) -> list:
     """Returns all variables that a training step reads or assigns, each of them once.
 
     These are the weights, the states of layers (including seeds), the variables of the
-    optimizer (including averages, accumulated gradients and the loss scale), and the
-    metrics. Under a distribution strategy, the copies of all replicas are returned.
+    optimizers (including averages, accumulated gradients and the loss scale), and the
+    metrics. Optimizers that are attributes of the model or of a layer, or elements of
+    such an attribute, are included. Under a distribution strategy, the copies of all
+    replicas are returned.
 
     Args:
         model: Compiled model whose variables exist.
     """
-    variables = [
-        *model.variables,
-        *model.optimizer.variables,
-        *model.metrics_variables,
-    ]
+    variables = [*model.variables, *model.metrics_variables]
+    for _, _, optimizer in _optimizers(model):
+        variables += optimizer.variables
     unique = {id(variable): variable for variable in variables}.values()
     return [copy for variable in unique for copy in local_copies(model, variable)]
+
+
+def check_same_variables(model, variables: list) -> None:
+    """Raises an error if a model has created variables since `fit` began.
+
+    Args:
+        model: Model that is trained.
+        variables: The previous result of `state_variables`.
+
+    Raises:
+        ResumeError: If the model has new variables.
+    """
+    known = {id(variable) for variable in variables}
+    new = [each for each in state_variables(model) if id(each) not in known]
+    if new:
+        names = ", ".join(getattr(each, "path", each.name) for each in new[:9])
+        raise ResumeError(
+            "The model has created variables in the first step, so they could not be "
+            "restored. Expected a model whose layers, metrics and optimizers are built "
+            f"before `fit`. Received: a model that creates {names}"
+        )
+
+
+def _optimizers(model) -> list[tuple]:
+    """Returns `(layer, attribute, optimizer)` for all optimizers of a model."""
+    found = []
+    for layer in flatten_layers(model):
+        for name, value in vars(layer).items():
+            parts = value.values() if isinstance(value, dict) else value
+            parts = parts if isinstance(value, dict | list | tuple) else [value]
+            found += [
+                (layer, name, part)
+                for part in parts
+                if isinstance(part, keras.optimizers.Optimizer)
+            ]
+    return found
 
 
 def specs(variables: list) -> list:
@@ -71,10 +130,16 @@ def set_trainable_flags(model, flags: list[list[bool]]) -> None:
             variable.trainable = trainable
 
 
-def metrics_result(model) -> dict[str, float]:
-    """Returns the values of the metrics as callbacks receive them."""
-    results = model.get_metrics_result()
-    return {name: float(_to_numpy(value)) for name, value in results.items()}
+def logs_of_epoch(model, step_logs: dict) -> dict:
+    """Returns the logs of an epoch that ends now, as Keras computes them.
+
+    Args:
+        model: Model that is trained.
+        step_logs: Logs of the last step. These are not the metrics if `train_step`
+            returns something else.
+    """
+    metrics = model.get_metrics_result()
+    return metrics if metrics.keys() == step_logs.keys() else step_logs
 
 
 def history_state(history) -> dict:
@@ -106,10 +171,10 @@ def check_not_recompiled(model, objects: tuple) -> None:
     """Raises an error if a model was compiled since `compiled_objects()` was called.
 
     Raises:
-        ValueError: If the model has a new optimizer or a new loss.
+        ResumeError: If the model has a new optimizer or a new loss.
     """
     if any(a is not b for a, b in zip(compiled_objects(model), objects, strict=True)):
-        raise ValueError(
+        raise ResumeError(
             "The model was compiled during `fit`, so training cannot be saved: the "
             "program would resume it with the previous optimizer and loss. Expected a "
             "model that is compiled before `fit`.\nTrain in two calls to `fit`, with "

@@ -3,6 +3,8 @@
 The modules `tensorflow`, `jax` and `torch` implement the same functions. This package
 exports the functions of the active backend:
 
+- `CAN_BEGIN_AT_END`: Whether the first step of `fit` may find that no data are left. If
+  the number of batches is unknown, Keras begins one step too many in every epoch.
 - `COMPILES`: Whether `compile_stateless` compiles functions. Compiled functions are
   traced before anything is computed.
 - `accelerators()`: Returns a list of the names of the accelerators that Keras uses, for
@@ -46,6 +48,7 @@ import keras
 
 _module = importlib.import_module(f".{keras.backend.backend()}", package=__package__)
 
+CAN_BEGIN_AT_END: bool = _module.CAN_BEGIN_AT_END
 COMPILES: bool = _module.COMPILES
 accelerators = _module.accelerators
 compile_stateless = _module.compile_stateless
@@ -60,6 +63,7 @@ set_generator_state = _module.set_generator_state
 transform_batch = _module.transform_batch
 
 __all__ = [
+    "CAN_BEGIN_AT_END",
     "COMPILES",
     "accelerators",
     "compile_stateless",

@@ -29,6 +29,18 @@ def torch_norms(tensors: list, order: float) -> list:
     return attribute(torch, "_foreach_norm", torch)(tensors, ord=order)
 
 
+def is_nondeterministic(dataset) -> bool:
+    """Returns whether a `tf.data` pipeline may give its elements in varying orders.
+
+    Each transformation that runs in parallel has its own setting, which `tf.data` does
+    not show. The option of the whole pipeline is public.
+    """
+    options = getattr(dataset, "options", None)
+    option = options().deterministic if callable(options) else None
+    own = getattr(dataset, "_deterministic", None)  # of a transformation in parallel
+    return option is False or own in (False, "false")
+
+
 def pipeline_parts(dataset) -> tuple[list, list, tuple[int, ...]] | None:
     """Returns what a `tf.data` pipeline consists of, without running it.
 

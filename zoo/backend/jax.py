@@ -6,6 +6,7 @@ import jax
 import jax.extend
 import keras
 
+CAN_BEGIN_AT_END = False
 COMPILES = True
 
 

@@ -60,6 +60,30 @@ def fit_variables(frame: FrameType) -> dict[str, Any]:
     return {name: frame.f_locals[name] for name in names}
 
 
+def last_logs(frame: FrameType) -> dict[str, Any]:
+    """Returns the logs of the last step of a call to Keras' `fit`.
+
+    The result is empty before the first step. Keras passes these logs to
+    `on_train_batch_end`, but waits for every step if a callback defines this hook.
+    """
+    return frame.f_locals.get("logs") or {}
+
+
+def is_iterated(epoch_iterator, frame: FrameType | None) -> bool:
+    """Returns whether a call to Keras' `fit` with this iterator is in a call stack.
+
+    Args:
+        epoch_iterator: Iterator of a call to `fit`.
+        frame: Innermost frame of the call stack.
+    """
+    while frame is not None:
+        own = frame.f_locals.get("epoch_iterator") if is_keras_fit(frame) else None
+        if own is epoch_iterator:
+            return True
+        frame = frame.f_back
+    return False
+
+
 def set_first_epoch(model: keras.Model, epoch: int | None) -> None:
     """Sets the epoch at which the current call to `fit` begins.
 

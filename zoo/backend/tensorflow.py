@@ -4,6 +4,7 @@ import contextlib
 
 import tensorflow as tf
 
+CAN_BEGIN_AT_END = True
 COMPILES = True
 
 

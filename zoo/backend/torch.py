@@ -5,6 +5,7 @@ import contextlib
 import keras
 import torch
 
+CAN_BEGIN_AT_END = True
 COMPILES = False
 
 

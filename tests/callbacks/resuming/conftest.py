@@ -1,6 +1,7 @@
 """Trainings that are interrupted and run again, in one process: what tests share."""
 
 import itertools
+import warnings
 from types import SimpleNamespace
 
 import keras
@@ -113,7 +114,11 @@ def train(
     used = [*used, *beside, *([] if stop is None else [InterruptAt(stop)])]
     arguments = {**data(kind), "epochs": EPOCHS, "verbose": 0, **options}
     try:
-        model.fit(callbacks=used, **arguments)
+        with warnings.catch_warnings():
+            # Nothing but these is passed to `fit`, and they have no state to resume.
+            names = "((, )?(InterruptAt|SignalAt))+"
+            warnings.filterwarnings("ignore", f"The state of {names} will be lost")
+            model.fit(callbacks=used, **arguments)
     except Interruption:
         assert stop is not None
     else:
@@ -159,9 +164,15 @@ def run():
         data=data,
         epochs=EPOCHS,
         interrupt_at=InterruptAt,
+        saves=saves,
         steps=STEPS,
         train=train,
     )
+
+
+def saves(folder):
+    """Paths of the saves in a folder."""
+    return sorted(folder.glob("save-*"))
 
 
 @pytest.fixture(scope="session")

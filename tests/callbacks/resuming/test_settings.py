@@ -36,7 +36,10 @@ def changes(run):
             {"validation_freq": 2},
             "validation_freq: 1 there, 2 here",
         ),
-        "data": ({"x": x[:60], "y": y[:60]}, "data"),
+        "data": (
+            {"x": x[:60], "y": y[:60]},
+            r"data.batch_size: 12 there, 'nothing' here",
+        ),
         "a callback": (
             {"kept": [keras.callbacks.EarlyStopping("loss")]},
             "callbacks.0.class: 'TerminateOnNaN' there, 'EarlyStopping' here",
@@ -72,12 +75,12 @@ def test_settings_of_a_callback_that_differ_are_named(run, tmp_path):
         run.train(tmp_path, [keras.callbacks.EarlyStopping("loss", patience=4)])
 
 
-def test_a_save_of_another_backend_is_refused(run, tmp_path):
+def test_a_save_whose_header_names_another_backend_is_refused(run, tmp_path):
     run.train(tmp_path, stop=3)
     folder = SaveFolder(tmp_path)
     save = folder.read_latest()
     settings = {**save.header["settings"], "backend": "another"}
     header = {**save.header, "settings": settings}
-    folder.write(header, save.state, save.arrays())
+    folder.write(header, save.state(), save.arrays())
     with pytest.raises(ValueError, match="backend: 'another' there"):
         run.train(tmp_path)

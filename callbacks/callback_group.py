@@ -23,15 +23,15 @@ class CallbackGroup(keras.callbacks.Callback):
         super().__init__()
         self.callbacks = callbacks
         self.called = list(callbacks)
-        self._pass_on_if_needed("on_train_batch_end", "on_batch_end")
-        self._pass_on_if_needed("on_test_batch_end", "on_batch_end")
+        self._pass_on_if_needed()
 
     def add_first(self, callbacks: list[keras.callbacks.Callback]) -> None:
         """Adds callbacks that are called before all others.
 
-        Must be called before `fit`, with callbacks without hooks at the end of batches.
+        Must be called before `fit`.
         """
         self.callbacks[:0] = callbacks
+        self._pass_on_if_needed()
 
     def set_params(self, params):
         super().set_params(params)
@@ -57,14 +57,20 @@ class CallbackGroup(keras.callbacks.Callback):
         for callback in self.called:
             getattr(callback, hook)(*arguments, **named)
 
-    def _pass_on_if_needed(self, hook: str, alias: str) -> None:
-        """Defines a hook at the end of batches, if any callback has that hook.
+    def _pass_on_if_needed(self) -> None:
+        """Defines the hooks at the end of batches that any of the callbacks has.
 
         Keras waits for every step to end if a callback defines such a hook.
         """
         plain = keras.callbacks.Callback
+        # By default, `on_train_batch_end` calls `on_batch_end`.
+        aliases = {
+            "on_batch_end": "on_train_batch_end",
+            "on_train_batch_end": "on_train_batch_end",
+            "on_test_batch_end": "on_test_batch_end",
+        }
         for callback in self.callbacks:
-            for name in (hook, alias):
+            for name, hook in aliases.items():
                 method = getattr(callback, name)
                 if getattr(method, "__func__", method) is not getattr(plain, name):
                     setattr(self, hook, functools.partial(self.pass_on, hook))
