@@ -242,6 +242,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             self._project.remove_partial_files()
             self._checkpoints.look()
             self.oracle.reload()
+            self._saves.remove(self._finished())  # a killed search may have left them
             has_trained = any(trial.status != FAILED for trial in self._finished())
             self._project.check_fit(fit_settings(fit_kwargs), has_trained)
             used = sum(trial.seconds for trial in self._finished())
@@ -282,7 +283,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         try:
             self._runner.learn(trial)
             self.oracle.end_trial(trial)
-            self._saves.remove(trial)
+            self._saves.remove([trial])
         finally:
             best = self.oracle.get_best_trials(self.checkpoints)
             self._checkpoints.keep_only(best)

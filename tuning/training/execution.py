@@ -37,7 +37,8 @@ class Execution(keras.callbacks.Callback):
         must_be_logged: Whether to raise an error if an epoch does not log the
             objective.
         is_saved: Whether the run is saved and can be resumed. If it runs out of time,
-            it then ends with a `TrialEnd` instead of ending like a complete run.
+            it then ends with a `TrialEnd` at the beginning of the next epoch, instead
+            of ending like a complete run.
 
     Attributes:
         history: Dict that maps each metric to a list with one value per epoch.
@@ -74,6 +75,11 @@ class Execution(keras.callbacks.Callback):
         self.was_interrupted = False
         self._began = time.monotonic()
 
+    def on_epoch_begin(self, epoch, logs=None):
+        # `ResumeTraining` has just saved the previous epoch.
+        if self.is_saved and self.is_out_of_time():
+            raise self._out_of_time()
+
     def on_epoch_end(self, epoch, logs=None):
         logs = {name: float(value) for name, value in (logs or {}).items()}
         self._append(logs)
@@ -96,9 +102,8 @@ class Execution(keras.callbacks.Callback):
         if self.is_hopeless is not None and self.best is not None:
             self.was_pruned = self.is_hopeless(self.num_epochs - 1, self.best)
         is_last = self.num_epochs >= (self.params.get("epochs") or 0)
-        self.was_interrupted = self.is_out_of_time() and not is_last
-        if self.was_interrupted and self.is_saved:
-            raise self._out_of_time()
+        if not self.is_saved:
+            self.was_interrupted = self.is_out_of_time() and not is_last
         if self.diverged or self.was_pruned or self.was_interrupted:
             self.model.stop_training = True
 

@@ -19,7 +19,7 @@ from .folds import Folds
 from .garbage_collection import GarbageCollection
 from .hypermodels import build_model, returns_history
 from .median_rule import MedianRule
-from .trial_saves import TrialSaves
+from .trial_saves import TrialSaves, fatal_errors
 from .tuner_hooks import HOOKS, TunerHooks
 
 
@@ -126,13 +126,14 @@ class TrialRunner:
             model = build_model(
                 self.tuner.hypermodel, trial.hyperparameters, self.tuner.max_model_size
             )
-            result = self.tuner.hypermodel.fit(
-                trial.hyperparameters,
-                model,
-                *args,
-                **{"verbose": 2 if self.verbose == 2 else 0, **kwargs},
-                callbacks=callbacks,
-            )
+            with fatal_errors():
+                result = self.tuner.hypermodel.fit(
+                    trial.hyperparameters,
+                    model,
+                    *args,
+                    **{"verbose": 2 if self.verbose == 2 else 0, **kwargs},
+                    callbacks=callbacks,
+                )
             score = execution.score(result)
         finally:
             trial.executions.append(execution.record(score))

@@ -83,6 +83,9 @@ def data(kind="zoo"):
         pipeline = tf.data.Dataset.from_tensor_slices(train)
         pipeline = pipeline.shuffle(SIZE, seed=1).batch(BATCH_SIZE)
         return {"x": pipeline, "shuffle": False}
+    if kind == "unknown length":
+        found = data("pipeline")
+        return {**found, "x": found["x"].filter(lambda x, y: True)}
     if kind == "generator":
         starts = itertools.cycle(range(SIZE))
         batches = ((x[i : i + BATCH_SIZE], y[i : i + BATCH_SIZE]) for i in starts)
