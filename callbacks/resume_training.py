@@ -126,6 +126,10 @@ class ResumeTraining(CallbackGroup):
         self.seconds = seconds
         self.overwrite = check_choice("overwrite", overwrite, (False, True))
         self.verbose = check_choice("verbose", verbose, (0, 1))
+        self._restoration: Restoration | None = None
+        self._trainable_in_step: list | None = None
+        self._step_logs: dict = {}
+        self._end_logs: dict = {}
 
     def on_train_begin(self, logs=None):
         call = current_fit_call(self.model)
@@ -207,9 +211,8 @@ class ResumeTraining(CallbackGroup):
         self._data_at_begin, self._data_of_epoch = self._data.state(), None
         self._epochs = call.arguments["epochs"]
         self._position = Position(epoch=call.arguments["initial_epoch"])
-        self._trainable_in_step: list | None = None
-        self._step_logs: dict = {}
-        self._end_logs: dict = {}
+        self._trainable_in_step = None
+        self._step_logs, self._end_logs = {}, {}
         self._has_stepped = self._has_checked = False
         self._restoration = None if self.overwrite else self._find(call)
         self._data.warn(is_resumed=self._restoration is not None)
@@ -255,10 +258,11 @@ class ResumeTraining(CallbackGroup):
 
     def _restore(self) -> bool:
         """Restores the save, unless this has been done; returns whether it has not."""
-        is_pending = self._restoration is not None and self._restoration.is_pending
-        if is_pending:
-            self._restoration.restore()
-        return is_pending
+        restoration = self._restoration
+        if restoration is None or not restoration.is_pending:
+            return False
+        restoration.restore()
+        return True
 
     def _end_step(self) -> None:
         """Checks the model and restores its flags after the first step."""
@@ -277,7 +281,7 @@ class ResumeTraining(CallbackGroup):
             return False
         if self.seconds is not None:
             return time.monotonic() - self._saved_time >= self.seconds
-        if self.every == "epoch":
+        if not isinstance(self.every, int):
             return at_end_of_epoch
         return done // self.every > self._saved_steps // self.every
 

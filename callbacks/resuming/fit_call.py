@@ -15,6 +15,9 @@ from zoo.backend.keras_fit_internals import (
     is_iterated,
     last_logs,
 )
+from zoo.backend.keras_internals import flatten_layers
+
+from .errors import ResumeError
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +52,19 @@ class FitCall:
     def build(self) -> None:
         """Creates all variables of the model, its metrics and its optimizer.
 
-        A model without `call`, which only defines `train_step`, must be built already.
+        Raises:
+            ResumeError: If the model has no `call`, and one of its layers is not built.
         """
         model = self.model
-        if type(model).call is keras.Model.call:
+        if type(model).call is keras.Model.call:  # it only defines `train_step`
+            layers = flatten_layers(model, include_self=False)
+            unbuilt = [layer.name for layer in layers if not layer.built]
+            if unbuilt:
+                raise ResumeError(
+                    f"Layers of the model are not built: {', '.join(unbuilt)}. "
+                    "Expected a model with `call`, or layers that are built before "
+                    "`fit`, for example by calling them on a batch."
+                )
             if model.optimizer is not None and not model.optimizer.built:
                 model.optimizer.build(model.trainable_variables)
             return

@@ -50,7 +50,7 @@ class Restoration:
 
     def give_states(self, callbacks: list) -> None:
         """Restores the states of callbacks, after their `on_train_begin`."""
-        give_states(callbacks, self.state["callbacks"])
+        give_states(callbacks, self.state.pop("callbacks"))
 
     def restore(self) -> None:
         """Restores all that Keras has changed since `on_train_begin`.

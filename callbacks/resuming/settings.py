@@ -17,6 +17,7 @@ from zoo.datasets.origin import Origin, origin_of
 from .callback_state import PATHS
 from .errors import ResumeError
 from .fit_call import FitCall
+from .training_state import optimizers_of
 
 NOTHING = "nothing"
 ARGUMENTS = (  # of `fit`
@@ -45,6 +46,11 @@ def settings_of(call: FitCall, callbacks: list) -> dict:
         "backend": keras.config.backend(),
         "model": _model(call.model),
         "optimizer": _optimizer(call.model.optimizer),
+        "other_optimizers": [
+            _optimizer(optimizer)
+            for _, _, optimizer in optimizers_of(call.model)
+            if optimizer is not call.model.optimizer
+        ],
         "compile": _compiled(call.model),
         "data": _data(arguments["x"], arguments["y"], arguments["sample_weight"]),
         "validation_data": _data(arguments["validation_data"]),

@@ -25,7 +25,7 @@ def check_optimizers(model) -> None:
     Raises:
         ResumeError: If an optimizer is not built.
     """
-    for layer, name, optimizer in _optimizers(model):
+    for layer, name, optimizer in optimizers_of(model):
         # An inner model may be compiled, but is then not trained by its own optimizer.
         is_of_inner_model = layer is not model and name == "optimizer"
         if not optimizer.built and not is_of_inner_model:
@@ -50,7 +50,7 @@ def state_variables(model) -> list:
         model: Compiled model whose variables exist.
     """
     variables = [*model.variables, *model.metrics_variables]
-    for _, _, optimizer in _optimizers(model):
+    for _, _, optimizer in optimizers_of(model):
         variables += optimizer.variables
     unique = {id(variable): variable for variable in variables}.values()
     return [copy for variable in unique for copy in local_copies(model, variable)]
@@ -77,13 +77,15 @@ def check_same_variables(model, variables: list) -> None:
         )
 
 
-def _optimizers(model) -> list[tuple]:
+def optimizers_of(model) -> list[tuple]:
     """Returns `(layer, attribute, optimizer)` for all optimizers of a model."""
     found = []
     for layer in flatten_layers(model):
         for name, value in vars(layer).items():
-            parts = value.values() if isinstance(value, dict) else value
-            parts = parts if isinstance(value, dict | list | tuple) else [value]
+            parts = [value]
+            # Keras and TensorFlow keep lists of attributes under private names.
+            if isinstance(value, dict | list | tuple) and not name.startswith("_"):
+                parts = list(value.values() if isinstance(value, dict) else value)
             found += [
                 (layer, name, part)
                 for part in parts
