@@ -52,8 +52,10 @@ def settings_of(call: FitCall, callbacks: list) -> dict:
             if optimizer is not call.model.optimizer
         ],
         "compile": _compiled(call.model),
-        "data": _data(arguments["x"], arguments["y"], arguments["sample_weight"]),
-        "validation_data": _data(arguments["validation_data"]),
+        "data": data_settings(
+            arguments["x"], arguments["y"], arguments["sample_weight"]
+        ),
+        "validation_data": data_settings(arguments["validation_data"]),
         "batch_size": call.batch_size,
         "steps": call.epoch_iterator.num_batches,
         "callbacks": [_callback(callback) for callback in callbacks],
@@ -169,14 +171,14 @@ def _compiled(model) -> object:
     return _without_names(config)
 
 
-def _data(*parts) -> Any:
+def data_settings(*parts) -> Any:
     """Returns kinds, shapes and, for arrays, checksums, to tell datasets apart."""
     x = parts[0]
     if x is None:
         return None
     if isinstance(x, ArrayDataset):
         return {
-            **_data((x.arrays.x, x.arrays.y)),
+            **data_settings((x.arrays.x, x.arrays.y)),
             "batch_size": x.batch_size,
             "seed": None if x.order is None else x.order.seed,
             "scale": x.arrays.scale,

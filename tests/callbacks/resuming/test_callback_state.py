@@ -9,6 +9,8 @@ import pytest
 import callbacks
 from callbacks import ResumeTraining
 from callbacks.resuming import pickles
+from callbacks.resuming.callback_state import give_states, take_states
+from callbacks.resuming.check_callbacks import check_others
 from callbacks.schedules import Cosine, Linear
 
 
@@ -264,6 +266,51 @@ def test_callbacks_beside_it_are_warned_of(run, tmp_path):
         UserWarning, match="The state of EarlyStopping, InterruptAt will"
     ):
         run.train(tmp_path, beside=[stopping], stop=0)
+
+
+@pytest.mark.one_backend
+@pytest.mark.parametrize(
+    "callback",
+    [
+        keras.callbacks.LearningRateScheduler(lambda epoch, rate: 0.9 * rate),
+        keras.callbacks.SwapEMAWeights(),
+        keras.callbacks.LambdaCallback(),
+        Counting([]),
+    ],
+    ids=lambda callback: type(callback).__name__,
+)
+def test_any_callback_beside_it_is_warned_of(callback):
+    resume = ResumeTraining("folder")
+    harmless = [keras.callbacks.TerminateOnNaN(), keras.callbacks.History()]
+    with pytest.warns(UserWarning, match=f"The state of {type(callback).__name__} wil"):
+        check_others([resume, *harmless, callback], resume)
+
+
+@pytest.mark.one_backend
+def test_a_callback_that_is_passed_twice_is_an_error(run, tmp_path):
+    stopping = keras.callbacks.EarlyStopping("loss")
+    with pytest.raises(ValueError, match="callbacks that are not also passed to `fit`"):
+        run.train(tmp_path, [stopping], beside=[stopping])
+
+
+@pytest.mark.one_backend
+def test_a_log_that_is_not_a_local_file_is_refused(tmp_path):
+    log = keras.callbacks.CSVLogger("gs://bucket/log.csv")
+    with pytest.raises(ValueError, match="a CSVLogger that writes to a local file"):
+        ResumeTraining(tmp_path, callbacks=[log])
+
+
+@pytest.mark.one_backend
+def test_a_folder_of_a_callback_may_be_moved():
+    class Writing(keras.callbacks.Callback):
+        def __init__(self, directory):
+            super().__init__()
+            self.directory, self.count = directory, 0
+
+    there, here = Writing("there"), Writing("here")
+    there.count = 3
+    give_states([here], take_states([there]))
+    assert (here.directory, here.count) == ("here", 3)
 
 
 @pytest.mark.parametrize("in_file", [False, True])

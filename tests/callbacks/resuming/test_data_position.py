@@ -1,7 +1,12 @@
 """Data that are brought back to where they were, or that a warning tells of."""
 
+import time
+
 import keras
 import pytest
+
+from callbacks.resuming import data_source
+from zoo.datasets import Arrays, Order, tf_dataset
 
 KINDS = [
     "pipeline",
@@ -70,3 +75,57 @@ def test_random_numbers_without_a_seed_are_warned_of(run, tmp_path):
     noisy = pipeline.map(lambda x, y: (x + tf.random.normal((6,)), y))
     with pytest.warns(UserWarning, match="draws random numbers without a seed"):
         run.train(tmp_path, x=noisy, validation_data=None, stop=0)
+
+
+class Waiting(keras.callbacks.Callback):
+    """Lets the pipeline draw batches of the next epoch in advance."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        time.sleep(0.2)
+
+
+@pytest.mark.heavy
+def test_epochs_that_share_a_pass_over_the_data(run, tmp_path):
+    """The order of the next pass may have been drawn before an epoch ends."""
+    pytest.importorskip("tensorflow")
+    x, y = run.arrays()
+
+    def how():
+        order = Order(0)
+        data = tf_dataset.in_memory(Arrays(x, y), 12, order).repeat()
+        counted = {"steps_per_epoch": 6, "epochs": 4, "validation_data": None}
+        return {"x": data, "kept": [Waiting()], **counted}
+
+    run.train(tmp_path, every="epoch", stop=14, **how())
+    resumed = run.train(tmp_path, every="epoch", **how())
+    run.assert_same(resumed, run.train(**how()))
+
+
+def nondeterministic(kind):
+    tf = pytest.importorskip("tensorflow")
+    data = tf.data.Dataset.range(9)
+    if kind == "map":
+        return data.map(lambda i: i, num_parallel_calls=2, deterministic=False)
+    if kind == "interleave":
+        options = {"num_parallel_calls": 2, "deterministic": False}
+        return data.interleave(lambda i: data, cycle_length=2, **options).take(9)
+    options = tf.data.Options()
+    options.deterministic = False
+    return data.with_options(options).batch(3)
+
+
+@pytest.mark.one_backend
+@pytest.mark.parametrize("kind", ["map", "interleave", "options"])
+def test_an_order_that_varies_is_doubted(kind):
+    source = data_source.pipeline_source(nondeterministic(kind))
+    assert source.is_replayed
+    assert "`deterministic=False`" in source.doubt
+
+
+@pytest.mark.one_backend
+def test_a_shuffle_that_is_used_twice_is_doubted():
+    tf = pytest.importorskip("tensorflow")
+    shuffled = tf.data.Dataset.range(9).shuffle(9, seed=1)
+    assert data_source.note_use(shuffled.batch(2)) is None
+    assert "iterated in this process before" in data_source.note_use(shuffled.batch(3))
+    assert data_source.note_use(tf.data.Dataset.range(9).shuffle(9, seed=1)) is None

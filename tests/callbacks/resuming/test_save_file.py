@@ -8,7 +8,8 @@ import zlib
 import numpy as np
 import pytest
 
-from callbacks.resuming.errors import SaveError
+from callbacks.resuming import save_file
+from callbacks.resuming.errors import ResumeError, SaveError
 from callbacks.resuming.save_file import SaveFolder
 
 pytestmark = pytest.mark.one_backend
@@ -79,6 +80,78 @@ def test_two_damaged_saves_are_an_error(tmp_path):
         pytest.raises(SaveError, match="All saves in "),
     ):
         folder.read_latest()
+
+
+def test_damaged_saves_are_removed_only_when_a_new_one_exists(tmp_path):
+    folder = SaveFolder(tmp_path)
+    write(folder, 0)
+    write(folder, 1)
+    last = sorted(tmp_path.glob("save-*"))[-1]
+    last.write_bytes(b"nothing")
+    with pytest.warns(UserWarning, match="is damaged"):
+        check(folder.read_latest(), 0)
+    assert last.exists()
+    write(folder, 2)
+    assert not last.exists()
+    check(folder.read_previous(folder.read_latest()), 0)
+
+
+def test_a_file_that_cannot_be_read_is_damaged(tmp_path, monkeypatch):
+    folder = SaveFolder(tmp_path)
+    write(folder, 0)
+    write(folder, 1)
+    check_file = save_file._check
+
+    def check_or_fail(path):
+        if "000001" in path.name:
+            raise OSError("bad sector")
+        check_file(path)
+
+    monkeypatch.setattr(save_file, "_check", check_or_fail)
+    with pytest.warns(UserWarning, match="bad sector"):
+        check(folder.read_latest(), 0)
+
+
+def test_a_save_of_another_format_is_an_error_and_stays(tmp_path):
+    folder = SaveFolder(tmp_path)
+    write(folder, 0)
+    (path,) = tmp_path.glob("save-*")
+    path.write_bytes(path.read_bytes().replace(b"training 1\n", b"training 2\n"))
+    with pytest.raises(ResumeError, match=r"in format 2. Expected format 1."):
+        folder.read_latest()
+    assert path.exists()
+
+
+def test_saves_are_ordered_by_number(tmp_path):
+    folder = SaveFolder(tmp_path)
+    write(folder, 0)
+    (path,) = tmp_path.glob("save-*")
+    path.rename(tmp_path / "save-999999.training")
+    write(folder, 1)
+    assert (tmp_path / "save-1000000.training").exists()
+    check(folder.read_latest(), 1)
+    check(folder.read_previous(folder.read_latest()), 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*fork:RuntimeWarning")
+def test_another_process_cannot_use_the_folder(tmp_path):
+    has_locked, may_end = os.pipe(), os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            SaveFolder(tmp_path)
+            os.write(has_locked[1], b"x")
+            os.read(may_end[0], 1)
+        finally:
+            os._exit(0)
+    os.read(has_locked[0], 1)
+    with pytest.raises(ResumeError, match="Another process is training in"):
+        SaveFolder(tmp_path)
+    os.write(may_end[1], b"x")
+    os.waitpid(pid, 0)
+    write(SaveFolder(tmp_path), 0)  # the lock has ended with the process
 
 
 def test_a_save_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
@@ -158,6 +231,7 @@ def test_a_kill_around_a_write_leaves_a_whole_save(step, tmp_path, monkeypatch):
                 count_points(monkeypatch, kill_at)
                 folder = SaveFolder(path)
                 for number in range(3):
+                    (path / "begun").write_text(str(number))
                     write(folder, number)
             finally:
                 os._exit(1)
@@ -169,7 +243,8 @@ def test_a_kill_around_a_write_leaves_a_whole_save(step, tmp_path, monkeypatch):
         number = -1 if save is None else save.header["number"]
         if save is not None:
             check(save, number)
-        assert abs(number - (3 * kill_at / total - 1)) <= 1
+        begun = int((path / "begun").read_text()) if (path / "begun").exists() else 0
+        assert number in (begun - 1, begun)
         write(folder, number + 1)
         check(folder.read_latest(), number + 1)
         assert not list(path.glob(".*"))

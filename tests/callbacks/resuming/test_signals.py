@@ -69,3 +69,31 @@ def test_an_interrupt_after_a_failed_fit_acts_at_once(run, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_in_a_fit_after_a_failed_one(run, tmp_path):
+    model = run.build()
+    run.train(tmp_path / "failed", make=lambda: model, stop=2)
+    interrupt = SignalAt(signal.SIGINT, "on_train_batch_begin", 1)
+    with pytest.raises(KeyboardInterrupt):
+        run.train(tmp_path, make=lambda: model, every=1000, beside=[interrupt])
+    assert len(run.saves(tmp_path)) == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_in_a_plain_fit_after_a_failed_one(run, tmp_path):
+    model = run.build()
+    run.train(tmp_path, make=lambda: model, stop=2)
+    interrupt = SignalAt(signal.SIGINT, "on_train_batch_begin", 1)
+    with pytest.raises(KeyboardInterrupt):
+        run.train(make=lambda: model, beside=[interrupt])
+
+
+def test_an_ignored_interrupt_stays_ignored(run, tmp_path):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        interrupt = SignalAt(signal.SIGINT, "on_train_batch_begin", 1)
+        run.train(tmp_path, every=1000, stop=4, beside=[interrupt])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not run.saves(tmp_path)
