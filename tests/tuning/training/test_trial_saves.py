@@ -7,6 +7,7 @@ import keras_tuner
 import numpy as np
 import pandas as pd
 import pytest
+from keras_tuner import errors
 
 from tuning import MLPSpace, RandomSearch
 from tuning.time_budget import TimeBudget
@@ -119,8 +120,11 @@ def test_a_trial_that_runs_out_of_time_is_resumed(tmp_path, monkeypatch):
     )
     folder = tmp_path / "limited"
     search(folder, lambda source: build, time_budget=14)
+    before = InterruptAt.trained
+    assert before == 15  # the epoch in which the budget was used up
     assert list(folder.rglob("saves"))
     tables = search(folder, lambda source: build, time_budget=1000)
+    assert before + InterruptAt.trained == 3 * EPOCHS * 3  # no step is repeated
     for table, other in zip(tables, expected, strict=True):
         pd.testing.assert_frame_equal(table, other)
 
@@ -132,3 +136,30 @@ def test_a_fit_of_ones_own_cannot_be_resumed(tmp_path):
 
     with pytest.raises(ValueError, match=r"`resume_trials`\. Expected False"):
         Own(build, "loss", 3, directory=tmp_path, resume_trials=True)
+
+
+class Unpicklable(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.function = lambda: None
+
+    def __deepcopy__(self, memo):
+        return type(self)()
+
+
+def test_an_error_of_a_save_ends_the_search(tmp_path):
+    source = data()
+    found = RandomSearch(build, "loss", 3, directory=tmp_path, resume_trials=True)
+    arguments = {"epochs": 1, "verbose": 0, "shuffle": False}
+    with pytest.raises(errors.FatalValueError, match="cannot be saved: function"):
+        found.search(source.train, callbacks=[Unpicklable()], **arguments)
+    assert list(found.results()["status"]) == ["running"]  # not "failed"
+
+
+def test_saves_of_finished_trials_are_removed(tmp_path):
+    """A kill after a trial was recorded may leave them."""
+    search(tmp_path, lambda source: build)
+    folder = min(tmp_path.glob("*/trial_*"))
+    (folder / "saves").mkdir()
+    search(tmp_path, lambda source: build)
+    assert not (folder / "saves").exists()
