@@ -40,25 +40,37 @@ class ResumeTraining(CallbackGroup):
     step ends, as does a running validation. Then the state is saved, and the signal
     takes effect. A second signal takes effect immediately.
 
-    The last two saves are kept. Each is written atomically and has a checksum. If the
-    last save is damaged, the previous one is used, with a warning. Saves contain
-    pickles, so load only saves that you trust. While a save is written, training waits.
+    The last two saves are kept, so there must be space for three. Each is written
+    atomically and has a checksum. If the last save is damaged, the previous one is
+    used, with a warning. Saves contain pickles, so load only saves that you trust.
+    While a save is written, training waits. The folder is locked until training ends,
+    or until the process ends after an exception. Do not train in several processes.
 
     A callback cannot access other callbacks. Pass all callbacks with a state to
-    `callbacks` instead of passing them to `fit`. The complete state of callbacks of
-    Keras and of kerascope is saved. For your own callbacks, the result of `get_state()`
-    is saved and passed to `set_state(state)`, if they have these methods. Otherwise,
-    their attributes are pickled. `CSVLogger` removes rows that were written after the
-    save. The event files of `TensorBoard` contain the steps after the save twice.
+    `callbacks` instead of passing them to `fit`, which warns about each of them. The
+    complete state of callbacks of Keras and of kerascope is saved. For your own
+    callbacks, the result of `get_state()` is saved and passed to `set_state(state)`, if
+    they have these methods. Otherwise, their attributes are pickled, except paths in
+    `directory`, `filename`, `filepath` and `log_dir`. `CSVLogger` removes rows that
+    were written after the save. The event files of `TensorBoard` contain the steps
+    after the save twice.
 
-    Datasets of `zoo.datasets` and arrays resume in the middle of an epoch. Other data
-    (shuffled `tf.data` pipelines, a `PyDataset`, a generator, and any data with
-    `steps_per_epoch`) are drawn again from the first epoch on, without training. A
-    warning says if they may not come in the same order.
+    Datasets of `zoo.datasets` resume in the middle of an epoch directly, as do arrays
+    with `shuffle=False`, or on JAX and PyTorch. Other data are drawn again from the
+    first epoch on, without training: shuffled arrays on TensorFlow, shuffled `tf.data`
+    pipelines, a `PyDataset`, a generator, and any data with `steps_per_epoch` or of
+    unknown length. A warning says if they may not come in the same order. On JAX,
+    training with data of unknown length is saved only at the ends of epochs.
+
+    All optimizers that are attributes of the model or its layers are saved. They must
+    be built before `fit`, as must the layers of a model without `call`.
 
     The following cannot be saved: random generators in your own objects, the state of
     TensorFlow's `tf.random` operations in layers, and a model that a callback has
     compiled again during `fit`, which raises an error at the next save.
+
+    PyTorch is tested on the CPU, and `MirroredStrategy` with `tf.data` pipelines, not
+    with `from_arrays`. Distributions of `keras.distribution` are not tested.
 
     Args:
         directory: Folder for the saves of this training run, created if it does not
@@ -77,10 +89,15 @@ class ResumeTraining(CallbackGroup):
 
     Raises:
         ValueError: If an argument is invalid. Also raised by `fit` if the state of a
-            callback cannot be saved, or if settings differ from those of the save: the
-            backend, the model, the arguments of `compile`, the data, the batch size, or
-            the callbacks. The number of epochs may grow.
-        OSError: Raised by `fit` if a save cannot be written.
+            callback cannot be saved, if another process uses the folder, or if settings
+            differ from those of the save: the backend, the model, the arguments of
+            `compile`, the data, the batch size, or the callbacks. The number of epochs
+            may grow. A model without a config, such as most subclasses of
+            `keras.Model`, is compared only by its class and variables. Your own
+            `tf.data` pipelines, `PyDataset`s and generators are compared only by the
+            shapes and the number of batches.
+        OSError: Raised by `fit` if a save cannot be written, or if all saves are
+            damaged.
 
     Example:
 

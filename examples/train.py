@@ -16,7 +16,8 @@ The script writes these files to `runs/digits/`:
     python examples/train.py --dataset imdb_reviews --epochs 5
     python examples/train.py --dataset mnist --resume
 
-With `--resume`, a killed training run continues when the same command is run again.
+With `--resume`, a killed training run continues when the same command is run again. To
+start again, for example with other options, remove the folder `saves` in that folder.
 
 The README lists the accuracy and the running time over several seeds, which
 `benchmarks/train.py` measures.
@@ -105,7 +106,8 @@ def parse_arguments(arguments=None):
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="save the training run every epoch, and resume it after a restart",
+        help="save the training run every epoch, and resume it after a restart "
+        "(remove the folder 'saves' to start again)",
     )
     return parser.parse_args(arguments)
 
