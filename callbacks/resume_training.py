@@ -266,9 +266,8 @@ class ResumeTraining(CallbackGroup):
         self._trainable_in_step = state["trainable_in_step"]
         self._step_logs, self._end_logs = state["step_logs"], state["end_logs"]
         if self._position.is_finished:
-            self._print(
-                f"Training has already ended, after epoch {self._position.epoch}."
-            )
+            end = self._position.epoch
+            self._print(f"Training has already ended, after epoch {end}.")
         else:
             self._print(f"Resuming training at {self._position}.")
         return restoration
