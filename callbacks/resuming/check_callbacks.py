@@ -51,12 +51,10 @@ def check_others(callbacks: list, resume: keras.callbacks.Callback) -> None:
         if any(callback is other for other in others):
             expected = "callbacks that are not also passed to `fit`"
             raise invalid_argument("callbacks", expected, callback)
-    kept = added_by_fit(others)
-    lost = [other for other in others if not isinstance(other, STATELESS)]
     names = [
         type(other).__name__
-        for other in lost
-        if all(other is not callback for callback in kept)
+        for other in others
+        if not isinstance(other, STATELESS) and not _is_of_zoo(other)
     ]
     if names:
         warnings.warn(
@@ -78,7 +76,7 @@ def added_by_fit(callbacks: list) -> list:
     return [
         callback
         for callback in callbacks
-        if type(callback).__module__.startswith("zoo.") and has_own_state(callback)
+        if _is_of_zoo(callback) and has_own_state(callback)
     ]
 
 
@@ -92,3 +90,8 @@ def _check_none_is_refused(callbacks: list) -> None:
 
 def _unwrapped(callback):
     return callback.callback if isinstance(callback, RateReader) else callback
+
+
+def _is_of_zoo(callback) -> bool:
+    """Returns whether the `fit` of a model of `zoo` has added a callback."""
+    return type(callback).__module__.startswith("zoo.")
