@@ -122,9 +122,16 @@ def unit_ball(norm: str, noise, like, mask=None):
 
 
 def widest(norm: str, shape: tuple[int, ...], bounds: tuple[float, float]) -> float:
-    """Returns the norm of the largest perturbation within the bounds."""
-    width = bounds[1] - bounds[0]
-    return width if norm == "linf" else width * math.sqrt(math.prod(shape))
+    """Returns the norm of the largest perturbation within the bounds.
+
+    Args:
+        norm: "linf", "l2" or "l1".
+        shape: Shape of an example.
+        bounds: Minimum and maximum allowed input values.
+    """
+    size = math.prod(shape)
+    factors = {"linf": 1.0, "l2": math.sqrt(size), "l1": float(size)}
+    return (bounds[1] - bounds[0]) * factors[norm]
 
 
 def expand(values, like):

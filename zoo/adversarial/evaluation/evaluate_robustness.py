@@ -1,21 +1,19 @@
 """A function that evaluates a classifier under attack and checks the attacks."""
 
 from collections.abc import Sequence
-from numbers import Real
 
 import keras
-import numpy as np
 
-from ...utils.arguments import check_choice, check_integer, invalid_argument
+from ...utils.arguments import check_choice, check_integer
 from .. import norms
 from ..attacks.apgd import APGD
 from ..attacks.attack import Attack
-from ..attacks.attack_arguments import check_bounds, check_epsilon
+from ..attacks.attack_arguments import check_bounds, check_epsilon, check_epsilons
 from ..attacks.fgsm import FGSM
 from ..attacks.pgd import PGD
 from ..classifier.classifier import Classifier
 from ..classifier.classifier_trainer import ClassifierTrainer
-from ..classifier.float_inputs import only
+from ..classifier.data_checks import as_arrays
 from .head_checks import check_accuracy, check_head
 from .robustness_report import RobustnessReport
 from .self_checks import check_finite
@@ -137,7 +135,7 @@ def evaluate_robustness(
     """
     bounds = check_bounds(bounds)
     check_choice("norm", norm, norms.NORMS)
-    epsilons = _check_epsilons(epsilons)
+    epsilons = check_epsilons(epsilons)
     for name, value, least in (
         ("steps", steps, 1),
         ("restarts", restarts, 1),
@@ -149,7 +147,7 @@ def evaluate_robustness(
     if isinstance(model, ClassifierTrainer):
         model = model.model
     classifier = Classifier(model)
-    x, given = _arrays(data)
+    x, given = as_arrays(data)
     x, y = classifier.check_data(x, given, bounds)
     for epsilon in epsilons:
         check_epsilon(epsilon, norm, bounds, x.shape[1:], name="epsilons")
@@ -183,33 +181,3 @@ def _stages(epsilon, settings, steps, restarts, num_classes) -> dict[str, Attack
         options = {"loss": "targeted_dlr", "steps": steps, "restarts": targets}
         stages["apgd_targeted"] = APGD(epsilon, **options, **settings)
     return stages
-
-
-def _check_epsilons(epsilons) -> list[float]:
-    if isinstance(epsilons, Real):
-        epsilons = [epsilons]
-    if isinstance(epsilons, str) or not len(np.shape(epsilons)) == 1:
-        raise invalid_argument("epsilons", "a number or several numbers", epsilons)
-    if not len(epsilons):
-        raise invalid_argument("epsilons", "one number at least", epsilons)
-    return sorted(
-        {check_epsilon(value, "l2", (0, 1), name="epsilons") for value in epsilons}
-    )
-
-
-def _arrays(data) -> tuple[np.ndarray, np.ndarray]:
-    """Returns inputs and labels, given one pair of arrays or an iterable of pairs."""
-    if isinstance(data, tuple) and len(data) == 2:
-        return tuple(keras.ops.convert_to_numpy(only(array)) for array in data)
-    try:
-        if hasattr(data, "shape"):
-            raise TypeError("The labels are missing.")
-        pairs = [batch[:2] for batch in data]
-        x, y = (
-            np.concatenate([keras.ops.convert_to_numpy(only(one)) for one in batches])
-            for batches in zip(*pairs, strict=True)
-        )
-    except (TypeError, ValueError) as error:
-        expected = "arrays (x, y), or an iterable of batches (x, y)"
-        raise invalid_argument("data", expected, data, f"{error}") from None
-    return x, y

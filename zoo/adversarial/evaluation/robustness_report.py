@@ -1,12 +1,10 @@
 """The results of `evaluate_robustness`."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-NORMAL_95 = 1.959964
 MAX_SHOWN = 5
 
 
@@ -168,25 +166,6 @@ class RobustnessReport:
                 ax.set_ylim(bottom, top)
             ax.set(xticks=[], yticks=[])
             ax.set_title(title, fontsize=8)
-
-
-def wilson_interval(correct: int, total: int) -> tuple[float, float]:
-    """Returns the 95 % confidence interval for a proportion.
-
-    This is the score interval of Wilson, "Probable Inference, the Law of Succession,
-    and Statistical Inference" (1927). Unlike the normal approximation, this interval is
-    valid for small samples and for proportions of 0 and 1.
-
-    Example:
-
-    >>> [round(bound, 4) for bound in wilson_interval(8, 10)]
-    [0.4902, 0.9433]
-    """
-    share, square = correct / total, NORMAL_95**2
-    center = (share + square / (2 * total)) / (1 + square / total)
-    spread = math.sqrt(share * (1 - share) / total + square / (4 * total**2))
-    half = NORMAL_95 * spread / (1 + square / total)
-    return max(0.0, center - half), min(1.0, center + half)
 
 
 def _percent(share: float) -> str:

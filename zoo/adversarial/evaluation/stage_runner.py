@@ -5,13 +5,14 @@ import time
 import keras
 import numpy as np
 
+from ...utils.confidence_intervals import wilson_interval
 from ..attacks.attack import Attack
 from ..attacks.run_attack import run_attack
 from ..attacks.smoothed import WIDTHS, Smoothed
 from ..attacks.square import Square
 from ..classifier.classifier import Classifier
 from .gradient_checks import is_random
-from .robustness_report import MAX_SHOWN, wilson_interval
+from .robustness_report import MAX_SHOWN
 from .self_checks import (
     FEW,
     SQUARE_STEPS,
