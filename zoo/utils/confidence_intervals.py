@@ -65,7 +65,7 @@ def _correlation(both: int, first: int, second: int, neither: int) -> float:
     product = (both + first) * (second + neither) * (both + second) * (first + neither)
     if not product:
         return 0.0
-    covariance = both * neither - first * second
+    covariance = float(both * neither - first * second)
     if covariance > 0:
-        covariance = max(covariance - (both + first + second + neither) / 2, 0)
+        covariance = max(covariance - (both + first + second + neither) / 2, 0.0)
     return covariance / math.sqrt(product)

@@ -139,14 +139,14 @@ class AdversarialTrainer(CheckedTrainer):
         adversarial = self._call_on_floats(inputs.adversarial, training=training)
         return TrainingBatch(adversarial, clean)
 
-    def on_compile(self, loss, metrics, weighted_metrics) -> None:
+    def on_compile(self, loss, metrics, weighted_metrics):
         self._robust = RobustMetrics(compiled_loss(self), metrics, weighted_metrics)
         self._logits = self.head.logits_of(self.model)
         self._objective = make_objective(
             self.objective, self.attack, self.clean_weight, self.beta
         )
 
-    def extra_callbacks(self) -> list[keras.callbacks.Callback]:
+    def extra_callbacks(self):
         num_classes, single_step = self.head.num_classes, self.attack.steps == 1
         return [
             TrainingGuard(self.warmup_epochs, num_classes, single_step, self._probe)

@@ -119,7 +119,7 @@ class CheckedTrainer(ClassifierTrainer):
         self.check_seen()
         return results
 
-    def record(self, x, y) -> tuple:
+    def record(self, x, y):
         """Records a batch for `check_seen`; returns inputs as floats, and classes."""
         return self._seen.record(x, y, self.head.num_outputs)
 
