@@ -9,6 +9,7 @@ from .certification.certificate_report import CertificateReport
 from .certification.certify import certify
 from .certification.smoothed_classifier import SmoothedClassifier
 from .certification.smoothing_report import SmoothingReport
+from .evaluation.compare import compare
 from .evaluation.evaluate_robustness import evaluate_robustness
 from .evaluation.robustness_report import RobustnessReport
 from .training.adversarial_trainer import AdversarialTrainer
@@ -27,5 +28,6 @@ __all__ = [
     "SmoothingReport",
     "Square",
     "certify",
+    "compare",
     "evaluate_robustness",
 ]

@@ -1,11 +1,13 @@
 """The results of `certify`."""
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from ...utils.confidence_intervals import wilson_interval
+from ...utils.report_files import load_report, save_report, stack
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,63 @@ class CertificateReport:
         )
         ax.legend(fontsize=8)
         return figure
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Saves the report, including the results for each example.
+
+        Args:
+            path: File that ends in ".npz". An existing file is replaced.
+
+        Raises:
+            ValueError: If the path does not end in ".npz".
+        """
+        save_report(path, type(self).__name__, *self.contents())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "CertificateReport":
+        """Loads a report that was saved with `save`.
+
+        Args:
+            path: File that ends in ".npz".
+
+        Raises:
+            ValueError: If the file contains something else.
+        """
+        return cls.from_contents(*load_report(path, cls.__name__))
+
+    def contents(self) -> tuple[dict, dict[str, np.ndarray]]:
+        """Returns the contents of the report as a JSON dict and a dict of arrays."""
+        facts = {
+            "norm": self.norm,
+            "method": self.method,
+            "epsilons": list(self.margins),
+            "seconds": list(self.seconds.values()),
+        }
+        arrays = {
+            "labels": self.labels,
+            "correct": self.correct,
+            "margins": stack(self.margins),
+            "errors": stack(self.errors),
+        }
+        return facts, arrays
+
+    @classmethod
+    def from_contents(cls, facts: dict, arrays: dict) -> "CertificateReport":
+        """Creates a report from the results of `contents`."""
+        epsilons = facts["epsilons"]
+        margins, errors, seconds = (
+            dict(zip(epsilons, values, strict=True))
+            for values in (arrays["margins"], arrays["errors"], facts["seconds"])
+        )
+        return cls(
+            facts["norm"],
+            facts["method"],
+            arrays["labels"],
+            arrays["correct"],
+            margins,
+            errors,
+            seconds,
+        )
 
     def __str__(self) -> str:
         frame = self.to_frame()

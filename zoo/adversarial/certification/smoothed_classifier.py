@@ -1,8 +1,7 @@
 """A classifier that is certifiably robust because it is averaged over random noise."""
 
-import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -18,6 +17,7 @@ from ...utils.arguments import (
     invalid_argument,
     is_number,
 )
+from ...utils.report_files import digest
 from ..classifier.classifier import Classifier
 from ..classifier.data_checks import are_signed, as_arrays, check_inputs
 from ..classifier.float_inputs import graph_inputs
@@ -170,7 +170,7 @@ class SmoothedClassifier:
             "batch_size": batch_size,
             "seed": seed,
             "backend": keras.backend.backend(),
-            "model_and_data": _digest([x, y, *self.model.get_weights()]),
+            "model_and_data": digest([x, y, *self.model.get_weights()]),
         }
         rows = ResumableRows(path, settings)
         bar = keras.utils.Progbar(len(x), verbose=verbose)
@@ -258,10 +258,3 @@ def _check_sampling(alpha, **integers) -> None:
         check_integer(name, value, minimum=0 if name == "seed" else 1)
     if not is_number(alpha) or not 0 < alpha < 1:
         raise invalid_argument("alpha", "a float in (0, 1)", alpha)
-
-
-def _digest(arrays: Iterable[np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()

@@ -5,18 +5,25 @@ from collections.abc import Sequence
 import keras
 
 from ...utils.arguments import check_choice, check_integer
+from ...utils.report_files import digest
 from .. import norms
 from ..attacks.apgd import APGD
 from ..attacks.attack import Attack
-from ..attacks.attack_arguments import check_bounds, check_epsilon, check_epsilons
+from ..attacks.attack_arguments import (
+    check_bounds,
+    check_epsilon,
+    check_epsilons,
+    check_mask,
+)
 from ..attacks.fgsm import FGSM
 from ..attacks.pgd import PGD
+from ..certification.run_certification import run_certification
 from ..classifier.classifier import Classifier
 from ..classifier.classifier_trainer import ClassifierTrainer
 from ..classifier.data_checks import as_arrays
 from .head_checks import check_accuracy, check_head
 from .robustness_report import RobustnessReport
-from .self_checks import check_finite
+from .self_checks import check_certificates, check_finite
 from .stage_runner import SAMPLE, StageRunner
 
 TARGETS = 9  # maximum number of target classes in the stage "apgd_targeted"
@@ -33,6 +40,7 @@ def evaluate_robustness(
     steps: int = 100,
     restarts: int = 5,
     batch_size: int = 256,
+    certify: bool = False,
     seed: int = 0,
     verbose: int = 1,
 ) -> RobustnessReport:
@@ -110,15 +118,21 @@ def evaluate_robustness(
         batch_size: Integer >= 1: number of examples that are attacked at the same time.
             The batch size does not affect the results, except for rounding errors.
             Defaults to `256`.
+        certify: Whether to also compute the certified accuracy, with linear bounds, as
+            `zoo.adversarial.certify` does. It is a lower bound for the accuracy under
+            any attack. The layers of the model must be supported by `certify`. Defaults
+            to `False`.
         seed: Integer >= 0: random seed. Defaults to `0`.
         verbose: 0 for no output, 1 for a progress bar. Defaults to `1`.
 
     Returns:
-        A `RobustnessReport`, with `robust_accuracy`, `warnings`, `to_frame()` and
-        `plot()`. `print` shows the report as a table.
+        A `RobustnessReport`, with `robust_accuracy`, `warnings`, `to_frame()`, `plot()`
+        and `save()`. `print` shows the report as a table. `compare` compares two
+        reports.
 
     Raises:
-        ValueError: If an argument is invalid or the data do not match the model.
+        ValueError: If an argument is invalid, if the data do not match the model, or if
+            `certify` is true and the model contains a layer that is not supported.
 
     Example:
 
@@ -143,6 +157,7 @@ def evaluate_robustness(
         ("seed", seed, 0),
     ):
         check_integer(name, value, minimum=least)
+    check_choice("certify", certify, (True, False))
     check_choice("verbose", verbose, (0, 1))
     if isinstance(model, ClassifierTrainer):
         model = model.model
@@ -153,6 +168,18 @@ def evaluate_robustness(
         check_epsilon(epsilon, norm, bounds, x.shape[1:], name="epsilons")
     settings = {"norm": norm, "bounds": bounds, "mask": mask, "seed": seed}
     FGSM(epsilons[-1], **settings).check_shape(x.shape[1:])
+    certificate = None
+    if certify:
+        certificate = run_certification(
+            classifier,
+            x,
+            y,
+            epsilons,
+            norm=norm,
+            bounds=bounds,
+            mask=check_mask(mask),
+            batch_size=batch_size,
+        )
     runner = StageRunner(classifier, x, y, settings, batch_size)
     sample = runner.outputs[:SAMPLE]
     warnings = [
@@ -164,8 +191,17 @@ def evaluate_robustness(
     stages = _stages(epsilons[-1], settings, steps, restarts, num_classes)
     runner.run(epsilons, stages, verbose)
     warnings += runner.check(epsilons, steps)
+    if certificate is not None:
+        warnings += check_certificates(certificate.certified, runner.left_at)
     return RobustnessReport(
-        tuple(runner.rows), warnings, norm, runner.examples(epsilons[-1])
+        tuple(runner.rows),
+        warnings,
+        norm,
+        runner.examples(epsilons[-1]),
+        runner.clean == y,
+        runner.left_at,
+        digest([x, y]),
+        certificate,
     )
 
 

@@ -12,7 +12,7 @@ from ..attacks.smoothed import WIDTHS, Smoothed
 from ..attacks.square import Square
 from ..classifier.classifier import Classifier
 from .gradient_checks import is_random
-from .robustness_report import MAX_SHOWN
+from .robustness_plot import MAX_SHOWN
 from .self_checks import (
     FEW,
     SQUARE_STEPS,
@@ -44,8 +44,10 @@ class StageRunner:
     Attributes:
         outputs: Array of the model's outputs for `x`; for a stochastic model, the
             outputs of a single call.
-        clean: Integer array of the classes that the model predicts for `x`.
+        clean: Int array of the classes that the model predicts for `x`.
         rows: Rows of the report: a list of dicts, as described in `RobustnessReport`.
+        left_at: Dict that maps each epsilon to a bool array: the examples that
+            withstood all attacks.
     """
 
     def __init__(
@@ -133,7 +135,7 @@ class StageRunner:
             self.left = before & self.left_at[epsilon]
             for stage, attack in stages.items():
                 self._attack(stage, attack.with_epsilon(epsilon))
-            before = self.left
+            before = self.left_at[epsilon] = self.left
         self.rows.sort(key=lambda row: row["epsilon"])
 
     def _verify(self, epsilon) -> list[str]:
