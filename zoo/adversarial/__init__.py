@@ -11,6 +11,8 @@ from .certification.smoothed_classifier import SmoothedClassifier
 from .certification.smoothing_report import SmoothingReport
 from .evaluation.compare import compare
 from .evaluation.evaluate_robustness import evaluate_robustness
+from .evaluation.minimal_perturbations import minimal_perturbations
+from .evaluation.perturbation_report import PerturbationReport
 from .evaluation.robustness_report import RobustnessReport
 from .training.adversarial_trainer import AdversarialTrainer
 from .training.certified_trainer import CertifiedTrainer
@@ -23,6 +25,7 @@ __all__ = [
     "Attack",
     "CertificateReport",
     "CertifiedTrainer",
+    "PerturbationReport",
     "RobustnessReport",
     "SmoothedClassifier",
     "SmoothingReport",
@@ -30,4 +33,5 @@ __all__ = [
     "certify",
     "compare",
     "evaluate_robustness",
+    "minimal_perturbations",
 ]

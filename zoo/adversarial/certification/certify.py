@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from ...utils.arguments import check_choice, check_integer
+from .. import norms
 from ..attacks.attack_arguments import (
     check_bounds,
     check_epsilon,
@@ -15,7 +16,6 @@ from ..attacks.attack_arguments import (
 from ..classifier.classifier import Classifier
 from ..classifier.classifier_trainer import ClassifierTrainer
 from ..classifier.data_checks import as_arrays
-from .bounds.ball import NORMS
 from .certificate_report import CertificateReport
 from .run_certification import run_certification
 
@@ -106,7 +106,7 @@ def certify(
     [inf, -0.15]
     """
     bounds = check_bounds(bounds)
-    check_choice("norm", norm, NORMS)
+    check_choice("norm", norm, norms.NORMS)
     check_choice("method", method, METHODS)
     epsilons = check_epsilons(epsilons)
     mask = check_mask(mask)

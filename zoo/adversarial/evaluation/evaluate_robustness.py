@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 
 from ...utils.arguments import check_choice, check_integer
 from ...utils.report_files import digest
-from .. import norms
 from ..attacks.apgd import APGD
 from ..attacks.attack import Attack
 from ..attacks.attack_arguments import (
@@ -41,6 +41,7 @@ def evaluate_robustness(
     restarts: int = 5,
     batch_size: int = 256,
     certify: bool = False,
+    minimal: bool = False,
     seed: int = 0,
     verbose: int = 1,
 ) -> RobustnessReport:
@@ -122,6 +123,9 @@ def evaluate_robustness(
             `zoo.adversarial.certify` does. It is a lower bound for the accuracy under
             any attack. The layers of the model must be supported by `certify`. Defaults
             to `False`.
+        minimal: Whether to also search for the smallest perturbation of each example,
+            as `minimal_perturbations` does, in an additional stage "minimal". Defaults
+            to `False`.
         seed: Integer >= 0: random seed. Defaults to `0`.
         verbose: 0 for no output, 1 for a progress bar. Defaults to `1`.
 
@@ -148,7 +152,7 @@ def evaluate_robustness(
     []
     """
     bounds = check_bounds(bounds)
-    check_choice("norm", norm, norms.NORMS)
+    check_choice("norm", norm, ("linf", "l2"))
     epsilons = check_epsilons(epsilons)
     for name, value, least in (
         ("steps", steps, 1),
@@ -158,6 +162,7 @@ def evaluate_robustness(
     ):
         check_integer(name, value, minimum=least)
     check_choice("certify", certify, (True, False))
+    check_choice("minimal", minimal, (True, False))
     check_choice("verbose", verbose, (0, 1))
     if isinstance(model, ClassifierTrainer):
         model = model.model
@@ -190,7 +195,12 @@ def evaluate_robustness(
     num_classes = classifier.head.num_classes
     stages = _stages(epsilons[-1], settings, steps, restarts, num_classes)
     runner.run(epsilons, stages, verbose)
+    distances = runner.run_minimal(epsilons, 2 * steps) if minimal else None
     warnings += runner.check(epsilons, steps)
+    if distances is not None:
+        # Other stages may have found smaller perturbations.
+        for epsilon, robust in runner.left_at.items():
+            distances[~robust] = np.minimum(distances[~robust], epsilon)
     if certificate is not None:
         warnings += check_certificates(certificate.certified, runner.left_at)
     return RobustnessReport(
@@ -202,6 +212,7 @@ def evaluate_robustness(
         runner.left_at,
         digest([x, y]),
         certificate,
+        distances,
     )
 
 

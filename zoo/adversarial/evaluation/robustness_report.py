@@ -54,9 +54,9 @@ class RobustnessReport:
             the data.
         certificate: `CertificateReport` for the same examples and epsilons. Defaults to
             `None`: not computed.
-        distances: Float64 array of shape `(examples,)`: norm of the smallest
-            perturbation that was found to change each prediction, as described in
-            `MinimalPerturbations`. Defaults to `None`: not computed.
+        distances: Float64 array of shape `(examples,)`: upper bounds for the norm of
+            the smallest perturbation of each example, as described in
+            `PerturbationReport`. Defaults to `None`: not computed.
 
     Attributes:
         clean_accuracy: The accuracy without an attack.

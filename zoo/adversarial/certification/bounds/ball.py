@@ -5,7 +5,6 @@ from keras import ops
 
 from ... import norms
 
-NORMS = ("linf", "l2", "l1")
 ITERATIONS = 6  # for the l2 multiplier; the bound is valid after any of them
 TINY = 1e-100
 
