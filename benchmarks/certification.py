@@ -1,17 +1,23 @@
-"""Certified accuracies beside published ones; the speed of CROWN beside auto_LiRPA.
+"""Compares certified accuracies with published ones, and CROWN with auto_LiRPA.
 
-    python benchmarks/certification.py choose TASK [...]  # settings, validation data
-    python benchmarks/certification.py run TASK [...]     # fresh seeds, test read once
+    python benchmarks/certification.py choose TASK [...]  # on validation data
+    python benchmarks/certification.py run TASK [...]     # test results, fresh seeds
     python benchmarks/certification.py smoothing          # MNIST, sigma 0.25
-    python benchmarks/certification.py bracket            # adversarially trained FC
-    python benchmarks/certification.py speed              # in turns with auto_LiRPA
+    python benchmarks/certification.py bracket            # adversarial training
+    python benchmarks/certification.py speed              # CROWN, beside auto_LiRPA
 
-`choose` trains every candidate of a task with seed 0 and writes what is certified of
-validation data to `results/certification_choice.json`; `run` trains the best with fresh
-seeds on train and validation data together, certifies and attacks all test points once,
-and writes `results/certification.json` (see `protocol.py`). `--dry` takes two epochs
-and 200 test points, and writes nothing. `speed` needs `pip install torch auto_LiRPA`
-and `KERAS_BACKEND=torch`; without auto_LiRPA it times kerascope only.
+`choose` trains every candidate of a task with seed 0, and writes its certified accuracy
+on validation data to `results/certification_choice.json`. `run` trains the best
+candidate with a fresh seed on the train and validation data together, certifies and
+attacks all test examples once, and writes `results/certification.json` (see
+`protocol.py`). The other actions write to the same file.
+
+With `--minutes`, the script stops after this time; the same command continues (see
+`resumption.py`). `--dry` trains small networks for two epochs, uses 100 examples and
+saves no results.
+
+`speed` needs `pip install torch auto_LiRPA` and `KERAS_BACKEND=torch`. Without
+auto_LiRPA, it measures kerascope only.
 """
 
 import argparse
@@ -25,29 +31,33 @@ import keras
 import numpy as np
 import protocol
 import results
+from resumption import Resumable
 
 from zoo import datasets, mlp
 from zoo.adversarial import (
     PGD,
     AdversarialTrainer,
+    CertificateReport,
     CertifiedTrainer,
+    RobustnessReport,
     SmoothedClassifier,
     certify,
     evaluate_robustness,
 )
 
-DRY_POINTS = 200
+DRY_EXAMPLES = 100
+SEED = protocol.FIRST_FRESH_SEED
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Settings of one certified training."""
+    """Settings of one certified training run."""
 
     epochs: int = 100
     batch_size: int = 128
     learning_rate: float = 1e-3
     units: tuple[int, ...] = (1024, 1024)
-    scale: float = 1.1  # epsilon in training over that of the evaluation
+    scale: float = 1.1  # training epsilon divided by evaluation epsilon
     kappa: float = 0.5
     method: str = "ibp"
     weight_decay: float = 0.0
@@ -55,14 +65,13 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Task:
-    """A row of the table: a data set and a ball."""
+    """Training task for one row of the table."""
 
     dataset: str
     norm: str
     epsilon: float
-    radius: float  # of linf, in training
+    radius: float  # linf radius in training, before scaling
     candidates: tuple[str, ...]
-    method: str = "crown"  # of the certificates
     seeds: int = 1
 
 
@@ -73,7 +82,7 @@ TASKS = {
     "fashion_mnist, linf 0.1": Task(
         "fashion_mnist", "linf", 0.1, 0.1, ("ibp", "ibp, decay", "crown-ibp")
     ),
-    # Trained in linf, which is what CertifiedTrainer does, and certified in l2.
+    # Trained in linf, because `CertifiedTrainer` supports only linf; certified in l2.
     "mnist, l2 0.3": Task(
         "mnist", "l2", 0.3, 0.03, ("ibp, one layer", "crown-ibp, one layer")
     ),
@@ -88,77 +97,126 @@ CANDIDATES = {
 }
 
 
-def train(task: Task, candidate: Candidate, seed: int, validation: float):
-    """Trains one model; returns it, its data and the seconds of `fit`."""
+def train(task: Task, candidate: Candidate, seed: int, validation: float, work):
+    """Trains one model; returns it, its data and the duration of `fit`."""
     keras.utils.set_random_seed(seed)
     data = datasets.load(
         task.dataset, batch_size=candidate.batch_size, validation=validation, seed=seed
     )
-    model = mlp(data.input_shape, data.num_outputs, units=candidate.units)
-    batches = math.ceil(60_000 * (1 - validation) / candidate.batch_size)
-    steps = candidate.epochs * batches
-    trainer = CertifiedTrainer(
-        model,
-        candidate.scale * task.radius,
-        method=candidate.method,
-        warmup_steps=steps // 20,
-        ramp_steps=steps // 2,
-        kappa=candidate.kappa,
-    )
-    optimizer = keras.optimizers.AdamW(
-        candidate.learning_rate, weight_decay=candidate.weight_decay
-    )
-    trainer.compile(optimizer, data.loss, metrics=data.metrics)
-    return model, data, protocol.fit(trainer, data.train, candidate.epochs)
+
+    def make_trainer():
+        model = mlp(data.input_shape, data.num_outputs, units=candidate.units)
+        batches = math.ceil(data.sizes["train"] / candidate.batch_size)
+        steps = candidate.epochs * batches
+        trainer = CertifiedTrainer(
+            model,
+            candidate.scale * task.radius,
+            method=candidate.method,
+            warmup_steps=steps // 20,
+            ramp_steps=steps // 2,
+            kappa=candidate.kappa,
+        )
+        optimizer = keras.optimizers.AdamW(
+            candidate.learning_rate, weight_decay=candidate.weight_decay
+        )
+        trainer.compile(optimizer, data.loss, metrics=data.metrics)
+        return trainer
+
+    trainer, seconds = work.fit(make_trainer, data, candidate.epochs)
+    return trainer.model, data, seconds
 
 
-def arrays(dataset, points: int | None):
+def arrays(dataset, examples: int | None):
+    """Returns the first examples of a dataset as arrays `(x, y)`."""
     parts = zip(*dataset, strict=True)
     return tuple(
-        np.concatenate([keras.ops.convert_to_numpy(some) for some in part])[:points]
+        np.concatenate([keras.ops.convert_to_numpy(some) for some in part])[:examples]
         for part in parts
     )
 
 
-def choose(name: str, task: Task, dry: bool) -> None:
+def certified(work, name, model, data, epsilons, norm="linf", method="crown") -> dict:
+    """Returns the clean accuracy, and the certified accuracy for each epsilon."""
+    reports = work.in_blocks(
+        name,
+        *data,
+        CertificateReport,
+        lambda block: certify(model, block, epsilons, norm, method=method, verbose=0),
+    )
+    return {
+        "accuracy": share([report.correct for report in reports]),
+        **{
+            epsilon: share([report.certified[epsilon] for report in reports])
+            for epsilon in reports[0].certified
+        },
+    }
+
+
+def attacked(work, model, data, epsilons, norm="linf", **options) -> dict:
+    """Returns the robust accuracy for each epsilon, and the number of warnings."""
+    reports = work.in_blocks(
+        "attacked",
+        *data,
+        RobustnessReport,
+        lambda block: evaluate_robustness(
+            model, block, epsilons, norm=norm, verbose=0, **options
+        ),
+    )
+    return {
+        "warnings": sum(len(report.warnings) for report in reports),
+        **{
+            epsilon: share([report.robust[epsilon] for report in reports])
+            for epsilon in reports[0].robust
+        },
+    }
+
+
+def share(parts: list) -> float:
+    return float(np.concatenate(parts).mean())
+
+
+def choose(name: str, task: Task, options) -> None:
     def measure(candidate):
-        model, data, seconds = train(task, _shorten(candidate, dry), 0, 0.1)
-        points = arrays(data.validation, DRY_POINTS if dry else None)
-        report = certify(
-            model, points, task.epsilon, task.norm, method=task.method, verbose=0
-        )
+        label = next(key for key in candidates if candidates[key] is candidate)
+        work = Resumable(f"choose {name} {label}", options)
+        candidate = shortened(candidate, options.dry)
+        model, data, seconds = train(task, candidate, 0, 0.1, work)
+        examples = arrays(data.validation, DRY_EXAMPLES if options.dry else None)
+        found = certified(work, "certified", model, examples, task.epsilon, task.norm)
+        work.clear()
         return {
             "seconds": seconds,
-            "accuracy": report.clean_accuracy,
-            "certified": report.certified_accuracy[task.epsilon],
+            "accuracy": found["accuracy"],
+            "certified": found[task.epsilon],
         }
 
     candidates = {label: CANDIDATES[label] for label in task.candidates}
-    if dry:
+    if options.dry:
         print(name, measure(next(iter(candidates.values()))))
     else:
         protocol.choose("certification", name, candidates, measure)
 
 
-def run(name: str, task: Task, dry: bool) -> None:
+def run(name: str, task: Task, options) -> None:
     def measure(candidate, seed):
-        model, data, seconds = train(task, _shorten(candidate, dry), seed, 0.0)
-        points = arrays(data.test, DRY_POINTS if dry else None)
-        report = certify(
-            model, points, task.epsilon, task.norm, method=task.method, verbose=0
-        )
-        attacked = evaluate_robustness(
-            model, points, task.epsilon, norm=task.norm, verbose=0
-        )
+        work = Resumable(f"run {name} {seed}", options)
+        candidate = shortened(candidate, options.dry)
+        model, data, seconds = train(task, candidate, seed, 0, work)
+        examples = arrays(data.test, DRY_EXAMPLES if options.dry else None)
+        arguments = model, examples, task.epsilon, task.norm
+        proved = certified(work, "certified", *arguments)
+        left = attacked(work, *arguments)
+        work.clear()
         return {
             "seconds": seconds,
-            "accuracy": report.clean_accuracy,
-            "certified": report.certified_accuracy[task.epsilon],
-            "attacked": attacked.robust_accuracy[task.epsilon],
+            "accuracy": proved["accuracy"],
+            "certified": proved[task.epsilon],
+            "attacked": left[task.epsilon],
+            "warnings": left["warnings"],
         }
 
     candidates = {label: CANDIDATES[label] for label in task.candidates}
-    if dry:
+    if options.dry:
         print(name, measure(next(iter(candidates.values())), 0))
         return
     label = protocol.best_candidate(
@@ -167,21 +225,28 @@ def run(name: str, task: Task, dry: bool) -> None:
     protocol.run("certification", name, label, candidates[label], task.seeds, measure)
 
 
-def smoothing(dry: bool, sigma: float = 0.25) -> None:
-    """Trains an MLP under noise, and certifies 500 test points in l2."""
-    keras.utils.set_random_seed(protocol.FIRST_FRESH_SEED)
-    data = datasets.load("mnist", batch_size=128, seed=protocol.FIRST_FRESH_SEED)
-    model = mlp(
-        data.input_shape,
-        data.num_outputs,
-        units=(1024, 1024),
-        augmentation=keras.layers.GaussianNoise(sigma),
-    )
-    model.compile(keras.optimizers.Adam(1e-3), data.loss, metrics=data.metrics)
-    seconds = protocol.fit(model, data.train, 2 if dry else 60)
-    points = arrays(data.test, 20 if dry else 500)
+def smoothing(options, sigma: float = 0.25) -> None:
+    """Trains a network with noise, and certifies 500 test examples in l2."""
+    work = Resumable("smoothing", options)
+    keras.utils.set_random_seed(SEED)
+    data = datasets.load("mnist", batch_size=128, seed=SEED)
+
+    def make_model():
+        model = mlp(
+            data.input_shape,
+            data.num_outputs,
+            units=(64,) if options.dry else (1024, 1024),
+            augmentation=keras.layers.GaussianNoise(sigma),
+        )
+        model.compile(keras.optimizers.Adam(1e-3), data.loss, metrics=data.metrics)
+        return model
+
+    model, seconds = work.fit(make_model, data, 2 if options.dry else 60)
     report = SmoothedClassifier(model, sigma).certify(
-        points, n=1000 if dry else 10_000, verbose=0
+        arrays(data.test, DRY_EXAMPLES if options.dry else 500),
+        n=1000 if options.dry else 10_000,
+        path=work.folder / "smoothing.json",
+        verbose=0,
     )
     row = {
         "sigma": sigma,
@@ -189,43 +254,55 @@ def smoothing(dry: bool, sigma: float = 0.25) -> None:
         "seconds_of_certify": round(report.seconds, 1),
         **{f"radius {r}": report.certified_accuracy(r) for r in (0.0, 0.25, 0.5)},
     }
-    _save("smoothing", row, dry)
+    work.clear()
+    save("smoothing", [row], options.dry)
 
 
-def bracket(dry: bool) -> None:
-    """Certifies and attacks an adversarially trained network of one layer."""
-    keras.utils.set_random_seed(protocol.FIRST_FRESH_SEED)
-    data = datasets.load("mnist", batch_size=128, seed=protocol.FIRST_FRESH_SEED)
-    model = mlp(data.input_shape, data.num_outputs, units=(1024,))
-    trainer = AdversarialTrainer(model, PGD(0.1, steps=7), clean_weight=0.5)
-    trainer.compile(keras.optimizers.Adam(1e-3), data.loss, metrics=data.metrics)
-    protocol.fit(trainer, data.train, 1 if dry else 20)
-    points = arrays(data.test, 50 if dry else 1000)
+def bracket(options) -> None:
+    """Certifies and attacks an adversarially trained network with one hidden layer."""
+    work = Resumable("bracket", options)
+    keras.utils.set_random_seed(SEED)
+    data = datasets.load("mnist", batch_size=128, seed=SEED)
+
+    def make_trainer():
+        units = (64,) if options.dry else (1024,)
+        model = mlp(data.input_shape, data.num_outputs, units=units)
+        trainer = AdversarialTrainer(model, PGD(0.1, steps=7), clean_weight=0.5)
+        trainer.compile(keras.optimizers.Adam(1e-3), data.loss, metrics=data.metrics)
+        return trainer
+
+    trainer, _ = work.fit(make_trainer, data, 2 if options.dry else 20)
+    examples = arrays(data.test, DRY_EXAMPLES if options.dry else 1000)
     epsilons = [0.01, 0.02, 0.03, 0.05, 0.07, 0.1]
-    attacked = evaluate_robustness(
-        model, points, epsilons, steps=5 if dry else 100, verbose=0
-    ).robust_accuracy
+    steps = 5 if options.dry else 100
+    left = attacked(work, trainer.model, examples, epsilons, steps=steps)
+    rows = []
     for method in ("ibp", "crown", "alpha-crown"):
-        report = certify(model, points, epsilons, method=method, verbose=0)
-        for epsilon, share in report.certified_accuracy.items():
-            row = {
+        found = certified(
+            work, method, trainer.model, examples, epsilons, method=method
+        )
+        rows += [
+            {
                 "method": method,
                 "epsilon": epsilon,
-                "certified": share,
-                "attacked": attacked[epsilon],
+                "certified": found[epsilon],
+                "attacked": left[epsilon],
             }
-            _save("bracket", row, dry)
+            for epsilon in epsilons
+        ]
+    work.clear()
+    save("bracket", rows, options.dry)
 
 
-def speed(dry: bool, rounds: int = 5) -> None:
-    """Times CROWN of 1,000 examples through 784-1024-10, in turns with auto_LiRPA."""
+def speed(options, rounds: int = 5) -> None:
+    """Times CROWN on 1,000 examples of 784-1024-10, alternating with auto_LiRPA."""
     keras.utils.set_random_seed(0)
     model = mlp((784,), 10, units=(1024,))
-    size = 50 if dry else 1000
+    size = 50 if options.dry else 1000
     x = np.random.default_rng(0).random((size, 784)).astype("float32")
     y = np.arange(size) % 10
     ours, theirs, margins = [], [], None
-    peer = importlib.util.find_spec("auto_LiRPA") and _peer(model, x, y)
+    peer = importlib.util.find_spec("auto_LiRPA") and peer_bounds(model, x, y)
     for _ in range(rounds):
         start = time.perf_counter()
         margins = certify(model, (x, y), 0.05, batch_size=size, verbose=0).margins[0.05]
@@ -240,11 +317,11 @@ def speed(dry: bool, rounds: int = 5) -> None:
         finite = np.isfinite(margins)
         difference = margins[finite].reshape(found.shape) - found
         row["largest_difference"] = float(np.abs(difference).max())
-    _save("speed", row, dry)
+    save("speed", [row], options.dry)
 
 
-def _peer(model, x, y):
-    """CROWN of auto_LiRPA on the same weights."""
+def peer_bounds(model, x, y):
+    """Returns a function that runs CROWN of auto_LiRPA on the same weights."""
     import torch
     from auto_LiRPA import BoundedModule, BoundedTensor, PerturbationLpNorm
 
@@ -283,33 +360,38 @@ def _peer(model, x, y):
     return bounds
 
 
-def _shorten(candidate: Candidate, dry: bool) -> Candidate:
+def shortened(candidate: Candidate, dry: bool) -> Candidate:
     return replace(candidate, epochs=2, units=(64,)) if dry else candidate
 
 
-def _save(name: str, row: dict, dry: bool) -> None:
-    print(name, row, flush=True)
+def save(name: str, rows: list[dict], dry: bool) -> None:
+    print(name, rows, flush=True)
     if not dry:
-        rows = [*protocol.stored("certification", name), row | results.machine()]
-        results.save("certification", name, rows)
+        results.save("certification", name, [row | results.machine() for row in rows])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    commands = ("choose", "run", "smoothing", "bracket", "speed")
-    parser.add_argument("command", choices=commands)
-    parser.add_argument("tasks", nargs="*", help=f"of {', '.join(TASKS)}")
-    parser.add_argument("--dry", action="store_true", help="small, and writes nothing")
-    options = parser.parse_args()
-    if unknown := set(options.tasks) - TASKS.keys():
-        parser.error(f"unknown tasks: {', '.join(sorted(unknown))}")
-    if options.command in ("choose", "run"):
+def parse_arguments(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    actions = ("choose", "run", "smoothing", "bracket", "speed")
+    parser.add_argument("action", choices=actions)
+    parser.add_argument("tasks", nargs="*", metavar="TASK", help="default: all")
+    parser.add_argument("--minutes", type=float, help="stop after this time")
+    parser.add_argument("--dry", action="store_true", help="small; saves no results")
+    options = parser.parse_args(arguments)
+    for name in options.tasks:
+        if name not in TASKS:
+            parser.error(f"argument TASK: expected one of {list(TASKS)}: {name}")
+    return options
+
+
+def main(arguments=None):
+    options = parse_arguments(arguments)
+    if options.action in ("choose", "run"):
         for name in options.tasks or TASKS:
-            function = choose if options.command == "choose" else run
-            function(name, TASKS[name], options.dry)
-    else:
-        function = {"smoothing": smoothing, "bracket": bracket, "speed": speed}
-        function[options.command](options.dry)
+            {"choose": choose, "run": run}[options.action](name, TASKS[name], options)
+        return
+    actions = {"smoothing": smoothing, "bracket": bracket, "speed": speed}
+    actions[options.action](options)
 
 
 if __name__ == "__main__":

@@ -159,10 +159,10 @@ def test_bounds_hold_at_random_points(kind, norm):
     x = generator.random((4, *model.input_shape[1:])).astype("float32")
     x[generator.random(x.shape) < 0.4] = 0  # at the bounds, as most pixels are
     y = np.array([0, 1, 2, 0])
-    points = points_of_ball(x, epsilon, norm, 1000, generator)
+    points = points_of_ball(x, epsilon, norm, 2000, generator)
     logits = keras.ops.convert_to_numpy(
         model(points.reshape(-1, *x.shape[1:]), training=False)
-    ).reshape(1000, 4, 3)
+    ).reshape(2000, 4, 3)
     differences = logits[:, range(4), y][..., None] - logits
     least = np.where(np.eye(3, dtype=bool)[y], np.inf, differences.min(axis=0))
     for method in ("ibp", "crown"):
