@@ -169,7 +169,7 @@ class SmoothedClassifier:
             "alpha": alpha,
             "batch_size": batch_size,
             "seed": seed,
-            "backend": keras.backend.backend(),
+            "backend": keras.config.backend(),
             "model_and_data": digest([x, y, *self.model.get_weights()]),
         }
         rows = ResumableRows(path, settings)

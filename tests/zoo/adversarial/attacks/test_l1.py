@@ -71,6 +71,16 @@ def test_the_worst_point_of_a_linear_model_is_found(linear, kind):
 
 
 @pytest.mark.heavy
+def test_masked_features_stay_to_the_last_bit(trained, digits):
+    x, y = (part[:40] for part in digits[1])
+    mask = np.arange(64) % 2 == 0
+    for kind in (PGD, APGD):
+        found = kind(1.0, norm="l1", steps=10, mask=mask)(trained, x, y)
+        np.testing.assert_array_equal(found[:, ~mask], x[:, ~mask])
+        assert (found[:, mask] != x[:, mask]).any()
+
+
+@pytest.mark.heavy
 def test_certificates_withstand_l1_attacks(trained, digits):
     x, y = (part[:150] for part in digits[1])
     report = certify(trained, (x, y), 0.4, "l1", verbose=0)
