@@ -37,7 +37,8 @@ def test_projections_are_the_nearest_points():
         exact = middle + best.x[:4] - best.x[4:]
         np.testing.assert_allclose(point, exact, atol=1e-4)
     inside = center + 0.1 * (0.5 - center)
-    kept = norms.project("l1", ops.convert_to_tensor(inside), center, 0.7, 0.0, 1.0)
+    pair = map(ops.convert_to_tensor, (inside, center))
+    kept = norms.project("l1", *pair, 0.7, 0.0, 1.0)
     np.testing.assert_allclose(ops.convert_to_numpy(kept), inside, atol=1e-6)
 
 
