@@ -16,6 +16,7 @@ from zoo.utils.arguments import (
     is_number,
 )
 
+from .compiled_model import check_compiled
 from .learning_rate_sweep import RangeTest
 from .train_step import updating_optimizers
 
@@ -121,15 +122,7 @@ def find_learning_rate(
 
 
 def _check_model(model) -> None:
-    if not isinstance(model, keras.Model):
-        raise invalid_argument("model", "a compiled keras.Model", type(model).__name__)
-    if not model.compiled:
-        raise invalid_argument(
-            "model",
-            "a compiled keras.Model",
-            model.name,
-            "Call `model.compile(optimizer, loss)` first.",
-        )
+    check_compiled(model)
     if len(updating_optimizers(model.optimizer)) != 1 or hasattr(
         model.optimizer, "optimizers"
     ):

@@ -8,6 +8,7 @@ import numpy as np
 
 from zoo.utils.arguments import check_choice, check_integer, invalid_argument
 
+from ..compiled_model import check_compiled
 from .data.data_facts import describe_data
 from .data.dependence import applies_to
 from .data.sample_data import Sample, take_sample
@@ -74,7 +75,7 @@ def diagnose(
     """
     check_integer("batch_size", batch_size, minimum=1)
     check_choice("overfit", overfit, (True, False))
-    _check_model(model)
+    check_compiled(model)
     _check_data(x, y, sample_weight)
     sample = take_sample(x, y, sample_weight, batch_size=batch_size)
     _check_targets(model, sample, x, y)
@@ -90,18 +91,6 @@ def diagnose(
     )
     more = overfit_one_batch(model, sample, facts) if overfit else ()
     return report_of(facts, judge(facts, "first_pass", tuple(more)))
-
-
-def _check_model(model) -> None:
-    if not isinstance(model, keras.Model):
-        raise invalid_argument("model", "a compiled keras.Model", type(model).__name__)
-    if not model.compiled:
-        raise invalid_argument(
-            "model",
-            "a compiled keras.Model",
-            model.name,
-            "Call `model.compile(optimizer, loss)` first.",
-        )
 
 
 def _check_data(x, y, sample_weight) -> None:

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ...monitors.update_ratio_plot import records_at_peak
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
@@ -77,7 +78,7 @@ def too_low(facts: Facts) -> list[Finding]:
 
 def _early_ratio(training: TrainingFacts) -> float:
     """Returns the median ratio of the first third of the records near the peak rate."""
-    found = training.median_ratio[training.at_peak]
+    found = training.median_ratio[records_at_peak(training.learning_rate)]
     found = found[: math.ceil(len(found) / 3)]
     found = found[np.isfinite(found)]
     return float(np.median(found)) if len(found) else math.nan

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from ..facts import Facts
 from ..finding import Finding
 from ..outcome import outcome_of
+from .harm import is_over
 
 # Moments in the order of a training run, and what is known then.
 MOMENTS = (
@@ -75,8 +76,7 @@ def _is_certain(risk: Finding, facts: Facts) -> bool:
 
     The run of a warning must be known to have ended badly.
     """
-    is_over = facts.training is not None and facts.training.is_over
-    if not is_over:
+    if not is_over(facts):
         return risk.severity == "error"
     outcome = outcome_of(facts)
     if outcome.is_good or risk.severity == "error":

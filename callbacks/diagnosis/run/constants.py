@@ -100,7 +100,7 @@ def _shares_of_ids(loss: LossFacts, values, weights, shape) -> np.ndarray:
     weights = _broadcast(weights, ids).reshape(-1)
     ids = ids.reshape(-1)
     seen = (ids >= 0) & (ids < shape[-1])
-    seen &= ids != getattr(loss, "ignore_class", None)
+    seen &= ids != loss.ignore_class
     counts = np.bincount(ids[seen], weights[seen], minlength=shape[-1])
     counts = counts + PRIOR * counts.sum() / max(1, seen.sum())
     return counts / max(counts.sum(), EPSILON)

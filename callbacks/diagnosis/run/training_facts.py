@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ...monitors.update_ratio_plot import records_at_peak
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingFacts:
@@ -80,23 +82,9 @@ class TrainingFacts:
         return found
 
     @property
-    def at_peak(self) -> np.ndarray:
-        """Indices of the records at which the learning rate is near its peak.
-
-        They have at least half of the highest rate. The first record is left out where
-        there are others, because the first update of Adam is the largest.
-        """
-        rate = np.nan_to_num(self.learning_rate)
-        if not len(rate):
-            return np.zeros(0, "int64")
-        near = np.flatnonzero(rate >= 0.5 * rate.max())
-        later = near[near > 0]
-        return later if len(later) else near
-
-    @property
     def peak_ratio(self) -> float:
         """Median update ratio at the peak of the learning rate; NaN without records."""
-        found = self.median_ratio[self.at_peak]
+        found = self.median_ratio[records_at_peak(self.learning_rate)]
         found = found[np.isfinite(found)]
         return float(np.median(found)) if len(found) else float("nan")
 

@@ -184,24 +184,3 @@ def pass_of():
         )
 
     return build
-
-
-@pytest.fixture
-def unit_outputs():
-    """Builds the statistics of a layer from the share of zeros of each unit."""
-
-    def build(zeros, saturated=np.nan, name="hidden"):
-        units = len(np.atleast_1d(zeros))
-        return LayerStatistics(
-            name=name,
-            is_activation=True,
-            edges=np.linspace(0, 1, 51),
-            counts=np.zeros(50),
-            mean=0.0,
-            deviation=1.0,
-            non_finite=0,
-            unit_zeros=np.asarray(zeros, float),
-            unit_saturated=np.full(units, saturated),
-        )
-
-    return build

@@ -109,10 +109,10 @@ def test_nan_after_growing_weights_is_a_high_rate(judged):
 
 
 def test_units_that_die_after_large_updates_are_a_high_rate(
-    judged, pass_of, unit_outputs
+    judged, pass_of, outputs_of_layer
 ):
-    alive = pass_of(unit_outputs([0.5] * 16))
-    dead = pass_of(unit_outputs([1.0] * 15 + [0.6]))
+    alive = pass_of(outputs_of_layer([0.5] * 16))
+    dead = pass_of(outputs_of_layer([1.0] * 15 + [0.6]))
     losses = (1.0, 0.7, 0.55, 0.5, 0.5, 0.5)
     options = {"start": alive, "end": dead}
     assert judged(losses, ratio=0.2, **options) == [(HIGH, "warning")]
