@@ -10,7 +10,7 @@ from zoo.utils.arguments import check_choice, check_integer, invalid_argument
 
 from ..compiled_model import check_compiled
 from .data.data_facts import describe_data
-from .data.dependence import applies_to
+from .data.dependence import sees_all
 from .data.sample_data import Sample, take_sample
 from .facts import Facts
 from .overfit_test import overfit_one_batch
@@ -85,7 +85,7 @@ def diagnose(
     as_classes = not read.losses[0].is_distance
     facts = Facts(
         model=read,
-        data=describe_data(sample, dependence=applies_to(read), as_classes=as_classes),
+        data=describe_data(sample, dependence=sees_all(read), as_classes=as_classes),
         start=_first_pass(model, sample),
         trivial=measure_trivial(model, read, sample, sample.batch_size),
     )

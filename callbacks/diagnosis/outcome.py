@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from .data.dependence import SURE
+from .data.dependence import SURE, sees_all
 from .facts import Facts
 from .run.trivial import TrivialLoss, uniform_loss
 
@@ -42,6 +42,8 @@ class Outcome:
             perfect model. `None` if unknown.
         score: The larger share of those in training and validation.
         possible: Share that a simple model removes on held-out examples.
+        is_complete: Whether simple models can see what the model sees. If not, a model
+            that does as well as they do may still be far from what is possible.
         deviation: Standard deviation of `possible` by chance.
         late_share: Share of the fall of the loss in the last third of the epochs, or
             `None` if the loss did not fall or there are fewer than three epochs.
@@ -61,6 +63,7 @@ class Outcome:
     explained: float | None = None
     score: float | None = None
     possible: float | None = None
+    is_complete: bool = False
     deviation: float = 0.0
     late_share: float | None = None
     is_settled: bool = False
@@ -84,9 +87,14 @@ class Outcome:
             return False
         if max(self.explained, self.score) >= 1 - MARGIN:
             return True
-        if self.possible is None or not self.is_linear_certain:
+        if not self.knows_possible or not self.is_linear_certain:
             return False
         return self.score >= self.possible - self.deviation
+
+    @property
+    def knows_possible(self) -> bool:
+        """Whether simple models show what is possible, not only what is at least."""
+        return self.possible is not None and self.is_complete
 
     @property
     def could_be_better(self) -> bool:
@@ -150,6 +158,7 @@ def _compare(facts: Facts) -> Outcome:
         explained=explained,
         score=_score(facts, trivial, explained),
         possible=None if test is None else max(0.0, test.best),
+        is_complete=sees_all(facts.model),
         deviation=0.0 if test is None else test.deviation,
         late_share=late,
         is_settled=_is_settled(losses, first, value),

@@ -147,7 +147,11 @@ class DataFacts:
 
 
 def describe_data(
-    sample: Sample, *, dependence: bool = False, as_classes: bool = True
+    sample: Sample,
+    *,
+    dependence: bool = False,
+    as_classes: bool = True,
+    has_ids: bool = False,
 ) -> DataFacts:
     """Describes a sample from one pass through the data.
 
@@ -157,6 +161,8 @@ def describe_data(
             some seconds. See `data.dependence.applies_to`. Defaults to `False`.
         as_classes: Whether simple models predict whole numbers as classes. Defaults to
             `True`.
+        has_ids: Whether the inputs are ids, such as those of words. Defaults to
+            `False`.
     """
     inputs = [_input(*pair) for pair in _named(sample.x, "x")]
     targets = [_target(*pair) for pair in _named(sample.y, "y")]
@@ -176,7 +182,9 @@ def describe_data(
         is_autoencoder=is_same,
         is_weighted=_is_weighted(sample),
         contradictions=_contradictions(sample),
-        dependence=_dependence(x, targets, as_classes) if dependence else None,
+        dependence=(
+            _dependence(x, targets, as_classes, has_ids) if dependence else None
+        ),
     )
 
 
@@ -275,7 +283,7 @@ def _contradictions(sample: Sample) -> float:
     return float(np.mean([first.setdefault(x, y) != y for x, y in rows]))
 
 
-def _dependence(x: list, targets: list[TargetFacts], as_classes: bool):
+def _dependence(x: list, targets: list[TargetFacts], as_classes: bool, has_ids: bool):
     """Measures the dependence of a single column on a single input."""
     if len(targets) != 1 or len(x) != 1 or targets[0].kind == "strings":
         return None
@@ -283,7 +291,8 @@ def _dependence(x: list, targets: list[TargetFacts], as_classes: bool):
     classes = target.classes() if as_classes else None
     if classes is None and target.values.size != len(target.values):
         return None
-    return measure_dependence(x[0], classes, target.values.reshape(len(x[0]), -1)[:, 0])
+    values = target.values.reshape(len(x[0]), -1)[:, 0]
+    return measure_dependence(x[0], classes, values, has_ids=has_ids)
 
 
 def _sorted_share(sample: Sample, targets: list[TargetFacts]) -> float | None:

@@ -59,22 +59,44 @@ class Dependence:
 
 
 def applies_to(model: ModelFacts) -> bool:
+    """Returns whether simple models can be fitted to the data of a model.
+
+    It must have one input and one output.
+    """
+    graph = model.graph
+    return graph is not None and len(graph.inputs) == 1 and len(model.losses) == 1
+
+
+def sees_all(model: ModelFacts) -> bool:
     """Returns whether simple models can see what a model sees.
 
     Ridge regression, trees and neighbors take features of a table as they are. They
-    know neither ids, nor the order in a sequence, nor objects at any place of an image,
-    so models that begin with other than dense layers are not compared with them.
+    know neither the order in a sequence nor objects at any place of an image. So they
+    show only what a model that begins with other than dense layers should at least
+    reach, and not what is possible.
     """
-    graph = model.graph
-    if graph is None or len(graph.inputs) != 1 or len(model.losses) != 1:
+    if not applies_to(model):
         return False
-    kinds = {one.kind for one in graph.nodes if one.role in ("kernel", "unknown")}
-    others = [one for one in graph.nodes if one.role in ("recurrent", "embedding")]
+    kinds = {one.kind for one in _nodes(model) if one.role in ("kernel", "unknown")}
+    others = [one for one in _nodes(model) if one.role in ("recurrent", "embedding")]
     return not others and kinds == {"Dense"}
 
 
+def reads_ids(model: ModelFacts) -> bool:
+    """Returns whether a model looks up its inputs in an embedding."""
+    return any(one.role == "embedding" for one in _nodes(model))
+
+
+def _nodes(model: ModelFacts) -> list:
+    return [] if model.graph is None else model.graph.nodes
+
+
 def measure_dependence(
-    x: np.ndarray, classes: np.ndarray | None, values: np.ndarray
+    x: np.ndarray,
+    classes: np.ndarray | None,
+    values: np.ndarray,
+    *,
+    has_ids: bool = False,
 ) -> Dependence | None:
     """Fits simple models to a sample, and scores them on held-out examples.
 
@@ -87,6 +109,9 @@ def measure_dependence(
         x: Inputs.
         classes: Class of each example, or `None` for a regression.
         values: Target of each example.
+        has_ids: Whether the inputs are ids, such as those of words. The features are
+            then which of the most frequent ids an example contains. Defaults to
+            `False`.
 
     Returns:
         The scores, or `None` if the sample is too small or has no numbers. Repeated
@@ -97,7 +122,8 @@ def measure_dependence(
         return None
     rows = row_hashes((x, target))
     distinct = np.sort(np.unique(rows, return_index=True)[1])[:MAX_ROWS]
-    features, target = _features(x[distinct]), target[distinct]
+    x, target = x[distinct], target[distinct]
+    features = _features(_has_id(x) if has_ids else x)
     kinds = np.unique(target)
     if len(target) < MIN_EXAMPLES or len(kinds) < 2:
         return None
@@ -207,6 +233,18 @@ def _score(losses: tuple, folds) -> tuple[float, float, float]:
         by_chance.append(1 - loss_of(permuted) / constant)
     score = 1 - loss_of(target) / constant
     return float(score), float(np.mean(by_chance)), float(np.std(by_chance))
+
+
+def _has_id(x: np.ndarray) -> np.ndarray:
+    """Returns which of the most frequent ids each example contains."""
+    rows = x.reshape(len(x), -1)
+    ids, counts = np.unique(rows, return_counts=True)
+    frequent = np.sort(ids[np.argsort(-counts, kind="stable")][:MAX_FEATURES])
+    found = np.searchsorted(frequent, rows).clip(max=len(frequent) - 1)
+    example, column = np.nonzero(frequent[found] == rows)
+    features = np.zeros((len(x), len(frequent)))
+    features[example, found[example, column]] = 1
+    return features
 
 
 def _features(x: np.ndarray) -> np.ndarray:

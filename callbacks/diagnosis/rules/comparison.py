@@ -10,8 +10,7 @@ STRAIGHT = 0.75
 
 def ended_well(outcome: Outcome) -> bool:
     """Returns whether no simple model does better; `False` if this is unknown."""
-    is_known = outcome.linear is not None or outcome.possible is not None
-    return outcome.is_good or (is_known and not outcome.is_behind)
+    return outcome.is_good or (outcome.knows_possible and not outcome.is_behind)
 
 
 def share_of_line(epochs: int) -> float:

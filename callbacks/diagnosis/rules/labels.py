@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..data.dependence import applies_to
+from ..data.dependence import sees_all
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
@@ -182,7 +182,7 @@ def labels_without_dependence(facts: Facts) -> list[Finding]:
     """
     data = facts.data
     test = data.dependence if data is not None else None
-    if data is None or test is None or not applies_to(facts.model):
+    if data is None or test is None or not sees_all(facts.model):
         return []
     if test.examples < MIN_EXAMPLES or test.significance > 1 or not outputs_of(facts):
         return []

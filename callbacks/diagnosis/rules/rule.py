@@ -86,7 +86,7 @@ def _is_certain(risk: Finding, facts: Facts) -> bool:
     if outcome.last is not None and not math.isfinite(outcome.last):
         return True
     explained = outcome.explained
-    return outcome.possible is None and explained is not None and explained < LITTLE
+    return not outcome.knows_possible and explained is not None and explained < LITTLE
 
 
 def rule(since: str, *needs: str, is_risk: bool = False) -> Callable[..., Rule]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import keras
 
 from ..data.data_facts import DataFacts, describe_data
+from ..data.dependence import reads_ids
 from ..data.gather import Gathering
 from ..data.sample_data import Sample, join
 from ..reading.model_facts import ModelFacts
@@ -62,6 +63,7 @@ class SeenData:
                 join(self.samples),
                 dependence=dependence,
                 as_classes=not read.losses[0].is_distance,
+                has_ids=reads_ids(read),
             )
             self._described[dependence] = replace(data, batch_size=self.batch_size)
         return self._described[dependence]
