@@ -11,6 +11,7 @@ from .monitors import (
     first_layer_images,
     plot_first_layer,
 )
+from .resume_training import ResumeTraining
 from .schedule_learning_rate import ScheduleLearningRate
 from .schedule_momentum import ScheduleMomentum
 from .snapshots import Snapshots
@@ -20,6 +21,7 @@ __all__ = [
     "Diagnosis",
     "EarlyStopping",
     "GradientHistograms",
+    "ResumeTraining",
     "ScheduleLearningRate",
     "ScheduleMomentum",
     "Snapshots",

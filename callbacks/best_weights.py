@@ -10,6 +10,7 @@ from pathlib import Path
 
 import h5py
 import keras
+import numpy as np
 
 from zoo.utils.files import replacing, writable_folder
 from zoo.utils.model_state import (
@@ -93,6 +94,12 @@ class BestWeights:
                         write_state(model, file.create_group(KEY))
         self._kept_in = path
 
+    def move_to(self, filepath: Path | None) -> None:
+        """Changes the path of the user's file, which has been moved there."""
+        if self._kept_in == self._filepath:
+            self._kept_in = filepath
+        self._filepath = filepath
+
     def restore(self, model: keras.Model) -> None:
         """Restores the saved weights. The state of the optimizer is not changed."""
         with h5py.File(self._kept_in) as file:
@@ -114,7 +121,8 @@ class BestWeights:
         state = {**vars(self), "_temporary": None, "contents": None}
         if self.are_kept and self._kept_in == self._temporary:
             with contextlib.suppress(FileNotFoundError):
-                state["contents"] = self._temporary.read_bytes()
+                # `ResumeTraining` writes arrays to a file without copying them.
+                state["contents"] = np.fromfile(self._temporary, "uint8")
             state["_kept_in"] = None
         return state
 

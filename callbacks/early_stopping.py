@@ -12,6 +12,19 @@ from zoo.utils.arguments import check_choice, check_integer, invalid_argument, i
 
 from .best_weights import BestWeights
 
+STATE = (
+    "best",
+    "best_epoch",
+    "wait",
+    "stopped_epoch",
+    "reason",
+    "_was_in_logs",
+    "_first_epoch",
+    "_record",
+    "_value_in_file",
+    "_weights",
+)
+
 
 class EarlyStopping(keras.callbacks.EarlyStopping):
     """Stops training when a monitored metric has stopped improving.
@@ -225,6 +238,19 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
                 "for each run.",
                 stacklevel=2,
             )
+
+    def get_state(self) -> dict:
+        """Returns the state for `ResumeTraining`, which includes the best weights."""
+        return {name: getattr(self, name) for name in STATE}
+
+    def set_state(self, state: dict) -> None:
+        """Restores a result of `get_state()`."""
+        for name in STATE:
+            setattr(self, name, state[name])
+        if self._weights is not None:
+            self._weights.move_to(Path(self.filepath) if self.filepath else None)
+        if self.best is not None and self.monitor_op is None:
+            set_monitor_operation(self)
 
     def restore_best(self) -> None:
         """Loads the weights of the best epoch of the last call to `fit`.

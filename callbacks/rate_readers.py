@@ -10,6 +10,8 @@ import keras
 
 from zoo.backend.keras_internals import learning_rate_attributes, patched
 
+from .callback_group import CallbackGroup
+
 
 class RateReader:
     """Wraps a callback so that it reads the scheduled learning rates.
@@ -49,18 +51,18 @@ def show_rates(callback: keras.callbacks.Callback, used_rates: Callable) -> None
         callback: Callback that `fit` is currently calling.
         used_rates: Function that returns `(optimizer, learning_rate)` pairs.
     """
-    callbacks = _list_of(callback)
-    for index, other in enumerate(callbacks):
-        if _reads_rates(other):
-            callbacks[index] = RateReader(other, used_rates)
+    for callbacks in _lists_of(callback):
+        for index, other in enumerate(callbacks):
+            if _reads_rates(other):
+                callbacks[index] = RateReader(other, used_rates)
 
 
 def hide_rates(callback: keras.callbacks.Callback) -> None:
     """Restores the callbacks that `show_rates` wrapped."""
-    callbacks = _list_of(callback)
-    for index, other in enumerate(callbacks):
-        if isinstance(other, RateReader):
-            callbacks[index] = other.callback
+    for callbacks in _lists_of(callback):
+        for index, other in enumerate(callbacks):
+            if isinstance(other, RateReader):
+                callbacks[index] = other.callback
 
 
 def _reads_rates(callback) -> bool:
@@ -68,10 +70,12 @@ def _reads_rates(callback) -> bool:
     return is_wandb or isinstance(callback, keras.callbacks.TensorBoard)
 
 
-def _list_of(callback) -> list:
-    """Returns the callbacks in the `CallbackList` that is calling `callback`.
+def _lists_of(callback) -> list[list]:
+    """Returns the lists of callbacks in the current call to `fit`.
 
-    Returns an empty list if no `CallbackList` is calling `callback`.
+    These are the callbacks of the `CallbackList` that is calling `callback`, and the
+    callbacks that a `ResumeTraining` among them calls. If no `CallbackList` is calling
+    `callback`, the result is empty.
 
     Keras does not give a callback access to the other callbacks, so the list is looked
     up in the call stack.
@@ -79,8 +83,12 @@ def _list_of(callback) -> list:
     frame: FrameType | None = sys._getframe()
     while frame is not None:
         caller: Any = frame.f_locals.get("self")
-        is_list = isinstance(caller, keras.callbacks.CallbackList)
-        if is_list and any(one is callback for one in caller.callbacks):
-            return caller.callbacks
+        if isinstance(caller, keras.callbacks.CallbackList):
+            nested = [
+                one.called for one in caller.callbacks if isinstance(one, CallbackGroup)
+            ]
+            lists = [caller.callbacks, *nested]
+            if any(one is callback for callbacks in lists for one in callbacks):
+                return lists
         frame = frame.f_back
     return []

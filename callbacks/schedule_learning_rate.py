@@ -150,6 +150,13 @@ class ScheduleLearningRate(ScheduledValue):
             one.tensor = None
         super().on_train_end(logs)
 
+    def get_state(self) -> dict:
+        return {**super().get_state(), "logged": self._logged}
+
+    def set_state(self, state: dict) -> None:
+        super().set_state(state)
+        self._logged = state["logged"]
+
     def _compiled_values(self, optimizers: list) -> list[tuple]:
         for optimizer in optimizers:
             learning_rate = compiled_learning_rate(optimizer)

@@ -107,6 +107,9 @@ class ScheduleMomentum(ScheduledValue):
     def _was_read(self, one) -> bool:
         return one.tensor.was_read
 
+    def _set_was_read(self, one, value: bool) -> None:
+        one.tensor.was_read = value
+
     def _compiled_momentum(self, optimizer) -> float:
         momentum = getattr(optimizer, "momentum", None)
         if not momentum:

@@ -1,6 +1,7 @@
 """The base class for callbacks that schedule an optimizer hyperparameter."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 
@@ -56,6 +57,7 @@ class ScheduledValue(StepCallback):
         if steps_per_epoch is not None:
             steps_per_epoch = check_integer("steps_per_epoch", steps_per_epoch, 1)
         self.steps_per_epoch = steps_per_epoch
+        self._step: Any = None  # keras.Variable during `fit`
 
     def on_train_begin(self, logs=None):
         # A `CallbackList` created by the user may have no params.
@@ -127,6 +129,30 @@ class ScheduledValue(StepCallback):
         # tensors.
         return super().__getstate__() | {"_scheduled": None, "_step": None}
 
+    def get_state(self) -> dict:
+        """Returns the time and the last values, for `ResumeTraining`."""
+        if self._step is None:  # `fit` has ended
+            return {}
+        return {
+            "step": int(keras.ops.convert_to_numpy(self._step)),
+            "begun": self._begun,
+            "used": [
+                float(keras.ops.convert_to_numpy(one.used)) for one in self._scheduled
+            ],
+            "was_read": [self._was_read(one) for one in self._scheduled],
+        }
+
+    def set_state(self, state: dict) -> None:
+        """Restores a result of `get_state()` after `fit` has begun."""
+        if self._step is None:
+            return
+        self._step.assign(state["step"])
+        self._begun = state["begun"]
+        values = zip(self._scheduled, state["used"], state["was_read"], strict=True)
+        for one, used, was_read in values:
+            one.used.assign(used)
+            self._set_was_read(one, was_read)
+
     def step_variables(self) -> list[keras.Variable]:
         return [self._step, *(one.used for one in self._scheduled)]
 
@@ -151,9 +177,9 @@ class ScheduledValue(StepCallback):
 
     def take_over(self, other: "ScheduledValue") -> None:
         other._step.assign(self._step)
+        for mine, one in zip(self._scheduled, other._scheduled, strict=True):
+            one.used.assign(mine.used)
         self._step, self._scheduled = other._step, other._scheduled
-        for one in self._scheduled:
-            one.used.assign(float("nan"))
 
     def _compiled_values(self, optimizers: list) -> list[tuple]:
         """Returns `(optimizer, original_value)` pairs for the scheduled optimizers."""
@@ -161,6 +187,9 @@ class ScheduledValue(StepCallback):
 
     def _was_read(self, one: ScheduledOptimizer) -> bool:
         return one.was_read
+
+    def _set_was_read(self, one: ScheduledOptimizer, value: bool) -> None:
+        one.was_read = value
 
     def _used_schedule(self) -> Schedule:
         return self.schedule

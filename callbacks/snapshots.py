@@ -106,6 +106,14 @@ class Snapshots(keras.callbacks.Callback):
             self.model.save(partial)
         self.paths.append(path)
 
+    def get_state(self) -> list[str]:
+        """Returns the names of the files, for `ResumeTraining`."""
+        return [path.name for path in self.paths]
+
+    def set_state(self, state: list[str]) -> None:
+        """Restores a result of `get_state()`."""
+        self.paths = [self.directory / name for name in state]
+
 
 def _check_epochs(epochs) -> tuple[int, ...]:
     numbers = tuple(epochs) if isinstance(epochs, Iterable) else ()

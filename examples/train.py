@@ -14,6 +14,10 @@ The script writes these files to `runs/digits/`:
     python examples/train.py --arrays mine.npz --units 256 256 --epochs 20
     python examples/train.py --model res_mlp --blocks 8
     python examples/train.py --dataset imdb_reviews --epochs 5
+    python examples/train.py --dataset mnist --resume
+
+With `--resume`, a killed training run continues when the same command is run again. To
+start again, for example with other options, remove the folder `saves` in that folder.
 
 The README lists the accuracy and the running time over several seeds, which
 `benchmarks/train.py` measures.
@@ -36,7 +40,12 @@ from common import (
     save_picture,
 )
 
-from callbacks import EarlyStopping, ScheduleLearningRate, UpdateRatio
+from callbacks import (
+    EarlyStopping,
+    ResumeTraining,
+    ScheduleLearningRate,
+    UpdateRatio,
+)
 from callbacks.schedules import Cosine
 from zoo import lstm, mlp, res_mlp
 from zoo.utils.devices import list_devices
@@ -93,6 +102,12 @@ def parse_arguments(arguments=None):
         "--xla",
         action=argparse.BooleanOptionalAction,
         help="whether to compile with XLA (default: Keras decides)",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="save the training run every epoch, and resume it after a restart "
+        "(remove the folder 'saves' to start again)",
     )
     return parser.parse_args(arguments)
 
@@ -184,12 +199,15 @@ def main(arguments=None):
     stopping = EarlyStopping(
         f"val_{metric}", patience=PATIENCE, restore_best_weights=True, verbose=1
     )
+    callbacks = [ratio, ScheduleLearningRate(schedule), stopping]
+    if options.resume:
+        callbacks = [ResumeTraining(folder / "saves", callbacks=callbacks)]
     history = model.fit(
         data.train,
         validation_data=data.validation,
         epochs=options.epochs,
         shuffle=False,
-        callbacks=[ratio, ScheduleLearningRate(schedule), stopping],
+        callbacks=callbacks,
     )
     if stopping.best_epoch is None:
         sys.exit(

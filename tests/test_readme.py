@@ -46,6 +46,7 @@ TESTED = (
     "next_tokens(",
     "UpdateRatio(",
     "diagnose(model",
+    "ResumeTraining(",
     "check_gradients(model",
     "AdversarialTrainer(",
     "CoarseToFineSearch(",
@@ -83,7 +84,7 @@ def test_reading_and_writing_text(run_block, capsys):
 
 
 def test_see_inside_the_step(run_block, capsys):
-    run_block("UpdateRatio(")
+    run_block("GradientHistograms(every")
     assert "ratio" in capsys.readouterr().out
 
 
@@ -121,6 +122,18 @@ def test_learning_rate_and_early_stopping(run_block, capsys):
     assert any(line.startswith("<RangeTest of ") for line in lines)
     *_, rates = lines
     assert len(json.loads(rates)) <= 10
+
+
+@pytest.mark.heavy
+def test_crash_proof_training(run_block, capsys, tmp_path):
+    run_block("ResumeTraining(")
+    first = capsys.readouterr().out.splitlines()[-1]
+    log = (tmp_path / "log.csv").read_bytes()
+    run_block("ResumeTraining(")
+    *_, message, again = capsys.readouterr().out.splitlines()
+    assert message == "Training has already ended, after epoch 9."
+    assert again == first
+    assert (tmp_path / "log.csv").read_bytes() == log
 
 
 @pytest.mark.one_backend

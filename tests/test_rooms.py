@@ -43,6 +43,7 @@ def test_backend_specific_code_is_in_its_rooms(root, pattern, rooms):
 # Private names of other libraries are used here only.
 PRIVATE_ROOMS = (
     "zoo/backend/keras_internals.py",
+    "zoo/backend/keras_fit_internals.py",
     "zoo/backend/framework_internals.py",
     "tuning/keras_tuner_internals.py",
 )

@@ -5,18 +5,13 @@ import json
 import os
 import secrets
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from zoo.utils.files import replacing, writable_folder
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from zoo.utils.folder_lock import FolderLock
 
 
 class Project:
@@ -38,25 +33,20 @@ class Project:
     def locked(self) -> Iterator[None]:
         """Locks the folder, so that no other search can use it at the same time.
 
-        The operating system releases the lock no matter how the process ends, so a lock
-        never has to be removed by hand.
-
         Raises:
             RuntimeError: If another search is using the folder.
         """
-        with open(self.folder / "lock", "ab") as file:
-            try:
-                if sys.platform == "win32":
-                    msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-                else:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise RuntimeError(
-                    f"Another search is running in '{self.folder}'. Expected only one "
-                    "search per folder at a time.\nWait for it to end, or pass a "
-                    "different `project_name`."
-                ) from None
-            yield  # closing the file releases the lock
+        lock = FolderLock(self.folder)
+        if not lock.acquire():
+            raise RuntimeError(
+                f"Another search is running in '{self.folder}'. Expected only one "
+                "search per folder at a time.\nWait for it to end, or pass a "
+                "different `project_name`."
+            )
+        try:
+            yield
+        finally:
+            lock.release()
 
     def seed(self, overwrite: bool) -> int:
         """Returns the seed of the existing search, or a random seed for a new one."""

@@ -25,6 +25,7 @@ from .training.garbage_collection import GarbageCollection
 from .training.hypermodels import check_hypermodel, returns_history
 from .training.trial_outcome import complete, recorded
 from .training.trial_runner import TrialRunner
+from .training.trial_saves import TrialSaves
 from .trials.search_trial import FAILED, SearchTrial
 
 
@@ -95,6 +96,11 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         max_consecutive_failed_trials: Integer >= 1. If this many trials in a row raise
             an exception, the search ends with an error. Diverged trials do not affect
             the count. Defaults to `3`.
+        resume_trials: Whether to save the training run of the current trial at the end
+            of every epoch, on SIGTERM and on SIGINT. An interrupted trial is then
+            resumed there instead of being repeated (see `callbacks.ResumeTraining`).
+            This requires a hypermodel with the `fit` of KerasTuner or of
+            `tuning.spaces`. Defaults to `False`.
         max_model_size: Maximum number of parameters. A trial with a larger model fails
             without training. The check applies only to models that are already built
             when the hypermodel returns them. Defaults to `None`.
@@ -148,6 +154,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         time_budget: float | None = None,
         checkpoints: int = 3,
         max_consecutive_failed_trials: int = 3,
+        resume_trials: bool = False,
         max_model_size: int | None = None,
         directory: str | os.PathLike | None = None,
         project_name: str | None = None,
@@ -159,6 +166,9 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             raise invalid_argument(
                 "objective", "a name in the logs, such as 'val_accuracy'", objective
             )
+        if resume_trials and not (is_needed and returns_history(hypermodel)):
+            expected = "False if `run_trial` or the hypermodel's `fit` is overridden"
+            raise invalid_argument("resume_trials", expected, resume_trials)
         check_search_arguments(
             max_trials=max_trials,
             seed=seed,
@@ -169,6 +179,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             time_budget=time_budget,
             checkpoints=checkpoints,
             max_consecutive_failed_trials=max_consecutive_failed_trials,
+            resume_trials=resume_trials,
             max_model_size=max_model_size,
             directory=directory,
             project_name=project_name,
@@ -178,6 +189,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         self.prune = prune
         self.time_budget = time_budget
         self.checkpoints = checkpoints
+        self.resume_trials = resume_trials
         oracle = self._make_oracle(
             objective=objective,
             max_trials=max_trials,
@@ -198,6 +210,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         )
         self._project = Project(Path(self.project_dir))
         self._checkpoints = Checkpoints(self._project.folder, checkpoints)
+        self._saves = TrialSaves(self._project.folder)
         self._garbage = GarbageCollection()
         if seed is None:
             self.oracle.seed = self._project.seed(overwrite)
@@ -229,6 +242,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             self._project.remove_partial_files()
             self._checkpoints.look()
             self.oracle.reload()
+            self._saves.remove(self._finished())  # a killed search may have left them
             has_trained = any(trial.status != FAILED for trial in self._finished())
             self._project.check_fit(fit_settings(fit_kwargs), has_trained)
             used = sum(trial.seconds for trial in self._finished())
@@ -269,6 +283,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         try:
             self._runner.learn(trial)
             self.oracle.end_trial(trial)
+            self._saves.remove([trial])
         finally:
             best = self.oracle.get_best_trials(self.checkpoints)
             self._checkpoints.keep_only(best)
@@ -303,6 +318,7 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             self._checkpoints,
             self._garbage,
             folds,
+            self._saves if self.resume_trials else None,
             prune=self.prune,
             is_out_of_time=self._budget.is_used_up,
             verbose=verbose,

@@ -23,6 +23,7 @@ def check_search_arguments(
     time_budget: float | None,
     checkpoints: int,
     max_consecutive_failed_trials: int,
+    resume_trials: bool,
     max_model_size: int | None,
     directory: str | os.PathLike | None,
     project_name: str | None,
@@ -43,6 +44,7 @@ def check_search_arguments(
     )
     check_choice("prune", prune, (False, True))
     check_choice("overwrite", overwrite, (False, True))
+    check_choice("resume_trials", resume_trials, (False, True))
     if hyperparameters is not None and not isinstance(
         hyperparameters, keras_tuner.HyperParameters
     ):

@@ -22,6 +22,8 @@ from .plots import check_recorded
 from .summaries import number_of, recorded_at
 from .tables import save_info
 
+STATE = ("_records", "_step", "_epochs", "_batch")
+
 
 class ActivationHistograms(keras.callbacks.Callback):
     """Records histograms of the outputs of every layer for a fixed sample.
@@ -105,7 +107,7 @@ class ActivationHistograms(keras.callbacks.Callback):
         self._records = []
         self._log = None if self.log_dir is None else EventLog(self.log_dir)
         self._step = 0
-        self._epochs = self._forward = None
+        self._epochs = self._forward = self._batch = None
 
     def __getstate__(self):
         # These objects can remain after an interrupted `fit`; the next `fit` replaces
@@ -136,6 +138,15 @@ class ActivationHistograms(keras.callbacks.Callback):
         if self._log is not None:
             self._log.close()
             self._log = None
+
+    def get_state(self) -> dict:
+        """Returns the records and the counts of steps, for `ResumeTraining`."""
+        return {name: getattr(self, name) for name in STATE}
+
+    def set_state(self, state: dict) -> None:
+        """Restores a result of `get_state()`."""
+        for name in STATE:
+            setattr(self, name, state[name])
 
     def activation_info(self) -> dict:
         """Returns all recorded data as NumPy arrays.

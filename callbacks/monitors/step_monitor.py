@@ -19,6 +19,7 @@ from .names import unique_names
 from .summaries import number_of, recorded_at
 
 MAX_RECORDS = 1000  # maximum number of records in memory
+STATE = ("_records", "_kept_every", "_names", "_shapes")
 
 
 class StepMonitor(StepCallback):
@@ -105,6 +106,23 @@ class StepMonitor(StepCallback):
         """Ends the regular samples of batches for this monitor."""
         self._train_function.stop_samples(self)
 
+    def get_state(self) -> dict:
+        """Returns the records and the step counters, for `ResumeTraining`."""
+        self._collect()
+        state = {name: getattr(self, name) for name in STATE}
+        if self._observation is None:  # `fit` has ended
+            return state
+        steps = self._train_function.get_state()
+        return state | {"epoch": self._observation.epoch, "steps": steps}
+
+    def set_state(self, state: dict) -> None:
+        """Restores a result of `get_state()`, before the first step of `fit`."""
+        for name in STATE:
+            setattr(self, name, state[name])
+        if self._observation is not None:
+            self._observation.epoch = state["epoch"]
+            self._train_function.set_state(state["steps"])
+
     def step_key(self) -> tuple:
         return ()  # this callback adds no computation; see `Observation`
 
@@ -147,7 +165,8 @@ class StepMonitor(StepCallback):
         that a callback has made trainable since then.
         """
         variables = self._observation.variables
-        if len(variables) == len(self._names):
+        # Before the first step there are none, but there may be records of a save.
+        if len(variables) <= len(self._names):
             return
         prefix = f"{self._model.name}/"  # `self.model` would synchronize on JAX
         self._names = unique_names(

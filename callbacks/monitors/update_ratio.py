@@ -108,6 +108,14 @@ class UpdateRatio(StepMonitor):
         if logs is not None:
             logs["update_ratio"] = self._logged
 
+    def get_state(self) -> dict:
+        state = super().get_state()
+        return state | {"logged": self._logged, "new_medians": self._new_medians}
+
+    def set_state(self, state: dict) -> None:
+        super().set_state(state)
+        self._logged, self._new_medians = state["logged"], state["new_medians"]
+
     def ratio_info(self) -> dict:
         """Returns all recorded data as NumPy arrays.
 

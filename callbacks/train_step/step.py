@@ -72,6 +72,23 @@ class Step:
             return None
         return train_step.read_counters(self.recorder.counters).step + 1
 
+    def get_state(self) -> dict:
+        """Returns the number of steps so far, and the counters of the recorder."""
+        counters = None
+        if self.recorder is not None:
+            counters = train_step.read_counters(self.recorder.counters)
+        return {
+            "steps": self._steps,
+            "is_behind": self._is_behind,
+            "counters": counters,
+        }
+
+    def set_state(self, state: dict) -> None:
+        """Restores a result of `get_state()`, with no rows recorded."""
+        self._steps, self._is_behind = state["steps"], state["is_behind"]
+        if self.recorder is not None:
+            self.recorder.restart(state["counters"])
+
     def begin_step(self) -> None:
         """Runs the callbacks inside the step."""
         for callback in self.callbacks:

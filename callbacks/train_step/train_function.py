@@ -53,6 +53,7 @@ class TrainFunction:
         self._model = model
         self._own = None
         self._step = None
+        self._state: dict | None = None  # at which the first step resumes
         self._announced = False
         self._is_checked = False
         self._stand_in()
@@ -108,6 +109,14 @@ class TrainFunction:
                 callback.check_step()
             self._check_observation()
 
+    def get_state(self) -> dict | None:
+        """Returns the state of the steps, or `None` before the first step."""
+        return self._state if self._step is None else self._step.get_state()
+
+    def set_state(self, state: dict | None) -> None:
+        """Makes the first step resume at a result of `get_state()`."""
+        self._state = state
+
     def remove(self):
         """Restores the model's original function, and reads the remaining records."""
         if self._model.train_function is self:
@@ -122,6 +131,8 @@ class TrainFunction:
         self._announced = False
         if self._step is None:
             self._step = self._make_step(self._own)
+            if self._state is not None:
+                self._step.set_state(self._state)
         result = self._step(*self._sampler.before_call(self._step, args))
         if self.observation.active:
             self._keep_up()

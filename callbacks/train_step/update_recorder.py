@@ -94,9 +94,14 @@ class UpdateRecorder:
         self._add(self.unknown)
         self.unknown = []
 
-    def restart(self) -> None:
-        """Resets the counters and marks all rows as unused."""
-        train_step.set_counters(self.counters, StepCounters())
+    def restart(self, counters: StepCounters | None = None) -> None:
+        """Sets the counters and marks all rows as unused.
+
+        Args:
+            counters: Counters to continue from. Defaults to `None`: step 0.
+        """
+        counters = StepCounters() if counters is None else counters
+        train_step.set_counters(self.counters, counters._replace(row=0))
         if self.buffers:
             self.layout.clear(self.buffers)
 

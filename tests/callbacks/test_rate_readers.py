@@ -89,3 +89,11 @@ def test_a_hook_that_fails_leaves_the_float(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fit(callbacks, model)
     assert float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) == 0.5
+
+
+def test_a_callback_may_have_any_attribute():
+    class Called(keras.callbacks.Callback):
+        called = True
+
+    _, history = fit([Called(), ScheduleLearningRate(Linear(4))])
+    assert len(history) == 4

@@ -87,6 +87,19 @@ def test_the_picture_shows_the_printed_figures(train, tmp_path, capsys, monkeypa
 
 
 @pytest.mark.heavy
+def test_a_training_that_is_run_again_is_resumed(train, arrays, tmp_path, capsys):
+    options = ["--arrays", arrays, "--units", "8", "--epochs", "2", "--resume"]
+    options += ["--output", str(tmp_path / "runs")]
+    train(options)
+    first = capsys.readouterr().out.splitlines()
+    train(options)
+    again = capsys.readouterr().out.splitlines()
+    assert "Training has already ended, after epoch 2." in again
+    assert again[-3:-1] == first[-3:-1]
+    assert len(pd.read_csv(tmp_path / "runs" / "mine" / "history.csv")) == 2
+
+
+@pytest.mark.heavy
 def test_default_dataset_and_options(train, tmp_path, capsys):
     options = "--units 32 --epochs 2 --batch-size 64 --seed 3 --learning-rate 0.01"
     output = ["--mixed-precision", "bfloat16", "--output", str(tmp_path)]

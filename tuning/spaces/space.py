@@ -6,7 +6,7 @@ import keras
 import keras_tuner
 from keras_tuner import errors
 
-from callbacks import ScheduleLearningRate
+from callbacks import ResumeTraining, ScheduleLearningRate
 from callbacks.schedules import Cosine, Linear
 from zoo.datasets import ArrayDataset, Data
 from zoo.utils.arguments import invalid_argument
@@ -132,6 +132,10 @@ class Space(keras_tuner.HyperModel):
             schedules = [ScheduleLearningRate(schedule, steps_per_epoch=steps)]
         # Reset the counter, so that every trial shuffles the examples in the same way.
         self.data.order.counter = 0
+        for callback in callbacks:
+            if isinstance(callback, ResumeTraining):
+                callback.add_first(schedules)  # so that their state is saved
+                schedules = []
         return model.fit(x, y, callbacks=[*schedules, *callbacks], **kwargs)
 
     def _rebatched(self, dataset, batch_size: int, steps: int | None):

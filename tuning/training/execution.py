@@ -12,6 +12,15 @@ from .objective_value import missing_objective, objective_value
 from .trial_end import TrialEnd
 
 LOSSES = ("loss", "val_loss")
+STATE = (
+    "history",
+    "num_epochs",
+    "best",
+    "best_epoch",
+    "best_weights",
+    "diverged",
+    "was_pruned",
+)
 
 
 class Execution(keras.callbacks.Callback):
@@ -27,6 +36,9 @@ class Execution(keras.callbacks.Callback):
         is_out_of_time: Function that returns whether the time budget is used up.
         must_be_logged: Whether to raise an error if an epoch does not log the
             objective.
+        is_saved: Whether the run is saved and can be resumed. If it runs out of time,
+            it then ends with a `TrialEnd` at the beginning of the next epoch, instead
+            of ending like a complete run.
 
     Attributes:
         history: Dict that maps each metric to a list with one value per epoch.
@@ -47,9 +59,11 @@ class Execution(keras.callbacks.Callback):
         is_out_of_time: Callable[[], bool],
         *,
         must_be_logged: bool,
+        is_saved: bool = False,
     ):
         super().__init__()
         self.must_be_logged = must_be_logged
+        self.is_saved = is_saved
         self.objective = objective
         self.is_hopeless = is_hopeless
         self.is_out_of_time = is_out_of_time
@@ -60,6 +74,11 @@ class Execution(keras.callbacks.Callback):
         self.diverged = self.was_pruned = None
         self.was_interrupted = False
         self._began = time.monotonic()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # `ResumeTraining` has just saved the previous epoch.
+        if self.is_saved and self.is_out_of_time():
+            raise self._out_of_time()
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {name: float(value) for name, value in (logs or {}).items()}
@@ -83,9 +102,21 @@ class Execution(keras.callbacks.Callback):
         if self.is_hopeless is not None and self.best is not None:
             self.was_pruned = self.is_hopeless(self.num_epochs - 1, self.best)
         is_last = self.num_epochs >= (self.params.get("epochs") or 0)
-        self.was_interrupted = self.is_out_of_time() and not is_last
+        if not self.is_saved:
+            self.was_interrupted = self.is_out_of_time() and not is_last
         if self.diverged or self.was_pruned or self.was_interrupted:
             self.model.stop_training = True
+
+    def get_state(self) -> dict:
+        """Returns the record so far, for `ResumeTraining`."""
+        seconds = time.monotonic() - self._began
+        return {name: getattr(self, name) for name in STATE} | {"seconds": seconds}
+
+    def set_state(self, state: dict) -> None:
+        """Restores a result of `get_state()`."""
+        for name in STATE:
+            setattr(self, name, state[name])
+        self._began = time.monotonic() - state["seconds"]
 
     def score(self, result) -> float:
         """Returns the score of the training run.
@@ -101,7 +132,7 @@ class Execution(keras.callbacks.Callback):
         if self.was_pruned:
             raise TrialEnd(PRUNED, self.was_pruned)
         if self.was_interrupted:
-            raise TrialEnd(None, "the time budget is used up")
+            raise self._out_of_time()
         if isinstance(result, keras.callbacks.History) and self.best is not None:
             return self.best
         return objective_value(result, self.objective)
@@ -119,6 +150,9 @@ class Execution(keras.callbacks.Callback):
             history=self.history,
             seconds=time.monotonic() - self._began,
         )
+
+    def _out_of_time(self) -> TrialEnd:
+        return TrialEnd(None, "the time budget is used up")
 
     def _append(self, logs: dict) -> None:
         """Adds an epoch to the history, and fills in NaN for missing metrics."""

@@ -36,7 +36,9 @@ def recorded(trial: SearchTrial) -> Iterator[None]:
         trial.status, trial.message = FAILED, traceback.format_exc()
         lines = str(error).strip().splitlines() or [""]
         trial.error = f"{type(error).__name__}: {lines[0]}"
-    trial.seconds = time.monotonic() - began
+    # The executions of a resumed trial include the time before it was interrupted.
+    trained = sum(each.seconds for each in trial.executions)
+    trial.seconds = max(time.monotonic() - began, trained)
 
 
 def complete(trial: SearchTrial, results, objective) -> dict[str, float]:

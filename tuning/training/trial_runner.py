@@ -19,6 +19,7 @@ from .folds import Folds
 from .garbage_collection import GarbageCollection
 from .hypermodels import build_model, returns_history
 from .median_rule import MedianRule
+from .trial_saves import TrialSaves, fatal_errors
 from .tuner_hooks import HOOKS, TunerHooks
 
 
@@ -31,6 +32,7 @@ class TrialRunner:
         garbage: `GarbageCollection` that frees the memory of earlier models.
         folds: Folds of the training data; `None` to train `executions_per_trial` times
             on all training data.
+        saves: `TrialSaves` that save and resume training runs, or `None`.
         prune: Whether to stop training runs that perform worse than the median.
         is_out_of_time: Function that returns whether the time budget is used up.
         verbose: As in `RandomSearch.search`.
@@ -42,6 +44,7 @@ class TrialRunner:
         checkpoints: Checkpoints,
         garbage: GarbageCollection,
         folds: Folds | None,
+        saves: TrialSaves | None,
         *,
         prune: bool,
         is_out_of_time: Callable[[], bool],
@@ -52,6 +55,7 @@ class TrialRunner:
         self.checkpoints = checkpoints
         self.garbage = garbage
         self.folds = folds
+        self.saves = saves
         self.prune = prune
         self.is_out_of_time = is_out_of_time
         self.verbose = verbose
@@ -106,11 +110,14 @@ class TrialRunner:
             self._rule(index).reason if self.prune else None,
             self.is_out_of_time,
             must_be_logged=is_every_epoch and returns_history(self.tuner.hypermodel),
+            is_saved=self.saves is not None,
         )
 
     def _train(self, trial, index, execution, callbacks, args, kwargs) -> tuple:
         """Trains a model once, and returns the score and the model."""
-        callbacks = self._callbacks(callbacks, trial, index)
+        callbacks = [*self._callbacks(callbacks, trial, index), execution]
+        if self.saves is not None:
+            callbacks = self.saves.wrap(callbacks, trial, index)
         if self.folds is not None:
             args, kwargs = self.folds.arguments(index, kwargs)
         score = None
@@ -119,13 +126,14 @@ class TrialRunner:
             model = build_model(
                 self.tuner.hypermodel, trial.hyperparameters, self.tuner.max_model_size
             )
-            result = self.tuner.hypermodel.fit(
-                trial.hyperparameters,
-                model,
-                *args,
-                **{"verbose": 2 if self.verbose == 2 else 0, **kwargs},
-                callbacks=[*callbacks, execution],
-            )
+            with fatal_errors():
+                result = self.tuner.hypermodel.fit(
+                    trial.hyperparameters,
+                    model,
+                    *args,
+                    **{"verbose": 2 if self.verbose == 2 else 0, **kwargs},
+                    callbacks=callbacks,
+                )
             score = execution.score(result)
         finally:
             trial.executions.append(execution.record(score))

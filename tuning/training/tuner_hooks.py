@@ -19,6 +19,12 @@ class TunerHooks(keras.callbacks.Callback):
         super().__init__()
         self.tuner, self.trial = tuner, trial
 
+    def get_state(self) -> None:
+        """Returns `None`: the state of the tuner is not that of a training run."""
+
+    def set_state(self, state: None) -> None:
+        """Does nothing."""
+
     def on_batch_begin(self, batch, logs=None):
         self.tuner.on_batch_begin(self.trial, self.model, batch, logs)
 

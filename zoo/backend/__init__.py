@@ -3,6 +3,8 @@
 The modules `tensorflow`, `jax` and `torch` implement the same functions. This package
 exports the functions of the active backend:
 
+- `CAN_BEGIN_AT_END`: Whether the first step of `fit` may find that no data are left. If
+  the number of batches is unknown, Keras begins one step too many in every epoch.
 - `COMPILES`: Whether `compile_stateless` compiles functions. Compiled functions are
   traced before anything is computed.
 - `LOSSES_FIND_LOGITS`: Whether Keras' cross-entropies replace the output of a final
@@ -20,6 +22,10 @@ exports the functions of the active backend:
   unused inputs are zero.
 - `enable_float64()`: Returns a context manager that prevents the backend from
   downcasting float64 to float32.
+- `generator_state()`: Returns the state of the backend's own random number generators,
+  or `None` if the backend keeps no such state.
+- `local_copies(model, variable)`: Returns the copies of a variable on the replicas of
+  the model's distribution strategy. Without a strategy, this is a list of the variable.
 - `preserve_generator()`: Returns a context manager that restores the state of the
   backend's own random number generator on exit.
 - `same_trace()`: Returns a function that checks whether a tensor belongs to the trace
@@ -27,6 +33,7 @@ exports the functions of the active backend:
 - `gradient_registry()`: Returns the dict in which the backend keeps custom gradients
   and their graphs until the process ends. The dict is empty if the backend has no such
   registry.
+- `set_generator_state(state)`: Restores a result of `generator_state()`.
 - `transform_batch(model, function, arguments)`: Applies a function to the batch of a
   training or test step, for example to perturb the inputs. `arguments` are the
   arguments of `train_step` or `test_step`. Returns the new arguments, to be passed to
@@ -43,26 +50,34 @@ import keras
 
 _module = importlib.import_module(f".{keras.backend.backend()}", package=__package__)
 
+CAN_BEGIN_AT_END: bool = _module.CAN_BEGIN_AT_END
 COMPILES: bool = _module.COMPILES
 LOSSES_FIND_LOGITS: bool = _module.LOSSES_FIND_LOGITS
 accelerators = _module.accelerators
 compile_stateless = _module.compile_stateless
 differentiate = _module.differentiate
 enable_float64 = _module.enable_float64
+generator_state = _module.generator_state
 gradient_registry = _module.gradient_registry
+local_copies = _module.local_copies
 preserve_generator = _module.preserve_generator
 same_trace = _module.same_trace
+set_generator_state = _module.set_generator_state
 transform_batch = _module.transform_batch
 
 __all__ = [
+    "CAN_BEGIN_AT_END",
     "COMPILES",
     "LOSSES_FIND_LOGITS",
     "accelerators",
     "compile_stateless",
     "differentiate",
     "enable_float64",
+    "generator_state",
     "gradient_registry",
+    "local_copies",
     "preserve_generator",
     "same_trace",
+    "set_generator_state",
     "transform_batch",
 ]

@@ -46,3 +46,46 @@ def torch_norms(tensors: list, order: float) -> list:
     import torch
 
     return attribute(torch, "_foreach_norm", torch)(tensors, ord=order)
+
+
+def is_nondeterministic(dataset) -> bool:
+    """Returns whether a `tf.data` pipeline may give its elements in varying orders.
+
+    The inputs of the last transformation are not examined. Transformations that run in
+    parallel have their own setting, for which `tf.data` has no public API.
+    """
+    options = getattr(dataset, "options", None)
+    if callable(options) and options().deterministic is False:
+        return True
+    if "ParallelInterleave" in type(dataset).__name__:  # the only place is its graph
+        import tensorflow as tf
+
+        variant = tf.data.experimental.to_variant(dataset)
+        graph = tf.compat.v1.GraphDef()
+        graph.ParseFromString(
+            tf.raw_ops.DatasetToGraphV2(input_dataset=variant).numpy()
+        )
+        return any(node.attr["deterministic"].s == b"false" for node in graph.node)
+    return getattr(dataset, "_deterministic", None) in (False, "false")
+
+
+def pipeline_parts(dataset) -> tuple[list, list, tuple[int, ...]] | None:
+    """Returns what a `tf.data` pipeline consists of, without running it.
+
+    `tf.data` has no public API that returns the transformations of a pipeline.
+
+    Args:
+        dataset: Any dataset with an `element_spec`.
+
+    Returns:
+        The datasets that the last transformation reads, the functions that it calls,
+        and its seeds (empty for a transformation without seeds). The result is `None`
+        if the dataset does not show its parts, as is the case for a distributed
+        dataset.
+    """
+    if not (hasattr(dataset, "_inputs") and hasattr(dataset, "_functions")):
+        return None
+    seeds: tuple[int, ...] = ()
+    if hasattr(dataset, "_seed"):
+        seeds = int(dataset._seed), int(getattr(dataset, "_seed2", 0))
+    return list(dataset._inputs()), list(dataset._functions()), seeds

@@ -4,6 +4,7 @@ import contextlib
 
 import tensorflow as tf
 
+CAN_BEGIN_AT_END = True
 COMPILES = True
 LOSSES_FIND_LOGITS = True
 
@@ -36,10 +37,21 @@ def enable_float64():
     return contextlib.nullcontext()
 
 
+def generator_state():
+    return None
+
+
 def gradient_registry():
     from .framework_internals import tensorflow_gradient_registry
 
     return tensorflow_gradient_registry()
+
+
+def local_copies(model, variable):
+    strategy = model.distribute_strategy
+    if strategy.num_replicas_in_sync == 1:
+        return [variable]
+    return list(strategy.experimental_local_results(variable.value))
 
 
 def preserve_generator():
@@ -49,6 +61,10 @@ def preserve_generator():
 def same_trace():
     graph = tf.compat.v1.get_default_graph()
     return lambda tensor: tf.compat.v1.get_default_graph() is graph
+
+
+def set_generator_state(state):
+    return
 
 
 def transform_batch(model, function, arguments):

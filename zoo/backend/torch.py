@@ -5,6 +5,7 @@ import contextlib
 import keras
 import torch
 
+CAN_BEGIN_AT_END = True
 COMPILES = False
 LOSSES_FIND_LOGITS = False
 
@@ -45,8 +46,19 @@ def enable_float64():
     return contextlib.nullcontext()
 
 
+def generator_state():
+    generators = [torch.get_rng_state()]
+    if torch.cuda.is_available():
+        generators += torch.cuda.get_rng_state_all()
+    return [state.numpy().copy() for state in generators]
+
+
 def gradient_registry():
     return {}
+
+
+def local_copies(model, variable):
+    return [variable]
 
 
 def preserve_generator():
@@ -64,6 +76,13 @@ def same_trace():
         return True
 
     return has_storage
+
+
+def set_generator_state(state):
+    cpu, *gpus = (torch.from_numpy(one.copy()) for one in state)
+    torch.set_rng_state(cpu)
+    if gpus and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(gpus)
 
 
 def transform_batch(model, function, arguments):

@@ -1,9 +1,14 @@
 """Finds TFDS datasets by name and prepares them if necessary."""
 
+import contextlib
 import difflib
 import logging
 import os
+import random
+from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
 
 from ..utils.arguments import invalid_argument
 
@@ -12,6 +17,22 @@ logger = logging.getLogger(__name__)
 SHIPPED = ("digits", "diabetes")
 
 
+@contextlib.contextmanager
+def _random_state_kept() -> Iterator[None]:
+    """Restores the global random generators, which TFDS uses to prepare a dataset.
+
+    Otherwise, a seed that is set before `load` would result in different weights
+    when the dataset has to be prepared first.
+    """
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+@_random_state_kept()
 def prepared_builder(name: str, data_dir=None):
     """Returns the builder of a dataset, after preparing the dataset if necessary.
 

@@ -6,6 +6,9 @@ imported even if TensorFlow is not installed.
 
 from .arrays import Arrays
 from .order import Order
+from .origin import Origin
+
+CHECKED = 64  # number of examples that tell datasets apart
 
 
 def in_memory(arrays: Arrays, batch_size: int, order: Order | None = None):
@@ -42,7 +45,9 @@ def in_memory(arrays: Arrays, batch_size: int, order: Order | None = None):
         dataset = _per_iteration(
             lambda: order.next_permutation(size), shape=(size,)
         ).flat_map(epoch)
-    return _finish(dataset, num_batches)
+    rows = slice(0, CHECKED)
+    origin = Origin(order, lambda: (arrays.x[rows], arrays.y[rows]))
+    return _finish(dataset, num_batches, origin)
 
 
 def streamed(examples, size: int, batch_size: int, scale=None, order=None, buffer=0):
@@ -82,7 +87,13 @@ def streamed(examples, size: int, batch_size: int, scale=None, order=None, buffe
     dataset = dataset.batch(batch_size)
     if scale is not None:
         dataset = dataset.map(scaled, num_parallel_calls=tf.data.AUTOTUNE)
-    return _finish(dataset, -(-size // batch_size))
+
+    def first_examples():
+        return (
+            part for each in examples.take(CHECKED).as_numpy_iterator() for part in each
+        )
+
+    return _finish(dataset, -(-size // batch_size), Origin(order, first_examples))
 
 
 def _spec(values):
@@ -104,9 +115,10 @@ def _per_iteration(function, shape):
     return tf.data.Dataset.from_tensors(0).map(call)
 
 
-def _finish(dataset, num_batches: int):
+def _finish(dataset, num_batches: int, origin: Origin):
     import tensorflow as tf
 
-    return dataset.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(
-        tf.data.AUTOTUNE
-    )
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(num_batches))
+    dataset = dataset.prefetch(tf.data.AUTOTUNE)
+    dataset._kerascope_origin = origin
+    return dataset

@@ -1,0 +1,1 @@
+"""Parts of `ResumeTraining`: files, states, positions, settings and signals."""
