@@ -171,7 +171,8 @@ CAUSES: dict[str, Cause] = {
         ),
         Cause(
             "data_bug",
-            "The data is constant, duplicated, sorted, contradictory or not finite.",
+            "The data is constant, duplicated, sorted, contradictory or not finite, or "
+            "validation examples are in the training data.",
             _RECIPE,
         ),
         Cause(

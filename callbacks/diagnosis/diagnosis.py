@@ -10,6 +10,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 
+from zoo.backend.keras_fit_internals import fit_frame, fit_variables
 from zoo.backend.keras_internals import is_inside_fit
 from zoo.differentiation import unchanged_state
 from zoo.utils.arguments import check_choice
@@ -17,6 +18,7 @@ from zoo.utils.arguments import check_choice
 from ..monitors.step_monitor import StepMonitor
 from ..train_step import BatchSample
 from .data.dependence import applies_to
+from .data.leak import Leak, find_leak
 from .data.sample_data import Sample
 from .facts import Facts
 from .finding import Finding
@@ -116,6 +118,8 @@ class Diagnosis(keras.callbacks.Callback):
         self._monitor.on_train_begin(logs)
         self._is_over = False
         model = self.model
+        with self._noting_errors("the validation data"):
+            self._leak = self._find_leak()
         if model.built and type(model).call is not keras.Model.call:
             with self._noting_errors("the model"):
                 self._initial = copy_weights(model)
@@ -187,10 +191,18 @@ class Diagnosis(keras.callbacks.Callback):
         self._end: PassFacts | None = None
         self._logs: dict[str, list[float]] = {}
         self._printed: set[tuple] = set()
+        self._leak: Leak | None = None
         self._identical: tuple[str, ...] = ()
         self._epochs: int | None = None
         self._steps: int | None = None
         self._last_batch = 0
+
+    def _find_leak(self) -> Leak | None:
+        frame = fit_frame(self.model, sys._getframe())
+        if frame is None:
+            return None
+        arguments = fit_variables(frame)
+        return find_leak(arguments["x"], arguments["validation_data"])
 
     def _gather_sample(self) -> None:
         """Adds the latest sample to those of the first epoch.
@@ -294,6 +306,7 @@ class Diagnosis(keras.callbacks.Callback):
             end=self._end,
             training=self._training() if self._has_stepped else None,
             trivial=trivial,
+            leak=self._leak,
         )
         if not self._is_over or outcome_of(facts).is_good:
             return facts

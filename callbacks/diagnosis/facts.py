@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from .data.data_facts import DataFacts
+from .data.leak import Leak
 from .reading.model_facts import ModelFacts
 from .run.pass_facts import PassFacts
 from .run.training_facts import TrainingFacts
@@ -20,6 +21,7 @@ class Facts:
         end: Result of passing the sample through the model after training.
         training: Facts about the call to `fit`.
         trivial: Loss of the best constant predictor.
+        leak: How much of the validation data is in the training data.
     """
 
     model: ModelFacts
@@ -28,3 +30,4 @@ class Facts:
     end: PassFacts | None = None
     training: TrainingFacts | None = None
     trivial: TrivialLoss | None = None
+    leak: Leak | None = None

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from .causes import CAUSES
 
 SEVERITIES = ("error", "warning", "hint")
+VALIDATION = "argument `validation_data`"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from .facts import Facts
-from .finding import SEVERITIES, Finding
+from .finding import SEVERITIES, VALIDATION, Finding
 from .rules import rules_at
 
 # Causes from the root to the symptom. Among findings of the same severity, earlier ones
@@ -114,11 +114,14 @@ def rank(findings: list[Finding]) -> tuple[Finding, ...]:
 
 
 def _explains(root: Finding, symptom: Finding) -> bool:
-    """Returns whether a finding explains another one: a hint explains nothing.
+    """Returns whether a finding explains another one.
 
-    If both name a layer, it must be the same one.
+    A hint explains nothing, and validation data does not change training. If both name
+    a layer, it must be the same one.
     """
-    if root.severity == "hint" or symptom.cause not in EXPLAINS.get(root.cause, ()):
+    if root.severity == "hint" or root.where == VALIDATION:
+        return False
+    if symptom.cause not in EXPLAINS.get(root.cause, ()):
         return False
     layers = {_layer(root), _layer(symptom)} - {None}
     return len(layers) < 2

@@ -40,9 +40,7 @@ def overfitting(facts: Facts) -> list[Finding]:
     is_harmless = drop is not None and drop <= HARMLESS
     if not evidence:
         evidence = _memorized(training)
-        is_harmless = outcome.linear is not None and _generalizes(
-            facts, training, outcome.linear
-        )
+        is_harmless = _generalizes(facts, training)
     if not evidence:
         return []
     return [
@@ -121,11 +119,13 @@ def _memorized(training: TrainingFacts) -> list[Evidence]:
     return [Evidence(text, known - unseen, NOT_LEARNED)]
 
 
-def _generalizes(facts: Facts, training: TrainingFacts, linear: float) -> bool:
+def _generalizes(facts: Facts, training: TrainingFacts) -> bool:
     """Returns whether a linear model is no better on examples that it has not seen."""
-    validation = training.curve("val_loss")
+    validation, outcome = training.curve("val_loss"), outcome_of(facts)
+    if outcome.linear is None or not outcome.is_complete or not len(validation):
+        return False
     penalty = facts.end.penalty if facts.end is not None else 0.0
-    return bool(len(validation)) and float(validation[-1]) - penalty <= linear
+    return float(validation[-1]) - penalty <= outcome.linear
 
 
 def _accuracies(training: TrainingFacts) -> tuple[np.ndarray, np.ndarray]:
@@ -219,7 +219,7 @@ def _is_chance(facts: Facts, training: TrainingFacts) -> bool:
     classes = targets[0].classes() if len(targets) == 1 else None
     _, accuracy = _accuracies(training)
     if classes is None or not len(accuracy):
-        return outcome.linear is not None
+        return outcome.linear is not None and outcome.is_complete
     shares = np.unique(classes, return_counts=True)[1] / len(classes)
     error = SURE * np.sqrt(shares.max() * (1 - shares.max()) / len(classes))
     lowest = 0.5 * float((shares**2).sum())

@@ -14,6 +14,7 @@ from .comparison import (
     falls_in_line,
     share_of_line,
 )
+from .harm import is_over
 from .rule import rule
 
 LATE_GAIN = 0.05  # of the trivial loss, so that the progress matters
@@ -240,8 +241,10 @@ def not_learning(facts: Facts) -> list[Finding]:
 def tiny_batches(facts: Facts) -> list[Finding]:
     """Batches of one or two examples give noisy gradients and use hardware badly.
 
-    Batch normalization also needs more than four examples. It is a warning only if a
-    simple model does better.
+    Batch normalization also needs more than four examples: the error rises already with
+    four (Wu & He, 2018, figure 1), and a variance of two values is one difference. It
+    is a warning if a simple model does better, or if statistics of one or two examples
+    are used and the result is not good.
     """
     data = facts.data
     has_statistics = any(one.kind == "BatchNormalization" for one in facts.model.layers)
@@ -251,7 +254,10 @@ def tiny_batches(facts: Facts) -> list[Finding]:
     if _size(facts) < LARGE_DATA:
         return []
     outcome = outcome_of(facts)
-    is_bad = facts.training is not None and outcome.is_behind
+    is_noisy = has_statistics and data.batch_size <= TINY_BATCH
+    is_bad = is_over(facts) and (
+        outcome.is_behind or (is_noisy and not outcome.is_good)
+    )
     text = f"The batch size is {data.batch_size}, for {_size(facts):,} examples."
     return [
         finding(

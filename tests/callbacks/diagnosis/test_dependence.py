@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 
 from callbacks.diagnosis.data.data_facts import describe_data
-from callbacks.diagnosis.data.dependence import applies_to, measure_dependence
+from callbacks.diagnosis.data.dependence import (
+    applies_to,
+    measure_dependence,
+    reads_ids,
+    sees_all,
+)
 from callbacks.diagnosis.data.sample_data import take_sample
 from callbacks.diagnosis.reading.model_facts import read_model
 
@@ -46,11 +51,25 @@ def test_what_simple_models_cannot_say_is_unknown():
     assert dependence(X[:300], NOISE[:300]) is None
 
 
-def test_only_models_of_tables_are_compared():
+def test_ids_are_compared_by_their_presence():
+    """The class is whether word 7 occurs, at any place."""
+    ids = RNG.integers(0, 5000, size=(600, 20))
+    y = RNG.integers(0, 2, 600)
+    ids[ids == 7] = 8
+    ids[y == 1, RNG.integers(0, 20, y.sum())] = 7
+    assert measure_dependence(ids, y, y, has_ids=True).best > 0.5
+    assert measure_dependence(ids, y, y).best < 0.1
+
+
+def test_only_models_of_tables_see_no_more_than_simple_models():
     def applies(*layers, shape=(10,)):
         model = keras.Sequential([keras.Input(shape), *layers])
         model.compile("adam", "mse")
-        return applies_to(read_model(model))
+        read = read_model(model)
+        is_id = isinstance(layers[0], keras.layers.Embedding)
+        assert applies_to(read)
+        assert reads_ids(read) == is_id
+        return sees_all(read)
 
     dense = keras.layers.Dense
     assert applies(dense(4, "relu"), keras.layers.Dropout(0.5), dense(1))

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 
@@ -53,6 +54,33 @@ def test_a_weak_effect_that_one_batch_shows_is_not_trivial(outcome):
     assert not outcome((1.0, 0.98), error=0.03, end=end).is_trivial
     end = PassFacts(loss=1.5, constant=1.5)
     assert outcome((1.0, 0.98), error=0.03, end=end).is_trivial
+
+
+def test_simple_models_are_a_lower_bound_for_networks_of_images(facts_of, training):
+    layers = [
+        keras.Input((4, 4, 1)),
+        keras.layers.Conv2D(2, 3),
+        keras.layers.Flatten(),
+        keras.layers.Dense(3, "softmax"),
+    ]
+    model = keras.Sequential(layers)
+    model.compile("adam", SPARSE)
+    x, y = np.random.default_rng(0).normal(size=(90, 4, 4, 1)), np.arange(90) % 3
+    facts = facts_of(model, x.astype("float32"), y)
+    test = Dependence(*[0.5] * 3, 0.0, 0.01, 600, significance=20.0)
+    facts = replace(
+        facts,
+        data=replace(facts.data, dependence=test),
+        trivial=TrivialLoss(1.0, 0.0),
+    )
+
+    def ended(loss):
+        return outcome_of(replace(facts, training=training((1.0, loss))))
+
+    assert ended(0.7).is_behind
+    assert not ended(0.45).is_behind
+    assert not ended(0.45).is_good  # it may still be far from what is possible
+    assert ended(0.05).is_good
 
 
 def test_noise_is_no_fault(outcome):

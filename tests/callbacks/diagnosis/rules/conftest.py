@@ -33,6 +33,7 @@ class Ending:
     explained: float
     is_poor: bool = False
     could_be_better: bool = False
+    knows_possible: bool = False
 
     @property
     def is_behind(self):

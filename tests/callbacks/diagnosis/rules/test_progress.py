@@ -125,3 +125,8 @@ def test_tiny_batches_are_a_warning_if_they_do_harm(judged, compiled, dense, fin
     normalization = keras.layers.BatchNormalization()
     model = compiled(dense(), normalization, dense(3, "softmax"))
     assert BATCH in judged(PLATEAU, model=model, **four)
+    two = {"batch_size": 2, "size": 400}
+    assert BATCH in judged(PLATEAU, model=model, **two)
+    assert BATCH not in judged(PLATEAU, **two)
+    good = (1.0, 0.5, 0.1, 0.05)
+    assert BATCH not in judged(good, model=model, **two)

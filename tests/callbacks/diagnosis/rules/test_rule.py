@@ -14,7 +14,7 @@ def outcome(**known):
     """An outcome of which only `known` is known."""
     names = "is_good", "is_trivial", "is_poor", "could_be_better"
     unknown = dict.fromkeys(names, False)
-    figures = {"last": 1.0, "explained": 0.7, "possible": None}
+    figures = {"last": 1.0, "explained": 0.7, "knows_possible": False}
     values = unknown | figures | known
     is_behind = values["is_poor"] or values["could_be_better"]
     return SimpleNamespace(**values, is_harmed=values["is_trivial"] or is_behind)
@@ -61,7 +61,10 @@ def test_a_risk_with_harm_is_a_warning(severity, known):
         {"is_good": True, "is_poor": True},
         {},
         {"explained": None},
-        {"explained": 0.3, "possible": 0.4},  # noise, which simple models do not beat
+        {
+            "explained": 0.3,
+            "knows_possible": True,
+        },  # noise, which simple models do not beat
     ],
 )
 def test_a_risk_without_harm_is_a_hint(severity, known):
