@@ -259,7 +259,9 @@ class Diagnosis(keras.callbacks.Callback):
         with self._noting_errors("the trained model"):
             self._identical = identical_units(self.model)
             if self._seen.samples:
-                self._end = run_pass(self.model, self._seen.samples[-1])
+                self._end = run_pass(
+                    self.model, self._seen.latest(), batch_size=self._seen.batch_size
+                )
 
     def _make_report(self) -> DiagnosisReport:
         if self._read is None:

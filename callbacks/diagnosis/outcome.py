@@ -87,7 +87,9 @@ class Outcome:
             return False
         if max(self.explained, self.score) >= 1 - MARGIN:
             return True
-        if not self.knows_possible or not self.is_linear_certain:
+        if self.possible is None or not self.is_complete:
+            return False
+        if not self.is_linear_certain:
             return False
         return self.score >= self.possible - self.deviation
 

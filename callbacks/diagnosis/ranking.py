@@ -10,8 +10,8 @@ from .rules import rules_at
 # come first.
 ORDER = (
     "data_bug",
-    "frozen_weights",
     "misused_layer",
+    "frozen_weights",
     "wrong_output_activation",
     "wrong_num_outputs",
     "loss_head_mismatch",
@@ -55,7 +55,9 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "wrong_output_activation": (*ROOTS, "underfitting"),
     "wrong_num_outputs": (*ROOTS, "labels_out_of_range", "loss_head_mismatch"),
     "loss_head_mismatch": (*ROOTS, "labels_out_of_range", "unfit_metric"),
-    "misused_layer": (*ROOTS, "train_and_inference_differ", "wrong_num_outputs"),
+    "misused_layer": (
+        *(*ROOTS, "frozen_weights", "train_and_inference_differ", "wrong_num_outputs"),
+    ),
     "labels_out_of_range": ROOTS,
     "bad_initialization": (*ROOTS, "symmetric_units"),
     "inputs_not_scaled": ROOTS,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..reading.graph import Node
 from ..reading.model_facts import ModelFacts
 from .rows import row_hashes
 
@@ -87,8 +88,8 @@ def reads_ids(model: ModelFacts) -> bool:
     return any(one.role == "embedding" for one in _nodes(model))
 
 
-def _nodes(model: ModelFacts) -> list:
-    return [] if model.graph is None else model.graph.nodes
+def _nodes(model: ModelFacts) -> tuple[Node, ...]:
+    return () if model.graph is None else tuple(model.graph.nodes)
 
 
 def measure_dependence(

@@ -49,6 +49,18 @@ class Sample:
         """Returns a sample with the first examples."""
         return self.take(slice(number))
 
+    def batches(self, size: int | None) -> list["Sample"]:
+        """Returns batches of equal size, without the examples that are left over.
+
+        Args:
+            size: Number of examples in a batch. `None`, or a number that the sample
+                does not have, makes one batch of all examples.
+        """
+        if size is None or size >= len(self):
+            return [self]
+        starts = range(0, len(self) - size + 1, size)
+        return [self.take(slice(start, start + size)) for start in starts]
+
     def take(self, rows) -> "Sample":
         """Returns a sample with the examples at the given indices."""
         parts = [

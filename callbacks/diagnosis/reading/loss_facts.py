@@ -27,6 +27,7 @@ KNOWN = (
     *CROSS_ENTROPIES,
     *DISTANCES,
     *("hinge", "squared_hinge", "categorical_hinge", "poisson", "kl_divergence"),
+    "cosine_similarity",
 )
 MEAN = "sum_over_batch_size"  # Keras' default reduction
 

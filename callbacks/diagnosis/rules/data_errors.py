@@ -18,6 +18,7 @@ MIN_EXAMPLES = 32
 # Share of repeated examples. Oversampling and small discrete tables stay below it or
 # are whole numbers.
 DUPLICATES = 0.9
+MANY_NUMBERS = 30  # even bits are then equal by chance once in 2**30 pairs
 # A fourth of the examples contradicts others: no model can have them all right.
 CONTRADICTIONS = 0.25
 SORTED = 0.5  # of the variance of labels between batches, beyond chance
@@ -109,15 +110,18 @@ def constant_inputs(facts: Facts) -> list[Finding]:
 
 @rule("model")
 def repeated_inputs(facts: Facts) -> list[Finding]:
-    """Examples that are repeated with different labels contradict themselves.
+    """Few examples that are repeated are less data than it seems.
 
-    Repeated examples alone are a hint, such as those of a dataset with `repeat()`.
+    Examples with different labels contradict themselves. Otherwise, repeated examples
+    are a hint, such as those of a dataset with `repeat()`, unless the model is known
+    not to predict the validation data. Rows of a few whole numbers are equal by chance.
     """
     data = facts.data
     if data is None or data.examples < MIN_EXAMPLES or len(data.inputs) != 1:
         return []
     one = data.inputs[0]
-    if one.is_constant or one.is_integer or one.duplicates < DUPLICATES:
+    is_discrete = one.is_integer and math.prod(one.shape) < MANY_NUMBERS
+    if one.is_constant or is_discrete or one.duplicates < DUPLICATES:
         return []
     is_bug = data.contradictions >= CONTRADICTIONS
     evidence = [
@@ -140,7 +144,7 @@ def repeated_inputs(facts: Facts) -> list[Finding]:
     return [
         finding(
             "data_bug",
-            "warning" if is_bug else "hint",
+            "warning" if is_bug or _validates_badly(facts) else "hint",
             f"data `{name}`",
             evidence,
             f"_, first = np.unique({name}, axis=0, return_index=True); "
@@ -180,6 +184,18 @@ def sorted_batches(facts: Facts) -> list[Finding]:
             picture="outputs",
         )
     ]
+
+
+def _validates_badly(facts: Facts) -> bool:
+    """Returns whether the last validation loss is known to be no better than guessing.
+
+    That is the loss of a constant predictor.
+    """
+    if facts.training is None or not is_over(facts):
+        return False
+    losses, trivial = facts.training.curve("val_loss"), outcome_of(facts).trivial
+    penalty = facts.end.penalty if facts.end is not None else 0.0
+    return bool(len(losses)) and trivial is not None and losses[-1] - penalty >= trivial
 
 
 def _validates_well(facts: Facts) -> bool:

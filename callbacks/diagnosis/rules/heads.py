@@ -331,7 +331,26 @@ def hinge_on_probabilities(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("model")
+def cosine_of_one_number(facts: Facts) -> list[Finding]:
+    """The cosine similarity of two numbers is the product of their signs."""
+    return [
+        finding(
+            "loss_head_mismatch",
+            "error",
+            "argument `loss`",
+            f"`cosine_similarity` compares directions, but layer '{output.head.layer}' "
+            "has 1 unit: only the sign of the output counts.",
+            advice.with_loss(facts, output, "'mean_squared_error'"),
+            picture="outputs",
+        )
+        for output in outputs_of(facts)
+        if output.loss.name == "cosine_similarity" and output.is_scalar
+    ]
+
+
 RULES = (
+    cosine_of_one_number,
     softmax_on_one_unit,
     logits_against_probabilities,
     probabilities_against_logits,

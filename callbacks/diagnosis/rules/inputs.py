@@ -29,6 +29,9 @@ SURE = 4.0
 MIN_EXAMPLES = 32
 # Ids of words: sequences of at least 8 ids, from more words than an image has levels.
 MIN_LENGTH, MAX_LEVEL, MIN_WORDS = 8, 255, 100
+# Sums in which one column is 1,000 times larger than the others depend on it only. A
+# normalization divides by the deviation of these sums.
+DOMINANT = 1000.0
 SUMS = ("Add", "Average", "Concatenate", "Subtract")
 
 
@@ -146,6 +149,39 @@ def small_column_with_signal(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("model", "graph", "data", is_risk=True)
+def dominant_column(facts: Facts) -> list[Finding]:
+    """One column of huge values hides all others, also from a normalization.
+
+    A normalization after the first kernel makes up for the scale of all inputs
+    together, but not for one column that determines nearly all of the sums.
+    """
+    found = []
+    for one, node in _first_layers(facts, normalized=True):
+        rms = one.column_rms
+        if rms is None or len(one.shape) != 1 or len(rms) < 2:
+            continue
+        largest, typical = int(rms.argmax()), float(np.median(rms))
+        if typical > 0 and rms[largest] > max(LARGE, DOMINANT * typical):
+            found.append(
+                finding(
+                    "inputs_not_scaled",
+                    "warning",
+                    f"data `{one.name}`",
+                    Evidence(
+                        f"The root mean square of column {largest} of `{one.name}` is "
+                        f"{rms[largest]:.3g}, that of a typical column {typical:.3g}: "
+                        f"layer '{node.name}' sees only column {largest}.",
+                        float(rms[largest]),
+                        DOMINANT * typical,
+                    ),
+                    *_advice(one),
+                    picture="inputs",
+                )
+            )
+    return found
+
+
 def _strongest_column(x: np.ndarray, y: np.ndarray) -> int | None:
     """Returns the column that correlates most with the targets, beyond chance."""
     number = len(x)
@@ -217,25 +253,33 @@ def _has_word_ids(facts: Facts, one: InputFacts) -> bool:
     return bool(is_any and abs(neighbors) < 0.3)
 
 
-def _first_layers(facts: Facts) -> list[tuple[InputFacts, Node]]:
-    """Returns the inputs of numbers, each with the first kernel that needs a scale."""
+def _first_layers(
+    facts: Facts, *, normalized: bool = False
+) -> list[tuple[InputFacts, Node]]:
+    """Returns the inputs of numbers, each with the first kernel that needs a scale.
+
+    Args:
+        facts: What is known.
+        normalized: Whether kernels that a normalization follows are included. Defaults
+            to `False`.
+    """
     data, graph = facts.data, facts.model.graph
     if data is None or graph is None or len(graph.inputs) != len(data.inputs):
         return []
     found = []
     for one, index in zip(data.inputs, graph.inputs, strict=True):
-        first = None if index is None else _first_layer(graph, index)
+        first = None if index is None else _first_layer(graph, index, normalized)
         if one.is_number and first is not None:
             found.append((one, graph.nodes[first]))
     return found
 
 
-def _first_layer(graph: Graph, index: int) -> int | None:
+def _first_layer(graph: Graph, index: int, normalized: bool) -> int | None:
     """Returns the first kernel after an input if the scale of the input matters there.
 
     The search follows all branches, and passes through a concatenation. It leaves out
-    frozen kernels, those with a normalization before or after them, and paths through
-    layers that are unknown.
+    frozen kernels, those with a normalization before or, unless `normalized`, after
+    them, and paths through layers that are unknown.
     """
     pending, seen = [index], set()
     while pending:
@@ -245,7 +289,8 @@ def _first_layer(graph: Graph, index: int) -> int | None:
                 continue
             seen.add(following)
             if node.role in ("kernel", "recurrent"):
-                if node.trainable and not _is_normalized_after(graph, following):
+                is_judged = normalized or not _is_normalized_after(graph, following)
+                if node.trainable and is_judged:
                     return following
             elif _keeps_scale(node):
                 pending.append(following)
@@ -314,6 +359,7 @@ def _advice(one: InputFacts) -> list[str]:
 RULES = (
     *data_errors.RULES,
     inputs_not_scaled,
+    dominant_column,
     small_column_with_signal,
     ids_without_embedding,
 )

@@ -89,6 +89,28 @@ def normalization_of_one(facts: Facts) -> list[Finding]:
 
 
 @rule("model")
+def normalization_of_one_value(facts: Facts) -> list[Finding]:
+    """A single value minus its mean is 0, so the layer outputs exactly `beta`."""
+    graph = facts.model.graph
+    return [
+        finding(
+            "misused_layer",
+            "error",
+            f"layer '{node.name}'",
+            f"Layer '{node.name}' normalizes a single value per example, which gives "
+            "the same output for every input.",
+            f"keras.layers.BatchNormalization(name={node.name!r})",
+            "Or remove the layer.",
+            picture="graph",
+        )
+        for node in (graph.nodes if graph is not None else ())
+        if node.kind == "LayerNormalization"
+        and node.options.get("axis") in (-1, [-1], (-1,), len(node.shape))
+        and node.shape[-1:] == (1,)
+    ]
+
+
+@rule("model")
 def unsettled_statistics(facts: Facts) -> list[Finding]:
     """Moving statistics with a momentum m average about 1 / (1 - m) steps.
 
@@ -141,5 +163,6 @@ RULES = (
     dropout_after_head,
     high_dropout,
     normalization_of_one,
+    normalization_of_one_value,
     unsettled_statistics,
 )

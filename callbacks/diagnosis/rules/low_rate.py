@@ -40,6 +40,8 @@ def too_low(facts: Facts) -> list[Finding]:
     ratio, steps, rate = _early_ratio(training), training.total_steps, used_rate(facts)
     if not facts.model.is_new or outcome.is_good or steps is None or rate is None:
         return []
+    if rate > 0 and not (training.gradient_norm[:, training.kernels] > 0).any():
+        return []  # without gradients, no rate helps
     limit = LOW_RATIO if steps >= ENOUGH_STEPS else VERY_LOW_RATIO
     if not ratio < limit or steps < 20:
         return []

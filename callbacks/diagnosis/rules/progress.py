@@ -15,6 +15,7 @@ from .comparison import (
     share_of_line,
 )
 from .harm import is_over
+from .hidden import RECTIFIED, hidden_with
 from .rule import rule
 
 LATE_GAIN = 0.05  # of the trivial loss, so that the progress matters
@@ -159,12 +160,15 @@ def underfitting(facts: Facts) -> list[Finding]:
 
     A hidden layer of at most three units, for four times as many classes, is evidence
     enough if less than half of the loss of a constant predictor was removed and no
-    simple model is known.
+    simple model is known. The result may even be trivial: if the few rectified units
+    die, nothing passes.
     """
     training, outcome = facts.training, outcome_of(facts)
-    if training is None or not training.is_over or outcome.is_trivial:
+    if training is None or not training.is_over:
         return []
     losses, narrow = training.curve("loss"), _bottlenecks(facts)
+    if outcome.is_trivial and not narrow:
+        return []
     is_half = outcome.explained is not None and outcome.explained < 0.5
     is_narrow = bool(narrow) and is_half and not ended_well(outcome)
     if len(losses) < MIN_EPOCHS or not (outcome.is_behind or is_narrow):
@@ -179,7 +183,8 @@ def underfitting(facts: Facts) -> list[Finding]:
         evidence.append(
             Evidence(
                 f"Layer '{narrow[0].name}' has only {width} unit{'s'[: width > 1]}, "
-                f"for {facts.model.heads[0].units} classes."
+                f"for {facts.model.heads[0].units} output"
+                f"{'s'[: facts.model.heads[0].units != 1]}."
             )
         )
     node = narrow[0] if narrow else _narrowest(facts)
@@ -273,21 +278,23 @@ def tiny_batches(facts: Facts) -> list[Finding]:
 def _bottlenecks(facts: Facts) -> list[Node]:
     """Returns dense layers of one to three units, for at least four times the classes.
 
-    Autoencoders and embeddings are narrow on purpose, so only classifiers are judged.
+    Autoencoders and embeddings are narrow on purpose, so only classifiers are judged. A
+    single rectified unit is narrow for any output: it passes one sign, and can die.
     """
     graph, heads = facts.model.graph, facts.model.heads
     loss = facts.model.losses[0]
-    if graph is None or len(heads) != 1 or not (loss.is_sparse or loss.is_categorical):
+    if graph is None or len(heads) != 1:
         return []
+    has_classes = loss.is_sparse or loss.is_categorical
+    units = (heads[0].units or 0) if has_classes else 0
     nodes = [graph.nodes[i] for i in graph.hidden()]
-    units = heads[0].units or 0
+    dense = [one for one in nodes if one.kind == "Dense" and one.has_kernel]
+    rectified = [one.name for one in hidden_with(graph, RECTIFIED)]
     return [
         one
-        for one in nodes
-        if one.kind == "Dense"
-        and one.has_kernel
-        and one.kernel.fan_out <= NARROW
-        and 4 * one.kernel.fan_out <= units
+        for one in dense
+        if (one.kernel.fan_out <= NARROW and 4 * one.kernel.fan_out <= units)
+        or (one.kernel.fan_out == 1 and one.name in rectified)
     ]
 
 

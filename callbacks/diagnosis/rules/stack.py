@@ -7,6 +7,12 @@ from . import advice
 from .outputs import Output, outputs_of
 from .rule import rule
 
+CHANNELS = 4  # of an image: gray, color, or color with transparency
+MOVES = ("Flatten", "Reshape", "Permute", "Transpose", "GetItem")  # mix the axes
+PLAIN_ROLES = (
+    *("input", "kernel", "normalization", "dropout", "linear", "activation", "pool"),
+)
+
 
 @rule("model", is_risk=True)
 def linear_hidden_stack(facts: Facts) -> list[Finding]:
@@ -169,6 +175,41 @@ def missing_flatten(facts: Facts) -> list[Finding]:
     return found
 
 
+@rule("model", is_risk=True)
+def dense_layers_of_pixels(facts: Facts) -> list[Finding]:
+    """Dense layers act on the last axis: those of an image see one pixel at a time.
+
+    If only pooling combines the pixels, the result does not depend on where they are.
+    """
+    graph, data = facts.model.graph, facts.data
+    if graph is None or data is None or len(graph.inputs) != 1 or None in graph.inputs:
+        return []
+    roles = {node.role for node in graph.nodes}
+    kinds = {node.kind for node in graph.nodes}
+    is_plain = roles <= {*PLAIN_ROLES} and not kinds & {*MOVES}
+    kernels = [node for node in graph.nodes if node.role == "kernel"]
+    is_image = len(data.inputs) == 1 and len(data.inputs[0].shape) in (2, 3)
+    if not (is_plain and is_image) or {node.kind for node in kernels} != {"Dense"}:
+        return []
+    first = kernels[0]
+    if len(first.shape) != 3 or first.kernel.fan_in > CHANNELS:
+        return []
+    return [
+        finding(
+            "misused_layer",
+            "warning",
+            f"layer '{first.name}'",
+            f"Layer '{first.name}' sees one pixel at a time ({first.kernel.fan_in} "
+            f"value{'s'[: first.kernel.fan_in != 1]}), and no layer relates pixels to "
+            "each other.",
+            f"keras.layers.Conv2D({first.kernel.fan_out}, 3, padding='same', "
+            f"activation={first.activation!r}, name={first.name!r})",
+            "Or flatten the image before the first layer, and do not pool.",
+            picture="graph",
+        )
+    ]
+
+
 def _fits(output: Output) -> bool:
     """Returns whether targets have a value or a row for each position of the output."""
     shape, head = output.target.shape if output.target else (), output.head
@@ -290,5 +331,6 @@ RULES = (
     softmax_in_the_middle,
     softmax_over_wrong_axis,
     missing_flatten,
+    dense_layers_of_pixels,
     embedding_of_floats,
 )

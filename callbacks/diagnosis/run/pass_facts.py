@@ -22,10 +22,10 @@ class PassFacts:
     """Result of passing a sample through a model.
 
     Attributes:
-        loss: Loss in inference mode, including penalties; `None` if it cannot be
-            computed.
+        loss: Loss in inference mode, including penalties: the mean over batches. `None`
+            if it cannot be computed.
         training_loss: Loss in training mode, that is, with dropout and with the
-            statistics of the batch.
+            statistics of each batch.
         penalty: Sum of the terms in the loss that do not depend on targets:
             regularizers of weights and activities, and losses from `add_loss`.
         outputs: Outputs in inference mode, as float64 arrays.
@@ -64,7 +64,10 @@ class PassFacts:
 
 
 def run_pass(
-    model: keras.Model, sample: Sample, values: Iterable[tuple] = ()
+    model: keras.Model,
+    sample: Sample,
+    values: Iterable[tuple] = (),
+    batch_size: int | None = None,
 ) -> PassFacts:
     """Passes up to 256 examples through a model. All variables keep their values.
 
@@ -73,6 +76,8 @@ def run_pass(
         sample: Examples.
         values: Pairs `(variable, tensor)`: values to use instead of the current ones.
             Defaults to `()`.
+        batch_size: Number of examples in a batch for which the loss is computed.
+            Defaults to `None`: one batch.
     """
     sample = sample.first(MAX_EXAMPLES)
     x = keras.tree.map_structure(keras.ops.convert_to_tensor, sample.x)
@@ -84,7 +89,7 @@ def run_pass(
             for _ in range(2)
         )
         layers = _layers(model, x)
-        losses, error = _losses(model, sample)
+        losses, error = _losses(model, sample.batches(batch_size))
         gradients, weights = ({}, {}) if error else _norms(model, sample)
         penalty = _penalty(model, x)
     return PassFacts(
@@ -119,20 +124,24 @@ def _layers(model, x) -> tuple[LayerStatistics, ...]:
     return tuple(facts)
 
 
-def _losses(model, sample: Sample) -> tuple[list, str]:
+def _losses(model, batches: list[Sample]) -> tuple[list, str]:
     """Returns the losses in inference and training mode, and a message of an error."""
     values = [variable.value for variable in model.trainable_variables]
     losses: list[float | None] = []
     try:
         for training in (False, True):
-            loss = loss_function(
-                model,
-                sample.x,
-                sample.y,
-                sample_weight=sample.sample_weight,
-                training=training,
-            )
-            losses.append(float(_to_numpy(loss(values))))
+            functions = [
+                loss_function(
+                    model,
+                    one.x,
+                    one.y,
+                    sample_weight=one.sample_weight,
+                    training=training,
+                )
+                for one in batches
+            ]
+            found = [float(_to_numpy(function(values))) for function in functions]
+            losses.append(float(np.mean(found)))
     except Exception as error:  # the loss may be any function
         return [None, None], str(error).strip().partition("\n")[0]
     return losses, ""

@@ -12,6 +12,8 @@ from ..reading.model_facts import ModelFacts
 from .pass_facts import PassFacts
 from .trivial import TrivialLoss, loss_of_constants, measure_trivial
 
+ENOUGH = 64  # examples that show whether a unit is dead
+
 
 class SeenData:
     """The samples of the first epoch, and facts about them.
@@ -42,6 +44,15 @@ class SeenData:
         """Batch size, or `None` if a batch has filled a whole sample."""
         size = self._gathering.largest
         return size if size < self._sample_size else None
+
+    def latest(self) -> Sample:
+        """Joins the latest samples, so that there are at least 64 examples."""
+        latest: list[Sample] = []
+        for one in reversed(self.samples):
+            latest.insert(0, one)
+            if sum(map(len, latest)) >= ENOUGH:
+                break
+        return join(latest)
 
     def add(self, sample: Sample) -> None:
         """Adds a sample of a batch."""
@@ -93,5 +104,7 @@ class SeenData:
         trivial = self._trivial
         if end is None or end.sample is None or end.constant is not None or not trivial:
             return end
-        loss = loss_of_constants(model, read, end.sample, trivial.constants)
+        loss = loss_of_constants(
+            model, read, end.sample, trivial.constants, self.batch_size
+        )
         return end if loss is None else replace(end, constant=loss)

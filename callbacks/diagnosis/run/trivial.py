@@ -91,13 +91,23 @@ def measure_trivial(
 
 
 def loss_of_constants(
-    model: keras.Model, read: ModelFacts, sample: Sample, best: tuple[np.ndarray, ...]
+    model: keras.Model,
+    read: ModelFacts,
+    sample: Sample,
+    best: tuple[np.ndarray, ...],
+    batch_size: int | None = None,
 ) -> float | None:
-    """Returns the loss of a constant for each output, or `None` if it is unknown."""
+    """Returns the loss of a constant for each output, or `None` if it is unknown.
+
+    It is the mean over batches, as the loss of `run_pass`.
+    """
     predictor = _predictor(model, read, sample)
     if predictor is None or len(predictor.sample) < len(sample):
         return None
-    return predictor.loss(list(best), np.arange(len(sample)))
+    rows = np.arange(len(sample))
+    size = len(rows) if batch_size is None else min(batch_size, len(rows))
+    batches = rows[: len(rows) // size * size].reshape(-1, size)
+    return float(np.mean([predictor.loss(list(best), one) for one in batches]))
 
 
 def uniform_loss(loss: LossFacts, units: int | None) -> float | None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -95,6 +97,28 @@ def test_repeated_examples_are_a_bug_if_they_contradict(
     for labels, expected in ((np.repeat(y[:10], 20), "hint"), (y, "warning")):
         (one,) = repeated_inputs(facts_of(model, x, labels))
         assert one.severity == expected
+
+
+def test_few_examples_are_a_bug_if_they_do_not_predict_validation(
+    compiled, dense, facts_of, table, training
+):
+    x, y = table
+    model = compiled(dense(), dense(3, "softmax"))
+    facts = facts_of(model, np.repeat(x[:10], 20, axis=0), np.repeat(y[:10], 20))
+    for validation, expected in ((2.5, "warning"), (0.6, "hint")):
+        run = training((1.0, 0.1), val_loss=(1.1, validation))
+        (one,) = repeated_inputs(replace(facts, training=run))
+        assert one.severity == expected
+
+
+@pytest.mark.parametrize(("length", "is_found"), [(4, False), (40, True)])
+def test_long_rows_of_whole_numbers_are_not_equal_by_chance(
+    compiled, dense, facts_of, length, is_found
+):
+    x = np.repeat(RNG.integers(0, 2, size=(10, length)), 20, axis=0)
+    model = compiled(dense(), dense(1, "sigmoid"), loss="bce", shape=(length,))
+    facts = facts_of(model, x, RNG.integers(0, 2, 200))
+    assert bool(repeated_inputs(facts)) == is_found
 
 
 def test_validation_tells_whether_sorting_does_harm(

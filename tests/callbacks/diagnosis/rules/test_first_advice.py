@@ -68,6 +68,28 @@ def softmax_logits():
 
 
 CASES = {
+    "cosine_of_one_number": lambda: (
+        build(output(1), loss="cosine_similarity"),
+        X,
+        REAL,
+    ),
+    "dominant_column": lambda: (
+        build(hidden(None), L.BatchNormalization(), output(3, "softmax")),
+        X * [1, 1, 1e4, 1],
+        IDS,
+    ),
+    "normalization_of_one_value": lambda: (
+        build(L.Dense(1), L.LayerNormalization(name="norm"), output(3, "softmax")),
+        X,
+        IDS,
+    ),
+    "dense_layers_of_pixels": lambda: (
+        build(
+            hidden(), L.GlobalAveragePooling2D(), output(3, "softmax"), shape=(8, 8, 1)
+        ),
+        IMAGES.reshape(100, 8, 8, 1) / 255,
+        np.arange(100) % 3,
+    ),
     "softmax_on_one_unit": lambda: (build(output(1, "softmax"), loss=BCE), X, BINARY),
     "logits_against_probabilities": lambda: (build(output(3)), X, IDS),
     "probabilities_against_logits": lambda: (

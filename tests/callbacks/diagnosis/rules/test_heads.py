@@ -123,6 +123,7 @@ NUMBER, RANGE = "wrong_num_outputs", "labels_out_of_range"
         (3, "sigmoid", "mse", IDS, MISMATCH),
         (1, None, "poisson", np.abs(REAL).round(), MISMATCH),
         (1, "sigmoid", "hinge", SIGNED, MISMATCH),
+        (1, None, "cosine_similarity", REAL, MISMATCH),
         (3, "softmax", SPARSE, IDS + 1, RANGE),
         (3, "softmax", SPARSE, IDS - 1, RANGE),
         (1, "sigmoid", BCE, SIGNED, RANGE),

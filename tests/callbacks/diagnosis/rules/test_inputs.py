@@ -53,6 +53,19 @@ def test_normalization_after_the_first_layer_removes_the_scale(
     assert found(compiled(dense(), norm, dense(3, "softmax")), 100 * x, y) == []
 
 
+@pytest.mark.parametrize(
+    ("scale", "expected"), [(1e4, [("inputs_not_scaled", "warning")]), (100, [])]
+)
+def test_normalization_does_not_restore_columns_beside_a_huge_one(
+    compiled, dense, found, table, scale, expected
+):
+    x, y = table
+    x[:, 2] *= scale
+    normalization = keras.layers.BatchNormalization()
+    model = compiled(dense(16, None), normalization, dense(), dense(3, "softmax"))
+    assert found(model, x, y) == expected
+
+
 def test_ids_of_an_embedding_need_no_scale(compiled, dense, found):
     x = RNG.integers(0, 5000, (100, 12))
     layers = [keras.layers.Embedding(5000, 8), keras.layers.LSTM(8)]

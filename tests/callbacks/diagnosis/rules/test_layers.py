@@ -34,6 +34,27 @@ def test_normalization_of_examples_is_no_linear_layer(compiled, dense, found, ta
         assert found(model, x, y) == expected
 
 
+@pytest.mark.parametrize(("units", "expected"), [(1, "misused_layer"), (2, None)])
+def test_a_single_value_cannot_be_normalized(
+    compiled, dense, found, table, units, expected
+):
+    norm = keras.layers.LayerNormalization()
+    model = compiled(dense(), dense(units), norm, dense(3, "softmax"))
+    assert [one for one, _ in found(model, *table)] == [expected][: units == 1]
+
+
+@pytest.mark.parametrize("flatten", [False, True])
+def test_dense_layers_of_pixels_do_not_see_the_image(compiled, dense, found, flatten):
+    x = RNG.normal(size=(60, 8, 8, 1)).astype("float32")
+    pooling = keras.layers.GlobalAveragePooling2D()
+    layers = [dense(), pooling]
+    if flatten:
+        layers = [keras.layers.Flatten(), dense()]
+    model = compiled(*layers, dense(3, "softmax"), shape=(8, 8, 1))
+    causes = [one for one, _ in found(model, x, RNG.integers(0, 3, 60))]
+    assert causes == (["misused_layer"] if not flatten else [])
+
+
 def test_pooling_does_not_replace_activations(compiled, dense, found):
     x = RNG.normal(size=(60, 8, 8, 1)).astype("float32")
     y = RNG.integers(0, 3, 60)

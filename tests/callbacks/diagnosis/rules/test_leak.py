@@ -82,3 +82,14 @@ def test_structures_are_compared_as_a_whole():
     other = {"a": X[:50, :2], "b": X[50:100, 2:]}
     assert find_leak(x, (same, Y[:50])).share == 1
     assert find_leak(x, (other, Y[:50])).share == 0
+
+
+def test_the_advice_removes_the_leak(found, classifier, facts_of):
+    x, x_val = X, np.concatenate([X[:30], new_examples(70)])
+    leak = find_leak(x, (x_val, None))
+    model = classifier(1, "sigmoid", "binary_crossentropy")
+    (one,) = validation_in_training(facts_of(model, leak=leak))
+    scope = {"x": x, "y": Y, "x_val": x_val}
+    exec(one.advice[0], scope)
+    assert len(scope["x"]) == len(scope["y"]) == 470
+    assert found(scope["x"], x_val) == []

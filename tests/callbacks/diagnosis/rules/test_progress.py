@@ -87,12 +87,21 @@ def test_a_plateau_below_what_is_possible_is_underfitting(judged):
 
 def test_a_bottleneck_is_underfitting(judged, narrow, findings):
     assert judged(PLATEAU, model=narrow(2)) == [NARROW]
+    assert judged(STUCK, model=narrow(2)) == [NARROW]
     assert judged(PLATEAU, model=narrow(6)) == []
     assert judged(PLATEAU, model=narrow(2), possible=0.3) == []
     assert judged(FALLING, model=narrow(2)) == []
     (found,) = findings(PLATEAU, model=narrow(2))
     expected = "keras.layers.Dense(64, activation='relu', name='narrow')"
     assert found.advice[0] == expected
+
+
+@pytest.mark.parametrize(("width", "is_found"), [(1, True), (2, False)])
+def test_a_single_rectified_unit_is_a_bottleneck(
+    classifier, compiled, dense, judged, width, is_found
+):
+    model = compiled(dense(), dense(width, "relu"), dense(3, "softmax"))
+    assert (NARROW in judged(STUCK, model=model)) == is_found
 
 
 def test_layers_of_language_models_are_no_bottlenecks(judged):

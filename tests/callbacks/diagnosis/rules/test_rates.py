@@ -149,6 +149,12 @@ def test_a_low_rate_that_has_changed_nothing_is_an_error(judged):
     assert LOW not in dict(judged(STUCK, ratio=2e-4))  # the weights have moved by 10 %
 
 
+def test_no_rate_helps_without_gradients(judged):
+    options = {"ratio": 0.0, "steps_per_epoch": 200, "possible": 0.6}
+    assert LOW in dict(judged(STUCK, **options))
+    assert LOW not in dict(judged(STUCK, **options, gradient=(0.0,) * 3))
+
+
 def test_a_plateau_of_noisy_labels_is_no_low_rate(judged):
     plateau = (1.08, 1.06, 1.055, 1.054, 1.054, 1.054)
     options = {"ratio": 2e-4, "steps_per_epoch": 100}
