@@ -19,7 +19,7 @@ from ..monitors.step_monitor import StepMonitor
 from ..train_step import BatchSample
 from .data.dependence import applies_to
 from .data.leak import Leak, find_leak
-from .data.sample_data import Sample
+from .data.sample_data import Sample, take_sample
 from .facts import Facts
 from .finding import Finding
 from .outcome import outcome_of
@@ -119,7 +119,7 @@ class Diagnosis(keras.callbacks.Callback):
         self._is_over = False
         model = self.model
         with self._noting_errors("the validation data"):
-            self._leak = self._find_leak()
+            self._look_at_validation()
         if model.built and type(model).call is not keras.Model.call:
             with self._noting_errors("the model"):
                 self._initial = copy_weights(model)
@@ -171,7 +171,7 @@ class Diagnosis(keras.callbacks.Callback):
 
     def __getstate__(self):
         # The report replaces the data and weights that it is based on.
-        dropped = {"_initial": [], "_last_batch_sample": None}
+        dropped = {"_initial": [], "_last_batch_sample": None, "_validation": None}
         seen = {"_report": self.report, "_seen": SeenData(SAMPLE_SIZE)}
         return vars(self) | seen | dropped | {"_is_over": True}
 
@@ -192,17 +192,22 @@ class Diagnosis(keras.callbacks.Callback):
         self._logs: dict[str, list[float]] = {}
         self._printed: set[tuple] = set()
         self._leak: Leak | None = None
+        self._validation: Sample | None = None
         self._identical: tuple[str, ...] = ()
         self._epochs: int | None = None
         self._steps: int | None = None
         self._last_batch = 0
 
-    def _find_leak(self) -> Leak | None:
+    def _look_at_validation(self) -> None:
+        """Compares validation arrays with training arrays, and keeps some of them."""
         frame = fit_frame(self.model, sys._getframe())
         if frame is None:
-            return None
+            return
         arguments = fit_variables(frame)
-        return find_leak(arguments["x"], arguments["validation_data"])
+        validation = arguments["validation_data"]
+        self._leak = find_leak(arguments["x"], validation)
+        if self._leak is not None:
+            self._validation = take_sample(*validation)
 
     def _gather_sample(self) -> None:
         """Adds the latest sample to those of the first epoch.
@@ -309,6 +314,9 @@ class Diagnosis(keras.callbacks.Callback):
             training=self._training() if self._has_stepped else None,
             trivial=trivial,
             leak=self._leak,
+            validation_constant=self._seen.constant_on(
+                self._validation, self.model, read
+            ),
         )
         if not self._is_over or outcome_of(facts).is_good:
             return facts

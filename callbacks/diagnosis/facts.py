@@ -22,6 +22,8 @@ class Facts:
         training: Facts about the call to `fit`.
         trivial: Loss of the best constant predictor.
         leak: How much of the validation data is in the training data.
+        validation_constant: Loss on the validation data of the constant predictor that
+            is best for the training data.
     """
 
     model: ModelFacts
@@ -31,3 +33,4 @@ class Facts:
     training: TrainingFacts | None = None
     trivial: TrivialLoss | None = None
     leak: Leak | None = None
+    validation_constant: float | None = None

@@ -1,7 +1,10 @@
 """Comparison of the end of a run with simple models."""
 
+import numpy as np
+
+from ..facts import Facts
 from ..finding import Evidence
-from ..outcome import Outcome
+from ..outcome import VISIBLE, Outcome, outcome_of
 
 # Of the share of a straight line in the progress. In the last third, a straight line
 # makes 33 %, an exponential that ran for two time constants 21 %, for three 9 %.
@@ -11,6 +14,33 @@ STRAIGHT = 0.75
 def ended_well(outcome: Outcome) -> bool:
     """Returns whether no simple model does better; `False` if this is unknown."""
     return outcome.is_good or (outcome.knows_possible and not outcome.is_behind)
+
+
+def never_predicts(facts: Facts, strict: float) -> bool:
+    """Returns whether the validation loss was never better than that of a constant.
+
+    The constant must be beaten by 2 % of what there is to explain. Its loss is computed
+    on the validation data, or else on the training data, which is less certain.
+
+    Args:
+        facts: What is known.
+        strict: Number of standard errors by which the validation loss must exceed the
+            loss of a constant on the training data.
+    """
+    outcome, training = outcome_of(facts), facts.training
+    is_weighted = facts.data is None or facts.data.is_weighted
+    if training is None or outcome.trivial is None or is_weighted:
+        return False
+    losses = training.curve("val_loss")
+    penalty = facts.end.penalty if facts.end is not None else 0.0
+    if not len(losses) or not np.isfinite(losses).all():
+        return False
+    if facts.validation_constant is not None:
+        scale = outcome.trivial - outcome.floor
+        limit = facts.validation_constant - VISIBLE * scale
+    else:
+        limit = outcome.trivial + strict * outcome.trivial_error
+    return bool(losses.min() - penalty >= limit)
 
 
 def share_of_line(epochs: int) -> float:

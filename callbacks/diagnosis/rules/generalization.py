@@ -6,11 +6,12 @@ from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
 from ..run.training_facts import TrainingFacts
+from .comparison import never_predicts
 from .rule import rule
 
 RISE = 1.5  # validation loss at the end over its minimum
 # Two signs that agree may be weaker: the loss rises by a fifth, and the accuracy falls
-# by three points.
+# by three points. For a regression, the loss itself is what counts.
 SMALL_RISE, DROP = 1.2, 0.03
 HARMLESS = 0.01  # a fall of the validation accuracy by one point
 MATTERS = 0.1  # of the trivial loss
@@ -79,8 +80,10 @@ def _rising(
         return []
     last, lowest = float(np.median(validation[-window:])), float(validation.min())
     is_rise = last >= RISE * lowest
-    is_drop = drop is not None and drop > DROP and last >= SMALL_RISE * lowest
-    if not (is_rise or is_drop) or last - lowest <= MATTERS * trivial:
+    is_distance = all(one.is_distance for one in facts.model.losses)
+    is_worse = is_distance or (drop is not None and drop > DROP)
+    is_rise = is_rise or (is_worse and last >= SMALL_RISE * lowest)
+    if not is_rise or last - lowest <= MATTERS * trivial:
         return []
     # Weights of examples count in training only, so its loss is compared with itself.
     is_weighted = facts.data is not None and facts.data.is_weighted
@@ -92,11 +95,11 @@ def _rising(
             f"in the last {window} epochs, while the training loss fell to "
             f"{losses[-1]:.3g}.",
             last / lowest,
-            RISE if is_rise else SMALL_RISE,
+            SMALL_RISE if is_worse else RISE,
             epoch=len(validation) - 1,
         )
     ]
-    if is_drop:
+    if drop is not None and drop > DROP:
         text = f"The validation accuracy fell by {drop:.2f}."
         found.append(Evidence(text, drop, DROP))
     return found
@@ -165,17 +168,18 @@ def validation_without_progress(facts: Facts) -> list[Finding]:
     training, outcome, data = facts.training, outcome_of(facts), facts.data
     if training is None or not training.is_over or outcome.trivial is None:
         return []
-    # Weights count in the trivial loss, but not in validation.
-    is_weighted = data is None or data.is_weighted
-    if outcome.explained is None or outcome.explained < EXPLAINED or is_weighted:
+    if outcome.explained is None or outcome.explained < EXPLAINED or data is None:
         return []
     validation = training.curve("val_loss")
     if len(validation) < MIN_EPOCHS_TO_COMPARE or not np.isfinite(validation).all():
         return []
     lowest = validation.min() - (facts.end.penalty if facts.end is not None else 0.0)
-    limit = outcome.trivial + SURE * (outcome.trivial_error or 0.0)
+    constant = facts.validation_constant
+    constant = outcome.trivial if constant is None else constant
     last = np.median(validation[-max(1, len(validation) // 3) :])
-    if lowest <= limit or last <= validation[0] or not _is_chance(facts, training):
+    if not never_predicts(facts, strict=SURE):
+        return []
+    if last <= validation[0] or not _is_chance(facts, training):
         return []
     if facts.model.has_normalization and _differs(facts):
         return []  # the statistics of inference explain it
@@ -187,9 +191,9 @@ def validation_without_progress(facts: Facts) -> list[Finding]:
             [
                 Evidence(
                     f"The validation loss was never below {lowest:.3g}, while a "
-                    f"constant predictor has {outcome.trivial:.3g}.",
+                    f"constant predictor has {constant:.3g}.",
                     float(lowest),
-                    float(limit),
+                    constant,
                 ),
                 Evidence(
                     f"The training loss fell to {outcome.last:.3g}: the model "

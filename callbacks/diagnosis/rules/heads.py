@@ -160,7 +160,8 @@ def softmax_for_independent_labels(facts: Facts) -> list[Finding]:
 
     A softmax with a binary cross-entropy treats one choice among C classes as C
     independent ones. For two classes this is the categorical cross-entropy: both terms
-    are equal. The right fix depends on the labels, so the rule waits for them.
+    are equal. The right fix depends on the labels, so the rule waits for them: if an
+    example can have several labels, the softmax cannot reach them.
     """
     found = []
     for output in outputs_of(facts):
@@ -179,7 +180,7 @@ def softmax_for_independent_labels(facts: Facts) -> list[Finding]:
             is_equal = head.units == 2 and not is_multi and not is_ids
             found.append(
                 finding(
-                    "loss_head_mismatch",
+                    "wrong_output_activation" if is_multi else "loss_head_mismatch",
                     "hint" if is_equal else "warning",
                     output.where if is_multi else "argument `loss`",
                     f"Layer '{head.layer}' ends in a softmax over {head.units} units, "

@@ -20,6 +20,11 @@ LARGE_LOSS = 4.0  # times the loss of equal probabilities
 # The signal, and with it the gradient of the first layer, shrinks by the product of the
 # gains. Adam rescales gradients, but not by more than its epsilon allows.
 SMALL_PRODUCT = 1e-3
+# The signal of dense layers grows by the product of the gains, of which a ReLU passes
+# half of the squares. A thousandfold output makes the first loss a million times as
+# large.
+LARGE_PRODUCT = 1e3
+UNBOUNDED = (*RECTIFIED[:1], "leaky_relu", "elu", "gelu", "silu", "linear", "selu")
 MIN_FAN_IN = 8  # a few large weights of a small layer are no pattern
 
 
@@ -131,6 +136,85 @@ def large_weights(facts: Facts) -> list[Finding]:
 
 
 @rule("model", "graph", "plain_step", is_risk=True)
+def growing_signal(facts: Facts) -> list[Finding]:
+    """Weights that are somewhat large in each of many layers let the signal explode.
+
+    Only activations without an upper bound let it grow. A normalization or residual
+    connection may restore the scale.
+    """
+    graph = graph_of(facts)
+    if not _is_new(facts) or any(node.role == "merge" for node in graph.nodes):
+        return []
+    product, worst = 1.0, None
+    for i in graph.hidden():
+        node, activation = graph.nodes[i], graph.applied_activation(i)
+        is_judged = node.has_kernel and node.kernel.fan_in >= MIN_FAN_IN
+        if not is_judged or graph.is_normalized_after(i):
+            continue
+        if activation not in UNBOUNDED:
+            return []
+        half = math.sqrt(0.5) if activation in RECTIFIED else 1.0
+        product *= max(1.0, half * node.kernel.gain)
+        if worst is None or node.kernel.gain > worst.kernel.gain:
+            worst = node
+    if worst is None or product < LARGE_PRODUCT:
+        return []
+    return [
+        finding(
+            "bad_initialization",
+            "warning",
+            f"layer '{worst.name}'",
+            Evidence(
+                f"The initial weights let the signal grow by a factor of {product:.1e} "
+                "up to the last layer.",
+                product,
+                LARGE_PRODUCT,
+            ),
+            _with_initializer(worst),
+            "Use a default initializer in all layers.",
+            picture="weights",
+        )
+    ]
+
+
+@rule("end", "records", "graph", "plain_step", is_risk=True)
+def large_recurrent_weights(facts: Facts) -> list[Finding]:
+    """Large recurrent weights saturate the gates, or let the state explode."""
+    training, graph = facts.training, graph_of(facts)
+    if training is None or training.step[0] != 0 or not _is_new(facts):
+        return []
+    found = []
+    for node in graph.nodes:
+        path = f"/{node.name}/"
+        for i, name in enumerate(training.variables):
+            if path not in f"/{name}" or not name.endswith("recurrent_kernel"):
+                continue
+            units, size = training.shapes[i][0], math.prod(training.shapes[i])
+            gain = float(training.weight_norm[0, i]) * math.sqrt(units / size)
+            if units < MIN_FAN_IN or not gain > LARGE_GAIN:
+                continue
+            text = (
+                f"The initial recurrent weights are {gain:.1f} times 1 / sqrt(units)."
+            )
+            found.append(
+                finding(
+                    "bad_initialization",
+                    "warning",
+                    f"layer '{node.name}'",
+                    Evidence(text, gain, LARGE_GAIN, step=0),
+                    advice.layer_code(
+                        node,
+                        kernel_initializer="glorot_uniform",
+                        recurrent_initializer="orthogonal",
+                    ),
+                    "Use a default initializer in all layers.",
+                    picture="weights",
+                )
+            )
+    return found
+
+
+@rule("model", "graph", "plain_step", is_risk=True)
 def small_weights(facts: Facts) -> list[Finding]:
     """Small weights shrink the signal in every layer, and the gradient likewise.
 
@@ -201,4 +285,10 @@ def _with_initializer(node: Node) -> str:
     return advice.layer_code(node, kernel_initializer=initializer_of(node))
 
 
-RULES = (equal_units, large_weights, small_weights)
+RULES = (
+    equal_units,
+    large_weights,
+    growing_signal,
+    large_recurrent_weights,
+    small_weights,
+)

@@ -7,6 +7,7 @@ from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
 from . import advice
+from .comparison import never_predicts
 from .harm import is_over
 from .outputs import (
     UNREACHABLE,
@@ -187,7 +188,7 @@ def labels_without_dependence(facts: Facts) -> list[Finding]:
     if test.examples < MIN_EXAMPLES or test.significance > 1 or not outputs_of(facts):
         return []
     is_useless = is_over(facts) and (
-        outcome_of(facts).is_trivial or _never_predicts(facts)
+        outcome_of(facts).is_trivial or never_predicts(facts, strict=-3.0)
     )
     return [
         finding(
@@ -210,18 +211,6 @@ def labels_without_dependence(facts: Facts) -> list[Finding]:
             picture="outputs",
         )
     ]
-
-
-def _never_predicts(facts: Facts) -> bool:
-    """Returns whether the validation loss was never below that of a constant."""
-    outcome, training = outcome_of(facts), facts.training
-    is_weighted = facts.data is None or facts.data.is_weighted
-    if training is None or outcome.trivial is None or is_weighted:
-        return False
-    losses = training.curve("val_loss")
-    penalty = facts.end.penalty if facts.end is not None else 0.0
-    limit = outcome.trivial - 3 * outcome.trivial_error
-    return len(losses) > 0 and bool(losses.min() - penalty >= limit)
 
 
 @rule("model")

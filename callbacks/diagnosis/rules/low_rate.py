@@ -21,6 +21,8 @@ LOW_RATIO, VERY_LOW_RATIO, ENOUGH_STEPS = 3e-4, 3e-5, 200
 # If all updates had the same direction, the weights would have moved by less than a
 # third of their size.
 SHORT_TRAVEL = 0.3
+NEGLIGIBLE, IDLE = 0.01, 0.5  # rate over the peak, and share of the steps
+MIN_RECORDS = 5
 NO_TRAVEL = 0.03  # the model is still its initialization
 
 
@@ -78,6 +80,40 @@ def too_low(facts: Facts) -> list[Finding]:
     ]
 
 
+@rule("end", "known_loss", "plain_step", "records")
+def decayed_too_early(facts: Facts) -> list[Finding]:
+    """Most steps ran at a negligible rate, and a simple model does better.
+
+    A schedule that ends at zero spends few steps below a hundredth of its peak: a
+    cosine 6 %, a line 1 %.
+    """
+    training, outcome = facts.training, outcome_of(facts)
+    if training is None or not training.is_over or not outcome.is_behind:
+        return []
+    rates, peak = training.learning_rate, training.peak_rate
+    if not peak > 0 or len(rates) < MIN_RECORDS:
+        return []
+    share = float((rates < NEGLIGIBLE * peak).mean())
+    if share < IDLE or not training.last_rate < NEGLIGIBLE * peak:
+        return []
+    text = (
+        f"{share:.0%} of the steps had less than a hundredth of the highest learning "
+        f"rate, {peak:.2g}; the last rate is {training.last_rate:.2g}."
+    )
+    return [
+        finding(
+            "learning_rate_too_low",
+            "error" if outcome.is_trivial else "warning",
+            "argument `optimizer`",
+            [Evidence(text, share, IDLE), *comparison(outcome)],
+            advice.with_rate(facts, peak),
+            "Let the schedule decay over all steps of the training: epochs times steps "
+            "per epoch.",
+            picture="ratio",
+        )
+    ]
+
+
 def _early_ratio(training: TrainingFacts) -> float:
     """Returns the median ratio of the first third of the records near the peak rate."""
     found = training.median_ratio[records_at_peak(training.learning_rate)]
@@ -86,4 +122,4 @@ def _early_ratio(training: TrainingFacts) -> float:
     return float(np.median(found)) if len(found) else math.nan
 
 
-RULES = (too_low,)
+RULES = (too_low, decayed_too_early)

@@ -82,9 +82,9 @@ def first_penalty(facts: Facts) -> list[Finding]:
 def large_penalty(facts: Facts) -> list[Finding]:
     """A penalty that dominates the loss at the end has won against the data.
 
-    The loss has settled, more than a quarter of it is penalty, and the weights have
-    shrunk to half, or there are almost no weights left. A simple model does better, or
-    the model is no better than a constant.
+    The loss has settled and more than a quarter of it is penalty, or there are almost
+    no weights left. A simple model does better, or the model is no better than a
+    constant; then the weights must have shrunk to half.
     """
     training, end, outcome = facts.training, facts.end, outcome_of(facts)
     if training is None or end is None or not training.is_over:
@@ -94,7 +94,8 @@ def large_penalty(facts: Facts) -> list[Finding]:
     if not has_penalty or not (outcome.is_behind or outcome.is_trivial):
         return []
     share = end.penalty / losses[-1]
-    has_won = share >= SHARE and outcome.is_settled and remaining < HALVED
+    has_won = share >= SHARE and outcome.is_settled
+    has_won = has_won and (outcome.is_behind or remaining < HALVED)
     if not has_won and not remaining < COLLAPSED:
         return []
     text = (

@@ -97,6 +97,16 @@ class SeenData:
             self._trivial = measure_trivial(model, read, sample, batch)
         return self._trivial
 
+    def constant_on(
+        self, sample: Sample | None, model: keras.Model, read: ModelFacts
+    ) -> float | None:
+        """Returns the loss of the best constants on other examples, if it is known."""
+        if self._trivial is None or sample is None:
+            return None
+        return loss_of_constants(
+            model, read, sample, self._trivial.constants, self.batch_size
+        )
+
     def compared(
         self, end: PassFacts | None, model: keras.Model, read: ModelFacts
     ) -> PassFacts | None:

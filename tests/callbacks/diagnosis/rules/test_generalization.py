@@ -1,6 +1,10 @@
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
+
+from callbacks.diagnosis.rules.generalization import validation_without_progress
 
 pytestmark = pytest.mark.one_backend
 
@@ -44,6 +48,17 @@ def test_a_small_rise_counts_if_the_accuracy_falls_too(judged):
     assert judged(TRAIN, val_accuracy=0.8, **options) == []
 
 
+@pytest.mark.parametrize("loss", ["mse", "binary_crossentropy"])
+def test_a_small_rise_counts_for_a_regression(classifier, findings, loss):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(200, 4)), rng.integers(0, 2, size=(200, 1))
+    model = classifier(1, "sigmoid", loss)
+    rising = np.concatenate([[0.9, 0.6, 0.5], np.linspace(0.52, 0.7, 9)])
+    found = findings(TRAIN, model=model, data=(x, y), val_loss=rising)
+    causes = [one.cause for one in found if one.severity == "warning"]
+    assert ("overfitting" in causes) == (loss == "mse")
+
+
 def test_memorizing_with_a_flat_validation_loss_is_overfitting(judged):
     flat = np.full(12, 0.9)
     options = {"val_loss": flat, "accuracy": np.linspace(0.6, 1.0, 12) ** 0.1}
@@ -67,13 +82,22 @@ def test_memorizing_without_validation_progress_is_found(judged):
         assert cause not in dict(judged(train, **options | change))
 
 
+def test_validation_data_has_a_constant_of_its_own(
+    facts_of, classifier, table, training
+):
+    facts = facts_of(classifier(3, "softmax", SPARSE), *table)
+    run = training(np.geomspace(1.0, 0.9, 8), val_loss=np.linspace(0.95, 1.0, 8))
+    run.logs.update(accuracy=[0.9] * 8, val_accuracy=[0.34] * 8)
+    facts = replace(facts, training=run)
+    assert validation_without_progress(facts) == []
+    for constant, is_found in ((0.95, True), (1.0, False)):
+        known = replace(facts, validation_constant=constant)
+        assert bool(validation_without_progress(known)) == is_found
+
+
 def test_validation_is_not_compared_with_weighted_labels(
     judged, findings, facts_of, classifier, table, training
 ):
-    from dataclasses import replace
-
-    from callbacks.diagnosis.rules.generalization import validation_without_progress
-
     facts = facts_of(classifier(3, "softmax", SPARSE), *table)
     run = training(np.geomspace(1.0, 0.3, 8), val_loss=np.linspace(1.25, 2.0, 8))
     run.logs.update(accuracy=[0.9] * 8, val_accuracy=[0.34] * 8)

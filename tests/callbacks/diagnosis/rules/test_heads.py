@@ -93,7 +93,7 @@ NUMBER, RANGE = "wrong_num_outputs", "labels_out_of_range"
         (3, "sigmoid", CCE, ONE_HOT, MISMATCH),
         (3, "sigmoid", CCE, MULTI_HOT, MISMATCH),
         (3, "softmax", BCE, ONE_HOT, MISMATCH),
-        (3, "softmax", BCE, MULTI_HOT, MISMATCH),
+        (3, "softmax", BCE, MULTI_HOT, ACTIVATION),
         (3, "softmax", CCE, MULTI_HOT, MISMATCH),
         (1, "sigmoid", CCE, BINARY, MISMATCH),
         (1, "sigmoid", SPARSE, BINARY, MISMATCH),

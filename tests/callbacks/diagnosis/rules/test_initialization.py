@@ -2,8 +2,13 @@ import keras
 import numpy as np
 import pytest
 
-from callbacks import diagnose
-from callbacks.diagnosis.rules.initialization import large_weights, small_weights
+from callbacks import Diagnosis, diagnose
+from callbacks.diagnosis.rules.initialization import (
+    growing_signal,
+    large_recurrent_weights,
+    large_weights,
+    small_weights,
+)
 
 pytestmark = pytest.mark.one_backend
 
@@ -29,6 +34,54 @@ def test_initial_weights(compiled, dense, found, table, initializer, expected):
     hidden = [dense(64, kernel_initializer=initializer) for _ in range(2)]
     model = compiled(*hidden, dense(3, "softmax"))
     assert [one for one, _ in found(model, x, y)] == expected
+
+
+@pytest.mark.parametrize(
+    ("depth", "activation", "norm", "is_found"),
+    [
+        (10, "relu", None, True),
+        (10, None, None, True),
+        (2, "relu", None, False),
+        (10, "tanh", None, False),
+        (10, None, keras.layers.LayerNormalization, False),
+    ],
+)
+def test_a_signal_that_grows_in_every_layer(
+    compiled, dense, facts_of, table, depth, activation, norm, is_found
+):
+    initializer = keras.initializers.RandomNormal(stddev=0.5)  # gain 4 for 64 units
+    layers = []
+    for _ in range(depth):
+        layers.append(dense(64, activation, kernel_initializer=initializer))
+        layers += [norm()] if norm else []
+    model = compiled(dense(64), *layers, dense(3, "softmax"))
+    assert bool(growing_signal(facts_of(model, *table))) == is_found
+
+
+@pytest.mark.parametrize(
+    ("initializer", "is_found"), [("orthogonal", False), (3, True)]
+)
+def test_large_recurrent_weights_are_found(facts_of, initializer, is_found):
+    if initializer == 3:
+        initializer = keras.initializers.RandomNormal(stddev=3.0)
+    layers = [
+        keras.Input((5, 4)),
+        keras.layers.LSTM(16, recurrent_initializer=initializer, name="memory"),
+        keras.layers.Dense(3, "softmax"),
+    ]
+    model = keras.Sequential(layers)
+    model.compile("adam", SPARSE)
+    diagnosis = Diagnosis(verbose=0)
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(64, 5, 4)), np.arange(64) % 3
+    model.fit(x, y, epochs=1, verbose=0, callbacks=[diagnosis])
+    found = large_recurrent_weights(diagnosis.report.facts)
+    assert bool(found) == is_found
+    if is_found:
+        assert found[0].advice[0] == (
+            "keras.layers.LSTM(16, name='memory', kernel_initializer='glorot_uniform', "
+            "recurrent_initializer='orthogonal')"
+        )
 
 
 def test_zeros_at_the_end_of_a_branch_or_model_are_no_fault(found, table):

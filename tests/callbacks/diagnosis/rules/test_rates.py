@@ -176,6 +176,16 @@ def test_updates_are_measured_before_the_model_converges(judged):
     assert LOW not in dict(judged(plateau, ratio=ratio, possible=0.6))
 
 
+def test_a_rate_that_decays_too_early_is_found(judged):
+    settled = (0.9, 0.85, 0.84, 0.84, 0.84, 0.84)
+    options = {"possible": 0.8, "ratio": 3e-3}
+    early, cosine = np.full(20, 1e-7), np.linspace(1e-3, 0.0, 20)
+    early[:5] = 1e-3
+    assert judged(settled, rate=early, **options)[0] == (LOW, "warning")
+    assert LOW not in dict(judged(settled, rate=cosine, **options))
+    assert LOW not in dict(judged(settled, rate=early, ratio=3e-3, possible=0.2))
+
+
 def test_small_rates_of_fine_tuning_are_no_fault(judged, fine_tuned, classifier):
     options = {"ratio": 1e-5, "steps_per_epoch": 200}
     assert LOW not in dict(judged(LINE, model=fine_tuned, **options))

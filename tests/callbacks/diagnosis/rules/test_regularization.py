@@ -50,6 +50,8 @@ def test_a_penalty_behind_a_simple_model_is_found(judged, pass_of, penalized):
     assert judged(losses, possible=0.8, **options) == OVER
     assert judged(losses, possible=0.3, **options) == []  # noise
     assert judged(losses, **options) == []
+    options["weight"] = (10.0,) * 3  # a settled penalty that only bounds the weights
+    assert judged(losses, possible=0.8, **options) == OVER
 
 
 def test_a_penalty_that_still_falls_is_no_fault(judged, pass_of, penalized):
