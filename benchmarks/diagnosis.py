@@ -54,7 +54,8 @@ def in_fixed_order(items: list, key) -> list:
 
 def selected(options) -> list[programs.Program]:
     """Returns the programs that the options ask for."""
-    seeds, chosen = range(options.seeds), []
+    first, chosen = options.first_seed, []
+    seeds = range(first, first + options.seeds)
     if options.only in (None, "faulty"):
         chosen += programs.faulty_programs(seeds)
     if options.only in (None, "healthy"):
@@ -189,6 +190,7 @@ def parse_arguments(arguments=None):
     parser.add_argument("--half", choices=("chosen", "reported"))
     parser.add_argument("--kinds", nargs="+", metavar="KIND", help="faults or contexts")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
+    parser.add_argument("--first-seed", type=int, default=0, help="first of the seeds")
     parser.add_argument("--minutes", type=float, default=1e6, help="time budget")
     parser.add_argument("--part", default="1/1", help="1/2 and 2/2 run side by side")
     parser.add_argument("--again", action="store_true", help="repeat stored runs")
