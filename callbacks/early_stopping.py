@@ -9,24 +9,12 @@ import keras
 
 from zoo.backend.keras_internals import set_monitor_operation
 from zoo.utils.arguments import check_choice, check_integer, invalid_argument, is_number
+from zoo.utils.saved_attributes import SavedAttributes
 
 from .best_weights import BestWeights
 
-STATE = (
-    "best",
-    "best_epoch",
-    "wait",
-    "stopped_epoch",
-    "reason",
-    "_was_in_logs",
-    "_first_epoch",
-    "_record",
-    "_value_in_file",
-    "_weights",
-)
 
-
-class EarlyStopping(keras.callbacks.EarlyStopping):
+class EarlyStopping(SavedAttributes, keras.callbacks.EarlyStopping):
     """Stops training when a monitored metric has stopped improving.
 
     For finite values, this callback behaves like `keras.callbacks.EarlyStopping`, with
@@ -122,6 +110,19 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
     >>> stopping.best_epoch, len(history.epoch)
     (0, 3)
     """
+
+    saved_attributes = (
+        "best",
+        "best_epoch",
+        "wait",
+        "stopped_epoch",
+        "reason",
+        "_was_in_logs",
+        "_first_epoch",
+        "_record",
+        "_value_in_file",
+        "_weights",
+    )
 
     def __init__(
         self,
@@ -239,14 +240,9 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
                 stacklevel=2,
             )
 
-    def get_state(self) -> dict:
-        """Returns the state for `ResumeTraining`, which includes the best weights."""
-        return {name: getattr(self, name) for name in STATE}
-
     def set_state(self, state: dict) -> None:
         """Restores a result of `get_state()`."""
-        for name in STATE:
-            setattr(self, name, state[name])
+        super().set_state(state)
         if self._weights is not None:
             self._weights.move_to(Path(self.filepath) if self.filepath else None)
         if self.best is not None and self.monitor_op is None:

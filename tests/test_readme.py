@@ -44,7 +44,7 @@ TESTED = (
     'load("mnist")',
     "num_blocks=8",
     "next_tokens(",
-    "UpdateRatio(",
+    "GradientHistograms(every",
     "diagnose(model",
     "ResumeTraining(",
     "check_gradients(model",

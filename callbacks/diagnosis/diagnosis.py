@@ -1,10 +1,7 @@
 """A callback that diagnoses a training run while it runs."""
 
-import contextlib
 import math
 import sys
-import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 
 import keras
@@ -26,14 +23,17 @@ from .outcome import outcome_of
 from .ranking import judge
 from .reading.model_facts import ModelFacts, read_model
 from .report.report import DiagnosisReport, report_of
+from .run.noting_errors import noting_errors
 from .run.pass_facts import PassFacts, run_pass
 from .run.seen_data import SeenData
 from .run.time_gradients import time_gradients
-from .run.training_facts import TrainingFacts
+from .run.training_facts import RECORDED, TrainingFacts
 from .run.weights import as_tensors, copy_weights, identical_units
 
 SAMPLE_SIZE = 256  # examples of a batch
 NUM_SAMPLES = 64  # in the first epoch, if its length is known
+# Attributes that a resumed training run sets itself.
+NOT_STATE = ("params", "_model", "_monitor", "_initial", "_last_batch_sample")
 
 
 class Diagnosis(keras.callbacks.Callback):
@@ -121,7 +121,7 @@ class Diagnosis(keras.callbacks.Callback):
         with self._noting_errors("the validation data"):
             self._look_at_validation()
         if model.built and type(model).call is not keras.Model.call:
-            with self._noting_errors("the model"):
+            with noting_errors("the model", self._failed):
                 self._initial = copy_weights(model)
                 self._read = read_model(model)
 
@@ -161,6 +161,28 @@ class Diagnosis(keras.callbacks.Callback):
         self._finish()
         if self.verbose:
             self._say(self.report.findings)
+
+    def get_state(self) -> dict:
+        """Returns what was seen and found so far, for `ResumeTraining`."""
+        self._gather_sample()
+        return {
+            "own": {k: value for k, value in vars(self).items() if k not in NOT_STATE},
+            "monitor": self._monitor.get_state(),
+            "initial": [value for _, value in self._initial],
+        }
+
+    def set_state(self, state: dict) -> None:
+        """Restores a result of `get_state()`."""
+        epochs = self._epochs
+        self._monitor.set_state(state["monitor"])
+        # There are no values after the first look.
+        pairs = zip(self._initial, state["initial"], strict=False)
+        self._initial = [(variable, value) for (variable, _), value in pairs]
+        self.__dict__.update(state["own"])
+        if not self._is_over:
+            self._epochs = epochs  # may have grown
+            if self._seen.is_complete:
+                self._monitor.stop_samples()
 
     def __repr__(self) -> str:
         if self._read is None:
@@ -229,7 +251,7 @@ class Diagnosis(keras.callbacks.Callback):
     def _look(self) -> None:
         """Looks once at the initial weights, with the first sample if there is one."""
         self._has_looked = True
-        with self._noting_errors("the first batch"):
+        with noting_errors("the first batch", self._failed):
             if self.model.built:
                 self._look_at_first()
         self._initial = []
@@ -258,10 +280,10 @@ class Diagnosis(keras.callbacks.Callback):
             return
         if not self._has_stepped:  # the first step has failed
             self._gather_sample()
-            with self._noting_errors("the first batch"):
+            with noting_errors("the first batch", self._failed):
                 self._look_at_first()
             return
-        with self._noting_errors("the trained model"):
+        with noting_errors("the trained model", self._failed):
             self._identical = identical_units(self.model)
             if self._seen.samples:
                 self._end = run_pass(
@@ -273,7 +295,7 @@ class Diagnosis(keras.callbacks.Callback):
             return DiagnosisReport((), not_seen=self._not_seen())
         facts = Facts(self._read)
         findings: tuple[Finding, ...] = ()
-        with self._noting_errors("the findings"):
+        with noting_errors("the findings", self._failed):
             facts = self._facts()
             # A run that failed in its first epoch has no result to judge.
             findings = judge(facts, "end" if self._logs else "first_pass")
@@ -282,20 +304,6 @@ class Diagnosis(keras.callbacks.Callback):
     def _not_seen(self) -> tuple[str, ...]:
         missing = [f"`{name}` of a batch: {why}" for name, why in self._missing.items()]
         return (*self._failed, *missing)
-
-    @contextlib.contextmanager
-    def _noting_errors(self, what: str) -> Iterator[None]:
-        """Keeps an error in the diagnosis from stopping `fit`; the report states it."""
-        try:
-            with warnings.catch_warnings():
-                # NumPy warns about the figures of runs that diverge.
-                warnings.simplefilter("ignore", RuntimeWarning)
-                yield
-        except Exception as error:
-            text = str(error).strip().partition("\n")[0]
-            failed = f"{what} ({type(error).__name__}: {text})"
-            if failed not in self._failed:
-                self._failed.append(failed)
 
     def _facts(self) -> Facts:
         """Returns all facts.
@@ -330,7 +338,7 @@ class Diagnosis(keras.callbacks.Callback):
         end = facts.end
         if end is None or end.sample is None:
             return facts
-        with self._noting_errors("gradients over time"):
+        with noting_errors("gradients over time", self._failed):
             over_time = time_gradients(self.model, end.sample)
             return replace(facts, end=replace(end, time_gradients=over_time))
         return facts
@@ -340,13 +348,7 @@ class Diagnosis(keras.callbacks.Callback):
         return TrainingFacts(
             variables=tuple(map(str, records["variable"])),
             shapes=tuple(self._monitor.shapes),
-            step=records["step"],
-            epoch=records["epoch"],
-            learning_rate=records["learning_rate"],
-            skipped=records["skipped"],
-            gradient_norm=records["gradient_norm"],
-            weight_norm=records["weight_norm"],
-            update_norm=records["update_norm"],
+            **{name: records[name] for name in RECORDED},
             logs={name: list(values) for name, values in self._logs.items()},
             steps_per_epoch=self._steps,
             epochs=self._epochs,
@@ -357,7 +359,7 @@ class Diagnosis(keras.callbacks.Callback):
     def _say_so_far(self, moment: str) -> None:
         """Prints what can be judged in the middle of a run."""
         if self.verbose and self._read is not None:
-            with self._noting_errors("the findings so far"):
+            with noting_errors("the findings so far", self._failed):
                 self._say(judge(self._facts(), moment))
 
     def _say(self, findings) -> None:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from zoo.utils.arguments import check_integer, invalid_argument
+from zoo.utils.saved_attributes import SavedAttributes
 
 from .activation_plot import plot_activations
 from .activation_record import (
@@ -22,10 +23,8 @@ from .plots import check_recorded
 from .summaries import number_of, recorded_at
 from .tables import save_info
 
-STATE = ("_records", "_step", "_epochs", "_batch")
 
-
-class ActivationHistograms(keras.callbacks.Callback):
+class ActivationHistograms(SavedAttributes, keras.callbacks.Callback):
     """Records histograms of the outputs of every layer for a fixed sample.
 
     The sample is passed through the model in inference mode, before the first epoch and
@@ -84,6 +83,8 @@ class ActivationHistograms(keras.callbacks.Callback):
     [0.333, 0.333]
     """
 
+    saved_attributes = ("_records", "_step", "_epochs", "_batch")
+
     def __init__(
         self,
         sample,
@@ -138,15 +139,6 @@ class ActivationHistograms(keras.callbacks.Callback):
         if self._log is not None:
             self._log.close()
             self._log = None
-
-    def get_state(self) -> dict:
-        """Returns the records and the counts of steps, for `ResumeTraining`."""
-        return {name: getattr(self, name) for name in STATE}
-
-    def set_state(self, state: dict) -> None:
-        """Restores a result of `get_state()`."""
-        for name in STATE:
-            setattr(self, name, state[name])
 
     def activation_info(self) -> dict:
         """Returns all recorded data as NumPy arrays.

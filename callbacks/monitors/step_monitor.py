@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from zoo.utils.arguments import check_integer, invalid_argument
+from zoo.utils.saved_attributes import SavedAttributes
 
 from ..train_step import (
     BatchSample,
@@ -19,10 +20,9 @@ from .names import unique_names
 from .summaries import number_of, recorded_at
 
 MAX_RECORDS = 1000  # maximum number of records in memory
-STATE = ("_records", "_kept_every", "_names", "_shapes")
 
 
-class StepMonitor(StepCallback):
+class StepMonitor(SavedAttributes, StepCallback):
     """Base class of callbacks that record the training step without affecting it.
 
     At most `MAX_RECORDS` records are kept in memory, evenly spaced over the call to
@@ -39,6 +39,8 @@ class StepMonitor(StepCallback):
         counted: Quantity for which histograms of magnitudes are recorded: "gradient",
             "weight" or "update". Defaults to `None`, which records no histograms.
     """
+
+    saved_attributes = ("_records", "_kept_every", "_names", "_shapes")
 
     def __init__(self, every: int, log_dir, *, counted: str | None = None):
         super().__init__()
@@ -109,7 +111,7 @@ class StepMonitor(StepCallback):
     def get_state(self) -> dict:
         """Returns the records and the step counters, for `ResumeTraining`."""
         self._collect()
-        state = {name: getattr(self, name) for name in STATE}
+        state = super().get_state()
         if self._observation is None:  # `fit` has ended
             return state
         steps = self._train_function.get_state()
@@ -117,8 +119,7 @@ class StepMonitor(StepCallback):
 
     def set_state(self, state: dict) -> None:
         """Restores a result of `get_state()`, before the first step of `fit`."""
-        for name in STATE:
-            setattr(self, name, state[name])
+        super().set_state(state)
         if self._observation is not None:
             self._observation.epoch = state["epoch"]
             self._train_function.set_state(state["steps"])

@@ -20,6 +20,7 @@ from .fit_call import FitCall
 from .training_state import optimizers_of
 
 NOTHING = "nothing"
+UNKNOWN = "unknown"  # the same as any value
 ARGUMENTS = (  # of `fit`
     "shuffle",
     "class_weight",
@@ -83,11 +84,14 @@ def check_same(there: dict, here: dict, directory) -> None:
         ResumeError: If the settings differ.
     """
     there, here = dict(_flat(there)), dict(_flat(here))
-    differences = [
-        f"  {name}: {there.get(name, NOTHING)!r} there, "
-        f"{here.get(name, NOTHING)!r} here"
+    pairs = {
+        name: (there.get(name, NOTHING), here.get(name, NOTHING))
         for name in {**there, **here}
-        if repr(there.get(name, NOTHING)) != repr(here.get(name, NOTHING))  # NaN
+    }
+    differences = [
+        f"  {name}: {one!r} there, {other!r} here"
+        for name, (one, other) in pairs.items()
+        if repr(one) != repr(other) and UNKNOWN not in (one, other)  # `repr`: NaN
     ]
     if differences:
         listed = "\n".join(differences[:MAX_LISTED])
@@ -150,16 +154,18 @@ def _optimizer(optimizer) -> dict | None:
     config = _without_names(optimizer.get_config())
     if int(keras.ops.convert_to_numpy(optimizer.iterations)):
         # It was used before in this process: a callback may have changed its rate.
-        _remove(config, "learning_rate")
+        _hide_learning_rates(config)
     return {"class": type(optimizer).__name__, **config}
 
 
-def _remove(config, name: str) -> None:
-    if isinstance(config, dict):
-        config.pop(name, None)
-    for value in config.values() if isinstance(config, dict) else config:
-        if isinstance(value, dict | list):
-            _remove(value, name)
+def _hide_learning_rates(config) -> None:
+    """Replaces the numbers; a callback cannot change a schedule of the optimizer."""
+    pairs = config.items() if isinstance(config, dict) else enumerate(config)
+    for name, value in pairs:
+        if name == "learning_rate" and not isinstance(value, dict):
+            config[name] = UNKNOWN
+        elif isinstance(value, dict | list):
+            _hide_learning_rates(value)
 
 
 def _compiled(model) -> object:

@@ -45,6 +45,14 @@ class BatchSampler:
         """Ends the regular samples of one request with this interval."""
         self._intervals.remove(every)
 
+    def resume(self, step: Step) -> None:
+        """Skips the samples of all steps before the one at which training resumes.
+
+        Args:
+            step: Step with the number of calls in the training run that is resumed.
+        """
+        self._next = self._first_due(step, step.num_calls)
+
     def before_call(self, step: Step, args: tuple) -> tuple:
         """Samples the next batch if a sample is due.
 
@@ -66,16 +74,16 @@ class BatchSampler:
             if batch is None:  # the data has ended, so this step will not run
                 return args
             self.sample = BatchSample.from_batch(number, batch, self._size)
-        self._next = self._next_after(step)
+        self._next = self._first_due(step, step.num_calls + 1)
         return args
 
-    def _next_after(self, step: Step) -> float:
-        """Returns the number of the next call to sample after the call of `step`."""
+    def _first_due(self, step: Step, number: int) -> float:
+        """Returns the number of the first call to sample that is at least `number`."""
         optimizers = updating_optimizers(step.model.optimizer)
         accumulated = [one.gradient_accumulation_steps or 1 for one in optimizers]
         per_update = max(accumulated, default=1)
         intervals = [every * per_update for every in self._intervals]
         return min(
-            ((step.num_calls // interval + 1) * interval for interval in intervals),
+            (-(-number // interval) * interval for interval in intervals),
             default=math.inf,
         )

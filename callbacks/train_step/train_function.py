@@ -133,6 +133,7 @@ class TrainFunction:
             self._step = self._make_step(self._own)
             if self._state is not None:
                 self._step.set_state(self._state)
+                self._sampler.resume(self._step)
         result = self._step(*self._sampler.before_call(self._step, args))
         if self.observation.active:
             self._keep_up()

@@ -6,24 +6,17 @@ from collections.abc import Callable
 
 import keras
 
+from zoo.utils.saved_attributes import SavedAttributes
+
 from ..trials.execution_record import ExecutionRecord
 from ..trials.search_trial import DIVERGED, PRUNED
 from .objective_value import missing_objective, objective_value
 from .trial_end import TrialEnd
 
 LOSSES = ("loss", "val_loss")
-STATE = (
-    "history",
-    "num_epochs",
-    "best",
-    "best_epoch",
-    "best_weights",
-    "diverged",
-    "was_pruned",
-)
 
 
-class Execution(keras.callbacks.Callback):
+class Execution(SavedAttributes, keras.callbacks.Callback):
     """Records a training run, and stops it early if necessary.
 
     A run is stopped if it diverges, is pruned or runs out of time.
@@ -51,6 +44,16 @@ class Execution(keras.callbacks.Callback):
         was_pruned: Reason why the run was pruned; `None` if it was not.
         was_interrupted: Whether the run was stopped because the time budget is used up.
     """
+
+    saved_attributes = (
+        "history",
+        "num_epochs",
+        "best",
+        "best_epoch",
+        "best_weights",
+        "diverged",
+        "was_pruned",
+    )
 
     def __init__(
         self,
@@ -110,12 +113,11 @@ class Execution(keras.callbacks.Callback):
     def get_state(self) -> dict:
         """Returns the record so far, for `ResumeTraining`."""
         seconds = time.monotonic() - self._began
-        return {name: getattr(self, name) for name in STATE} | {"seconds": seconds}
+        return super().get_state() | {"seconds": seconds}
 
     def set_state(self, state: dict) -> None:
         """Restores a result of `get_state()`."""
-        for name in STATE:
-            setattr(self, name, state[name])
+        super().set_state(state)
         self._began = time.monotonic() - state["seconds"]
 
     def score(self, result) -> float:

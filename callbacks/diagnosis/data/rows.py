@@ -1,5 +1,8 @@
 """Compares the examples of a dataset with each other."""
 
+import hashlib
+from collections.abc import Iterable
+
 import keras
 import numpy as np
 
@@ -24,10 +27,20 @@ class SeenRows:
 
 
 def row_hashes(part) -> list[int]:
-    """Returns a hash of each example of an array or a structure of arrays."""
+    """Returns a hash of each example of an array or a structure of arrays.
+
+    The hashes are the same in every process, so `ResumeTraining` can save them.
+    """
     arrays = [one for one in keras.tree.flatten(part) if one is not None]
     rows = zip(*arrays, strict=True)
-    return [hash(tuple(_bytes(one) for one in row)) for row in rows]
+    return [_hash(map(_bytes, row)) for row in rows]
+
+
+def _hash(parts: Iterable[bytes]) -> int:
+    digest = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        digest.update(part)
+    return int.from_bytes(digest.digest(), "little")
 
 
 def _bytes(value) -> bytes:

@@ -6,6 +6,11 @@ import numpy as np
 
 from ...monitors.update_ratio_plot import records_at_peak
 
+RECORDED = (  # arrays of records
+    *("step", "epoch", "learning_rate", "skipped"),
+    *("gradient_norm", "weight_norm", "update_norm"),
+)
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingFacts:

@@ -4,6 +4,8 @@ import warnings
 
 import keras
 
+from zoo.utils.saved_attributes import SavedAttributes
+
 from .multi_step_probe import MultiStepProbe
 
 # A robust accuracy below this fraction of its best value, or of the robust accuracy
@@ -12,7 +14,6 @@ COLLAPSE = 0.5
 CLEAR = 0.2  # difference between two accuracies that is significant for 64 examples
 CHANCE = 0.02  # accuracies up to 1 / classes + CHANCE count as chance level
 PATIENCE = 5  # number of epochs within which training should exceed chance level
-STATE = ("_best", "_best_accuracy", "_epochs", "_warned")
 REMEDY = "Keep the weights of an earlier epoch, or train with more or smaller steps."
 ACCURACIES = (
     "accuracy",
@@ -23,7 +24,7 @@ ACCURACIES = (
 )
 
 
-class TrainingGuard(keras.callbacks.Callback):
+class TrainingGuard(SavedAttributes, keras.callbacks.Callback):
     """Warms up epsilon, and warns if adversarial training fails.
 
     Args:
@@ -34,6 +35,8 @@ class TrainingGuard(keras.callbacks.Callback):
             used if validation uses a single-step attack, or if there is no validation.
             Defaults to `None`: no comparison.
     """
+
+    saved_attributes = ("_best", "_best_accuracy", "_epochs", "_warned")
 
     def __init__(
         self,
@@ -52,15 +55,6 @@ class TrainingGuard(keras.callbacks.Callback):
         self._best = self._best_accuracy = 0.0
         self._epochs = 0
         self._warned = set()
-
-    def get_state(self) -> dict:
-        """Returns what the guard has seen, for `ResumeTraining`."""
-        return {name: getattr(self, name) for name in STATE}
-
-    def set_state(self, state: dict) -> None:
-        """Restores a result of `get_state()`."""
-        for name in STATE:
-            setattr(self, name, state[name])
 
     def on_epoch_begin(self, epoch, logs=None):
         share = min(1.0, (epoch + 1) / (self.warmup_epochs + 1))
