@@ -33,7 +33,10 @@ from .run.weights import as_tensors, copy_weights, identical_units
 SAMPLE_SIZE = 256  # examples of a batch
 NUM_SAMPLES = 64  # in the first epoch, if its length is known
 # Attributes that a resumed training run sets itself.
-NOT_STATE = ("params", "_model", "_monitor", "_initial", "_last_batch_sample")
+NOT_STATE = (
+    *("params", "_model", "_monitor", "_initial", "_last_batch_sample"),
+    *("_leak", "_validation"),  # a new program finds them in the arguments of `fit`
+)
 
 
 class Diagnosis(keras.callbacks.Callback):
