@@ -121,7 +121,7 @@ class Diagnosis(keras.callbacks.Callback):
         self._monitor.on_train_begin(logs)
         self._is_over = False
         model = self.model
-        with self._noting_errors("the validation data"):
+        with noting_errors("the validation data", self._failed):
             self._look_at_validation()
         if model.built and type(model).call is not keras.Model.call:
             with noting_errors("the model", self._failed):
