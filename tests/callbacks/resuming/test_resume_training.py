@@ -144,6 +144,7 @@ def test_callbacks_get_the_last_logs_after_a_kill_at_the_end(run, tmp_path):
     assert callback.seen == history
 
 
+@pytest.mark.heavy
 def test_the_end_leaves_the_random_state_of_training(run, tmp_path):
     def unseeded():
         model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)])
@@ -367,12 +368,14 @@ class Stopping(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
+@pytest.mark.heavy
 def test_a_request_to_stop_is_resumed(run, tmp_path):
     run.train(tmp_path, [Stopping()], every=1, stop=5)
     model = run.train(tmp_path, [Stopping()], every=1)
     run.assert_same(model, run.train(kept=[Stopping()]))
 
 
+@pytest.mark.heavy
 def test_a_failed_start_does_not_change_later_calls(run, tmp_path):
     class Broken(Ending):
         def on_train_begin(self, logs=None):
