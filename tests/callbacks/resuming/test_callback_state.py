@@ -95,7 +95,8 @@ def assert_equal(found, expected):
     assert not different
 
 
-@pytest.mark.parametrize("every", [2, pytest.param("epoch", marks=pytest.mark.heavy)])
+@pytest.mark.heavy
+@pytest.mark.parametrize("every", [2, "epoch"])
 def test_all_callbacks_end_as_without_an_interruption(every, run, tmp_path):
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     straight.mkdir()
@@ -134,6 +135,8 @@ CASES = {
     ),
     "several steps in a call": (momentum, {"steps_per_execution": 2}),
 }
+if keras.backend.backend() == "torch":  # takes one step in a call only
+    del CASES["several steps in a call"]
 
 
 @pytest.mark.heavy
