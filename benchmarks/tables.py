@@ -101,6 +101,31 @@ def overhead_table(results: str = "monitor_overhead") -> str:
     return markdown(["backend", *names, "milliseconds a plain step"], rows)
 
 
+def resuming_table() -> str:
+    """Returns the cost of saving a training run, by backend."""
+    entries, rows = load("resuming"), []
+    for backend in sorted(key for key in entries if ", large" not in key):
+        entry, large = entries[backend], entries.get(f"{backend}, large")
+        costs = [f"{entry['costs'][name]:.3f}" for name in RESUMING]
+        milliseconds = f"{1000 * entry['seconds_of_the_longest_save']:.0f}"
+        rows.append((backend, *costs, milliseconds, *_large_saves(large)))
+    columns = ["backend", *RESUMING, "milliseconds of the longest save"]
+    columns += ["105 million parameters: GB of a save", "seconds of a save"]
+    return markdown([*columns, "seconds to write as many bytes", "more memory"], rows)
+
+
+def _large_saves(entry: dict | None) -> list[str]:
+    if entry is None:
+        return ["-"] * 4
+    more = entry["gigabytes_after"] / entry["gigabytes_before"] - 1
+    return [
+        f"{entry['gigabytes_of_a_save']:.1f}",
+        f"{statistics.median(entry['seconds_of_saves']):.1f}",
+        f"{statistics.median(entry['seconds_to_write_as_many_bytes']):.1f}",
+        f"{100 * more:.0f} %",
+    ]
+
+
 def adversarial_table() -> str:
     """Returns the clean and the robust accuracies after adversarial training."""
     table = []
@@ -226,6 +251,7 @@ def _mean_and_deviation(values: list[float], digits: str, unit: str = "") -> str
 
 
 NARROWING = ("coarse to fine", "random")
+RESUMING = ("ResumeTraining(every=500)", "plain, again")
 COLUMNS = ("load", "from_arrays")
 SPLITS = ("validation", "test")
 FASHION = "https://github.com/zalandoresearch/fashion-mnist"
@@ -267,6 +293,7 @@ TABLES = {
     "monitor_overhead_large": functools.partial(
         overhead_table, "monitor_overhead_large"
     ),
+    "resuming": resuming_table,
     "adversarial": adversarial_table,
     "attack": attack_table,
     "adversarial_step": adversarial_step_table,
