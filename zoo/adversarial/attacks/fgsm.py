@@ -43,6 +43,8 @@ class FGSM(PGD):
     (1, 40)
     """
 
+    supported_norms = ("linf", "l2")
+
     def __init__(
         self,
         epsilon: float,

@@ -215,3 +215,26 @@ def check_transfer(predicted: np.ndarray, y: np.ndarray) -> Iterator[str]:
             f"{right} of {len(y)} adversarial examples are classified correctly when "
             "the model is evaluated again: its predictions are not reproducible."
         )
+
+
+def check_certificates(
+    certified: dict[float, np.ndarray], robust: dict[float, np.ndarray]
+) -> Iterator[str]:
+    """Checks that no attack has broken a certified example.
+
+    Args:
+        certified: Dict that maps each epsilon to a bool array: the certified examples.
+        robust: Dict that maps each epsilon to a bool array: the examples that withstood
+            all attacks.
+
+    Yields:
+        A warning if an example is certified and broken.
+    """
+    for epsilon, withstood in robust.items():
+        count = int((certified[epsilon] & ~withstood).sum())
+        if count:
+            yield (
+                f"At epsilon {epsilon:g}, attacks have broken {count} certified "
+                "examples. Does the device compute in TensorFloat-32? Otherwise, this "
+                "is a bug in the certificates. Please report it."
+            )

@@ -8,7 +8,6 @@ from zoo.adversarial import (
     AdversarialTrainer,
     evaluate_robustness,
 )
-from zoo.adversarial.evaluation.robustness_report import wilson_interval
 
 ops = keras.ops
 QUICK = {"steps": 20, "restarts": 2, "verbose": 0}
@@ -247,14 +246,6 @@ def test_of_a_trainer_its_model_is_evaluated(trained, digits):
 def test_a_progress_bar(trained, digits, capsys):
     evaluate_robustness(trained, sample(digits), 0.1, **{**QUICK, "verbose": 1})
     assert "500/500" in capsys.readouterr().out
-
-
-def test_the_interval_of_wilson():
-    """Newcombe (1998), table I: 81 of 263 gives 0.2553 to 0.3662."""
-    low, high = wilson_interval(81, 263)
-    assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
-    assert wilson_interval(0, 10)[0] == 0.0
-    assert wilson_interval(10, 10)[1] == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(
