@@ -254,8 +254,8 @@ def smoothing(options, sigma: float = 0.25) -> None:
         "seconds_of_certify": round(report.seconds, 1),
         **{f"radius {r}": report.certified_accuracy(r) for r in (0.0, 0.25, 0.5)},
     }
-    work.clear()
     save("smoothing", [row], options.dry)
+    work.clear()
 
 
 def bracket(options) -> None:
@@ -290,8 +290,8 @@ def bracket(options) -> None:
             }
             for epsilon in epsilons
         ]
-    work.clear()
     save("bracket", rows, options.dry)
+    work.clear()
 
 
 def speed(options, rounds: int = 5) -> None:

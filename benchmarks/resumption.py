@@ -104,7 +104,7 @@ class Resumable:
         return reports
 
     def clear(self) -> None:
-        """Removes the state, once the results are saved."""
+        """Removes the state, which is no longer needed."""
         shutil.rmtree(self.folder)
 
     def _read(self, name: str):

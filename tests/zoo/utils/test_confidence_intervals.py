@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from zoo.utils.confidence_intervals import paired_interval, wilson_interval
 
@@ -23,6 +24,43 @@ def test_the_paired_interval_of_newcombe():
     low, high = paired_interval(50, 0, 0, 0)  # no differences, and still uncertain
     assert low == pytest.approx(-high)
     assert high > 0
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        (36, 14, 0, 0),
+        (20, 12, 2, 16),  # a covariance that exceeds the correction
+        (20, 10, 9, 5),  # a positive covariance that the correction sets to zero
+        (3, 20, 15, 2),  # a negative covariance, which is not corrected
+        (0, 0, 7, 43),
+        (97, 1, 2, 0),
+    ],
+)
+def test_the_paired_interval_beside_its_formula(table):
+    """Newcombe (1998), method 10, in its letters; the limits are those of SciPy."""
+    e, f, g, h = table
+    n = e + f + g + h
+    limits = [
+        stats.binomtest(count, n).proportion_ci(method="wilson")
+        for count in (e + f, e + g)
+    ]
+    lower_2, upper_2, lower_3, upper_3 = (
+        some for pair in limits for some in (pair.low, pair.high)
+    )
+    p_2, p_3 = (e + f) / n, (e + g) / n
+    product = (e + f) * (g + h) * (e + g) * (f + h)
+    numerator = e * h - f * g
+    if numerator > 0:
+        numerator = max(numerator - n / 2, 0)
+    phi = numerator / np.sqrt(product) if product else 0
+    dl_2, du_2, dl_3, du_3 = p_2 - lower_2, upper_2 - p_2, p_3 - lower_3, upper_3 - p_3
+    delta = np.sqrt(dl_2**2 - 2 * phi * dl_2 * du_3 + du_3**2)
+    epsilon = np.sqrt(du_2**2 - 2 * phi * du_2 * dl_3 + dl_3**2)
+    theta = p_2 - p_3
+    # The paper subtracts the second proportion from the first.
+    expected = -(theta + epsilon), -(theta - delta)
+    np.testing.assert_allclose(paired_interval(*table), expected, atol=1e-6)
 
 
 def test_the_paired_interval_covers_the_true_difference():

@@ -69,7 +69,6 @@ class APGD(Attack):
     """
 
     algorithm = "apgd"
-    supported_norms: tuple[str, ...] = norms.NORMS
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ class AttackAlgorithm(abc.ABC):
 
     algorithm: str
     loss = "cross_entropy"
-    supported_norms: tuple[str, ...] = ("linf", "l2")
+    supported_norms: tuple[str, ...] = norms.NORMS
     points_per_step = 1  # number of model evaluations per example and step
 
     def __init__(

@@ -47,9 +47,7 @@ def check_epsilons(epsilons) -> list[float]:
         raise invalid_argument("epsilons", "a number or several numbers", epsilons)
     if not len(epsilons):
         raise invalid_argument("epsilons", "one number at least", epsilons)
-    return sorted(
-        {check_epsilon(value, "l2", (0, 1), name="epsilons") for value in epsilons}
-    )
+    return sorted({check_not_negative("epsilons", value) for value in epsilons})
 
 
 def check_mask(mask) -> np.ndarray | None:

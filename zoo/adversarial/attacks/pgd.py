@@ -3,7 +3,6 @@
 import keras
 
 from ...utils.arguments import check_positive
-from .. import norms
 from .attack import Attack
 
 
@@ -56,7 +55,6 @@ class PGD(Attack):
     """
 
     algorithm = "pgd"
-    supported_norms: tuple[str, ...] = norms.NORMS
 
     def __init__(
         self,

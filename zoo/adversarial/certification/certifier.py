@@ -80,6 +80,9 @@ class Certifier:
             bounds = crown_bounds(run)
             relaxations = relax_all(run, bounds)
         lower, error = margins(run, bounds, relaxations, rows)
+        if relaxations:
+            # Linear bounds of a few margins can be below their interval bounds.
+            lower = ops.maximum(lower, margins(run, bounds, {}, rows)[0])
         intervals = [
             (some.lower, some.upper, some.terms, some.error) for some in bounds
         ]

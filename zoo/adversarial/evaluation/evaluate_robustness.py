@@ -7,6 +7,7 @@ import numpy as np
 
 from ...utils.arguments import check_choice, check_integer
 from ...utils.report_files import digest
+from .. import norms
 from ..attacks.apgd import APGD
 from ..attacks.attack import Attack
 from ..attacks.attack_arguments import (
@@ -66,7 +67,8 @@ def evaluate_robustness(
     runs 300 steps of Square at the largest epsilon on those that withstood the other
     attacks. If this breaks any example, a "square" stage with 1,000 steps is added for
     all epsilons and all remaining examples. The full cost of Square is therefore
-    incurred only if the gradient-based attacks are insufficient.
+    incurred only if the gradient-based attacks are insufficient. Square does not
+    support l1, so for l1 nothing reveals masked gradients except the checks below.
 
     If a check indicates that the attacks are ineffective, a "smoothed" stage is added.
     This stage follows gradients that are averaged over random points and, for a
@@ -99,9 +101,10 @@ def evaluate_robustness(
 
     Args:
         model: Built classifier with one input and one output. The model must end in
-            logits, a softmax or a sigmoid. For an `AdversarialTrainer`, the wrapped
-            model is evaluated. Inputs may be integers, such as images with
-            `keras.Input(..., dtype="uint8")`; they are perturbed as floats.
+            logits, a softmax or a sigmoid. For an `AdversarialTrainer` or a
+            `CertifiedTrainer`, the wrapped model is evaluated. Inputs may be integers,
+            such as images with `keras.Input(..., dtype="uint8")`; they are perturbed as
+            floats.
         data: Tuple of arrays `(x, y)`, or an iterable of batches of this form, such as
             `data.test`. Labels are integers, booleans or one-hot rows. If the model has
             a single output and was trained with a hinge loss or a squared error, the
@@ -109,7 +112,7 @@ def evaluate_robustness(
         epsilons: Number >= 0, or a sequence of such numbers: the maximum norm of a
             perturbation, in the units of the inputs. The model is evaluated at each
             epsilon.
-        norm: "linf" or "l2". Defaults to `"linf"`.
+        norm: "linf", "l2" or "l1". Defaults to `"linf"`.
         bounds: Minimum and maximum allowed input values. Defaults to `(0.0, 1.0)`.
         mask: Boolean array that broadcasts to the shape of an example and is true for
             the features that may change. Defaults to `None`: all features.
@@ -152,7 +155,7 @@ def evaluate_robustness(
     []
     """
     bounds = check_bounds(bounds)
-    check_choice("norm", norm, ("linf", "l2"))
+    check_choice("norm", norm, norms.NORMS)
     epsilons = check_epsilons(epsilons)
     for name, value, least in (
         ("steps", steps, 1),

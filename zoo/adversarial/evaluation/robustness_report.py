@@ -38,7 +38,7 @@ class RobustnessReport:
             - `seconds`: the running time,
             - `seed`: the random seed.
         warnings: List of messages, one for each suspicious finding.
-        norm: "linf" or "l2".
+        norm: "linf", "l2" or "l1".
         examples: Dictionary of the examples that `plot` shows. The entry `epsilon` is
             the largest epsilon of the evaluation. The other entries are arrays:
 

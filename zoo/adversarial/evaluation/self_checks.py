@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import norms
 from ..attacks.apgd import APGD
+from ..attacks.attack import Attack
 from ..attacks.fgsm import FGSM
 from ..attacks.pgd import PGD
 from ..attacks.run_attack import run_attack
@@ -49,8 +50,10 @@ def check_constant(
     if len(np.unique(classifier.predict(tried, batch_size))) > 1:
         return
     widest = _widest(x, settings)
-    square = Square(widest, steps=SQUARE_STEPS, **settings)
-    for search in (*_searches(widest, steps, settings), square):
+    searches: list[Attack] = [*_searches(widest, steps, settings)]
+    if settings["norm"] in Square.supported_norms:
+        searches.append(Square(widest, steps=SQUARE_STEPS, **settings))
+    for search in searches:
         found = run_attack(search, classifier, x, y, rows=rows, batch_size=batch_size)
         if found.broken[rows].any():
             return

@@ -146,15 +146,21 @@ class StageRunner:
         if constant:
             return constant + self._verify(epsilons[-1])
         found = list(check_attacks(*data, epsilons[-1], random=self.random, **options))
-        left = sample[self.left[sample]]
-        square = Square(epsilons[-1], steps=SQUARE_STEPS, **self.settings)
-        broken = int(self._find(square, left).broken[left].sum())
+        broken = self._count_broken_by_square(sample, epsilons[-1])
         if not self.random:  # for a stochastic model, other stages follow a single draw
             found += check_square(broken, len(sample))
         self._add_stages(
             self._last_stages(found, broken, epsilons[-1], steps), epsilons
         )
         return found + self._verify(epsilons[-1])
+
+    def _count_broken_by_square(self, sample, epsilon) -> int:
+        """Counts examples that only Square breaks; 0 if it does not have the norm."""
+        if self.settings["norm"] not in Square.supported_norms:
+            return 0
+        left = sample[self.left[sample]]
+        square = Square(epsilon, steps=SQUARE_STEPS, **self.settings)
+        return int(self._find(square, left).broken[left].sum())
 
     def _last_stages(self, found, broken, epsilon, steps) -> dict[str, Attack]:
         stages: dict[str, Attack] = {}

@@ -113,9 +113,14 @@ def test_adversarial_training_in_l1():
     assert history["robust_accuracy"][-1] <= history["accuracy"][-1]
 
 
+def test_a_single_step_changes_the_feature_with_the_largest_gradient(linear):
+    model, _ = linear
+    found = FGSM(0.25, norm="l1")(model, np.full((1, 5), 0.5), np.array([0]))
+    np.testing.assert_allclose(found, [[0.5, 0.25, 0.5, 0.5, 0.5]])
+
+
 def test_attacks_that_have_no_l1_say_so():
-    for kind in (FGSM, Square):
-        with pytest.raises(ValueError, match="`norm`"):
-            kind(0.1, norm="l1")
+    with pytest.raises(ValueError, match="`norm`. Expected one of 'linf', 'l2'"):
+        Square(0.1, norm="l1")
     with pytest.raises(ValueError, match="`epsilon`"):
         PGD(6.0, norm="l1").check_shape((5,))

@@ -15,6 +15,7 @@ def drawn(model):
     return model
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_report_says_what_was_proved(trained, digits):
     x, y = (part[:60] for part in digits[1])
     report = certify(trained, (x, y), (0.05, 0.0, 0.02), verbose=0)
@@ -208,6 +209,7 @@ def test_the_threshold_is_the_one_of_the_predictions(ending, options, threshold)
     np.testing.assert_allclose(margins, 0.1, atol=1e-5)
 
 
+@pytest.mark.usefixtures("eager")
 def test_outputs_clipped_to_probabilities_are_read_as_they_are():
     model = keras.Sequential(
         [keras.Input((1,)), keras.layers.Dense(1), keras.layers.ReLU(max_value=1.0)]

@@ -68,6 +68,7 @@ def test_stages_come_one_after_another(report):
     assert report.warnings == []
 
 
+@pytest.mark.heavy
 def test_the_table_and_the_picture(report):
     text = str(report)
     assert "apgd_targeted" in text
@@ -233,6 +234,40 @@ def test_l2_and_a_mask(trained, digits):
     assert all_features < half < 0.95
 
 
+@pytest.mark.heavy
+def test_in_l1_the_robust_accuracy_of_a_linear_model_is_exact(linear):
+    model, difference = linear
+    x = np.random.default_rng(0).uniform(0.35, 0.65, (60, 5)).astype("float32")
+    scores = x @ difference
+    model.layers[-1].bias.assign([np.median(scores), 0.0])
+    scores -= np.median(scores)
+    y = (scores > 0).astype(int)
+    y[:4] = 1 - y[:4]
+    epsilons = (0.02, 0.1, 0.3)  # even the largest reaches no bound of the inputs
+    report = evaluate_robustness(
+        model, (x, y), epsilons, norm="l1", certify=True, minimal=True, **QUICK
+    )
+    distances = np.where(np.arange(60) < 4, 0, np.abs(scores) / 2)
+    for epsilon in epsilons:
+        expected = distances > epsilon
+        assert np.abs(distances - epsilon).min() > 1e-4
+        np.testing.assert_array_equal(report.robust[epsilon], expected)
+        np.testing.assert_array_equal(report.certificate.certified[epsilon], expected)
+    assert 0 < report.robust_accuracy[0.3] < report.robust_accuracy[0.02] < 1
+    np.testing.assert_allclose(report.distances, distances, rtol=0.01, atol=1e-4)
+    assert report.warnings == []
+
+
+@pytest.mark.slow
+def test_in_l1_rounded_inputs_are_named_and_attacked(trained, digits):
+    rounded = keras.Sequential([keras.Input((64,)), Quantise(), trained])
+    report = evaluate_robustness(rounded, sample(digits), 3.0, norm="l1", **QUICK)
+    assert "exactly zero" in report.warnings[0]
+    frame = report.to_frame().set_index("stage")
+    assert list(frame.index)[-2:] == ["apgd_targeted", "smoothed"]
+    assert frame.loc["smoothed", "broken"] > 0.2 * frame.loc["smoothed", "attacked"]
+
+
 @pytest.mark.slow
 def test_of_a_trainer_its_model_is_evaluated(trained, digits):
     found = evaluate_robustness(
@@ -257,7 +292,8 @@ def test_a_progress_bar(trained, digits, capsys):
         ("0.1", {}, "`epsilons`. Expected a number or several"),
         (8, {}, "`epsilons`. Expected at most 1, the largest linf"),
         (9, {"norm": "l2"}, "`epsilons`. Expected at most 8, the largest l2"),
-        (0.1, {"norm": "l1"}, "`norm`. Expected one of"),
+        (65, {"norm": "l1"}, "`epsilons`. Expected at most 64, the largest l1"),
+        (0.1, {"norm": "l3"}, "`norm`. Expected one of"),
         (0.1, {"bounds": (0, 0)}, "`bounds`. Expected two finite numbers"),
         (0.1, {"bounds": (0, 0.5)}, "`x`. Expected values within.*from 0 to 1"),
         (0.1, {"mask": 2}, "`mask`. Expected booleans"),

@@ -17,7 +17,9 @@ from zoo.adversarial import (
 DUAL = {"linf": 1, "l2": 2, "l1": np.inf}
 
 
-@pytest.mark.parametrize("norm", list(DUAL))
+@pytest.mark.parametrize(
+    "norm", ["linf", "l2", pytest.param("l1", marks=pytest.mark.heavy)]
+)
 def test_linear_models_have_known_distances(linear, norm):
     model, difference = linear
     x = np.random.default_rng(0).uniform(-1, 1, (40, 5)).astype("float32")
@@ -35,6 +37,7 @@ def test_linear_models_have_known_distances(linear, norm):
     np.testing.assert_array_equal(predicted, report.fooled)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_distances_are_those_of_a_fine_grid(norm):
     model = mlp((2,), 2, units=(8,))
