@@ -19,6 +19,7 @@ from zoo.adversarial import (
 )
 from zoo.adversarial.attacks.run_attack import run_attack
 from zoo.adversarial.attacks.smoothed import Smoothed
+from zoo.adversarial.certification import certifier
 from zoo.adversarial.certification.bounds.ball import Ball, outward
 from zoo.adversarial.certification.bounds.interval_bounds import (
     BoundPass,
@@ -155,6 +156,8 @@ FAST = [(kind, "linf") for kind in KINDS if kind not in (*VARIANTS, *LARGE)] + [
     *(("relu", "l2"), ("relu", "l1"), ("tanh", "l1"))
 ]
 HEAVY = [(kind, "linf") for kind in LARGE] + [("residual", "l2")]
+if keras.backend.backend() == "jax":  # which compiles each for many seconds
+    FAST, HEAVY = FAST[:3], FAST[3:] + HEAVY
 SLOW = [(kind, "linf") for kind in VARIANTS] + [
     *(("images", "l2"), ("images", "l1"), ("tanh", "l2"), ("residual", "l1"))
 ]
@@ -202,26 +205,34 @@ def operations_stay_within_bounds(model, x, points, epsilon, norm):
     With few features, many points are corners, at which the first bounds are exact.
     """
     network, size = read_network(model), points[0, 0].size
-    flat = points.reshape(-1, size).astype("float64")
     radius = outward(epsilon, norm, size, (0, 1))
+
+    def compute(x, points):
+        def start(x, radius, with_rounding):
+            ball = Ball(x, np.float64(radius), norm, (0.0, 1.0))
+            return BoundPass(network, ball, "float64", with_rounding)
+
+        values = interval_bounds(start(points, 0.0, with_rounding=False))
+        run = start(x, radius, with_rounding=True)
+        values, *bounds = (
+            [(one.lower, one.upper) for one in some]
+            for some in (values, interval_bounds(run), crown_bounds(run))
+        )
+        return values, bounds
+
     with float64_scope():
-        values = interval_bounds(bound_pass(network, flat, 0.0, "linf", False))
-        run = bound_pass(network, x.reshape(-1, size), radius, norm)
-        for bounds in (interval_bounds(run), crown_bounds(run)):
-            for value, bound in zip(values, bounds, strict=True):
-                lower, upper, value = (
-                    np.asarray(keras.ops.convert_to_numpy(some), "float64")
-                    for some in (bound.lower, bound.upper, value.lower)
-                )
-                value = value.reshape(len(points), *lower.shape)
-                assert (lower <= value.min(axis=0)).all()
-                assert (value.max(axis=0) <= upper).all()
-
-
-def bound_pass(network, x, epsilon, norm, with_rounding=True):
-    x = keras.ops.convert_to_tensor(x, "float64")
-    ball = Ball(x, np.float64(epsilon), norm, (0.0, 1.0))
-    return BoundPass(network, ball, "float64", with_rounding)
+        values, bounds = keras.tree.map_structure(
+            keras.ops.convert_to_numpy,
+            certifier.compile_function(compute, model.variables)(
+                x.reshape(-1, size).astype("float64"),
+                points.reshape(-1, size).astype("float64"),
+            ),
+        )
+    for some in bounds:
+        for (value, _), (lower, upper) in zip(values, some, strict=True):
+            value = value.reshape(len(points), *lower.shape)
+            assert (lower <= value.min(axis=0)).all()
+            assert (value.max(axis=0) <= upper).all()
 
 
 def exact_minimum(weights, low, high):
@@ -399,19 +410,17 @@ def test_bounds_beside_integer_programming():
 @pytest.mark.usefixtures("eager")
 def test_each_method_is_at_least_as_tight_as_the_previous_one():
     generator = np.random.default_rng(0)
-    x = generator.random((40, 4)).astype("float32")
-    y = generator.integers(0, 3, 40)
-    worse = 0
-    for seed in range(2):
-        model = random_weights(mlp((4,), 3, units=(6, 6)), seed, scale=2.0)
-        ibp, crown, alpha = (
-            certify(model, (x, y), 0.3, method=method, steps=2, verbose=0).margins[0.3]
-            for method in METHODS
-        )
-        assert (crown >= ibp - 1e-9).all()
-        assert (alpha >= crown - 1e-9).all()
-        worse += (crown > ibp + 0.01).sum()
-    assert worse > 50
+    x = generator.random((80, 4)).astype("float32")
+    y = generator.integers(0, 3, 80)
+    # For about one in ten of these margins, linear bounds alone would be looser.
+    model = random_weights(mlp((4,), 3, units=(6, 6)), seed=3, scale=2.0)
+    ibp, crown, alpha = (
+        certify(model, (x, y), 0.3, method=method, steps=2, verbose=0).margins[0.3]
+        for method in METHODS
+    )
+    assert (crown >= ibp - 1e-9).all()
+    assert (alpha >= crown - 1e-9).all()
+    assert (crown > ibp + 0.01).sum() > 50
 
 
 @pytest.mark.heavy
