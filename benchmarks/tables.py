@@ -10,9 +10,21 @@ import re
 import statistics
 from pathlib import Path
 
+from certification_table import (
+    bracket_table,
+    certification_table,
+    smoothing_table,
+    speed_table,
+)
 from diagnosis_table import causes_table, diagnosis_table, fixes_table
 from results import load
-from table_tools import markdown, paired_difference
+from table_tools import (
+    CROCE,
+    markdown,
+    mean_and_deviation,
+    of_the_choice,
+    paired_difference,
+)
 
 from callbacks.diagnosis.causes import vocabulary_table
 from zoo.utils.files import replacing
@@ -27,7 +39,7 @@ def train_table() -> str:
         models = dict.fromkeys(run["model"] for run in entry["runs"])
         for model in models:
             runs = [run for run in entry["runs"] if run["model"] == model]
-            accuracy = _mean_and_deviation(
+            accuracy = mean_and_deviation(
                 [100 * run["test"] for run in runs], ".2f", " %"
             )
             seconds = statistics.median(run["seconds"] for run in runs)
@@ -132,7 +144,7 @@ def adversarial_table() -> str:
     for task, rows in load("adversarial").items():
         rows = of_the_choice(rows)
         cells = (
-            _mean_and_deviation([100 * row[part][kind] for row in rows], ".2f", " %")
+            mean_and_deviation([100 * row[part][kind] for row in rows], ".2f", " %")
             for part in ("first_1000", "all")
             for kind in ("clean", "robust")
         )
@@ -206,11 +218,6 @@ def trial_table() -> str:
     return markdown(columns, rows)
 
 
-def of_the_choice(rows: list[dict]) -> list[dict]:
-    """Returns the rows of the candidate that was chosen last."""
-    return [row for row in rows if row["candidate"] == rows[-1]["candidate"]]
-
-
 def _reached(rows: list[dict]) -> str:
     if "test_streaming" in rows[0]:
         both = [_over_validation_and_test(row) for row in rows]
@@ -221,13 +228,12 @@ def _reached(rows: list[dict]) -> str:
             "both in one stream": [streamed for _, streamed in both],
         }
         return "nats: " + ", ".join(
-            f"{name} {_mean_and_deviation(nats, '.3f')}"
-            for name, nats in values.items()
+            f"{name} {mean_and_deviation(nats, '.3f')}" for name, nats in values.items()
         )
     scores = [row["test"] for row in rows]
     if rows[0]["metric"] == "rmse":
-        return f"RMSE {_mean_and_deviation(scores, '.3f')}"
-    return _mean_and_deviation([100 * score for score in scores], ".2f", " %")
+        return f"RMSE {mean_and_deviation(scores, '.3f')}"
+    return mean_and_deviation([100 * score for score in scores], ".2f", " %")
 
 
 def _over_validation_and_test(row: dict) -> tuple[float, float]:
@@ -241,13 +247,6 @@ def _over_validation_and_test(row: dict) -> tuple[float, float]:
         statistics.fmean([row[f"{split}{kind}"] for split in SPLITS], sizes)
         for kind in ("", "_streaming")
     )
-
-
-def _mean_and_deviation(values: list[float], digits: str, unit: str = "") -> str:
-    mean = f"{statistics.mean(values):{digits}}{unit}"
-    if len(values) == 1:
-        return mean
-    return f"{mean} ± {statistics.stdev(values):{digits}}"
 
 
 NARROWING = ("coarse to fine", "random")
@@ -266,7 +265,6 @@ PUBLISHED = {
     "tiny_shakespeare, lstm": "1.4697, validation + test ([nanoGPT]"
     "(https://github.com/karpathy/nanoGPT), a transformer of 10.7 million parameters)",
 }
-CROCE = "[Croce et al. 2019](https://arxiv.org/abs/1810.07481)"
 ROBUST = {
     "mnist, linf 0.1": f"99.1 / 90.0 on the first 1,000 ({CROCE})",
     "fashion_mnist, linf 0.1": f"88.3 / 70.5 on the first 1,000 ({CROCE})",
@@ -297,6 +295,10 @@ TABLES = {
     "adversarial": adversarial_table,
     "attack": attack_table,
     "adversarial_step": adversarial_step_table,
+    "certification": certification_table,
+    "certification_bracket": bracket_table,
+    "certification_smoothing": smoothing_table,
+    "certification_speed": speed_table,
     "search": search_table,
     "trial": trial_table,
     "diagnosis": diagnosis_table,
@@ -308,14 +310,21 @@ PAGES = {ROOT / "README.md": TABLES, ROOT / "docs" / "diagnosis.md": TABLES_OF_D
 
 
 def insert_tables(text: str, tables: dict = TABLES) -> str:
-    """Returns a text with new tables between the markers."""
-    for name, table in tables.items():
+    """Returns a text with new tables between the markers.
+
+    Raises:
+        ValueError: If a table with results has no markers in the text, or if the text
+            has markers for a table without results.
+    """
+    for name, make_table in tables.items():
+        table = make_table()
         marks = f"(<!-- table: {name} -->\n).*?(<!-- end -->)"
         text, count = re.subn(
-            marks, lambda m, t=table: f"{m[1]}{t()}\n{m[2]}", text, flags=re.DOTALL
+            marks, lambda m, t=table: f"{m[1]}{t}\n{m[2]}", text, flags=re.DOTALL
         )
-        if count != 1:
-            raise ValueError(f"Expected one table '{name}', received {count}")
+        expected = 1 if table else 0
+        if count != expected:
+            raise ValueError(f"Expected {expected} tables '{name}', received {count}")
     return text
 
 
@@ -328,7 +337,8 @@ def main():
             with replacing(page) as partial:
                 partial.write_text(text)
     else:
-        print("\n\n".join(table() for table in TABLES.values()))
+        tables = (make_table() for make_table in TABLES.values())
+        print("\n\n".join(table for table in tables if table))
 
 
 if __name__ == "__main__":

@@ -130,6 +130,16 @@ def load_classes(options, *, only_images=False, **settings):
     return data
 
 
+def first_test_examples(data, count):
+    """Returns the first `count` test examples as arrays `(x, y)`."""
+    batches = []
+    for batch in data.test:
+        batches.append([keras.ops.convert_to_numpy(part) for part in batch])
+        if sum(len(y) for _, y in batches) >= count:
+            break
+    return tuple(np.concatenate(p)[:count] for p in zip(*batches, strict=True))
+
+
 class GradientNorms(keras.callbacks.Callback):
     """Measures the gradient norm of each kernel, before training and after each epoch.
 

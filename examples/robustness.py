@@ -26,6 +26,7 @@ from common import (
     at_least,
     checked,
     exit_on_error,
+    first_test_examples,
     load_classes,
     prepared_or_digits,
     save_picture,
@@ -91,16 +92,6 @@ def train(data, options, adversarial: bool) -> keras.Model:
     return model
 
 
-def test_arrays(data, count: int):
-    """Returns the first `count` test examples as arrays `(x, y)`."""
-    batches = []
-    for batch in data.test:
-        batches.append([keras.ops.convert_to_numpy(part) for part in batch])
-        if sum(len(y) for _, y in batches) >= count:
-            break
-    return tuple(np.concatenate(p)[:count] for p in zip(*batches, strict=True))
-
-
 def draw_curves(reports: dict):
     figure, ax = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
     for name, report in reports.items():
@@ -119,7 +110,7 @@ def main(arguments=None):
     with exit_on_error():
         folder = writable_folder(Path(options.output) / "robustness")
         data = load_classes(options, only_images=True)
-    test = test_arrays(data, options.examples)
+    test = first_test_examples(data, options.examples)
     epsilons = np.linspace(0, 2 * options.epsilon, 7).round(4).tolist()
     reports = {}
     for name in ("normal", "adversarial"):

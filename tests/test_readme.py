@@ -49,6 +49,7 @@ TESTED = (
     "ResumeTraining(",
     "check_gradients(model",
     "AdversarialTrainer(",
+    "CertifiedTrainer(",
     "CoarseToFineSearch(",
 )
 
@@ -106,6 +107,13 @@ def test_are_the_gradients_right(run_block, capsys):
 def test_train_against_attacks(run_block, capsys):
     run_block("AdversarialTrainer(")
     assert "Robustness in linf" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_certificates(run_block, capsys, tmp_path):
+    run_block("CertifiedTrainer(")
+    assert "unknown" in capsys.readouterr().out
+    assert (tmp_path / "certified.npz").is_file()
 
 
 @pytest.mark.slow

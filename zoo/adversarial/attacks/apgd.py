@@ -27,6 +27,11 @@ class APGD(Attack):
     best objective has stopped improving, the search returns to the best point found so
     far for that example and halves the step size.
 
+    NOTE[DIFF] For l1, Croce & Hein ("Mind the Box: l1-APGD for Sparse Adversarial
+    Attacks on Image Classifiers", 2021) adapt the number of features that a step
+    changes. Here, it is one percent, as in `PGD`. As in that paper, points are
+    projected onto the intersection of the ball and the bounds.
+
     Args:
         epsilon: Number >= 0: the maximum norm of a perturbation, in the units of the
             inputs.
@@ -36,7 +41,7 @@ class APGD(Attack):
             likely one. If there are too few classes to compute the ratio, "dlr"
             and "targeted_dlr" use the difference between two logits. Defaults to
             `"cross_entropy"`.
-        norm: "linf" or "l2". Defaults to `"linf"`.
+        norm: "linf", "l2" or "l1". Defaults to `"linf"`.
         steps: Integer >= 1: number of steps. Defaults to `100`.
         random_start: Whether to start at a point drawn uniformly from the ball rather
             than at the input. Defaults to `True`.
@@ -131,7 +136,7 @@ class APGD(Attack):
             halved,
         )
         rises = rises + ops.cast((index > 0) & (loss > loss_before), rises.dtype)
-        uphill = norms.direction(self.norm, gradient, settings.get("mask"))
+        uphill = self._uphill(current, gradient, settings)
         target = self._project(current + norms.expand(step, x) * uphill, x, settings)
         # `index` is a scalar, or has one entry per example.
         index = ops.broadcast_to(index, ops.shape(loss))

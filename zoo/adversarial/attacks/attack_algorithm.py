@@ -27,6 +27,7 @@ class AttackAlgorithm(abc.ABC):
 
     algorithm: str
     loss = "cross_entropy"
+    supported_norms: tuple[str, ...] = norms.NORMS
     points_per_step = 1  # number of model evaluations per example and step
 
     def __init__(
@@ -43,7 +44,7 @@ class AttackAlgorithm(abc.ABC):
         seed: int,
     ):
         self.bounds = check_bounds(bounds)
-        self.norm = check_choice("norm", norm, norms.NORMS)
+        self.norm = check_choice("norm", norm, self.supported_norms)
         self.epsilon = check_epsilon(epsilon, norm, bounds)
         self.steps = check_integer("steps", steps, minimum=1)
         self.random_start = check_choice("random_start", random_start, (True, False))
@@ -181,6 +182,18 @@ class AttackAlgorithm(abc.ABC):
     def last_points(self, state):
         """Returns the result of `Attack.perturb`, given the final state of a search."""
         return state[0]
+
+    def _uphill(self, points, gradient, settings):
+        """Returns the direction of an ascent step as a perturbation of norm 1."""
+        mask = settings.get("mask")
+        if self.norm == "l1":
+            # A sparse step must not spend its budget on features at their bounds.
+            is_free = ops.where(
+                gradient > 0, points < settings["high"], points > settings["low"]
+            )
+            is_free = ops.cast(is_free, gradient.dtype)
+            mask = is_free if mask is None else mask * is_free
+        return norms.direction(self.norm, gradient, mask)
 
     def _project(self, points, x, settings):
         bounds = settings["low"], settings["high"]

@@ -1,5 +1,7 @@
 """Checks for the arguments that all attacks share."""
 
+from numbers import Real
+
 import numpy as np
 
 from ...utils.arguments import check_not_negative, invalid_argument, is_number
@@ -19,11 +21,11 @@ def check_epsilon(epsilon, norm: str, bounds, shape=(), name="epsilon") -> float
     """Returns epsilon as a float, or raises an error if it is invalid.
 
     Epsilon must not be negative, and must not exceed the norm of the largest
-    perturbation within the bounds. For l2, this limit depends on the shape of an
-    example, so it is checked only if `shape` is given.
+    perturbation within the bounds. Except for linf, this limit depends on the shape of
+    an example, so it is checked only if `shape` is given.
     """
     epsilon = check_not_negative(name, epsilon)
-    if norm == "l2" and not shape:
+    if norm != "linf" and not shape:
         return epsilon
     widest = norms.widest(norm, shape, bounds)
     if epsilon > widest * (1 + 1e-6):
@@ -35,6 +37,17 @@ def check_epsilon(epsilon, norm: str, bounds, shape=(), name="epsilon") -> float
             "Are the inputs in different units? Set `bounds=` to their range.",
         )
     return epsilon
+
+
+def check_epsilons(epsilons) -> list[float]:
+    """Returns one or several values of epsilon as a sorted list without duplicates."""
+    if isinstance(epsilons, Real):
+        epsilons = [epsilons]
+    if isinstance(epsilons, str) or not len(np.shape(epsilons)) == 1:
+        raise invalid_argument("epsilons", "a number or several numbers", epsilons)
+    if not len(epsilons):
+        raise invalid_argument("epsilons", "one number at least", epsilons)
+    return sorted({check_not_negative("epsilons", value) for value in epsilons})
 
 
 def check_mask(mask) -> np.ndarray | None:

@@ -11,16 +11,17 @@ class FGSM(PGD):
 
     The attack is defined in section 4 of Goodfellow, Shlens & Szegedy, "Explaining and
     Harnessing Adversarial Examples" (2015). With l2, the step follows the normalized
-    gradient. With a random start, this is the attack used in fast adversarial training
-    (Wong, Rice & Kolter, "Fast Is Better than Free", 2020, algorithm 3): a step of 1.25
-    epsilon, followed by a projection onto the ball.
+    gradient; with l1, the signs of its largest one percent. With a random start, this
+    is the attack used in fast adversarial training (Wong, Rice & Kolter, "Fast Is
+    Better than Free", 2020, algorithm 3): a step of 1.25 epsilon, followed by a
+    projection onto the ball.
 
     The attack is fast but weak. A model that withstands it is not necessarily robust.
 
     Args:
         epsilon: Number >= 0: the maximum norm of a perturbation, in the units of the
             inputs.
-        norm: "linf" or "l2". Defaults to `"linf"`.
+        norm: "linf", "l2" or "l1". Defaults to `"linf"`.
         step_size: Number > 0: norm of the step. Defaults to `None`: epsilon, or 1.25
             epsilon with a random start.
         random_start: Whether to start at a point drawn uniformly from the ball rather

@@ -3,7 +3,6 @@
 import keras
 
 from ...utils.arguments import check_positive
-from .. import norms
 from .attack import Attack
 
 
@@ -13,16 +12,18 @@ class PGD(Attack):
 
     The attack is described in section 2.1 of Madry et al., "Towards Deep Learning
     Models Resistant to Adversarial Attacks" (2018). Each step follows the sign of the
-    gradient for linf or the normalized gradient for l2, and the result is projected
-    onto the ball. The attack uses the gradient of the log-odds, which has the same
+    gradient for linf, the normalized gradient for l2, or the signs of the largest one
+    percent of the gradient for l1 (Tramer & Boneh, 2019). The result is projected onto
+    the ball. The attack uses the gradient of the log-odds, which has the same
     direction as the gradient of cross-entropy but does not vanish if the model is very
     confident.
 
     Args:
         epsilon: Number >= 0: the maximum norm of a perturbation, in the units of the
             inputs.
-        norm: "linf", the largest absolute change of a feature, or "l2", the
-            square root of the sum of squared changes. Defaults to `"linf"`.
+        norm: "linf", the largest absolute change of a feature; "l2", the square root of
+            the sum of squared changes; or "l1", the sum of absolute changes. Defaults
+            to `"linf"`.
         steps: Integer >= 1: number of steps. Defaults to `40`.
         step_size: Number > 0: norm of a step. Defaults to `None`:
             2.5 * epsilon / steps.
@@ -99,6 +100,6 @@ class PGD(Attack):
         return (start,)
 
     def step(self, index, state, loss, gradient, x, settings):
-        uphill = norms.direction(self.norm, gradient, settings.get("mask"))
+        uphill = self._uphill(state[0], gradient, settings)
         points = state[0] + settings["step_size"] * uphill
         return (self._project(points, x, settings),)

@@ -133,9 +133,10 @@ class Smoothed(PGD):
         Each perturbation is proportional to the elementwise product of two vectors of
         random signs. The first vector is fixed. The second vector is a sliding window
         over a longer sequence of random signs; it moves by one position in each step.
-        Without a mask, the norm of each perturbation is the smoothing width. The
-        perturbations within a step are independent, and the perturbations of different
-        steps are uncorrelated.
+        Without a mask, the norm of each perturbation is the smoothing width; for l1,
+        this is its l2 norm, because dense perturbations with a small l1 norm change no
+        feature noticeably. The perturbations within a step are independent, and the
+        perturbations of different steps are uncorrelated.
         """
         size = math.prod(points.shape[1:])
         signs = ops.reshape(noise[:, : DIRECTIONS * size], (-1, DIRECTIONS, size))
@@ -144,7 +145,7 @@ class Smoothed(PGD):
         window = DIRECTIONS * size + index[:, None] + ops.arange(size)[None]
         of_step = ops.take_along_axis(noise, window, axis=1)[:, None]
         width = noise[:, -1:, None] * settings["epsilon"]
-        if self.norm == "l2":
+        if self.norm != "linf":
             width = width / math.sqrt(size)
         moves = width * of_step * signs
         moves = ops.reshape(moves, (-1, DIRECTIONS, *points.shape[1:]))

@@ -61,6 +61,7 @@ class Square(Attack):
 
     algorithm = "square"
     loss = "margin"
+    supported_norms = ("linf", "l2")
 
     def __init__(
         self,

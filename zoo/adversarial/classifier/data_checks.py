@@ -1,10 +1,29 @@
-"""Checks for the inputs and labels of a classifier."""
+"""Conversion and checks of the inputs and labels of a classifier."""
 
 import keras
 import numpy as np
 
 from ...utils.arguments import invalid_argument
+from .float_inputs import only
 from .head import Head
+
+
+def as_arrays(data) -> tuple[np.ndarray, np.ndarray]:
+    """Returns inputs and labels, given one pair of arrays or an iterable of pairs."""
+    if isinstance(data, tuple) and len(data) == 2:
+        return tuple(keras.ops.convert_to_numpy(only(array)) for array in data)
+    try:
+        if hasattr(data, "shape"):
+            raise TypeError("The labels are missing. Pass `(x, y)` as one argument.")
+        pairs = [batch[:2] for batch in data]
+        x, y = (
+            np.concatenate([keras.ops.convert_to_numpy(only(one)) for one in batches])
+            for batches in zip(*pairs, strict=True)
+        )
+    except (TypeError, ValueError) as error:
+        expected = "arrays (x, y), or an iterable of batches (x, y)"
+        raise invalid_argument("data", expected, data, f"{error}") from None
+    return x, y
 
 
 def check_inputs(x, bounds: tuple[float, float], shape=None) -> np.ndarray:

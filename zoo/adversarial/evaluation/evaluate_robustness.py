@@ -1,24 +1,30 @@
 """A function that evaluates a classifier under attack and checks the attacks."""
 
 from collections.abc import Sequence
-from numbers import Real
 
 import keras
 import numpy as np
 
-from ...utils.arguments import check_choice, check_integer, invalid_argument
+from ...utils.arguments import check_choice, check_integer
+from ...utils.report_files import digest
 from .. import norms
 from ..attacks.apgd import APGD
 from ..attacks.attack import Attack
-from ..attacks.attack_arguments import check_bounds, check_epsilon
+from ..attacks.attack_arguments import (
+    check_bounds,
+    check_epsilon,
+    check_epsilons,
+    check_mask,
+)
 from ..attacks.fgsm import FGSM
 from ..attacks.pgd import PGD
+from ..certification.run_certification import run_certification
 from ..classifier.classifier import Classifier
 from ..classifier.classifier_trainer import ClassifierTrainer
-from ..classifier.float_inputs import only
+from ..classifier.data_checks import as_arrays
 from .head_checks import check_accuracy, check_head
 from .robustness_report import RobustnessReport
-from .self_checks import check_finite
+from .self_checks import check_certificates, check_finite
 from .stage_runner import SAMPLE, StageRunner
 
 TARGETS = 9  # maximum number of target classes in the stage "apgd_targeted"
@@ -35,6 +41,8 @@ def evaluate_robustness(
     steps: int = 100,
     restarts: int = 5,
     batch_size: int = 256,
+    certify: bool = False,
+    minimal: bool = False,
     seed: int = 0,
     verbose: int = 1,
 ) -> RobustnessReport:
@@ -59,7 +67,8 @@ def evaluate_robustness(
     runs 300 steps of Square at the largest epsilon on those that withstood the other
     attacks. If this breaks any example, a "square" stage with 1,000 steps is added for
     all epsilons and all remaining examples. The full cost of Square is therefore
-    incurred only if the gradient-based attacks are insufficient.
+    incurred only if the gradient-based attacks are insufficient. Square does not
+    support l1, so for l1 nothing reveals masked gradients except the checks below.
 
     If a check indicates that the attacks are ineffective, a "smoothed" stage is added.
     This stage follows gradients that are averaged over random points and, for a
@@ -92,9 +101,10 @@ def evaluate_robustness(
 
     Args:
         model: Built classifier with one input and one output. The model must end in
-            logits, a softmax or a sigmoid. For an `AdversarialTrainer`, the wrapped
-            model is evaluated. Inputs may be integers, such as images with
-            `keras.Input(..., dtype="uint8")`; they are perturbed as floats.
+            logits, a softmax or a sigmoid. For an `AdversarialTrainer` or a
+            `CertifiedTrainer`, the wrapped model is evaluated. Inputs may be integers,
+            such as images with `keras.Input(..., dtype="uint8")`; they are perturbed as
+            floats.
         data: Tuple of arrays `(x, y)`, or an iterable of batches of this form, such as
             `data.test`. Labels are integers, booleans or one-hot rows. If the model has
             a single output and was trained with a hinge loss or a squared error, the
@@ -102,7 +112,7 @@ def evaluate_robustness(
         epsilons: Number >= 0, or a sequence of such numbers: the maximum norm of a
             perturbation, in the units of the inputs. The model is evaluated at each
             epsilon.
-        norm: "linf" or "l2". Defaults to `"linf"`.
+        norm: "linf", "l2" or "l1". Defaults to `"linf"`.
         bounds: Minimum and maximum allowed input values. Defaults to `(0.0, 1.0)`.
         mask: Boolean array that broadcasts to the shape of an example and is true for
             the features that may change. Defaults to `None`: all features.
@@ -112,15 +122,24 @@ def evaluate_robustness(
         batch_size: Integer >= 1: number of examples that are attacked at the same time.
             The batch size does not affect the results, except for rounding errors.
             Defaults to `256`.
+        certify: Whether to also compute the certified accuracy, with linear bounds, as
+            `zoo.adversarial.certify` does. It is a lower bound for the accuracy under
+            any attack. The layers of the model must be supported by `certify`. Defaults
+            to `False`.
+        minimal: Whether to also search for the smallest perturbation of each example,
+            as `minimal_perturbations` does, in an additional stage "minimal". Defaults
+            to `False`.
         seed: Integer >= 0: random seed. Defaults to `0`.
         verbose: 0 for no output, 1 for a progress bar. Defaults to `1`.
 
     Returns:
-        A `RobustnessReport`, with `robust_accuracy`, `warnings`, `to_frame()` and
-        `plot()`. `print` shows the report as a table.
+        A `RobustnessReport`, with `robust_accuracy`, `warnings`, `to_frame()`, `plot()`
+        and `save()`. `print` shows the report as a table. `compare` compares two
+        reports.
 
     Raises:
-        ValueError: If an argument is invalid or the data do not match the model.
+        ValueError: If an argument is invalid, if the data do not match the model, or if
+            `certify` is true and the model contains a layer that is not supported.
 
     Example:
 
@@ -137,7 +156,7 @@ def evaluate_robustness(
     """
     bounds = check_bounds(bounds)
     check_choice("norm", norm, norms.NORMS)
-    epsilons = _check_epsilons(epsilons)
+    epsilons = check_epsilons(epsilons)
     for name, value, least in (
         ("steps", steps, 1),
         ("restarts", restarts, 1),
@@ -145,16 +164,30 @@ def evaluate_robustness(
         ("seed", seed, 0),
     ):
         check_integer(name, value, minimum=least)
+    check_choice("certify", certify, (True, False))
+    check_choice("minimal", minimal, (True, False))
     check_choice("verbose", verbose, (0, 1))
     if isinstance(model, ClassifierTrainer):
         model = model.model
     classifier = Classifier(model)
-    x, given = _arrays(data)
+    x, given = as_arrays(data)
     x, y = classifier.check_data(x, given, bounds)
     for epsilon in epsilons:
         check_epsilon(epsilon, norm, bounds, x.shape[1:], name="epsilons")
     settings = {"norm": norm, "bounds": bounds, "mask": mask, "seed": seed}
     FGSM(epsilons[-1], **settings).check_shape(x.shape[1:])
+    certificate = None
+    if certify:
+        certificate = run_certification(
+            classifier,
+            x,
+            y,
+            epsilons,
+            norm=norm,
+            bounds=bounds,
+            mask=check_mask(mask),
+            batch_size=batch_size,
+        )
     runner = StageRunner(classifier, x, y, settings, batch_size)
     sample = runner.outputs[:SAMPLE]
     warnings = [
@@ -165,9 +198,24 @@ def evaluate_robustness(
     num_classes = classifier.head.num_classes
     stages = _stages(epsilons[-1], settings, steps, restarts, num_classes)
     runner.run(epsilons, stages, verbose)
+    distances = runner.run_minimal(epsilons, 2 * steps) if minimal else None
     warnings += runner.check(epsilons, steps)
+    if distances is not None:
+        # Other stages may have found smaller perturbations.
+        for epsilon, robust in runner.left_at.items():
+            distances[~robust] = np.minimum(distances[~robust], epsilon)
+    if certificate is not None:
+        warnings += check_certificates(certificate.certified, runner.left_at)
     return RobustnessReport(
-        tuple(runner.rows), warnings, norm, runner.examples(epsilons[-1])
+        tuple(runner.rows),
+        warnings,
+        norm,
+        runner.examples(epsilons[-1]),
+        runner.clean == y,
+        runner.left_at,
+        digest([x, y]),
+        certificate,
+        distances,
     )
 
 
@@ -183,33 +231,3 @@ def _stages(epsilon, settings, steps, restarts, num_classes) -> dict[str, Attack
         options = {"loss": "targeted_dlr", "steps": steps, "restarts": targets}
         stages["apgd_targeted"] = APGD(epsilon, **options, **settings)
     return stages
-
-
-def _check_epsilons(epsilons) -> list[float]:
-    if isinstance(epsilons, Real):
-        epsilons = [epsilons]
-    if isinstance(epsilons, str) or not len(np.shape(epsilons)) == 1:
-        raise invalid_argument("epsilons", "a number or several numbers", epsilons)
-    if not len(epsilons):
-        raise invalid_argument("epsilons", "one number at least", epsilons)
-    return sorted(
-        {check_epsilon(value, "l2", (0, 1), name="epsilons") for value in epsilons}
-    )
-
-
-def _arrays(data) -> tuple[np.ndarray, np.ndarray]:
-    """Returns inputs and labels, given one pair of arrays or an iterable of pairs."""
-    if isinstance(data, tuple) and len(data) == 2:
-        return tuple(keras.ops.convert_to_numpy(only(array)) for array in data)
-    try:
-        if hasattr(data, "shape"):
-            raise TypeError("The labels are missing. Pass `(x, y)` as one argument.")
-        pairs = [batch[:2] for batch in data]
-        x, y = (
-            np.concatenate([keras.ops.convert_to_numpy(only(one)) for one in batches])
-            for batches in zip(*pairs, strict=True)
-        )
-    except (TypeError, ValueError) as error:
-        expected = "arrays (x, y), or an iterable of batches (x, y)"
-        raise invalid_argument("data", expected, data, f"{error}") from None
-    return x, y

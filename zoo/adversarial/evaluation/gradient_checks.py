@@ -149,7 +149,7 @@ def _count_flat(odds, slopes, settings) -> tuple[int, int]:
     """
     if settings["mask"] is not None:
         slopes = slopes * np.asarray(settings["mask"])
-    order = 1 if settings["norm"] == "linf" else 2  # order of the dual norm
+    order = {"linf": 1, "l2": 2, "l1": np.inf}[settings["norm"]]  # of the dual norm
     reach = np.linalg.norm(slopes.reshape(len(slopes), -1), order, axis=1)
     zero = reach == 0
     reach = reach * norms.widest(settings["norm"], slopes.shape[1:], settings["bounds"])
@@ -170,7 +170,7 @@ def _count_mismatches(
     generator = np.random.default_rng((settings["seed"], len(x)))
     low, high = settings["bounds"]
     mask = True if settings["mask"] is None else np.asarray(settings["mask"], bool)
-    unit = 1.0 if settings["norm"] == "linf" else np.prod(x.shape[1:]) ** -0.5
+    unit = 1 / norms.widest(settings["norm"], x.shape[1:], (0, 1))
 
     def moved(points, noise):
         noise = np.where(mask, noise * (unit * epsilon), 0)

@@ -1,13 +1,16 @@
 """The results of `evaluate_robustness`."""
 
-import math
+import os
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-NORMAL_95 = 1.959964
-MAX_SHOWN = 5
+from ...utils.report_files import load_report, save_report, stack
+from ..certification.certificate_report import CertificateReport
+from .robustness_plot import draw_report
+
+EXAMPLES = ("x", "adversarial", "label", "predicted", "fooled")
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,8 @@ class RobustnessReport:
     Each stage attacks only the examples that withstood all earlier stages. The accuracy
     reported for a stage is thus the accuracy after this stage and all earlier stages,
     and the accuracy after the last stage is the robust accuracy. The reported robust
-    accuracy is only an upper bound, because other attacks might break more examples.
+    accuracy is only an upper bound, because other attacks might break more examples. A
+    certified accuracy, if the evaluation computed one, is a lower bound.
 
     Args:
         rows: Tuple of dictionaries, one for each epsilon and stage, with these entries:
@@ -34,7 +38,7 @@ class RobustnessReport:
             - `seconds`: the running time,
             - `seed`: the random seed.
         warnings: List of messages, one for each suspicious finding.
-        norm: "linf" or "l2".
+        norm: "linf", "l2" or "l1".
         examples: Dictionary of the examples that `plot` shows. The entry `epsilon` is
             the largest epsilon of the evaluation. The other entries are arrays:
 
@@ -42,6 +46,17 @@ class RobustnessReport:
             - `label`: the true classes,
             - `predicted` and `fooled`: the predictions for the original and for the
               adversarial inputs.
+        correct: Bool array of shape `(examples,)`: whether each example is classified
+            correctly without an attack.
+        robust: Dictionary that maps each epsilon to a bool array of shape
+            `(examples,)`: whether each example withstood all attacks.
+        data: Hexadecimal digest of the inputs and labels, by which `compare` recognizes
+            the data.
+        certificate: `CertificateReport` for the same examples and epsilons. Defaults to
+            `None`: not computed.
+        distances: Float64 array of shape `(examples,)`: upper bounds for the norm of
+            the smallest perturbation of each example, as described in
+            `PerturbationReport`. Defaults to `None`: not computed.
 
     Attributes:
         clean_accuracy: The accuracy without an attack.
@@ -52,6 +67,11 @@ class RobustnessReport:
     warnings: list[str]
     norm: str
     examples: dict
+    correct: np.ndarray
+    robust: dict[float, np.ndarray]
+    data: str
+    certificate: CertificateReport | None = None
+    distances: np.ndarray | None = None
 
     @property
     def clean_accuracy(self) -> float:
@@ -61,12 +81,42 @@ class RobustnessReport:
     def robust_accuracy(self) -> dict[float, float]:
         return {row["epsilon"]: row["accuracy"] for row in self.rows}
 
+    @property
+    def certified_accuracy(self) -> dict[float, float] | None:
+        """Maps each epsilon to the certified accuracy; `None` if not computed."""
+        if self.certificate is None:
+            return None
+        return self.certificate.certified_accuracy
+
+    @property
+    def gap(self) -> dict[float, int] | None:
+        """Maps each epsilon to the number of examples neither broken nor certified.
+
+        The robustness of these examples is unknown. `None` if no certificates were
+        computed.
+        """
+        if self.certificate is None:
+            return None
+        certified = self.certificate.certified
+        return {
+            epsilon: int((robust & ~certified[epsilon]).sum())
+            for epsilon, robust in self.robust.items()
+        }
+
+    @property
+    def median_distance(self) -> float | None:
+        """The median of `distances`; `None` if they were not computed."""
+        return None if self.distances is None else float(np.median(self.distances))
+
     def to_frame(self) -> pd.DataFrame:
         """Returns the rows as a pandas `DataFrame`."""
         return pd.DataFrame(list(self.rows))
 
     def plot(self, figure=None):
         """Plots the accuracy against epsilon, with a panel of examples.
+
+        If the evaluation computed certificates, the plot also shows the certified
+        accuracy, and the band between the certified and the robust accuracy.
 
         The panel shows the inputs, perturbations and adversarial inputs, with the
         predictions of the model. Inputs that are not images are drawn as curves.
@@ -77,21 +127,69 @@ class RobustnessReport:
         Returns:
             The figure.
         """
-        import matplotlib.pyplot as plt
+        return draw_report(self, figure)
 
-        shown = min(MAX_SHOWN, len(self.examples["label"]))
-        if figure is None:
-            size = (5.5 + 3.6 * bool(shown), 4.5)
-            figure = plt.figure(figsize=size, layout="constrained")
-        if not shown:
-            self._draw_curve(figure.subplots())
-            return figure
-        curve, panel = figure.subfigures(1, 2, width_ratios=(5.5, 3.6))
-        self._draw_curve(curve.subplots())
-        axes = panel.subplots(shown, 3, squeeze=False)
-        for index, row in enumerate(axes):
-            self._draw_example(row, index)
-        return figure
+    def save(self, path: str | os.PathLike) -> None:
+        """Saves the report, including the results for each example.
+
+        Args:
+            path: File that ends in ".npz". An existing file is replaced.
+
+        Raises:
+            ValueError: If the path does not end in ".npz".
+        """
+        arrays = {
+            "correct": self.correct,
+            "robust": stack(self.robust),
+            **{f"example_{name}": self.examples[name] for name in EXAMPLES},
+        }
+        if self.distances is not None:
+            arrays["distances"] = self.distances
+        facts = {
+            "rows": self.rows,
+            "warnings": self.warnings,
+            "norm": self.norm,
+            "epsilons": list(self.robust),
+            "epsilon_of_examples": self.examples["epsilon"],
+            "data": self.data,
+            "certificate": None,
+        }
+        if self.certificate is not None:
+            facts["certificate"], certified = self.certificate.contents()
+            arrays |= {f"certificate_{name}": some for name, some in certified.items()}
+        save_report(path, type(self).__name__, facts, arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "RobustnessReport":
+        """Loads a report that was saved with `save`.
+
+        Args:
+            path: File that ends in ".npz".
+
+        Raises:
+            ValueError: If the file contains something else.
+        """
+        facts, arrays = load_report(path, cls.__name__)
+        examples = {name: arrays[f"example_{name}"] for name in EXAMPLES}
+        certificate = facts["certificate"] and CertificateReport.from_contents(
+            facts["certificate"],
+            {
+                name.removeprefix("certificate_"): some
+                for name, some in arrays.items()
+                if name.startswith("certificate_")
+            },
+        )
+        return cls(
+            tuple(facts["rows"]),
+            facts["warnings"],
+            facts["norm"],
+            {"epsilon": facts["epsilon_of_examples"], **examples},
+            arrays["correct"],
+            dict(zip(facts["epsilons"], arrays["robust"], strict=True)),
+            facts["data"],
+            certificate,
+            arrays.get("distances"),
+        )
 
     def __str__(self) -> str:
         frame = self.to_frame()
@@ -106,92 +204,24 @@ class RobustnessReport:
         table["95 % interval"] = intervals
         table["largest"] = last["largest_perturbation"].map("{:.4g}".format)
         seconds = frame["seconds"].sum()
+        if self.certificate is not None:
+            certified, gap = self.certificate.certified_accuracy, self.gap or {}
+            table["certified"] = [_percent(certified[one]) for one in table.index]
+            table["unknown"] = [f"{gap[one]:,}" for one in table.index]
+            seconds += sum(self.certificate.seconds.values())
         lines = [
             f"Robustness in {self.norm}: accuracy after each stage, on "
-            f"{self.rows[0]['attacked']:,} examples ({seconds:.0f} s, seed "
+            f"{len(self.correct):,} examples ({seconds:.0f} s, seed "
             f"{self.rows[0]['seed']})",
             table.reset_index().to_string(index=False),
-            *(f"WARNING: {sentence}" for sentence in self.warnings),
         ]
-        return "\n".join(lines)
-
-    def _draw_curve(self, ax):
-        frame = self.to_frame()
-        last = frame.groupby("epsilon").last()
-        clean = frame.iloc[0]
-        start = [0.0] if last.index[0] > 0 else []
-        epsilons = [*start, *last.index]
-        for stage in list(dict.fromkeys(frame["stage"]))[1:-1]:
-            values = frame[frame["stage"] == stage]
-            ax.plot(
-                [*start, *values["epsilon"]],
-                [clean["accuracy"]] * len(start) + list(values["accuracy"]),
-                lw=0.9,
-                alpha=0.7,
-                label=stage,
+        if self.distances is not None:
+            lines.append(
+                "Median norm of the smallest perturbations found: "
+                f"{self.median_distance:.4g}"
             )
-
-        def with_clean(column):
-            return np.array([clean[column]] * len(start) + list(last[column]))
-
-        ax.fill_between(
-            epsilons, with_clean("low"), with_clean("high"), color="k", alpha=0.12, lw=0
-        )
-        ax.plot(epsilons, with_clean("accuracy"), "k.-", lw=2, label="all stages")
-        ax.set(xlabel=f"epsilon ({self.norm})", ylabel="accuracy", ylim=(-0.02, 1.02))
-        ax.legend(fontsize=8)
-
-    def _draw_example(self, axes, index):
-        examples = self.examples
-        x, adversarial = examples["x"][index], examples["adversarial"][index]
-        label = examples["label"][index]
-        titles = (
-            f"{examples['predicted'][index]} (true: {label})",
-            f"epsilon {examples['epsilon']:.3g}",
-            f"{examples['fooled'][index]}",
-        )
-        images = (x, adversarial - x, adversarial)
-        low, high = min(x.min(), adversarial.min()), max(x.max(), adversarial.max())
-        reach = max(float(np.abs(images[1]).max()), 1e-12)
-        ranges = ((low, high), (-reach, reach), (low, high))
-        colors = ("gray", "RdBu", "gray")
-        for ax, image, title, (bottom, top), color in zip(
-            axes, images, titles, ranges, colors, strict=True
-        ):
-            if _is_image(image):
-                shown = image[..., 0] if image.shape[-1:] == (1,) else image
-                if shown.ndim == 3 and color == "RdBu":
-                    shown = shown.mean(axis=-1)
-                ax.imshow(shown, cmap=color, vmin=bottom, vmax=top)
-            else:
-                ax.plot(image.ravel(), lw=0.8)
-                ax.set_ylim(bottom, top)
-            ax.set(xticks=[], yticks=[])
-            ax.set_title(title, fontsize=8)
-
-
-def wilson_interval(correct: int, total: int) -> tuple[float, float]:
-    """Returns the 95 % confidence interval for a proportion.
-
-    This is the score interval of Wilson, "Probable Inference, the Law of Succession,
-    and Statistical Inference" (1927). Unlike the normal approximation, this interval is
-    valid for small samples and for proportions of 0 and 1.
-
-    Example:
-
-    >>> [round(bound, 4) for bound in wilson_interval(8, 10)]
-    [0.4902, 0.9433]
-    """
-    share, square = correct / total, NORMAL_95**2
-    center = (share + square / (2 * total)) / (1 + square / total)
-    spread = math.sqrt(share * (1 - share) / total + square / (4 * total**2))
-    half = NORMAL_95 * spread / (1 + square / total)
-    return max(0.0, center - half), min(1.0, center + half)
+        return "\n".join([*lines, *(f"WARNING: {some}" for some in self.warnings)])
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.2f}"
-
-
-def _is_image(values: np.ndarray) -> bool:
-    return values.ndim == 2 or (values.ndim == 3 and values.shape[-1] in (1, 3))

@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import norms
 from ..attacks.apgd import APGD
+from ..attacks.attack import Attack
 from ..attacks.fgsm import FGSM
 from ..attacks.pgd import PGD
 from ..attacks.run_attack import run_attack
@@ -49,8 +50,10 @@ def check_constant(
     if len(np.unique(classifier.predict(tried, batch_size))) > 1:
         return
     widest = _widest(x, settings)
-    square = Square(widest, steps=SQUARE_STEPS, **settings)
-    for search in (*_searches(widest, steps, settings), square):
+    searches: list[Attack] = [*_searches(widest, steps, settings)]
+    if settings["norm"] in Square.supported_norms:
+        searches.append(Square(widest, steps=SQUARE_STEPS, **settings))
+    for search in searches:
         found = run_attack(search, classifier, x, y, rows=rows, batch_size=batch_size)
         if found.broken[rows].any():
             return
@@ -215,3 +218,26 @@ def check_transfer(predicted: np.ndarray, y: np.ndarray) -> Iterator[str]:
             f"{right} of {len(y)} adversarial examples are classified correctly when "
             "the model is evaluated again: its predictions are not reproducible."
         )
+
+
+def check_certificates(
+    certified: dict[float, np.ndarray], robust: dict[float, np.ndarray]
+) -> Iterator[str]:
+    """Checks that no attack has broken a certified example.
+
+    Args:
+        certified: Dict that maps each epsilon to a bool array: the certified examples.
+        robust: Dict that maps each epsilon to a bool array: the examples that withstood
+            all attacks.
+
+    Yields:
+        A warning if an example is certified and broken.
+    """
+    for epsilon, withstood in robust.items():
+        count = int((certified[epsilon] & ~withstood).sum())
+        if count:
+            yield (
+                f"At epsilon {epsilon:g}, attacks have broken {count} certified "
+                "examples. Does the device compute in TensorFloat-32? Otherwise, this "
+                "is a bug in the certificates. Please report it."
+            )

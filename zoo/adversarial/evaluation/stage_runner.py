@@ -5,13 +5,16 @@ import time
 import keras
 import numpy as np
 
+from ...utils.confidence_intervals import wilson_interval
+from .. import norms
 from ..attacks.attack import Attack
+from ..attacks.minimal_norm import find_smallest
 from ..attacks.run_attack import run_attack
 from ..attacks.smoothed import WIDTHS, Smoothed
 from ..attacks.square import Square
 from ..classifier.classifier import Classifier
 from .gradient_checks import is_random
-from .robustness_report import MAX_SHOWN, wilson_interval
+from .robustness_plot import MAX_SHOWN
 from .self_checks import (
     FEW,
     SQUARE_STEPS,
@@ -43,8 +46,10 @@ class StageRunner:
     Attributes:
         outputs: Array of the model's outputs for `x`; for a stochastic model, the
             outputs of a single call.
-        clean: Integer array of the classes that the model predicts for `x`.
+        clean: Int array of the classes that the model predicts for `x`.
         rows: Rows of the report: a list of dicts, as described in `RobustnessReport`.
+        left_at: Dict that maps each epsilon to a bool array: the examples that
+            withstood all attacks.
     """
 
     def __init__(
@@ -82,6 +87,43 @@ class StageRunner:
             self.left_at[epsilon] = self.left
         bar.finish()
 
+    def run_minimal(self, epsilons: list[float], steps: int) -> np.ndarray:
+        """Adds a stage that searches for the smallest perturbation of each example.
+
+        Args:
+            epsilons: Epsilons of the evaluation, in increasing order.
+            steps: Number of steps of the attack.
+
+        Returns:
+            The norms of the smallest perturbations: 0 for misclassified examples, and
+            infinity if no perturbation was found.
+        """
+        start = time.perf_counter()
+        rows = np.flatnonzero(self.clean == self.y)
+        settings = {key: self.settings[key] for key in ("norm", "bounds", "mask")}
+        options = {"steps": steps, "batch_size": self.batch_size, **settings}
+        points = self.x.copy()
+        points[rows] = find_smallest(self.classifier, self.x, self.y, rows, **options)
+        sizes = norms.sizes(settings["norm"], points, self.x)
+        sizes[self._predict(points) == self.y] = np.inf
+        for epsilon in epsilons:
+            left = self.left_at[epsilon]
+            broken = left & (sizes <= epsilon)
+            self.left = self.left_at[epsilon] = left & ~broken
+            self.adversarial[broken] = points[broken]
+            self._add_row(
+                epsilon,
+                "minimal",
+                int(left.sum()),
+                int(self.left.sum()),
+                time.perf_counter() - start,
+                broken=int(broken.sum()),
+                largest=float(sizes[broken].max(initial=0.0)),
+            )
+            start = time.perf_counter()
+        self.rows.sort(key=lambda row: row["epsilon"])
+        return sizes
+
     def check(self, epsilons: list[float], steps: int) -> list[str]:
         """Checks the attacks on a sample, and adds stages if the attacks fail.
 
@@ -104,15 +146,21 @@ class StageRunner:
         if constant:
             return constant + self._verify(epsilons[-1])
         found = list(check_attacks(*data, epsilons[-1], random=self.random, **options))
-        left = sample[self.left[sample]]
-        square = Square(epsilons[-1], steps=SQUARE_STEPS, **self.settings)
-        broken = int(self._find(square, left).broken[left].sum())
+        broken = self._count_broken_by_square(sample, epsilons[-1])
         if not self.random:  # for a stochastic model, other stages follow a single draw
             found += check_square(broken, len(sample))
         self._add_stages(
             self._last_stages(found, broken, epsilons[-1], steps), epsilons
         )
         return found + self._verify(epsilons[-1])
+
+    def _count_broken_by_square(self, sample, epsilon) -> int:
+        """Counts examples that only Square breaks; 0 if it does not have the norm."""
+        if self.settings["norm"] not in Square.supported_norms:
+            return 0
+        left = sample[self.left[sample]]
+        square = Square(epsilon, steps=SQUARE_STEPS, **self.settings)
+        return int(self._find(square, left).broken[left].sum())
 
     def _last_stages(self, found, broken, epsilon, steps) -> dict[str, Attack]:
         stages: dict[str, Attack] = {}
@@ -132,7 +180,7 @@ class StageRunner:
             self.left = before & self.left_at[epsilon]
             for stage, attack in stages.items():
                 self._attack(stage, attack.with_epsilon(epsilon))
-            before = self.left
+            before = self.left_at[epsilon] = self.left
         self.rows.sort(key=lambda row: row["epsilon"])
 
     def _verify(self, epsilon) -> list[str]:
@@ -216,9 +264,7 @@ class StageRunner:
     def _largest(self, points, rows) -> float:
         if not len(rows):
             return 0.0
-        moves = points.astype("float64") - self.x[rows]
-        order = np.inf if self.settings["norm"] == "linf" else 2
-        return float(np.linalg.norm(moves.reshape(len(rows), -1), order, axis=1).max())
+        return float(norms.sizes(self.settings["norm"], points, self.x[rows]).max())
 
     def _add_row(
         self,

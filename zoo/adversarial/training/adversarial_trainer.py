@@ -3,11 +3,10 @@
 from collections.abc import Callable
 
 import keras
-import numpy as np
 from keras import ops
 
 from ... import backend
-from ...backend.keras_internals import compiled_loss, compiled_metrics, user_metrics
+from ...backend.keras_internals import compiled_loss, compiled_metrics
 from ...utils.arguments import (
     check_choice,
     check_fraction,
@@ -16,23 +15,18 @@ from ...utils.arguments import (
 )
 from ..attacks.attack import Attack
 from ..attacks.search import search_all_restarts
-from ..classifier.classifier_trainer import ClassifierTrainer
 from ..classifier.float_inputs import as_floats, on_floats, only, unpack_batch
-from ..classifier.head import Head
-from .array_checks import check_arrays
 from .check_attack import check_attack
-from .check_seen_data import CheckSeenData
-from .compiled_head import compiled_head
+from .checked_trainer import CheckedTrainer
 from .multi_step_probe import make_probe, with_many_steps
 from .robust_metrics import RobustMetrics
-from .seen_data import SeenData
 from .training_batch import TrainingBatch
 from .training_guard import TrainingGuard
 from .training_objectives import make_objective
 
 
 @keras.saving.register_keras_serializable(package="kerascope")
-class AdversarialTrainer(ClassifierTrainer):
+class AdversarialTrainer(CheckedTrainer):
     """Trains a classifier on adversarial examples with the Keras `fit` method.
 
     Each step first attacks the batch, with the attack in its training mode and the
@@ -122,19 +116,15 @@ class AdversarialTrainer(ClassifierTrainer):
         self.warmup_epochs = check_integer("warmup_epochs", warmup_epochs, minimum=0)
         self.clean_metrics = check_choice("clean_metrics", clean_metrics, (True, False))
         self.attack = check_attack("attack", attack, model)
+        self.bounds = attack.bounds
         self.validation_attack = validation_attack
         if validation_attack is not None:
             check_attack("validation_attack", validation_attack, model)
         self._objective = make_objective(objective, attack, clean_weight, beta)
         self._call_on_floats = on_floats(model)
-        self.head: Head | None = None  # set by `compile`
         self._logits: Callable | None = None
         self._noise_seed = keras.random.SeedGenerator(attack.seed)
         self.epsilon_scale = self.add_state("epsilon_scale", "ones")
-        self._seen = SeenData(
-            self.add_state("lowest", keras.initializers.Constant(np.inf)),
-            self.add_state("highest", keras.initializers.Constant(-np.inf)),
-        )
         self._robust: RobustMetrics | None = None
         self._probe = make_probe(model, attack)
         self.built = True
@@ -149,86 +139,18 @@ class AdversarialTrainer(ClassifierTrainer):
         adversarial = self._call_on_floats(inputs.adversarial, training=training)
         return TrainingBatch(adversarial, clean)
 
-    def compile(
-        self,
-        optimizer="rmsprop",
-        loss=None,
-        loss_weights=None,
-        metrics=None,
-        weighted_metrics=None,
-        **options,
-    ):
-        """Configures the trainer like `keras.Model.compile`.
-
-        If the model returns a dict with a single output, losses, loss weights and
-        metrics may be dicts, too.
-        """
-        loss, loss_weights = only(loss), only(loss_weights)
-        metrics, weighted_metrics = (
-            only(some) if isinstance(some, dict) else some
-            for some in (metrics, weighted_metrics)
-        )
-        super().compile(
-            optimizer, loss, loss_weights, metrics, weighted_metrics, **options
-        )
+    def on_compile(self, loss, metrics, weighted_metrics):
         self._robust = RobustMetrics(compiled_loss(self), metrics, weighted_metrics)
-        self.head = compiled_head(
-            self.model, self.attack.bounds, loss, user_metrics(self)
-        )
         self._logits = self.head.logits_of(self.model)
         self._objective = make_objective(
             self.objective, self.attack, self.clean_weight, self.beta
         )
 
-    def fit(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        **options,
-    ):
-        """Trains the model like `keras.Model.fit`, and returns a `History`.
-
-        Raises:
-            ValueError: If inputs or labels are invalid. NumPy arrays are checked
-                before training. Data of other types are checked after the first batch
-                and after every epoch.
-        """
-        self.assert_is_compiled("fit")
-        check_arrays(x, y, self.attack.bounds, self.head)
-        if isinstance(options.get("validation_data"), tuple):
-            x_y = options["validation_data"][:2]
-            check_arrays(*x_y, self.attack.bounds, self.head)
-        self._seen.clear()
+    def extra_callbacks(self):
         num_classes, single_step = self.head.num_classes, self.attack.steps == 1
-        guard = TrainingGuard(self.warmup_epochs, num_classes, single_step, self._probe)
-        others = keras.tree.flatten(callbacks) if callbacks else ()
-        callbacks = [CheckSeenData(), guard, *others]
-        return super().fit(x, y, batch_size, epochs, verbose, callbacks, **options)
-
-    def evaluate(self, x=None, y=None, *arguments, callbacks=None, **options):
-        """Evaluates the model on both clean and adversarial inputs.
-
-        The arguments are the same as in `keras.Model.evaluate`.
-
-        Raises:
-            ValueError: If inputs or labels are invalid.
-        """
-        self.assert_is_compiled("evaluate")
-        if not isinstance(callbacks, keras.callbacks.CallbackList):  # not within `fit`
-            check_arrays(x, y, self.attack.bounds, self.head)
-            self._seen.clear()
-        results = super().evaluate(x, y, *arguments, callbacks=callbacks, **options)
-        self.check_seen()
-        return results
-
-    def check_seen(self) -> None:
-        """Raises an error if `fit` or `evaluate` has seen invalid inputs or labels."""
-        if self.head is not None:
-            self._seen.check(self.attack.bounds, self.head)
+        return [
+            TrainingGuard(self.warmup_epochs, num_classes, single_step, self._probe)
+        ]
 
     def train_step(self, *arguments):
         attack = self._attack_in_training
@@ -281,7 +203,7 @@ class AdversarialTrainer(ClassifierTrainer):
         probe = getattr(self, "_probe", None)
         return (
             super().metrics
-            + ([*robust.as_list(), self._seen.labels] if robust else [])
+            + (robust.as_list() if robust else [])
             + ([probe.metric] if probe else [])
         )
 
@@ -309,7 +231,7 @@ class AdversarialTrainer(ClassifierTrainer):
 
     def _attack_in_training(self, batch):
         x, y, sample_weight = unpack_batch(batch)
-        floats, labels = self._seen.record(x, y, self.head.num_outputs)
+        floats, labels = self.record(x, y)
         if self._probe is not None:
             self._probe.metric.update_state(floats, labels)
         adversarial = self.attack.perturb(
@@ -327,7 +249,7 @@ class AdversarialTrainer(ClassifierTrainer):
 
     def _attack_in_evaluation(self, batch):
         x, y, sample_weight = unpack_batch(batch)
-        floats, labels = self._seen.record(x, y, self.head.num_outputs)
+        floats, labels = self.record(x, y)
         attack, inputs = self._attack_of_validation(), ops.cast(floats, "float32")
         best = search_all_restarts(attack, self._logits, inputs, labels)
         outputs = self._call_on_floats(as_floats(best, floats), training=False)

@@ -7,6 +7,7 @@ from zoo.adversarial import APGD, FGSM, PGD, norms
 from zoo.adversarial.classifier.classifier import Classifier
 
 ops = keras.ops
+NORMS = ("linf", "l2")  # those of all attacks; see `test_l1`
 ATTACKS = {
     "fgsm": FGSM,
     "pgd": lambda *a, **k: PGD(*a, steps=10, **k),
@@ -31,7 +32,7 @@ def size(norm, delta):
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", ATTACKS)
-@pytest.mark.parametrize("norm", norms.NORMS)
+@pytest.mark.parametrize("norm", NORMS)
 def test_the_optimal_attack_on_a_linear_model(name, norm, linear):
     model, difference = linear
     x = inputs(8, 5, low=0.3, high=0.7)
@@ -48,7 +49,7 @@ def test_the_optimal_attack_on_a_linear_model(name, norm, linear):
     np.testing.assert_allclose(found, optimum, atol=3e-7)
 
 
-@pytest.mark.parametrize("norm", norms.NORMS)
+@pytest.mark.parametrize("norm", [pytest.param("linf", marks=pytest.mark.heavy), "l2"])
 def test_the_robust_accuracy_of_a_linear_model(norm, linear):
     model, difference = linear
     x = inputs(400, 5, low=0.2, high=0.8)
@@ -63,7 +64,7 @@ def test_the_robust_accuracy_of_a_linear_model(norm, linear):
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", [*ATTACKS, "targeted_dlr"])
-@pytest.mark.parametrize("norm", norms.NORMS)
+@pytest.mark.parametrize("norm", NORMS)
 def test_no_perturbation_leaves_the_ball_or_the_bounds(name, norm, trained, digits):
     x, y = (part[:60] for part in digits[1])
     make = ATTACKS.get(name, lambda *a, **k: APGD(*a, steps=10, loss=name, **k))
@@ -80,7 +81,7 @@ def test_no_perturbation_leaves_the_ball_or_the_bounds(name, norm, trained, digi
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", ATTACKS)
-@pytest.mark.parametrize("norm", norms.NORMS)
+@pytest.mark.parametrize("norm", NORMS)
 def test_masked_features_stay_to_the_last_bit(name, norm, trained, digits):
     x, y = (part[:40] for part in digits[1])
     mask = np.arange(64) % 3 == 0
@@ -196,7 +197,7 @@ def restarts_of(size):
     return np.zeros(size, int), np.arange(size)
 
 
-@pytest.mark.parametrize("norm", norms.NORMS)
+@pytest.mark.parametrize("norm", NORMS)
 def test_random_starts_are_uniform_in_the_ball(norm):
     noise = norms.draw_for_examples(norm, (2, 2), 0, *restarts_of(4000))
     points = to_numpy(norms.unit_ball(norm, noise, np.zeros((4000, 2, 2), "float32")))
@@ -297,7 +298,7 @@ def test_attacks_are_made_again_from_their_configs(attack):
         (lambda: PGD(-0.1), "`epsilon`. Expected a number >= 0"),
         (lambda: PGD(float("inf")), "`epsilon`. Expected a number >= 0"),
         (lambda: PGD(8), "`epsilon`. Expected at most 1, the largest linf.*\nAre the"),
-        (lambda: PGD(0.1, norm="l1"), "`norm`. Expected one of 'linf', 'l2'"),
+        (lambda: PGD(0.1, norm="l3"), "`norm`. Expected one of 'linf', 'l2'"),
         (lambda: PGD(0.1, steps=0), "`steps`. Expected an integer >= 1"),
         (lambda: PGD(0.1, step_size=0), "`step_size`. Expected a number > 0"),
         (lambda: PGD(0.1, random_start=2), "`random_start`. Expected one of True"),

@@ -68,7 +68,7 @@ def test_vectors(norm, linear):
     assert broken[distance < 0.8 * epsilon].all()
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", [pytest.param("linf", marks=pytest.mark.heavy), "l2"])
 def test_no_perturbation_leaves_the_ball_the_bounds_or_the_mask(norm):
     model, _ = linear_images()
     x = np.random.default_rng(2).uniform(-2, 3, (9, 4, 4, 2)).astype("float32")
@@ -83,6 +83,7 @@ def test_no_perturbation_leaves_the_ball_the_bounds_or_the_mask(norm):
     assert (found[:, :, :2] != x[:, :, :2]).any()
 
 
+@pytest.mark.heavy
 def test_the_batch_size_does_not_matter_and_the_seed_does(trained, digits):
     x, y = (part[:40] for part in digits[1])
     first, again, other = (

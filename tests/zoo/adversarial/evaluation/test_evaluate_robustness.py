@@ -8,7 +8,6 @@ from zoo.adversarial import (
     AdversarialTrainer,
     evaluate_robustness,
 )
-from zoo.adversarial.evaluation.robustness_report import wilson_interval
 
 ops = keras.ops
 QUICK = {"steps": 20, "restarts": 2, "verbose": 0}
@@ -69,6 +68,7 @@ def test_stages_come_one_after_another(report):
     assert report.warnings == []
 
 
+@pytest.mark.heavy
 def test_the_table_and_the_picture(report):
     text = str(report)
     assert "apgd_targeted" in text
@@ -234,6 +234,40 @@ def test_l2_and_a_mask(trained, digits):
     assert all_features < half < 0.95
 
 
+@pytest.mark.heavy
+def test_in_l1_the_robust_accuracy_of_a_linear_model_is_exact(linear):
+    model, difference = linear
+    x = np.random.default_rng(0).uniform(0.35, 0.65, (60, 5)).astype("float32")
+    scores = x @ difference
+    model.layers[-1].bias.assign([np.median(scores), 0.0])
+    scores -= np.median(scores)
+    y = (scores > 0).astype(int)
+    y[:4] = 1 - y[:4]
+    epsilons = (0.02, 0.1)  # even the larger reaches no bound of the inputs
+    report = evaluate_robustness(
+        model, (x, y), epsilons, norm="l1", certify=True, minimal=True, **QUICK
+    )
+    distances = np.where(np.arange(60) < 4, 0, np.abs(scores) / 2)
+    for epsilon in epsilons:
+        expected = distances > epsilon
+        assert np.abs(distances - epsilon).min() > 1e-4
+        np.testing.assert_array_equal(report.robust[epsilon], expected)
+        np.testing.assert_array_equal(report.certificate.certified[epsilon], expected)
+    assert 0 < report.robust_accuracy[0.1] < report.robust_accuracy[0.02] < 1
+    np.testing.assert_allclose(report.distances, distances, rtol=0.01, atol=1e-4)
+    assert report.warnings == []
+
+
+@pytest.mark.slow
+def test_in_l1_rounded_inputs_are_named_and_attacked(trained, digits):
+    rounded = keras.Sequential([keras.Input((64,)), Quantise(), trained])
+    report = evaluate_robustness(rounded, sample(digits), 3.0, norm="l1", **QUICK)
+    assert "exactly zero" in report.warnings[0]
+    frame = report.to_frame().set_index("stage")
+    assert list(frame.index)[-2:] == ["apgd_targeted", "smoothed"]
+    assert frame.loc["smoothed", "broken"] > 0.2 * frame.loc["smoothed", "attacked"]
+
+
 @pytest.mark.slow
 def test_of_a_trainer_its_model_is_evaluated(trained, digits):
     found = evaluate_robustness(
@@ -249,14 +283,6 @@ def test_a_progress_bar(trained, digits, capsys):
     assert "500/500" in capsys.readouterr().out
 
 
-def test_the_interval_of_wilson():
-    """Newcombe (1998), table I: 81 of 263 gives 0.2553 to 0.3662."""
-    low, high = wilson_interval(81, 263)
-    assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
-    assert wilson_interval(0, 10)[0] == 0.0
-    assert wilson_interval(10, 10)[1] == pytest.approx(1.0)
-
-
 @pytest.mark.parametrize(
     ("epsilons", "options", "message"),
     [
@@ -266,7 +292,8 @@ def test_the_interval_of_wilson():
         ("0.1", {}, "`epsilons`. Expected a number or several"),
         (8, {}, "`epsilons`. Expected at most 1, the largest linf"),
         (9, {"norm": "l2"}, "`epsilons`. Expected at most 8, the largest l2"),
-        (0.1, {"norm": "l1"}, "`norm`. Expected one of"),
+        (65, {"norm": "l1"}, "`epsilons`. Expected at most 64, the largest l1"),
+        (0.1, {"norm": "l3"}, "`norm`. Expected one of"),
         (0.1, {"bounds": (0, 0)}, "`bounds`. Expected two finite numbers"),
         (0.1, {"bounds": (0, 0.5)}, "`x`. Expected values within.*from 0 to 1"),
         (0.1, {"mask": 2}, "`mask`. Expected booleans"),

@@ -388,6 +388,7 @@ def test_a_loss_that_contradicts_the_head():
         trainer.compile("sgd", "sparse_categorical_crossentropy")
 
 
+@pytest.mark.heavy
 def test_inputs_outside_of_the_bounds(digits):
     x, y = part(digits[0], 64)
     trainer = make_trainer(PGD(0.1, steps=2))

@@ -1,0 +1,1 @@
+"""Certificates: proofs that no perturbation in a ball changes a prediction."""

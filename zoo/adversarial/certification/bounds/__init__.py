@@ -1,0 +1,1 @@
+"""Interval bounds and linear bounds for networks on balls of inputs."""

@@ -1,0 +1,92 @@
+"""A function that compares the robustness of two models on the same examples."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from ...utils.arguments import invalid_argument
+from ...utils.confidence_intervals import paired_interval
+from .robustness_report import RobustnessReport
+
+
+def compare(first: RobustnessReport, second: RobustnessReport) -> pd.DataFrame:
+    """Compares two evaluations on the same examples.
+
+    The comparison is paired: only examples on which the results differ contribute to
+    the difference, so its confidence interval is narrower than for separate samples.
+
+    Args:
+        first: Report of the first model.
+        second: Report of the second model, on the same data and with the same norm.
+
+    Returns:
+        A pandas `DataFrame` with one row per epsilon that both reports contain, and one
+        for epsilon 0. If both reports contain certificates, there are additional rows
+        for the certified accuracy. The columns are:
+
+        - `measure`: "robust" or "certified",
+        - `epsilon`,
+        - `first` and `second`: the accuracies,
+        - `difference`: the second accuracy minus the first,
+        - `low` and `high`: the limits of its 95 % confidence interval (Newcombe, 1998,
+          method 10),
+        - `only_first` and `only_second`: the numbers of examples that count only for
+          one of the models,
+        - `p_value`: of the exact McNemar test for a difference.
+
+    Raises:
+        ValueError: If the reports are not about the same examples and the same norm.
+
+    Example:
+
+    >>> from zoo.adversarial import evaluate_robustness
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)])
+    >>> data = np.linspace(0.0, 1.0, 40)[:, None], np.arange(40) // 20
+    >>> reports = []
+    >>> for threshold in (0.5, 0.7):
+    ...     model.set_weights([np.array([[0.0, 1.0]]), np.array([0.0, -threshold])])
+    ...     reports.append(evaluate_robustness(model, data, 0.0, verbose=0))
+    >>> table = compare(*reports)
+    >>> table[["epsilon", "first", "second", "difference"]].values.tolist()
+    [[0.0, 1.0, 0.8, -0.2]]
+    """
+    for name, report in (("first", first), ("second", second)):
+        if not isinstance(report, RobustnessReport):
+            raise invalid_argument(name, "a RobustnessReport", report)
+    for name in ("norm", "data"):
+        if getattr(first, name) != getattr(second, name):
+            expected = f"a report with the same {name} as that of `first`"
+            raise invalid_argument("second", expected, getattr(second, name))
+    rows = [_row("robust", 0.0, first.correct, second.correct)]
+    common = [epsilon for epsilon in first.robust if epsilon in second.robust]
+    if not common:
+        expected = f"a report with one of the epsilons {list(first.robust)}"
+        raise invalid_argument("second", expected, list(second.robust))
+    epsilons = [epsilon for epsilon in common if epsilon > 0]
+    rows += [
+        _row("robust", one, first.robust[one], second.robust[one]) for one in epsilons
+    ]
+    if first.certificate is not None and second.certificate is not None:
+        pair = first.certificate.certified, second.certificate.certified
+        rows += [_row("certified", one, pair[0][one], pair[1][one]) for one in epsilons]
+    return pd.DataFrame(rows)
+
+
+def _row(measure: str, epsilon: float, first: np.ndarray, second: np.ndarray) -> dict:
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    both, neither = int((first & second).sum()), int((~first & ~second).sum())
+    low, high = paired_interval(both, only_first, only_second, neither)
+    differing = only_first + only_second
+    test = stats.binomtest(only_second, differing) if differing else None
+    return {
+        "measure": measure,
+        "epsilon": epsilon,
+        "first": float(first.mean()),
+        "second": float(second.mean()),
+        "difference": (only_second - only_first) / len(first),
+        "low": low,
+        "high": high,
+        "only_first": only_first,
+        "only_second": only_second,
+        "p_value": float(test.pvalue) if test else 1.0,
+    }
