@@ -73,14 +73,16 @@ def _falling(facts: Facts, training: TrainingFacts, outcome: Outcome) -> list[Ev
     """The loss was falling almost linearly in the last third of three epochs or more.
 
     The validation loss must fall with it. Under a decaying rate that has ended, more
-    epochs change little, so a simple model must be known to do better.
+    epochs change little, and a loss of fewer than five epochs hardly shows a line, so
+    then a simple model must be known to do better.
     """
     losses, validation = training.curve("loss"), training.curve("val_loss")
     late, start = outcome.late_share, len(losses) - max(1, len(losses) // 3) - 1
     if late is None or not falls_in_line(outcome, len(losses)):
         return []
     is_annealed = training.last_rate < ANNEALED * training.peak_rate
-    if ended_well(outcome) or (is_annealed and not outcome.is_behind):
+    is_doubtful = is_annealed or len(losses) < MIN_EPOCHS
+    if ended_well(outcome) or (is_doubtful and not outcome.is_behind):
         return []
     if len(validation) == len(losses) and validation[-1] >= validation[start]:
         return []

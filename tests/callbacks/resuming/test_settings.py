@@ -104,12 +104,12 @@ def test_a_save_whose_header_names_another_backend_is_refused(run, tmp_path):
 
 
 def test_another_dataset_of_the_same_shapes_is_named(run, tmp_path):
-    pytest.importorskip("tensorflow")
+    tf = pytest.importorskip("tensorflow")
     x, y = run.arrays()
 
     def stored(x):
-        arrays = Arrays(x, y)
-        return tf_dataset.in_memory(arrays, 12, Order(0)).rebatch(6)
+        dataset = tf_dataset.in_memory(Arrays(x, y), 12, Order(0)).rebatch(6)
+        return dataset.apply(tf.data.experimental.assert_cardinality(-(-len(x) // 6)))
 
     run.train(tmp_path, x=stored(x), validation_data=None, stop=3)
     with pytest.raises(ValueError, match="data.origins.0.checksum"):

@@ -65,6 +65,12 @@ def test_very_few_steps_need_no_curve(judged, pass_of):
     assert judged((1.0,), end=end, **options | {"steps_per_epoch": 200}) == []
 
 
+def test_three_epochs_hardly_show_a_line(judged):
+    losses = (0.95, 0.8, 0.6)
+    assert judged(losses) == []
+    assert judged(losses, possible=0.8) == [FEW]
+
+
 def test_few_steps_in_an_epoch_are_a_large_batch(judged):
     assert judged(LINE, steps_per_epoch=2, size=2000) == [BATCH]
     assert judged(LINE, steps_per_epoch=50, size=2000) == [FEW]
