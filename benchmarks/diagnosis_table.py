@@ -121,6 +121,8 @@ def diagnosis_table(backend: str = "tensorflow") -> str:
     table = []
 
     def add(title, rows, summary=rate):
+        if not rows:
+            return
         cells = (summary(rows, measure) for measure in MEASURES.values())
         table.append((title, len(rows), *cells, "-"))
 
