@@ -126,13 +126,14 @@ class ResumeTraining(CallbackGroup):
         overwrite: bool = False,
         verbose: int = 1,
     ):
-        if not isinstance(directory, str | os.PathLike):
+        if not isinstance(directory, str | os.PathLike) or not os.fspath(directory):
             raise invalid_argument("directory", "the path of a folder", directory)
         if every is not None and seconds is not None:
             fix = "`seconds` replaces `every`."
             raise invalid_argument("every", "None with `seconds`", every, fix)
         if isinstance(every, str):
-            check_choice("every", every, ("epoch",))
+            if every != "epoch":
+                raise invalid_argument("every", "'epoch', or an integer >= 1", every)
         elif every is not None:
             check_integer("every", every, minimum=1)
         if seconds is not None:

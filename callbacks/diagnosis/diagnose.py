@@ -17,6 +17,7 @@ from .overfit_test import overfit_one_batch
 from .ranking import judge
 from .reading.model_facts import read_model
 from .report.report import DiagnosisReport, report_of
+from .run.noting_errors import first_line
 from .run.pass_facts import PassFacts, run_pass
 from .run.trivial import measure_trivial
 
@@ -179,4 +180,4 @@ def _first_pass(model: keras.Model, sample: Sample) -> PassFacts:
     try:
         return run_pass(model, sample)
     except Exception as error:  # the model cannot take these inputs
-        return PassFacts(loss=None, error=str(error).strip().partition("\n")[0])
+        return PassFacts(loss=None, error=first_line(error))

@@ -53,6 +53,11 @@ def has_own_state(callback) -> bool:
     return all(hasattr(callback, name) for name in ("get_state", "set_state"))
 
 
+def has_state(callback) -> bool:
+    """Returns whether a callback has anything that a save could contain."""
+    return has_own_state(callback) or bool(_attributes(callback))
+
+
 def _take(callback) -> dict:
     if has_own_state(callback):
         return {"the result of get_state()": callback.get_state()}

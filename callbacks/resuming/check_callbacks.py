@@ -7,7 +7,7 @@ import keras
 from zoo.utils.arguments import invalid_argument
 
 from ..rate_readers import RateReader
-from .callback_state import has_own_state
+from .callback_state import has_own_state, has_state
 
 REFUSED = {
     keras.callbacks.BackupAndRestore: "BackupAndRestore restarts the epoch, and would "
@@ -54,7 +54,9 @@ def check_others(callbacks: list, resume: keras.callbacks.Callback) -> None:
     names = [
         type(other).__name__
         for other in others
-        if not isinstance(other, STATELESS) and not _is_of_zoo(other)
+        if not isinstance(other, STATELESS)
+        and not _is_of_zoo(other)
+        and has_state(other)
     ]
     if names:
         warnings.warn(

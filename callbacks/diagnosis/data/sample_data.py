@@ -101,8 +101,10 @@ def take_sample(x, y=None, sample_weight=None, *, batch_size: int = 32) -> Sampl
     if len(sizes) != 1 or 0 in sizes:
         raise invalid_argument(
             "x",
-            "arrays with the same number of examples, at least one",
-            sorted(sizes),
+            "arrays `x`, `y` and `sample_weight` with the same number of examples, at "
+            "least one",
+            f"arrays of {' and '.join(map(str, sorted(sizes)))} examples",
+            "Pass one target for each example.",
         )
     (size,) = sizes
     number = min(size, limit(Sample(*parts)))

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from zoo.utils.files import replacing
 
-from ..finding import Finding
+from ..finding import SEVERITIES, Finding
 from .page_style import STYLE
 from .pictures import SIZE, Picture, draw_picture, pictures_of
 
 if TYPE_CHECKING:
     from .report import DiagnosisReport
 
+KINDS = ("healthy", "unknown", *SEVERITIES)  # first words of verdicts
 RESOLUTION = 160  # dots per inch, so that pictures are sharp on a phone
 ALWAYS = ("loss", "ratio", "gradients", "activations")  # shown even without a finding
 LINK = re.compile(r"https?://\S+")
@@ -67,6 +68,8 @@ def body_of(report: "DiagnosisReport") -> str:
 def _summary(report: "DiagnosisReport") -> str:
     """Returns the verdict, the list of findings, and what was and was not seen."""
     kind, _, sentence = report.verdict.partition(": ")
+    if kind not in KINDS:
+        kind, sentence = "unknown", report.verdict
     sentence = sentence[:1].upper() + sentence[1:]
     findings = "".join(
         f'<li><a href="#finding-{number}">{one.severity}: {_text(one.summary)}</a></li>'

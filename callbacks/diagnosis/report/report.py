@@ -3,8 +3,11 @@
 import os
 from dataclasses import dataclass, field
 
+from zoo.utils.arguments import invalid_argument
+
 from ..facts import Facts
 from ..finding import Finding
+from ..outcome import MARGIN, outcome_of
 
 VALIDATION = "validation data"  # its absence leaves nothing unjudged
 
@@ -40,6 +43,12 @@ class DiagnosisReport:
         """
         if not self.looked_at:
             return "unknown: nothing was looked at."
+        if self.is_healthy and self._has_learned_little:
+            return (
+                f"nothing found in {_listed(self.looked_at)}, but the model is hardly "
+                "better than a constant predictor on the training data: perhaps the "
+                "labels cannot be predicted, or there were too few steps."
+            )
         if self.is_healthy and self._is_complete:
             return f"healthy: nothing wrong in {_listed(self.looked_at)}."
         if self.is_healthy:
@@ -51,6 +60,20 @@ class DiagnosisReport:
         number = sum(one.severity != "hint" for one in self.findings)
         more = f" ({number} findings)" if number > 1 else ""
         return f"{first.severity}: {first.summary.rstrip('.')}, {first.where}{more}."
+
+    @property
+    def _has_learned_little(self) -> bool:
+        """Whether a run has ended with less than a tenth of what can be explained.
+
+        A run that does as well as simple models has learned what there is.
+        """
+        if self.facts is None or self.facts.training is None:
+            return False
+        outcome = outcome_of(self.facts)
+        if not self.facts.training.is_over or outcome.explained is None:
+            return False
+        is_possible = outcome.is_behind or not outcome.knows_possible
+        return is_possible and outcome.explained < MARGIN
 
     @property
     def _is_complete(self) -> bool:
@@ -104,9 +127,15 @@ class DiagnosisReport:
 
         Args:
             path: File to write, in an existing folder.
+
+        Raises:
+            ValueError: If `path` is not a path.
+            FileNotFoundError: If the folder does not exist.
         """
         from .html_page import write_page
 
+        if not isinstance(path, str | os.PathLike):
+            raise invalid_argument("path", "the path of a file", path)
         write_page(self, path)
 
     def _repr_html_(self) -> str:

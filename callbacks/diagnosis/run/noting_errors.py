@@ -5,6 +5,17 @@ import warnings
 from collections.abc import Iterator
 
 
+def first_line(error: Exception) -> str:
+    """Returns the first line of a message that says what is wrong.
+
+    Keras begins the messages of errors in a layer with the name of its class.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith("Exception encountered when calling"):
+        return lines[1]
+    return lines[0] if lines else ""
+
+
 @contextlib.contextmanager
 def noting_errors(what: str, failed: list[str]) -> Iterator[None]:
     """Catches an error, and adds its message to a list, which the report shows.
@@ -19,7 +30,6 @@ def noting_errors(what: str, failed: list[str]) -> Iterator[None]:
             warnings.simplefilter("ignore", RuntimeWarning)
             yield
     except Exception as error:
-        text = str(error).strip().partition("\n")[0]
-        message = f"{what} ({type(error).__name__}: {text})"
+        message = f"{what} ({type(error).__name__}: {first_line(error)})"
         if message not in failed:
             failed.append(message)

@@ -12,6 +12,7 @@ from zoo.differentiation import loss_function, unchanged_state, weight_gradients
 from ...monitors.layer_outputs import MAX_ENTRIES, LayerOutputs
 from ...monitors.layer_statistics import LayerStatistics, combine, measure, units_of
 from ..data.sample_data import Sample
+from .noting_errors import first_line
 from .time_gradients import TimeGradient
 
 MAX_EXAMPLES = 256
@@ -143,7 +144,7 @@ def _losses(model, batches: list[Sample]) -> tuple[list, str]:
             found = [float(_to_numpy(function(values))) for function in functions]
             losses.append(float(np.mean(found)))
     except Exception as error:  # the loss may be any function
-        return [None, None], str(error).strip().partition("\n")[0]
+        return [None, None], first_line(error)
     return losses, ""
 
 

@@ -152,7 +152,7 @@ def test_what_cannot_be_read_is_said(table):
         (lambda m, x, y: diagnose(m, x), "targets"),
         (lambda m, x, y: diagnose(m, iter([x[:8], x[:8]])), "targets"),
         (lambda m, x, y: diagnose(m, iter([])), "at least one batch"),
-        (lambda m, x, y: diagnose(m, x, y[:5]), "same number of examples"),
+        (lambda m, x, y: diagnose(m, x, y[:5]), "Pass one target for each example"),
         (lambda m, x, y: diagnose(m, x[:0], y[:0]), "same number of examples"),
         (lambda m, x, y: diagnose(m, iter([(x, y)]), y), "no targets"),
         (lambda m, x, y: diagnose(m, x, y, batch_size=0), "batch_size"),
@@ -223,3 +223,11 @@ def test_a_page_is_written(classifier, table, tmp_path):
         report.to_html(tmp_path / "missing" / "report.html")
     figure = report.plot()
     assert len(figure.axes) == 1
+
+
+def test_the_reason_why_a_model_cannot_take_the_inputs_is_said(classifier, table):
+    x, y = table
+    report = diagnose(
+        classifier(3, "softmax", "sparse_categorical_crossentropy"), x[:, :3], y
+    )
+    assert "incompatible" in " ".join(report.not_seen)

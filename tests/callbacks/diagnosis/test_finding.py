@@ -1,10 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from callbacks.diagnosis import CAUSES, DiagnosisReport, Evidence, Finding
+from callbacks.diagnosis.data.dependence import Dependence
 from callbacks.diagnosis.ranking import EXPLAINS, ORDER, rank
+from callbacks.diagnosis.report.report import report_of
 
 pytestmark = pytest.mark.one_backend
+
+SPARSE = "sparse_categorical_crossentropy"
 
 NAMES = [
     "loss_head_mismatch",
@@ -152,3 +158,30 @@ def test_a_frame_has_one_row_per_finding():
     assert list(frame.columns)[:3] == ["cause", "severity", "where"]
     assert len(DiagnosisReport(()).to_frame()) == 0
     assert np.all(frame["advice"] == "model.fit(x)")
+
+
+@pytest.mark.parametrize(
+    ("last", "possible", "start"),
+    [
+        (0.5, None, "healthy: "),
+        (1.05, None, "nothing found in "),
+        (1.05, 0.05, "healthy: "),
+        (1.05, 0.8, "nothing found in "),
+    ],
+)
+def test_a_run_that_has_learned_little_is_not_called_healthy(
+    facts_of, classifier, table, training, last, possible, start
+):
+    facts = facts_of(classifier(3, "softmax", SPARSE), *table)
+    if possible is not None:
+        test = Dependence(*[possible] * 3, 0.0, 0.01, 600, significance=20.0)
+        facts = replace(facts, data=replace(facts.data, dependence=test))
+    run = training((1.1, last), val_loss=(1.1, last))
+    report = report_of(replace(facts, training=run), ())
+    assert report.verdict.startswith(start)
+    assert ("hardly better than a constant" in report.verdict) == (start[0] == "n")
+
+
+def test_the_page_needs_a_path():
+    with pytest.raises(ValueError, match="the path of a file. Received: path=3"):
+        DiagnosisReport(()).to_html(3)

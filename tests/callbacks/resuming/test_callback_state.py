@@ -277,7 +277,7 @@ def test_callbacks_beside_it_are_warned_of(run, tmp_path):
     [
         keras.callbacks.LearningRateScheduler(lambda epoch, rate: 0.9 * rate),
         keras.callbacks.SwapEMAWeights(),
-        keras.callbacks.LambdaCallback(),
+        keras.callbacks.LambdaCallback(on_epoch_end=print),
         Counting([]),
     ],
     ids=lambda callback: type(callback).__name__,
@@ -287,6 +287,16 @@ def test_any_callback_beside_it_is_warned_of(callback):
     harmless = [keras.callbacks.TerminateOnNaN(), keras.callbacks.History()]
     with pytest.warns(UserWarning, match=f"The state of {type(callback).__name__} wil"):
         check_others([resume, *harmless, callback], resume)
+
+
+@pytest.mark.one_backend
+def test_a_callback_without_attributes_loses_nothing():
+    class Slow(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            pass
+
+    resume = ResumeTraining("folder")
+    check_others([resume, Slow()], resume)
 
 
 @pytest.mark.one_backend

@@ -452,6 +452,7 @@ def test_replicas_are_resumed(run_python, tmp_path, root):
     ("options", "name"),
     [
         ({"directory": 3}, "`directory`"),
+        ({"directory": ""}, "`directory`"),
         ({"every": 0}, "`every`"),
         ({"every": "step"}, "`every`"),
         ({"every": 1.5}, "`every`"),

@@ -98,7 +98,8 @@ def test_a_report_without_facts_has_a_page(tmp_path):
 
 def test_a_notebook_shows_the_same(healthy):
     body = healthy._repr_html_()
-    assert "nothing wrong in the 3 layers" in body.lower()
+    assert "the 3 layers of the model" in body.lower()
+    assert '<span class="badge">unknown</span> Nothing found in' in body
     assert "<html" not in body
 
 
