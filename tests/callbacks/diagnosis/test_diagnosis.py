@@ -250,6 +250,7 @@ def test_a_failing_look_is_reported_once(data, monkeypatch):
     assert not diagnosis.report.findings
 
 
+@pytest.mark.heavy
 def test_training_is_unchanged(data):
     def trained(callbacks):
         keras.utils.clear_session()  # Keras 3.12 does not seed its global generator

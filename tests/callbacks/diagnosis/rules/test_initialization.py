@@ -58,6 +58,7 @@ def test_a_signal_that_grows_in_every_layer(
     assert bool(growing_signal(facts_of(model, *table))) == is_found
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("initializer", "is_found"), [("orthogonal", False), (3, True)]
 )

@@ -50,6 +50,7 @@ def test_examples_that_are_equal_by_chance_are_no_leak(found):
     assert found(x[:700], x[700:]) == []
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("leaks", [True, False])
 def test_fit_is_compared_with_its_validation_data(classifier, leaks):
     model = classifier(1, "sigmoid", "binary_crossentropy")

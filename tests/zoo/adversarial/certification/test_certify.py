@@ -30,6 +30,7 @@ def test_a_report_says_what_was_proved(trained, digits):
     assert np.isinf(report.margins[0.02][range(60), y]).all()
 
 
+@pytest.mark.heavy
 def test_batches_change_nothing(trained, digits):
     x, y = (part[:50] for part in digits[1])
     batches = [(x[:30], y[:30]), (x[30:], y[30:])]
