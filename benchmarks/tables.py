@@ -114,8 +114,10 @@ def overhead_table(results: str = "monitor_overhead") -> str:
 
 
 def resuming_table() -> str:
-    """Returns the cost of saving a training run, by backend."""
+    """Returns the cost of saving a training run, by backend; `""` without results."""
     entries, rows = load("resuming"), []
+    if not entries:
+        return ""
     for backend in sorted(key for key in entries if ", large" not in key):
         entry, large = entries[backend], entries.get(f"{backend}, large")
         costs = [f"{entry['costs'][name]:.3f}" for name in RESUMING]
