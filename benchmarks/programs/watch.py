@@ -10,6 +10,8 @@ from pathlib import Path
 
 import keras
 
+from callbacks.diagnosis.run.noting_errors import first_line
+
 from .fixes import with_advice
 from .program import Program
 from .skill import misreported, skill
@@ -83,12 +85,17 @@ def clear() -> None:
     gc.collect()
 
 
+def summary_of(error: Exception) -> str:
+    """Returns the class and the first line of a message: others may contain paths."""
+    return f"{type(error).__name__}: {first_line(error)}"[:300]
+
+
 def run_fit(fit, arguments: dict) -> tuple[dict, str | None]:
     """Calls `fit`. Returns its history, and the message of an error or `None`."""
     try:
         return fit(**arguments).history, None
     except Exception as error:  # many faults end in an error of the backend
-        return {}, f"{type(error).__name__}: {error}"[:300]
+        return {}, summary_of(error)
 
 
 def watched_fit(model, fit, arguments: dict, seed: int | None = None):
@@ -112,7 +119,7 @@ def watched_fit(model, fit, arguments: dict, seed: int | None = None):
             data.append(arguments["y"])
         found["before"] = described(diagnose(model, *data))
     except Exception as error:  # a defect of `diagnose` is a result, too
-        found["failed"] = f"diagnose: {type(error).__name__}: {error}"[:300]
+        found["failed"] = f"diagnose: {summary_of(error)}"
     if seed is not None:
         keras.utils.set_random_seed(seed)
     diagnosis = diagnosis_class(verbose=0)
@@ -121,7 +128,7 @@ def watched_fit(model, fit, arguments: dict, seed: int | None = None):
     try:
         found["during"] = described(diagnosis.report)
     except Exception as error:
-        found["failed"] = f"Diagnosis: {type(error).__name__}: {error}"[:300]
+        found["failed"] = f"Diagnosis: {summary_of(error)}"
     return history, crashed, found
 
 
