@@ -121,6 +121,11 @@ class Outcome:
         return self.is_poor or self.could_be_better
 
     @property
+    def ended_well(self) -> bool:
+        """Whether no simple model does better; `False` if this is unknown."""
+        return self.is_good or (self.knows_possible and not self.is_behind)
+
+    @property
     def is_harmed(self) -> bool:
         """Whether the model is known to have learned less than it could."""
         return self.is_trivial or self.is_behind

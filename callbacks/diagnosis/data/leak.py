@@ -9,7 +9,8 @@ from .rows import row_hashes
 
 MAX_EXAMPLES = 2000  # of validation
 MIN_EXAMPLES = 20
-MAX_BYTES = 2**28  # of training examples: hashing them takes about a second
+# Training examples to compare with: hashing as many takes about a second.
+MAX_BYTES, MAX_ROWS = 2**28, 2**18
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ def find_leak(x, validation_data) -> Leak | None:
     if not (_are_arrays(x) and _are_arrays(others)):
         return None
     size = max(1, sum(one[:1].nbytes for one in keras.tree.flatten(x)))
-    training = row_hashes(_spread(x, max(1, MAX_BYTES // size)))
+    number = min(MAX_ROWS, max(1, MAX_BYTES // size))
+    training = row_hashes(_spread(x, number))
     validation = row_hashes(_spread(others, MAX_EXAMPLES))
     if min(len(training), len(validation)) < MIN_EXAMPLES:
         return None

@@ -72,8 +72,7 @@ class DiagnosisReport:
         outcome = outcome_of(self.facts)
         if not self.facts.training.is_over or outcome.explained is None:
             return False
-        is_possible = outcome.is_behind or not outcome.knows_possible
-        return is_possible and outcome.explained < MARGIN
+        return outcome.explained < MARGIN and not outcome.ended_well
 
     @property
     def _is_complete(self) -> bool:

@@ -11,11 +11,6 @@ from ..outcome import VISIBLE, Outcome, outcome_of
 STRAIGHT = 0.75
 
 
-def ended_well(outcome: Outcome) -> bool:
-    """Returns whether no simple model does better; `False` if this is unknown."""
-    return outcome.is_good or (outcome.knows_possible and not outcome.is_behind)
-
-
 def never_predicts(facts: Facts, strict: float) -> bool:
     """Returns whether the validation loss was never better than that of a constant.
 

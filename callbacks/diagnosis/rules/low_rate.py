@@ -10,7 +10,7 @@ from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
 from ..run.training_facts import TrainingFacts
 from . import advice
-from .comparison import comparison, ended_well, falls_in_line
+from .comparison import comparison, falls_in_line
 from .learning_rate import SEARCH, TYPICAL_RATIO, at_rate, used_rate
 from .rule import rule
 
@@ -50,7 +50,7 @@ def too_low(facts: Facts) -> list[Finding]:
     ratios = training.median_ratio[np.isfinite(training.median_ratio)]
     travel = float(np.mean(ratios)) * steps
     is_untrained = outcome.is_trivial and travel < NO_TRAVEL
-    is_slow = falls_in_line(outcome, training.num_epochs) and not ended_well(outcome)
+    is_slow = falls_in_line(outcome, training.num_epochs) and not outcome.ended_well
     if travel > SHORT_TRAVEL or not (outcome.is_behind or is_slow or is_untrained):
         return []
     return [

@@ -10,7 +10,6 @@ from ..run.pass_facts import MAX_EXAMPLES
 from ..run.training_facts import TrainingFacts
 from .comparison import (
     comparison,
-    ended_well,
     falls_in_line,
     share_of_line,
 )
@@ -82,7 +81,7 @@ def _falling(facts: Facts, training: TrainingFacts, outcome: Outcome) -> list[Ev
         return []
     is_annealed = training.last_rate < ANNEALED * training.peak_rate
     is_doubtful = is_annealed or len(losses) < MIN_EPOCHS
-    if ended_well(outcome) or (is_doubtful and not outcome.is_behind):
+    if outcome.ended_well or (is_doubtful and not outcome.is_behind):
         return []
     if len(validation) == len(losses) and validation[-1] >= validation[start]:
         return []
@@ -106,7 +105,7 @@ def _short(facts: Facts, training: TrainingFacts, outcome: Outcome) -> list[Evid
     epoch of less than 100 steps.
     """
     steps = training.total_steps
-    if steps is None or outcome.is_settled or ended_well(outcome):
+    if steps is None or outcome.is_settled or outcome.ended_well:
         return []
     is_few = steps < MIN_STEPS or training.num_epochs < 3
     first, last = outcome.first, outcome.last
@@ -172,7 +171,7 @@ def underfitting(facts: Facts) -> list[Finding]:
     if outcome.is_trivial and not narrow:
         return []
     is_half = outcome.explained is not None and outcome.explained < 0.5
-    is_narrow = bool(narrow) and is_half and not ended_well(outcome)
+    is_narrow = bool(narrow) and is_half and not outcome.ended_well
     if len(losses) < MIN_EPOCHS or not (outcome.is_behind or is_narrow):
         return []
     is_falling = falls_in_line(outcome, len(losses))
@@ -228,7 +227,7 @@ def not_learning(facts: Facts) -> list[Finding]:
         evidence.append(Evidence(text, spread))
     severity = "error"
     if not outcome.is_behind:
-        severity = "hint" if ended_well(outcome) else "warning"
+        severity = "hint" if outcome.ended_well else "warning"
         evidence.append(Evidence("Perhaps the labels cannot be predicted."))
     return [
         finding(

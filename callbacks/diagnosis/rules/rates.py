@@ -14,7 +14,7 @@ from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import Outcome, outcome_of
 from ..run.training_facts import TrainingFacts
-from .comparison import comparison, ended_well
+from .comparison import comparison
 from .learning_rate import SEARCH, TYPICAL_RATIO, at_rate, lower_rate, used_rate
 from .rule import rule
 
@@ -144,7 +144,7 @@ def _worse_than_constant(
     """An epoch is much worse than a constant predictor and than the start."""
     losses = training.curve("loss")
     finite = losses[np.isfinite(losses)]
-    if not len(finite) or updates.ratio <= HIGH_RATIO or ended_well(outcome):
+    if not len(finite) or updates.ratio <= HIGH_RATIO or outcome.ended_well:
         return []
     passes = [one for one in (facts.start, facts.end) if one is not None]
     penalty = max([one.penalty for one in passes], default=0.0)
@@ -180,7 +180,7 @@ def _rising(
     """The training loss rises again and stays high in the last third of the epochs."""
     losses = training.curve("loss")
     finite = losses[np.isfinite(losses)]
-    if len(finite) < 3 or updates.ratio <= HIGH_RATIO or ended_well(outcome):
+    if len(finite) < 3 or updates.ratio <= HIGH_RATIO or outcome.ended_well:
         return []
     last = float(np.median(finite[-max(1, len(finite) // 3) :]))
     rise, limit = last - float(finite.min()), RISE * (outcome.trivial or 0.0)
@@ -195,7 +195,7 @@ def _restless(
 ) -> list[Evidence]:
     """The training loss jumps up and down until the end."""
     losses = training.curve("loss")
-    if updates.ratio <= HIGH_RATIO or ended_well(outcome):
+    if updates.ratio <= HIGH_RATIO or outcome.ended_well:
         return []
     late = losses[len(losses) // 2 :]
     if len(late) < 4 or not np.isfinite(late).all():
@@ -215,7 +215,7 @@ def _died(
 ) -> list[Evidence]:
     """At least 90 % of the units of a layer have died; less than half were dead."""
     is_large = updates.overwrote_weights or updates.largest > LARGE_RATIO
-    if facts.start is None or facts.end is None or not is_large or ended_well(outcome):
+    if facts.start is None or facts.end is None or not is_large or outcome.ended_well:
         return []
     for layer in facts.end.layers:
         before = facts.start.layer(layer.name)

@@ -7,7 +7,7 @@ import numpy as np
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
-from .comparison import comparison, ended_well
+from .comparison import comparison
 from .learning_rate import used_rate
 from .optimizer import with_setting
 from .rule import rule
@@ -149,7 +149,7 @@ def much_noise(facts: Facts) -> list[Finding]:
     outcome = outcome_of(facts)
     nodes = [node for node in graph.nodes if node.role == "dropout"]
     rates = [float(one.options.get("rate") or 0.0) for one in nodes]
-    if not nodes or ended_well(outcome):
+    if not nodes or outcome.ended_well:
         return []
     strong = [one for one in rates if one >= STRONG]
     kept = math.prod(1 - one for one in strong)

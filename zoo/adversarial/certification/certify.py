@@ -14,7 +14,7 @@ from ..attacks.attack_arguments import (
     check_mask_shape,
 )
 from ..classifier.classifier import Classifier
-from ..classifier.classifier_trainer import ClassifierTrainer
+from ..classifier.classifier_trainer import trained_model
 from ..classifier.data_checks import as_arrays
 from .certificate_report import CertificateReport
 from .run_certification import run_certification
@@ -113,8 +113,7 @@ def certify(
     check_integer("steps", steps, minimum=1)
     check_integer("batch_size", batch_size, minimum=1)
     check_choice("verbose", verbose, (0, 1))
-    if isinstance(model, ClassifierTrainer):
-        model = model.model
+    model = trained_model(model)
     classifier = Classifier(model)
     x, y = classifier.check_data(*as_arrays(data), bounds)
     for epsilon in epsilons:

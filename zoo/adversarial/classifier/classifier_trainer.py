@@ -58,3 +58,8 @@ class ClassifierTrainer(keras.Model):
         if self.head is None:
             fix = f"Call `compile()` before `{method}()`."
             raise invalid_argument("self", "a compiled trainer", self.name, fix)
+
+
+def trained_model(model: keras.Model) -> keras.Model:
+    """Returns the classifier of a `ClassifierTrainer`, or any other model itself."""
+    return model.model if isinstance(model, ClassifierTrainer) else model

@@ -20,7 +20,7 @@ from ..attacks.fgsm import FGSM
 from ..attacks.pgd import PGD
 from ..certification.run_certification import run_certification
 from ..classifier.classifier import Classifier
-from ..classifier.classifier_trainer import ClassifierTrainer
+from ..classifier.classifier_trainer import trained_model
 from ..classifier.data_checks import as_arrays
 from .head_checks import check_accuracy, check_head
 from .robustness_report import RobustnessReport
@@ -167,8 +167,7 @@ def evaluate_robustness(
     check_choice("certify", certify, (True, False))
     check_choice("minimal", minimal, (True, False))
     check_choice("verbose", verbose, (0, 1))
-    if isinstance(model, ClassifierTrainer):
-        model = model.model
+    model = trained_model(model)
     classifier = Classifier(model)
     x, given = as_arrays(data)
     x, y = classifier.check_data(x, given, bounds)

@@ -10,7 +10,7 @@ from .. import norms
 from ..attacks.attack_arguments import check_bounds, check_mask, check_mask_shape
 from ..attacks.minimal_norm import find_smallest
 from ..classifier.classifier import Classifier
-from ..classifier.classifier_trainer import ClassifierTrainer
+from ..classifier.classifier_trainer import trained_model
 from ..classifier.data_checks import as_arrays
 from .perturbation_report import PerturbationReport
 
@@ -74,8 +74,7 @@ def minimal_perturbations(
     check_integer("steps", steps, minimum=1)
     check_integer("batch_size", batch_size, minimum=1)
     check_choice("verbose", verbose, (0, 1))
-    if isinstance(model, ClassifierTrainer):
-        model = model.model
+    model = trained_model(model)
     classifier = Classifier(model)
     x, y = classifier.check_data(*as_arrays(data), bounds)
     if mask is not None:
