@@ -314,7 +314,7 @@ def dataset(x, y):
 @pytest.mark.parametrize("form", [pairs, dataset])
 def test_subclassed_models_and_datasets_are_read(data, form):
     model = Net()
-    model.compile("adam", SPARSE, metrics=["accuracy"])
+    model.compile(keras.optimizers.Adam(0.01), SPARSE, metrics=["accuracy"])
     report = diagnosed(model, form(*data), shuffle=False, epochs=8)
     assert causes(report) == []
     assert report.facts.data.examples > 16
