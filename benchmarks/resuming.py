@@ -6,10 +6,10 @@
 The first command trains an MLP 784-512-512-512-10 with Adam on batches of 128, without
 and with `ResumeTraining(every=500)`, on the backend selected by `KERAS_BACKEND`. The
 training runs take turns of some steps, as in `monitor_overhead.py`, so that other load
-on the machine affects all of them. The cost is the total time of all epochs except the
-first, which compiles the step, divided by that of the plain `fit` in the same round.
-The reported value is the median over all rounds. New rounds are added to the saved
-rounds, and the times of all turns are saved in `results/resuming.json`.
+on the machine affects all of them. A turn does the same work in every round, so its
+time is the median over all rounds. The cost is the total time of all epochs except the
+first, which compiles the step, divided by that of the plain `fit`. New rounds are added
+to the saved rounds, and the times of all turns are saved in `results/resuming.json`.
 
 The second command trains an MLP with 105 million parameters for a few steps, with an
 `EarlyStopping` whose best weights are part of the saves of the second epoch. It
@@ -63,18 +63,15 @@ def measure(options) -> list[dict]:
 
 def summarize(rounds: list[dict], steps: int) -> dict:
     """Returns the costs, and the seconds for which training waits for a save."""
-    seconds = [
-        {name: sum(map(sum, epochs[1:])) for name, epochs in each.items()}
-        for each in rounds
-    ]
+    seconds = {
+        name: float(np.median([each[name][1:] for each in rounds], axis=0).sum())
+        for name in rounds[0]
+    }
     longest = [max(map(max, each[RESUMED][1:])) for each in rounds]
     turns = [statistics.median(each[RESUMED][1][:-1]) for each in rounds]
     waits = [a - b for a, b in zip(longest, turns, strict=True)]
     return {
-        "costs": {
-            name: statistics.median(each[name] / each["plain"] for each in seconds)
-            for name in seconds[0]
-        },
+        "costs": {name: value / seconds["plain"] for name, value in seconds.items()},
         "rounds": rounds,
         "seconds_of_the_longest_save": statistics.median(waits),
         "steps": steps,
