@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,19 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores
 import keras
 
 ROOT = Path(__file__).parent.parent
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by markers
+def pytest_collection_modifyitems(items):
+    """Marks the slow cases of a series as exhaustive, except every so many."""
+    seen = Counter()
+    for item in items:
+        series, slow = map(item.get_closest_marker, ("series", "slow"))
+        if series and slow:
+            function = item.nodeid.partition("[")[0]
+            if seen[function] % series.kwargs["every"]:
+                item.add_marker("exhaustive")
+            seen[function] += 1
 
 
 def pytest_runtest_setup(item):

@@ -21,6 +21,16 @@ MODULES = ["kerascope"] + [
     for _, name, _ in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     if name.rpartition(".")[2] not in OTHER_BACKENDS
 ]
+HEAVY = (
+    "callbacks.monitors.activation_histograms",
+    "callbacks.monitors.gradient_histograms",
+    "callbacks.snapshots",
+    "tuning.random_search",
+    "zoo.adversarial.evaluation.evaluate_robustness",
+    "zoo.adversarial.training.adversarial_trainer",
+    "zoo.adversarial.training.certified_trainer",
+    "zoo.ensemble",
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -29,7 +39,13 @@ def _prepared():
     zoo.datasets.load("digits")
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.heavy) if name in HEAVY else name
+        for name in MODULES
+    ],
+)
 def test_examples_run(name):
     module = importlib.import_module(name)
     result = doctest.testmod(module, extraglobs={"keras": keras, "np": np})

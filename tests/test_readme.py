@@ -84,11 +84,13 @@ def test_reading_and_writing_text(run_block, capsys):
     assert len(table) == 5  # a header, the name of the index, three tokens
 
 
+@pytest.mark.heavy
 def test_see_inside_the_step(run_block, capsys):
     run_block("GradientHistograms(every")
     assert "ratio" in capsys.readouterr().out
 
 
+@pytest.mark.heavy
 def test_diagnose(run_block, capsys, tmp_path):
     run_block("diagnose(model")
     printed = capsys.readouterr().out
@@ -97,6 +99,7 @@ def test_diagnose(run_block, capsys, tmp_path):
     assert "<img" in (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.heavy
 @pytest.mark.one_backend
 def test_are_the_gradients_right(run_block, capsys):
     run_block("check_gradients(model")

@@ -100,6 +100,7 @@ def test_test_data_are_apart_and_a_seed_determines_everything(programs):
     assert sum(row in rows for row in tests) < 0.01 * len(tests)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("part", range(4))
 def test_one_program_of_each_fault_is_built_and_compiled(programs, part):
     for program in one_of_each_kind(programs.faulty_programs([0]))[part::4]:
@@ -161,6 +162,7 @@ def test_whole_programs_call_fit_once_and_import_no_project_code(programs):
         }
 
 
+@pytest.mark.heavy
 def test_fit_of_a_script_is_intercepted(programs, tmp_path):
     import keras
     from programs import watch

@@ -60,6 +60,7 @@ def test_what_matters_narrows_on_its_scale_and_the_audit_says_why(tmp_path):
     assert medians[1] > 2 * medians[2] > 2 * medians[3]
 
 
+@pytest.mark.heavy
 def test_what_shows_only_at_a_good_rate_is_found_there(tmp_path):
     def function(hp):
         distance = abs(np.log10(hp.Float("rate", 1e-6, 10.0, sampling="log")) + 2.5)

@@ -156,6 +156,7 @@ class TunedAsInItsGuides(keras_tuner.HyperModel):
         return model.fit(*args, batch_size=size, **kwargs)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "space",
     [

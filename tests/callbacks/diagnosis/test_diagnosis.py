@@ -137,6 +137,7 @@ class Spy(keras.callbacks.Callback):
         self.printed.append(self.capsys.readouterr().out)
 
 
+@pytest.mark.heavy
 def test_findings_are_printed_with_the_first_sample(data, capsys):
     spy = Spy(capsys)
     diagnosis = Diagnosis()
@@ -336,6 +337,7 @@ def test_adapters_of_low_rank_are_no_obstacle(data):
     assert report.facts.model.graph is not None
 
 
+@pytest.mark.heavy
 def test_a_pickle_does_not_contain_the_data():
     x = np.random.default_rng(0).normal(size=(512, 1000)).astype("float32")
     model = keras.Sequential([keras.Input((1000,)), keras.layers.Dense(1)])

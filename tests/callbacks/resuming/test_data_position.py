@@ -17,6 +17,7 @@ KINDS = [
 ]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.filterwarnings("ignore:The training data may not be")
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")

@@ -229,6 +229,7 @@ TORCH = [
 ]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("schedule", "name", "arguments", "num_steps"), each(TORCH))
 def test_shape_is_that_of_pytorch(schedule, name, arguments, num_steps):
     torch = pytest.importorskip("torch")

@@ -147,6 +147,7 @@ def test_a_sample_is_a_copy():
     np.testing.assert_array_equal(x, X)
 
 
+@pytest.mark.heavy
 def test_several_inputs_and_outputs():
     tokens = keras.Input((2,), dtype="int32", name="tokens")
     numbers = keras.Input((3,), name="numbers")
@@ -206,6 +207,7 @@ def test_steps_that_nobody_counts_have_no_number():
         np.testing.assert_array_equal(sample.x, batch)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("steps", [1, pytest.param(2, marks=SEVERAL_STEPS)])
 def test_accumulation_samples_a_batch_of_the_recorded_updates(steps):
     optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)

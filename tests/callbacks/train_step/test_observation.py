@@ -311,6 +311,7 @@ def test_the_counts_sum_to_the_number_of_entries(factor):
         assert info["counts"][:, :, 0, 0].all()
 
 
+@pytest.mark.heavy
 def test_every_so_many_steps_over_the_epochs_of_a_fit():
     ratio, histograms = UpdateRatio(4), GradientHistograms(5)
     model = make_model()

@@ -472,6 +472,7 @@ def unknown_length(backend):
     return Batches()
 
 
+@pytest.mark.heavy
 @pytest.mark.filterwarnings("ignore:Your input ran out of data:UserWarning")
 @pytest.mark.parametrize("accumulate", [None, 2])
 def test_a_step_that_never_was_does_not_count(accumulate):

@@ -56,6 +56,7 @@ def test_a_hyperparameter_called_as_a_column_is_told_apart(searched):
     assert (results["score (hyperparameter)"] == results.score).all()
 
 
+@pytest.mark.heavy
 def test_importance_finds_what_matters(searched):
     table = searched(two, max_trials=40).importance()
     assert table.hyperparameter.tolist() == ["rate", "other"]
@@ -154,6 +155,7 @@ def test_sixty_random_trials_reach_the_best_twentieth():
     assert abs(np.mean(reached) - expected) < 4 * deviation
 
 
+@pytest.mark.heavy
 def test_the_pictures_show_values_on_their_scale_and_every_range(searched):
     def function(hp):
         hp.Choice("kind", ["a", "b"])

@@ -252,6 +252,7 @@ def test_without_steps_per_epoch_it_is_refused():
         space.fit(hp, model, endless("repeat"), verbose=0)
 
 
+@pytest.mark.heavy
 @pytest.mark.tensorflow_only(reason="makes batches by tf.data")
 def test_batches_with_weights_are_counted_and_trained_on():
     import tensorflow as tf

@@ -89,6 +89,7 @@ def check(folder, hypermodel, stop, kind=InterruptAt, **options):
     return steps, kind.trained
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("executions", [1, pytest.param(2, marks=pytest.mark.heavy)])
 def test_an_interrupted_trial_is_resumed(executions, tmp_path):
     per_epoch = 3
@@ -156,6 +157,7 @@ def test_an_error_of_a_save_ends_the_search(tmp_path):
     assert list(found.results()["status"]) == ["running"]  # not "failed"
 
 
+@pytest.mark.heavy
 def test_saves_of_finished_trials_are_removed(tmp_path):
     """A kill after a trial was recorded may leave them."""
     search(tmp_path, lambda source: build)

@@ -39,6 +39,7 @@ CASES = [
 
 
 @pytest.mark.slow
+@pytest.mark.series(every=3)
 @pytest.mark.parametrize(("data", "kind", "epsilon", "seed"), CASES)
 def test_no_warning(data, kind, epsilon, seed):
     x, y = LOADERS[data](return_X_y=True)
@@ -263,6 +264,7 @@ def train(model, x, y, *, epochs=12, loss=CROSS_ENTROPY, attack=None):
 
 
 @pytest.mark.heavy
+@pytest.mark.series(every=3)
 @pytest.mark.parametrize(
     "name",
     [

@@ -33,6 +33,7 @@ def test_it_is_the_sum_over_wrong_classes(shape, margin):
     np.testing.assert_allclose(losses, by_hand(y, scores, margin), rtol=1e-5)
 
 
+@pytest.mark.heavy
 def test_it_is_that_of_pytorch_times_the_classes():
     torch = pytest.importorskip("torch", reason="compares with PyTorch")
     y, scores = examples(20)

@@ -96,6 +96,7 @@ def test_a_report_without_facts_has_a_page(tmp_path):
     assert "not finite" in page or "NaN" in page
 
 
+@pytest.mark.heavy
 def test_a_notebook_shows_the_same(healthy):
     body = healthy._repr_html_()
     assert "the 3 layers of the model" in body.lower()

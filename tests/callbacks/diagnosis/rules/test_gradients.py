@@ -163,6 +163,7 @@ def test_gradients_that_vanish_over_time_are_found(run_facts, severities, passed
         assert severities(vanishing_over_time(facts)) == expected
 
 
+@pytest.mark.heavy
 def test_gradients_over_time_are_measured():
     def ratio(model, x, y):
         (found,) = time_gradients(model, Sample(x, y))
@@ -184,6 +185,7 @@ def test_gradients_over_time_are_measured():
     assert time_gradients(model, Sample(x, y)) == ()
 
 
+@pytest.mark.heavy
 def test_masked_steps_have_no_gradient_to_vanish():
     layers = [
         keras.Input((60,)),

@@ -68,6 +68,7 @@ def test_vectors(norm, linear):
     assert broken[distance < 0.8 * epsilon].all()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("norm", [pytest.param("linf", marks=pytest.mark.heavy), "l2"])
 def test_no_perturbation_leaves_the_ball_the_bounds_or_the_mask(norm):
     model, _ = linear_images()
@@ -94,6 +95,7 @@ def test_the_batch_size_does_not_matter_and_the_seed_does(trained, digits):
     assert (first != other).any()
 
 
+@pytest.mark.heavy
 def test_a_targeted_search_reaches_its_class(trained, digits):
     x, y = (part[:20] for part in digits[1])
     targets = (y + 1) % 10

@@ -112,6 +112,7 @@ def random_search(model, x, y, epsilon, steps=400):
 
 
 @pytest.mark.heavy
+@pytest.mark.series(every=2)
 @pytest.mark.parametrize(
     "kind",
     [

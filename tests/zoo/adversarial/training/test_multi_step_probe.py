@@ -97,6 +97,7 @@ def test_it_is_neither_reported_nor_saved(digits, tmp_path):
     keras.models.load_model(tmp_path / "trainer.keras")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "attack", [FGSM(0.1), PGD(0.1, steps=1), APGD(0.1, steps=1, norm="l2")]
 )
