@@ -227,7 +227,7 @@ def smoothing(options, sigma: float = 0.25) -> None:
         model.compile(keras.optimizers.Adam(1e-3), data.loss, metrics=data.metrics)
         return model
 
-    model, seconds = work.fit(make_model, data, 2 if options.dry else 30)
+    model, seconds = work.fit(make_model, data, 2 if options.dry else 20)
     report = SmoothedClassifier(model, sigma).certify(
         arrays(data.test, DRY_EXAMPLES if options.dry else 500),
         n=1000 if options.dry else 10_000,
