@@ -147,8 +147,12 @@ class GradientHistograms(StepMonitor):
         - `zeros`: Fraction of entries that are zero.
         - `non_finite`: Number of infinite or NaN entries.
         - `learning_rate` and `skipped`: As in `histogram_info()`.
+
+        Raises:
+            ValueError: If nothing has been recorded.
         """
         info = self.histogram_info()
+        check_recorded(self, len(info["step"]))
         info["rms"] = info["norm"] / np.sqrt(info["size"])
         info["zeros"] = info["zeros"] / info["size"]
         columns = ("norm", "rms", "largest", "zeros", "non_finite")
@@ -216,7 +220,7 @@ class GradientHistograms(StepMonitor):
             ax: Matplotlib axes to draw on. Defaults to `None`, which creates new axes.
 
         Returns:
-            The Matplotlib axes.
+            The Matplotlib figure.
 
         Raises:
             ValueError: If nothing has been recorded.
@@ -241,7 +245,7 @@ class GradientHistograms(StepMonitor):
         ax.set_xticks(shown, [names[i] for i in shown], rotation=30, ha="right")
         ax.set(yscale="log", ylabel=f"root mean square of the {self.of}")
         ax.legend(fontsize=8)
-        return ax
+        return ax.figure
 
     def _summary(self) -> str:
         info = self.histogram_info()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ...utils.printable import Printable
 from ...utils.report_files import load_report, save_report, stack
 from ..certification.certificate_report import CertificateReport
 from .robustness_plot import draw_report
@@ -13,8 +14,8 @@ from .robustness_plot import draw_report
 EXAMPLES = ("x", "adversarial", "label", "predicted", "fooled")
 
 
-@dataclass(frozen=True)
-class RobustnessReport:
+@dataclass(frozen=True, repr=False)
+class RobustnessReport(Printable):
     """Stores the results of `evaluate_robustness`; `print` shows them as a table.
 
     Each stage attacks only the examples that withstood all earlier stages. The accuracy
