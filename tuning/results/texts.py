@@ -84,10 +84,11 @@ def _check_any_succeeded(search) -> None:
     if finished and all(trial.status == FAILED for trial in finished):
         first = finished[0]
         raise RuntimeError(
-            f"All trials failed ({len(finished)}). The first error was:\n{first.error}\n"
-            f"To see where, print `search.oracle.trials[{first.trial_id!r}].message`. "
-            "Fix the cause. Then call `search` again to continue with the next trial, "
-            "or start again with `overwrite=True`."
+            f"All trials failed ({len(finished)}). The first error was:\n"
+            f"{first.error}\nTo see where, print "
+            f"`search.oracle.trials[{first.trial_id!r}].message`. Fix the cause. Then "
+            "call `search` again to continue with the next trial, or start again "
+            "with `overwrite=True`."
         ) from None
 
 

@@ -101,6 +101,11 @@ def test_the_plot_is_a_heat_map_of_every_kernel(recorded):
     shares = mesh.get_array().filled(0)
     assert shares.shape[1] == len(X)
     np.testing.assert_allclose(shares.sum(axis=0), 1)
+    assert panel.get_yscale() == "log"
+    edges = mesh.get_coordinates()[:, 0, 1]
+    np.testing.assert_array_equal(edges[1:], 2 * edges[:-1])  # one bin per power of 2
+    largest = recorded.to_frame().query("variable == 'only/kernel'")["largest"].max()
+    assert edges[-2] <= largest < edges[-1]
     plt.close("all")
 
 

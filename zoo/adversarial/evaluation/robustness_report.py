@@ -119,8 +119,9 @@ class RobustnessReport(Printable):
         If the evaluation computed certificates, the plot also shows the certified
         accuracy, and the band between the certified and the robust accuracy.
 
-        The panel shows the inputs, perturbations and adversarial inputs, with the
-        predictions of the model. Inputs that are not images are drawn as curves.
+        The panel shows the inputs, their changes and the adversarial inputs, with the
+        predictions of the model. All changes have the same scale, in which red stands
+        for an increase. Inputs that are not images are drawn as curves.
 
         Args:
             figure: Matplotlib figure for the plot. Defaults to `None`: a new figure.
