@@ -33,7 +33,8 @@ class Progress:
         self._seconds += time.monotonic() - self._trial_began
         self._num_trials += 1
         if self.verbose:
-            self._print(", ".join(filter(None, self._phrases(trial))))
+            line = ", ".join(filter(None, self._phrases(trial)))
+            self._print(f"{line}; {trial.values_text()}".removesuffix("; "))
 
     def on_exhausted(self, attempts: int | None) -> None:
         """Prints why no untried combination of values was found.
@@ -79,7 +80,6 @@ class Progress:
         elif trial.error:
             result += f": {trial.error}"
         yield f"{where}: {result}"
-        yield trial.values_text()
         best = oracle.get_best_trials()
         if best:
             yield f"best {best[0].score:.4g} (trial {best[0].number})"

@@ -607,9 +607,9 @@ def test_the_line_of_a_trial_says_what_came_of_it(curves, capsys):
     curves(falling, max_trials=2).search()
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("2 trials, in ")
-    start = "trial 0 (1 of 2): val_loss 0.5, x=0.5, best 0.5 (trial 0), "
+    start = "trial 0 (1 of 2): val_loss 0.5, best 0.5 (trial 0), "
     assert lines[1].startswith(start)
-    assert lines[1].endswith(" left")
+    assert lines[1].endswith(" left; x=0.5")
 
 
 def test_the_end_says_which_hyperparameters_matter(parabola, capsys):

@@ -56,7 +56,7 @@ def hyperparameters(infos: list[dict], objective: str, figure=None):
     for ax in axes[: len(infos) : COLUMNS]:
         ax.set_ylabel(objective)
     if infos:
-        _name_rounds(axes[0])
+        _name_rounds(figure, axes[0])
     return figure
 
 
@@ -72,6 +72,7 @@ def overview(search):
     left, right = top.subplots(1, 2)
     search.plot_best_so_far(left)
     search.plot_expected_best(right)
+    right.set_ylim(left.get_ylim())  # without the outliers of the first trials
     hyperparameters(infos, search.oracle.objective.name, bottom)
     return figure
 
@@ -141,7 +142,7 @@ def _draw_ranges(ax, ranges: list[list[tuple]], points) -> None:
         points: The points, whose colors show their round.
     """
     step = min(1, FEW_ROUNDS / max(len(ranges), 1))
-    ax.tick_params(axis="x", pad=4 + 8 * step * len(ranges))
+    ax.tick_params(axis="x", pad=4 + 4.5 * step * len(ranges))
     if not ranges:
         return
     bars = [
@@ -157,7 +158,7 @@ def _draw_ranges(ax, ranges: list[list[tuple]], points) -> None:
         ],
         transform=ax.get_xaxis_transform(),
         colors=points.cmap(points.norm(numbers)),
-        linewidths=3 * step,
+        linewidths=2.5 * step,
         clip_on=False,
     )
     ax.add_collection(collection, autolim=False)
@@ -166,8 +167,8 @@ def _draw_ranges(ax, ranges: list[list[tuple]], points) -> None:
     ax.autoscale_view()
 
 
-def _name_rounds(ax) -> None:
-    """Adds a legend above the first panel if there are several rounds."""
+def _name_rounds(figure, ax) -> None:
+    """Adds a legend above the panels if there are several rounds."""
     points = ax.collections[0]
     rounds = sorted(set(points.get_array()))
     if len(rounds) > FEW_ROUNDS:
@@ -178,8 +179,8 @@ def _name_rounds(ax) -> None:
             for number in rounds
         ]
         labels = [f"round {number:g}" for number in rounds]
-        above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "frameon": False}
-        ax.legend(handles, labels, ncols=len(rounds), **above)
+        above = {"loc": "outside upper left", "frameon": False, "fontsize": 9}
+        figure.legend(handles, labels, ncols=len(rounds), **above)
 
 
 def _axes(ax):

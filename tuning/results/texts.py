@@ -59,7 +59,7 @@ def conclusions_of(search) -> list[str]:
     with contextlib.suppress(ValueError):
         table = search.importance().head(SHOWN)
         pairs = zip(table["hyperparameter"], table["importance"], strict=True)
-        listed = ", ".join(f"{name} {value:.2f}" for name, value in pairs)
+        listed = ", ".join(f"{name} {max(value, 0):.2f}" for name, value in pairs)
         lines = [f"importance: {listed}", *lines]
     return lines
 

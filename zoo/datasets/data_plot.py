@@ -65,6 +65,7 @@ def _draw_targets(ax, data, y: np.ndarray) -> None:
     bars = ax.barh([_shown(names[index]) for index in order], counts[order])
     ax.bar_label(bars, fontsize=7, padding=2, fmt="{:,.0f}")
     ax.margins(x=0.15)
+    ax.locator_params(axis="x", nbins=5)
     ax.invert_yaxis()
     ax.tick_params(axis="y", labelsize=8)
     kind = "tokens" if data.task == "language_model" else "examples"

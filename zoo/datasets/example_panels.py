@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 COLUMNS = 4
-LINES, WIDTH = 3, 60  # of the text of an example
+MAX_TEXTS = 6
+LINES, WIDTH = 3, 100  # of the text of an example
 MAX_FEATURES = 6  # columns of a table
 
 
@@ -20,7 +21,7 @@ def draw_examples(figure, x, titles: Sequence[str], data) -> None:
         data: Object with the attributes `vocabulary` and `feature_names` of `Data`.
     """
     if data.vocabulary is not None:
-        texts = [text_of(tokens, data.vocabulary) for tokens in x]
+        texts = [text_of(tokens, data.vocabulary) for tokens in x[:MAX_TEXTS]]
         _draw_texts(figure.subplots(), texts, titles)
     elif x.ndim == 2 and (data.feature_names or x.shape[1] <= MAX_FEATURES):
         _draw_table(figure.subplots(), x, titles, data.feature_names)
@@ -62,13 +63,13 @@ def text_of(tokens, vocabulary: Sequence[str]) -> str:
 
 def _draw_texts(ax, texts: list[str], titles: Sequence[str]) -> None:
     ax.set_axis_off()
-    for index, (text, title) in enumerate(zip(texts, titles, strict=True)):
+    for index, (text, title) in enumerate(zip(texts, titles, strict=False)):
         top = 1 - index / len(texts)
         lines = textwrap.wrap(text, WIDTH, max_lines=LINES, placeholder=" ...")
-        ax.text(0, top, title, fontsize=8, weight="bold", va="top")
+        ax.text(0, top, title, fontsize=7, weight="bold", va="top")
         # "$" would begin a formula.
         shown = "\n".join(lines).replace("$", r"\$")
-        ax.text(0, top, f"\n{shown}", fontsize=7, va="top", linespacing=1.1)
+        ax.text(0, top, f"\n{shown}", fontsize=7, va="top")
 
 
 def _draw_table(ax, x, titles: Sequence[str], names) -> None:
