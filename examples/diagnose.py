@@ -10,7 +10,8 @@ means and what to do:
 - `rate.png`: a learning rate 100 times too small, and 100 times too large;
 - `vanishing.png`: vanishing gradients in a deep sigmoid network;
 - `saturated.png`: tanh units that saturate from the first step;
-- `dying.png`: ReLU units that die at a high learning rate;
+- `dying.png`: ReLU units that die at a high learning rate, although the model still
+  learns;
 - `constant.png`: units that start identical and stay identical;
 - `noisy.png`: weights of the first layer that are still noise after training, next to
   smooth ones.
@@ -50,6 +51,8 @@ from zoo.utils.files import writable_folder
 
 RATE = 1e-3  # learning rate of Adam
 WIDTH, DEPTH = 128, 4
+MAX_EPOCHS = 20  # longer runs on small data would only show overfitting
+DYING_EPOCHS = 6  # at least; units die over several epochs
 
 TEXTS = {
     "rate": (
@@ -74,9 +77,10 @@ TEXTS = {
     ),
     "dying": (
         "Dying ReLU units",
-        "You see which values the units take, and how many are zero for every image. "
-        "Steps at a high rate pushed them there, and no gradient brings them back. "
-        "Lower the rate, warm it up, or use leaky ReLU or normalization.",
+        "You see which values the units take after each epoch, and in the titles how "
+        "many are zero for every image at the end. Steps at a high rate pushed them "
+        "there, and no gradient brings them back. Lower the rate, warm it up, or use "
+        "leaky ReLU or normalization.",
     ),
     "constant": (
         "Units that stay identical",
@@ -104,7 +108,8 @@ def parse_arguments(arguments=None):
         "--steps",
         type=at_least(1),
         default=1200,
-        help="steps of each run, rounded down to whole epochs, but at least one epoch",
+        help="steps of each run, rounded down to whole epochs, but at least one epoch "
+        f"and at most {MAX_EPOCHS}",
     )
     return parser.parse_args(arguments)
 
@@ -118,10 +123,21 @@ class Run:
         options: Parsed options.
         optimizer: Optimizer. Defaults to Adam.
         depth: Number of hidden layers.
+        least_epochs: Minimum number of epochs, whatever the options.
         **builder: Arguments of `mlp`.
     """
 
-    def __init__(self, title, data, options, *, optimizer=None, depth=DEPTH, **builder):
+    def __init__(
+        self,
+        title,
+        data,
+        options,
+        *,
+        optimizer=None,
+        depth=DEPTH,
+        least_epochs=1,
+        **builder,
+    ):
         self.title = title
         keras.utils.set_random_seed(options.seed)
         model = mlp(
@@ -140,12 +156,12 @@ class Run:
         self.gradients = GradientHistograms(every)
         self.activations = ActivationHistograms(sample)
         diagnosis = Diagnosis(verbose=0, every=every)
-        epochs = max(1, options.steps // len(data.train))
+        epochs = min(options.steps // len(data.train), MAX_EPOCHS)
         start = time.perf_counter()
         history = model.fit(
             data.train,
             validation_data=data.validation,
-            epochs=epochs,
+            epochs=max(epochs, least_epochs),
             shuffle=False,
             verbose=0,
             callbacks=[self.ratio, self.gradients, self.activations, diagnosis],
@@ -239,7 +255,10 @@ def main(arguments=None):
     middle = run("Glorot's initial weights", activation="tanh")
     picture("saturated", draw_activations, (12, 7.5), [ends, middle], folder)
 
-    picture("dying", draw_activations, (12, 7.5), [fast, healthy], folder)
+    longer = {"least_epochs": DYING_EPOCHS}
+    dying = run("rate x 10", optimizer=adam(RATE * 10), **longer)
+    alive = run("healthy, for as long", **longer)
+    picture("dying", draw_activations, (12, 7.5), [dying, alive], folder)
 
     same = keras.initializers.Constant(0.01)
     alike = run("constant initial weights", kernel_initializer=same)

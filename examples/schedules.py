@@ -6,16 +6,21 @@ and writes three plots to `runs/schedules/`:
 
 - `shapes.png`: all schedules of `callbacks.schedules`;
 - `training.png`: loss, validation accuracy and learning rate with four of them;
-- `warmup.png`: training with a learning rate that is so high that the loss diverges
-  immediately, and with the same rate after a warm-up; and training with batches four
-  times as large, with and without a learning rate four times as large.
+- `warmup.png`: training with a learning rate that is too high to start with, and with
+  the same rate after a warm-up; and training with batches four times as large, with and
+  without a learning rate four times as large.
 
     python examples/schedules.py
 
 On Fashion-MNIST (seed 0, 8 epochs), the final validation accuracy is 88.9 % with a
 constant rate, 89.5 % with steps, 90.0 % with a cosine, and 90.3 % with a warm-up and a
-cosine. The script takes about four minutes on two CPU cores, or half a minute on
-digits.
+cosine. With the high rate and no warm-up, the loss diverges immediately. The script
+takes about four minutes on two CPU cores, or half a minute on digits.
+
+Digits have only 144 validation examples and 11 steps an epoch, too few to tell the
+first four runs apart: with seed 0, they reach 93.8 to 96.5 %. They do show the effect
+of a warm-up: the high rate reaches 43 % without and 91 % with it. With only 3 steps an
+epoch, the batches that are four times as large do worse with either rate.
 """
 
 import time
@@ -49,7 +54,7 @@ from zoo import mlp
 from zoo.utils.files import writable_folder
 
 BATCH_SIZE, RATE = 128, 0.1
-HIGH_RATE = 0.2  # the loss diverges immediately on Fashion-MNIST
+HIGH_RATE = 0.2  # too high for the first steps
 
 
 def parse_arguments(arguments=None):

@@ -1,10 +1,13 @@
 """Progress output of a search."""
 
 import time
+from collections.abc import Callable
 
 
 class Progress:
-    """Prints one line per trial: its result, the best score so far, and the time left.
+    """Prints one line per trial: result, values, best score so far and time left.
+
+    Trials are counted from 0, as in the results and in the names of their folders.
 
     Args:
         oracle: Oracle of the search.
@@ -30,7 +33,8 @@ class Progress:
         self._seconds += time.monotonic() - self._trial_began
         self._num_trials += 1
         if self.verbose:
-            self._print(", ".join(filter(None, self._phrases(trial))))
+            line = ", ".join(filter(None, self._phrases(trial)))
+            self._print(f"{line}; {trial.values_text()}".removesuffix("; "))
 
     def on_exhausted(self, attempts: int | None) -> None:
         """Prints why no untried combination of values was found.
@@ -49,15 +53,23 @@ class Progress:
                 "were tried before, and the space is too large to list the others"
             )
 
+    def on_search_end(self, conclusions: Callable[[], list[str]]) -> None:
+        """Prints conclusions, which are computed only if this call ran trials."""
+        if self.verbose and self._num_trials:
+            for line in conclusions():
+                self._print(line)
+
     def on_out_of_time(self, budget: float) -> None:
         self._print(f"the time budget of {duration(budget)} is used up")
 
     def _phrases(self, trial):
         oracle = self.oracle
-        where = f"trial {trial.number + 1}/{oracle.max_trials}"
+        where = f"trial {trial.number} ({oracle.book.num_finished} of "
+        where += f"{oracle.max_trials}"
         rounds = -(-oracle.max_trials // oracle.trials_per_round)
         if rounds > 1:
-            where += f" (round {trial.round}/{rounds})"
+            where += f", round {trial.round} of {rounds}"
+        where += ")"
         name = oracle.objective.name
         result = trial.status.lower()
         if trial.score is not None:
@@ -70,7 +82,7 @@ class Progress:
         yield f"{where}: {result}"
         best = oracle.get_best_trials()
         if best:
-            yield f"best {best[0].score:.4g} (trial {best[0].number + 1})"
+            yield f"best {best[0].score:.4g} (trial {best[0].number})"
         yield duration(trial.seconds)
         left = oracle.remaining_trials() * self._seconds / self._num_trials
         yield f"about {duration(left)} left" if left else None

@@ -11,11 +11,13 @@ import keras_tuner
 
 from zoo.utils.arguments import check_choice, invalid_argument
 
+from .interruption import explained_interrupts
 from .oracles.discovery import discover_hyperparameters
 from .oracles.initial_trials import check_initial_trials
 from .oracles.search_oracle import SearchOracle
 from .project import Project
 from .results.search_results import SearchResults
+from .results.texts import conclusions_of, first_error_of
 from .search_arguments import check_search_arguments
 from .search_settings import fit_settings, search_settings
 from .time_budget import TimeBudget
@@ -224,16 +226,19 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
 
         Args:
             *fit_args: Arguments of `model.fit`.
-            verbose: 0 prints nothing, 1 (or "auto") prints one line per trial, and 2
-                also prints one line per epoch. Defaults to `1`.
+            verbose: 0 prints nothing. 1 (or "auto") prints one line per trial and, at
+                the end, `importance()` and `edge_warnings()`. 2 also prints one line
+                per epoch. Defaults to `1`.
             **fit_kwargs: Arguments of `model.fit`. Arguments whose values are numbers,
                 booleans or strings, such as `epochs`, become settings of the search.
 
         Raises:
             ValueError: If the settings differ from those of the existing search, if the
                 objective is not in the logs, or if the data cannot be split into folds.
-            RuntimeError: If another search is running in the folder, or if too many
-                trials in a row fail.
+            RuntimeError: If another search is running in the folder, or if all trials
+                or too many trials in a row fail.
+            KeyboardInterrupt: After Ctrl-C. Unless it is caught, it ends the program
+                with a line that says how to continue the search.
         """
         verbose = 1 if verbose == "auto" else verbose
         check_choice("verbose", verbose, (0, 1, 2))
@@ -255,10 +260,12 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
             self.oracle.progress.on_search_begin(self._project.folder)
             stack.callback(self._write_tables)
             stack.enter_context(self._garbage)
-            super().search(*fit_args, **fit_kwargs)
+            with explained_interrupts(self._project.folder), first_error_of(self):
+                super().search(*fit_args, **fit_kwargs)
             is_cut_off = self._budget.is_used_up() and self.oracle.remaining_trials()
             if is_cut_off and self.time_budget is not None:
                 self.oracle.progress.on_out_of_time(self.time_budget)
+            self.oracle.progress.on_search_end(lambda: conclusions_of(self))
 
     def run_trial(self, trial: SearchTrial, *fit_args, **fit_kwargs) -> list:
         """Trains the model of a trial once per execution or fold.

@@ -19,6 +19,8 @@ HEALTHY = (
     "eight layers of ReLU",
     "Glorot's initial weights",
     "random weights, with decay",
+    "rate x 10",
+    "healthy, for as long",
 )
 
 
