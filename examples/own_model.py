@@ -53,21 +53,22 @@ def build_model(learning_rate):
 def plot_finding(history, ratio, report):
     """Draws the accuracy and the update ratio, and writes the finding beside them."""
     figure = plt.figure(figsize=(13, 4.6), layout="constrained")
-    left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1.5, 1.7])
+    left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1.6, 1.5])
     epochs = np.arange(1, len(history["accuracy"]) + 1)
     left.plot(epochs, history["accuracy"], marker=".", label="training")
     left.plot(epochs, history["val_accuracy"], marker=".", label="validation")
     left.set(xlabel="epoch", title="Accuracy", ylim=(0, 1))
     left.legend()
     ratio.plot(middle)
+    middle.legend(fontsize=8, loc="upper right")
     middle.set(title="Update ratio", ylabel="norm of update / norm of weights")
     right.axis("off")
     right.set_title("Diagnosis", loc="left")
     height = 0.97
     for text, options in described(report):
-        wrapped = textwrap.wrap(text, 58, subsequent_indent=options.pop("indent", ""))
-        right.text(0, height, "\n".join(wrapped), va="top", fontsize=10, **options)
-        height -= 0.068 * len(wrapped) + 0.035
+        wrapped = textwrap.wrap(text, 52, subsequent_indent=options.pop("indent", ""))
+        right.text(0, height, "\n".join(wrapped), va="top", fontsize=11.5, **options)
+        height -= 0.058 * len(wrapped) + 0.035
     return figure
 
 

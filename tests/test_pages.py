@@ -32,14 +32,21 @@ BACKENDS = {  # what depends on the backend; other pages run on TensorFlow only
     "docs/training.md",
 }
 HEAVY = {
-    "README.md",
+    "docs/coming_from/fastai.md",
+    "docs/coming_from/foolbox_art.md",
+    "docs/coming_from/keras.md",
+    "docs/coming_from/keras_tuner.md",
+    "docs/coming_from/lightning.md",
     "docs/diagnosis.md",
+    "docs/ensembles.md",
+    "docs/index.md",
+    "docs/models.md",
     "docs/quickstart.md",
     "docs/see_inside.md",
     "docs/text.md",
     "docs/training.md",
 }
-SLOW = {"docs/robustness.md", "docs/search.md"}
+SLOW = {"README.md", "docs/robustness.md", "docs/search.md"}
 REAL_DATA = ("mnist", "wine_quality/white", "imdb_reviews", "tiny_shakespeare")
 APART = "# needs real data\n"  # the first line of blocks with a test of their own
 

@@ -6,7 +6,8 @@ pytestmark = [pytest.mark.heavy, pytest.mark.one_backend]
 
 
 @pytest.mark.parametrize(
-    ("rate", "cause"), [("0.1", "error: learning_rate_too_high"), ("0.001", "healthy")]
+    ("rate", "cause"),
+    [("0.1", "warning: learning_rate_too_high"), ("0.001", "healthy")],
 )
 def test_it_says_whether_the_rate_is_too_high(
     root, monkeypatch, tmp_path, capsys, rate, cause
