@@ -13,8 +13,9 @@ to the saved rounds, and the times of all turns are saved in `results/resuming.j
 
 The second command trains an MLP with 105 million parameters for a few steps, with an
 `EarlyStopping` whose best weights are part of the saves of the second epoch. It
-measures the seconds of each save, the seconds in which the same number of bytes is
-written to the same folder, and the peak memory before and after the saves.
+measures the mean duration of a save, and the peak memory before and after the saves.
+After each save, the same number of bytes is written to the same folder twice. On a disk
+whose fast and slow writes alternate, saves and writes then meet as many slow ones.
 """
 
 import argparse
@@ -84,12 +85,11 @@ def measure_large(options) -> dict:
     model.fit(x, y, batch_size=BATCH_SIZE, verbose=0)
     memory = peak_gigabytes()
     with tempfile.TemporaryDirectory(dir=options.directory) as folder:
-        seconds = time_saves()
+        seconds, writing = time_saves()
         best = EarlyStopping("loss", patience=9, restore_best_weights=True)
         resume = ResumeTraining(folder, every=LARGE_EVERY, callbacks=[best])
         model.fit(x, y, epochs=2, batch_size=BATCH_SIZE, verbose=0, callbacks=[resume])
         size = max(path.stat().st_size for path in Path(folder).iterdir())
-        writing = [seconds_to_write(Path(folder), size) for _ in seconds]
     return {
         "gigabytes_before": memory,
         "gigabytes_after": peak_gigabytes(),
@@ -99,17 +99,19 @@ def measure_large(options) -> dict:
     }
 
 
-def time_saves() -> list[float]:
-    """Returns a list to which the seconds of every save are added."""
-    seconds, write = [], SaveFolder.write
+def time_saves() -> tuple[list[float], list[float]]:
+    """Returns two lists, to which the seconds of every save and write are added."""
+    saving, writing, write = [], [], SaveFolder.write
 
-    def timed(*arguments):
+    def timed(folder, *arguments):
         began = time.perf_counter()
-        write(*arguments)
-        seconds.append(time.perf_counter() - began)
+        write(folder, *arguments)
+        saving.append(time.perf_counter() - began)
+        size = max(path.stat().st_size for path in folder.path.iterdir())
+        writing.extend(seconds_to_write(folder.path, size) for _ in range(2))
 
     SaveFolder.write = timed
-    return seconds
+    return saving, writing
 
 
 def seconds_to_write(folder: Path, size: int) -> float:

@@ -7,6 +7,7 @@ import re
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,8 +127,12 @@ class SaveFolder:
         path = self.path / f"save-{number:06d}.training"
         good = [each for each in paths if each not in self._damaged]
         try:
-            with replacing(path) as partial, open(partial, "wb") as file:
-                writer = _Writer(file)
+            with (
+                replacing(path) as partial,
+                open(partial, "wb") as file,
+                ThreadPoolExecutor(1) as thread,
+            ):
+                writer = _Writer(file, thread)
                 writer.write(MAGIC % FORMAT)
                 writer.section(json.dumps(header).encode())
                 writer.number(len(state))
@@ -204,15 +209,23 @@ class SaveFolder:
 
 
 class _Writer:
-    """Writes to a file and computes the checksum of everything written."""
+    """Writes to a file and computes the checksum of everything written.
 
-    def __init__(self, file):
-        self._file = file
+    Large sections are written while a thread computes their checksum.
+    """
+
+    def __init__(self, file, thread: Executor):
+        self._file, self._thread = file, thread
         self._checksum = 0
 
     def write(self, contents) -> None:
+        if len(contents) < CHUNK:
+            self._checksum = zlib.crc32(contents, self._checksum)
+            self._file.write(contents)
+            return
+        checksum = self._thread.submit(zlib.crc32, contents, self._checksum)
         self._file.write(contents)
-        self._checksum = zlib.crc32(contents, self._checksum)
+        self._checksum = checksum.result()
 
     def number(self, number: int) -> None:
         self.write(number.to_bytes(8, "little"))

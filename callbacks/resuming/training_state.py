@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import keras
 import numpy as np
 
-from zoo.backend import local_copies
+from zoo.backend import local_copies, shared_array
 from zoo.backend.keras_internals import (
     compiled_loss,
     flatten_layers,
@@ -100,13 +100,14 @@ def specs(variables: list) -> list:
     for variable in variables:
         # The dtype of the values, which may differ from that of the Keras variable.
         part = variable[:0] if len(variable.shape) else variable
-        found.append([list(variable.shape), _to_numpy(part).dtype.name])
+        value = np.asarray(keras.ops.convert_to_numpy(part))
+        found.append([list(variable.shape), value.dtype.name])
     return found
 
 
 def values(variables: list) -> Iterator[np.ndarray]:
     """Yields the values one by one, because all copies would need twice the memory."""
-    return map(_to_numpy, variables)
+    return map(shared_array, variables)
 
 
 def assign(variables: list, arrays: Iterable[np.ndarray]) -> None:
@@ -154,10 +155,6 @@ def set_history(history, state: dict) -> None:
     history.epoch[:] = state["epoch"]
     history.history.clear()
     history.history.update(_copied(state["history"]))
-
-
-def _to_numpy(value) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(value))
 
 
 def _copied(history: dict) -> dict:

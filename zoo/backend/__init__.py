@@ -34,6 +34,9 @@ exports the functions of the active backend:
   and their graphs until the process ends. The dict is empty if the backend has no such
   registry.
 - `set_generator_state(state)`: Restores a result of `generator_state()`.
+- `shared_array(variable)`: Returns the value of a variable as a NumPy array. It shares
+  the memory of the variable if the backend supports this for the dtype and the device,
+  so do not change it, and use it before a value is assigned to the variable.
 - `transform_batch(model, function, arguments)`: Applies a function to the batch of a
   training or test step, for example to perturb the inputs. `arguments` are the
   arguments of `train_step` or `test_step`. Returns the new arguments, to be passed to
@@ -63,6 +66,7 @@ local_copies = _module.local_copies
 preserve_generator = _module.preserve_generator
 same_trace = _module.same_trace
 set_generator_state = _module.set_generator_state
+shared_array = _module.shared_array
 transform_batch = _module.transform_batch
 
 __all__ = [
@@ -79,5 +83,6 @@ __all__ = [
     "preserve_generator",
     "same_trace",
     "set_generator_state",
+    "shared_array",
     "transform_batch",
 ]

@@ -5,6 +5,7 @@ import contextlib
 import jax
 import jax.extend
 import keras
+import numpy as np
 
 CAN_BEGIN_AT_END = False
 COMPILES = True
@@ -64,6 +65,10 @@ def same_trace():
 
 def set_generator_state(state):
     return
+
+
+def shared_array(variable):
+    return np.asarray(variable.value)
 
 
 def transform_batch(model, function, arguments):

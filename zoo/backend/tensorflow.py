@@ -2,6 +2,8 @@
 
 import contextlib
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 CAN_BEGIN_AT_END = True
@@ -65,6 +67,14 @@ def same_trace():
 
 def set_generator_state(state):
     return
+
+
+def shared_array(variable):
+    tensor = tf.convert_to_tensor(variable.value)
+    try:
+        return np.asarray(memoryview(tensor))
+    except ValueError:  # for example bfloat16, which no buffer contains
+        return np.asarray(keras.ops.convert_to_numpy(variable))
 
 
 def transform_batch(model, function, arguments):

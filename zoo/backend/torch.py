@@ -3,6 +3,7 @@
 import contextlib
 
 import keras
+import numpy as np
 import torch
 
 CAN_BEGIN_AT_END = True
@@ -83,6 +84,13 @@ def set_generator_state(state):
     torch.set_rng_state(cpu)
     if gpus and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(gpus)
+
+
+def shared_array(variable):
+    try:
+        return variable.value.detach().cpu().numpy()
+    except TypeError:  # for example bfloat16, which PyTorch does not convert
+        return np.asarray(keras.ops.convert_to_numpy(variable))
 
 
 def transform_batch(model, function, arguments):

@@ -42,7 +42,12 @@ def worst_loss(model, x, y, epsilon):
 
 
 @pytest.mark.parametrize(
-    "method", ["ibp", pytest.param("crown-ibp", marks=pytest.mark.heavy)]
+    "method",
+    [
+        "ibp",
+        pytest.param("crown-ibp", marks=pytest.mark.heavy),
+        pytest.param("crown", marks=pytest.mark.heavy),
+    ],
 )
 def test_the_loss_follows_the_schedule(linear_data, method):
     x, y = linear_data
@@ -69,6 +74,7 @@ def test_the_loss_follows_the_schedule(linear_data, method):
     [
         pytest.param("ibp", marks=pytest.mark.heavy),
         pytest.param("crown-ibp", marks=pytest.mark.slow),
+        pytest.param("crown", marks=pytest.mark.heavy),
     ],
 )
 def test_training_certifies_what_it_reports(digits, method):
@@ -79,7 +85,8 @@ def test_training_certifies_what_it_reports(digits, method):
         *digits[0], validation_data=digits[1], epochs=10, batch_size=64, verbose=0
     ).history
     assert history["val_certified_accuracy"][0] < history["val_certified_accuracy"][-1]
-    report = certify(trainer, digits[1], 0.04, method="ibp", verbose=0)
+    method = "crown" if method == "crown" else "ibp"
+    report = certify(trainer, digits[1], 0.04, method=method, verbose=0)
     assert report.certified_accuracy[0.04] > 0.5
     difference = report.certified_accuracy[0.04] - history["val_certified_accuracy"][-1]
     assert abs(difference) < 0.01
@@ -151,7 +158,7 @@ def test_batches_out_of_bounds_are_refused(linear_data):
         ({"epsilon": 0}, "epsilon"),
         ({"epsilon": 2.0}, "epsilon"),
         ({"bounds": (1, 0)}, "bounds"),
-        ({"method": "crown"}, "method"),
+        ({"method": "lp"}, "method"),
         ({"method": "crown-ibp"}, "ramp_steps"),
         ({"warmup_steps": -1}, "warmup_steps"),
         ({"ramp_steps": 0.5}, "ramp_steps"),
