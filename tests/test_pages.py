@@ -17,6 +17,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from callbacks import schedules
+from zoo import datasets
 
 ROOT = Path(__file__).parent.parent
 PAGES = {
@@ -49,6 +50,12 @@ HEAVY = {
 SLOW = {"README.md", "docs/robustness.md", "docs/search.md"}
 REAL_DATA = ("mnist", "wine_quality/white", "imdb_reviews", "tiny_shakespeare")
 APART = "# needs real data\n"  # the first line of blocks with a test of their own
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _prepared():
+    """TFDS prints when it prepares a dataset, which no page expects."""
+    datasets.load("digits")
 
 
 def blocks_of(page):
