@@ -337,6 +337,10 @@ SEARCHES = {
         CoarseToFineSearch,
         {"rounds": ROUNDS, "trials_per_round": PER_ROUND},
     ),
+    "with candidates": (
+        CoarseToFineSearch,
+        {"rounds": 12, "trials_per_round": 5, "candidates": 30},
+    ),
     "random": (RandomSearch, {"max_trials": ROUNDS * PER_ROUND}),
     "TPE": (OptunaSearch, {"max_trials": ROUNDS * PER_ROUND}),
 }

@@ -5,7 +5,11 @@ import statistics
 from results import load
 from table_tools import markdown, paired_difference
 
-NARROWING = (("coarse to fine", "random"), ("coarse to fine", "TPE"))
+NARROWING = (
+    ("coarse to fine", "random"),
+    ("coarse to fine", "TPE"),
+    ("with candidates", "TPE"),
+)
 COMPARISONS = [
     (title, name, f"{of}{own}", f"{of}{other}")
     for title, name, of, own, other in (
