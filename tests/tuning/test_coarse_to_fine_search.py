@@ -264,3 +264,41 @@ def test_it_is_better_than_random_on_a_smooth_function(tmp_path):
         best.append([search.results().score.min() for search in (fine, random)])
     fine, random = np.mean(best, axis=0)
     assert fine < 0.6 * random
+
+
+def test_candidates_find_more_and_survive_an_interruption(tmp_path):
+    def bowl(hp):
+        return sum((hp.Float(name, 0.0, 1.0) - 0.3) ** 2 for name in "abc")
+
+    options = {"rounds": 4, "trials_per_round": 8}
+    best = {
+        candidates: np.mean(
+            [
+                search_of(
+                    bowl,
+                    tmp_path,
+                    f"{candidates}-{seed}",
+                    seed=seed,
+                    candidates=candidates,
+                    **options,
+                )
+                .results()
+                .score.min()
+                for seed in range(3)
+            ]
+        )
+        for candidates in (1, 20)
+    }
+    assert best[20] < 0.5 * best[1]
+    for rounds in (2, 4):
+        parts = search_of(
+            bowl, tmp_path, "parts", candidates=20, rounds=rounds, trials_per_round=8
+        )
+    whole = search_of(bowl, tmp_path, "20-0", candidates=20, **options)
+    tables = [each.results().drop(columns="seconds") for each in (parts, whole)]
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_an_invalid_number_of_candidates_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="`candidates`"):
+        CoarseToFineSearch(lambda hp: None, "loss", candidates=0, directory=tmp_path)

@@ -31,7 +31,8 @@ from .narrowing import (
     narrow_choices,
     narrow_range,
 )
-from .search_oracle import SearchOracle
+from .score_model import ScoreModel
+from .search_oracle import MAX_ATTEMPTS, SearchOracle
 
 
 class CoarseToFineOracle(SearchOracle):
@@ -44,12 +45,17 @@ class CoarseToFineOracle(SearchOracle):
     Args:
         explore: Probability that a trial after the first round draws one value from its
             full range.
+        candidates: Integer >= 1, the number of combinations of values that are drawn
+            for each trial after the first round. The most promising one is used (see
+            `ScoreModel`).
         **settings: Arguments of `SearchOracle`.
     """
 
-    def __init__(self, *, explore: float, **settings):
+    def __init__(self, *, explore: float, candidates: int, **settings):
         super().__init__(**settings)
         self.explore = explore
+        self.candidates = candidates
+        self._model: tuple[int, ScoreModel] | None = None  # and its round
         self._decisions: dict[int, dict[str, Decision]] = {}
         self._columns: dict[str, HyperparameterColumn] = {}
         self._last_explored: tuple = (None, None)
@@ -100,8 +106,35 @@ class CoarseToFineOracle(SearchOracle):
             self._write_audit(trial.round)
 
     def reload(self) -> None:
-        self._decisions, self._columns = {}, {}
+        self._decisions, self._columns, self._model = {}, {}, None
         super().reload()
+
+    def _draw_trial(self, number: int) -> SearchTrial | None:
+        first = super()._draw_trial(number)
+        if first is None or first.round == 1 or self._is_given(first):
+            return first
+        trials = [first]
+        # If random draws have failed to find untried values, there are no others.
+        end = first.attempt + self.candidates if first.attempt < MAX_ATTEMPTS else 0
+        for attempt in range(first.attempt + 1, end):
+            trial = self._make_trial(number, attempt)
+            self._draw_values(trial, self._drawer(trial))
+            if trial.hyperparameters.values.unrecorded() not in self.book.tried:
+                trials.append(trial)
+        if len(trials) == 1:
+            return first
+        predictions = self._score_model(first.round).predict(trials)
+        return trials[int(np.argmin(predictions))]
+
+    def _score_model(self, round: int) -> ScoreModel:
+        """Returns a model of the scores of all trials before a round."""
+        if self._model is None or self._model[0] != round:
+            number = (round - 1) * self.trials_per_round
+            trials = list(islice(self.trials.values(), number))
+            space = [hp for hp in self.hyperparameters.space if not is_constant(hp)]
+            model = ScoreModel(space, trials, self.book.ranks(trials))
+            self._model = round, model
+        return self._model[1]
 
     def _explored(self, trial: SearchTrial) -> str | None:
         """Returns the key of the hyperparameter that a trial explores, or `None`.
