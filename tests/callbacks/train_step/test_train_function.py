@@ -222,7 +222,9 @@ def test_updates_that_cannot_be_seen_are_said_once():
     with pytest.warns(UserWarning, match="no training step has called `apply`") as said:
         _, history = fit(own_model(), [ratio, histograms])
     assert sum("called `apply`" in str(one.message) for one in said) == 1
-    assert len(ratio.to_frame()) == len(histograms.to_frame()) == 0
+    for monitor in (ratio, histograms):
+        with pytest.raises(ValueError, match="recorded"):
+            monitor.to_frame()
     assert np.isnan(history["update_ratio"]).all()
 
 
@@ -234,7 +236,9 @@ def test_a_model_without_trainable_weights():
     ratio, histograms = UpdateRatio(1), GradientHistograms(2)
     _, history = fit(model, [ScheduleLearningRate(Linear(3)), ratio, histograms])
     assert np.isnan(history["learning_rate"]).all()
-    assert len(ratio.to_frame()) == len(histograms.to_frame()) == 0
+    for monitor in (ratio, histograms):
+        with pytest.raises(ValueError, match="recorded"):
+            monitor.to_frame()
 
 
 def test_a_model_without_an_optimizer():
