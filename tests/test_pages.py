@@ -38,6 +38,8 @@ HEAVY = {
     "docs/coming_from/keras.md",
     "docs/coming_from/keras_tuner.md",
     "docs/coming_from/lightning.md",
+    "docs/data.md",
+    "docs/devices.md",
     "docs/diagnosis.md",
     "docs/ensembles.md",
     "docs/index.md",

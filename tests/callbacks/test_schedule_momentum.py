@@ -133,6 +133,7 @@ def test_together_with_a_schedule_of_the_rate(momentum_comes_first):
     np.testing.assert_allclose(history["learning_rate"], rates[last], rtol=1e-6)
 
 
+@pytest.mark.heavy
 def test_the_counter_cycle_is_that_of_pytorch():
     torch = pytest.importorskip("torch")
     num_steps = EPOCHS * STEPS

@@ -266,6 +266,7 @@ def test_it_is_better_than_random_on_a_smooth_function(tmp_path):
     assert fine < 0.6 * random
 
 
+@pytest.mark.heavy
 def test_candidates_find_more_and_survive_an_interruption(tmp_path):
     def bowl(hp):
         return sum((hp.Float(name, 0.0, 1.0) - 0.3) ** 2 for name in "abc")

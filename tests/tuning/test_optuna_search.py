@@ -127,6 +127,7 @@ def test_unread_values_are_not_told(tmp_path):
         assert trial.value == sum(units)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("trials_per_round", [1, 4])
 @pytest.mark.parametrize(
     "make_sampler",
@@ -166,6 +167,7 @@ def test_a_search_depends_on_its_seed_and_not_on_that_of_the_sampler(tmp_path):
     assert not set(table(first).rate[1:]) & set(table(other).rate[1:])
 
 
+@pytest.mark.heavy
 def test_tpe_finds_more_than_random_values(tmp_path):
     def bowl(hp):
         return sum((hp.Float(name, 0.0, 1.0) - 0.3) ** 2 for name in "abcd")

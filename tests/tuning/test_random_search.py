@@ -612,6 +612,7 @@ def test_the_line_of_a_trial_says_what_came_of_it(curves, capsys):
     assert lines[1].endswith(" left; x=0.5")
 
 
+@pytest.mark.heavy
 def test_the_end_says_which_hyperparameters_matter(parabola, capsys):
     search = parabola(max_trials=30)
     search.search()

@@ -41,6 +41,7 @@ def test_four_times_the_trials_cost_four_times_the_calls(cls, tmp_path):
     assert counts[1] / counts[0] < 5
 
 
+@pytest.mark.heavy
 def test_a_line_for_each_trial_costs_no_more(tmp_path, capsys):
     counts = []
     for trials in SIZES:

@@ -213,6 +213,7 @@ def test_layers_inside_of_cells_are_named():
     assert last(callback).index.tolist() == ["rnn"]
 
 
+@pytest.mark.heavy
 def test_quantized_layers_are_recorded():
     dense = keras.layers.Dense(3, "relu", name="dense")
     model = keras.Sequential([keras.Input((4,)), dense])

@@ -67,6 +67,7 @@ def test_memorizing_with_a_flat_validation_loss_is_overfitting(judged):
     assert judged(TRAIN, val_accuracy=0.6, possible=0.1, **options) == []
 
 
+@pytest.mark.heavy
 def test_memorizing_without_validation_progress_is_found(judged):
     train = np.geomspace(1.0, 0.3, 8)
     options = {"val_loss": np.linspace(1.25, 2.0, 8), "accuracy": 0.9}
