@@ -39,6 +39,9 @@ class SearchTrial(Trial):
             "narrowed" (drawn from the narrowed range).
         executions: List with an `ExecutionRecord` for each execution or fold.
         seconds: Duration of the trial.
+        elapsed: Total seconds that the search had taken when the trial ended, over all
+            calls to `search`.
+        worker: Name of the worker that runs the trial; `None` without workers.
         error: One-line reason why the trial failed, diverged or was pruned; `None`
             otherwise.
         message: Complete traceback if the trial failed; `None` otherwise.
@@ -59,7 +62,8 @@ class SearchTrial(Trial):
         self.status = status
         self.score = self.message = None
         self.error: str | None = None
-        self.seconds = 0.0
+        self.seconds = self.elapsed = 0.0
+        self.worker: str | None = None
         self.executions: list[ExecutionRecord] = []
 
     @property
@@ -109,6 +113,7 @@ class SearchTrial(Trial):
             "sources": self.sources,
             "executions": [dataclasses.asdict(each) for each in self.executions],
             "seconds": self.seconds,
+            "elapsed": self.elapsed,
             "error": self.error,
         }
 
@@ -122,6 +127,8 @@ class SearchTrial(Trial):
         self.sources = state["sources"]
         self.executions = [ExecutionRecord(**each) for each in state["executions"]]
         self.seconds = state["seconds"]
+        # Earlier versions did not store the elapsed time.
+        self.elapsed = state.get("elapsed", 0.0)
         self.error = state["error"]
 
     def save(self, fname: str | os.PathLike) -> None:
