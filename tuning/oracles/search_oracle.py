@@ -3,6 +3,7 @@
 import functools
 import threading
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 import keras_tuner
@@ -18,7 +19,7 @@ from ..trials.trial_book import TrialBook
 from ..trials.trial_files import TrialFiles
 from .failure_limit import FailureLimit
 from .initial_trials import check_names, given_value
-from .space_order import in_order_of_trials
+from .space_order import in_order_of_trials, names_of
 
 MAX_ATTEMPTS = 1000  # draws per trial before untried combinations are listed
 # Attributes that are not sent to workers.
@@ -84,6 +85,7 @@ class SearchOracle(keras_tuner.Oracle):
         self.trials_per_round = trials_per_round
         self.initial: Sequence[dict] = ({},)
         self._failures = FailureLimit(max_consecutive_failed_trials)
+        self._discovered: set[str] = set()
         self._begin()
 
     def _begin(self) -> None:
@@ -168,8 +170,8 @@ class SearchOracle(keras_tuner.Oracle):
                 after the trial is saved.
         """
         with self._guard:
-            if trial.status != FAILED:
-                trial.forget_unasked()
+            failed = trial.status == FAILED
+            trial.forget_unasked(self._known_before(trial.round) if failed else ())
             num_known = len(self.hyperparameters.space)
             self.update_space(trial.hyperparameters)
             if len(self.hyperparameters.space) > num_known:
@@ -184,10 +186,7 @@ class SearchOracle(keras_tuner.Oracle):
             self._failures.count(trial)
 
     def check_given(self, trial: SearchTrial) -> None:
-        """Raises an error if `build` did not read all values of an initial trial.
-
-        Other trials are not checked.
-        """
+        """Raises an error if `build` did not read all values of an initial trial."""
         if self._is_given(trial) and trial.hyperparameters.asked:
             check_names(self.initial[trial.number], trial.hyperparameters)
 
@@ -199,10 +198,7 @@ class SearchOracle(keras_tuner.Oracle):
         trial.hyperparameters.draw = self._drawer(trial)
 
     def release(self, trial: SearchTrial) -> None:
-        """Removes a trial from the ongoing trials.
-
-        If the trial is unfinished, `create_trial` can return it again.
-        """
+        """Removes a trial from the ongoing trials. If unfinished, it is run again."""
         self.ongoing_trials = {
             tuner_id: other
             for tuner_id, other in self.ongoing_trials.items()
@@ -233,6 +229,7 @@ class SearchOracle(keras_tuner.Oracle):
     def reload(self) -> None:
         """Reads all trials from their files, and registers their hyperparameters."""
         with self._guard:
+            self._discovered = self._discovered or names_of([self.hyperparameters])
             self.book = TrialBook(self.loss)
             self.trials = self.book.trials
             for trial in self._files.read():
@@ -248,6 +245,11 @@ class SearchOracle(keras_tuner.Oracle):
         if space not in self._seen_spaces:
             self._seen_spaces.add(space)
             super().update_space(hyperparameters)
+
+    def _known_before(self, round: int) -> set[str]:
+        """Returns the names of the hyperparameters that were known before a round."""
+        earlier = islice(self.trials.values(), (round - 1) * self.trials_per_round)
+        return self._discovered | names_of(trial.hyperparameters for trial in earlier)
 
     def _order_space(self) -> None:
         """Sorts the hyperparameters as if the trials had run one by one."""

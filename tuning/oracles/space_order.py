@@ -1,4 +1,4 @@
-"""Order of the hyperparameters of a search space."""
+"""Order and names of the hyperparameters of a search space."""
 
 from collections.abc import Iterable
 
@@ -24,3 +24,8 @@ def in_order_of_trials(
     order = dict.fromkeys(key_of(hp) for space in spaces for hp in space) | by_key
     space = [by_key[key] for key in order if key in by_key]
     return DrawnHyperParameters.of(space, known.values.unrecorded(), known.given)
+
+
+def names_of(spaces: Iterable[DrawnHyperParameters]) -> set[str]:
+    """Returns the names of all hyperparameters of some spaces."""
+    return {hp.name for each in spaces for hp in each.space}

@@ -5,6 +5,7 @@ import functools
 import json
 import math
 import os
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -79,12 +80,20 @@ class SearchTrial(Trial):
         values = self.hyperparameters.values.unrecorded()
         return hp.name in values and self.hyperparameters.is_active(hp)
 
-    def forget_unasked(self) -> None:
+    def forget_unasked(self, known: Container[str]) -> None:
         """Removes values that `build` did not read.
 
-        For example, `units_3` is removed if the model has two layers.
+        For example, `units_3` is removed if the model has two layers. If the trial
+        failed, perhaps before `build` had read all values, values of known
+        hyperparameters are kept. If `build` read no value, all values are kept.
+
+        Args:
+            known: Names of the hyperparameters that were known when the round began.
         """
-        self.hyperparameters.forget_unasked()
+        if self.status == FAILED:
+            self.hyperparameters.forget_unasked(kept=known)
+        elif self.hyperparameters.asked:
+            self.hyperparameters.forget_unasked()
         kept = self.hyperparameters.values
         self.sources = {n: s for n, s in self.sources.items() if n in kept}
 

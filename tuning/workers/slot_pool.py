@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ..project import EXCHANGE
 from .process_slot import ProcessSlot
 
 
@@ -29,7 +30,7 @@ class SlotPool:
     def __init__(
         self, make_slot: Callable[[int, Path], ProcessSlot], parent: Path | None = None
     ):
-        self.folder = Path(tempfile.mkdtemp(prefix="workers-", dir=parent))
+        self.folder = Path(tempfile.mkdtemp(prefix=EXCHANGE, dir=parent))
         self._make_slot = make_slot
         self._slots: list[ProcessSlot] = []
         self._free: list[ProcessSlot] = []

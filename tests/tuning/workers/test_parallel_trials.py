@@ -114,6 +114,15 @@ class Small(RandomSearch):
         return float(sum(units))
 
 
+CLOCK = SimpleNamespace(now=0.0, monotonic=lambda: CLOCK.now)
+
+
+class Slow(RandomSearch):
+    def run_trial(self, trial, *args, **kwargs):
+        CLOCK.now += 1
+        return trial.hyperparameters.Float("x", 0, 1)
+
+
 class Broken(RandomSearch):
     is_broken = True
 
@@ -271,14 +280,8 @@ def test_an_executor_that_stops_is_an_error_that_says_how_to_continue(tmp_path, 
 
 
 def test_the_time_budget_is_the_time_of_the_search(tmp_path, crew, monkeypatch):
-    clock = SimpleNamespace(now=0.0)
-    clock.monotonic = lambda: clock.now
-    monkeypatch.setattr("tuning.time_budget.time", clock)
-
-    class Slow(RandomSearch):
-        def run_trial(self, trial, *args, **kwargs):
-            clock.now += 1  # two workers, one after the other
-            return trial.hyperparameters.Float("x", 0, 1)
+    CLOCK.now = 0.0
+    monkeypatch.setattr("tuning.time_budget.time", CLOCK)
 
     def make(budget):
         options = {"max_trials": 9, "seed": 0, "directory": tmp_path}
@@ -288,7 +291,7 @@ def test_the_time_budget_is_the_time_of_the_search(tmp_path, crew, monkeypatch):
     search.search(verbose=0, workers=2)
     assert (search.results().status == "completed").sum() in (4, 5)
     elapsed = max(trial.elapsed for trial in search.oracle.trials.values())
-    assert elapsed == clock.now
+    assert elapsed == CLOCK.now
     more = make(elapsed + 1.5)  # what was used counts
     more.search(verbose=0, workers=2)
     assert (more.results().status == "completed").sum() in (6, 7)
