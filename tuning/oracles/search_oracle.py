@@ -104,7 +104,7 @@ class SearchOracle(keras_tuner.Oracle):
         return {k: v for k, v in vars(self).items() if k not in NOT_SENT}
 
     def __setstate__(self, state: dict) -> None:
-        vars(self).update(state)
+        self.__dict__.update(state)
         self._begin()
 
     @property

@@ -68,7 +68,7 @@ def run_trial(path: Path, task: TrialTask) -> TrialReport:
         FatalError: If the trial raises a `FatalError`, which ends the whole search.
     """
     sent, garbage = _unpacked_once(path)
-    search = object.__new__(sent.cls)
+    search: Any = object.__new__(sent.cls)
     vars(search).update(sent.attributes, oracle=task.oracle)
     trial = SearchTrial.from_state(task.state)
     task.oracle.book.add(trial)
