@@ -1,7 +1,7 @@
 """Compares the searches of `tuning`, and measures the cost of a trial.
 
     python benchmarks/search.py grid            # random against grid search
-    python benchmarks/search.py synthetic       # coarse to fine against random
+    python benchmarks/search.py synthetic       # coarse to fine, random and TPE
     python benchmarks/search.py fashion_mnist   # the same, with real networks
     python benchmarks/search.py scale           # log scale against linear scale
     python benchmarks/search.py overhead        # time of an empty trial; 5 minutes
@@ -9,10 +9,10 @@
     python benchmarks/search.py workers         # two workers; about 30 minutes
 
 Except for `overhead`, `large` and `workers`, every entry of `results/search.json` has
-one row per seed, which is saved as soon as it has been measured. Existing rows are not
-measured again. Searches that are compared have the same number of trials, and their
-first trial uses the default values. No test split is used: all scores on real data are
-computed on validation data.
+one row per seed, which is saved as soon as it has been measured. Existing results are
+not measured again, but a search that is missing in a row is added. Searches that are
+compared have the same number of trials, and their first trial uses the default values.
+No test split is used: all scores on real data are computed on validation data.
 """
 
 import argparse
@@ -31,7 +31,7 @@ import numpy as np
 from results import load, machine, save
 from search_workers import measure_workers
 
-from tuning import CoarseToFineSearch, MLPSpace, RandomSearch
+from tuning import CoarseToFineSearch, MLPSpace, OptunaSearch, RandomSearch
 from zoo import datasets, mlp
 
 NAMES = "abcde"
@@ -112,11 +112,13 @@ def search_function(cls, function, seed: int, **options) -> list[dict]:
         return values
 
 
-def grid(seed: int) -> dict:
+def grid(seed: int, done: dict) -> dict:
     """Compares random search with a grid of 3 values in each of 5 dimensions.
 
     Both have 243 trials. The score of random search after 60 trials is recorded, too.
     """
+    if done:
+        return {}
     found = search_function(RandomSearch, low_dimension, seed, max_trials=243)
     scores = {"random": found[-1], "random_after_60": found[59]}
     return {"grid": grid_best(), **{key: low_dimension(x) for key, x in scores.items()}}
@@ -130,11 +132,13 @@ def grid_best() -> float:
     )
 
 
-def synthetic(seed: int) -> dict:
-    """Compares coarse-to-fine with random search on four functions, 60 trials each."""
+def synthetic(seed: int, done: dict) -> dict:
+    """Compares the searches on four functions, 60 trials each."""
     row = {}
     for name, (function, truth) in FUNCTIONS.items():
         for key, (cls, options) in SEARCHES.items():
+            if f"{name}, {key}" in done:
+                continue
             found = search_function(cls, function, seed, **options)
             row[f"{name}, {key}"] = truth(found[-1])
     return row
@@ -158,11 +162,13 @@ def small_fashion_mnist(examples: int = 2_000):
     return datasets.from_arrays(small, validation=seen, name="fashion_mnist"), unseen
 
 
-def fashion_mnist(seed: int) -> dict:
+def fashion_mnist(seed: int, done: dict) -> dict:
     """Compares the searches on an MLP, with a small budget per trial."""
     data, unseen = small_fashion_mnist()
     row = {}
     for key, (cls, options) in SEARCHES.items():
+        if key in done:
+            continue
         start = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             search = cls(
@@ -181,8 +187,10 @@ def fashion_mnist(seed: int) -> dict:
     return row
 
 
-def scale(seed: int) -> dict:
+def scale(seed: int, done: dict) -> dict:
     """Compares log and linear sampling of a learning rate in [1e-6, 10]."""
+    if done:
+        return {}
     data = datasets.load("digits", seed=0)
     row = {}
     for sampling in ("log", "linear"):
@@ -332,16 +340,21 @@ SEARCHES = {
         {"rounds": ROUNDS, "trials_per_round": PER_ROUND},
     ),
     "random": (RandomSearch, {"max_trials": ROUNDS * PER_ROUND}),
+    "TPE": (OptunaSearch, {"max_trials": ROUNDS * PER_ROUND}),
 }
 MEASUREMENTS = {f.__name__: f for f in (grid, synthetic, fashion_mnist, scale)}
 
 
 def measure(name: str, seeds: int, *, is_saved: bool) -> None:
-    """Measures the seeds that are missing, and saves each result if `is_saved`."""
+    """Measures the results that are missing, and saves each row if `is_saved`."""
     runs = load("search").get(name, {}).get("runs", []) if is_saved else []
-    for seed in range(len(runs), seeds):
-        runs.append({"seed": seed, **MEASUREMENTS[name](seed)})
-        print(name, runs[-1], flush=True)
+    for seed in range(seeds):
+        done = runs[seed] if seed < len(runs) else {}
+        new = MEASUREMENTS[name](seed, done)
+        if not new:
+            continue
+        runs[seed : seed + 1] = [{"seed": seed, **done, **new}]
+        print(name, runs[seed], flush=True)
         if is_saved:
             save("search", name, {"machine": machine(), "runs": runs})
 

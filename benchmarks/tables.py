@@ -18,6 +18,7 @@ from certification_table import (
 )
 from diagnosis_table import causes_table, diagnosis_table, fixes_table
 from results import load
+from search_table import search_table, trial_table
 from table_tools import (
     CROCE,
     markdown,
@@ -186,40 +187,6 @@ def adversarial_step_table() -> str:
     )
 
 
-def search_table() -> str:
-    """Returns the differences between two searches, paired by seed."""
-    entries, rows = load("search"), []
-    for title, name, own, other in COMPARISONS:
-        if name not in entries:
-            continue
-        runs = entries[name]["runs"]
-        pair = [[run[key] for run in runs] for key in (own, other)]
-        (label, score), (beside, score_beside) = (
-            (key.split(", ")[-1], f"{statistics.mean(values):.4f}")
-            for key, values in zip((own, other), pair, strict=True)
-        )
-        mean, low, high = paired_difference(*pair)
-        interval = f"{low:+.4f} to {high:+.4f}"
-        scores = (f"{title}: {label}", score, beside, score_beside)
-        rows.append((*scores, f"{mean:+.4f}", interval, len(runs)))
-    columns = ["score of the best trial", "mean", "beside", "mean"]
-    return markdown([*columns, "difference", "95 % interval", "seeds"], rows)
-
-
-def trial_table() -> str:
-    """Returns the time per trial with an empty objective, by number of trials."""
-    results = load("search")
-    entries = [results[key] for key in ("overhead", "overhead_5000") if key in results]
-    columns = ["search", "milliseconds a trial"]
-    columns += [f"in a search of {entry['trials']:,}" for entry in entries[1:]]
-    rows = []
-    for name in entries[0]["seconds_per_trial"]:
-        times = [entry["seconds_per_trial"].get(name) for entry in entries]
-        cells = (f"{1000 * statistics.median(t):.1f}" if t else "-" for t in times)
-        rows.append((name, *cells))
-    return markdown(columns, rows)
-
-
 def _reached(rows: list[dict]) -> str:
     if "test_streaming" in rows[0]:
         both = [_over_validation_and_test(row) for row in rows]
@@ -251,7 +218,6 @@ def _over_validation_and_test(row: dict) -> tuple[float, float]:
     )
 
 
-NARROWING = ("coarse to fine", "random")
 RESUMING = ("ResumeTraining(every=500)", "plain, again")
 COLUMNS = ("load", "from_arrays")
 SPLITS = ("validation", "test")
@@ -272,18 +238,6 @@ ROBUST = {
     "fashion_mnist, linf 0.1": f"88.3 / 70.5 on the first 1,000 ({CROCE})",
     "mnist, l2 0.3": f"98.85 / 97.4 on all ({CROCE})",
 }
-COMPARISONS = [
-    (title, name, f"{of}{own}", f"{of}{other}")
-    for title, name, of, own, other in (
-        ("2 of 5 matter, loss", "grid", "", "random", "grid"),
-        *(
-            (f"{function}, loss", "synthetic", f"{function}, ", *NARROWING)
-            for function in ("low_dimension", "cliff", "branin", "noisy_bowl")
-        ),
-        ("Fashion-MNIST, accuracy", "fashion_mnist", "", *NARROWING),
-        ("rate of SGD on digits, accuracy", "scale", "", "log", "linear"),
-    )
-]
 TABLES = {
     "train": train_table,
     "models": models_table,
