@@ -171,7 +171,7 @@ def train(task: Task, candidate: Candidate, seed: int, validation: float):
         model,
         attack,
         candidate.objective,
-        beta=candidate.beta,
+        beta=candidate.beta if candidate.objective == "trades" else None,
         clean_weight=candidate.clean_weight,
         clean_metrics=False,
         validation_attack=PGD(task.epsilon, norm=task.norm, steps=40),

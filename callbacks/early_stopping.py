@@ -8,7 +8,13 @@ from pathlib import Path
 import keras
 
 from zoo.backend.keras_internals import set_monitor_operation
-from zoo.utils.arguments import check_choice, check_integer, invalid_argument, is_number
+from zoo.utils.arguments import (
+    check_choice,
+    check_integer,
+    close_match,
+    invalid_argument,
+    is_number,
+)
 from zoo.utils.saved_attributes import SavedAttributes
 
 from .best_weights import BestWeights
@@ -286,7 +292,7 @@ class EarlyStopping(SavedAttributes, keras.callbacks.EarlyStopping):
             "Pass `validation_data` to `fit`; with a `validation_freq` of n, pass "
             "`start_from_epoch=n - 1` here."
             if no_validation
-            else "",
+            else close_match(self.monitor, logs or ()),
         )
 
     def _improves(self, monitor_value, reference_value):

@@ -78,7 +78,7 @@ tenth of minimum 0.01>
             ax: Matplotlib axes to draw on. Defaults to `None`, which creates new axes.
 
         Returns:
-            The Matplotlib axes.
+            The Matplotlib figure.
         """
         import matplotlib.pyplot as plt
 
@@ -98,7 +98,7 @@ tenth of minimum 0.01>
             ax.set_ylim(bottom - 0.1 * (top - bottom), top + 0.5 * (top - bottom))
         ax.set(xscale="log", xlabel="learning rate", ylabel="loss of a batch")
         ax.legend()
-        return ax
+        return ax.figure
 
     def __repr__(self) -> str:
         steepest, tenth = (

@@ -111,10 +111,6 @@ def main(arguments=None):
     )
     print(best.drop(columns=["status", "error", "score_std"]).head(3).T.to_string())
     print(f"\nstatus: {results.status.value_counts().to_dict()}")
-    if len(results) >= 10:
-        print(f"\n{search.importance().round(3).to_string(index=False)}\n")
-    for sentence in search.edge_warnings():
-        print(sentence)
 
     folder = output / name
     save_picture(search.plot(), folder / "search.png")

@@ -1,12 +1,15 @@
 """Progress output of a search."""
 
 import time
+from collections.abc import Callable
 
 FEW_TRIALS_PER_WORKER = 5
 
 
 class Progress:
-    """Prints one line per trial: its result, the best score so far, and the time left.
+    """Prints one line per trial: result, values, best score so far and time left.
+
+    Trials are counted from 0, as in the results and in the names of their folders.
 
     Args:
         oracle: Oracle of the search.
@@ -41,12 +44,13 @@ class Progress:
         """Prints a line with the result of a trial."""
         self._num_trials += 1
         if self.verbose:
-            self._print(", ".join(filter(None, self._phrases(trial))))
+            line = ", ".join(filter(None, self._phrases(trial)))
+            self._print(f"{line}; {trial.values_text()}".removesuffix("; "))
 
     def on_worker_death(self, trial) -> None:
         """Prints that a worker has died during a trial, which is run again."""
-        where = f"trial {trial.number + 1}/{self.oracle.max_trials}"
-        self._print(f"{where}: its worker died, and the trial is run again")
+        number = trial.number
+        self._print(f"trial {number}: its worker died, and the trial is run again")
 
     def on_exhausted(self, attempts: int | None) -> None:
         """Prints why no untried combination of values was found.
@@ -65,15 +69,23 @@ class Progress:
                 "were tried before, and the space is too large to list the others"
             )
 
+    def on_search_end(self, conclusions: Callable[[], list[str]]) -> None:
+        """Prints conclusions, which are computed only if this call ran trials."""
+        if self.verbose and self._num_trials:
+            for line in conclusions():
+                self._print(line)
+
     def on_out_of_time(self, budget: float) -> None:
         self._print(f"the time budget of {duration(budget)} is used up")
 
     def _phrases(self, trial):
         oracle = self.oracle
-        where = f"trial {trial.number + 1}/{oracle.max_trials}"
+        where = f"trial {trial.number} ({oracle.book.num_finished} of "
+        where += f"{oracle.max_trials}"
         rounds = -(-oracle.max_trials // oracle.trials_per_round)
         if rounds > 1:
-            where += f" (round {trial.round}/{rounds})"
+            where += f", round {trial.round} of {rounds}"
+        where += ")"
         if trial.worker is not None:
             where += f" on {trial.worker}"
         name = oracle.objective.name
@@ -88,9 +100,9 @@ class Progress:
         yield f"{where}: {result}"
         best = oracle.get_best_trials()
         if best:
-            yield f"best {best[0].score:.4g} (trial {best[0].number + 1})"
+            yield f"best {best[0].score:.4g} (trial {best[0].number})"
         yield duration(trial.seconds)
-        running = sorted(each.number + 1 for each in oracle.ongoing_trials.values())
+        running = sorted(each.number for each in oracle.ongoing_trials.values())
         done = self._num_trials + len(running) / 2  # on average, half of each is done
         left = oracle.remaining_trials() * (time.monotonic() - self._began) / done
         yield f"about {duration(left)} left" if left else None

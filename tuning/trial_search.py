@@ -8,10 +8,12 @@ import keras_tuner
 
 from zoo.utils.arguments import check_choice
 
+from .interruption import explained_interrupts
 from .oracles.discovery import discover_hyperparameters
 from .oracles.search_oracle import SearchOracle
 from .project import Project
 from .results.search_results import SearchResults
+from .results.texts import conclusions_of, first_error_of
 from .search_settings import fit_settings
 from .time_budget import TimeBudget
 from .training.checkpoints import Checkpoints
@@ -72,8 +74,9 @@ class TrialSearch(SearchResults, keras_tuner.Tuner):
                 function without arguments that returns the data of a training run.
                 With workers, this is required for a `tf.data.Dataset` that does not
                 come from `zoo.datasets.load`.
-            verbose: 0 prints nothing, 1 (or "auto") prints one line per trial, and 2
-                also prints one line per epoch. Defaults to `1`.
+            verbose: 0 prints nothing. 1 (or "auto") prints one line per trial and, at
+                the end, `importance()` and `edge_warnings()`. 2 also prints one line
+                per epoch. Defaults to `1`.
             workers: Integer >= 1, the number of trials that run at the same time, each
                 in a process of its own on this machine; or "auto" for one per GPU or,
                 without GPUs, one per core. It can be different in each call. Defaults
@@ -92,8 +95,10 @@ class TrialSearch(SearchResults, keras_tuner.Tuner):
             ValueError: If the settings differ from those of the existing search, if the
                 objective is not in the logs, if the data cannot be split into folds, or
                 if something that workers need cannot be pickled.
-            RuntimeError: If another search is running in the folder, if too many trials
-                in a row fail, or if the executor breaks.
+            RuntimeError: If another search is running in the folder, if all trials or
+                too many trials in a row fail, or if the executor breaks.
+            KeyboardInterrupt: After Ctrl-C. Unless it is caught, it ends the program
+                with a line that says how to continue the search.
         """
         verbose = 1 if verbose == "auto" else verbose
         check_choice("verbose", verbose, (0, 1, 2))
@@ -108,21 +113,27 @@ class TrialSearch(SearchResults, keras_tuner.Tuner):
             self.oracle.is_out_of_time = self._budget.is_used_up
             self.oracle.on_search_begin()
             stack.callback(self._write_tables)
+            stack.enter_context(explained_interrupts(self._project.folder))
+            stack.enter_context(first_error_of(self))
             if settings is None:
                 self.oracle.progress.on_search_begin(self._project.folder)
-                stack.enter_context(self._garbage)
-                super().search(*fit_args, **fit_kwargs)
+                with self._garbage:
+                    super().search(*fit_args, **fit_kwargs)
             else:
                 parcel = pack_search(self, fit_args, fit_kwargs, folds, verbose)
-                crew = settings.crew(parcel, self._project.folder)
-                stack.callback(crew.close)
-                self.oracle.progress.on_search_begin(self._project.folder, crew.size)
-                ParallelTrials(
-                    self, crew, self._runner, self._budget, self._checkpoints
-                ).run()
+                self._run_parallel(settings.crew(parcel, self._project.folder))
             is_cut_off = self._budget.is_used_up() and self.oracle.remaining_trials()
             if is_cut_off and self.time_budget is not None:
                 self.oracle.progress.on_out_of_time(self.time_budget)
+        self.oracle.progress.on_search_end(lambda: conclusions_of(self))
+
+    def _run_parallel(self, crew) -> None:
+        """Runs the trials in the workers of a crew, and then closes it."""
+        with contextlib.closing(crew):
+            self.oracle.progress.on_search_begin(self._project.folder, crew.size)
+            ParallelTrials(
+                self, crew, self._runner, self._budget, self._checkpoints
+            ).run()
 
     def _look(self, fit_kwargs: dict) -> None:
         """Reads the folder of the search, and removes what killed processes left."""

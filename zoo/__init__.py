@@ -6,6 +6,7 @@ from .gradient_check import check_gradients
 from .language_model import LanguageModel
 from .lstm import lstm
 from .mlp import mlp
+from .plot_predictions import plot_predictions
 from .res_mlp import res_mlp
 
 register_all_variables()
@@ -19,5 +20,6 @@ __all__ = [
     "losses",
     "lstm",
     "mlp",
+    "plot_predictions",
     "res_mlp",
 ]

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from .utils.printable import Printable
+
 RIGHT, RIGHT_WITH_KINKS, SUSPICIOUS = 1e-7, 1e-4, 1e-2
+SHOWN = 20  # variables in the text
 VERDICTS = ("right", "suspicious", "wrong")
 
 
-@dataclass(frozen=True)
-class GradientReport:
+@dataclass(frozen=True, repr=False)
+class GradientReport(Printable):
     """Contains the result of `check_gradients`.
 
     Printing the report displays it as a table.
@@ -65,11 +68,17 @@ class GradientReport:
 
     def __str__(self) -> str:
         checked = sum(row["checked"] for row in self.rows)
-        table = self.to_frame().to_string(index=False, float_format="{:.3e}".format)
-        return (
+        frame = self.to_frame()
+        text = (
             f"Gradients: {self.verdict}. Largest relative error {self.error:.1e} at "
-            f"{checked} coordinates; {self.kinks} more at kinks, left out.\n{table}"
+            f"{checked} coordinates; {self.kinks} more at kinks, left out."
         )
+        if len(frame) > SHOWN:
+            worst = frame.sort_values("error", ascending=False, na_position="first")
+            frame = worst.head(SHOWN).sort_index()
+            text += f" The {SHOWN} worst of {len(self.rows)} variables:"
+        table = frame.to_string(index=False, float_format="{:.3e}".format)
+        return f"{text}\n{table}"
 
     def _verdict_of(self, row: dict) -> str:
         if math.isnan(row["error"]):

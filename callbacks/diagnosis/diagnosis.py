@@ -1,5 +1,6 @@
 """A callback that diagnoses a training run while it runs."""
 
+import html
 import math
 import sys
 from dataclasses import replace
@@ -193,6 +194,10 @@ class Diagnosis(keras.callbacks.Callback):
         if not self._is_over:
             return "Diagnosis: training has not ended yet."
         return f"Diagnosis: {self.report.verdict}"
+
+    def _repr_html_(self) -> str:
+        is_known = self._read is not None and self._is_over
+        return self.report._repr_html_() if is_known else html.escape(repr(self))
 
     def __getstate__(self):
         # The report replaces the data and weights that it is based on.

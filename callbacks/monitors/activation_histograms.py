@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from zoo.utils.arguments import check_integer, invalid_argument
+from zoo.utils.printable import Printable
 from zoo.utils.saved_attributes import SavedAttributes
 
 from .activation_plot import plot_activations
@@ -24,7 +25,7 @@ from .summaries import number_of, recorded_at
 from .tables import save_info
 
 
-class ActivationHistograms(SavedAttributes, keras.callbacks.Callback):
+class ActivationHistograms(Printable, SavedAttributes, keras.callbacks.Callback):
     """Records histograms of the outputs of every layer for a fixed sample.
 
     The sample is passed through the model in inference mode, before the first epoch and
@@ -191,9 +192,13 @@ class ActivationHistograms(SavedAttributes, keras.callbacks.Callback):
         - `non_finite`: Number of infinite or NaN entries.
         - `zeros`: Fraction of entries that are zero.
         - `dead` and `saturated`: Fractions of dead and saturated units.
+
+        Raises:
+            ValueError: If nothing has been recorded.
         """
         import pandas as pd
 
+        check_recorded(self, len(self._records))
         info = self.activation_info()
         layers, passes = len(info["layer"]), len(info["step"])
         frame = {name: np.repeat(info[name], layers) for name in ("step", "epoch")}
@@ -239,7 +244,7 @@ class ActivationHistograms(SavedAttributes, keras.callbacks.Callback):
             figure=figure,
         )
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         name = type(self).__name__
         if not self._records:
             return f"{name}: nothing recorded yet."

@@ -64,7 +64,7 @@ def plot_first_layer(model: keras.Model, *, max_units: int = 64, ax=None):
         ax: Matplotlib axes to draw on. Defaults to `None`, which creates new axes.
 
     Returns:
-        The Matplotlib axes.
+        The Matplotlib figure.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -82,7 +82,7 @@ def plot_first_layer(model: keras.Model, *, max_units: int = 64, ax=None):
     else:
         ax.imshow(mosaic.mean(axis=-1), cmap="RdBu_r", vmin=-1, vmax=1)
     ax.set_axis_off()
-    return ax
+    return ax.figure
 
 
 def _mosaic(images) -> np.ndarray:

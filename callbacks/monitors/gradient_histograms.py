@@ -147,8 +147,12 @@ class GradientHistograms(StepMonitor):
         - `zeros`: Fraction of entries that are zero.
         - `non_finite`: Number of infinite or NaN entries.
         - `learning_rate` and `skipped`: As in `histogram_info()`.
+
+        Raises:
+            ValueError: If nothing has been recorded.
         """
         info = self.histogram_info()
+        check_recorded(self, len(info["step"]))
         info["rms"] = info["norm"] / np.sqrt(info["size"])
         info["zeros"] = info["zeros"] / info["size"]
         columns = ("norm", "rms", "largest", "zeros", "non_finite")
@@ -167,6 +171,8 @@ class GradientHistograms(StepMonitor):
 
     def plot(self, figure=None):
         """Plots a heat map of the magnitudes over time for every kernel.
+
+        The axis of the magnitudes is logarithmic, with ticks at powers of ten.
 
         The kernels are sorted by depth. The color shows the fraction of the nonzero
         finite entries in each bin. The title shows the fraction of zeros in the last
@@ -195,13 +201,14 @@ class GradientHistograms(StepMonitor):
             rows = counts[:, kernel, low:high]
             share = rows / np.maximum(rows.sum(axis=1, keepdims=True), 1)
             drawn = np.ma.masked_equal(share.T, 0)
-            log2 = info["log2"][low : high + 1]
-            mesh = ax.pcolormesh(edges, log2, drawn, vmin=0, vmax=0.25, cmap="magma_r")
+            bins = 2.0 ** info["log2"][low : high + 1]
+            mesh = ax.pcolormesh(edges, bins, drawn, vmin=0, vmax=0.25, cmap="magma_r")
+            ax.set_yscale("log")
             zeros = info["zeros"][-1, kernel] / info["size"][kernel]
             name = layer_of(self._names[kernel])
             ax.set_title(f"{name} · {zeros:.0%} zeros", fontsize=9)
         figure.supxlabel("step", fontsize=9)
-        figure.supylabel(f"log2 of the {self.of}'s magnitude", fontsize=9)
+        figure.supylabel(f"magnitude of the {self.of}", fontsize=9)
         figure.colorbar(mesh, ax=axes, label="fraction of entries", extend="max")
         return figure
 
@@ -216,7 +223,7 @@ class GradientHistograms(StepMonitor):
             ax: Matplotlib axes to draw on. Defaults to `None`, which creates new axes.
 
         Returns:
-            The Matplotlib axes.
+            The Matplotlib figure.
 
         Raises:
             ValueError: If nothing has been recorded.
@@ -241,7 +248,7 @@ class GradientHistograms(StepMonitor):
         ax.set_xticks(shown, [names[i] for i in shown], rotation=30, ha="right")
         ax.set(yscale="log", ylabel=f"root mean square of the {self.of}")
         ax.legend(fontsize=8)
-        return ax
+        return ax.figure
 
     def _summary(self) -> str:
         info = self.histogram_info()

@@ -34,8 +34,14 @@ def check_shapes(sample, model: keras.Model) -> None:
     shapes = [tuple(np.shape(array))[1:] for array in keras.tree.flatten(sample)]
     if len(shapes) == len(expected) and all(map(_fits, shapes, expected)):
         return
+    is_pair = isinstance(sample, tuple) and len(shapes) == len(expected) + 1
     raise invalid_argument(
-        "sample", f"examples of shape {expected}, which the model takes", shapes
+        "sample",
+        f"examples of shape {expected}, which the model takes",
+        shapes,
+        "Pass only the inputs, without the targets: `x` instead of `(x, y)`."
+        if is_pair
+        else "",
     )
 
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from zoo.utils.arguments import check_integer, invalid_argument
+from zoo.utils.printable import Printable
 from zoo.utils.saved_attributes import SavedAttributes
 
 from ..train_step import (
@@ -22,7 +23,7 @@ from .summaries import number_of, recorded_at
 MAX_RECORDS = 1000  # maximum number of records in memory
 
 
-class StepMonitor(SavedAttributes, StepCallback):
+class StepMonitor(Printable, SavedAttributes, StepCallback):
     """Base class of callbacks that record the training step without affecting it.
 
     At most `MAX_RECORDS` records are kept in memory, evenly spaced over the call to
@@ -127,7 +128,7 @@ class StepMonitor(SavedAttributes, StepCallback):
     def step_key(self) -> tuple:
         return ()  # this callback adds no computation; see `Observation`
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         self._collect()
         name = type(self).__name__
         if not self._records:

@@ -169,8 +169,12 @@ class UpdateRatio(StepMonitor):
         - `gradient_rms`, `weight_rms`, `update_rms`: Root mean squares of the gradient,
           the weights and the update.
         - `learning_rate` and `skipped`: As in `ratio_info()`.
+
+        Raises:
+            ValueError: If nothing has been recorded.
         """
         info = self.ratio_info()
+        check_recorded(self, len(info["step"]))
         columns = ["ratio", "in_median"]
         for name in ("gradient", "weight", "update"):
             info[f"{name}_rms"] = info[f"{name}_norm"] / np.sqrt(info["size"])
@@ -201,7 +205,7 @@ class UpdateRatio(StepMonitor):
             ax: Matplotlib axes to draw on. Defaults to `None`, which creates new axes.
 
         Returns:
-            The Matplotlib axes.
+            The Matplotlib figure.
 
         Raises:
             ValueError: If nothing has been recorded.
@@ -228,7 +232,7 @@ class UpdateRatio(StepMonitor):
         # The distance, in font sizes, leaves space for the axis of the learning rate.
         place = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
         ax.legend(fontsize=8, borderaxespad=7.5, **place)
-        return ax
+        return ax.figure
 
     def _summary(self) -> str:
         info = self.ratio_info()

@@ -96,7 +96,7 @@ class Schedule:
             ax: Matplotlib axes to draw on. Defaults to `None`, which creates new axes.
 
         Returns:
-            The Matplotlib axes.
+            The Matplotlib figure.
 
         Raises:
             ValueError: If `length` is not a number > 0.
@@ -108,7 +108,7 @@ class Schedule:
             _, ax = plt.subplots()
         ax.plot(times, ops.convert_to_numpy(self(times)), label=repr(self))
         ax.set(xlabel="time", ylabel="factor on the compiled learning rate")
-        return ax
+        return ax.figure
 
     def get_config(self) -> dict:
         """Returns the arguments that recreate the schedule."""

@@ -310,7 +310,7 @@ def test_without_a_fall_there_is_no_suggestion(length):
     assert test.steepest is None
     assert test.tenth_of_minimum is None
     assert "steepest none, tenth of minimum none" in repr(test)
-    plt.close(test.plot().figure)
+    plt.close(test.plot())
 
 
 def test_a_frame_has_a_row_for_every_step():
@@ -325,7 +325,7 @@ def test_the_plot_marks_both_suggestions_on_a_log_axis():
     rates, losses = fall_and_rise()
     test = RangeTest(rates, losses, losses, smoothing=0.9, diverged=False)
     figure, ax = plt.subplots()
-    assert test.plot(ax) is ax
+    assert test.plot(ax) is figure
     assert ax.get_xscale() == "log"
     marks = {line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 2}
     assert marks == {test.steepest, test.tenth_of_minimum}

@@ -197,7 +197,7 @@ def test_failures_in_a_row_end_the_search_and_leave_it_whole(curves):
         return falling(hp, call)
 
     search = curves(fails, max_trials=6)
-    with pytest.raises(RuntimeError, match="3 trials in a row.*\n.*no such file"):
+    with pytest.raises(RuntimeError, match="All trials failed.*\n.*no such file"):
         search.search(verbose=0)
     assert status_of(search) == ["failed"] * 3
     broken = False
@@ -268,7 +268,8 @@ def test_arguments_of_fit_may_be_mended_after_failures(curves):
     def failing(hp, call):
         raise OSError("epochs")
 
-    curves(failing, max_trials=1).search(epochs="many", verbose=0)
+    with pytest.raises(RuntimeError, match="All trials failed"):
+        curves(failing, max_trials=1).search(epochs="many", verbose=0)
     again = curves(falling, max_trials=2)
     again.search(epochs=3, verbose=0)
     assert status_of(again) == ["failed", "completed"]
@@ -506,7 +507,7 @@ def test_only_the_best_checkpoints_are_kept(curves):
 
 
 def test_without_a_completed_trial_there_is_no_best_model(curves):
-    with pytest.raises(ValueError, match="at most 0, the number of completed trials"):
+    with pytest.raises(ValueError, match="There is no best model. No trial has been"):
         curves(falling).best_model()
 
 
@@ -606,8 +607,83 @@ def test_the_line_of_a_trial_says_what_came_of_it(curves, capsys):
     curves(falling, max_trials=2).search()
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("2 trials, in ")
-    assert lines[1].startswith("trial 1/2: val_loss 0.5, best 0.5 (trial 1), ")
-    assert lines[1].endswith(" left")
+    start = "trial 0 (1 of 2): val_loss 0.5, best 0.5 (trial 0), "
+    assert lines[1].startswith(start)
+    assert lines[1].endswith(" left; x=0.5")
+
+
+def test_the_end_says_which_hyperparameters_matter(parabola, capsys):
+    search = parabola(max_trials=30)
+    search.search()
+    *_, importance = capsys.readouterr().out.splitlines()
+    assert importance == f"importance: x {search.importance().importance[0]:.2f}"
+    search.search()  # without a trial, there is nothing new
+    assert "importance" not in capsys.readouterr().out
+
+
+def test_the_end_warns_of_a_range_that_is_too_narrow(tmp_path, capsys):
+    class Rising(RandomSearch):
+        def run_trial(self, trial, *args, **kwargs):
+            return -trial.hyperparameters.Float("x", 0.0, 1.0)
+
+    settings = {"initial_trials": [{"x": 1.0}, {"x": 0.9}], "seed": 0}
+    search = Rising(max_trials=9, directory=tmp_path, **settings)
+    search.search()
+    lines = capsys.readouterr().out.splitlines()
+    assert search.edge_warnings() == [lines[-1]]
+    assert "the upper bound 1 of its range: widen it." in lines[-1]
+
+
+@pytest.mark.parametrize("max_trials", [2, 3])
+def test_a_search_whose_trials_all_fail_shows_the_first_error(tmp_path, max_trials):
+    class Failing(RandomSearch):
+        def run_trial(self, trial, *args, **kwargs):
+            trial.hyperparameters.Float("x", 0.0, 1.0)
+            raise OSError(f"no file {trial.number}")
+
+    search = Failing(max_trials=max_trials, seed=0, directory=tmp_path)
+    message = rf"All trials failed \({max_trials}\).*\nOSError: no file 0\n"
+    with pytest.raises(RuntimeError, match=message):
+        search.search(verbose=0)
+    assert "raise OSError" in search.oracle.trials["0000"].message
+    with pytest.raises(ValueError, match="no best model.*failed: OSError: no file 0"):
+        search.best_model()
+
+
+def test_a_search_with_one_good_trial_does_not_fail(tmp_path):
+    class Failing(RandomSearch):
+        def run_trial(self, trial, *args, **kwargs):
+            trial.hyperparameters.Float("x", 0.0, 1.0)
+            if trial.number != 1:
+                raise OSError("no file")
+            return 1.0
+
+    search = Failing(max_trials=3, seed=0, directory=tmp_path)
+    search.search(verbose=0)
+    assert status_of(search) == ["failed", "completed", "failed"]
+    assert repr(search).startswith(
+        "Failing: 3 of 3 trials are finished (2 failed, 1 completed). "
+    )
+
+
+def test_ctrl_c_says_how_to_continue_in_one_line(tmp_path):
+    class Stopped(RandomSearch):
+        def run_trial(self, trial, *args, **kwargs):
+            if trial.number == 1:
+                raise KeyboardInterrupt
+            return trial.hyperparameters.Float("x", 0.0, 1.0)
+
+    search = Stopped(max_trials=3, seed=0, directory=tmp_path)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        search.search(verbose=0)
+    # Python prints the text of an uncaught `SystemExit`, without a traceback.
+    assert isinstance(stopped.value, SystemExit)
+    assert str(stopped.value) == stopped.value.code
+    assert str(stopped.value) == (
+        f"Interrupted: all finished trials are in '{search._project.folder}'. To "
+        "continue the search, run the same program again."
+    )
+    assert status_of(search) == ["completed", "running"]
 
 
 @pytest.mark.parametrize(

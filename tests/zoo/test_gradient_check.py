@@ -5,6 +5,7 @@ import pytest
 from zoo import lstm, mlp
 from zoo.differentiation import weight_gradients
 from zoo.gradient_check import check_gradients
+from zoo.gradient_report import GradientReport
 
 CROSS_ENTROPY = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
@@ -245,6 +246,16 @@ def test_a_sample_follows_the_seed_and_has_the_largest_derivative():
     assert (kernel["size"], kernel["checked"], bias["checked"]) == (30, 5, 1)
     everything = check_gradients(model, **{**settings, "samples": 30})
     assert everything.rows[0]["checked"] == 30
+
+
+def test_it_prints_the_worst_of_many_variables():
+    row = {"size": 1, "checked": 1, "kinks": 0, "analytic": 1.0, "numeric": 1.0}
+    rows = tuple({"variable": f"v{i}", "error": i * 1e-9, **row} for i in range(50))
+    text = str(GradientReport(rows))
+    lines = text.splitlines()
+    assert lines[0].endswith("The 20 worst of 50 variables:")
+    assert [line.split()[0] for line in lines[2:]] == [f"v{i}" for i in range(30, 50)]
+    assert repr(GradientReport(rows)) == text
 
 
 def test_it_prints_a_table():

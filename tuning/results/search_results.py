@@ -17,7 +17,7 @@ from ..hyperparameters.probability import (
 )
 from ..oracles.search_oracle import SearchOracle
 from ..trials.search_trial import COMPLETED, SearchTrial
-from . import plots
+from . import plots, texts
 from .expected_best import expected_best
 from .permutation_importance import permutation_importances
 from .range_edges import edge_warnings
@@ -118,7 +118,9 @@ class SearchResults:
                 weights of one of the best trials were not kept.
         """
         check_integer("num_models", num_models, minimum=1)
-        completed = sum(t.status == COMPLETED for t in self.oracle.trials.values())
+        completed = len(self._completed())
+        if not completed:
+            raise ValueError(f"There is no best model. {texts.nothing_completed(self)}")
         if completed < num_models:
             expected = f"at most {completed}, the number of completed trials"
             raise invalid_argument("num_models", expected, num_models)
@@ -249,8 +251,8 @@ class SearchResults:
             - `values`, `scores` and `rounds`: lists with one entry for each completed
               trial in which the hyperparameter is active;
             - `scale`: "linear", "log" or "category";
-            - `ranges`: list with a tuple `(low, high)` for each round, or `None` if the
-              hyperparameter is categorical.
+            - `ranges`: list with a tuple for each round: `(low, high)` or, if the
+              hyperparameter is categorical, the remaining values.
         """
         infos = []
         for hp in self._tuned():
@@ -262,7 +264,7 @@ class SearchResults:
                     "scores": [trial.score for trial in trials],
                     "rounds": [trial.round for trial in trials],
                     "scale": scale_of(hp),
-                    "ranges": self._ranges(hp) if is_ordered(hp) else None,
+                    "ranges": self._ranges(hp),
                 }
             )
         return infos
@@ -272,7 +274,12 @@ class SearchResults:
 
         Returns:
             The Matplotlib figure.
+
+        Raises:
+            ValueError: If no trial is completed.
         """
+        if not self._completed():
+            raise ValueError(f"Nothing to plot. {texts.nothing_completed(self)}")
         return plots.overview(self)
 
     def plot_best_so_far(self, ax=None):
@@ -282,7 +289,7 @@ class SearchResults:
             ax: Matplotlib axes to draw on. Defaults to `None`, which creates new axes.
 
         Returns:
-            The Matplotlib axes.
+            The Matplotlib figure.
         """
         return plots.best_so_far(
             self.best_so_far_info(), self.oracle.objective.name, ax
@@ -295,7 +302,7 @@ class SearchResults:
             ax: Matplotlib axes to draw on. Defaults to `None`, which creates new axes.
 
         Returns:
-            The Matplotlib axes.
+            The Matplotlib figure.
         """
         info = self.expected_best_info()
         return plots.expected_best(info, self.oracle.objective.name, ax)
@@ -312,6 +319,12 @@ class SearchResults:
         """
         infos = self.hyperparameters_info()
         return plots.hyperparameters(infos, self.oracle.objective.name, figure)
+
+    def __repr__(self) -> str:
+        return texts.sentence_of(self)
+
+    def _repr_html_(self) -> str:
+        return texts.html_of(self)
 
     def _finished(self) -> list[SearchTrial]:
         return [trial for trial in self.oracle.trials.values() if trial.is_finished]
@@ -330,9 +343,7 @@ class SearchResults:
         return to_probability(hp, value)
 
     def _ranges(self, hp) -> list[tuple]:
-        """Returns the range of each round as a pair of values."""
+        """Returns the range of each round, as a pair of bounds or as all values."""
         last = max((trial.round for trial in self.oracle.trials.values()), default=0)
-        return [
-            to_values(hp, self.oracle.range_of(hp, number))
-            for number in range(1, last + 1)
-        ]
+        ranges = [self.oracle.range_of(hp, number) for number in range(1, last + 1)]
+        return [to_values(hp, one) for one in ranges] if is_ordered(hp) else ranges

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras_tuner import errors
 
-from zoo.utils.arguments import invalid_argument
+from zoo.utils.arguments import close_match, invalid_argument
 
 from ..trials.search_trial import DIVERGED
 from .trial_end import TrialEnd
@@ -16,7 +16,9 @@ def missing_objective(name: str, logs) -> errors.FatalValueError:
     """Builds the error for an objective that is not in the logs."""
     listed = ", ".join(repr(each) for each in logs)
     is_validation = name.startswith("val_") and "'val_" not in listed
-    fix = "Pass `validation_data` to `search`." if is_validation else ""
+    fix = close_match(name, logs)
+    if is_validation:
+        fix = "Pass `validation_data` to `search`."
     expected = f"the name of a metric in the logs: {listed}"
     return errors.FatalValueError(
         str(invalid_argument("objective", expected, name, fix))

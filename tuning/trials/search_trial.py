@@ -15,6 +15,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from zoo.utils.files import replacing
 
 from ..hyperparameters.drawn_hyperparameters import DrawnHyperParameters
+from ..hyperparameters.probability import is_constant
 from .execution_record import ExecutionRecord
 
 RUNNING = TrialStatus.RUNNING
@@ -79,6 +80,19 @@ class SearchTrial(Trial):
         """Returns whether a hyperparameter is active in this trial and has a value."""
         values = self.hyperparameters.values.unrecorded()
         return hp.name in values and self.hyperparameters.is_active(hp)
+
+    def values_text(self) -> str:
+        """Returns the tuned hyperparameters as text, such as "units=64, x=0.5"."""
+        values = self.hyperparameters.values.unrecorded()
+        tuned = {
+            hp.name: values[hp.name]
+            for hp in self.hyperparameters.space
+            if self.has(hp) and not is_constant(hp)
+        }
+        return ", ".join(
+            f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in tuned.items()
+        )
 
     def forget_unasked(self, known: Container[str]) -> None:
         """Removes values that `build` did not read.

@@ -63,15 +63,7 @@ class ParallelTrials:
             FatalError: If a trial raises a `FatalError`.
         """
         self.search.on_search_begin()
-        try:
-            self._run_all()
-        except KeyboardInterrupt as interrupt:
-            done = self.oracle.book.num_finished
-            interrupt.add_note(
-                f"The search was interrupted. Its {done} finished trials are recorded. "
-                "To continue, run the same program again."
-            )
-            raise
+        self._run_all()
         self.search.on_search_end()
 
     def _run_all(self) -> None:

@@ -1,9 +1,12 @@
-"""Functions that use unstable or private APIs of TensorFlow and PyTorch.
+"""Functions that use unstable or private APIs of TensorFlow, TFDS and PyTorch.
 
 The functions follow the same conventions as those in `keras_internals`.
 """
 
-from .keras_internals import attribute, missing
+import contextlib
+from collections.abc import Callable, Iterator
+
+from .keras_internals import attribute, missing, patched
 
 
 def tensorflow_gradient_registry() -> dict:
@@ -36,6 +39,27 @@ def spec_of_replica(spec):
         return spec
     first, *_ = attribute(spec, "_value_specs")
     return first
+
+
+@contextlib.contextmanager
+def checked_downloads(check: Callable[[str], None]) -> Iterator[None]:
+    """Calls `check(url)` before TFDS downloads a file.
+
+    TFDS tries to connect for some minutes before it gives up, which no public setting
+    can change.
+    """
+    try:
+        from tensorflow_datasets.core.download import downloader
+    except ImportError:
+        raise missing("tensorflow_datasets.core.download.downloader") from None
+    open_url = attribute(downloader, "_open_url")
+
+    def checked(url, **options):
+        check(url)
+        return open_url(url, **options)
+
+    with patched(downloader, _open_url=checked):
+        yield
 
 
 def torch_norms(tensors: list, order: float) -> list:

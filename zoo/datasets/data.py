@@ -186,6 +186,34 @@ class Data:
             )
         return self._text_vectorization()
 
+    def train_batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields the train split as arrays `(x, y)`, in its stored order."""
+        return self._train_batches()
+
+    def plot(self, figure=None):
+        """Plots the distribution of the targets, and twelve examples with their labels.
+
+        The targets and the examples are those of the train split. At most the first
+        50,000 examples are counted.
+
+        Args:
+            figure: Matplotlib figure or subfigure to draw in. Defaults to `None`,
+                which creates a new figure.
+
+        Returns:
+            The Matplotlib figure.
+
+        Example:
+
+        >>> from zoo import datasets
+        >>> figure = datasets.load("digits").plot()
+        >>> figure.get_suptitle()
+        'digits: classification; 1,294 train, 144 validation, 359 test'
+        """
+        from .data_plot import draw_data
+
+        return draw_data(self, figure)
+
     def __repr__(self) -> str:
         sizes = ", ".join(f"{size:,} {split}" for split, size in self.sizes.items())
         return (

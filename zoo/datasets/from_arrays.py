@@ -70,9 +70,9 @@ def from_arrays(
             of a `.npz` file that contains `x_train`, `y_train` and, optionally,
             `x_validation`, `y_validation`, `x_test` and `y_test`.
         validation: `(x, y)`, or the fraction of the train split, in [0, 1), to hold
-            out. The last examples are held out, so integer labels must not be sorted.
-            With 0 or `None`, no examples are held out. If a file contains a validation
-            split, the fraction is ignored.
+            out. The last examples are held out, whatever the `seed`, so the examples
+            must be in random order. With 0 or `None`, no examples are held out. If a
+            file contains a validation split, the fraction is ignored.
             Defaults to `0.1`.
         test: Like `validation`. If both are fractions, the test split is held out
             first, and the validation split is a fraction of the remaining examples.
@@ -100,7 +100,8 @@ def from_arrays(
     Raises:
         ValueError: If an argument is invalid, the lengths of `x` and `y` differ, a
             split is empty, a value is NaN, infinite, missing or masked, a label is not
-            one of the classes, or examples are held out although the labels are sorted.
+            one of the classes, or examples are held out although the targets are
+            sorted, or a large class occurs in only one of the two parts.
 
     Example:
 

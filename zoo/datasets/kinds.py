@@ -45,13 +45,20 @@ def load_images(source: Source, options: Options) -> Data:
         source.sizes,
         _description(source),
         scale=image_scale(x.dtype.as_numpy_dtype),
+        held_out=source.held_out,
         **options.storage,
     )
 
 
 def load_numbers(source: Source, options: Options) -> Data:
     """Loads tables and other numeric tensors."""
-    return store(source.read(), source.sizes, _description(source), **options.storage)
+    return store(
+        source.read(),
+        source.sizes,
+        _description(source),
+        held_out=source.held_out,
+        **options.storage,
+    )
 
 
 def load_texts(source: Source, options: Options) -> Data:
@@ -72,6 +79,7 @@ def load_texts(source: Source, options: Options) -> Data:
         {split: _tokenize(each, layer) for split, each in examples.items()},
         source.sizes,
         description,
+        held_out=source.held_out,
         **options.storage,
     )
 

@@ -49,8 +49,10 @@ def load(
     The "train", "validation" and "test" splits of the dataset are used. If the dataset
     has no "test" split, the last fifth of the train split becomes the test split. If it
     has no "validation" split, examples from the end of the remaining train split are
-    held out. The choice of these examples does not depend on `seed`. If the train split
-    for a language model is a single text, characters are held out instead of examples.
+    held out. The choice of these examples does not depend on `seed`. TFDS stores most
+    datasets in random order; if the targets are sorted, an error is raised. If the
+    train split for a language model is a single text, characters are held out instead
+    of examples.
 
     The train split is reshuffled in every epoch. The order is determined by `seed` and
     by a counter that can be read and set; see `Order`.
@@ -81,9 +83,9 @@ def load(
             model is cut into windows of this length. Defaults to `256`.
         memory_limit: Maximum size of the examples in memory, in bytes. A larger
             dataset is streamed from disk through a shuffle buffer. In this case, a
-            warning is logged, and the examples are not checked for NaN or invalid
-            labels. The text of a language model is always kept in memory. Defaults to
-            4 GiB.
+            warning is logged, and the examples are not checked for NaN, invalid labels
+            or their order. The text of a language model is always kept in memory.
+            Defaults to 4 GiB.
 
     Returns:
         A `Data` whose splits are `tf.data.Dataset`s, with the properties needed to
@@ -92,7 +94,8 @@ def load(
     Raises:
         ValueError: If an argument is invalid, the dataset is unknown, its features
             are not supported, a split is empty, a value is NaN or infinite, a label
-            is invalid, or the texts contain no tokens or are not encoded in UTF-8.
+            is invalid, the texts contain no tokens or are not encoded in UTF-8, or
+            examples are held out although the targets are sorted.
         RuntimeError: If the dataset is not prepared and cannot be downloaded.
         OSError: If kerascope's cache is not writable.
         ImportError: If TensorFlow or TFDS is not installed.

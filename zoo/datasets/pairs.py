@@ -12,6 +12,7 @@ from ..utils.real_array import real_array
 from .arrays import check_finite, check_not_empty
 from .columns import numeric_values
 from .frames import FrameEncoder, TargetEncoder
+from .row_order import order_problem
 from .splits import SPLITS
 
 Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -196,28 +197,17 @@ def _cut(pair: tuple, split: str, fraction: float) -> tuple:
     reason = f"Train has {len(x)} examples, and {split}={fraction} is cut off its end."
     check_not_empty(size, split, reason)
     check_not_empty(len(x) - size, "train", reason)
-    _check_mixed_labels(y, split, fraction)
-    return (x[:-size], y[:-size]), (x[-size:], y[-size:])
-
-
-def _check_mixed_labels(y: np.ndarray, split: str, fraction: float) -> None:
-    """Raises an error if integer labels are sorted or grouped by their value.
-
-    The end of such labels contains only the last ones.
-    """
-    if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
-        return
-    distinct = len(np.unique(y))
-    groups = 1 + np.count_nonzero(y[1:] != y[:-1])
-    if 1 < distinct == groups <= len(y) // 2:
+    problem = order_problem(y[:-size], y[-size:])
+    if problem:
         raise invalid_argument(
             split,
             "(x, y), or labels in random order, because a fraction is cut off the end "
-            "of the train split, and the labels are sorted",
+            f"of the train split, and {problem}",
             fraction,
             "Shuffle first: `order = np.random.default_rng(0).permutation(len(y)); "
             "x, y = x[order], y[order]`.",
         )
+    return (x[:-size], y[:-size]), (x[-size:], y[-size:])
 
 
 def _mixed(key: str, kind: str, split: str) -> ValueError:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..backend.framework_internals import checked_downloads
 from ..utils.arguments import invalid_argument
+from .reachability import check_reachable
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +48,8 @@ def prepared_builder(name: str, data_dir=None):
 
     Raises:
         ValueError: If no dataset has this name, config or version.
-        RuntimeError: If the dataset is not prepared, and preparing it fails.
+        RuntimeError: If the dataset is not prepared, and preparing it fails. If a
+            server cannot be reached, the error is raised within 20 seconds.
         OSError: If a dataset that ships with kerascope cannot be written to the cache.
         ImportError: If TensorFlow or TFDS is not installed.
     """
@@ -86,7 +89,8 @@ def prepared_builder(name: str, data_dir=None):
         builder.data_path,
     )
     try:
-        builder.download_and_prepare()
+        with checked_downloads(check_reachable):
+            builder.download_and_prepare()
     except Exception as error:  # TFDS builders raise many types of errors
         raise RuntimeError(
             f"Dataset '{name}' is neither shipped with kerascope, nor prepared in "

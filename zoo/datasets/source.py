@@ -21,6 +21,8 @@ class Source:
 
     Attributes:
         sizes: Dict that maps the name of each split to its number of examples.
+        held_out: Names of the splits that are cut off the end of the stored train
+            split, the last one first.
 
     Raises:
         ValueError: If there is no train split, a split would be empty, or the single
@@ -38,6 +40,11 @@ class Source:
             stored["train"] = len(self._train_text)
         self._ranges = choose_splits(name, stored, validation)
         self.sizes = {split: each.size for split, each in self._ranges.items()}
+        self.held_out = [
+            split
+            for split in ("test", "validation")
+            if split in self._ranges and self._ranges[split].stored_split == "train"
+        ]
 
     def read(self) -> dict:
         """Returns a `tf.data.Dataset` of unbatched examples `(x, y)` for each split.

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from .arrays import Arrays, check_finite, check_labels, say_unscaled
 from .data import Data
 from .description import Description
 from .order import Order
+from .row_order import order_problem
 from .text import naming_bad_texts
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ def store(
     order: Order,
     memory_limit: int,
     scale: float | None = None,
+    held_out: Sequence[str] = (),
 ) -> Data:
     """Loads the examples into memory, or streams them from disk if they are too large.
 
@@ -39,13 +42,16 @@ def store(
         order: The `Order` of the train split.
         memory_limit: Maximum size of the examples in memory, in bytes.
         scale: Factor by which `x` is multiplied, as in `Arrays`. Defaults to `None`.
+        held_out: Names of the splits that are cut off the end of the stored train
+            split, the last one first. Defaults to `()`.
 
     Returns:
         A `Data`.
 
     Raises:
-        ValueError: If a value is not finite, a label is not one of the classes, or a
-            text is not encoded in UTF-8. Streamed examples are not checked.
+        ValueError: If a value is not finite, a label is not one of the classes, a text
+            is not encoded in UTF-8, or splits are held out although the targets are
+            sorted. Streamed examples are not checked.
     """
     specs = examples["train"].element_spec
     num_bytes = sum(sizes.values()) * sum(
@@ -53,6 +59,7 @@ def store(
     )
     if num_bytes <= memory_limit:
         arrays = _read(examples, sizes, description, scale)
+        _check_held_out(arrays, held_out, description.name)
         return in_memory(arrays, description, batch_size, order)
     logger.warning(
         "Dataset '%s' takes %.1f GiB, more than memory_limit=%.1f GiB: it streams from "
@@ -133,6 +140,22 @@ def _read(examples, sizes, description, scale) -> dict[str, Arrays]:
             check_labels(held.y, description.num_outputs, where)
     say_unscaled(arrays["train"].x, f"inputs of '{name}'")
     return arrays
+
+
+def _check_held_out(arrays: dict[str, Arrays], held_out, name: str) -> None:
+    """Raises an error if the end of the stored train split does not represent it."""
+    for index, split in enumerate(held_out):
+        before = ["train", *reversed(held_out[index + 1 :])]
+        rest = np.concatenate([arrays[each].y for each in before])
+        problem = order_problem(rest, arrays[split].y)
+        if problem:
+            raise ValueError(
+                f"Dataset '{name}' has no {split} split, and the end of train cannot "
+                "be used instead. Expected examples in random order. Received: "
+                f"{problem}\n"
+                "Shuffle the arrays of `tfds.load`, and pass them to "
+                "`datasets.from_arrays`."
+            )
 
 
 def _to_arrays(examples, size: int) -> tuple[np.ndarray, np.ndarray]:

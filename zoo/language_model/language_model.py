@@ -1,5 +1,6 @@
 """Generates and scores text with a trained language model."""
 
+import logging
 import string
 from collections.abc import Iterable, Sequence
 
@@ -18,7 +19,10 @@ from ..utils.arguments import (
 from .next_token import log_softmax, next_probabilities
 from .token_reader import TokenReader
 
+logger = logging.getLogger(__name__)
+
 TOKENS = ("character", "word")
+NAMED = 10  # so many unknown tokens of a prompt are named
 
 
 class LanguageModel:
@@ -73,14 +77,7 @@ class LanguageModel:
         """Converts text to an int32 array of token ids, using 1 for unknown tokens."""
         if not isinstance(text, str):
             raise invalid_argument("text", "a string", text)
-        tokens: Iterable[str] = text
-        if self.tokens == "word":
-            # Use bytes: like TensorFlow, the methods of bytes lowercase only ASCII
-            # letters and split only at ASCII whitespace.
-            words = text.encode().lower().translate(None, string.punctuation.encode())
-            tokens = [word.decode() for word in words.split()]
-        unknown = self._ids[UNKNOWN]
-        return np.array([self._ids.get(token, unknown) for token in tokens], "int32")
+        return self._ids_of(self._split(text))
 
     def decode(self, ids: Iterable[int]) -> str:
         """Converts token ids to text; words are separated by spaces."""
@@ -107,7 +104,9 @@ class LanguageModel:
         sampled.
 
         Args:
-            prompt: Text or token ids to continue. At least one token is required.
+            prompt: Text or token ids to continue. At least one token is required. If
+                the vocabulary does not contain a token of the text, a warning that
+                names the token is logged.
             length: Integer >= 0, number of tokens to generate. Defaults to `200`.
             temperature: Number >= 0. Values below 1 favor probable tokens; 0 always
                 selects the most probable token. Defaults to `1.0`.
@@ -144,7 +143,7 @@ class LanguageModel:
         """Returns the tokens that are most likely to follow a prompt.
 
         Args:
-            prompt: Text or token ids to continue. At least one token is required.
+            prompt: Text or token ids to continue, as in `generate`.
             top_k: Integer >= 1, maximum number of tokens to return. Defaults to `10`.
 
         Returns:
@@ -216,12 +215,41 @@ class LanguageModel:
         return float(total / count)
 
     def _check_prompt(self, prompt) -> np.ndarray:
-        ids = self.encode(prompt) if isinstance(prompt, str) else prompt
+        ids = prompt
+        if isinstance(prompt, str):
+            tokens = self._split(prompt)
+            ids = self._ids_of(tokens)
+            self._warn_of_unknown(tokens)
         valid = isinstance(ids, Sequence | np.ndarray) and self._are_ids(ids)
         if not valid or not len(ids):
             expected = f"a text or ids from {self._id_range}, at least one token"
             raise invalid_argument("prompt", expected, prompt)
         return np.array(ids, "int32")
+
+    def _split(self, text: str) -> list[str]:
+        if self.tokens == "character":
+            return list(text)
+        # Use bytes: like TensorFlow, the methods of bytes lowercase only ASCII letters
+        # and split only at ASCII whitespace.
+        words = text.encode().lower().translate(None, string.punctuation.encode())
+        return [word.decode() for word in words.split()]
+
+    def _ids_of(self, tokens: list[str]) -> np.ndarray:
+        unknown = self._ids[UNKNOWN]
+        return np.array([self._ids.get(token, unknown) for token in tokens], "int32")
+
+    def _warn_of_unknown(self, tokens: list[str]) -> None:
+        unknown = [token for token in dict.fromkeys(tokens) if token not in self._ids]
+        if unknown:
+            more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
+            logger.warning(
+                "The prompt has %ss that are not in the vocabulary: %s%s. The model "
+                "reads each of them as %s.",
+                self.tokens,
+                ", ".join(map(repr, unknown[:NAMED])),
+                more,
+                UNKNOWN,
+            )
 
     def _are_ids(self, ids: Iterable) -> bool:
         size = len(self.vocabulary)

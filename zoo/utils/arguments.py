@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from numbers import Integral, Real
 
 MAX_LENGTH = 300  # characters of a received value in a message
+MAX_PARTS = 4  # arrays of a list that a message describes
 
 
 def invalid_argument(name: str, expected: str, received, fix: str = "") -> ValueError:
@@ -36,18 +37,27 @@ def invalid_argument(name: str, expected: str, received, fix: str = "") -> Value
 def describe(value) -> str:
     """Returns the `repr` of a value, or a short description if it is long.
 
-    Arrays and other objects with a shape are described by their type, shape and dtype.
+    Arrays and other objects with a shape are described by their type, shape and dtype,
+    also in a list or tuple.
     """
     shape = getattr(value, "shape", None)
     if shape is not None and len(shape):
         dtype = getattr(value, "dtype", None)
         suffix = "" if dtype is None else f", dtype {dtype}"
         return f"<{type(value).__name__} of shape {tuple(shape)}{suffix}>"
+    if isinstance(value, list | tuple) and any(map(_is_array, value)):
+        parts = ", ".join(map(describe, value[:MAX_PARTS]))
+        more = ", ..." if len(value) > MAX_PARTS else ""
+        return f"<{type(value).__name__} of {len(value)}> ({parts}{more})"
     text = repr(value)
     if len(text) <= MAX_LENGTH:
         return text
     size = f" of {len(value)}" if isinstance(value, list | tuple | dict | set) else ""
     return f"<{type(value).__name__}{size}> {text[: MAX_LENGTH // 2]}..."
+
+
+def _is_array(value) -> bool:
+    return bool(getattr(value, "shape", ()))
 
 
 def is_integer(value) -> bool:
@@ -99,6 +109,7 @@ def close_match(value, choices: Iterable) -> str:
     text = str(value).lower()
     found = [name for name in names if len(text) == 1 and name.endswith(text)]
     found = found or difflib.get_close_matches(text, names, n=1)
+    found = found or [name for name in names if name.startswith(text) and text]
     return f"Did you mean {names[found[0]]!r}?" if found else ""
 
 

@@ -346,11 +346,12 @@ def test_a_model_without_activations_is_drawn_too():
     plt.close("all")
 
 
-def test_before_any_fit_it_is_empty():
+def test_before_any_fit_it_says_so():
     callback = ActivationHistograms(X)
-    assert len(callback.to_frame()) == 0
-    with pytest.raises(ValueError, match="ActivationHistograms has recorded nothing"):
-        callback.plot()
+    message = "ActivationHistograms has recorded nothing"
+    for use in (callback.plot, callback.to_frame):
+        with pytest.raises(ValueError, match=message):
+            use()
 
 
 @pytest.mark.parametrize(
@@ -373,4 +374,6 @@ def test_a_sample_that_the_model_does_not_take():
     model = mlp((4,), 2, units=(5,))
     with pytest.raises(ValueError, match=r"shape \[\(4,\)\], which.*\[\(3,\)\]"):
         fit(model, ActivationHistograms(X[:, :3]))
+    with pytest.raises(ValueError, match=r"\(\)\]\n.*`x` instead of `\(x, y\)`"):
+        fit(model, ActivationHistograms((X, np.arange(len(X)))))
     fit(model, ActivationHistograms(X[..., None]))  # Keras removes that axis

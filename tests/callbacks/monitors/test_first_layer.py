@@ -34,11 +34,11 @@ def test_a_convolution_gives_its_filters():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_plot_has_an_image_for_every_unit(channels):
     model = mlp((5, 6, channels), 2, units=(7,))
-    ax = plot_first_layer(model, max_units=5)
+    (ax,) = plot_first_layer(model, max_units=5).axes
     (image,) = ax.images
     height, width = image.get_array().shape[:2]
     assert (height, width) == (2 * 6, 3 * 7)  # with a line between them
-    ax = plot_first_layer(model, ax=ax)
+    assert plot_first_layer(model, ax=ax) is ax.figure
     assert ax.images[1].get_array().shape[:2] == (3 * 6, 3 * 7)
     plt.close("all")
 

@@ -101,6 +101,11 @@ def test_the_plot_is_a_heat_map_of_every_kernel(recorded):
     shares = mesh.get_array().filled(0)
     assert shares.shape[1] == len(X)
     np.testing.assert_allclose(shares.sum(axis=0), 1)
+    assert panel.get_yscale() == "log"
+    edges = mesh.get_coordinates()[:, 0, 1]
+    np.testing.assert_array_equal(edges[1:], 2 * edges[:-1])  # one bin per power of 2
+    largest = recorded.to_frame().query("variable == 'only/kernel'")["largest"].max()
+    assert edges[-2] <= largest < edges[-1]
     plt.close("all")
 
 
@@ -127,7 +132,7 @@ def test_the_plot_of_norms_goes_by_depth():
     model.compile("sgd", "mse")
     callback = GradientHistograms(1)
     model.fit(X, X, verbose=0, callbacks=[callback])
-    ax = callback.plot_norms()
+    (ax,) = callback.plot_norms().axes
     (first,) = ax.lines
     assert len(first.get_ydata()) == 15
     assert first.get_ydata()[0] < 1e-6 * first.get_ydata()[-1]  # it vanishes
@@ -136,10 +141,9 @@ def test_the_plot_of_norms_goes_by_depth():
     plt.close("all")
 
 
-def test_before_any_fit_it_is_empty():
+def test_before_any_fit_it_says_so():
     callback = GradientHistograms()
-    assert len(callback.to_frame()) == 0
-    for draw in (callback.plot, callback.plot_norms):
+    for draw in (callback.plot, callback.plot_norms, callback.to_frame):
         with pytest.raises(ValueError, match="GradientHistograms has recorded nothing"):
             draw()
 

@@ -157,7 +157,7 @@ def test_saving(recorded, tmp_path):
 
 
 def test_the_plot_shows_every_kernel_the_median_and_the_band(recorded):
-    ax = recorded.plot()
+    ax = recorded.plot().axes[0]
     labels = [line.get_label() for line in ax.lines]
     assert [label for label in labels if label[0] != "_"] == [
         *("learning rate", "first", "second", "model")
@@ -177,7 +177,7 @@ def test_the_plot_shows_every_kernel_the_median_and_the_band(recorded):
 def test_the_band_and_the_line_of_the_learning_rate_follow_the_schedule():
     ratio = UpdateRatio(1, healthy=(1e-3, 1e-1))
     fit(make_model(), ratio, callbacks=[ScheduleLearningRate(Linear(1))])
-    ax = ratio.plot()
+    ax = ratio.plot().axes[0]
     share = 1 - np.arange(STEPS) / STEPS  # of the peak rate, 0.1
     corners = ax.collections[0].get_paths()[0].vertices
     for step, expected in enumerate(share):
@@ -247,16 +247,17 @@ def test_many_kernels_have_no_legend_of_their_own():
     info = ratio.ratio_info()
     assert info["ratio"].shape == (1, 400)
     assert len(set(info["variable"].tolist())) == 400
-    texts = [text.get_text() for text in ratio.plot().get_legend().get_texts()]
+    texts = [text.get_text() for text in ratio.plot().axes[0].get_legend().get_texts()]
     assert texts == ["healthy", "learning rate", "model"]
     plt.close("all")
 
 
-def test_before_any_fit_it_is_empty():
+def test_before_any_fit_it_says_so():
     ratio = UpdateRatio()
-    assert len(ratio.to_frame()) == 0
-    with pytest.raises(ValueError, match="This UpdateRatio has recorded nothing"):
-        ratio.plot()
+    for use in (ratio.plot, ratio.to_frame):
+        with pytest.raises(ValueError, match="This UpdateRatio has recorded nothing"):
+            use()
+    assert ratio._repr_html_() == "<pre>UpdateRatio: nothing recorded yet.</pre>"
 
 
 @pytest.mark.parametrize(

@@ -109,15 +109,16 @@ def test_an_optimizer_steps_by_it():
 
 @pytest.mark.parametrize("schedule", ALL, ids=repr)
 def test_a_plot_shows_the_factors(schedule):
-    ax = schedule.plot(50)
+    figure = schedule.plot(50)
+    (ax,) = figure.axes
     (line,) = ax.get_lines()
     np.testing.assert_array_equal(line.get_xdata()[[0, -1]], [0, 50])
     np.testing.assert_array_equal(
         line.get_ydata(), values(schedule, np.linspace(0, 50, 1001))
     )
-    assert Constant().plot(50, ax=ax) is ax
+    assert Constant().plot(50, ax=ax) is figure
     assert len(ax.get_lines()) == 2
-    plt.close(ax.figure)
+    plt.close(figure)
 
 
 def test_linear_scaling_rule():

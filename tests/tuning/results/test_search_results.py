@@ -170,7 +170,7 @@ def test_the_pictures_show_values_on_their_scale_and_every_range(searched):
         **{"rate": "log", "other": "linear"},
     }
     assert infos["rate"]["ranges"] == [(1e-4, 1.0)]
-    assert infos["kind"]["ranges"] is None
+    assert infos["kind"]["ranges"] == [("a", "b")]
     figure = search.plot()
     labels = {axes.get_xlabel() for axes in figure.axes}
     assert labels == {"trial", "random trials", "kind", "batch", "rate", "other"}
@@ -178,21 +178,24 @@ def test_the_pictures_show_values_on_their_scale_and_every_range(searched):
     assert drawn.get_xscale() == "log"
     assert len(drawn.collections[0].get_offsets()) == 30
     figure.canvas.draw()
-    assert search.plot_best_so_far().get_ylabel() == "score"
-    assert search.plot_expected_best().get_ylabel() == "best score"
+    assert search.plot_best_so_far().axes[0].get_ylabel() == "score"
+    assert search.plot_expected_best().axes[0].get_ylabel() == "best score"
     assert len(search.plot_hyperparameters().axes) == 4
     plt.close("all")
 
 
-def test_a_search_without_trials_has_empty_tables_and_pictures(tmp_path):
+def test_a_search_without_trials_has_empty_tables_and_says_so(tmp_path):
     search = RandomSearch(
         lambda hp: hp.Float("x", 0.0, 1.0), "loss", seed=0, directory=tmp_path
     )
     assert search.results().empty
     assert search.history().empty
     assert search.edge_warnings() == []
-    search.plot()
-    plt.close("all")
+    for use, what in ((search.plot, "Nothing to plot"), (search.best_model, "no best")):
+        with pytest.raises(ValueError, match=f"{what}.*`search.search"):
+            use()
+    assert repr(search) == "RandomSearch: 0 of 20 trials are finished."
+    assert search._repr_html_() == f"<p>{search!r}</p>"
 
 
 @pytest.mark.heavy

@@ -1,12 +1,15 @@
 import logging
 import sys
+import time
 
 import numpy as np
 import pytest
+import requests
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from zoo import datasets
+from zoo.datasets import reachability
 from zoo.datasets.load import load
 
 pytestmark = pytest.mark.one_backend
@@ -125,6 +128,24 @@ class TestImages:
             load("made_up", data_dir=folder)
 
 
+def test_sorted_labels_are_not_held_out(make_builder):
+    rows = [{**row, "label": i // 25} for i, row in enumerate(images(50))]
+    splits = {"train": rows, "test": images(10)}
+    folder = make_builder(IMAGE_FEATURES, splits, ("image", "label"))
+    with pytest.raises(ValueError, match="no validation split.*labels are sorted"):
+        load("made_up", data_dir=folder)
+    sizes = load("made_up", data_dir=folder, validation=0).sizes
+    assert sizes == {"train": 50, "test": 10}
+
+
+def test_sorted_labels_are_not_held_out_for_testing(make_builder):
+    rows = [{**row, "label": i // 25} for i, row in enumerate(images(50))]
+    folder = make_builder(IMAGE_FEATURES, {"train": rows}, ("image", "label"))
+    message = "no test split.*random order. Received: the labels are sorted"
+    with pytest.raises(ValueError, match=message):
+        load("made_up", data_dir=folder, validation=0)
+
+
 class TestTables:
     FEATURES = {
         "features": {
@@ -146,7 +167,8 @@ class TestTables:
             "big": i > 3,
             "pair": [10 + i, 20.0],
         }
-        return {"features": {**features, **changes}, "target": 2 * i}
+        target = 2 * i if i % 2 else -2 * i  # not sorted
+        return {"features": {**features, **changes}, "target": target}
 
     def test_columns_are_stacked_by_name_and_categories_one_hot(self, make_builder):
         splits = {"train": [self.row(i) for i in range(10)], "test": [self.row(5)]}
@@ -540,6 +562,36 @@ class TestDatasetsThatCannotBeHad:
         assert "ConnectionError: no network" in message
         assert "TFDS_DATA_DIR" in message
         assert error.value.__suppress_context__  # no 200-line traceback of TFDS
+
+    def test_an_unreachable_server_ends_the_download_at_once(
+        self, tmp_path, monkeypatch
+    ):
+        asked = []
+
+        def refuse(url, **options):
+            asked.append(url)
+            raise requests.ConnectionError("no route to host")
+
+        monkeypatch.setattr(requests, "head", refuse)
+        monkeypatch.setattr(reachability, "PAUSE", 0)
+        with pytest.raises(RuntimeError, match="toronto.edu cannot be reached: no rou"):
+            load("cifar10", data_dir=tmp_path)
+        assert len(asked) == 2
+
+    def test_a_server_that_keeps_silent_ends_it_too(self, monkeypatch):
+        monkeypatch.setattr(requests, "head", lambda *_, **__: time.sleep(5))
+        monkeypatch.setattr(reachability, "SECONDS", 0.05)
+        with pytest.raises(ConnectionError, match="^example.org did not answer"):
+            reachability.check_reachable("https://example.org/file")
+
+    @pytest.mark.parametrize("answer", [None, requests.exceptions.SSLError("old")])
+    def test_any_answer_counts(self, answer, monkeypatch):
+        def head(*arguments, **options):
+            if answer is not None:
+                raise answer
+
+        monkeypatch.setattr(requests, "head", head)
+        reachability.check_reachable("https://example.org/file")
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,17 @@ def test_a_seed_reproduces_a_text(language_model):
     assert language_model.generate("ab", 12, seed=0) == texts[0][:12]
 
 
+def test_unknown_characters_of_a_prompt_are_named(language_model, caplog):
+    language_model.next_tokens("abc")
+    assert not caplog.records
+    language_model.generate("aXbXé", 1)
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "The prompt has characters that are not in the vocabulary: 'X', 'é'. The model "
+        "reads each of them as [UNK]."
+    )
+
+
 def test_a_prompt_is_a_text_or_its_ids(language_model):
     by_ids = language_model.generate([2, 3, 4], 10, seed=0)
     assert by_ids == language_model.generate("abc", 10, seed=0)

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 
 from ...utils.confidence_intervals import wilson_interval
+from ...utils.printable import Printable
 from ...utils.report_files import load_report, save_report, stack
 
 
-@dataclass(frozen=True)
-class CertificateReport:
+@dataclass(frozen=True, repr=False)
+class CertificateReport(Printable):
     """Stores the results of `certify`; `print` shows them as a table.
 
     An example is certified at an epsilon if it is classified correctly, and if no

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 
 from ...utils.confidence_intervals import wilson_interval
+from ...utils.printable import Printable
 
 ABSTAINED = -1
 
 
-@dataclass(frozen=True)
-class SmoothingReport:
+@dataclass(frozen=True, repr=False)
+class SmoothingReport(Printable):
     """Stores the results of `SmoothedClassifier.certify`; `print` shows a table.
 
     Args:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ...utils.printable import Printable
+
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 
-@dataclass(frozen=True)
-class PerturbationReport:
+@dataclass(frozen=True, repr=False)
+class PerturbationReport(Printable):
     """Stores the results of `minimal_perturbations`; `print` shows them as a table.
 
     Args:

@@ -19,7 +19,7 @@ def draw_report(report, figure=None):
 
     shown = min(MAX_SHOWN, len(report.examples["label"]))
     if figure is None:
-        size = (5.5 + 3.6 * bool(shown), 4.5)
+        size = (5.5 + 3.6 * bool(shown), 5.5 if shown else 4.5)
         figure = plt.figure(figsize=size, layout="constrained")
     if not shown:
         _draw_curve(report, figure.subplots())
@@ -27,8 +27,21 @@ def draw_report(report, figure=None):
     curve, panel = figure.subfigures(1, 2, width_ratios=(5.5, 3.6))
     _draw_curve(report, curve.subplots())
     axes = panel.subplots(shown, 3, squeeze=False)
+    drawn = {name: report.examples[name][:shown] for name in ("x", "adversarial")}
+    changes = drawn["adversarial"] - drawn["x"]
+    reach = max(float(np.abs(changes).max()), 1e-12)
     for index, row in enumerate(axes):
-        _draw_example(report.examples, row, index)
+        _draw_example(report.examples, row, index, reach)
+    epsilon = f"{report.examples['epsilon']:.3g}"
+    for ax, title in zip(
+        axes[0], ("original", f"change, epsilon {epsilon}", "adversarial"), strict=True
+    ):
+        ax.set_title(f"{title}\n{ax.get_title()}".rstrip(), fontsize=8)
+    if _is_image(changes[0]):
+        colors = axes[0, 1].images[0]
+        bar = panel.colorbar(colors, ax=axes, location="bottom", shrink=0.6, aspect=30)
+        bar.ax.tick_params(labelsize=7)
+        bar.set_label("change of a pixel", fontsize=8)
     return figure
 
 
@@ -68,25 +81,32 @@ def _draw_curve(report, ax):
     ax.legend(fontsize=8)
 
 
-def _draw_example(examples, axes, index):
+def _draw_example(examples, axes, index: int, reach: float):
+    """Draws an example, its change and the result, with the predicted classes.
+
+    Args:
+        examples: The `examples` of a `RobustnessReport`.
+        axes: The three axes of a row.
+        index: Index of the example.
+        reach: Largest absolute change of all examples, for a common scale.
+    """
     x, adversarial = examples["x"][index], examples["adversarial"][index]
     label = examples["label"][index]
     titles = (
         f"{examples['predicted'][index]} (true: {label})",
-        f"epsilon {examples['epsilon']:.3g}",
+        "",
         f"{examples['fooled'][index]}",
     )
     images = (x, adversarial - x, adversarial)
     low, high = min(x.min(), adversarial.min()), max(x.max(), adversarial.max())
-    reach = max(float(np.abs(images[1]).max()), 1e-12)
     ranges = ((low, high), (-reach, reach), (low, high))
-    colors = ("gray", "RdBu", "gray")
+    colors = ("gray", "RdBu_r", "gray")
     for ax, image, title, (bottom, top), color in zip(
         axes, images, titles, ranges, colors, strict=True
     ):
         if _is_image(image):
             shown = image[..., 0] if image.shape[-1:] == (1,) else image
-            if shown.ndim == 3 and color == "RdBu":
+            if shown.ndim == 3 and color == "RdBu_r":
                 shown = shown.mean(axis=-1)
             ax.imshow(shown, cmap=color, vmin=bottom, vmax=top)
         else:

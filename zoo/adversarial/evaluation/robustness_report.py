@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ...utils.printable import Printable
 from ...utils.report_files import load_report, save_report, stack
 from ..certification.certificate_report import CertificateReport
 from .robustness_plot import draw_report
@@ -13,8 +14,8 @@ from .robustness_plot import draw_report
 EXAMPLES = ("x", "adversarial", "label", "predicted", "fooled")
 
 
-@dataclass(frozen=True)
-class RobustnessReport:
+@dataclass(frozen=True, repr=False)
+class RobustnessReport(Printable):
     """Stores the results of `evaluate_robustness`; `print` shows them as a table.
 
     Each stage attacks only the examples that withstood all earlier stages. The accuracy
@@ -118,8 +119,9 @@ class RobustnessReport:
         If the evaluation computed certificates, the plot also shows the certified
         accuracy, and the band between the certified and the robust accuracy.
 
-        The panel shows the inputs, perturbations and adversarial inputs, with the
-        predictions of the model. Inputs that are not images are drawn as curves.
+        The panel shows the inputs, their changes and the adversarial inputs, with the
+        predictions of the model. All changes have the same scale, in which red stands
+        for an increase. Inputs that are not images are drawn as curves.
 
         Args:
             figure: Matplotlib figure for the plot. Defaults to `None`: a new figure.

@@ -69,7 +69,8 @@ class AdversarialTrainer(CheckedTrainer):
             step.
         clean_weight: Float in [0, 1): weight of the loss on clean examples in the
             standard objective. Defaults to `0.0`.
-        beta: Number > 0: weight of the divergence in TRADES. Defaults to `6.0`.
+        beta: Number > 0: weight of the divergence in TRADES. Must be `None` with the
+            standard objective. Defaults to `None`: 6 with TRADES.
         warmup_epochs: Integer >= 0: number of initial epochs with a reduced epsilon,
             which grows linearly to its full value. Defaults to `0`.
         clean_metrics: Whether training also reports metrics on clean inputs. With the
@@ -104,7 +105,7 @@ class AdversarialTrainer(CheckedTrainer):
         *,
         validation_attack: Attack | None = None,
         clean_weight: float = 0.0,
-        beta: float = 6.0,
+        beta: float | None = None,
         warmup_epochs: int = 0,
         clean_metrics: bool = True,
         name: str = "adversarial_trainer",
@@ -112,7 +113,7 @@ class AdversarialTrainer(CheckedTrainer):
         super().__init__(model, name)
         self.objective = check_choice("objective", objective, ("standard", "trades"))
         self.clean_weight = check_fraction("clean_weight", clean_weight)
-        self.beta = check_positive("beta", beta)
+        self.beta = None if beta is None else check_positive("beta", beta)
         self.warmup_epochs = check_integer("warmup_epochs", warmup_epochs, minimum=0)
         self.clean_metrics = check_choice("clean_metrics", clean_metrics, (True, False))
         self.attack = check_attack("attack", attack, model)

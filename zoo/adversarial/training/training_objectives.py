@@ -11,6 +11,8 @@ from ..attacks.objectives import divergence
 from ..classifier.head import Head
 from .training_batch import TrainingBatch
 
+DEFAULT_BETA = 6.0  # 1 / lambda of Zhang et al., 2019, on CIFAR-10
+
 
 class StandardObjective:
     """The loss on adversarial examples (Madry et al., 2018, equation 2.1).
@@ -81,14 +83,19 @@ class TradesObjective:
 
 
 def make_objective(
-    name: str, attack: Attack, clean_weight: float, beta: float
+    name: str, attack: Attack, clean_weight: float, beta: float | None
 ) -> StandardObjective | TradesObjective:
     """Creates the objective for the given arguments of `AdversarialTrainer`.
 
     Raises:
-        ValueError: If `attack` or `clean_weight` is incompatible with the objective.
+        ValueError: If `attack`, `clean_weight` or `beta` is incompatible with the
+            objective.
     """
     if name == "standard":
+        if beta is not None:
+            fix = 'Pass `objective="trades"`, or use `clean_weight` instead.'
+            expected = "None with the standard objective, which has no divergence"
+            raise invalid_argument("beta", expected, beta, fix)
         return StandardObjective(clean_weight)
     if not attack.random_start:
         raise invalid_argument(
@@ -100,7 +107,7 @@ def make_objective(
     if clean_weight:
         fix = "In TRADES, `beta` sets the trade-off with the clean loss."
         raise invalid_argument("clean_weight", "0 with TRADES", clean_weight, fix)
-    return TradesObjective(beta)
+    return TradesObjective(DEFAULT_BETA if beta is None else beta)
 
 
 class _Divergence(keras.losses.Loss):

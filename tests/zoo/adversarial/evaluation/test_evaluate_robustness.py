@@ -79,7 +79,10 @@ def test_the_table_and_the_picture(report):
     line = curve.axes[0].lines[-1].get_xydata()
     np.testing.assert_allclose(line[:, 0], [0, 0.04, 0.1])
     np.testing.assert_allclose(line[:, 1], list(report.robust_accuracy.values()))
-    assert len(panel.axes) == 15
+    axes = panel.axes
+    assert len(axes) == 15
+    first_lines = [ax.get_title().splitlines()[0] for ax in axes[:3]]
+    assert first_lines == ["original", "change, epsilon 0.1", "adversarial"]
 
 
 def masked(trained):

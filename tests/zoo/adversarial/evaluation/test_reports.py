@@ -1,8 +1,10 @@
 """Reports with certificates: their table and picture, files and comparisons."""
 
 import dataclasses
+import html
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scipy import stats
@@ -109,6 +111,28 @@ def test_the_table_and_the_picture_show_both(report):
     for label, counts in (("certified", [54, 40, 9]), ("all stages", [54, 50, 30])):
         np.testing.assert_allclose(60 * lines[label][:, 1], counts)
     assert "unknown" in [some.get_label() for some in axes.collections]
+
+
+def test_the_changes_of_images_have_one_scale(report):
+    x = np.random.default_rng(0).random((3, 4, 4, 1))
+    change = np.array([0.1, -0.2, 0.05]).reshape(3, 1, 1, 1) * np.ones_like(x)
+    labels = {name: np.arange(3) for name in ("label", "predicted", "fooled")}
+    examples = {"x": x, "adversarial": x + change, "epsilon": 0.2, **labels}
+    figure = dataclasses.replace(report, examples=examples).plot()
+    *axes, bar = figure.subfigs[1].axes
+    assert len(axes) == 9
+    for ax, expected in zip(axes[1::3], change, strict=True):
+        np.testing.assert_allclose(ax.images[0].get_array(), expected[..., 0])
+        np.testing.assert_allclose(ax.images[0].get_clim(), [-0.2, 0.2])
+    np.testing.assert_allclose(bar.get_xlim(), [-0.2, 0.2])
+    assert bar.get_xlabel() == "change of a pixel"
+    plt.close("all")
+
+
+def test_consoles_and_notebooks_show_the_table(report):
+    for some in (report, report.certificate):
+        assert repr(some) == str(some)
+        assert some._repr_html_() == f"<pre>{html.escape(str(some))}</pre>"
 
 
 def test_a_report_is_the_same_after_loading(report, tmp_path):
