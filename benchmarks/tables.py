@@ -17,6 +17,7 @@ from certification_table import (
     speed_table,
 )
 from diagnosis_table import causes_table, diagnosis_table, fixes_table
+from headline_table import headline_table
 from results import load
 from search_table import search_table, trial_table
 from table_tools import (
@@ -261,8 +262,11 @@ TABLES = {
     "diagnosis_causes": causes_table,
     "diagnosis_fixes": fixes_table,
 }
-TABLES_OF_DOCS = {"vocabulary": vocabulary_table}
-PAGES = {ROOT / "README.md": TABLES, ROOT / "docs" / "diagnosis.md": TABLES_OF_DOCS}
+PAGES = {
+    ROOT / "README.md": {"headline": headline_table},
+    ROOT / "docs" / "benchmarks.md": TABLES,
+    ROOT / "docs" / "diagnosis.md": {"vocabulary": vocabulary_table},
+}
 
 
 def insert_tables(text: str, tables: dict = TABLES) -> str:
@@ -289,12 +293,11 @@ def main():
     parser.add_argument("--write", action="store_true")
     if parser.parse_args().write:
         for page, tables in PAGES.items():
-            text = insert_tables(page.read_text(), tables)
             with replacing(page) as partial:
-                partial.write_text(text)
+                partial.write_text(insert_tables(page.read_text(), tables))
     else:
         tables = (make_table() for make_table in TABLES.values())
-        print("\n\n".join(table for table in tables if table))
+        print("\n\n".join(filter(None, tables)))
 
 
 if __name__ == "__main__":

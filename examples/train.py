@@ -19,7 +19,7 @@ The script writes these files to `runs/digits/`:
 With `--resume`, a killed training run continues when the same command is run again. To
 start again, for example with other options, remove the folder `saves` in that folder.
 
-The README lists the accuracy and the running time over several seeds, which
+The benchmarks page lists the accuracy and the running time over several seeds, which
 `benchmarks/train.py` measures.
 """
 
