@@ -152,7 +152,8 @@ def global_seed() -> Any:
     `keras.utils.set_random_seed` can set this state only to that of a new generator.
     """
     state, generators = _global_seed_modules()
-    name = attribute(generators, "GLOBAL_SEED_GENERATOR")
+    # Keras 3.12 has no constant for this name.
+    name = getattr(generators, "GLOBAL_SEED_GENERATOR", "global_seed_generator")
     generator = attribute(state, "get_global_attribute")(name)
     return None if generator is None else generator.state
 
