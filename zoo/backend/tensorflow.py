@@ -70,7 +70,8 @@ def set_generator_state(state):
 
 
 def shared_array(variable):
-    tensor = tf.convert_to_tensor(variable.value)
+    is_of_keras = isinstance(variable, keras.Variable)  # copies on replicas are not
+    tensor = tf.convert_to_tensor(variable.value if is_of_keras else variable)
     try:
         return np.asarray(memoryview(tensor))
     except ValueError:  # for example bfloat16, which no buffer contains
