@@ -59,8 +59,7 @@ class CertifiedTrainer(CheckedTrainer):
             backwards from the logits (Zhang et al., "Towards Stable and Efficient
             Training of Verifiably Robust Neural Networks", 2020). "crown-ibp" gradually
             replaces them by interval bounds while epsilon grows. "crown" keeps them,
-            which is slower, and certifies more examples with networks of one or two
-            hidden layers. Defaults to `"ibp"`.
+            which is slower. Defaults to `"ibp"`.
         warmup_steps: Integer >= 0: number of training steps on clean inputs before
             epsilon begins to grow. Defaults to `0`.
         ramp_steps: Integer >= 0: number of training steps in which epsilon grows. Half
@@ -187,12 +186,12 @@ class CertifiedTrainer(CheckedTrainer):
         last = len(bounds) - 1
         of_label = ops.cast(is_label, DTYPE)[:, None]
         rows = of_label - ops.eye(self._network.num_outputs, dtype=DTYPE)
+        if self.method == "crown":
+            return lower_bounds(run, bounds, relax_all(run, bounds), last, rows)
         lowest = lower_bounds(run, bounds, {}, last, rows)
-        if self.method == "ibp" or (self.method == "crown-ibp" and not training):
+        if self.method == "ibp" or not training:
             return lowest
         linear = lower_bounds(run, bounds, relax_all(run, bounds), last, rows)
-        if self.method == "crown":
-            return linear
         return share * lowest + (1 - share) * linear
 
 
