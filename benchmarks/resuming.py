@@ -15,7 +15,8 @@ The second command trains an MLP with 105 million parameters for a few steps, wi
 `EarlyStopping` whose best weights are part of the saves of the second epoch. It
 measures the mean duration of a save, and the peak memory before and after the saves.
 After each save, the same number of bytes is written to the same folder twice. On a disk
-whose fast and slow writes alternate, saves and writes then meet as many slow ones.
+whose fast and slow writes alternate, saves and writes then meet as many slow ones. Two
+of these files are kept, as two saves are.
 """
 
 import argparse
@@ -37,6 +38,7 @@ from callbacks.resuming.save_file import SaveFolder
 EVERY = 500
 RESUMED = f"ResumeTraining(every={EVERY})"
 LARGE_STEPS, LARGE_EVERY = 8, 2
+CHUNK = np.random.default_rng(0).bytes(2**28)
 
 
 def make_data(steps):
@@ -89,7 +91,7 @@ def measure_large(options) -> dict:
         best = EarlyStopping("loss", patience=9, restore_best_weights=True)
         resume = ResumeTraining(folder, every=LARGE_EVERY, callbacks=[best])
         model.fit(x, y, epochs=2, batch_size=BATCH_SIZE, verbose=0, callbacks=[resume])
-        size = max(path.stat().st_size for path in Path(folder).iterdir())
+        size = size_of_a_save(Path(folder))
     return {
         "gigabytes_before": memory,
         "gigabytes_after": peak_gigabytes(),
@@ -97,6 +99,10 @@ def measure_large(options) -> dict:
         "seconds_of_saves": seconds,
         "seconds_to_write_as_many_bytes": writing,
     }
+
+
+def size_of_a_save(folder: Path) -> int:
+    return max(path.stat().st_size for path in folder.glob("save-*"))
 
 
 def time_saves() -> tuple[list[float], list[float]]:
@@ -107,25 +113,29 @@ def time_saves() -> tuple[list[float], list[float]]:
         began = time.perf_counter()
         write(folder, *arguments)
         saving.append(time.perf_counter() - began)
-        size = max(path.stat().st_size for path in folder.path.iterdir())
-        writing.extend(seconds_to_write(folder.path, size) for _ in range(2))
+        size = size_of_a_save(folder.path)
+        for _ in range(2):
+            writing.append(seconds_to_write(folder.path, size, len(writing)))
 
     SaveFolder.write = timed
     return saving, writing
 
 
-def seconds_to_write(folder: Path, size: int) -> float:
-    """Returns the seconds in which zeros are written to a file and to the disk."""
-    chunk, path = bytes(2**24), folder / "zeros"
+def seconds_to_write(folder: Path, size: int, number: int) -> float:
+    """Returns the seconds in which a file is written to the disk.
+
+    The last two files are kept, as saves are, because writing again to the memory of a
+    file that was just removed is faster. Random bytes cannot be compressed, as weights
+    cannot, and the chunks are larger than the caches of a CPU.
+    """
     began = time.perf_counter()
-    with open(path, "wb") as file:
-        for _ in range(size // len(chunk)):
-            file.write(chunk)
+    with open(folder / f"random-{number}", "wb") as file:
+        for _ in range(size // len(CHUNK)):
+            file.write(CHUNK)
         file.flush()
         os.fsync(file.fileno())
-    seconds = time.perf_counter() - began
-    path.unlink()
-    return seconds
+    (folder / f"random-{number - 2}").unlink(missing_ok=True)
+    return time.perf_counter() - began
 
 
 def peak_gigabytes() -> float:

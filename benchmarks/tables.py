@@ -117,29 +117,36 @@ def overhead_table(results: str = "monitor_overhead") -> str:
 
 def resuming_table() -> str:
     """Returns the cost of saving a training run, by backend; `""` without results."""
-    entries, rows = load("resuming"), []
-    if not entries:
-        return ""
-    for backend in sorted(key for key in entries if ", large" not in key):
-        entry, large = entries[backend], entries.get(f"{backend}, large")
-        costs = [f"{entry['costs'][name]:.3f}" for name in RESUMING]
-        milliseconds = f"{1000 * entry['seconds_of_the_longest_save']:.0f}"
-        rows.append((backend, *costs, milliseconds, *_large_saves(large)))
+    entries = load("resuming")
     columns = ["backend", *RESUMING, "milliseconds of the longest save"]
-    columns += ["105 million parameters: GB of a save", "seconds of a save"]
-    return markdown([*columns, "seconds to write as many bytes", "more memory"], rows)
-
-
-def _large_saves(entry: dict | None) -> list[str]:
-    if entry is None:
-        return ["-"] * 4
-    more = entry["gigabytes_after"] / entry["gigabytes_before"] - 1
-    return [
-        f"{entry['gigabytes_of_a_save']:.1f}",
-        f"{statistics.mean(entry['seconds_of_saves']):.1f}",
-        f"{statistics.mean(entry['seconds_to_write_as_many_bytes']):.1f}",
-        f"{100 * more:.0f} %",
+    rows = [
+        (
+            backend,
+            *(f"{entry['costs'][name]:.3f}" for name in RESUMING),
+            f"{1000 * entry['seconds_of_the_longest_save']:.0f}",
+        )
+        for backend, entry in sorted(entries.items())
+        if LARGE not in backend
     ]
+    return markdown(columns, rows) if rows else ""
+
+
+def resuming_large_table() -> str:
+    """Returns what saves of a large model cost, by backend; `""` without results."""
+    entries = load("resuming")
+    columns = ["backend", "GB of a save", "seconds of a save", "seconds of writing"]
+    rows = [
+        (
+            backend.removesuffix(LARGE),
+            f"{entry['gigabytes_of_a_save']:.1f}",
+            f"{statistics.fmean(entry['seconds_of_saves']):.1f}",
+            f"{statistics.fmean(entry['seconds_to_write_as_many_bytes']):.1f}",
+            f"{100 * (entry['gigabytes_after'] / entry['gigabytes_before'] - 1):.0f} %",
+        )
+        for backend, entry in sorted(entries.items())
+        if LARGE in backend
+    ]
+    return markdown([*columns, "more memory"], rows) if rows else ""
 
 
 def adversarial_table() -> str:
@@ -219,6 +226,7 @@ def _over_validation_and_test(row: dict) -> tuple[float, float]:
     )
 
 
+LARGE = ", large"
 RESUMING = ("ResumeTraining(every=500)", "plain, again")
 COLUMNS = ("load", "from_arrays")
 SPLITS = ("validation", "test")
@@ -249,6 +257,7 @@ TABLES = {
         overhead_table, "monitor_overhead_large"
     ),
     "resuming": resuming_table,
+    "resuming_large": resuming_large_table,
     "adversarial": adversarial_table,
     "attack": attack_table,
     "adversarial_step": adversarial_step_table,
