@@ -16,6 +16,7 @@ from .evaluation.perturbation_report import PerturbationReport
 from .evaluation.robustness_report import RobustnessReport
 from .training.adversarial_trainer import AdversarialTrainer
 from .training.certified_trainer import CertifiedTrainer
+from .training.ibp_normal import IBPNormal
 
 __all__ = [
     "APGD",
@@ -25,6 +26,7 @@ __all__ = [
     "Attack",
     "CertificateReport",
     "CertifiedTrainer",
+    "IBPNormal",
     "PerturbationReport",
     "RobustnessReport",
     "SmoothedClassifier",

@@ -21,6 +21,7 @@ from ..certification.bounds.relaxations import relax_all
 from ..classifier.expected_outputs import LOGITS
 from ..classifier.float_inputs import only
 from ..classifier.logits import find_logits
+from ..norms import NORMS
 from .checked_trainer import CheckedTrainer
 
 DTYPE = "float32"
@@ -31,13 +32,15 @@ METHODS = ("ibp", "crown-ibp", "crown")
 class CertifiedTrainer(CheckedTrainer):
     """Trains a classifier so that bounds of its logits certify it, with Keras `fit`.
 
-    Each step computes bounds for the worst-case logits in the linf ball around each
-    example. The loss is `kappa` times the loss on clean inputs plus `1 - kappa` times
-    the loss of the worst-case logits (equation 12 of Gowal et al., "On the
-    Effectiveness of Interval Bound Propagation for Training Verifiably Robust Models",
-    2018). During `ramp_steps` training steps, epsilon grows from 0 to its full value,
-    and the weight of the worst case from 0 to `1 - kappa`. Without this schedule,
-    training often collapses to chance level. Steps are counted over all calls to `fit`.
+    Each step computes bounds for the worst-case logits in the ball around each example.
+    The loss is `kappa` times the loss on clean inputs plus `1 - kappa` times the loss
+    of the worst-case logits (equation 12 of Gowal et al., "On the Effectiveness of
+    Interval Bound Propagation for Training Verifiably Robust Models", 2018). During
+    `ramp_steps` training steps, epsilon grows from 0 to its full value, and the weight
+    of the worst case from 0 to `1 - kappa`. Without this schedule, training often
+    collapses to chance level. Steps are counted over all calls to `fit`. For networks
+    that are trained with interval bounds, use the initial weights
+    `zoo.adversarial.IBPNormal`.
 
     Training reports "certified_accuracy", the fraction of examples that the bounds of
     the training method certify at the current epsilon; for "crown-ibp", validation uses
@@ -52,8 +55,11 @@ class CertifiedTrainer(CheckedTrainer):
     Args:
         model: Built classifier with one input, which ends in logits for at least two
             classes, and whose layers `certify` supports.
-        epsilon: Number > 0: radius of the linf ball, in the units of the inputs. To
-            certify a model at some epsilon, train it with a slightly larger one.
+        epsilon: Number > 0: radius of the ball, in the units of the inputs. To certify
+            a model at some epsilon, train it with a slightly larger one.
+        norm: "linf", "l2" or "l1". For l2 and l1, the bounds of the first layer ignore
+            `bounds`, and later layers have the tightest bounds with `method="crown"`.
+            Defaults to `"linf"`.
         bounds: Minimum and maximum allowed input values. Defaults to `(0.0, 1.0)`.
         method: "ibp", or one of two methods with linear bounds that are computed
             backwards from the logits (Zhang et al., "Towards Stable and Efficient
@@ -91,6 +97,7 @@ class CertifiedTrainer(CheckedTrainer):
         self,
         model: keras.Model,
         epsilon: float,
+        norm: str = "linf",
         *,
         bounds: tuple[float, float] = (0.0, 1.0),
         method: str = "ibp",
@@ -102,7 +109,10 @@ class CertifiedTrainer(CheckedTrainer):
         super().__init__(model, name)
         self.bounds = check_bounds(bounds)
         check_positive("epsilon", epsilon)
-        self.epsilon = check_epsilon(epsilon, "linf", self.bounds)
+        self.norm = check_choice("norm", norm, NORMS)
+        self.epsilon = check_epsilon(
+            epsilon, norm, self.bounds, self.model.input_shape[1:]
+        )
         self.method = check_choice("method", method, METHODS)
         self.warmup_steps = check_integer("warmup_steps", warmup_steps, minimum=0)
         self.ramp_steps = check_integer("ramp_steps", ramp_steps, minimum=0)
@@ -149,6 +159,7 @@ class CertifiedTrainer(CheckedTrainer):
         return {
             "model": keras.saving.serialize_keras_object(self.model),
             "epsilon": self.epsilon,
+            "norm": self.norm,
             "bounds": self.bounds,
             "method": self.method,
             "warmup_steps": self.warmup_steps,
@@ -178,7 +189,7 @@ class CertifiedTrainer(CheckedTrainer):
         """Returns lower bounds for the margins of all classes, in float32."""
         size = self._network.operations[0].size
         x = ops.reshape(ops.cast(x, DTYPE), (-1, size))
-        ball = Ball(x, share * self.epsilon, "linf", self.bounds)
+        ball = Ball(x, share * self.epsilon, self.norm, self.bounds)
         # NOTE[DIFF] Batch normalization is bounded with its moving statistics, even in
         # training, because certificates refer to inference mode.
         run = BoundPass(self._network, ball, DTYPE, with_rounding=False)

@@ -29,13 +29,16 @@ def linear_model():
     return model
 
 
-def worst_loss(model, x, y, epsilon):
+DUALS = {"linf": 1, "l2": 2, "l1": np.inf}
+
+
+def worst_loss(model, x, y, epsilon, norm="linf"):
     """The exact worst case of each margin of a linear model, in NumPy."""
     kernel, bias = (np.float64(part) for part in model.get_weights())
     logits = x @ kernel + bias
     rows = kernel[:, y][:, :, None] - kernel[:, None]
     margins = logits[range(len(x)), y][:, None] - logits
-    margins -= epsilon * np.abs(rows).sum(axis=0)
+    margins -= epsilon * np.linalg.norm(rows, DUALS[norm], axis=0)
     loss = np.log(np.exp(-margins).sum(axis=1)).mean()
     margins[range(len(x)), y] = np.inf
     return loss, (margins > 0).all(axis=1).mean()
@@ -67,6 +70,56 @@ def test_the_loss_follows_the_schedule(linear_data, method):
     scores = trainer.evaluate(x, y, verbose=0, return_dict=True)
     np.testing.assert_allclose(scores["loss"], clean, rtol=1e-5)
     np.testing.assert_allclose(scores["certified_accuracy"], certified)
+
+
+@pytest.mark.parametrize("norm", ["l2", "l1"])
+def test_the_loss_is_that_of_the_norm(linear_data, norm):
+    """No perturbation reaches the bounds of the inputs, so the worst case is exact."""
+    x, y = linear_data
+    model = linear_model()
+    trainer = compiled(CertifiedTrainer(model, 0.1, norm), keras.optimizers.SGD(0.0))
+    logs = trainer.fit(x, y, batch_size=16, verbose=0).history
+    clean, _ = worst_loss(model, x, y, 0.0)
+    worst, certified = worst_loss(model, x, y, 0.1, norm)
+    np.testing.assert_allclose(logs["loss"], [(clean + worst) / 2], rtol=1e-5)
+    np.testing.assert_allclose(logs["certified_accuracy"], [certified])
+
+
+@pytest.mark.parametrize("norm", ["l2", "l1"])
+def test_hidden_units_are_bounded_on_the_ball(linear_data, norm):
+    x, y = linear_data
+    model = mlp((5,), 3, units=(6,))
+    generator = np.random.default_rng(1)
+    model.set_weights([generator.normal(size=w.shape) for w in model.get_weights()])
+    trainer = CertifiedTrainer(model, 0.1, norm, bounds=(-9, 9))
+    logs = compiled(trainer, keras.optimizers.SGD(0.0)).fit(
+        x, y, batch_size=16, verbose=0
+    )
+    first, first_bias, last, last_bias = map(np.float64, model.get_weights())
+    middle, change = x @ first + first_bias, np.linalg.norm(first, DUALS[norm], axis=0)
+    lower, upper = (np.maximum(middle + s * 0.1 * change, 0) for s in (-1, 1))
+    rows = last[:, y].T[:, :, None] - last
+    margins = (np.where(rows > 0, lower[..., None], upper[..., None]) * rows).sum(1)
+    margins += last_bias[y][:, None] - last_bias
+    worst = np.log(np.exp(-margins).sum(1)).mean()
+    logits = np.maximum(middle, 0) @ last + last_bias
+    of_label = logits[range(len(x)), y]
+    clean = (np.log(np.exp(logits).sum(1)) - of_label).mean()
+    np.testing.assert_allclose(logs.history["loss"], [(clean + worst) / 2], rtol=1e-5)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("norm", ["l2", "l1"])
+def test_every_norm_trains(digits, norm):
+    epsilon = {"l2": 0.3, "l1": 0.6}[norm]
+    trainer = CertifiedTrainer(
+        mlp((64,), 10, units=(32,)), epsilon, norm, method="crown", ramp_steps=100
+    )
+    compiled(trainer, keras.optimizers.Adam(3e-3))
+    history = trainer.fit(*digits[0], epochs=10, batch_size=64, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    report = certify(trainer, digits[1], epsilon, norm, verbose=0)
+    assert report.certified_accuracy[epsilon] > 0.5
 
 
 @pytest.mark.parametrize(
@@ -157,6 +210,8 @@ def test_batches_out_of_bounds_are_refused(linear_data):
         ({"model": lambda: mlp((4,), 2, normalization="layer")}, "model"),
         ({"epsilon": 0}, "epsilon"),
         ({"epsilon": 2.0}, "epsilon"),
+        ({"norm": "l3"}, "norm"),
+        ({"epsilon": 3.0, "norm": "l2"}, "epsilon"),
         ({"bounds": (1, 0)}, "bounds"),
         ({"method": "lp"}, "method"),
         ({"method": "crown-ibp"}, "ramp_steps"),

@@ -6,7 +6,7 @@ from keras import ops
 from ... import norms
 
 ITERATIONS = 6  # for the l2 multiplier; the bound is valid after any of them
-TINY = 1e-100
+TINY = 1e-30  # also in float32
 
 
 class Ball:
@@ -37,6 +37,23 @@ class Ball:
     def box(self) -> tuple:
         """Returns the lower and upper limits of the smallest box around the ball."""
         return self.x - self.below, self.x + self.above
+
+    def largest_change(self, kernel):
+        """Returns upper bounds for the changes of linear functions on an l2 or l1 ball.
+
+        The bounds of the inputs and the mask are ignored, so the result is the same for
+        all examples.
+
+        Args:
+            kernel: Coefficients, of shape `(size, functions)`.
+
+        Returns:
+            A tensor of shape `(functions,)`: epsilon times the dual norms.
+        """
+        if self.norm == "l1":
+            return self.epsilon * ops.max(ops.abs(kernel), axis=0)
+        squares = ops.sum(ops.square(kernel), axis=0)
+        return self.epsilon * ops.sqrt(ops.maximum(squares, TINY))
 
     def minimum(self, rows):
         """Returns lower bounds for linear functions on the ball.
@@ -84,6 +101,8 @@ class Ball:
             rest = ops.square(self.epsilon) - ops.sum(
                 ops.square(fixed), axis=-1, keepdims=True
             )
+        # The derivative with respect to an optimal multiplier is zero.
+        multiplier = ops.stop_gradient(multiplier)
         step = ops.minimum(sizes / (2 * multiplier), moves)
         change = ops.sum(step * (multiplier * step - sizes), axis=-1)
         return change - multiplier[..., 0] * ops.square(self.epsilon)
@@ -100,7 +119,7 @@ class Ball:
         moves = ops.take_along_axis(moves, order, axis=-1)
         spent = ops.cumsum(moves, axis=-1)
         used_up = ops.where(spent >= self.epsilon, sizes, 0.0)
-        multiplier = ops.max(used_up, axis=-1, keepdims=True)
+        multiplier = ops.stop_gradient(ops.max(used_up, axis=-1, keepdims=True))
         excess = ops.maximum(sizes - multiplier, 0.0)
         return -ops.sum(excess * moves, axis=-1) - multiplier[..., 0] * self.epsilon
 

@@ -104,12 +104,23 @@ class BoundPass:
         middle = ops.matmul(center, kernel) + bias
         if not self.with_rounding:
             spread = ops.matmul(radius, ops.abs(kernel))
-            return Bounds(middle - spread, middle + spread)
+            found = Bounds(middle - spread, middle + spread)
+            return self._on_the_ball(found, operation, kernel, bias)
         parts = ops.concatenate([radius, x.magnitude, x.error])
         spread, terms, error = ops.split(ops.matmul(parts, ops.abs(kernel)), 3)
         return self._with_errors(
             operation, middle, spread, terms + ops.abs(bias), error, kernel.shape[0]
         )
+
+    def _on_the_ball(self, found: Bounds, operation, kernel, bias) -> Bounds:
+        """Tightens the bounds of a first layer, since an l2 or l1 ball is no box."""
+        (before,) = operation.inputs
+        is_first = isinstance(self.network.operations[before], operations.Source)
+        if not is_first or self.ball.norm == "linf":
+            return found
+        middle = ops.matmul(self.ball.x, kernel) + bias
+        change = self.ball.largest_change(kernel)
+        return found.intersect(middle - change, middle + change)
 
     def _scale(self, operation, weights, x):
         scale, shift, shift_terms = weights
