@@ -179,19 +179,10 @@ class ScheduleLearningRate(ScheduledValue):
 
     def _say_misfit(self) -> None:
         """Logs a warning if a part of the schedule makes no sense for this `fit`."""
-        epochs = (self.params or {}).get("epochs")
-        if not epochs or self._steps is None:
+        self._say_long_warmup("the learning rate never reaches its full value")
+        epochs, length = self._length_of_fit()
+        if length is None:
             return
-        length = epochs * (1 if self.unit == "epoch" else self._steps)
-        if self._schedule.warmup >= length:
-            logger.warning(
-                "The warm-up of %r ends at %s %g, but `fit` ends at %g: the learning "
-                "rate never reaches its full value. Shorten the warm-up.",
-                self._schedule,
-                self.unit,
-                self._schedule.warmup,
-                length,
-            )
         ends = np.linspace(0, length, epochs + 1)
         is_zero = keras.ops.convert_to_numpy(self._schedule(ends)) == 0
         idle = int(np.argmin(is_zero[::-1])) - 1 if not is_zero.all() else epochs

@@ -24,7 +24,8 @@ class ScheduleMomentum(ScheduledValue):
     `ScheduleLearningRate`. The `momentum` attribute of the optimizer remains m during
     training, after training and in saved files. In the logs and in the `History`,
     "momentum" is the momentum in the last step of each epoch. In a `MultiOptimizer`,
-    the momentum of every optimizer that uses momentum is scheduled.
+    the momentum of every optimizer that uses momentum is scheduled. If the warm-up does
+    not end within `fit`, a warning is logged when training begins.
 
     Args:
         schedule: Schedule from `callbacks.schedules`.
@@ -68,6 +69,10 @@ class ScheduleMomentum(ScheduledValue):
     ):
         super().__init__(schedule, unit, steps_per_epoch)
         self.minimum = check_fraction("minimum", minimum)
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self._say_long_warmup("the momentum never reaches `minimum`")
 
     def begin_step(self, optimizer: keras.optimizers.Optimizer) -> None:
         factor = self._next_factor(self.schedule)

@@ -1,5 +1,6 @@
 """The base class for callbacks that schedule an optimizer hyperparameter."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,8 @@ from zoo.utils.arguments import check_choice, check_integer, invalid_argument
 from .schedules.schedule import Schedule
 from .schedules.step_time import time_of_step
 from .train_step import StepCallback, updating_optimizers
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -193,6 +196,27 @@ class ScheduledValue(StepCallback):
 
     def _used_schedule(self) -> Schedule:
         return self.schedule
+
+    def _length_of_fit(self) -> tuple[int | None, int | None]:
+        """Returns the end of `fit` in epochs and in the schedule's unit, or `None`."""
+        epochs = (self.params or {}).get("epochs")
+        if not epochs or self._steps is None:
+            return None, None
+        return epochs, epochs * (1 if self.unit == "epoch" else self._steps)
+
+    def _say_long_warmup(self, effect: str) -> None:
+        """Logs a warning if the warm-up does not end within `fit`."""
+        schedule, (_, length) = self._used_schedule(), self._length_of_fit()
+        if length is not None and schedule.warmup >= length:
+            logger.warning(
+                "The warm-up of %r ends at %s %g, but `fit` ends at %g: %s. Shorten "
+                "the warm-up.",
+                schedule,
+                self.unit,
+                schedule.warmup,
+                length,
+                effect,
+            )
 
     def _next_factor(self, schedule: Schedule):
         """Returns the factor for this step as a tensor, and advances the time."""

@@ -83,7 +83,7 @@ def train(data, options, adversarial: bool) -> keras.Model:
         validation_data=data.validation,
         epochs=options.epochs,
         shuffle=False,
-        verbose=0,
+        verbose=2,
         callbacks=[best],
     ).history
     name = "adversarial" if adversarial else "normal"
@@ -116,7 +116,7 @@ def main(arguments=None):
     for name in ("normal", "adversarial"):
         model = train(data, options, adversarial=name == "adversarial")
         report = evaluate_robustness(
-            model, test, epsilons, steps=options.steps, seed=options.seed, verbose=0
+            model, test, epsilons, steps=options.steps, seed=options.seed
         )
         print(report)
         reports[name] = report

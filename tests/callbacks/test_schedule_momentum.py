@@ -168,6 +168,21 @@ def test_a_second_fit_and_one_with_an_initial_epoch():
     np.testing.assert_allclose(history["momentum"], RISING[9::5], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("warmup", "message"),
+    [
+        (2, "ends at epoch 2, but `fit` ends at 2: the momentum never reaches"),
+        (1, None),
+    ],
+)
+def test_a_warmup_that_does_not_end_is_said(warmup, message, caplog):
+    model = make_model(keras.optimizers.SGD(RATE, momentum=MOMENTUM))
+    fit(model, [ScheduleMomentum(OneCycle(4, warmup=warmup), 0.5)], epochs=2)
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == (message is not None)
+    assert message is None or message in said[0]
+
+
 def test_with_mixed_precision():
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
