@@ -61,6 +61,7 @@ class Candidate:
     scale: float = 1.1  # training epsilon divided by evaluation epsilon
     kappa: float = 0.0
     method: str = "ibp"
+    certify: str = "crown"  # method of the certificates
     # Slope of a fixed first layer, which clips `slope * (x - 0.5) + 0.5` to [0, 1].
     contrast: float | None = None
 
@@ -84,7 +85,7 @@ TASKS = {
 }
 CANDIDATES = {
     "contrast": Candidate(contrast=3.0),
-    "ibp": Candidate(epochs=40, units=(1024, 1024), scale=1.0),
+    "ibp": Candidate(epochs=40, units=(1024, 1024), scale=1.0, certify="ibp"),
     "crown": Candidate(method="crown", units=(512,), epochs=15),
 }
 
@@ -191,7 +192,8 @@ def choose(name: str, task: Task, options) -> None:
         candidate = shortened(candidate, options.dry)
         model, data, seconds = train(task, candidate, 0, 0.1, work)
         examples = arrays(data.validation, DRY_EXAMPLES if options.dry else None)
-        found = certified(work, "certified", model, examples, task.epsilon, task.norm)
+        arguments = model, examples, task.epsilon, task.norm
+        found = certified(work, "certified", *arguments, candidate.certify)
         work.clear()
         return {
             "seconds": seconds,
@@ -213,7 +215,7 @@ def run(name: str, task: Task, options) -> None:
         model, data, seconds = train(task, candidate, seed, 0, work)
         examples = arrays(data.test, DRY_EXAMPLES if options.dry else None)
         arguments = model, examples, task.epsilon, task.norm
-        proved = certified(work, "certified", *arguments)
+        proved = certified(work, "certified", *arguments, candidate.certify)
         left = attacked(work, *arguments)
         work.clear()
         return {

@@ -34,6 +34,7 @@ from zoo.adversarial import (
     PGD,
     AdversarialTrainer,
     CertifiedTrainer,
+    IBPNormal,
     certify,
     evaluate_robustness,
 )
@@ -69,7 +70,13 @@ def parse_arguments(arguments=None):
 def train(data, options, training: str) -> keras.Model:
     keras.utils.set_random_seed(options.seed)
     data.order.counter = 0
-    model = trainer = mlp(data.input_shape, data.num_outputs, units=[options.units] * 2)
+    initial = IBPNormal() if training == "certified" else "auto"
+    model = trainer = mlp(
+        data.input_shape,
+        data.num_outputs,
+        units=[options.units] * 2,
+        kernel_initializer=initial,
+    )
     if training == "adversarial":
         trainer = AdversarialTrainer(model, PGD(options.epsilon, steps=5))
     elif training == "certified":
