@@ -61,7 +61,7 @@ class Candidate:
     scale: float = 1.1  # training epsilon divided by evaluation epsilon
     kappa: float = 0.0
     method: str = "ibp"
-    certify: str = "crown"  # method of the certificates
+    certify: str = "ibp"  # method of the certificates
     # Slope of a fixed first layer, which clips `slope * (x - 0.5) + 0.5` to [0, 1].
     contrast: float | None = None
 
@@ -85,8 +85,8 @@ TASKS = {
 }
 CANDIDATES = {
     "contrast": Candidate(contrast=3.0),
-    "ibp": Candidate(epochs=40, units=(1024, 1024), scale=1.0, certify="ibp"),
-    "crown": Candidate(method="crown", units=(512,), epochs=15),
+    "ibp": Candidate(epochs=40, units=(1024, 1024), scale=1.0),
+    "crown": Candidate(method="crown", certify="crown", units=(512,), epochs=15),
 }
 
 

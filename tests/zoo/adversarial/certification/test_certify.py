@@ -42,6 +42,33 @@ def test_batches_change_nothing(trained, digits):
     np.testing.assert_allclose(first, second, atol=1e-9)
 
 
+def test_units_that_are_always_off_add_no_rounding_errors():
+    """Such a unit outputs 0, however large its inputs and the weights behind it are."""
+    model = mlp((1,), 2, units=(2,))
+    kernel = np.array([[1.0, 0.0], [1e6, -1e6]])
+    model.set_weights(
+        [np.array([[1.0, 1e3]]), np.array([0.0, -1e5]), kernel, np.zeros(2)]
+    )
+    x, y = np.array([[0.5]]), np.array([0])
+    report = certify(model, (x, y), 0.1, method="ibp", verbose=0)
+    np.testing.assert_allclose(report.margins[0.1][0, 1], 0.4, rtol=1e-5)
+    assert report.certified_accuracy[0.1] == 1.0
+
+
+@pytest.mark.parametrize("method", ["ibp", "crown"])
+def test_clipped_values_have_exact_intervals(method):
+    layers = [keras.layers.Rescaling(4.0, offset=-1.5), keras.layers.ReLU(max_value=1)]
+    model = keras.Sequential([keras.Input((2,)), *layers, keras.layers.Dense(2)])
+    model.layers[-1].set_weights([np.eye(2), np.zeros(2)])
+    x = np.random.default_rng(0).random((20, 2)).astype("float32")
+    report = certify(model, (x, np.zeros(20, int)), 0.1, method=method, verbose=0)
+    lower, upper = (
+        np.clip(4 * np.clip(x + sign * 0.1, 0, 1) - 1.5, 0, 1) for sign in (-1, 1)
+    )
+    expected = lower[:, 0] - upper[:, 1]
+    np.testing.assert_allclose(report.margins[0.1][:, 1], expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
 def test_a_final_activation_is_left_out(activation):
     units = 3 if activation == "softmax" else 1

@@ -148,7 +148,11 @@ class BoundPass:
         if not self.with_rounding:
             return Bounds(lower, upper)
         middle, spread = (lower + upper) / 2, (upper - lower) / 2
-        return self._with_errors(operation, middle, spread, x.magnitude, x.error, 1)
+        # The output is slope * x + (1 - slope) * relu(x), and the error of the second
+        # term is zero if x is certainly negative.
+        reached = ops.maximum(x.upper + x.error, 0.0)
+        error = slope * x.error + (1 - slope) * ops.minimum(x.error, reached)
+        return self._with_errors(operation, middle, spread, x.magnitude, error, 1)
 
     def _tanh(self, operation, weights, x):
         lower, upper = ops.tanh(x.lower), ops.tanh(x.upper)

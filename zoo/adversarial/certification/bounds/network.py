@@ -92,10 +92,12 @@ class NetworkBuilder:
         )
 
     def clipped(self, index: int, maximum: float) -> int:
-        """Adds min(relu(x), maximum), as relu(x) - relu(x - maximum)."""
-        above = self.rectifier(self.scale(index, 1.0, -maximum))
-        below = self.rectifier(index)
-        return self.add(operations.Sum, [below, self.scale(above, -1.0)])
+        """Adds min(relu(x), maximum), as maximum - relu(maximum - relu(x)).
+
+        The interval bounds of a chain of functions of one number are exact.
+        """
+        missing = self.scale(self.rectifier(index), -1.0, maximum)
+        return self.scale(self.rectifier(missing), -1.0, maximum)
 
     def sigmoid(self, index: int) -> int:
         """Adds a sigmoid, as (1 + tanh(x / 2)) / 2."""
