@@ -152,7 +152,8 @@ class BoundPass:
         # term is zero if x is certainly negative.
         reached = ops.maximum(x.upper + x.error, 0.0)
         error = slope * x.error + (1 - slope) * ops.minimum(x.error, reached)
-        return self._with_errors(operation, middle, spread, x.magnitude, error, 1)
+        terms = ops.maximum(ops.abs(lower), ops.abs(upper))
+        return self._with_errors(operation, middle, spread, terms, error, 1)
 
     def _tanh(self, operation, weights, x):
         lower, upper = ops.tanh(x.lower), ops.tanh(x.upper)
