@@ -85,7 +85,7 @@ TASKS = {
 }
 CANDIDATES = {
     "contrast": Candidate(contrast=3.0),
-    "ibp": Candidate(epochs=40, units=(1024, 1024), scale=1.0),
+    "ibp": Candidate(scale=1.0),
     "crown": Candidate(method="crown", certify="crown", units=(512,), epochs=15),
 }
 
