@@ -47,12 +47,13 @@ def _distribute(own, batch, layout, batch_dim_name: str):
         return own(batch, layout, batch_dim_name)
     mesh = getattr(layout, "backend_layout", layout).mesh
     parts = max(1, mesh.shape[batch_dim_name] // jax.process_count())
-    if len(batch) % parts:
+    size = batch.shape[0]
+    if size % parts:
         if jax.process_count() > 1:  # no process has the whole batch
             raise ValueError(
                 "The devices cannot share a batch evenly. Expected a number of "
                 f"examples that is a multiple of {parts}, the number of devices of "
-                f"this process. Received: {len(batch)} examples.\nWith several "
+                f"this process. Received: {size} examples.\nWith several "
                 "processes, drop the last batch if it is smaller than the others, for "
                 "example with `data.train.take(data.sizes['train'] // batch_size)`."
             )
