@@ -54,8 +54,8 @@ def _distribute(own, batch, layout, batch_dim_name: str):
                 "The devices cannot share a batch evenly. Expected a number of "
                 f"examples that is a multiple of {parts}, the number of devices of "
                 f"this process. Received: {size} examples.\nWith several "
-                "processes, drop the last batch if it is smaller than the others, for "
-                "example with `data.train.take(data.sizes['train'] // batch_size)`."
+                "processes, drop examples until the batches of all processes have "
+                "the same sizes, which are multiples of their numbers of devices."
             )
         layout = NamedSharding(mesh, PartitionSpec())
     return own(batch, layout, batch_dim_name)
