@@ -69,8 +69,8 @@ class ResumeTraining(CallbackGroup):
     TensorFlow's `tf.random` operations in layers, and a model that a callback has
     compiled again during `fit`, which raises an error at the next save.
 
-    PyTorch is tested on the CPU, and `MirroredStrategy` with `tf.data` pipelines, not
-    with `from_arrays`. Distributions of `keras.distribution` are not tested.
+    PyTorch is tested on the CPU. `MirroredStrategy` and `keras.distribution` are tested
+    with two devices in one process.
 
     Args:
         directory: Folder for the saves of this training run, created if it does not

@@ -71,6 +71,43 @@ def run_python(tmp_path):
     return run
 
 
+# Splits the CPU into two devices, and defines `scope()`, which distributes training.
+TWO_DEVICES = """
+import keras
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+    device, = tf.config.list_physical_devices("CPU")
+    pair = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(device, pair)
+    scope = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope
+else:
+    import jax
+    assert len(jax.devices()) == 2
+    scope = keras.distribution.DataParallel().scope
+"""
+
+
+@pytest.fixture
+def run_on_two_devices(run_python, root):
+    """Runs code that can use `scope()`, which distributes training to two devices."""
+    if keras.backend.backend() == "torch":
+        pytest.skip("Keras has no distribution for PyTorch")
+
+    def run(code, *arguments):
+        result = run_python(
+            "-c",
+            f"{TWO_DEVICES}\n{code}\nprint('works')",
+            *arguments,
+            PYTHONPATH=str(root),
+            XLA_FLAGS="--xla_force_host_platform_device_count=2",
+            CUDA_VISIBLE_DEVICES="",
+        )
+        assert result.stdout.endswith("works\n")
+
+    return run
+
+
 @pytest.fixture
 def root():
     """The folder of the checkout."""

@@ -2,6 +2,7 @@
 
 from . import datasets, ensemble, layers, losses
 from .backend.torch_parameters import register_all_variables
+from .backend.uneven_batches import copy_uneven_batches
 from .gradient_check import check_gradients
 from .language_model import LanguageModel
 from .lstm import lstm
@@ -10,6 +11,7 @@ from .plot_predictions import plot_predictions
 from .res_mlp import res_mlp
 
 register_all_variables()
+copy_uneven_batches()
 
 __all__ = [
     "LanguageModel",

@@ -4,6 +4,7 @@ The functions follow the same conventions as those in `keras_internals`. Keras g
 callbacks neither the data of the call to `fit` nor a way to begin within an epoch.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -144,6 +145,30 @@ def replace_steps_once(epoch_iterator, replace: Callable[[Iterator], Iterator]) 
         return replace(all_steps())
 
     setattr(epoch_iterator, name, replaced)
+
+
+def replace_batch_distribution(distribute: Callable) -> None:
+    """Replaces the function that distributes a batch to several devices on JAX.
+
+    A `Distribution` determines a single layout for all batches of a dataset, so no
+    subclass of it can distribute the last batch in a different way.
+
+    Args:
+        distribute: Function that is called with Keras' own function, followed by the
+            arguments of that function: a tensor, its layout, and the name of the axis
+            of the device mesh that shares batches.
+    """
+    try:
+        from keras.src.backend import distribution_lib
+    except ImportError:
+        raise missing("keras.src.backend.distribution_lib") from None
+    own = attribute(distribution_lib, "distribute_data_input")
+
+    @functools.wraps(own)
+    def replaced(batch, layout, batch_dim_name):
+        return distribute(own, batch, layout, batch_dim_name)
+
+    distribution_lib.distribute_data_input = replaced
 
 
 def global_seed() -> Any:

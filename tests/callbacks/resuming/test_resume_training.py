@@ -412,42 +412,6 @@ def test_no_epochs_are_saved_as_no_epochs(run, tmp_path, capsys):
     assert "has already ended, after epoch 0." in capsys.readouterr().out
 
 
-REPLICAS = """
-import importlib.util, sys
-import tensorflow as tf
-from pathlib import Path
-
-(cpu,) = tf.config.list_physical_devices("CPU")
-pair = [tf.config.LogicalDeviceConfiguration()] * 2
-tf.config.set_logical_device_configuration(cpu, pair)
-spec = importlib.util.spec_from_file_location("shared", sys.argv[1])
-shared = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(shared)
-from callbacks import UpdateRatio
-
-def make():
-    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
-        return shared.build()
-
-kept, folder = [UpdateRatio(every=2)], Path(sys.argv[2])
-how = {"make": make, "kind": "pipeline"}
-expected = shared.train(kept=kept, **how)
-shared.train(folder, [UpdateRatio(every=2)], stop=8, **how)
-resumed = [UpdateRatio(every=2)]
-shared.assert_same(shared.train(folder, resumed, **how), expected)
-assert resumed[0].to_frame().equals(kept[0].to_frame())
-print("the same")
-"""
-
-
-@pytest.mark.heavy
-@pytest.mark.tensorflow_only(reason="MirroredStrategy is TensorFlow's")
-def test_replicas_are_resumed(run_python, tmp_path, root):
-    shared = root / "tests" / "callbacks" / "resuming" / "conftest.py"
-    result = run_python("-c", REPLICAS, shared, tmp_path, PYTHONPATH=str(root))
-    assert result.stdout.endswith("the same\n")
-
-
 @pytest.mark.parametrize(
     ("options", "name"),
     [

@@ -585,20 +585,8 @@ import numpy as np
 import keras
 from callbacks import ActivationHistograms, GradientHistograms, UpdateRatio
 
-if keras.backend.backend() == "tensorflow":
-    import tensorflow as tf
-    device, = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(
-        device, [tf.config.LogicalDeviceConfiguration()] * 2
-    )
-    scope = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope()
-else:
-    import jax
-    assert len(jax.devices()) == 2
-    scope = keras.distribution.DataParallel().scope()
-
 x = np.random.default_rng(0).standard_normal((24, 4)).astype("float32")
-with scope:
+with scope():
     def fit(callbacks, optimizer):
         dense = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
         model = keras.Sequential([keras.Input((4,)), dense])
@@ -622,19 +610,9 @@ with scope:
         info = counts.histogram_info()
         np.testing.assert_array_equal(info["step"], [0, 2, 4])
         assert (info["counts"].sum(axis=(2, 3)) == 4).all()
-print("works")
 """
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BACKEND == "torch", reason="Keras has no distribution for PyTorch")
-def test_on_several_devices(run_python, root):
-    flags = "--xla_force_host_platform_device_count=2"
-    result = run_python(
-        "-c",
-        DISTRIBUTED,
-        PYTHONPATH=str(root),
-        XLA_FLAGS=flags,
-        CUDA_VISIBLE_DEVICES="",
-    )
-    assert result.stdout.endswith("works\n")
+def test_on_several_devices(run_on_two_devices):
+    run_on_two_devices(DISTRIBUTED)
