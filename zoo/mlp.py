@@ -31,6 +31,7 @@ def mlp(
     drop_connect: float = 0.0,
     learn_noise: bool = False,
     preprocessing: keras.layers.Layer | None = None,
+    numerical_embeddings: keras.layers.Layer | None = None,
     augmentation: keras.layers.Layer | None = None,
     postprocessing: keras.layers.Layer | None = None,
     name: str = "mlp",
@@ -70,7 +71,8 @@ def mlp(
         dropout: Fraction of the hidden units to drop, in [0, 1). With SELU, alpha
             dropout is used, which preserves the mean and variance of the units
             (Klambauer et al., 2017). Defaults to `0.0`.
-        input_dropout: Fraction of the inputs to drop, in [0, 1). Defaults to `0.0`.
+        input_dropout: Fraction of the inputs, or of their embeddings, to drop, in
+            [0, 1). Defaults to `0.0`.
         drop_connect: Fraction of the weights of the hidden layers to drop with
             `zoo.layers.DropConnect`, in [0, 1). Must be 0.0 with Maxout. Defaults to
             `0.0`.
@@ -80,6 +82,10 @@ def mlp(
             `data.metrics`, cannot be used with such a model. Defaults to `False`.
         preprocessing: Layer applied to the inputs, for example `data.normalization()`.
             Any augmentation is applied first. Defaults to `None`.
+        numerical_embeddings: Layer that embeds each column of a table after
+            preprocessing, such as `zoo.layers.PeriodicEmbeddings` or
+            `zoo.layers.PiecewiseLinearEmbeddings`. Models built with the same layer
+            share its weights. Defaults to `None`.
         augmentation: Layer that randomly changes the raw inputs during training and
             leaves them unchanged during inference, such as
             `keras.layers.RandomTranslation`. To combine several layers, use a
@@ -114,6 +120,7 @@ def mlp(
     check_integer("maxout_pieces", maxout_pieces, minimum=1)
     check_choice("learn_noise", learn_noise, (False, True))
     builders.check_layer("preprocessing", preprocessing)
+    builders.check_embeddings(numerical_embeddings, input_shape, preprocessing)
     builders.check_layer("augmentation", augmentation)
     builders.check_layer("postprocessing", postprocessing)
     is_maxout = isinstance(activation, str) and activation == "maxout"
@@ -138,7 +145,9 @@ def mlp(
         dropout_layer = keras.layers.AlphaDropout
 
     inputs = keras.Input(input_shape, name="input")
-    x = builders.flat_features(inputs, augmentation, preprocessing, input_dropout)
+    x = builders.flat_features(
+        inputs, augmentation, preprocessing, numerical_embeddings, input_dropout
+    )
     for index, size in enumerate(units, start=1):
         hidden = f"hidden_{index}"
         x = hidden_layer(

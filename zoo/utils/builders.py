@@ -50,6 +50,32 @@ def check_layer(name: str, layer) -> None:
         raise invalid_argument(name, "a keras.layers.Layer or None", layer, fix)
 
 
+def check_embeddings(
+    layer: keras.layers.Layer | None,
+    input_shape: tuple[int, ...],
+    preprocessing: keras.layers.Layer | None,
+) -> None:
+    """Raises an error unless `layer` can embed the columns of the inputs.
+
+    A layer that adapts to data sees raw inputs when it adapts, so it must not follow
+    another layer in the model.
+    """
+    name = "numerical_embeddings"
+    check_layer(name, layer)
+    if layer is None:
+        return
+    if len(input_shape) != 1:
+        expected = f"None for inputs of shape {input_shape}, which are no table rows"
+        raise invalid_argument(name, expected, layer)
+    if preprocessing is not None and hasattr(layer, "adapt"):
+        raise invalid_argument(
+            "preprocessing",
+            f"None if `{name}` has adapted to raw inputs",
+            preprocessing,
+            f"The bins of '{layer.name}' normalize the inputs.",
+        )
+
+
 def activation_layer(activation) -> keras.layers.Layer:
     """Converts an activation to a layer that `copy_layer` can copy."""
     if isinstance(activation, keras.layers.Layer):
@@ -140,10 +166,13 @@ def flat_features(
     inputs: keras.KerasTensor,
     augmentation: keras.layers.Layer | None,
     preprocessing: keras.layers.Layer | None,
+    numerical_embeddings: keras.layers.Layer | None,
     input_dropout: float,
 ) -> keras.KerasTensor:
-    """Returns the preprocessed inputs as flat vectors, with dropout if requested."""
+    """Returns the preprocessed and embedded inputs as flat vectors, with dropout."""
     x = preprocessed(inputs, augmentation, preprocessing)
+    if numerical_embeddings is not None:
+        x = numerical_embeddings(x)
     x = keras.layers.Flatten(name="flatten")(x)
     if input_dropout:
         x = keras.layers.Dropout(input_dropout, name="input_dropout")(x)
