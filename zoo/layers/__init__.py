@@ -1,9 +1,11 @@
 """Layers that Keras does not provide."""
 
+from .batch_ensemble_dense import BatchEnsembleDense
 from .drop_connect import DropConnect
 from .embedding_dropout import EmbeddingDropout
 from .log_mean_probability import LogMeanProbability
 from .maxout import Maxout
+from .member_average import MemberAverage
 from .periodic_embeddings import PeriodicEmbeddings
 from .piecewise_linear_embeddings import PiecewiseLinearEmbeddings
 from .quantile_normalization import QuantileNormalization
@@ -13,10 +15,12 @@ from .stochastic_depth import StochasticDepth
 from .whitening import Whitening
 
 __all__ = [
+    "BatchEnsembleDense",
     "DropConnect",
     "EmbeddingDropout",
     "LogMeanProbability",
     "Maxout",
+    "MemberAverage",
     "PeriodicEmbeddings",
     "PiecewiseLinearEmbeddings",
     "QuantileNormalization",

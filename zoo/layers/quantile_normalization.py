@@ -85,8 +85,8 @@ class QuantileNormalization(AdaptedLayer):
         rows = whole_table(data)
         if not self.built:
             self.build((None, rows.shape[1]))
-        if len(self.values) != rows.shape[1]:
-            expected = f"a table of {len(self.values)} columns, as in earlier calls"
+        if self.values.shape[0] != rows.shape[1]:
+            expected = f"a table of {self.values.shape[0]} columns, as in earlier calls"
             raise invalid_argument("data", expected, rows.shape)
         knots = [_knots(column, self.num_quantiles) for column in rows.T]
         values = np.full(self.values.shape, np.inf)
@@ -104,7 +104,7 @@ class QuantileNormalization(AdaptedLayer):
         x = ops.clip(ops.cast(inputs, self.variable_dtype), -LARGEST, LARGEST)
         values, scores = ops.ravel(self.values), ops.ravel(self.scores)
         # The largest index of each column with `values[index] <= x`, or its first.
-        first = ops.arange(len(self.values), dtype="int32") * self._size
+        first = ops.arange(self.values.shape[0], dtype="int32") * self._size
         index = ops.broadcast_to(first, ops.shape(x))
         step = self._size // 2
         while step:

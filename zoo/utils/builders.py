@@ -207,20 +207,26 @@ def postprocessed(
 
 
 def head(
-    x: keras.KerasTensor, num_outputs: int, kernel_regularizer=None
+    x: keras.KerasTensor,
+    num_outputs: int,
+    kernel_regularizer=None,
+    ensemble_size: int = 1,
 ) -> keras.KerasTensor:
-    """Adds the output layer and returns its logits.
+    """Adds the output layer, with weights for each member, and returns its logits.
 
     The logits are initially near zero, and have dtype float32 even under a mixed
     precision policy.
     """
-    return keras.layers.Dense(
-        num_outputs,
-        kernel_initializer=head_initializer(),
-        kernel_regularizer=kernel_regularizer,
-        dtype=keras.config.dtype_policy().variable_dtype,
-        name="head",
-    )(x)
+    options = {
+        "kernel_initializer": head_initializer(ensemble_size),
+        "kernel_regularizer": kernel_regularizer,
+        "dtype": keras.config.dtype_policy().variable_dtype,
+        "name": "head",
+    }
+    if ensemble_size == 1:
+        return keras.layers.Dense(num_outputs, **options)(x)
+    shape = (ensemble_size, num_outputs)
+    return keras.layers.EinsumDense("bmi,mio->bmo", shape, bias_axes="mo", **options)(x)
 
 
 def with_log_variance(

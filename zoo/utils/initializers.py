@@ -69,15 +69,20 @@ def maxout_initializer(pieces: int) -> keras.initializers.Initializer:
     )
 
 
-def head_initializer() -> keras.initializers.Initializer:
+def head_initializer(ensemble_size: int = 1) -> keras.initializers.Initializer:
     """Returns a new initializer for the last layer, which outputs logits.
+
+    With members, the layer has one kernel for each of them, which Keras counts as one
+    kernel with a larger fan-in.
 
     The variance of the weights is a tenth of the variance in LeCun initialization. The
     logits are therefore initially near zero, and the initial cross-entropy over C
     classes is within a few hundredths of log C. With LeCun initialization, the logits
     would have variance 1, and the initial cross-entropy would be 0.5 above log C.
     """
-    return keras.initializers.VarianceScaling(scale=HEAD_SCALE, mode="fan_in")
+    return keras.initializers.VarianceScaling(
+        scale=HEAD_SCALE * ensemble_size, mode="fan_in"
+    )
 
 
 def activation_name(activation: keras.layers.Layer) -> str:
