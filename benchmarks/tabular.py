@@ -52,42 +52,65 @@ SIZES = {
         f"{depth} x {units}, dropout {dropout}": Candidate(
             (units,) * depth, dropout, epochs=60, batch_size=128, learning_rate=1e-3
         )
-        for depth, units, dropout in ((2, 256, 0.1), (3, 512, 0.3))
+        for depth, units, dropout in ((2, 256, 0.1), (3, 512, 0.3), (3, 512, 0.5))
     },
     DIAMONDS: {
-        f"{depth} x {units}, dropout {dropout}": Candidate(
-            (units,) * depth, dropout, epochs=20, batch_size=256, learning_rate=2e-3
+        f"{depth} x 256": Candidate(
+            (256,) * depth, 0.0, epochs=20, batch_size=512, learning_rate=3e-3
         )
-        for depth, units, dropout in ((2, 256, 0.0), (3, 256, 0.0))
+        for depth in (2, 3)
     },
 }
-PERIODIC = {
-    f"{method}, scale {scale}": {
+
+
+def periodic(method: str, scale: float, output_dim: int, num_frequencies: int) -> dict:
+    options = {
+        "output_dim": output_dim,
+        "num_frequencies": num_frequencies,
+        "frequency_scale": scale,
+    }
+    return {
         "preprocessing": method,
         "embeddings": "PeriodicEmbeddings",
-        "embedding_options": (
-            *(("output_dim", 16), ("num_frequencies", 24)),
-            ("frequency_scale", scale),
-        ),
+        "embedding_options": tuple(options.items()),
     }
-    for method, scale in (
-        *(("quantile", 0.03), ("quantile", 0.1), ("quantile", 0.3)),
-        *(("quantile", 1.0), ("standard", 0.1), ("standard", 0.3)),
-    )
-}
-PIECEWISE = {
-    f"{bins} bins": {
+
+
+def piecewise(num_bins: int) -> dict:
+    return {
         "preprocessing": None,
         "embeddings": "PiecewiseLinearEmbeddings",
-        "embedding_options": (("output_dim", 8), ("num_bins", bins)),
+        "embedding_options": (("output_dim", 8), ("num_bins", num_bins)),
     }
-    for bins in (16, 48)
-}
-MODELS = {
+
+
+PLAIN = {
     "mlp": {"standard": {}},
     "mlp, quantile normalization": {"quantile": {"preprocessing": "quantile"}},
-    "mlp, periodic embeddings": PERIODIC,
-    "mlp, piecewise linear embeddings": PIECEWISE,
+}
+MODELS = {
+    WINE: PLAIN
+    | {
+        "mlp, periodic embeddings": {
+            f"{method}, scale {scale}": periodic(method, scale, 16, 24)
+            for method, scale in (
+                *(("quantile", 0.03), ("quantile", 0.1), ("quantile", 0.3)),
+                *(("quantile", 1.0), ("quantile", 3.0)),
+                *(("standard", 0.1), ("standard", 0.3)),
+            )
+        },
+        "mlp, piecewise linear embeddings": {
+            f"{bins} bins": piecewise(bins) for bins in (16, 48)
+        },
+    },
+    DIAMONDS: PLAIN
+    | {
+        "mlp, periodic embeddings": {
+            f"quantile, scale {scale}": periodic("quantile", scale, 8, 16)
+            for scale in (0.1, 0.3, 1.0)
+        },
+        "mlp, piecewise linear embeddings": {"48 bins": piecewise(48)},
+    },
 }
 TASKS = {
     f"{dataset}, {model}": {
@@ -95,8 +118,8 @@ TASKS = {
         for size, candidate in SIZES[dataset].items()
         for label, changes in variants.items()
     }
-    for dataset in SIZES
-    for model, variants in MODELS.items()
+    for dataset, models in MODELS.items()
+    for model, variants in models.items()
 }
 
 

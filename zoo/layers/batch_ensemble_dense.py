@@ -82,7 +82,7 @@ class BatchEnsembleDense(keras.layers.Layer):
 
     def build(self, input_shape):
         features = input_shape[-1]
-        members = input_shape[1:-1]
+        members = tuple(input_shape[1:-1])
         if members not in ((), (self.ensemble_size,)) or features % self.column_size:
             expected = (
                 f"shape (batch, {self.ensemble_size}, features) or (batch, features), "

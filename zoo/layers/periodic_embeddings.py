@@ -71,13 +71,10 @@ class PeriodicEmbeddings(NumericalEmbeddings):
 
     def build(self, input_shape):
         columns = input_shape[-1]
-        # NOTE[DIFF] The paper draws from a normal distribution. Here, it is truncated
-        # at two standard deviations, so that no column starts with an extreme
-        # frequency. The reference implementation truncates it at three.
         self.frequencies = self.add_weight(
             name="frequencies",
             shape=(columns, self.num_frequencies),
-            initializer=keras.initializers.TruncatedNormal(stddev=self.frequency_scale),
+            initializer=keras.initializers.RandomNormal(stddev=self.frequency_scale),
             autocast=False,
         )
         self.add_linear(columns, 2 * self.num_frequencies)

@@ -7,7 +7,11 @@ import keras
 import numpy as np
 
 from .arguments import check_shape, close_match, invalid_argument, is_integer
-from .initializers import head_initializer, hidden_initializer
+from .initializers import (
+    head_initializer,
+    hidden_initializer,
+    member_head_initializer,
+)
 from .token_shape import TokenShape
 
 NORMALIZATIONS = {
@@ -218,15 +222,24 @@ def head(
     precision policy.
     """
     options = {
-        "kernel_initializer": head_initializer(ensemble_size),
         "kernel_regularizer": kernel_regularizer,
         "dtype": keras.config.dtype_policy().variable_dtype,
         "name": "head",
     }
     if ensemble_size == 1:
-        return keras.layers.Dense(num_outputs, **options)(x)
-    shape = (ensemble_size, num_outputs)
-    return keras.layers.EinsumDense("bmi,mio->bmo", shape, bias_axes="mo", **options)(x)
+        initializer = head_initializer()
+        layer = keras.layers.Dense(
+            num_outputs, kernel_initializer=initializer, **options
+        )
+        return layer(x)
+    layer = keras.layers.EinsumDense(
+        "bmi,mio->bmo",
+        output_shape=(ensemble_size, num_outputs),
+        bias_axes="mo",
+        kernel_initializer=member_head_initializer(x.shape[-1]),
+        **options,
+    )
+    return layer(x)
 
 
 def with_log_variance(

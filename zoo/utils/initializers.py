@@ -69,11 +69,8 @@ def maxout_initializer(pieces: int) -> keras.initializers.Initializer:
     )
 
 
-def head_initializer(ensemble_size: int = 1) -> keras.initializers.Initializer:
+def head_initializer() -> keras.initializers.Initializer:
     """Returns a new initializer for the last layer, which outputs logits.
-
-    With members, the layer has one kernel for each of them, which Keras counts as one
-    kernel with a larger fan-in.
 
     The variance of the weights is a tenth of the variance in LeCun initialization. The
     logits are therefore initially near zero, and the initial cross-entropy over C
