@@ -77,9 +77,19 @@ def head_initializer() -> keras.initializers.Initializer:
     classes is within a few hundredths of log C. With LeCun initialization, the logits
     would have variance 1, and the initial cross-entropy would be 0.5 above log C.
     """
-    return keras.initializers.VarianceScaling(
-        scale=HEAD_SCALE * ensemble_size, mode="fan_in"
-    )
+    return keras.initializers.VarianceScaling(scale=HEAD_SCALE, mode="fan_in")
+
+
+def member_head_initializer(inputs: int) -> keras.initializers.Initializer:
+    """Returns a new initializer with the variance of `head_initializer`.
+
+    The kernels of all members are one weight, and the fan-in that Keras derives from
+    its shape depends on the version.
+
+    Args:
+        inputs: Integer, the number of inputs of each member.
+    """
+    return keras.initializers.RandomNormal(stddev=math.sqrt(HEAD_SCALE / inputs))
 
 
 def activation_name(activation: keras.layers.Layer) -> str:
