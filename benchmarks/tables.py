@@ -27,6 +27,7 @@ from table_tools import (
     of_the_choice,
     paired_difference,
 )
+from tabular_table import tabular_table
 
 from callbacks.diagnosis.causes import vocabulary_table
 from zoo.utils.files import replacing
@@ -243,6 +244,7 @@ TABLES = {
     "train": train_table,
     "models": models_table,
     "paired": paired_table,
+    "tabular": tabular_table,
     "input_pipeline": pipeline_table,
     "monitor_overhead": overhead_table,
     "monitor_overhead_large": functools.partial(

@@ -114,7 +114,8 @@ class PiecewiseLinearEmbeddings(NumericalEmbeddings):
         self.add_linear(columns, size)
 
     def encode(self, x):
-        position = (ops.expand_dims(x, axis=-1) - self._left) * self._slope
+        position = ops.subtract(ops.expand_dims(x, axis=-1), self._left)
+        position = ops.multiply(position, self._slope)
         return ops.minimum(ops.maximum(position, self._low), self._high)
 
     def get_config(self):
