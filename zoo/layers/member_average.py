@@ -39,6 +39,5 @@ class MemberAverage(keras.layers.Layer):
     def call(self, inputs, training=False):
         return inputs if training else ops.mean(inputs, axis=1)
 
-    def compute_output_spec(self, inputs, training=False):
-        # Models are built as they predict.
-        return keras.KerasTensor((inputs.shape[0], inputs.shape[2]), inputs.dtype)
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], input_shape[2])  # that of the predictions

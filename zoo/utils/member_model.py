@@ -15,16 +15,13 @@ class MemberModel(keras.Model):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
+        compute = super().compute_loss
+        outputs = [y_pred]
         if _has_members(y_pred):
-            size = y_pred.shape[1]
-            y_pred = ops.reshape(y_pred, (-1, y_pred.shape[2]))
-            y, sample_weight = (
-                None if values is None else ops.repeat(values, size, axis=0)
-                for values in (y, sample_weight)
-            )
-        return super().compute_loss(
-            x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
-        )
+            outputs = ops.unstack(y_pred, axis=1)
+        # Each of these includes the losses of layers and regularizers.
+        losses = [compute(x, y, one, sample_weight, training) for one in outputs]
+        return sum(losses) / len(losses)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         if _has_members(y_pred):
