@@ -121,25 +121,31 @@ TASKS = {
     for dataset, models in MODELS.items()
     for model, variants in models.items()
 }
-# The embeddings that did well without members, in the smallest network, for speed.
+# Embeddings that did well without members.
 MEMBERS = {
-    WINE: [("quantile", 0.3), ("quantile", 1.0), ("standard", 0.3)],
-    DIAMONDS: [("quantile", 0.3)],
+    WINE: (
+        (16, 24),
+        [
+            (8, "2 x 256, dropout 0.1", "quantile", 0.3),
+            (8, "2 x 256, dropout 0.1", "quantile", 1.0),
+            (8, "2 x 256, dropout 0.1", "standard", 0.3),
+            (4, "3 x 512, dropout 0.3", "quantile", 0.3),
+            (4, "3 x 512, dropout 0.3", "quantile", 1.0),
+        ],
+    ),
+    DIAMONDS: ((8, 16), [(4, "2 x 256", "quantile", 0.3)]),
 }
-SMALLEST = {
-    WINE: ("2 x 256, dropout 0.1", 8, (16, 24)),
-    DIAMONDS: ("2 x 256", 4, (8, 16)),
-}
-for dataset, settings in MEMBERS.items():
-    size, members, embedding = SMALLEST[dataset]
-    TASKS[f"{dataset}, mlp, periodic embeddings, ensemble_size={members}"] = {
-        f"{size}, {method}, scale {scale}": replace(
+TASKS |= {
+    f"{dataset}, mlp, periodic embeddings, members": {
+        f"{members} members of {size}, {method}, scale {scale}": replace(
             SIZES[dataset][size],
             ensemble_size=members,
             **periodic(method, scale, *embedding),
         )
-        for method, scale in settings
+        for members, size, method, scale in settings
     }
+    for dataset, (embedding, settings) in MEMBERS.items()
+}
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""The table of `benchmarks/tabular.py`."""
+"""The tables of `benchmarks/tabular.py`."""
 
 from results import load
 from table_tools import markdown, mean_and_deviation, of_the_choice, paired_difference
@@ -16,18 +16,25 @@ def tabular_table() -> str:
         )
         plain = of_the_choice(tasks[f"{dataset}, mlp"])
         rows.append((dataset, model, *errors, len(measured), _change(measured, plain)))
-    columns = ["target", "model", "RMSE", "without duplicates", "seeds"]
+    columns = ["dataset", "model", "RMSE", "without duplicates", "seeds"]
     return markdown([*columns, "change of RMSE from the MLP, 95 % interval"], rows)
 
 
-def duplicates_text() -> str:
-    """Returns how many test rows are also in the train set."""
+def duplicates_table() -> str:
+    """Returns how many test rows have the same inputs as a row of the train set."""
     first = {}
     for task, rows in sorted(load("tabular").items()):
         first.setdefault(task.partition(", ")[0], rows[0])
-    return "; ".join(
-        f"{row['duplicates']:,} of {row['test_rows']:,} for {dataset}"
-        for dataset, row in first.items()
+    return markdown(
+        ["dataset", "test rows", "with the inputs of a training row"],
+        [
+            (
+                dataset,
+                f"{row['test_rows']:,}",
+                f"{row['duplicates']:,} ({row['duplicates'] / row['test_rows']:.0%})",
+            )
+            for dataset, row in first.items()
+        ],
     )
 
 

@@ -86,9 +86,10 @@ def mlp(
             (TabM; Gorishniy et al., 2025). The hidden layers are
             `zoo.layers.BatchEnsembleDense`, and each member has its own head. In
             training, the loss is the mean of the losses of the members; otherwise,
-            the model outputs the average of their logits. With more than one member,
-            a hidden layer is required, and Maxout, `drop_connect` and `learn_noise` are
-            not supported. Defaults to `1`.
+            the model outputs the average of their logits. Batch normalization uses the
+            statistics of all members together. With more than one member, a hidden
+            layer is required, and Maxout, `drop_connect` and `learn_noise` are not
+            supported. Defaults to `1`.
         preprocessing: Layer applied to the inputs, for example `data.normalization()`.
             Any augmentation is applied first. Defaults to `None`.
         numerical_embeddings: Layer that embeds each column of a table after
@@ -180,6 +181,8 @@ def mlp(
     outputs = builders.postprocessed(outputs, postprocessing)
     if ensemble_size == 1:
         return keras.Model(inputs, outputs, name=name)
+    # NOTE[DIFF] The paper averages the probabilities of classes. Here, logits are
+    # averaged, because a model does not know its task.
     outputs = MemberAverage(dtype=outputs.dtype, name="average")(outputs)
     return MemberModel(inputs, outputs, name=name)
 
