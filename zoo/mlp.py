@@ -5,7 +5,7 @@ from functools import partial
 
 import keras
 
-from .layers import BatchEnsembleDense, DropConnect, Maxout, MemberAverage
+from .layers import BatchEnsembleDense, DropConnect, Maxout
 from .utils import builders
 from .utils.arguments import (
     check_choice,
@@ -14,7 +14,7 @@ from .utils.arguments import (
     invalid_argument,
 )
 from .utils.initializers import activation_name
-from .utils.member_model import MemberModel
+from .utils.member_model import MemberAverage, MemberModel
 
 
 def mlp(

@@ -5,7 +5,6 @@ from .drop_connect import DropConnect
 from .embedding_dropout import EmbeddingDropout
 from .log_mean_probability import LogMeanProbability
 from .maxout import Maxout
-from .member_average import MemberAverage
 from .periodic_embeddings import PeriodicEmbeddings
 from .piecewise_linear_embeddings import PiecewiseLinearEmbeddings
 from .quantile_normalization import QuantileNormalization
@@ -20,7 +19,6 @@ __all__ = [
     "EmbeddingDropout",
     "LogMeanProbability",
     "Maxout",
-    "MemberAverage",
     "PeriodicEmbeddings",
     "PiecewiseLinearEmbeddings",
     "QuantileNormalization",
