@@ -67,12 +67,11 @@ def test_the_members_are_those_of_the_reference():
     np.testing.assert_allclose(members(model, x), expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("ensemble_size", [2, 5])
-def test_each_member_is_an_mlp_with_a_kernel_times_a_matrix_of_rank_1(ensemble_size):
+def test_each_member_is_an_mlp_with_a_kernel_times_a_matrix_of_rank_1():
     x = inputs()
-    model = spread(mlp((3,), 2, units=(6, 4), ensemble_size=ensemble_size))
+    model = spread(mlp((3,), 2, units=(6, 4), ensemble_size=3))
     received = members(model, x)
-    for member in range(ensemble_size):
+    for member in range(3):
         plain = mlp((3,), 2, units=(6, 4))
         for name in ("hidden_1", "hidden_2"):
             kernel, r, s, bias = map(to_numpy, model.get_layer(name).weights)
