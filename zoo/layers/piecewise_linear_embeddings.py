@@ -89,7 +89,8 @@ class PiecewiseLinearEmbeddings(NumericalEmbeddings):
             )
         levels = np.linspace(0, 1, self.num_bins + 1)
         quantiles = np.quantile(whole_table(data), levels, axis=0)
-        self.bin_boundaries = [np.unique(column).tolist() for column in quantiles.T]
+        columns = quantiles.astype("float32").T
+        self.bin_boundaries = [np.unique(column).tolist() for column in columns]
 
     def build(self, input_shape):
         if self.bin_boundaries is None:
