@@ -45,7 +45,7 @@ def _change(measured: list[dict], plain: list[dict]) -> str:
         for rows in (measured, plain)
     )
     seeds = sorted(scores.keys() & others.keys())
-    if measured is plain or len(seeds) < 2:
+    if measured == plain or len(seeds) < 2:
         return "-"
     mean, low, high = paired_difference(
         [scores[seed] for seed in seeds], [others[seed] for seed in seeds]
