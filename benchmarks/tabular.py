@@ -8,8 +8,7 @@ The targets are the quality of white wines, and the logarithm of the price of di
 `choose` writes the validation errors of all candidates with seed 0 to
 `results/tabular_choice.json`. `run` trains the best candidate with fresh seeds on the
 train and validation data together, and evaluates each model once on the test set (see
-`protocol.py`). All models of a dataset have the same seeds, so that they can be
-compared in pairs. Many wines of the test set are also in the train set, so a second
+`protocol.py`). Models of a dataset share seeds, so that they can be compared in pairs. Many wines of the test set are also in the train set, so a second
 error is that of the other wines.
 """
 
@@ -121,7 +120,8 @@ TASKS = {
     for dataset, models in MODELS.items()
     for model, variants in models.items()
 }
-# The best settings of each model, with more epochs.
+# The best settings of each model, with more epochs. They were added when the others had
+# been tested, so they were tested with other seeds.
 for name, label in {
     "mlp": "3 x 256, standard",
     "mlp, quantile normalization": "3 x 256, quantile",

@@ -140,7 +140,7 @@ def test_embeddings_learn_a_function_that_changes_fast():
     for name, embeddings in {
         "none": None,
         "periodic": PeriodicEmbeddings(8, num_frequencies=8, frequency_scale=3.0),
-        "piecewise": piecewise(x, 8, num_bins=24),
+        "piecewise": piecewise(x, 8),
     }.items():
         keras.utils.set_random_seed(0)
         model = mlp((1,), 1, units=(16,), numerical_embeddings=embeddings)
