@@ -8,8 +8,9 @@ The targets are the quality of white wines, and the logarithm of the price of di
 `choose` writes the validation errors of all candidates with seed 0 to
 `results/tabular_choice.json`. `run` trains the best candidate with fresh seeds on the
 train and validation data together, and evaluates each model once on the test set (see
-`protocol.py`). Models of a dataset share seeds, so that they can be compared in pairs. Many wines of the test set are also in the train set, so a second
-error is that of the other wines.
+`protocol.py`). Models of a dataset share seeds, so that they can be compared in pairs.
+Many wines of the test set are also in the train set, so a second error is that of the
+other wines.
 """
 
 import argparse
