@@ -27,6 +27,7 @@ from table_tools import (
     of_the_choice,
     paired_difference,
 )
+from tabular_table import duplicates_table, tabular_table
 
 from callbacks.diagnosis.causes import vocabulary_table
 from zoo.utils.files import replacing
@@ -251,6 +252,8 @@ TABLES = {
     "train": train_table,
     "models": models_table,
     "paired": paired_table,
+    "tabular": tabular_table,
+    "tabular_duplicates": duplicates_table,
     "input_pipeline": pipeline_table,
     "monitor_overhead": overhead_table,
     "monitor_overhead_large": functools.partial(

@@ -5,7 +5,7 @@ from functools import partial
 
 import keras
 
-from .layers import DropConnect, Maxout
+from .layers import BatchEnsembleDense, DropConnect, Maxout
 from .utils import builders
 from .utils.arguments import (
     check_choice,
@@ -14,6 +14,7 @@ from .utils.arguments import (
     invalid_argument,
 )
 from .utils.initializers import activation_name
+from .utils.member_model import MemberAverage, MemberModel
 
 
 def mlp(
@@ -30,7 +31,9 @@ def mlp(
     input_dropout: float = 0.0,
     drop_connect: float = 0.0,
     learn_noise: bool = False,
+    ensemble_size: int = 1,
     preprocessing: keras.layers.Layer | None = None,
+    numerical_embeddings: keras.layers.Layer | None = None,
     augmentation: keras.layers.Layer | None = None,
     postprocessing: keras.layers.Layer | None = None,
     name: str = "mlp",
@@ -70,7 +73,8 @@ def mlp(
         dropout: Fraction of the hidden units to drop, in [0, 1). With SELU, alpha
             dropout is used, which preserves the mean and variance of the units
             (Klambauer et al., 2017). Defaults to `0.0`.
-        input_dropout: Fraction of the inputs to drop, in [0, 1). Defaults to `0.0`.
+        input_dropout: Fraction of the inputs, or of their embeddings, to drop, in
+            [0, 1). Defaults to `0.0`.
         drop_connect: Fraction of the weights of the hidden layers to drop with
             `zoo.layers.DropConnect`, in [0, 1). Must be 0.0 with Maxout. Defaults to
             `0.0`.
@@ -78,8 +82,20 @@ def mlp(
             outputs `num_outputs` means, followed by as many log-variances, as
             `zoo.losses.GaussianNLL` expects. Metrics that expect only means, such as
             `data.metrics`, cannot be used with such a model. Defaults to `False`.
+        ensemble_size: Integer >= 1, number of members that share most of their weights
+            (TabM; Gorishniy et al., 2025). The hidden layers are
+            `zoo.layers.BatchEnsembleDense`, and each member has its own head. In
+            training, the loss is the mean of the losses of the members; otherwise,
+            the model outputs the average of their logits. Batch normalization uses the
+            statistics of all members together. With more than one member, a hidden
+            layer is required, and Maxout, `drop_connect` and `learn_noise` are not
+            supported. Defaults to `1`.
         preprocessing: Layer applied to the inputs, for example `data.normalization()`.
             Any augmentation is applied first. Defaults to `None`.
+        numerical_embeddings: Layer that embeds each column of a table after
+            preprocessing, such as `zoo.layers.PeriodicEmbeddings` or
+            `zoo.layers.PiecewiseLinearEmbeddings`. Models built with the same layer
+            share its weights. Defaults to `None`.
         augmentation: Layer that randomly changes the raw inputs during training and
             leaves them unchanged during inference, such as
             `keras.layers.RandomTranslation`. To combine several layers, use a
@@ -113,7 +129,9 @@ def mlp(
     check_fraction("drop_connect", drop_connect)
     check_integer("maxout_pieces", maxout_pieces, minimum=1)
     check_choice("learn_noise", learn_noise, (False, True))
+    ensemble_size = check_integer("ensemble_size", ensemble_size, minimum=1)
     builders.check_layer("preprocessing", preprocessing)
+    builders.check_embeddings(numerical_embeddings, input_shape, preprocessing)
     builders.check_layer("augmentation", augmentation)
     builders.check_layer("postprocessing", postprocessing)
     is_maxout = isinstance(activation, str) and activation == "maxout"
@@ -123,6 +141,9 @@ def mlp(
     if not is_maxout:
         activation = builders.activation_layer(activation)
         kernel_initializer = builders.get_initializer(kernel_initializer, activation)
+    if ensemble_size > 1 and (is_maxout or drop_connect or learn_noise or not units):
+        expected = "1 with Maxout, `drop_connect`, `learn_noise` or no hidden layer"
+        raise invalid_argument("ensemble_size", expected, ensemble_size)
     kernel_regularizer = builders.get_regularizer(kernel_regularizer)
     if learn_noise:
         postprocessing = builders.with_log_variance(postprocessing, num_outputs)
@@ -138,8 +159,12 @@ def mlp(
         dropout_layer = keras.layers.AlphaDropout
 
     inputs = keras.Input(input_shape, name="input")
-    x = builders.flat_features(inputs, augmentation, preprocessing, input_dropout)
+    x = builders.flat_features(
+        inputs, augmentation, preprocessing, numerical_embeddings, input_dropout
+    )
     for index, size in enumerate(units, start=1):
+        if ensemble_size > 1:
+            hidden_layer = _member_layer(ensemble_size, index, numerical_embeddings)
         hidden = f"hidden_{index}"
         x = hidden_layer(
             size,
@@ -152,6 +177,29 @@ def mlp(
             x = builders.copy_layer(activation, name=f"{hidden}_activation")(x)
         if dropout:
             x = dropout_layer(dropout, name=f"{hidden}_dropout")(x)
-    outputs = builders.head(x, num_outputs, kernel_regularizer)
+    outputs = builders.head(x, num_outputs, kernel_regularizer, ensemble_size)
     outputs = builders.postprocessed(outputs, postprocessing)
-    return keras.Model(inputs, outputs, name=name)
+    if ensemble_size == 1:
+        return keras.Model(inputs, outputs, name=name)
+    # NOTE[DIFF] The paper averages the probabilities of classes. Here, logits are
+    # averaged, because a model does not know its task.
+    outputs = MemberAverage(dtype=outputs.dtype, name="average")(outputs)
+    return MemberModel(inputs, outputs, name=name)
+
+
+def _member_layer(ensemble_size: int, index: int, embeddings):
+    """Returns the class of a hidden layer of members, with the settings of TabM.
+
+    Only the scales of the inputs of the first layer are random. They are the same for
+    all components of the embedding of a column.
+    """
+    scales, column_size = "ones", 1
+    if index == 1:
+        scales = "random_signs" if embeddings is None else "normal"
+        column_size = getattr(embeddings, "output_dim", 1)
+    return partial(
+        BatchEnsembleDense,
+        ensemble_size=ensemble_size,
+        input_scales=scales,
+        column_size=column_size,
+    )

@@ -28,6 +28,7 @@ def res_mlp(
     input_dropout: float = 0.0,
     stochastic_depth: float = 0.0,
     preprocessing: keras.layers.Layer | None = None,
+    numerical_embeddings: keras.layers.Layer | None = None,
     augmentation: keras.layers.Layer | None = None,
     postprocessing: keras.layers.Layer | None = None,
     name: str = "res_mlp",
@@ -84,12 +85,17 @@ def res_mlp(
             Defaults to `0.0`.
         residual_dropout: Fraction of the outputs to drop in each branch, in [0, 1).
             Defaults to `0.0`.
-        input_dropout: Fraction of the inputs to drop, in [0, 1). Defaults to `0.0`.
+        input_dropout: Fraction of the inputs, or of their embeddings, to drop, in
+            [0, 1). Defaults to `0.0`.
         stochastic_depth: Probability, in [0, 1), that an example skips the last
             block during training. For block `i`, the probability is `i / num_blocks`
             times this value. Defaults to `0.0`.
         preprocessing: Layer applied to the inputs, for example `data.normalization()`.
             Any augmentation is applied first. Defaults to `None`.
+        numerical_embeddings: Layer that embeds each column of a table after
+            preprocessing, such as `zoo.layers.PeriodicEmbeddings` or
+            `zoo.layers.PiecewiseLinearEmbeddings`. Models built with the same layer
+            share its weights. Defaults to `None`.
         augmentation: Layer that randomly changes the raw inputs during training and
             leaves them unchanged during inference, such as
             `keras.layers.RandomTranslation`. To combine several layers, use a
@@ -126,6 +132,7 @@ def res_mlp(
     check_fraction("input_dropout", input_dropout)
     check_fraction("stochastic_depth", stochastic_depth)
     builders.check_layer("preprocessing", preprocessing)
+    builders.check_embeddings(numerical_embeddings, input_shape, preprocessing)
     builders.check_layer("augmentation", augmentation)
     builders.check_layer("postprocessing", postprocessing)
     activation = builders.activation_layer(activation)
@@ -158,7 +165,9 @@ def res_mlp(
         return x
 
     inputs = keras.Input(input_shape, name="input")
-    x = builders.flat_features(inputs, augmentation, preprocessing, input_dropout)
+    x = builders.flat_features(
+        inputs, augmentation, preprocessing, numerical_embeddings, input_dropout
+    )
     x = dense(x, units, keras.initializers.LecunNormal(), "stem")
     for index in range(1, num_blocks + 1):
         block = f"block_{index}"

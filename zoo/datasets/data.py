@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from ..layers.quantile_normalization import QuantileNormalization
+from ..utils.arguments import check_choice
 from ..utils.token_shape import TokenShape
 from .order import Order
 
@@ -113,26 +115,39 @@ class Data:
             ]
         return ["accuracy"]
 
-    def normalization(self) -> keras.layers.Normalization:
-        """Returns a layer that scales inputs to mean 0 and variance 1.
+    def normalization(self, method: str = "standard") -> keras.layers.Layer:
+        """Returns a layer that normalizes inputs with statistics of the train split.
 
-        Means and variances are computed from the train split, separately for each
-        index of the last axis, that is, for each column of a table or channel of an
-        image. Constant columns and channels are centered but not scaled.
+        Args:
+            method: The transformation. Defaults to `"standard"`.
+
+                - "standard": Scales inputs to mean 0 and variance 1, separately for
+                  each index of the last axis, that is, for each column of a table or
+                  channel of an image. Constant columns and channels are centered but
+                  not scaled.
+                - "quantile": Gives each column of a table an approximately normal
+                  distribution, which suits columns with outliers or a skewed
+                  distribution; see `zoo.layers.QuantileNormalization`.
 
         Returns:
-            A new `keras.layers.Normalization` with these statistics. Its `adapt` method
-            need not be called.
+            A new `keras.layers.Normalization` or `zoo.layers.QuantileNormalization`
+            with these statistics. Its `adapt` method need not be called.
 
         Raises:
-            ValueError: If the inputs are token ids.
+            ValueError: If `method` is invalid, the inputs are token ids or, for
+                "quantile", the inputs are not a table.
         """
+        check_choice("method", method, ("standard", "quantile"))
         if self.vocabulary is not None:
             raise ValueError(
                 f"The inputs of '{self.name}' are token ids, which cannot be "
                 "normalized. Expected images, tables or other numbers.\n"
                 "Embed them instead: `keras.layers.Embedding`."
             )
+        if method == "quantile":
+            layer = QuantileNormalization(name="normalization")
+            layer.adapt(self._train_batches())
+            return layer
         mean, variance = _moments(x for x, _ in self._train_batches())
         return keras.layers.Normalization(
             axis=-1, mean=mean, variance=variance, name="normalization"

@@ -1,17 +1,18 @@
 """A preprocessing layer that decorrelates the columns of a table."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import keras
 import numpy as np
 from keras import ops
 
 from ..utils.arguments import check_choice, check_not_negative, invalid_argument
-from ..utils.real_array import real_array
+from .adapted_layer import AdaptedLayer
+from .table_data import check_table, empty_table, tables
 
 
 @keras.saving.register_keras_serializable(package="kerascope")
-class Whitening(keras.layers.Layer):
+class Whitening(AdaptedLayer):
     """Transforms the columns of a table to be uncorrelated, with mean 0 and variance 1.
 
     `adapt` computes the mean and covariance of the train split. The layer subtracts
@@ -57,17 +58,15 @@ class Whitening(keras.layers.Layer):
     """
 
     def __init__(self, method: str = "zca", *, epsilon: float = 1e-5, **kwargs):
-        super().__init__(**{"autocast": False, **kwargs})
+        super().__init__(**kwargs)
         self.method = check_choice("method", method, ("pca", "zca"))
         self.epsilon = check_not_negative("epsilon", epsilon)
-        self.is_adapted = False
 
     def build(self, input_shape):
-        _check_table(input_shape)
+        check_table(input_shape)
         columns = input_shape[-1]
-        frozen = {"initializer": "zeros", "trainable": False, "autocast": False}
-        self.mean = self.add_weight(name="mean", shape=(columns,), **frozen)
-        self.matrix = self.add_weight(name="matrix", shape=(columns,) * 2, **frozen)
+        self.mean = self.add_statistic("mean", (columns,))
+        self.matrix = self.add_statistic("matrix", (columns, columns))
 
     def adapt(self, data) -> None:
         """Computes the mean of the data and the whitening matrix, in float64.
@@ -81,7 +80,7 @@ class Whitening(keras.layers.Layer):
             ValueError: If `data` is empty, is not a table, contains non-finite values,
                 or does not have the same number of columns as in earlier calls.
         """
-        mean, covariance = _moments(_tables(data))
+        mean, covariance = _moments(tables(data))
         if not self.built:
             self.build((None, len(mean)))
         if self.mean.shape != mean.shape:
@@ -109,81 +108,32 @@ class Whitening(keras.layers.Layer):
         return matrix @ directions.T if self.method == "zca" else matrix
 
     def call(self, inputs):
-        if not self.is_adapted:
-            raise ValueError(
-                f"Layer '{self.name}' has no mean and covariance yet. Expected "
-                "`adapt(data)` before the first call."
-            )
+        self.check_adapted()
         dtype = self.variable_dtype
         x = ops.matmul(ops.cast(inputs, dtype) - self.mean, self.matrix)
         return ops.cast(x, self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
-        _check_table(input_shape)
-        return tuple(input_shape)
-
-    def load_own_variables(self, store):
-        super().load_own_variables(store)
-        self.is_adapted = bool(np.any(store["1"]))
-
     def get_config(self):
         config = {"method": self.method, "epsilon": self.epsilon}
-        # Save `is_adapted`, because a clone receives the statistics with its weights,
-        # without a call to `adapt`.
-        return {**super().get_config(), **config, "is_adapted": self.is_adapted}
-
-    @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        is_adapted = config.pop("is_adapted")
-        layer = cls(**config)
-        layer.is_adapted = is_adapted
-        return layer
+        return {**super().get_config(), **config}
 
 
-def _check_table(shape) -> None:
-    if len(shape) != 2:
-        raise ValueError(
-            "Cannot whiten these inputs. Expected a table, of shape (batch, columns). "
-            f"Received: shape={tuple(shape)}\n"
-            "Normalize images with `data.normalization()` instead."
-        )
-
-
-def _tables(data) -> Iterator[np.ndarray]:
-    """Yields each table in `data` as a float64 array; checks its shape and values."""
-    is_array = hasattr(data, "__array__") or ops.is_tensor(data)
-    if not is_array and (isinstance(data, str) or not isinstance(data, Iterable)):
-        expected = "an array or data frame, or an iterable of batches"
-        raise invalid_argument("data", expected, data)
-    for batch in [data] if is_array else data:
-        x = batch[0] if isinstance(batch, tuple | list) else batch
-        rows = real_array(x, "data")
-        _check_table(rows.shape)
-        rows = rows.astype("float64")
-        if not np.isfinite(rows).all():
-            raise ValueError(
-                "Cannot whiten these inputs. Expected finite numbers. Received: NaN or "
-                "an infinity.\nDrop such rows, or impute the values."
-            )
-        yield rows
-
-
-def _moments(batches: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _moments(batches: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Computes the mean and the covariance (with divisor n) in a single pass.
 
     The statistics of the batches are combined with equation 2.1 of Chan, Golub &
     LeVeque (1979), extended from variances to covariances.
     """
     count, mean, scatter = 0, 0.0, 0.0
-    for rows in batches:
-        if not len(rows):
+    for batch in batches:
+        if not len(batch):
             continue
+        rows = batch.astype("float64")
         shift, centred = rows.mean(axis=0) - mean, rows - rows.mean(axis=0)
         total = count + len(rows)
         scatter = scatter + centred.T @ centred
         scatter = scatter + np.outer(shift, shift) * (count * len(rows) / total)
         mean, count = mean + shift * (len(rows) / total), total
     if not count:
-        raise ValueError("Cannot whiten an empty table. Expected at least one row.")
+        raise empty_table()
     return mean, scatter / count

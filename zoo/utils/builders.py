@@ -7,7 +7,11 @@ import keras
 import numpy as np
 
 from .arguments import check_shape, close_match, invalid_argument, is_integer
-from .initializers import head_initializer, hidden_initializer
+from .initializers import (
+    head_initializer,
+    hidden_initializer,
+    member_head_initializer,
+)
 from .token_shape import TokenShape
 
 NORMALIZATIONS = {
@@ -48,6 +52,32 @@ def check_layer(name: str, layer) -> None:
         is_method = inspect.ismethod(layer)
         fix = f"Call the method: `{layer.__name__}()`." if is_method else ""
         raise invalid_argument(name, "a keras.layers.Layer or None", layer, fix)
+
+
+def check_embeddings(
+    layer: keras.layers.Layer | None,
+    input_shape: tuple[int, ...],
+    preprocessing: keras.layers.Layer | None,
+) -> None:
+    """Raises an error unless `layer` can embed the columns of the inputs.
+
+    A layer that adapts to data sees raw inputs when it adapts, so it must not follow
+    another layer in the model.
+    """
+    name = "numerical_embeddings"
+    check_layer(name, layer)
+    if layer is None:
+        return
+    if len(input_shape) != 1:
+        expected = f"None for inputs of shape {input_shape}, which are no table rows"
+        raise invalid_argument(name, expected, layer)
+    if preprocessing is not None and hasattr(layer, "adapt"):
+        raise invalid_argument(
+            "preprocessing",
+            f"None if `{name}` has adapted to raw inputs",
+            preprocessing,
+            f"The bins of '{layer.name}' normalize the inputs.",
+        )
 
 
 def activation_layer(activation) -> keras.layers.Layer:
@@ -140,10 +170,13 @@ def flat_features(
     inputs: keras.KerasTensor,
     augmentation: keras.layers.Layer | None,
     preprocessing: keras.layers.Layer | None,
+    numerical_embeddings: keras.layers.Layer | None,
     input_dropout: float,
 ) -> keras.KerasTensor:
-    """Returns the preprocessed inputs as flat vectors, with dropout if requested."""
+    """Returns the preprocessed and embedded inputs as flat vectors, with dropout."""
     x = preprocessed(inputs, augmentation, preprocessing)
+    if numerical_embeddings is not None:
+        x = numerical_embeddings(x)
     x = keras.layers.Flatten(name="flatten")(x)
     if input_dropout:
         x = keras.layers.Dropout(input_dropout, name="input_dropout")(x)
@@ -178,20 +211,35 @@ def postprocessed(
 
 
 def head(
-    x: keras.KerasTensor, num_outputs: int, kernel_regularizer=None
+    x: keras.KerasTensor,
+    num_outputs: int,
+    kernel_regularizer=None,
+    ensemble_size: int = 1,
 ) -> keras.KerasTensor:
-    """Adds the output layer and returns its logits.
+    """Adds the output layer, with weights for each member, and returns its logits.
 
     The logits are initially near zero, and have dtype float32 even under a mixed
     precision policy.
     """
-    return keras.layers.Dense(
-        num_outputs,
-        kernel_initializer=head_initializer(),
-        kernel_regularizer=kernel_regularizer,
-        dtype=keras.config.dtype_policy().variable_dtype,
-        name="head",
-    )(x)
+    options = {
+        "kernel_regularizer": kernel_regularizer,
+        "dtype": keras.config.dtype_policy().variable_dtype,
+        "name": "head",
+    }
+    if ensemble_size == 1:
+        initializer = head_initializer()
+        layer = keras.layers.Dense(
+            num_outputs, kernel_initializer=initializer, **options
+        )
+        return layer(x)
+    layer = keras.layers.EinsumDense(
+        "bmi,mio->bmo",
+        output_shape=(ensemble_size, num_outputs),
+        bias_axes="mo",
+        kernel_initializer=member_head_initializer(x.shape[-1]),
+        **options,
+    )
+    return layer(x)
 
 
 def with_log_variance(

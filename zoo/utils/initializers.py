@@ -80,6 +80,18 @@ def head_initializer() -> keras.initializers.Initializer:
     return keras.initializers.VarianceScaling(scale=HEAD_SCALE, mode="fan_in")
 
 
+def member_head_initializer(inputs: int) -> keras.initializers.Initializer:
+    """Returns a new initializer with the variance of `head_initializer`.
+
+    The kernels of all members are one weight, and the fan-in that Keras derives from
+    its shape depends on the version.
+
+    Args:
+        inputs: Integer, the number of inputs of each member.
+    """
+    return keras.initializers.RandomNormal(stddev=math.sqrt(HEAD_SCALE / inputs))
+
+
 def activation_name(activation: keras.layers.Layer) -> str:
     """Returns the Keras name of the function that an activation layer applies.
 

@@ -56,7 +56,7 @@ ROLES = {
     "normalization": (
         *("BatchNormalization", "LayerNormalization", "GroupNormalization"),
         *("UnitNormalization", "RMSNormalization", "Normalization", "Rescaling"),
-        *("Whitening", "UnitVariance"),
+        *("Whitening", "QuantileNormalization", "UnitVariance"),
     ),
     "dropout": (
         *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 
 from ...backend.keras_internals import user_metrics
+from ...utils.arguments import invalid_argument
+from ...utils.member_model import MemberModel
 from ..classifier.classifier_trainer import ClassifierTrainer
 from ..classifier.float_inputs import only
 from .array_checks import check_arrays
@@ -26,12 +28,17 @@ class CheckedTrainer(ClassifierTrainer):
         bounds: Minimum and maximum allowed input values.
 
     Raises:
-        ValueError: If gradient-based attacks do not support the model.
+        ValueError: If gradient-based attacks do not support the model, or `zoo.mlp`
+            built it with an `ensemble_size`.
     """
 
     bounds: tuple[float, float]
 
     def __init__(self, model: keras.Model, name: str):
+        if isinstance(model, MemberModel):
+            expected = "a model without members that have losses of their own"
+            fix = "Build it without `ensemble_size`."
+            raise invalid_argument("model", expected, model.name, fix)
         super().__init__(model, name)
         self._seen = SeenData(
             self.add_state("lowest", keras.initializers.Constant(np.inf)),
