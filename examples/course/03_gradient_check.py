@@ -147,13 +147,14 @@ for activation in ("tanh", buggy_tanh):
     print(report)
 
 answer(
-    "the centred formula is much more accurate; h is about 1e-5, in float64; a relative "
-    "error below 1e-7 is right, and one above 1e-2 is a bug.",
+    "the centred formula is much more accurate; h is about 1e-5, in float64; a "
+    "relative error below 1e-7 is right, and one above 1e-2 is a bug.",
     f"the best h is {best['centred', 'float64']:.0e} for the centred formula, with an "
-    f"error of {least['centred', 'float64']:.0e}, and {best['one-sided', 'float64']:.0e} "
-    f"for the one-sided, with {least['one-sided', 'float64']:.0e}; in float32, no h "
-    f"reaches an error below {least['centred', 'float32']:.0e}. check_gradients finds "
-    f"{found['tanh']:.0e} for tanh, and {found['buggy_tanh']:.0e} with the bug.",
+    f"error of {least['centred', 'float64']:.0e}, and "
+    f"{best['one-sided', 'float64']:.0e} for the one-sided formula, with "
+    f"{least['one-sided', 'float64']:.0e}; in float32, no h reaches an error below "
+    f"{least['centred', 'float32']:.0e}. check_gradients finds {found['tanh']:.0e} for "
+    f"tanh, and {found['buggy_tanh']:.0e} with the bug.",
 )
 
 # %% [markdown]
