@@ -76,7 +76,7 @@ def rosenbrock(x, y):
 
 SURFACES = {
     "ravine": Surface(lambda x, y: x**2 / 20 + y**2, (-7, 2), 0.01, (-8, 3, -3, 3)),
-    "Beale's function": Surface(beale, (1, 1.5), 0.05, (0, 4, -1, 2)),
+    "Beale's function": Surface(beale, (1, 1.5), 0.05, (-0.5, 4, -1.5, 2)),
     "Rosenbrock's valley": Surface(rosenbrock, (-1, 1), 0.1, (-1.5, 1.5, -0.7, 1.7)),
     "saddle": Surface(
         lambda x, y: x**2 - y**2,
@@ -148,7 +148,7 @@ def draw_surfaces():
         panel.plot(*surface.start, "ks", markersize=5)
         panel.set(title=title, xlabel="$w_1$", ylabel="$w_2$")
         panel.axis(surface.limits)
-        panel.legend(fontsize=8, title="steps", title_fontsize=8)
+        panel.legend(fontsize=8, title="steps", title_fontsize=8, loc="upper right")
     return figure, lines
 
 
@@ -267,9 +267,9 @@ answer(
     "batches are noisy.",
     f"in the ravine, SGD needs {steps['ravine', 'SGD']} steps, momentum "
     f"{steps['ravine', 'momentum']}, Nesterov {steps['ravine', 'Nesterov']} and "
-    f"Adam {steps['ravine', 'Adam']}; to leave the saddle, SGD "
-    f"{steps['saddle', 'SGD']}, momentum {steps['saddle', 'momentum']} and Adam "
-    f"{steps['saddle', 'Adam']}. Batches of 1 stay {spread[1] / spread[256]:.1f} "
+    f"Adam {steps['ravine', 'Adam']}; to leave the saddle, with the same learning rate, "
+    f"SGD {steps['saddle', 'SGD']}, momentum {steps['saddle', 'momentum']}, Adagrad "
+    f"{steps['saddle', 'Adagrad']} and Adam {steps['saddle', 'Adam']}. Batches of 1 stay {spread[1] / spread[256]:.1f} "
     f"times as far from the minimum as the full batch. L-BFGS needs {speedup} "
     f"evaluations than Adam for the error that Adam reaches ({adam:.0e}).",
 )
