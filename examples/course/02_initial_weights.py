@@ -22,7 +22,7 @@ from course import answer, exercise, quick, show
 
 from zoo import datasets, mlp
 
-DEPTH, UNITS, EPOCHS = 10, 200, quick(10, 1)
+DEPTH, UNITS, EPOCHS = quick((10, 200, 10), (4, 20, 1))
 INITIALIZERS = {
     "zero": keras.initializers.Zeros(),
     "constant 0.01": keras.initializers.Constant(0.01),
@@ -70,7 +70,7 @@ activations = {key: activations_of(model) for key, model in models.items()}
 # out: with them, all units of a layer have the same output.
 
 # %%
-LAYERS = (1, 2, 4, 6, 8, 10)
+LAYERS = quick((1, 2, 4, 6, 8, 10), (1, 2, 4))
 RANDOM = [name for name in INITIALIZERS if name not in ("zero", "constant 0.01")]
 
 

@@ -26,7 +26,7 @@ from keras import ops
 from zoo import datasets, mlp, res_mlp
 from zoo.differentiation import input_gradient
 
-UNITS, EPOCHS, DEEP = 30, quick(40, 2), 8
+UNITS, (EPOCHS, DEEP) = 30, quick((40, 8), (1, 4))
 LECTURES = (88, 96.5, 96.9, 96.5, 96.5)  # % with 0 to 4 hidden layers, on MNIST
 data = datasets.load("digits", batch_size=32)
 images = np.concatenate([x for x, _ in data.train_batches()]).reshape(-1, 64)
