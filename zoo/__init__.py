@@ -3,6 +3,7 @@
 from . import datasets, ensemble, layers, losses
 from .backend.torch_parameters import register_all_variables
 from .backend.uneven_batches import copy_uneven_batches
+from .fit_lbfgs import fit_lbfgs
 from .gradient_check import check_gradients
 from .language_model import LanguageModel
 from .lstm import lstm
@@ -18,6 +19,7 @@ __all__ = [
     "check_gradients",
     "datasets",
     "ensemble",
+    "fit_lbfgs",
     "layers",
     "losses",
     "lstm",
