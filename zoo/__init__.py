@@ -4,6 +4,7 @@ from . import datasets, ensemble, layers, losses
 from .backend.torch_parameters import register_all_variables
 from .gradient_check import check_gradients
 from .language_model import LanguageModel
+from .loss_surface import loss_surface
 from .lstm import lstm
 from .mlp import mlp
 from .plot_predictions import plot_predictions
@@ -17,6 +18,7 @@ __all__ = [
     "datasets",
     "ensemble",
     "layers",
+    "loss_surface",
     "losses",
     "lstm",
     "mlp",
