@@ -18,7 +18,8 @@ from zoo import datasets
 from zoo.differentiation import weight_gradients
 from zoo.utils.files import replacing
 
-matplotlib.use("Agg")  # pictures are drawn to files, without a display
+if "ipykernel" not in sys.modules:  # a notebook shows its pictures
+    matplotlib.use("Agg")  # pictures are drawn to files, without a display
 
 
 class ExampleParser(argparse.ArgumentParser):
