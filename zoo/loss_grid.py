@@ -97,7 +97,9 @@ class LossGrid(Printable):
                 f"Received: {self.losses.size} losses, all infinite or NaN"
             )
         low, high = float(finite.min()), float(finite.max())
-        return low, max(high, np.nextafter(low, np.inf))
+        if high - low <= 1e-6 * abs(high):  # flat
+            high = low + (abs(low) or 1.0)
+        return low, high
 
 
 def _checked(limits) -> tuple[float, float]:

@@ -46,9 +46,12 @@ def test_the_loss_of_a_linear_regression_is_an_exact_quadratic(dimensions):
 
 
 def test_it_equals_a_loop_over_moved_weights():
-    model = classifier(batch_norm=True, dropout=0.5)
-    model.layers[1].kernel_regularizer = keras.regularizers.L2(0.01)
-    model.fit(X, Y, verbose=0)  # moves the batch statistics
+    model = classifier(
+        normalization="batch", dropout=0.5, kernel_regularizer=keras.regularizers.L2()
+    )
+    statistics = model.get_layer("hidden_1_normalization")
+    statistics.moving_mean.assign(GENERATOR.standard_normal(6))
+    statistics.moving_variance.assign(GENERATOR.uniform(0.5, 2.0, 6))
     grid = loss_surface(model, (X, Y), points=3, span=0.5, verbose=0)
     directions = filter_directions(model, 2, seed=0)
     before = [variable.numpy() for variable in model.trainable_variables]
@@ -143,7 +146,7 @@ class Interrupting:
 
 
 def test_the_model_keeps_every_bit_even_after_an_interrupt():
-    model = classifier(batch_norm=True, dropout=0.5)
+    model = classifier(normalization="batch", dropout=0.5)
     before = [variable.numpy().copy() for variable in model.variables]
     loss_surface(model, (X, Y), points=3, verbose=0)
     with pytest.raises(KeyboardInterrupt):
