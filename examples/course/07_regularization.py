@@ -43,19 +43,19 @@ held_out = inputs[rest], labels[rest]
 
 
 # %%
-def fit(seed, examples=train, epochs=EPOCHS, callbacks=(), **options):
+def fit(seed, epochs=EPOCHS, validation_freq=EPOCHS, callbacks=None, **options):
     """Returns a trained network, and its history."""
     keras.utils.set_random_seed(seed)
     model = mlp(data.input_shape, data.num_outputs, **options)
     model.compile(keras.optimizers.Adam(1e-3), data.loss, metrics=data.metrics)
     history = model.fit(
-        *examples,
+        *train,
         batch_size=32,
         epochs=epochs,
         validation_data=held_out,
-        validation_freq=epochs if not callbacks else 1,
+        validation_freq=validation_freq,
         verbose=0,
-        callbacks=list(callbacks),
+        callbacks=callbacks,
     )
     return model, history.history
 
@@ -129,7 +129,14 @@ class TrainingLoss(keras.callbacks.Callback):
 
 
 same_way = TrainingLoss()
-_, curves = fit(0, epochs=quick(20, 2), callbacks=[same_way], units=LARGE, dropout=0.5)
+_, curves = fit(
+    0,
+    epochs=quick(20, 2),
+    validation_freq=1,
+    callbacks=[same_way],
+    units=LARGE,
+    dropout=0.5,
+)
 below = np.array(curves["val_loss"]) < np.array(curves["loss"])
 below_same_way = np.array(curves["val_loss"]) < np.array(same_way.losses)
 

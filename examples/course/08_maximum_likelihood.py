@@ -86,7 +86,7 @@ for name, (x, y) in {"training": train, "new": new}.items():
 # %% [markdown]
 # ## A prior is an L2 penalty
 #
-# Polynomials of degree 9 on 12 points, as in Bishop's figure 1.4. The most probable
+# Polynomials of degree 9 on 10 points, as in Bishop's figure 1.4. The most probable
 # weights have a closed form. Multiplied by $\frac{2}{\beta N}$, the negative log
 # posterior is
 #
@@ -102,7 +102,7 @@ def features(x):
     return np.polynomial.legendre.legvander(2 * x[:, 0] - 1, 9)  # includes a constant
 
 
-x, y = sample(12, lambda x: SIGMA)
+x, y = sample(10, lambda x: SIGMA)
 alpha, beta = 1.0, 1 / SIGMA**2
 phi = features(x)
 closed_form = np.linalg.solve(
@@ -119,7 +119,7 @@ polynomial = keras.Sequential(
     ]
 )
 polynomial.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
-polynomial.fit(phi, y, batch_size=len(x), epochs=quick(3000, 500), verbose=0)
+polynomial.fit(phi, y, batch_size=len(x), epochs=quick(1500, 300), verbose=0)
 difference = np.abs(polynomial.get_weights()[0] - closed_form).max()
 maximum_likelihood = np.linalg.lstsq(phi, y, rcond=None)[0]
 print(
@@ -182,7 +182,7 @@ for name, precision in {
     )
 left.set(title="Residuals", xlabel="target minus prediction", ylabel="density")
 
-middle.plot(x, y, "ko", label="12 examples")
+middle.plot(x, y, "ko", label="10 examples")
 middle.plot(grid, curve(grid), "k--", lw=1, label="without noise")
 middle.plot(grid, features(grid) @ maximum_likelihood, "C3", label="maximum likelihood")
 middle.plot(grid, features(grid) @ closed_form, "C0", lw=4, alpha=0.5, label="prior")

@@ -30,8 +30,9 @@ from course import answer, exercise, quick, show
 from zoo import datasets, mlp
 from zoo.adversarial import FGSM, PGD, AdversarialTrainer, evaluate_robustness
 
-EPSILON = 0.1  # of pixels in [0, 1]
+EPSILON = 0.1  # in training, for pixels in [0, 1]
 EPSILONS = quick((0.0, 0.05, 0.1, 0.15), (0.0, 0.1))
+LARGEST = EPSILONS[-1]
 EPOCHS = quick(30, 2)
 STEPS = quick(20, 3)  # of each attack in the evaluation
 
@@ -75,8 +76,9 @@ for name, report in reports.items():
 #
 # The third network rounds its inputs to five levels before it computes anything. The
 # rounding is flat almost everywhere, so the gradient with respect to the input is zero,
-# and an attack that follows gradients has nothing to follow. The gradients are masked;
-# the network itself is the normal one.
+# and an attack that follows gradients has nothing to follow: the gradients are masked.
+# Behind the rounding is the normal network. Rounding also removes changes that do not
+# reach the next level, which is a real defence, but only against small changes.
 
 
 # %%
@@ -95,7 +97,7 @@ def accuracy_under(attack, model):
 
 models["rounded inputs"] = rounds_its_inputs(models["normal"])
 reports["rounded inputs"] = evaluate(models["rounded inputs"], certify=False)
-attacks = {"FGSM": FGSM(EPSILON), "PGD": PGD(EPSILON, steps=STEPS)}
+attacks = {"FGSM": FGSM(LARGEST), "PGD": PGD(LARGEST, steps=STEPS)}
 naive = {
     name: {attack: accuracy_under(run, model) for attack, run in attacks.items()}
     for name, model in models.items()
@@ -129,7 +131,7 @@ left.set(
 left.legend(fontsize=8)
 bars = [*attacks, "all attacks"]
 for number, (name, report) in enumerate(reports.items()):
-    values = [*naive[name].values(), report.robust_accuracy[EPSILON]]
+    values = [*naive[name].values(), report.robust_accuracy[LARGEST]]
     right.bar(
         np.arange(len(bars)) + 0.27 * (number - 1),
         [100 * value for value in values],
@@ -139,7 +141,7 @@ for number, (name, report) in enumerate(reports.items()):
     )
 right.set_xticks(range(len(bars)), bars)
 right.set(
-    title=f"A single attack can flatter (epsilon {EPSILON})",
+    title=f"A single attack can flatter (epsilon {LARGEST})",
     ylabel="test accuracy in %",
     ylim=(0, 103),
 )
@@ -160,8 +162,8 @@ answer(
     f"training and {100 * adversarial[EPSILON]:.0f} % after adversarial training, of "
     f"which {100 * reports['adversarial'].certified_accuracy[EPSILON]:.0f} % are "
     f"proved; clean accuracy {100 * normal[0.0]:.0f} and {100 * adversarial[0.0]:.0f} "
-    f"%. With rounded inputs, {100 * naive['rounded inputs']['PGD']:.0f} % seem to "
-    f"withstand PGD, but {100 * rounded[EPSILON]:.0f} % withstand all attacks; the "
+    f"%. With rounded inputs, at epsilon {LARGEST}, {100 * naive['rounded inputs']['PGD']:.0f} % seem to "
+    f"withstand PGD, but {100 * rounded[LARGEST]:.0f} % withstand all attacks; the "
     f"report has {len(warnings)} warnings, the first of them: {warnings[0]}",
 )
 
