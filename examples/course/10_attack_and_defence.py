@@ -115,10 +115,10 @@ for color, (name, report) in zip(("C3", "C0", "C1"), reports.items(), strict=Tru
         [*robust], [100 * share for share in robust.values()], f"{color}o-", label=name
     )
     if report.certified_accuracy:
-        proved = report.certified_accuracy
+        certified = report.certified_accuracy
         left.plot(
-            [*proved],
-            [100 * share for share in proved.values()],
+            [*certified],
+            [100 * share for share in certified.values()],
             f"{color}s:",
             label=f"{name}, proved",
         )
@@ -154,17 +154,18 @@ show(reports["normal"].plot(), "10_adversarial_examples")
 
 # %%
 normal, adversarial, rounded = (report.robust_accuracy for report in reports.values())
+proved = reports["adversarial"].certified_accuracy
 warnings = reports["rounded inputs"].warnings
 answer(
     "tiny changes fool a network, adversarial training helps, and some defences only "
     "mask the gradients.",
     f"at epsilon {EPSILON}, {100 * normal[EPSILON]:.0f} % remain correct after normal "
-    f"training and {100 * adversarial[EPSILON]:.0f} % after adversarial training, of "
-    f"which {100 * reports['adversarial'].certified_accuracy[EPSILON]:.0f} % are "
-    f"proved; clean accuracy {100 * normal[0.0]:.0f} and {100 * adversarial[0.0]:.0f} "
-    f"%. With rounded inputs, at epsilon {LARGEST}, {100 * naive['rounded inputs']['PGD']:.0f} % seem to "
-    f"withstand PGD, but {100 * rounded[LARGEST]:.0f} % withstand all attacks; the "
-    f"report has {len(warnings)} warnings, the first of them: {warnings[0]}",
+    f"training; after adversarial training {100 * adversarial[EPSILON]:.0f} %, and "
+    f"{100 * proved[EPSILON]:.0f} % are proved. Clean accuracy: {100 * normal[0.0]:.0f} "
+    f"and {100 * adversarial[0.0]:.0f} %. With rounded inputs, at epsilon {LARGEST}, "
+    f"{100 * naive['rounded inputs']['PGD']:.0f} % seem to withstand PGD, but "
+    f"{100 * rounded[LARGEST]:.0f} % withstand all attacks. The report has "
+    f"{len(warnings)} warnings about it, the first of which is: {warnings[0]}",
 )
 
 # %% [markdown]
