@@ -161,7 +161,7 @@ answer(
     "mask the gradients.",
     f"at epsilon {EPSILON}, {100 * normal[EPSILON]:.0f} % remain correct after normal "
     f"training; after adversarial training {100 * adversarial[EPSILON]:.0f} %, and "
-    f"{100 * proved[EPSILON]:.0f} % are proved. Clean accuracy: {100 * normal[0.0]:.0f} "
+    f"{100 * proved[EPSILON]:.0f} % are proved. Clean: {100 * normal[0.0]:.0f} "
     f"and {100 * adversarial[0.0]:.0f} %. With rounded inputs, at epsilon {LARGEST}, "
     f"{100 * naive['rounded inputs']['PGD']:.0f} % seem to withstand PGD, but "
     f"{100 * rounded[LARGEST]:.0f} % withstand all attacks. The report has "
