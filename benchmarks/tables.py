@@ -16,6 +16,7 @@ from certification_table import (
     smoothing_table,
     speed_table,
 )
+from course_table import course_table
 from diagnosis_table import causes_table, diagnosis_table, fixes_table
 from headline_table import headline_table
 from results import load
@@ -265,6 +266,7 @@ TABLES = {
 PAGES = {
     ROOT / "README.md": {"headline": headline_table},
     ROOT / "docs" / "benchmarks.md": TABLES,
+    ROOT / "docs" / "course.md": {"course": course_table},
     ROOT / "docs" / "diagnosis.md": {"vocabulary": vocabulary_table},
 }
 

@@ -2,6 +2,7 @@
 
 from . import datasets, ensemble, layers, losses
 from .backend.torch_parameters import register_all_variables
+from .fit_lbfgs import fit_lbfgs
 from .gradient_check import check_gradients
 from .language_model import LanguageModel
 from .loss_surface import loss_surface
@@ -17,6 +18,7 @@ __all__ = [
     "check_gradients",
     "datasets",
     "ensemble",
+    "fit_lbfgs",
     "layers",
     "loss_surface",
     "losses",

@@ -3,16 +3,10 @@
 import keras
 import numpy as np
 
-from .backend.keras_internals import compiled_loss, loss_weights
-from .differentiation import (
-    compile_function,
-    float64_scope,
-    loss_function,
-    weight_gradients,
-)
+from .differentiation import compile_function, loss_function, weight_gradients
+from .float64_copy import float64_copy, loss_in_float64
 from .gradient_report import RIGHT, GradientReport
-from .utils.arguments import check_integer, invalid_argument
-from .utils.copy_model import copy_model
+from .utils.arguments import check_integer
 
 STEP = 1e-5
 # Relative rounding error of a loss: a few times the machine epsilon, because a loss is
@@ -94,18 +88,13 @@ def check_gradients(
     # If the data are incompatible, Keras raises a clearer error here than in compiled
     # code.
     loss([variable.value for variable in model.trainable_variables])
-    if not model.trainable_variables:
-        raise invalid_argument("model", "one with trainable weights", model.name)
     generator = np.random.default_rng(seed)
-    with float64_scope():
-        copy = copy_model(model, change_config=_in_float64)
-        _compile_like(model, copy)
+    with float64_copy(model) as copy:
         variables = copy.trainable_variables
-        loss = loss_function(copy, x, y, **settings)
+        loss = loss_in_float64(model, copy, x, y, **settings)
         evaluate = compile_function(
             lambda: loss([variable.value for variable in variables]), copy.variables
         )
-        _check_float64(model, variables, evaluate())
         gradients = weight_gradients(copy, x, y, **settings)
         rows = [
             {
@@ -188,56 +177,6 @@ def _is_kink(losses, halves) -> bool:
     half_bend = sum(halves) - 2 * centre
     rounding = 20 * ROUNDING * np.abs([*losses, *halves]).max()
     return abs(bend - 4 * half_bend) > rounding
-
-
-def _compile_like(model: keras.Model, copy: keras.Model) -> None:
-    """Compiles the copy with the losses of the model, recreated in float64.
-
-    A new loss object has the default dtype, which is float64 during the check.
-    """
-    if compiled_loss(model) is None:  # the whole loss comes from `add_loss`
-        copy.compile("sgd")
-        return
-    loss = keras.tree.map_structure(_new_loss, model.loss)
-    copy.compile("sgd", loss, loss_weights=loss_weights(model))
-
-
-def _in_float64(config):
-    """Returns a copy of a config with every float dtype replaced with float64."""
-    if isinstance(config, dict):
-        return {
-            key: "float64"
-            if key.endswith("dtype") and _is_float(value)
-            else _in_float64(value)
-            for key, value in config.items()
-        }
-    if isinstance(config, list | tuple):
-        return type(config)(map(_in_float64, config))
-    return config
-
-
-def _is_float(dtype) -> bool:
-    """Returns whether a dtype or dtype policy from a config is a float type."""
-    if isinstance(dtype, dict):
-        dtype = dtype.get("config", {}).get("name")
-    return "float" in str(dtype)
-
-
-def _new_loss(loss):
-    if isinstance(loss, keras.losses.Loss):
-        return type(loss).from_config(loss.get_config())
-    return loss
-
-
-def _check_float64(model, variables, loss) -> None:
-    for name, value in [("loss", loss), *((item.path, item) for item in variables)]:
-        if keras.backend.standardize_dtype(value.dtype) != "float64":
-            raise invalid_argument(
-                "model",
-                "a model that computes in the dtype of its config",
-                model.name,
-                f"In the float64 copy, {name} has dtype {value.dtype}.",
-            )
 
 
 def _to_numpy(tensor) -> np.ndarray:
