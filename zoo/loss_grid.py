@@ -118,6 +118,7 @@ def _draw_curve(ax, steps, losses, is_log: bool) -> None:
 
 
 def _draw_surface(figure, steps, losses, limits, is_log: bool) -> None:
+    import matplotlib
     from matplotlib.colors import LogNorm, Normalize
 
     heights = np.log10(losses) if is_log else losses
@@ -126,7 +127,7 @@ def _draw_surface(figure, steps, losses, limits, is_log: bool) -> None:
     second, first = np.meshgrid(steps, steps)  # losses[i, j] is at (steps[i], steps[j])
 
     surface = figure.add_subplot(1, 2, 1, projection="3d")
-    colors = _colors(norm(losses))
+    colors = matplotlib.colormaps["viridis"](norm(losses))
     surface.plot_surface(
         first, second, heights, facecolors=colors, rcount=60, ccount=60, shade=False
     )
@@ -146,9 +147,3 @@ def _draw_surface(figure, steps, losses, limits, is_log: bool) -> None:
     if is_log:
         ticks = levels[:: LEVELS // 4]
         bar.set_ticks(ticks, labels=[f"{tick:.2g}" for tick in ticks])
-
-
-def _colors(shares):
-    import matplotlib.pyplot as plt
-
-    return plt.cm.viridis(np.ma.filled(shares, np.nan))

@@ -265,8 +265,8 @@ answer(
     + ", ".join(f"{name} {share:.0f} %" for name, share in sparse.items())
     + f". One mask {mask_errors[0]:.1f} %, mean of {MASKS} masks "
     f"{mask_errors[-1]:.1f} %, without dropout {without_masks:.1f} %. The validation "
-    f"loss is below the training loss in {below.sum()} of {len(below)} epochs, and in "
-    f"{below_same_way.sum()} if both are computed in the same way. Double descent: "
+    f"loss is below the training loss in {below.sum()} of {len(below)} epochs; in "
+    f"{below_same_way.sum()} if both are without dropout. Double descent: "
     f"{free[:peak].min():.0f} % at width {WIDTHS[np.argmin(free[:peak])]}, "
     f"{free[peak]:.0f} % at {WIDTHS[peak]}, {free[-1]:.0f} % at {WIDTHS[-1]}; with L2, "
     f"{descent[0.1][-1, 1]:.0f} % at {WIDTHS[-1]}.",
