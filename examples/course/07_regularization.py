@@ -78,8 +78,8 @@ for name, options in networks.items():
 # ## L1 makes weights sparse
 #
 # The slope of an L1 penalty does not shrink with the weight, so weights that the loss
-# does not need end at zero. The slope of L2 does shrink: weights become small, not
-# zero.
+# does not need end near zero. The slope of L2 does shrink: weights become small, but
+# vanish only where the loss has no slope at all, such as those of dead units.
 
 # %%
 SMALL = 1e-3
@@ -229,7 +229,7 @@ panels["losses"].plot(epochs, curves["loss"], label="training, as `fit` shows it
 panels["losses"].plot(epochs, same_way.losses, "C0:", label="training, as validation")
 panels["losses"].plot(epochs, curves["val_loss"], "C1", label="validation")
 panels["losses"].set(
-    title="Two training losses, with dropout", xlabel="epoch", ylabel="loss (nats)"
+    title="Two training losses, with dropout", xlabel="epoch", ylabel="loss in nats"
 )
 for color, (ridge, values) in zip(("C3", "C0"), descent.items(), strict=True):
     label = f"L2 of {ridge}" if ridge else "no penalty"
