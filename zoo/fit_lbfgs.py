@@ -68,7 +68,7 @@ def fit_lbfgs(
 
     Raises:
         ValueError: If an argument is invalid, if the model cannot be copied in float64,
-            if its weights have constraints, or if the loss is not finite at the start.
+            if its weights have constraints, or if a loss or gradient is not finite.
 
     Example:
 
@@ -139,12 +139,13 @@ def _minimize(evaluate, start: list[np.ndarray], options: dict):
         count += 1
         loss, gradients = evaluate(*arrays_of(vector))
         loss = float(keras.ops.convert_to_numpy(loss))
+        flat = [np.ravel(keras.ops.convert_to_numpy(each)) for each in gradients]
+        gradient = np.concatenate(flat)
+        _check_finite(loss, gradient, count)
         if count == 1:
-            _check_finite(loss)
             losses.append(loss)
             evaluations.append(count)
-        flat = [np.ravel(keras.ops.convert_to_numpy(each)) for each in gradients]
-        return loss, np.concatenate(flat)
+        return loss, gradient
 
     def after_iteration(intermediate_result):
         losses.append(float(intermediate_result.fun))
@@ -181,10 +182,13 @@ def _check_constraints(model: keras.Model) -> None:
             )
 
 
-def _check_finite(loss: float) -> None:
-    if not np.isfinite(loss):
+def _check_finite(loss: float, gradient: np.ndarray, count: int) -> None:
+    """Raises an error for NaN and infinity, with which the line search goes astray."""
+    if not np.isfinite(loss) or not np.isfinite(gradient).all():
         raise ValueError(
-            "Cannot minimize a loss that is not finite. Expected a finite loss of the "
-            f"model on `x` and `y` before training. Received: {loss}\n"
-            "Check the data for NaN and infinity, and the initial weights."
+            "Cannot minimize a loss that is not finite. Expected a finite loss and "
+            "gradient of the model on `x` and `y`, for the initial weights and for all "
+            f"weights that L-BFGS tries. Received: loss {loss} in evaluation {count}\n"
+            "The model is unchanged. Check the data for NaN and infinity, and the loss "
+            "for operations such as `log` that are not defined everywhere."
         )

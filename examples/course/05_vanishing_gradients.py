@@ -154,7 +154,7 @@ answer(
     f"{listed(LECTURES, 'g')} % with 0 to 4 hidden layers of sigmoid units on MNIST; "
     "deeper is not better, because the gradients vanish.",
     f"{listed(by_depth, '.1f')} % on digits. With {DEEP} layers, the gradient of the "
-    f"first layer is {1 / ratio['sigmoid']:.0e} times smaller than that of the last, "
+    f"first layer is {1 / ratio['sigmoid']:,.0f} times smaller than that of the last, "
     f"and the network reaches {remedies['sigmoid'][0][-1]:.0f} %; ReLU "
     f"{remedies['ReLU'][0][-1]:.0f} %, skip connections "
     f"{remedies['sigmoid, skip connections'][0][-1]:.0f} %, pre-training "
