@@ -149,28 +149,26 @@ answer(
 
 
 # %%
-def small_network():
-    keras.utils.set_random_seed(0)
-    model = mlp(data.input_shape, data.num_outputs, units=(16,))
-    model.compile("adam", data.loss)
-    model.fit(x, y, epochs=quick(3, 1), verbose=0)
-    return model
-
-
 def curvature(model):
     """Returns the second difference of the loss curve at the weights of the model."""
     curve = loss_surface(model, (x, y), dimensions=1, points=3, span=0.3, verbose=0)
     return curve.losses.sum() - 3 * curve.center
 
 
+keras.utils.set_random_seed(0)
+small = mlp(data.input_shape, data.num_outputs, units=(16,))
+small.compile("adam", data.loss)
+small.fit(x, y, epochs=quick(3, 1), verbose=0)
+before = curvature(small)
+hidden, bias, head, head_bias = small.get_weights()
+small.set_weights([10 * hidden, 10 * bias, head / 10, head_bias])
+after = curvature(small)
+
+
 @exercise
 def check_scaled_network(answer):
-    model = small_network()
-    before = curvature(model)
-    hidden, bias, head, head_bias = model.get_weights()
-    model.set_weights([10 * hidden, 10 * bias, head / 10, head_bias])
-    ratio = curvature(model) / before
-    truth = "equal" if abs(ratio - 1) < 1e-2 else "sharper" if ratio > 1 else "flatter"
+    is_equal = np.isclose(after, before, rtol=1e-2)
+    truth = "equal" if is_equal else "sharper" if after > before else "flatter"
     return answer == truth, "How long are the directions, compared with the filters?"
 
 
