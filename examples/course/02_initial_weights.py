@@ -22,7 +22,7 @@ from course import answer, exercise, quick, show
 
 from zoo import datasets, mlp
 
-DEPTH, UNITS, EPOCHS = 10, 200, quick(10, 1)
+DEPTH, UNITS, EPOCHS = quick((10, 200, 10), (4, 20, 1))
 INITIALIZERS = {
     "zero": keras.initializers.Zeros(),
     "constant 0.01": keras.initializers.Constant(0.01),
@@ -70,7 +70,7 @@ activations = {key: activations_of(model) for key, model in models.items()}
 # out: with them, all units of a layer have the same output.
 
 # %%
-LAYERS = (1, 2, 4, 6, 8, 10)
+LAYERS = quick((1, 2, 4, 6, 8, 10), (1, 2, 4))
 RANDOM = [name for name in INITIALIZERS if name not in ("zero", "constant 0.01")]
 
 
@@ -84,9 +84,10 @@ def plot_histograms(activation):
         low = -largest if activation == "tanh" else 0
         for panel, output in zip(row, outputs, strict=True):
             panel.hist(output.ravel(), bins=40, range=(low, largest), color="C0")
-            panel.set_title(f"deviation {output.std():.1e}", fontsize=8)
+            panel.set_title(f"deviation {output.std():.2g}", fontsize=8)
             panel.set_yticks([])
             panel.tick_params(labelsize=7)
+            panel.xaxis.get_offset_text().set_fontsize(7)
         row[0].set_ylabel(name, fontsize=9)
     for panel, layer in zip(panels[-1], LAYERS, strict=True):
         panel.set_xlabel(f"output of layer {layer}", fontsize=8)
@@ -138,12 +139,13 @@ answer(
     "zero and constant weights make all units alike; small weights lose the signal, "
     "and large ones saturate tanh; Xavier suits tanh, and ReLU needs twice its "
     "variance.",
-    f"zero and constant leave {distinct['tanh', 'zero']} and "
-    f"{distinct['tanh', 'constant 0.01']} distinct units; N(0, 0.01²) reaches "
-    f"{accuracies['tanh', 'N(0, 0.01²)']:.0f} % with tanh, and N(0, 0.5²) "
+    f"zero and constant weights leave {distinct['tanh', 'zero']} and "
+    f"{distinct['tanh', 'constant 0.01']} distinct units. With tanh, N(0, 0.01²) "
+    f"reaches {accuracies['tanh', 'N(0, 0.01²)']:.0f} % accuracy, N(0, 0.5²) "
     f"{accuracies['tanh', 'N(0, 0.5²)']:.0f} %, Xavier "
-    f"{accuracies['tanh', 'Xavier']:.0f} %; with ReLU, Xavier reaches "
-    f"{accuracies['relu', 'Xavier']:.0f} %, and He {accuracies['relu', 'He']:.0f} %.",
+    f"{accuracies['tanh', 'Xavier']:.0f} % and He {accuracies['tanh', 'He']:.0f} %; "
+    f"with ReLU, Xavier {accuracies['relu', 'Xavier']:.0f} % and He "
+    f"{accuracies['relu', 'He']:.0f} %.",
 )
 
 # %% [markdown]

@@ -12,9 +12,9 @@
 # - the remedy of 2006: train the layers one after the other, as autoencoders (Hinton
 #   et al. 2006; Bengio et al. 2007; with noise: Vincent et al. 2010)
 #
-# The lectures (after Nielsen, "Neural Networks and Deep Learning", chapter 5) trained
-# networks with 30 units per layer on MNIST. The experiment uses the smaller digits;
-# `examples/depth.py` repeats it on MNIST.
+# The lectures trained networks with 30 units per layer on MNIST (compare Nielsen,
+# "Neural Networks and Deep Learning", chapter 5). The experiment uses the smaller
+# digits, and `examples/depth.py` repeats it on MNIST.
 
 # %%
 import keras
@@ -26,7 +26,7 @@ from keras import ops
 from zoo import datasets, mlp, res_mlp
 from zoo.differentiation import input_gradient
 
-UNITS, EPOCHS, DEEP = 30, quick(40, 2), 8
+UNITS, EPOCHS, DEEP = quick((30, 40, 8), (30, 1, 4))
 LECTURES = (88, 96.5, 96.9, 96.5, 96.5)  # % with 0 to 4 hidden layers, on MNIST
 data = datasets.load("digits", batch_size=32)
 images = np.concatenate([x for x, _ in data.train_batches()]).reshape(-1, 64)
