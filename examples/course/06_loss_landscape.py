@@ -24,8 +24,8 @@ from course import answer, exercise, quick, show
 from zoo import datasets, loss_surface, mlp, res_mlp
 
 UNITS = quick(64, 16)
-BLOCKS = quick(20, 2)  # the deep networks have two layers in each block, and a stem
-EPOCHS = quick(15, 1)
+BLOCKS = quick(8, 2)  # the deep networks have two layers in each block, and a stem
+EPOCHS = quick(20, 1)
 POINTS = quick(25, 5)
 
 data = datasets.load("digits", batch_size=64)
