@@ -164,8 +164,8 @@ answer(
     f"{100 * proved[EPSILON]:.0f} % are proved. Clean: {100 * normal[0.0]:.0f} "
     f"and {100 * adversarial[0.0]:.0f} %. With rounded inputs, at epsilon {LARGEST}, "
     f"{100 * naive['rounded inputs']['PGD']:.0f} % seem to withstand PGD, but "
-    f"{100 * rounded[LARGEST]:.0f} % withstand all attacks. The report has "
-    f"{len(warnings)} warnings about it, the first of which is: {warnings[0]}",
+    f"{100 * rounded[LARGEST]:.0f} % withstand all attacks; the report has "
+    f"{len(warnings)} warnings.",
 )
 
 # %% [markdown]
