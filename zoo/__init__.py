@@ -6,6 +6,7 @@ from .backend.uneven_batches import copy_uneven_batches
 from .fit_lbfgs import fit_lbfgs
 from .gradient_check import check_gradients
 from .language_model import LanguageModel
+from .loss_surface import loss_surface
 from .lstm import lstm
 from .mlp import mlp
 from .plot_predictions import plot_predictions
@@ -21,6 +22,7 @@ __all__ = [
     "ensemble",
     "fit_lbfgs",
     "layers",
+    "loss_surface",
     "losses",
     "lstm",
     "mlp",
