@@ -6,12 +6,13 @@
     python benchmarks/search.py scale           # log scale against linear scale
     python benchmarks/search.py overhead        # time of an empty trial; 5 minutes
     python benchmarks/search.py large           # waiting times in large searches
+    python benchmarks/search.py workers         # two workers; about 30 minutes
 
-Except for `overhead` and `large`, every entry of `results/search.json` has one row per
-seed, which is saved as soon as it has been measured. Existing results are not measured
-again, but a search that is missing in a row is added. Searches that are compared have
-the same number of trials, and their first trial uses the default values. No test split
-is used: all scores on real data are computed on validation data.
+Except for `overhead`, `large` and `workers`, every entry of `results/search.json` has
+one row per seed, which is saved as soon as it has been measured. Existing results are
+not measured again, but a search that is missing in a row is added. Searches that are
+compared have the same number of trials, and their first trial uses the default values.
+No test split is used: all scores on real data are computed on validation data.
 """
 
 import argparse
@@ -28,6 +29,7 @@ import keras_tuner
 import matplotlib
 import numpy as np
 from results import load, machine, save
+from search_workers import measure_workers
 
 from tuning import CoarseToFineSearch, MLPSpace, OptunaSearch, RandomSearch
 from zoo import datasets, mlp
@@ -363,10 +365,20 @@ def measure(name: str, seeds: int, *, is_saved: bool) -> None:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("what", choices=[*MEASUREMENTS, "overhead", "large"])
+    parser.add_argument("what", choices=[*MEASUREMENTS, "overhead", "large", "workers"])
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=3, help="of `workers`")
     parser.add_argument("--no-save", action="store_true", help="only print results")
     options = parser.parse_args()
+    if options.what == "workers":
+
+        def report(name, entry):
+            print(name, entry, flush=True)
+            if not options.no_save:
+                save("search", name, {"machine": machine(), **entry})
+
+        measure_workers(options.rounds, report)
+        return
     if options.what == "large":
         entry = large()
         if not options.no_save:

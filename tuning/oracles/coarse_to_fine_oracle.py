@@ -34,6 +34,8 @@ from .narrowing import (
 from .score_model import ScoreModel
 from .search_oracle import MAX_ATTEMPTS, SearchOracle
 
+NOT_SENT = ("_columns", "_last_explored")  # attributes that workers do not need
+
 
 class CoarseToFineOracle(SearchOracle):
     """Draws values from ranges that narrow if there is evidence of an effect.
@@ -57,8 +59,15 @@ class CoarseToFineOracle(SearchOracle):
         self.candidates = candidates
         self._model: tuple[int, ScoreModel] | None = None  # and its round
         self._decisions: dict[int, dict[str, Decision]] = {}
+
+    def _begin(self) -> None:
+        super()._begin()
         self._columns: dict[str, HyperparameterColumn] = {}
         self._last_explored: tuple = (None, None)
+
+    def __getstate__(self) -> dict:
+        state = super().__getstate__()
+        return {k: v for k, v in state.items() if k not in NOT_SENT}
 
     def draw_value(self, hp: HyperParameter, trial: SearchTrial) -> tuple:
         """Draws a value from the range of the current round.

@@ -53,16 +53,16 @@ class SamplerOracle(SearchOracle):
                 self.sampler, self.objective.direction, self.seed
             )
             for earlier in range(number):
-                self._begin(self._study, earlier)
+                self._begin_trial(self._study, earlier)
                 trial = self._make_trial(earlier, 0)
                 self._draw_values(trial, self._drawer(trial))
-        self._begin(self._study, number)
+        self._begin_trial(self._study, number)
         try:
             return super()._draw_trial(number)
         finally:
             self._proposed = None
 
-    def _begin(self, study: SamplerStudy, number: int) -> None:
+    def _begin_trial(self, study: SamplerStudy, number: int) -> None:
         """Begins a trial in the study, after telling it about all earlier rounds."""
         size = self.trials_per_round
         if number and number % size == 0:

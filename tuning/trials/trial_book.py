@@ -33,6 +33,7 @@ class TrialBook:
         self.tried = TriedCombinations()
         self._ranking: list[tuple[float, int]] = []
         self._completed: dict[int, SearchTrial] = {}
+        self._unread: set[str] = set()
 
     def add(self, trial: SearchTrial) -> None:
         """Adds a finished or unfinished trial."""
@@ -49,6 +50,22 @@ class TrialBook:
         """Marks a trial as finished."""
         self.unfinished.pop(trial.trial_id, None)
         self._finish(trial)
+
+    def may_repeat(self, values: dict) -> bool:
+        """Returns whether an unfinished trial may turn out to have the same values.
+
+        Only values that the model reads are compared, and it is not known yet which
+        values an unfinished trial reads. A different value of a hyperparameter
+        that all finished trials have read counts as a difference.
+        """
+        return any(
+            all(
+                values[name] == other[name]
+                for name in values.keys() & other.keys() - self._unread
+            )
+            for trial in self.unfinished.values()
+            for other in [trial.hyperparameters.values.unrecorded()]
+        )
 
     def best(self, number: int) -> list[SearchTrial]:
         """Returns up to `number` completed trials, starting with the best."""
@@ -73,6 +90,8 @@ class TrialBook:
         values = trial.hyperparameters.values.unrecorded()
         if trial.status != FAILED:
             self.tried.add(values)
+            names = {hp.name for hp in trial.hyperparameters.space}
+            self._unread |= names - values.keys()
         elif values:  # empty if the trial failed before any value was read
             self.tried.add_whole(values)
         if trial.status == COMPLETED:
