@@ -5,6 +5,7 @@ independent processes of one thread each, which share no search: the best that t
 workers can reach.
 """
 
+import heapq
 import json
 import os
 import random
@@ -25,6 +26,7 @@ WORKERS = 2
 TRIALS, SHORTEST, LONGEST = 24, 5.0, 20.0  # seconds, of one thread
 EMPTY_TRIALS = 200
 KILL_EVERY, KILL_FOR = 5.0, 120.0  # seconds
+SEARCHES, ROUNDS, TRIALS_PER_ROUND = 1000, 3, 20  # that are simulated
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "TF_NUM_INTRAOP_THREADS": "1",
@@ -182,18 +184,66 @@ def children() -> list[int]:
     return found
 
 
-def measure_workers(rounds: int, report) -> None:
-    """Measures everything, the variants in turns, and reports each part.
+def waiting() -> dict:
+    """Simulates how long workers wait at the end of each round for its last trials.
+
+    The lengths of the trials are uniform between `SHORTEST` and `LONGEST`.
+
+    Returns:
+        For each number of workers, the share of the time for which they are busy, with
+        and without rounds: the mean over many searches.
+    """
+    generator = np.random.default_rng(0)
+    lengths = generator.uniform(
+        SHORTEST, LONGEST, (SEARCHES, ROUNDS * TRIALS_PER_ROUND)
+    )
+    busy = {}
+    for workers in (2, 4, 8, 16):
+        shares = [
+            (_busy(one.reshape(ROUNDS, -1), workers), _busy(one[None], workers))
+            for one in lengths
+        ]
+        mean = np.mean(shares, axis=0)
+        busy[str(workers)] = {"rounds": mean[0], "no rounds": mean[1]}
+    print(busy)
+    return {"rounds": ROUNDS, "trials_per_round": TRIALS_PER_ROUND, "busy": busy}
+
+
+def _busy(rounds: np.ndarray, workers: int) -> float:
+    """Returns the share of the time for which workers are busy.
+
+    Args:
+        rounds: Lengths of the trials, with shape `(rounds, trials)`.
+        workers: Number of workers.
+    """
+    now = 0.0
+    for lengths in rounds:
+        free_at = [now] * workers
+        for length in lengths:
+            heapq.heapreplace(free_at, free_at[0] + length)
+        now = max(free_at)
+    return rounds.sum() / (workers * now)
+
+
+def measure_workers(rounds: int, keep) -> None:
+    """Measures everything, the variants in turns.
 
     Args:
         rounds: Number of rounds of the comparison of throughputs.
-        report: Function that receives a name and the raw results.
+        keep: Function that receives a name and the raw results of each part.
     """
-    report("workers_costs", costs())
+
+    def show(name: str, entry: dict) -> None:
+        print(name, entry, flush=True)
+        keep(name, entry)
+
+    show("workers_costs", costs())
     unit = epochs_per_second()
-    runs = [throughput(unit) for _ in range(rounds)]
-    report("workers", {"trials": TRIALS, "seconds": runs})
-    report("workers_killed", kills(unit))
+    runs: list[dict] = []
+    for _ in range(rounds):
+        runs.append(throughput(unit))
+        show("workers", {"trials": TRIALS, "seconds": runs})
+    show("workers_killed", kills(unit))
 
 
 def main() -> None:

@@ -35,8 +35,8 @@ class Progress:
         has_rounds = size < self.oracle.max_trials
         if has_rounds and workers > 1 and size < FEW_TRIALS_PER_WORKER * workers:
             self._print(
-                f"a round has only {size} trials for {workers} workers, which wait at "
-                "its end for the last trial; fewer workers or longer rounds wait less"
+                f"rounds of {size} are short for {workers} workers, which wait for the "
+                "last trial of each round; fewer workers or longer rounds wait less"
             )
         self._began, self._num_trials = time.monotonic(), 0
 

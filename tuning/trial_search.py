@@ -120,8 +120,12 @@ class TrialSearch(SearchResults, keras_tuner.Tuner):
                 with self._garbage:
                     super().search(*fit_args, **fit_kwargs)
             else:
-                parcel = pack_search(self, fit_args, fit_kwargs, folds, verbose)
-                self._run_parallel(settings.crew(parcel, self._project.folder))
+                self._run_parallel(
+                    settings.crew(
+                        pack_search(self, fit_args, fit_kwargs, folds, verbose),
+                        self._project.folder,
+                    )
+                )
             is_cut_off = self._budget.is_used_up() and self.oracle.remaining_trials()
             if is_cut_off and self.time_budget is not None:
                 self.oracle.progress.on_out_of_time(self.time_budget)

@@ -34,8 +34,6 @@ from .narrowing import (
 from .score_model import ScoreModel
 from .search_oracle import MAX_ATTEMPTS, SearchOracle
 
-NOT_SENT = ("_columns", "_last_explored")  # attributes that workers do not need
-
 
 class CoarseToFineOracle(SearchOracle):
     """Draws values from ranges that narrow if there is evidence of an effect.
@@ -53,21 +51,19 @@ class CoarseToFineOracle(SearchOracle):
         **settings: Arguments of `SearchOracle`.
     """
 
+    not_sent = (*SearchOracle.not_sent, "_columns", "_last_explored", "_model")
+
     def __init__(self, *, explore: float, candidates: int, **settings):
         super().__init__(**settings)
         self.explore = explore
         self.candidates = candidates
-        self._model: tuple[int, ScoreModel] | None = None  # and its round
         self._decisions: dict[int, dict[str, Decision]] = {}
 
     def _begin(self) -> None:
         super()._begin()
         self._columns: dict[str, HyperparameterColumn] = {}
+        self._model: tuple[int, ScoreModel] | None = None  # and its round
         self._last_explored: tuple = (None, None)
-
-    def __getstate__(self) -> dict:
-        state = super().__getstate__()
-        return {k: v for k, v in state.items() if k not in NOT_SENT}
 
     def draw_value(self, hp: HyperParameter, trial: SearchTrial) -> tuple:
         """Draws a value from the range of the current round.
@@ -128,7 +124,10 @@ class CoarseToFineOracle(SearchOracle):
         for attempt in range(first.attempt + 1, end):
             trial = self._make_trial(number, attempt)
             self._draw_values(trial, self._drawer(trial))
-            if trial.hyperparameters.values.unrecorded() not in self.book.tried:
+            values = trial.hyperparameters.values.unrecorded()
+            if self.book.may_repeat(values):
+                return None
+            if values not in self.book.tried:
                 trials.append(trial)
         if len(trials) == 1:
             return first

@@ -22,11 +22,6 @@ from .initial_trials import check_names, given_value
 from .space_order import in_order_of_trials, names_of
 
 MAX_ATTEMPTS = 1000  # draws per trial before untried combinations are listed
-# Attributes that are not sent to workers.
-NOT_SENT = (
-    *("book", "trials", "ongoing_trials", "start_order", "end_order", "progress"),
-    *("is_out_of_time", "_guard", "_files", "_seen_spaces"),
-)
 
 
 class SearchOracle(keras_tuner.Oracle):
@@ -56,6 +51,10 @@ class SearchOracle(keras_tuner.Oracle):
     """
 
     ongoing_trials: dict[str, SearchTrial]
+    not_sent: tuple[str, ...] = (  # names of attributes that workers do not need
+        *("book", "trials", "ongoing_trials", "start_order", "end_order", "progress"),
+        *("is_out_of_time", "_guard", "_files", "_seen_spaces"),
+    )
 
     def __init__(
         self,
@@ -85,7 +84,7 @@ class SearchOracle(keras_tuner.Oracle):
         self.trials_per_round = trials_per_round
         self.initial: Sequence[dict] = ({},)
         self._failures = FailureLimit(max_consecutive_failed_trials)
-        self._discovered: set[str] = set()
+        self._discovered: set[str] | None = None  # before any trial; set by `reload`
         self._begin()
 
     def _begin(self) -> None:
@@ -101,7 +100,7 @@ class SearchOracle(keras_tuner.Oracle):
 
     def __getstate__(self) -> dict:
         """Returns the state that is sent to workers, which contains no trials."""
-        return {k: v for k, v in vars(self).items() if k not in NOT_SENT}
+        return {k: v for k, v in vars(self).items() if k not in self.not_sent}
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)
@@ -229,7 +228,8 @@ class SearchOracle(keras_tuner.Oracle):
     def reload(self) -> None:
         """Reads all trials from their files, and registers their hyperparameters."""
         with self._guard:
-            self._discovered = self._discovered or names_of([self.hyperparameters])
+            if self._discovered is None:
+                self._discovered = names_of([self.hyperparameters])
             self.book = TrialBook(self.loss)
             self.trials = self.book.trials
             for trial in self._files.read():
@@ -247,9 +247,15 @@ class SearchOracle(keras_tuner.Oracle):
             super().update_space(hyperparameters)
 
     def _known_before(self, round: int) -> set[str]:
-        """Returns the names of the hyperparameters that were known before a round."""
-        earlier = islice(self.trials.values(), (round - 1) * self.trials_per_round)
-        return self._discovered | names_of(trial.hyperparameters for trial in earlier)
+        """Returns the names of the hyperparameters that were known before a round.
+
+        If none was known before the first trial, which then runs alone, its own are
+        included.
+        """
+        known = self._discovered or set()
+        number = max((round - 1) * self.trials_per_round, 0 if known else 1)
+        earlier = islice(self.trials.values(), number)
+        return known | names_of(trial.hyperparameters for trial in earlier)
 
     def _order_space(self) -> None:
         """Sorts the hyperparameters as if the trials had run one by one."""
@@ -297,7 +303,7 @@ class SearchOracle(keras_tuner.Oracle):
             self._draw_values(trial, self._drawer(trial))
             values = trial.hyperparameters.values.unrecorded()
             if self.book.may_repeat(values):
-                return None
+                return None  # known when the running trials have ended
             if values not in self.book.tried:
                 return trial
         if self.ongoing_trials:

@@ -33,7 +33,7 @@ class TrialBook:
         self.tried = TriedCombinations()
         self._ranking: list[tuple[float, int]] = []
         self._completed: dict[int, SearchTrial] = {}
-        self._unread: set[str] = set()
+        self._always_read: set[str] | None = None  # None before a trial has finished
 
     def add(self, trial: SearchTrial) -> None:
         """Adds a finished or unfinished trial."""
@@ -58,13 +58,16 @@ class TrialBook:
         values an unfinished trial reads. A different value of a hyperparameter
         that all finished trials have read counts as a difference.
         """
+
+        def may_equal(other: dict) -> bool:
+            names = values.keys() & other.keys()
+            if self._always_read is not None:
+                names &= self._always_read
+            return all(values[name] == other[name] for name in names)
+
         return any(
-            all(
-                values[name] == other[name]
-                for name in values.keys() & other.keys() - self._unread
-            )
+            may_equal(trial.hyperparameters.values.unrecorded())
             for trial in self.unfinished.values()
-            for other in [trial.hyperparameters.values.unrecorded()]
         )
 
     def best(self, number: int) -> list[SearchTrial]:
@@ -90,8 +93,8 @@ class TrialBook:
         values = trial.hyperparameters.values.unrecorded()
         if trial.status != FAILED:
             self.tried.add(values)
-            names = {hp.name for hp in trial.hyperparameters.space}
-            self._unread |= names - values.keys()
+            names = self._always_read
+            self._always_read = set(values) if names is None else names & values.keys()
         elif values:  # empty if the trial failed before any value was read
             self.tried.add_whole(values)
         if trial.status == COMPLETED:

@@ -14,7 +14,8 @@ from ..time_budget import TimeBudget
 from ..training.checkpoints import Checkpoints
 from ..training.trial_runner import TrialRunner
 from ..trials.search_trial import FAILED, STOPPED, SearchTrial
-from .crews import ExecutorCrew, LocalCrew
+from .executor_crew import ExecutorCrew
+from .local_crew import LocalCrew
 from .process_slot import WorkerDied
 from .trial_task import TrialReport, TrialTask
 

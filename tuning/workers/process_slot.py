@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
+from loky import ProcessPoolExecutor
 
 from . import slot_process
 from .slot_process import PARTIAL, RESULT, STARTED, call, initialize
@@ -17,7 +18,7 @@ from .slot_process import PARTIAL, RESULT, STARTED, call, initialize
 # Keras and a backend.
 cloudpickle.register_pickle_by_value(slot_process)
 
-MAX_STARTS = 3  # processes in a row that may die before they begin the call
+MAX_STARTS = 5  # processes in a row that may die before they begin the call
 
 
 class WorkerDied(Exception):
@@ -37,7 +38,8 @@ class ProcessSlot:
 
     Args:
         name: Name of the slot.
-        folder: Existing folder for the files.
+        folder: Existing folder for the files. If this process is killed, the process
+            of the slot removes the folder.
         environment: Environment variables of the process, in addition to those of this
             process. They are set before any module is imported.
         idle_seconds: Seconds after which an idle process ends. Defaults to `None`: an
@@ -106,15 +108,13 @@ class ProcessSlot:
                 raise SlotClosed(f"{self.name} was closed")
             if started.exists():
                 raise WorkerDied(f"the process of {self.name} died")
-            # The process died while it was idle, which no call is to blame for.
+            # No call is to blame if the process died while it was idle or imported.
         raise RuntimeError(
             f"The process of {self.name} died {MAX_STARTS} times before it began to "
             "work. Its output may contain the reason."
         )
 
     def _started_executor(self):
-        from loky import ProcessPoolExecutor
-
         with self._guard:
             if self._is_closed:
                 raise SlotClosed(f"{self.name} was closed")
@@ -124,7 +124,7 @@ class ProcessSlot:
                     timeout=self.idle_seconds,
                     env=self.environment,
                     initializer=initialize,
-                    initargs=(os.getpid(),),
+                    initargs=(os.getpid(), str(self.folder)),
                 )
             return self._executor
 

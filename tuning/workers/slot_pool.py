@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..project import EXCHANGE
-from .process_slot import ProcessSlot
+from .process_slot import ProcessSlot, SlotClosed
 
 
 class SlotPool:
@@ -35,6 +35,7 @@ class SlotPool:
         self._slots: list[ProcessSlot] = []
         self._free: list[ProcessSlot] = []
         self._guard = threading.Lock()
+        self._is_closed = False
         self.last_used = time.monotonic()
 
     @property
@@ -44,8 +45,14 @@ class SlotPool:
 
     @contextlib.contextmanager
     def lent_slot(self) -> Iterator[ProcessSlot]:
-        """Lends a free slot, or a new one if all others are in use."""
+        """Lends a free slot, or a new one if all others are in use.
+
+        Raises:
+            SlotClosed: If the pool is closed.
+        """
         with self._guard:
+            if self._is_closed:
+                raise SlotClosed("the pool was closed")
             if not self._free:
                 slot = self._make_slot(len(self._slots), self.folder)
                 self._slots.append(slot)
@@ -61,6 +68,8 @@ class SlotPool:
 
     def close(self) -> None:
         """Ends the processes of all slots, and removes the folder."""
+        with self._guard:
+            self._is_closed = True
         for slot in self._slots:
             slot.close()
         shutil.rmtree(self.folder, ignore_errors=True)

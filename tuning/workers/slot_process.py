@@ -5,6 +5,7 @@ This module imports neither Keras nor a backend, so that a new process is ready 
 
 import os
 import pickle
+import shutil
 import signal
 import threading
 import time
@@ -17,7 +18,7 @@ STARTED, PARTIAL, RESULT = ".started", ".partial", ".result"
 POLL_SECONDS = 0.5
 
 
-def initialize(parent: int) -> None:
+def initialize(parent: int, folder: str) -> None:
     """Prepares a new process.
 
     The process ends itself as soon as its parent no longer exists, and it ignores
@@ -25,9 +26,10 @@ def initialize(parent: int) -> None:
 
     Args:
         parent: Process id of the parent.
+        folder: Folder to remove if the parent can no longer do it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent, folder), daemon=True).start()
 
 
 def call(path: str) -> None:
@@ -41,9 +43,9 @@ def call(path: str) -> None:
             written to a file with the suffix `RESULT`: a pickled pair of whether the
             call succeeded, and its return value or its exception.
     """
-    Path(path + STARTED).touch()
     try:
-        function, args = pickle.loads(Path(path).read_bytes())
+        function, args = pickle.loads(Path(path).read_bytes())  # imports their modules
+        Path(path + STARTED).touch()
         result = cloudpickle.dumps((True, function(*args)))
     except Exception as error:  # passed on to the parent
         error.add_note(f"In a worker:\n{traceback.format_exc()}")
@@ -62,8 +64,9 @@ def _pickled(error: Exception) -> bytes:
     return pickled
 
 
-def _end_with(parent: int) -> None:
+def _end_with(parent: int, folder: str) -> None:
     """Ends this process when its parent no longer exists."""
     while os.getppid() == parent:
         time.sleep(POLL_SECONDS)
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from zoo.utils.arguments import check_integer, invalid_argument
 
-from .crews import ExecutorCrew, LocalCrew
 from .environment import (
     available_cores,
     check_gpus_per_trial,
@@ -15,6 +14,8 @@ from .environment import (
     max_workers,
     visible_gpus,
 )
+from .executor_crew import ExecutorCrew
+from .local_crew import LocalCrew
 
 
 @dataclass(frozen=True)

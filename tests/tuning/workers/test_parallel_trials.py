@@ -15,7 +15,7 @@ import keras_tuner
 import pandas as pd
 import pytest
 
-from tuning import CoarseToFineSearch, RandomSearch
+from tuning import CoarseToFineSearch, OptunaSearch, RandomSearch
 from tuning.workers.process_slot import WorkerDied
 from tuning.workers.trial_task import run_trial
 from tuning.workers.worker_settings import WorkerSettings
@@ -162,6 +162,63 @@ def test_any_number_of_workers_gives_the_tables_of_one_process(tmp_path, crew):
         assert search.results().status.value_counts()["failed"] == 5
         # A search that is opened again is the same, too.
         check_same(tables(bowl(tmp_path, str(workers))), expected)
+
+
+class Discrete(CoarseToFineSearch):
+    """So few values that running trials may have those of the next one."""
+
+    def run_trial(self, trial, *args, **kwargs):
+        hp = trial.hyperparameters
+        layers = hp.Int("layers", 1, 3)
+        units = [hp.Choice(f"units_{layer}", [1, 2, 3]) for layer in range(layers)]
+        return float(abs(sum(units) - 5) + hp.Choice("rate", [0.1, 0.2]))
+
+
+def test_candidates_are_the_same_with_any_number_of_workers(tmp_path, crew):
+    expected = None
+    for workers in (1, 2, 3):
+        search = Discrete(
+            "loss",
+            rounds=4,
+            trials_per_round=8,
+            candidates=10,
+            seed=1,
+            directory=tmp_path,
+            project_name=str(workers),
+        )
+        search.search(verbose=0, workers=workers)
+        expected = expected or tables(search)
+        check_same(tables(search), expected)
+        assert len(expected[0]) == 32
+
+
+def test_an_optuna_sampler_proposes_the_same_with_any_number_of_workers(tmp_path, crew):
+    optuna = pytest.importorskip("optuna")
+
+    class Search(OptunaSearch):
+        run_trial = Bowl.run_trial
+
+    def make(name, max_trials=24):
+        return Search(
+            None,
+            "val_loss",
+            max_trials,
+            sampler=optuna.samplers.TPESampler(n_startup_trials=6),
+            trials_per_round=6,
+            seed=0,
+            directory=tmp_path,
+            project_name=name,
+        )
+
+    straight = make("straight")
+    straight.search(verbose=0)
+    expected = tables(straight)
+    for workers in (2, 3):
+        # A search that is opened again repeats its proposals.
+        make(str(workers), 15).search(verbose=0, workers=workers)
+        search = make(str(workers))
+        search.search(verbose=0, workers=workers)
+        check_same(tables(search), expected)
 
 
 def test_a_round_begins_when_the_last_trial_of_the_round_before_has_ended(

@@ -1,7 +1,7 @@
-"""Searches that train models in processes, which are killed now and then."""
+"""Searches whose trials run in processes, some of which are killed."""
 
-import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tuning import RandomSearch
+from tuning import CoarseToFineSearch, RandomSearch
+from tuning.workers import process_slot
+from tuning.workers.slot_process import call
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "fork"), reason="kills processes as POSIX does"
@@ -72,159 +74,210 @@ def test_two_workers_train_as_one_process_does(tmp_path, monkeypatch):
     assert not list(searches[1]._project.folder.glob("workers-*"))
 
 
-# A search over small MLPs, in a script without a guard, with functions without
-# names. Its workers are killed where the environment variable KILL says.
-SCRIPT = """
-import json, os, signal, sys
-from pathlib import Path
-import keras
-import numpy as np
-from tuning import CoarseToFineSearch, MLPSpace
-from zoo import datasets
-
-folder, name, kind = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-DRIVER = os.getpid()
-
-
-def point(name):
-    if os.getpid() == DRIVER:
-        return
-    with open(folder / "pids", "a") as file:
-        file.write(f"{os.getpid()} {name}\\n")
-    if name in os.environ.get("KILL", "").split():
-        try:
-            (folder / f"killed-{name}").touch(exist_ok=False)
-        except FileExistsError:
-            return
+def die(path, times=1):
+    """Kills this process, but only the first few times."""
+    deaths = len(path.read_text()) if path.exists() else 0
+    if deaths < times:
+        path.write_text("x" * (deaths + 1))
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-class Space(MLPSpace):
+class Unpickled:
+    """Kills the first worker that receives it."""
+
+    def __init__(self, path):
+        self.path = path
+
     def __setstate__(self, state):
         vars(self).update(state)
-        point("unpickle")
-
-    def build(self, hp):
-        point("build")
-        return super().build(hp)
+        die(self.path)
 
 
-x = np.random.default_rng(0).normal(size=(200, 4))
-data = datasets.from_arrays((x, (x[:, 0] > 0).astype(int)), validation=0.2, seed=0)
-search = CoarseToFineSearch(Space(data), "val_loss", rounds=2, trials_per_round=3,
-                            seed=0, checkpoints=1, directory=folder, project_name=name)
-options = {}
-client = None
-if kind == "workers":
-    options["workers"] = 2
-elif kind == "dask":
-    from dask.distributed import Client, LocalCluster
-    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None,
-                           host="127.0.0.1")
-    client = Client(cluster)
-    options["executor"] = client
-print("begun", flush=True)
-search.search(
-    data.train, validation_data=data.validation, epochs=2,
-    callbacks=[keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: point(f"epoch-{epoch}"))],
-    **options,
-)
-table = search.results().drop(columns="seconds")
-(folder / f"{name}.json").write_text(table.to_json() + search.history().to_json())
-search.best_model()
-if client is not None:
-    client.close()
-    cluster.close()
-"""
+class Bowl(CoarseToFineSearch):
+    """A search without models. Trial 5 kills its workers, or fails in the driver."""
+
+    def run_trial(self, trial, *args, **kwargs):
+        hp = trial.hyperparameters
+        x = hp.Float("x", 1e-3, 1.0, sampling="log", default=0.5)
+        kind = hp.Choice("kind", ["a", "b", "c"])
+        y = hp.Float("y", 0.0, 1.0) if kind == "b" else 0.0
+        if os.getpid() != self.driver:
+            if trial.number == 2:
+                die(self.folder / "during")
+            if trial.number == 5:
+                die(self.folder / "poison", times=3)
+        if trial.number == 5:
+            raise OSError("poison")
+        return (x - 0.2) ** 2 + (kind == "a") + y / 9
 
 
-@pytest.fixture(scope="module")
-def straight(tmp_path_factory):
-    """The tables of a search in one process."""
-    folder = tmp_path_factory.mktemp("straight")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(folder), "straight", "alone"],
-        env=environment,
-        check=True,
-        timeout=300,
-        stdout=subprocess.PIPE,
+@pytest.mark.slow
+@pytest.mark.one_backend
+def test_trials_whose_workers_are_killed_run_again(tmp_path, monkeypatch, capsys):
+    def call_and_die(path):
+        call(path)
+        die(tmp_path / "after")
+
+    monkeypatch.setattr(process_slot, "call", call_and_die)
+    searches = []
+    for workers in (None, 2):
+        search = Bowl(
+            rounds=2,
+            trials_per_round=8,
+            seed=0,
+            objective="loss",
+            directory=tmp_path,
+            project_name=str(workers),
+        )
+        search.driver, search.folder = os.getpid(), tmp_path
+        search.before = Unpickled(tmp_path / "before")
+        search.search(workers=workers)
+        searches.append(search.results().drop(columns="seconds"))
+    deaths = dict.fromkeys(("before", "during", "after"), 1) | {"poison": 3}
+    assert {name: len((tmp_path / name).read_text()) for name in deaths} == deaths
+    # The trial whose result was there is not run again, and the poisonous one twice.
+    printed = capsys.readouterr().out
+    assert printed.count("its worker died, and the trial is run again") == 4
+    assert searches[1].error[5].startswith("its worker died 3 times")
+    pd.testing.assert_frame_equal(
+        *(table.drop(columns="error") for table in searches), check_exact=True
     )
-    return (folder / "straight.json").read_text()
+
+
+# A program without a guard around its main part, that can be interrupted.
+SCRIPT = """
+import os, sys, time
+from pathlib import Path
+from tuning import CoarseToFineSearch
+
+folder, name, workers = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+driver = os.getpid()
+
+
+class Bowl(CoarseToFineSearch):
+    def run_trial(self, trial, *args, **kwargs):
+        x = trial.hyperparameters.Float("x", 0.0, 1.0)
+        y = trial.hyperparameters.Float("y", 0.0, 1.0)
+        if os.getpid() != driver:
+            (folder / f"pid-{os.getpid()}").touch()
+            time.sleep(0.3)
+        return (x - 0.2) ** 2 + y / 9
+
+
+search = Bowl(rounds=2, trials_per_round=8, seed=0, objective="loss",
+              directory=folder, project_name=name)
+search.search(workers=workers)
+search.results().drop(columns="seconds").to_csv(folder / f"{name}.csv")
+"""
 
 
 def is_alive(pid):
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
         return False
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().rsplit(")", 1)[1].split()[0] != "Z"
 
 
-def pids(folder):
-    path = folder / "pids"
-    lines = path.read_text().splitlines() if path.exists() else []
-    return {int(line.split()[0]) for line in lines if len(line.split()) == 2}
+def wait_until(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert condition()
 
 
-@pytest.mark.slow
-@pytest.mark.one_backend
-@pytest.mark.parametrize("kind", ["workers", "dask"])
-def test_killed_workers_change_nothing(kind, tmp_path, run_python, straight):
-    if kind == "dask":
-        pytest.importorskip("distributed")
-    kills = ["unpickle", "build", "epoch-1"]
-    result = run_python("-c", SCRIPT, tmp_path, kind, kind, KILL=" ".join(kills))
-    assert (tmp_path / f"{kind}.json").read_text() == straight
-    assert all((tmp_path / f"killed-{name}").exists() for name in kills)
-    assert result.stdout.count("its worker died") == 3
-    time.sleep(1)
-    assert not any(map(is_alive, pids(tmp_path)))
+def straight(code, tmp_path, monkeypatch):
+    """Runs the code in this process, without workers, and returns its table."""
+    monkeypatch.setattr(sys, "argv", ["script", str(tmp_path), "straight", "1"])
+    exec(code, {"__name__": "script"})
+    return (tmp_path / "straight.csv").read_text()
 
 
 @pytest.mark.slow
 @pytest.mark.one_backend
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_driver_that_ends_leaves_no_workers_and_goes_on(
-    number, tmp_path, run_python, straight
-):
-    arguments = [sys.executable, "-c", SCRIPT, str(tmp_path), "search", "workers"]
-    driver = subprocess.Popen(
-        arguments,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # Ctrl-C goes to all processes of the session
-    )
-    trials = tmp_path / "search"
+def test_a_driver_that_ends_leaves_no_workers_and_goes_on(tmp_path, monkeypatch):
+    script, trials = tmp_path / "script.py", tmp_path / "search"
+    script.write_text(SCRIPT)
+    expected = straight(SCRIPT, tmp_path, monkeypatch)
 
     def finished():
-        states = {path: path.read_text() for path in trials.glob("trial_*/trial.json")}
-        return {
-            path: text
-            for path, text in states.items()
-            if json.loads(text)["status"] != "RUNNING"
-        }
+        texts = {path: path.read_text() for path in trials.glob("trial_*/trial.json")}
+        return {path: text for path, text in texts.items() if "COMPLETED" in text}
 
-    deadline = time.monotonic() + 240
-    while len(finished()) < 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    before = finished()
-    if number == signal.SIGINT:
-        os.killpg(driver.pid, number)
-    else:
-        driver.send_signal(number)
-    _, errors = driver.communicate(timeout=60)
-    if number == signal.SIGINT:
-        assert "run the same program again" in errors
-        assert errors.count("Traceback") == 1  # workers ignore it
-    time.sleep(2)
-    workers = pids(tmp_path)
-    assert len(workers) >= 2
-    assert not any(map(is_alive, workers))
-    run_python("-c", SCRIPT, tmp_path, "search", "workers")
-    assert {path: path.read_text() for path in before} == before
-    assert (tmp_path / "search.json").read_text() == straight
-    assert not list(trials.glob("workers-*"))
+    def start():
+        return subprocess.Popen(
+            [sys.executable, str(script), str(tmp_path), "search", "2"],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C goes to all processes of the session
+        )
+
+    for number, goal in ((signal.SIGINT, 2), (signal.SIGKILL, 6)):
+        driver = start()
+        wait_until(lambda goal=goal: len(finished()) >= goal, 120)
+        done = finished()
+        if number == signal.SIGINT:
+            os.killpg(driver.pid, number)
+        else:
+            driver.send_signal(number)
+        _, errors = driver.communicate(timeout=60)
+        if number == signal.SIGINT:
+            assert re.search("Interrupted: .*run the same program again", errors)
+            assert "Traceback" not in errors
+        workers = [int(path.name[4:]) for path in tmp_path.glob("pid-*")]
+        assert len(workers) >= 2
+        wait_until(lambda pids=workers: not any(map(is_alive, pids)), 5)
+        wait_until(lambda: not list(trials.glob("workers-*")), 5)
+    driver = start()
+    output, errors = driver.communicate(timeout=120)
+    assert driver.returncode == 0, errors
+    assert re.search(r"16 trials, \d+ of them done, 2 at a time", output)
+    assert {path: path.read_text() for path in done} == done
+    assert (tmp_path / "search.csv").read_text() == expected
+
+
+# Trials kill their own process, and the worker of Dask that has started it.
+DASK = SCRIPT.replace(
+    "time.sleep(0.3)",
+    """
+            for number, pid in ((2, os.getpid()), (4, os.getppid())):
+                killed = folder / f"killed-{number}"
+                if trial.number == number and not killed.exists():
+                    killed.touch()
+                    os.kill(pid, 9)
+                    time.sleep(60)
+    """,
+).replace(
+    "search.search(workers=workers)",
+    """
+if name == "straight":
+    search.search()
+else:
+    from distributed import Client, LocalCluster
+    with (
+        LocalCluster(2, threads_per_worker=1, host="127.0.0.1",
+                     dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        search.search(executor=client)
+""",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.one_backend
+def test_dask_gives_the_same_trials_when_its_workers_are_killed(
+    tmp_path, monkeypatch, run_python
+):
+    pytest.importorskip("distributed")
+    expected = straight(DASK, tmp_path, monkeypatch)
+    result = run_python("-c", DASK, tmp_path, "dask", "2")
+    assert (tmp_path / "dask.csv").read_text() == expected
+    assert (tmp_path / "killed-2").exists()
+    assert (tmp_path / "killed-4").exists()
+    # Dask itself repeats the task of its worker.
+    assert result.stdout.count("its worker died") == 1
+    workers = [int(path.name[4:]) for path in tmp_path.glob("pid-*")]
+    wait_until(lambda: not any(map(is_alive, workers)), 5)
