@@ -4,6 +4,7 @@ import dataclasses
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import keras_tuner
 import pandas as pd
 import pytest
 
@@ -20,8 +21,15 @@ class Line(RandomSearch):
 
 
 def make(tmp_path, name):
+    space = keras_tuner.HyperParameters()
+    space.Float("x", 0.0, 1.0)  # so that the first trial need not run alone
     return Line(
-        objective="loss", max_trials=8, seed=0, directory=tmp_path, project_name=name
+        objective="loss",
+        max_trials=8,
+        seed=0,
+        hyperparameters=space,
+        directory=tmp_path,
+        project_name=name,
     )
 
 

@@ -178,7 +178,7 @@ def test_candidates_are_the_same_with_any_number_of_workers(tmp_path, crew):
     expected = None
     for workers in (1, 2, 3):
         search = Discrete(
-            "loss",
+            objective="loss",
             rounds=4,
             trials_per_round=8,
             candidates=10,
@@ -276,6 +276,14 @@ def test_a_trial_whose_worker_dies_is_run_again_with_the_same_values(
     assert "running: " in printed
 
 
+def test_short_rounds_are_named(tmp_path, crew, capsys):
+    for size in (4, 12):
+        bowl(tmp_path, str(size), trials_per_round=size).search(workers=2)
+    printed = capsys.readouterr().out
+    assert printed.count("rounds of 4 are short for 2 workers") == 1
+    assert "rounds of 12" not in printed
+
+
 class KilledWorker(Exception):
     """As Dask's, after several workers have died."""
 
@@ -299,7 +307,7 @@ def test_the_failure_limit_leaves_running_trials_to_be_run_again(tmp_path, crew)
         return Broken(objective="loss", max_trials=9, seed=0, directory=tmp_path)
 
     Broken.is_broken = True
-    with pytest.raises(RuntimeError, match=r"3 trials in a row.*\n.*no such file"):
+    with pytest.raises(RuntimeError, match=r"All trials failed \(3\).*\n.*no such file"):
         make().search(verbose=0, workers=2)
     Broken.is_broken = False
     search = make()
