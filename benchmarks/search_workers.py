@@ -25,7 +25,7 @@ from tuning import RandomSearch
 WORKERS = 2
 TRIALS, SHORTEST, LONGEST = 24, 5.0, 20.0  # seconds, of one thread
 EMPTY_TRIALS = 200
-KILL_EVERY, KILL_FOR = 5.0, 120.0  # seconds
+KILL_EVERY, KILL_FOR, KILLED_TRIALS = 5.0, 120.0, 400  # seconds
 SEARCHES, ROUNDS, TRIALS_PER_ROUND = 1000, 3, 20  # that are simulated
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -135,7 +135,7 @@ def costs() -> dict:
 
 def kills(unit: float) -> dict:
     """Kills a random worker every few seconds, and compares the results."""
-    trials, is_over = 400, threading.Event()
+    is_over = threading.Event()
     killed: list[int] = []
 
     def kill():
@@ -150,7 +150,7 @@ def kills(unit: float) -> dict:
     tables = []
     for is_killing in (False, True):
         with tempfile.TemporaryDirectory() as folder:
-            search = timed(folder, trials)
+            search = timed(folder, KILLED_TRIALS)
             killer = threading.Thread(target=kill)
             if is_killing:
                 killer.start()
@@ -163,7 +163,7 @@ def kills(unit: float) -> dict:
             records = len(list(Path(search.project_dir).glob("trial_*/trial.json")))
     return {
         "kills": len(killed),
-        "trials": trials,
+        "trials": KILLED_TRIALS,
         "records": records,
         "completed": int((tables[1].status == "completed").sum()),
         "same tables": bool(tables[0].equals(tables[1])),

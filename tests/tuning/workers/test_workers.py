@@ -50,7 +50,7 @@ def test_two_workers_train_as_one_process_does(tmp_path, monkeypatch):
         search.search(
             x,
             y,
-            validation_data=(x, y),
+            validation_data=lambda: (x, y),  # is called in each worker
             epochs=2,
             batch_size=8,
             verbose=0,
