@@ -85,12 +85,15 @@ def _ratio(runs: list[dict], name: str, other: str) -> str:
 
 def waiting_table() -> str:
     """Returns the share of the time for which workers are busy."""
-    busy = load("search")["waiting"]["busy"]
+    entry = load("search")["waiting"]
     rows = [
-        (number, *(f"{100 * entry[kind]:.0f} %" for kind in ("rounds", "no rounds")))
-        for number, entry in sorted(busy.items(), key=lambda pair: int(pair[0]))
+        (number, *(f"{100 * shares[kind]:.0f} %" for kind in ("rounds", "no rounds")))
+        for number, shares in sorted(
+            entry["busy"].items(), key=lambda pair: int(pair[0])
+        )
     ]
-    return markdown(["workers", "busy, 3 rounds of 20", "without rounds"], rows)
+    rounds = f"busy, {entry['rounds']} rounds of {entry['trials_per_round']}"
+    return markdown(["workers", rounds, "without rounds"], rows)
 
 
 def trial_table() -> str:

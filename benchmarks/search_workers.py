@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import keras
+import keras_tuner
 import numpy as np
 
 from tuning import RandomSearch
@@ -118,18 +119,22 @@ def throughput(unit: float) -> dict:
 
 def costs() -> dict:
     """Measures the start of workers, and the cost of handing trials to them."""
-
-    def seconds(trials: int) -> float:
-        with tempfile.TemporaryDirectory() as folder:
-            search = Empty(objective="loss", max_trials=trials, directory=folder)
-            start = time.perf_counter()
-            search.search(verbose=0, workers=WORKERS)
-            return time.perf_counter() - start
-
-    start, whole = seconds(WORKERS), seconds(WORKERS + EMPTY_TRIALS)
+    space = keras_tuner.HyperParameters()
+    space.Float("x", 0.0, 1.0)  # so that the first trial need not run alone
+    with tempfile.TemporaryDirectory() as folder:
+        search = Empty(
+            objective="loss",
+            max_trials=WORKERS + EMPTY_TRIALS,
+            hyperparameters=space,
+            directory=folder,
+        )
+        search.search(verbose=0, workers=WORKERS)
+        ended = [trial.elapsed for trial in search.oracle.trials.values()]
+    start = max(ended[:WORKERS])  # when every worker has ended a trial
+    others = [seconds - start for seconds in ended if seconds > start]
     return {
-        "seconds until the first trials have ended": start,
-        "milliseconds a trial": 1000 * (whole - start) / EMPTY_TRIALS,
+        "seconds until every worker has ended a trial": start,
+        "milliseconds of an empty trial": 1000 * max(others) / len(others),
     }
 
 
@@ -203,8 +208,8 @@ def waiting() -> dict:
             (_busy(one.reshape(ROUNDS, -1), workers), _busy(one[None], workers))
             for one in lengths
         ]
-        mean = np.mean(shares, axis=0)
-        busy[str(workers)] = {"rounds": mean[0], "no rounds": mean[1]}
+        mean = np.mean(shares, axis=0).tolist()
+        busy[str(workers)] = dict(zip(("rounds", "no rounds"), mean, strict=True))
     print(busy)
     return {"rounds": ROUNDS, "trials_per_round": TRIALS_PER_ROUND, "busy": busy}
 
