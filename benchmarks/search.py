@@ -6,12 +6,14 @@
     python benchmarks/search.py scale           # log scale against linear scale
     python benchmarks/search.py overhead        # time of an empty trial; 5 minutes
     python benchmarks/search.py large           # waiting times in large searches
+    python benchmarks/search.py workers         # two workers; about 40 minutes
+    python benchmarks/search.py waiting         # at the end of a round; simulated
 
-Except for `overhead` and `large`, every entry of `results/search.json` has one row per
-seed, which is saved as soon as it has been measured. Existing results are not measured
-again, but a search that is missing in a row is added. Searches that are compared have
-the same number of trials, and their first trial uses the default values. No test split
-is used: all scores on real data are computed on validation data.
+Except for the last four, every entry of `results/search.json` has
+one row per seed, which is saved as soon as it has been measured. Existing results are
+not measured again, but a search that is missing in a row is added. Searches that are
+compared have the same number of trials, and their first trial uses the default values.
+No test split is used: all scores on real data are computed on validation data.
 """
 
 import argparse
@@ -28,6 +30,7 @@ import keras_tuner
 import matplotlib
 import numpy as np
 from results import load, machine, save
+from search_workers import measure_workers, waiting
 
 from tuning import CoarseToFineSearch, MLPSpace, OptunaSearch, RandomSearch
 from zoo import datasets, mlp
@@ -363,22 +366,28 @@ def measure(name: str, seeds: int, *, is_saved: bool) -> None:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("what", choices=[*MEASUREMENTS, "overhead", "large"])
+    others = ("overhead", "large", "workers", "waiting")
+    parser.add_argument("what", choices=[*MEASUREMENTS, *others])
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=3, help="of `workers`")
     parser.add_argument("--no-save", action="store_true", help="only print results")
     options = parser.parse_args()
-    if options.what == "large":
-        entry = large()
+
+    def keep(name: str, entry: dict) -> None:
         if not options.no_save:
-            save("search", "large", {"machine": machine(), **entry})
-        return
-    if options.what != "overhead":
+            save("search", name, {"machine": machine(), **entry})
+
+    if options.what == "workers":
+        measure_workers(options.rounds, keep)
+    elif options.what == "waiting":
+        keep("waiting", waiting())
+    elif options.what == "large":
+        keep("large", large())
+    elif options.what == "overhead":
+        for key, (trials, repeats) in OVERHEADS.items():
+            keep(key, overhead(trials, repeats))
+    else:
         measure(options.what, options.seeds, is_saved=not options.no_save)
-        return
-    for key, (trials, repeats) in OVERHEADS.items():
-        entry = overhead(trials, repeats)
-        if not options.no_save:
-            save("search", key, {"machine": machine(), **entry})
 
 
 if __name__ == "__main__":

@@ -50,6 +50,52 @@ def search_table() -> str:
     return markdown([*columns, "difference", "95 % interval", "seeds"], rows)
 
 
+def workers_table() -> str:
+    """Returns the throughput of two workers, and the cost of a trial.
+
+    Without results, the table is `""`.
+    """
+    entries = load("search")
+    if not {"workers", "workers_costs", "workers_killed"} <= entries.keys():
+        return ""
+    runs = entries["workers"]["seconds"]
+    rows = [
+        (f"throughput, relative to {name}", _ratio(runs, name, "2 workers"))
+        for name in runs[0]
+        if name != "2 workers"
+    ]
+    costs, killed = entries["workers_costs"], entries["workers_killed"]
+    rows += [
+        (name, f"{value:.{0 if value > 10 else 1}f}")
+        for name, value in costs.items()
+        if name != "machine"
+    ]
+    counts = f"{killed['completed']} of {killed['trials']}"
+    same = "the same" if killed["same tables"] else "not the same"
+    rows.append((f"trials completed, with {killed['kills']} kills of a worker", counts))
+    rows.append(("values and scores, with and without kills", same))
+    return markdown(["two workers", ""], rows)
+
+
+def _ratio(runs: list[dict], name: str, other: str) -> str:
+    ratios = [run[name] / run[other] for run in runs]
+    median, low, high = statistics.median(ratios), min(ratios), max(ratios)
+    return f"{median:.2f} ({low:.2f} to {high:.2f} in {len(runs)} rounds)"
+
+
+def waiting_table() -> str:
+    """Returns the share of the time for which workers are busy."""
+    entry = load("search")["waiting"]
+    rows = [
+        (number, *(f"{100 * shares[kind]:.0f} %" for kind in ("rounds", "no rounds")))
+        for number, shares in sorted(
+            entry["busy"].items(), key=lambda pair: int(pair[0])
+        )
+    ]
+    rounds = f"busy, {entry['rounds']} rounds of {entry['trials_per_round']}"
+    return markdown(["workers", rounds, "without rounds"], rows)
+
+
 def trial_table() -> str:
     """Returns the time per trial with an empty objective, by number of trials."""
     results = load("search")

@@ -20,7 +20,7 @@ from course_table import course_table
 from diagnosis_table import causes_table, diagnosis_table, fixes_table
 from headline_table import headline_table
 from results import load
-from search_table import search_table, trial_table
+from search_table import search_table, trial_table, waiting_table, workers_table
 from table_tools import (
     CROCE,
     markdown,
@@ -271,6 +271,8 @@ TABLES = {
     "certification_speed": speed_table,
     "search": search_table,
     "trial": trial_table,
+    "workers": workers_table,
+    "waiting": waiting_table,
     "diagnosis": diagnosis_table,
     "diagnosis_causes": causes_table,
     "diagnosis_fixes": fixes_table,

@@ -14,6 +14,7 @@ evidence that the hyperparameter matters. The results are in `runs/search-digits
     python examples/search.py
     python examples/search.py --dataset fashion_mnist --epochs 5 --trials 30
     python examples/search.py --dataset imdb_reviews --model lstm
+    python examples/search.py --workers 2
 
 After an interruption, the same command continues the search. The test split is used
 only once, to evaluate the best model.
@@ -67,6 +68,12 @@ def parse_arguments(arguments=None):
     parser.add_argument(
         "--prune", action="store_true", help="stop unpromising trials early"
     )
+    parser.add_argument(
+        "--workers",
+        type=at_least(1),
+        default=1,
+        help="trials at the same time, each in a process of its own",
+    )
     return parser.parse_args(arguments)
 
 
@@ -89,7 +96,12 @@ def main(arguments=None):
             project_name=name,
         )
     start = time.perf_counter()
-    search.search(data.train, validation_data=data.validation, epochs=options.epochs)
+    search.search(
+        data.train,
+        validation_data=data.validation,
+        epochs=options.epochs,
+        workers=options.workers,
+    )
     print(f"\nsearched for {time.perf_counter() - start:.0f} s\n")
 
     results = search.results()

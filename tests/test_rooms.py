@@ -50,7 +50,7 @@ PRIVATE_ROOMS = (
 # Rooms that still use them elsewhere.
 PRIVATE_NAME = re.compile(r"_(?!kerascope_)[A-Za-z]\w*")
 PRIVATE_MODULE = re.compile(r"(keras|keras_tuner)\.src\b|tensorflow\.python\b")
-OF_PYTHON = {"_getframe", "_replace"}  # of `sys`, and of named tuples
+OF_PYTHON = {"_exit", "_getframe", "_replace"}  # of `os`, `sys` and named tuples
 OF_TEXTS = {"endswith", "removeprefix", "removesuffix"}  # methods of strings
 
 

@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 
+FEW_TRIALS_PER_WORKER = 5
+
 
 class Progress:
     """Prints one line per trial: result, values, best score so far and time left.
@@ -16,25 +18,39 @@ class Progress:
     def __init__(self, oracle):
         self.oracle = oracle
         self.verbose = 1
+        self._began, self._num_trials = time.monotonic(), 0
 
-    def on_search_begin(self, folder) -> None:
-        """Prints the number of trials and the folder of the search."""
+    def on_search_begin(self, folder, workers: int = 1) -> None:
+        """Prints the number of trials and the folder of the search.
+
+        Args:
+            folder: Folder of the search.
+            workers: Number of trials that run at the same time. Defaults to `1`.
+        """
         done = self.oracle.book.num_finished
         went = f", {done} of them done" if done else ""
-        self._print(f"{self.oracle.max_trials} trials{went}, in '{folder}'")
-        self._began = time.monotonic()
-        self._seconds, self._num_trials = 0.0, 0
-
-    def on_trial_begin(self, trial) -> None:
-        self._trial_began = time.monotonic()
+        at_once = f", {workers} at a time" if workers > 1 else ""
+        self._print(f"{self.oracle.max_trials} trials{went}{at_once}, in '{folder}'")
+        size = self.oracle.trials_per_round
+        has_rounds = size < self.oracle.max_trials
+        if has_rounds and workers > 1 and size < FEW_TRIALS_PER_WORKER * workers:
+            self._print(
+                f"rounds of {size} are short for {workers} workers, which wait for the "
+                "last trial of each round; fewer workers or longer rounds wait less"
+            )
+        self._began, self._num_trials = time.monotonic(), 0
 
     def on_trial_end(self, trial) -> None:
         """Prints a line with the result of a trial."""
-        self._seconds += time.monotonic() - self._trial_began
         self._num_trials += 1
         if self.verbose:
             line = ", ".join(filter(None, self._phrases(trial)))
             self._print(f"{line}; {trial.values_text()}".removesuffix("; "))
+
+    def on_worker_death(self, trial) -> None:
+        """Prints that a worker has died during a trial, which is run again."""
+        number = trial.number
+        self._print(f"trial {number}: its worker died, and the trial is run again")
 
     def on_exhausted(self, attempts: int | None) -> None:
         """Prints why no untried combination of values was found.
@@ -70,6 +86,8 @@ class Progress:
         if rounds > 1:
             where += f", round {trial.round} of {rounds}"
         where += ")"
+        if trial.worker is not None:
+            where += f" on {trial.worker}"
         name = oracle.objective.name
         result = trial.status.lower()
         if trial.score is not None:
@@ -84,8 +102,11 @@ class Progress:
         if best:
             yield f"best {best[0].score:.4g} (trial {best[0].number})"
         yield duration(trial.seconds)
-        left = oracle.remaining_trials() * self._seconds / self._num_trials
+        running = sorted(each.number for each in oracle.ongoing_trials.values())
+        done = self._num_trials + len(running) / 2  # on average, half of each is done
+        left = oracle.remaining_trials() * (time.monotonic() - self._began) / done
         yield f"about {duration(left)} left" if left else None
+        yield f"running: {' '.join(map(str, running))}" if running else None
 
     def _print(self, line: str) -> None:
         if self.verbose:

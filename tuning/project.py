@@ -13,6 +13,8 @@ import pandas as pd
 from zoo.utils.files import replacing, writable_folder
 from zoo.utils.folder_lock import FolderLock
 
+EXCHANGE = "workers-"  # beginning of the names of folders for the files of workers
+
 
 class Project:
     """Manages the folder of a search.
@@ -135,7 +137,12 @@ class Project:
             )
 
     def remove_partial_files(self) -> None:
-        """Removes partially written files that killed processes have left behind."""
+        """Removes what killed processes have left behind.
+
+        These are partially written files and the files that workers exchange.
+        """
+        for path in self.folder.glob(f"{EXCHANGE}*"):
+            shutil.rmtree(path, ignore_errors=True)
         for folder, _, names in os.walk(self.folder):
             for name in names:
                 if name.startswith(".") and "-" in name:

@@ -1,37 +1,26 @@
 """Random search based on KerasTuner."""
 
-import contextlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
-import keras
 import keras_tuner
 
-from zoo.utils.arguments import check_choice, invalid_argument
+from zoo.utils.arguments import invalid_argument
 
-from .interruption import explained_interrupts
-from .oracles.discovery import discover_hyperparameters
 from .oracles.initial_trials import check_initial_trials
 from .oracles.search_oracle import SearchOracle
 from .project import Project
-from .results.search_results import SearchResults
-from .results.texts import conclusions_of, first_error_of
 from .search_arguments import check_search_arguments
-from .search_settings import fit_settings, search_settings
-from .time_budget import TimeBudget
+from .search_settings import search_settings
 from .training.checkpoints import Checkpoints
-from .training.folds import Folds
 from .training.garbage_collection import GarbageCollection
 from .training.hypermodels import check_hypermodel, returns_history
-from .training.trial_outcome import complete, recorded
-from .training.trial_runner import TrialRunner
 from .training.trial_saves import TrialSaves
-from .trials.search_trial import FAILED, SearchTrial
+from .trial_search import TrialSearch
 
 
-class RandomSearch(SearchResults, keras_tuner.Tuner):
+class RandomSearch(TrialSearch):
     """Searches for hyperparameters by random sampling.
 
     This `keras_tuner.Tuner` uses KerasTuner's argument names and guarantees the
@@ -219,128 +208,8 @@ class RandomSearch(SearchResults, keras_tuner.Tuner):
         self._project.open(self._settings(), overwrite)
         self.oracle.reload()
 
-    def search(
-        self, *fit_args, verbose: int | Literal["auto"] = 1, **fit_kwargs
-    ) -> None:
-        """Runs the remaining trials.
-
-        Args:
-            *fit_args: Arguments of `model.fit`.
-            verbose: 0 prints nothing. 1 (or "auto") prints one line per trial and, at
-                the end, `importance()` and `edge_warnings()`. 2 also prints one line
-                per epoch. Defaults to `1`.
-            **fit_kwargs: Arguments of `model.fit`. Arguments whose values are numbers,
-                booleans or strings, such as `epochs`, become settings of the search.
-
-        Raises:
-            ValueError: If the settings differ from those of the existing search, if the
-                objective is not in the logs, or if the data cannot be split into folds.
-            RuntimeError: If another search is running in the folder, or if all trials
-                or too many trials in a row fail.
-            KeyboardInterrupt: After Ctrl-C. Unless it is caught, it ends the program
-                with a line that says how to continue the search.
-        """
-        verbose = 1 if verbose == "auto" else verbose
-        check_choice("verbose", verbose, (0, 1, 2))
-        self.oracle.verbose = verbose
-        with self._project.locked(), contextlib.ExitStack() as stack:
-            self._project.remove_partial_files()
-            self._checkpoints.look()
-            self.oracle.reload()
-            self._saves.remove(self._finished())  # a killed search may have left them
-            has_trained = any(trial.status != FAILED for trial in self._finished())
-            self._project.check_fit(fit_settings(fit_kwargs), has_trained)
-            used = sum(trial.seconds for trial in self._finished())
-            self._budget = TimeBudget(self.time_budget, used)
-            self._runner = self._make_runner(fit_args, fit_kwargs, verbose)
-            for trial in self._completed():
-                self._runner.learn(trial)
-            self.oracle.is_out_of_time = self._budget.is_used_up
-            self.oracle.on_search_begin()
-            self.oracle.progress.on_search_begin(self._project.folder)
-            stack.callback(self._write_tables)
-            stack.enter_context(self._garbage)
-            with explained_interrupts(self._project.folder), first_error_of(self):
-                super().search(*fit_args, **fit_kwargs)
-            is_cut_off = self._budget.is_used_up() and self.oracle.remaining_trials()
-            if is_cut_off and self.time_budget is not None:
-                self.oracle.progress.on_out_of_time(self.time_budget)
-            self.oracle.progress.on_search_end(lambda: conclusions_of(self))
-
-    def run_trial(self, trial: SearchTrial, *fit_args, **fit_kwargs) -> list:
-        """Trains the model of a trial once per execution or fold.
-
-        Subclasses can override this method. The override may return anything that
-        KerasTuner allows: a number, a dict of metrics, a `History`, or a list of these.
-
-        Returns:
-            A list with the score of each execution.
-        """
-        return self._runner.run(trial, fit_args, fit_kwargs)
-
-    def on_trial_end(self, trial: SearchTrial) -> None:
-        """Records a finished trial, and deletes weights that are no longer needed.
-
-        Only the weights of the best trials are kept. A trial that ran out of time is
-        not recorded but released, so that it can be repeated later.
-        """
-        if not trial.is_finished:
-            self.oracle.release(trial)
-            return
-        try:
-            self._runner.learn(trial)
-            self.oracle.end_trial(trial)
-            self._saves.remove([trial])
-        finally:
-            best = self.oracle.get_best_trials(self.checkpoints)
-            self._checkpoints.keep_only(best)
-
-    def load_model(self, trial: SearchTrial) -> keras.Model:
-        """Returns the model of a trial with the weights of its best epoch."""
-        return self._checkpoints.load(trial, self.hypermodel.build)
-
-    def get_state(self) -> dict:
-        return {}
-
-    def save(self) -> None:
-        """Does nothing, because each trial is saved in its own file."""
-
-    def reload(self) -> None:
-        """Reads all trials from the folder of the search."""
-        self.oracle.reload()
-
-    def _populate_initial_space(self) -> None:
-        if self.hypermodel is not None:
-            discover_hyperparameters(self.hypermodel, self.oracle)
-
     def _make_oracle(self, **settings) -> SearchOracle:
         return SearchOracle(trials_per_round=settings["max_trials"], **settings)
 
-    def _make_runner(self, args: tuple, kwargs: dict, verbose: int) -> TrialRunner:
-        folds = None
-        if self.folds is not None:
-            folds = Folds(self.folds, self.oracle.seed, args, kwargs)
-        return TrialRunner(
-            self,
-            self._checkpoints,
-            self._garbage,
-            folds,
-            self._saves if self.resume_trials else None,
-            prune=self.prune,
-            is_out_of_time=self._budget.is_used_up,
-            verbose=verbose,
-        )
-
     def _settings(self) -> dict:
         return search_settings(self)
-
-    def _try_run_and_update_trial(self, trial, *fit_args, **fit_kwargs) -> None:
-        with recorded(trial):
-            results = self.run_trial(trial, *fit_args, **fit_kwargs)
-            self.oracle.check_given(trial)
-            metrics = complete(trial, results, self.oracle.objective)
-            self.oracle.update_trial(trial.trial_id, metrics, trial.best_step)
-
-    def _write_tables(self) -> None:
-        self._project.write_table("results", self.results())
-        self._project.write_table("history", self.history())

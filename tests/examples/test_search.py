@@ -10,8 +10,9 @@ def test_it_searches_and_goes_on(root, tmp_path, run_python):
     np.savez(tmp_path / "mine.npz", x_train=x, y_train=(x[:, 0] > 0).astype(int))
     script = root / "examples" / "search.py"
     options = ("--arrays", "mine.npz", "--rounds", "1", "--trials", "3", "--epochs")
-    result = run_python(script, *options, "2")
+    result = run_python(script, *options, "2", "--workers", "2")
     folder = tmp_path / "runs" / "search-mine-mlp"
+    assert "3 trials, 2 at a time" in result.stdout
     assert "test accuracy" in result.stdout
     assert pd.read_csv(folder / "results.csv").status.tolist() == ["completed"] * 3
     for name in ("history.csv", "search.png", "best.keras", "round_1.json"):

@@ -1,7 +1,7 @@
 """KerasTuner hyperparameters with checked ranges and randomly drawn values."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 import keras_tuner
 from keras_tuner import errors
@@ -113,15 +113,15 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
             else:
                 self.values.pop(hp.name, None)
 
-    def forget_unasked(self) -> None:
+    def forget_unasked(self, kept: Container[str] = ()) -> None:
         """Removes the values that were not read.
 
-        If no value was read, all values are kept.
+        Args:
+            kept: Names of values that are kept in any case. Defaults to `()`.
         """
-        if self.asked:
-            for name in self.values.unrecorded():
-                if name not in self.asked:
-                    del self.values[name]
+        for name in self.values.unrecorded():
+            if name not in self.asked and name not in kept:
+                del self.values[name]
 
     def get_config(self) -> dict:
         return {

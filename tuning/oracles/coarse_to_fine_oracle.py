@@ -51,13 +51,18 @@ class CoarseToFineOracle(SearchOracle):
         **settings: Arguments of `SearchOracle`.
     """
 
+    not_sent = (*SearchOracle.not_sent, "_columns", "_last_explored", "_model")
+
     def __init__(self, *, explore: float, candidates: int, **settings):
         super().__init__(**settings)
         self.explore = explore
         self.candidates = candidates
-        self._model: tuple[int, ScoreModel] | None = None  # and its round
         self._decisions: dict[int, dict[str, Decision]] = {}
+
+    def _begin(self) -> None:
+        super()._begin()
         self._columns: dict[str, HyperparameterColumn] = {}
+        self._model: tuple[int, ScoreModel] | None = None  # and its round
         self._last_explored: tuple = (None, None)
 
     def draw_value(self, hp: HyperParameter, trial: SearchTrial) -> tuple:
@@ -119,7 +124,10 @@ class CoarseToFineOracle(SearchOracle):
         for attempt in range(first.attempt + 1, end):
             trial = self._make_trial(number, attempt)
             self._draw_values(trial, self._drawer(trial))
-            if trial.hyperparameters.values.unrecorded() not in self.book.tried:
+            values = trial.hyperparameters.values.unrecorded()
+            if self.book.may_repeat(values):
+                return None
+            if values not in self.book.tried:
                 trials.append(trial)
         if len(trials) == 1:
             return first

@@ -53,6 +53,10 @@ class SamplerStudy:
         with self._described("begin a trial"):
             self._drafts[number] = self._study.ask()
 
+    def has_begun(self, number: int) -> bool:
+        """Returns whether a trial of the current round has begun."""
+        return number in self._drafts
+
     def suggest(self, number: int, hp: HyperParameter):
         """Returns the proposed value of a hyperparameter in a trial that has begun."""
         with self._described(f"propose a value for hyperparameter '{hp.name}'"):

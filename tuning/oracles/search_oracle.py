@@ -1,5 +1,6 @@
 """Oracle that proposes trials and records their outcomes."""
 
+import functools
 import threading
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -13,20 +14,14 @@ from ..hyperparameters.probability import is_ordered
 from ..keras_tuner_internals import project_folder
 from ..progress import Progress
 from ..random_streams import uniform
-from ..trials.search_trial import (
-    DIVERGED,
-    FAILED,
-    RUNNING,
-    STOPPED,
-    SearchTrial,
-)
+from ..trials.search_trial import FAILED, STOPPED, SearchTrial
 from ..trials.trial_book import TrialBook
 from ..trials.trial_files import TrialFiles
-from ..trials.tried_combinations import combinations
+from .failure_limit import FailureLimit
 from .initial_trials import check_names, given_value
+from .space_order import in_order_of_trials, names_of
 
 MAX_ATTEMPTS = 1000  # draws per trial before untried combinations are listed
-MAX_COMBINATIONS = 100_000  # maximum number of combinations to list
 
 
 class SearchOracle(keras_tuner.Oracle):
@@ -56,6 +51,10 @@ class SearchOracle(keras_tuner.Oracle):
     """
 
     ongoing_trials: dict[str, SearchTrial]
+    not_sent: tuple[str, ...] = (  # names of attributes that workers do not need
+        *("book", "trials", "ongoing_trials", "start_order", "end_order", "progress"),
+        *("is_out_of_time", "_guard", "_files", "_seen_spaces"),
+    )
 
     def __init__(
         self,
@@ -84,15 +83,28 @@ class SearchOracle(keras_tuner.Oracle):
         self.seed: Any = seed  # set here, because KerasTuner treats 0 as no seed
         self.trials_per_round = trials_per_round
         self.initial: Sequence[dict] = ({},)
-        self.is_out_of_time: Callable[[], bool] = lambda: False
+        self._failures = FailureLimit(max_consecutive_failed_trials)
+        self._discovered: set[str] | None = None  # before any trial; set by `reload`
+        self._begin()
+
+    def _begin(self) -> None:
         # KerasTuner does not release its own lock after an exception.
         self._guard = threading.RLock()
         self.progress = Progress(self)
-        self._failures_in_a_row = 0
-        self._files: TrialFiles | None = None
+        self.is_out_of_time: Callable[[], bool] = lambda: False
         self._seen_spaces: set[tuple] = set()
+        self._is_in_order = True
+        self.ongoing_trials = {}
         self.book = TrialBook(self.loss)
         self.trials = self.book.trials
+
+    def __getstate__(self) -> dict:
+        """Returns the state that is sent to workers, which contains no trials."""
+        return {k: v for k, v in vars(self).items() if k not in self.not_sent}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
+        self._begin()
 
     @property
     def verbose(self) -> int:
@@ -106,8 +118,8 @@ class SearchOracle(keras_tuner.Oracle):
     def create_trial(self, tuner_id: str) -> SearchTrial:
         """Returns the next trial to run; interrupted trials come first.
 
-        If no trial is left, or if the time budget is used up, the returned trial has
-        the status STOPPED.
+        The returned trial has the status STOPPED if no trial is left, if the time
+        budget is used up, or if the next trial depends on trials that are running.
         """
         with self._guard:
             if tuner_id in self.ongoing_trials:
@@ -118,15 +130,7 @@ class SearchOracle(keras_tuner.Oracle):
             if trial is None:
                 return SearchTrial(self.get_space(), status=STOPPED)
             self.ongoing_trials[tuner_id] = trial
-            self.progress.on_trial_begin(trial)
             return trial
-
-    def populate_space(self, trial_id: str) -> dict:
-        """Returns the status and the values of a new trial, as in KerasTuner."""
-        trial = self._draw_trial(int(trial_id))
-        if trial is None:
-            return {"status": STOPPED, "values": None}
-        return {"status": RUNNING, "values": trial.hyperparameters.values}
 
     def draw_value(self, hp: HyperParameter, trial: SearchTrial) -> tuple:
         """Draws a random value from the full range.
@@ -165,29 +169,35 @@ class SearchOracle(keras_tuner.Oracle):
                 after the trial is saved.
         """
         with self._guard:
-            if trial.status != FAILED:
-                trial.forget_unasked()
+            failed = trial.status == FAILED
+            trial.forget_unasked(self._known_before(trial.round) if failed else ())
+            num_known = len(self.hyperparameters.space)
             self.update_space(trial.hyperparameters)
-            self._write(trial)
+            if len(self.hyperparameters.space) > num_known:
+                self._is_in_order &= trial.number == len(self.trials) - 1
+            self._files.write(trial)
             self.book.end(trial)
             self.end_order.append(trial.trial_id)
             self.release(trial)
+            if not self.ongoing_trials:
+                self._order_space()
             self.progress.on_trial_end(trial)
-            self._count_failures(trial)
+            self._failures.count(trial)
 
     def check_given(self, trial: SearchTrial) -> None:
-        """Raises an error if `build` did not read all values of an initial trial.
-
-        Other trials are not checked.
-        """
+        """Raises an error if `build` did not read all values of an initial trial."""
         if self._is_given(trial) and trial.hyperparameters.asked:
             check_names(self.initial[trial.number], trial.hyperparameters)
 
-    def release(self, trial: SearchTrial) -> None:
-        """Removes a trial from the ongoing trials.
+    def prepare(self, trial: SearchTrial) -> None:
+        """Resets a trial that is about to run, and keeps its values."""
+        trial.begin()
+        trial.hyperparameters = trial.hyperparameters.copy()
+        trial.hyperparameters.given = self.hyperparameters.given
+        trial.hyperparameters.draw = self._drawer(trial)
 
-        If the trial is unfinished, `create_trial` can return it again.
-        """
+    def release(self, trial: SearchTrial) -> None:
+        """Removes a trial from the ongoing trials. If unfinished, it is run again."""
         self.ongoing_trials = {
             tuner_id: other
             for tuner_id, other in self.ongoing_trials.items()
@@ -195,7 +205,7 @@ class SearchOracle(keras_tuner.Oracle):
         }
 
     def on_search_begin(self) -> None:
-        self._failures_in_a_row = 0
+        self._failures.reset()
         self.ongoing_trials = {}  # left by a search that ended with an exception
 
     def get_best_trials(self, num_trials: int = 1) -> list[SearchTrial]:
@@ -218,9 +228,11 @@ class SearchOracle(keras_tuner.Oracle):
     def reload(self) -> None:
         """Reads all trials from their files, and registers their hyperparameters."""
         with self._guard:
+            if self._discovered is None:
+                self._discovered = names_of([self.hyperparameters])
             self.book = TrialBook(self.loss)
             self.trials = self.book.trials
-            for trial in self._trial_files().read():
+            for trial in self._files.read():
                 trial.hyperparameters.given = self.hyperparameters.given
                 self.book.add(trial)
                 self.update_space(trial.hyperparameters)
@@ -234,44 +246,73 @@ class SearchOracle(keras_tuner.Oracle):
             self._seen_spaces.add(space)
             super().update_space(hyperparameters)
 
-    def _write(self, trial: SearchTrial) -> None:
-        self._trial_files().write(trial)
+    def _known_before(self, round: int) -> set[str]:
+        """Returns the names of the hyperparameters that were known before a round.
 
-    def _trial_files(self) -> TrialFiles:
-        if self._files is None:
-            self._files = TrialFiles(project_folder(self))
-        return self._files
+        If none was known before the first trial, which then runs alone, its own are
+        included.
+        """
+        known = self._discovered or set()
+        number = max((round - 1) * self.trials_per_round, 0 if known else 1)
+        earlier = islice(self.trials.values(), number)
+        return known | names_of(trial.hyperparameters for trial in earlier)
+
+    def _order_space(self) -> None:
+        """Sorts the hyperparameters as if the trials had run one by one."""
+        if not self._is_in_order:
+            trials = self.trials.values()
+            self.hyperparameters = in_order_of_trials(self.hyperparameters, trials)
+            self._is_in_order = True
+
+    @functools.cached_property
+    def _files(self) -> TrialFiles:
+        return TrialFiles(project_folder(self))
 
     def _interrupted_trial(self) -> SearchTrial | None:
         for trial in self.book.unfinished.values():
             if not any(trial is other for other in self.ongoing_trials.values()):
-                trial.begin()
-                trial.hyperparameters = trial.hyperparameters.copy()
-                trial.hyperparameters.draw = self._drawer(trial)
+                self.prepare(trial)
                 return trial
         return None
 
     def _new_trial(self) -> SearchTrial | None:
         number = len(self.trials)
-        if number >= self.max_trials:
+        if number >= self.max_trials or self._must_wait(number):
             return None
         trial = self._draw_trial(number)
         if trial is None:
             return None
         self.book.add(trial)
         self.start_order.append(trial.trial_id)
-        self._write(trial)
+        self._files.write(trial)
         return trial
 
+    def _must_wait(self, number: int) -> bool:
+        """Returns whether a trial depends on running trials of an earlier round."""
+        # If no hyperparameter is known yet, the first trial runs alone.
+        round = number // self.trials_per_round + 1
+        return any(
+            trial.round < round or not self.hyperparameters.space
+            for trial in self.ongoing_trials.values()
+        )
+
     def _draw_trial(self, number: int) -> SearchTrial | None:
-        """Returns a trial with untried values, or `None` if none were found."""
+        """Returns a trial with untried values; `None` if they are not known (yet)."""
         for attempt in range(MAX_ATTEMPTS):
             trial = self._make_trial(number, attempt)
             self._draw_values(trial, self._drawer(trial))
-            if trial.hyperparameters.values.unrecorded() not in self.book.tried:
+            values = trial.hyperparameters.values.unrecorded()
+            if self.book.may_repeat(values):
+                return None  # known when the running trials have ended
+            if values not in self.book.tried:
                 return trial
+        if self.ongoing_trials:
+            return None
         trial = self._make_trial(number, MAX_ATTEMPTS)
-        every, left = self._untried(trial)
+        every, left = self.book.tried.untried(
+            self.hyperparameters.space,
+            lambda hp: SearchOracle.draw_value(self, hp, trial)[0],
+        )
         if not left:
             self.progress.on_exhausted(None if every else MAX_ATTEMPTS)
             return None
@@ -293,24 +334,6 @@ class SearchOracle(keras_tuner.Oracle):
         trial.hyperparameters.draw = draw
         trial.hyperparameters.merge(self.hyperparameters.space)
 
-    def _untried(self, trial: SearchTrial) -> tuple[bool, list[dict]]:
-        """Lists combinations of values that have not been tried.
-
-        Returns:
-            Whether all combinations of the space were checked, and a list of the
-            untried combinations.
-        """
-        space = self.hyperparameters.space
-        every = combinations(
-            space, lambda hp: SearchOracle.draw_value(self, hp, trial)[0]
-        )
-        left = [
-            values
-            for values in islice(every, MAX_COMBINATIONS)
-            if values not in self.book.tried
-        ]
-        return next(every, None) is None, left
-
     def _drawer(self, trial: SearchTrial) -> Callable:
         """Returns a function that provides the values of a trial.
 
@@ -330,17 +353,3 @@ class SearchOracle(keras_tuner.Oracle):
 
     def _is_given(self, trial: SearchTrial) -> bool:
         return trial.attempt == 0 and trial.number < len(self.initial)
-
-    def _count_failures(self, trial: SearchTrial) -> None:
-        # Divergence is caused by the values and does not indicate a bug.
-        if trial.status == FAILED:
-            self._failures_in_a_row += 1
-        elif trial.status != DIVERGED:
-            self._failures_in_a_row = 0
-        limit = self.max_consecutive_failed_trials
-        if self._failures_in_a_row >= limit:
-            raise RuntimeError(
-                f"The search has ended because {limit} trials in a row failed. All "
-                f"trials are recorded. The last error was:\n{trial.error}\nFix its "
-                "cause and call `search` again to continue with the next trial."
-            )

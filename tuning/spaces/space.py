@@ -52,6 +52,12 @@ class Space(keras_tuner.HyperModel):
         self._counted: tuple | None = None
         super().__init__()
 
+    def __getstate__(self) -> dict:
+        """Returns the state to pickle, without what is computed from the data."""
+        state = vars(self) | {"_counted": None}
+        state.pop("_adapted", None)
+        return state
+
     @property
     def settings(self) -> dict:
         """Settings that must not change when a search continues."""

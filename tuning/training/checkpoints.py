@@ -60,6 +60,23 @@ class Checkpoints:
         with replacing(folder / WEIGHTS) as partial:
             model.save_weights(partial)
 
+    def read(self, trial: SearchTrial) -> dict[str, bytes]:
+        """Returns the contents of the saved files of a trial by name.
+
+        The dict is empty if no weights were saved.
+        """
+        folder = self._folder_of(trial)
+        names = (BUILD_CONFIG, WEIGHTS) if (folder / WEIGHTS).exists() else ()
+        return {name: (folder / name).read_bytes() for name in names}
+
+    def write(self, trial: SearchTrial, contents: dict[str, bytes]) -> None:
+        """Writes a result of `read()`, which may come from another process."""
+        folder = self._folder_of(trial)
+        for name, each in contents.items():
+            self._kept.add(folder.name)
+            with replacing(folder / name) as partial:
+                partial.write_bytes(each)
+
     def load(self, trial: SearchTrial, build: Callable) -> keras.Model:
         """Builds the model of a trial and loads its weights.
 

@@ -1,7 +1,6 @@
 """Cross-validation folds of the training data."""
 
 import hashlib
-import inspect
 
 import keras
 import numpy as np
@@ -11,10 +10,10 @@ from zoo.datasets import ArrayDataset, Arrays, Order
 from zoo.utils.arguments import invalid_argument
 
 from .examples import Examples
+from .fit_data import named_arguments
 from .tf_datasets import is_endless, is_of_unknown_length, is_tf_dataset
 
 DATA = ("x", "y", "sample_weight")
-FIT = tuple(inspect.signature(keras.Model.fit).parameters)[1:]
 
 
 class Folds:
@@ -40,8 +39,12 @@ class Folds:
     """
 
     def __init__(self, folds: int, seed: int, args: tuple, kwargs: dict):
-        self._positional = dict(zip(FIT, args, strict=False))
-        given = {**self._positional, **kwargs}
+        given = named_arguments(args, kwargs)
+        self._positional = {
+            name: value
+            for name, value in named_arguments(args, {}).items()
+            if name not in DATA
+        }
         for name in ("validation_data", "validation_split"):
             value = given.get(name)
             if value is not None and not (name == "validation_split" and value == 0):

@@ -14,6 +14,25 @@ from .objective_value import objective_value
 from .trial_end import TrialEnd
 
 
+def run_recorded(tuner, trial: SearchTrial, args: tuple, kwargs: dict) -> None:
+    """Runs a trial, and records its outcome in the trial.
+
+    Args:
+        tuner: `RandomSearch` whose `run_trial` is called.
+        trial: Trial to run.
+        args: Positional arguments of `run_trial`, after the trial.
+        kwargs: Keyword arguments of `run_trial`.
+
+    Raises:
+        FatalError: If the trial raises a `FatalError`, which ends the whole search.
+    """
+    with recorded(trial):
+        results = tuner.run_trial(trial, *args, **kwargs)
+        tuner.oracle.check_given(trial)
+        metrics = complete(trial, results, tuner.oracle.objective)
+        tuner.oracle.update_trial(trial.trial_id, metrics, trial.best_step)
+
+
 @contextlib.contextmanager
 def recorded(trial: SearchTrial) -> Iterator[None]:
     """Records the duration of a trial and, after an exception, its status and error.

@@ -15,6 +15,7 @@ from ..random_streams import seed as seed_of
 from ..trials.search_trial import COMPLETED, SearchTrial
 from .checkpoints import Checkpoints
 from .execution import Execution
+from .fit_data import made_data
 from .folds import Folds
 from .garbage_collection import GarbageCollection
 from .hypermodels import build_model, returns_history
@@ -35,7 +36,12 @@ class TrialRunner:
         saves: `TrialSaves` that save and resume training runs, or `None`.
         prune: Whether to stop training runs that perform worse than the median.
         is_out_of_time: Function that returns whether the time budget is used up.
+        score_to_beat: Function that returns the worst score among the best trials,
+            whose weights are kept, or `None` if there are not enough trials yet.
         verbose: As in `RandomSearch.search`.
+
+    Attributes:
+        rules: Dict that maps the index of an execution to its `MedianRule`.
     """
 
     def __init__(
@@ -48,6 +54,7 @@ class TrialRunner:
         *,
         prune: bool,
         is_out_of_time: Callable[[], bool],
+        score_to_beat: Callable[[], float | None],
         verbose: int,
     ):
         self.tuner = tuner
@@ -58,8 +65,9 @@ class TrialRunner:
         self.saves = saves
         self.prune = prune
         self.is_out_of_time = is_out_of_time
+        self.score_to_beat = score_to_beat
         self.verbose = verbose
-        self._rules: dict[int, MedianRule] = {}  # one per execution
+        self.rules: dict[int, MedianRule] = {}
 
     def run(self, trial: SearchTrial, args: tuple, kwargs: dict) -> list[float]:
         """Trains the model of a trial once per execution or fold.
@@ -120,6 +128,8 @@ class TrialRunner:
             callbacks = self.saves.wrap(callbacks, trial, index)
         if self.folds is not None:
             args, kwargs = self.folds.arguments(index, kwargs)
+        if returns_history(self.tuner.hypermodel):
+            args, kwargs = made_data(args, kwargs)
         score = None
         try:
             self.garbage.collect()
@@ -152,15 +162,13 @@ class TrialRunner:
         return [*callbacks, TunerHooks(self.tuner, trial)] if overridden else callbacks
 
     def _rule(self, index: int) -> MedianRule:
-        return self._rules.setdefault(index, MedianRule(self.oracle.objective))
+        return self.rules.setdefault(index, MedianRule(self.oracle.objective))
 
     def _is_among_best(self, score: float) -> bool:
-        number = self.checkpoints.number
-        best = self.oracle.get_best_trials(number)
-        if len(best) < number:
-            return True
-        better_than = self.oracle.objective.better_than
-        return bool(best) and better_than(score, best[-1].score)
+        if self.checkpoints.number == 0:
+            return False
+        worst = self.score_to_beat()
+        return worst is None or self.oracle.objective.better_than(score, worst)
 
 
 def _copies(callbacks: list) -> list:

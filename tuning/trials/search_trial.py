@@ -5,6 +5,7 @@ import functools
 import json
 import math
 import os
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,9 @@ class SearchTrial(Trial):
             "narrowed" (drawn from the narrowed range).
         executions: List with an `ExecutionRecord` for each execution or fold.
         seconds: Duration of the trial.
+        elapsed: Total seconds that the search had taken when the trial ended, over all
+            calls to `search`.
+        worker: Name of the worker that runs the trial; `None` without workers.
         error: One-line reason why the trial failed, diverged or was pruned; `None`
             otherwise.
         message: Complete traceback if the trial failed; `None` otherwise.
@@ -60,7 +64,8 @@ class SearchTrial(Trial):
         self.status = status
         self.score = self.message = None
         self.error: str | None = None
-        self.seconds = 0.0
+        self.seconds = self.elapsed = 0.0
+        self.worker: str | None = None
         self.executions: list[ExecutionRecord] = []
 
     @property
@@ -89,12 +94,20 @@ class SearchTrial(Trial):
             for name, value in tuned.items()
         )
 
-    def forget_unasked(self) -> None:
+    def forget_unasked(self, known: Container[str]) -> None:
         """Removes values that `build` did not read.
 
-        For example, `units_3` is removed if the model has two layers.
+        For example, `units_3` is removed if the model has two layers. If the trial
+        failed, perhaps before `build` had read all values, values of known
+        hyperparameters are kept. If `build` read no value, all values are kept.
+
+        Args:
+            known: Names of the hyperparameters that were known when the round began.
         """
-        self.hyperparameters.forget_unasked()
+        if self.status == FAILED:
+            self.hyperparameters.forget_unasked(kept=known)
+        elif self.hyperparameters.asked:
+            self.hyperparameters.forget_unasked()
         kept = self.hyperparameters.values
         self.sources = {n: s for n, s in self.sources.items() if n in kept}
 
@@ -123,6 +136,7 @@ class SearchTrial(Trial):
             "sources": self.sources,
             "executions": [dataclasses.asdict(each) for each in self.executions],
             "seconds": self.seconds,
+            "elapsed": self.elapsed,
             "error": self.error,
         }
 
@@ -136,6 +150,8 @@ class SearchTrial(Trial):
         self.sources = state["sources"]
         self.executions = [ExecutionRecord(**each) for each in state["executions"]]
         self.seconds = state["seconds"]
+        # Earlier versions did not store the elapsed time.
+        self.elapsed = state.get("elapsed", 0.0)
         self.error = state["error"]
 
     def save(self, fname: str | os.PathLike) -> None:

@@ -33,6 +33,7 @@ class TrialBook:
         self.tried = TriedCombinations()
         self._ranking: list[tuple[float, int]] = []
         self._completed: dict[int, SearchTrial] = {}
+        self._always_read: set[str] | None = None  # None before a trial has finished
 
     def add(self, trial: SearchTrial) -> None:
         """Adds a finished or unfinished trial."""
@@ -49,6 +50,25 @@ class TrialBook:
         """Marks a trial as finished."""
         self.unfinished.pop(trial.trial_id, None)
         self._finish(trial)
+
+    def may_repeat(self, values: dict) -> bool:
+        """Returns whether an unfinished trial may turn out to have the same values.
+
+        Only values that the model reads are compared, and it is not known yet which
+        values an unfinished trial reads. A different value of a hyperparameter
+        that all finished trials have read counts as a difference.
+        """
+
+        def may_equal(other: dict) -> bool:
+            names = values.keys() & other.keys()
+            if self._always_read is not None:
+                names &= self._always_read
+            return all(values[name] == other[name] for name in names)
+
+        return any(
+            may_equal(trial.hyperparameters.values.unrecorded())
+            for trial in self.unfinished.values()
+        )
 
     def best(self, number: int) -> list[SearchTrial]:
         """Returns up to `number` completed trials, starting with the best."""
@@ -73,6 +93,8 @@ class TrialBook:
         values = trial.hyperparameters.values.unrecorded()
         if trial.status != FAILED:
             self.tried.add(values)
+            names = self._always_read
+            self._always_read = set(values) if names is None else names & values.keys()
         elif values:  # empty if the trial failed before any value was read
             self.tried.add_whole(values)
         if trial.status == COMPLETED:

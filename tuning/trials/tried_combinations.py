@@ -1,10 +1,13 @@
 """Combinations of values that a search has tried."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from keras_tuner.engine.hyperparameters import HyperParameter
 
 from ..hyperparameters.probability import finite_values
+
+MAX_COMBINATIONS = 100_000  # maximum number of combinations to list
 
 
 class TriedCombinations:
@@ -28,6 +31,25 @@ class TriedCombinations:
         """Adds all values of a failed or unfinished trial, including unread values."""
         self._whole.add(frozenset(values.items()))
 
+    def untried(
+        self, space: Sequence[HyperParameter], draw: Callable
+    ) -> tuple[bool, list[dict]]:
+        """Lists combinations of values that have not been tried.
+
+        Args:
+            space: See `combinations`.
+            draw: See `combinations`.
+
+        Returns:
+            Whether all combinations of the space were checked, and a list of the
+            untried combinations.
+        """
+        every = combinations(space, draw)
+        left = [
+            values for values in islice(every, MAX_COMBINATIONS) if values not in self
+        ]
+        return next(every, None) is None, left
+
     def __contains__(self, values: dict) -> bool:
         return frozenset(values.items()) in self._whole or any(
             tuple(map(values.get, names)) in tried
@@ -35,7 +57,7 @@ class TriedCombinations:
         )
 
 
-def combinations(space: Sequence[HyperParameter], draw) -> Iterator[dict]:
+def combinations(space: Sequence[HyperParameter], draw: Callable) -> Iterator[dict]:
     """Yields all combinations of values in a space, as dicts from names to values.
 
     Args:

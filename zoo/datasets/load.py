@@ -1,5 +1,7 @@
 """Loads TFDS datasets and prepares them for `fit`."""
 
+import os
+
 from ..utils.arguments import (
     check_choice,
     check_fraction,
@@ -10,6 +12,7 @@ from ..utils.arguments import (
 from .data import Data
 from .features import read_features
 from .kinds import LOADERS, Options
+from .loaded_part import remember_call
 from .order import Order
 from .prepare import prepared_builder
 from .source import Source
@@ -128,4 +131,16 @@ def load(
         sequence_length=sequence_length,
         memory_limit=memory_limit,
     )
-    return LOADERS[mapping.kind](source, options)
+    arguments = {
+        "name": name,
+        "batch_size": batch_size,
+        "validation": validation,
+        "seed": seed,
+        "data_dir": None if data_dir is None else os.path.abspath(data_dir),
+        "image_size": None if image_size is None else tuple(image_size),
+        "tokens": tokens,
+        "vocabulary_size": vocabulary_size,
+        "sequence_length": sequence_length,
+        "memory_limit": memory_limit,
+    }
+    return remember_call(LOADERS[mapping.kind](source, options), arguments)

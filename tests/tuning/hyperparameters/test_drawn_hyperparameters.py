@@ -315,7 +315,7 @@ def test_a_space_that_is_too_large_to_list_is_not_called_exhausted(
     tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr("tuning.oracles.search_oracle.MAX_ATTEMPTS", 2)
-    monkeypatch.setattr("tuning.oracles.search_oracle.MAX_COMBINATIONS", 3)
+    monkeypatch.setattr("tuning.trials.tried_combinations.MAX_COMBINATIONS", 3)
 
     class Search(RandomSearch):
         def run_trial(self, trial, *args, **kwargs):
