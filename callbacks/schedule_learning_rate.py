@@ -180,9 +180,10 @@ class ScheduleLearningRate(ScheduledValue):
     def _say_misfit(self) -> None:
         """Logs a warning if a part of the schedule makes no sense for this `fit`."""
         self._say_long_warmup("the learning rate never reaches its full value")
-        epochs, length = self._length_of_fit()
-        if length is None:
+        length_of_fit = self._length_of_fit()
+        if length_of_fit is None:
             return
+        epochs, length = length_of_fit
         ends = np.linspace(0, length, epochs + 1)
         is_zero = keras.ops.convert_to_numpy(self._schedule(ends)) == 0
         idle = int(np.argmin(is_zero[::-1])) - 1 if not is_zero.all() else epochs

@@ -197,24 +197,24 @@ class ScheduledValue(StepCallback):
     def _used_schedule(self) -> Schedule:
         return self.schedule
 
-    def _length_of_fit(self) -> tuple[int | None, int | None]:
+    def _length_of_fit(self) -> tuple[int, int] | None:
         """Returns the end of `fit` in epochs and in the schedule's unit, or `None`."""
         epochs = (self.params or {}).get("epochs")
         if not epochs or self._steps is None:
-            return None, None
+            return None
         return epochs, epochs * (1 if self.unit == "epoch" else self._steps)
 
     def _say_long_warmup(self, effect: str) -> None:
         """Logs a warning if the warm-up does not end within `fit`."""
-        schedule, (_, length) = self._used_schedule(), self._length_of_fit()
-        if length is not None and schedule.warmup >= length:
+        schedule, length = self._used_schedule(), self._length_of_fit()
+        if length is not None and schedule.warmup >= length[1]:
             logger.warning(
                 "The warm-up of %r ends at %s %g, but `fit` ends at %g: %s. Shorten "
                 "the warm-up.",
                 schedule,
                 self.unit,
                 schedule.warmup,
-                length,
+                length[1],
                 effect,
             )
 
