@@ -79,9 +79,10 @@ class StepsToTarget(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.steps += 1
         if self.steps % EVERY == 0:
+            model = self.model  # on JAX, this updates the weights that `predict` reads
             predicted = ops.convert_to_numpy(self.predict(x_train)).argmax(axis=1)
             self.errors.append(np.mean(predicted != y_train))
-            self.model.stop_training = self.errors[-1] < TARGET
+            model.stop_training = self.errors[-1] < TARGET
 
 
 def train(activation, rate, seed):

@@ -153,8 +153,8 @@ answer(
     f"error of {least['centred', 'float64']:.0e}, and "
     f"{best['one-sided', 'float64']:.0e} for the one-sided formula, with "
     f"{least['one-sided', 'float64']:.0e}; in float32, no h reaches an error below "
-    f"{least['centred', 'float32']:.0e}. check_gradients finds {found['tanh']:.0e} for "
-    f"tanh, and {found['buggy_tanh']:.0e} with the bug.",
+    f"{least['centred', 'float32']:.0e}. check_gradients finds {found['tanh']:.2g} for "
+    f"tanh, and {found['buggy_tanh']:.2g} with the bug.",
 )
 
 # %% [markdown]
