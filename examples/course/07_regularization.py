@@ -210,7 +210,7 @@ for number, values in enumerate(errors.values()):
     panels["errors"].plot(number, np.mean(values), "k_", markersize=24)
 panels["errors"].set_xticks(range(len(errors)), [*errors], rotation=20)
 panels["errors"].set(
-    title=f"300 examples, a fifth of the labels wrong, {SEEDS} seeds",
+    title=f"A fifth of the labels wrong, {SEEDS} seeds",
     ylabel="error on new examples in %",
 )
 for name, values in weights.items():
