@@ -161,7 +161,7 @@ likelihoods["true"] = float(
 
 # %%
 figure, (left, middle, right) = plt.subplots(
-    1, 3, figsize=(13, 4.2), layout="constrained"
+    1, 3, figsize=(12, 4.2), layout="constrained"
 )
 grid = np.linspace(0, 1, 200)[:, None]
 left.hist(
@@ -180,7 +180,9 @@ for name, precision in {
     left.plot(
         errors, density, "--" if name == "true" else "-", label=f"density, {name}"
     )
-left.set(title="Residuals", xlabel="target minus prediction", ylabel="density")
+left.set(
+    title="Residuals", xlabel="target minus prediction", ylabel="density", ylim=(0, 2.3)
+)
 
 middle.plot(x, y, "ko", label="10 examples")
 middle.plot(grid, curve(grid), "k--", lw=1, label="without noise")
