@@ -133,7 +133,7 @@ for name, errors in curves.items():
 left.axhline(100 * TARGET, color="k", linestyle=":", linewidth=1)
 left.set(xlabel="step", ylabel="training error in %", title="Digits, batches of 32")
 left.set_xscale("log")
-left.legend(fontsize=8, loc="lower left")
+left.legend(fontsize=8, loc="center right")
 left.grid(alpha=0.3)
 bars = right.barh(list(steps), list(steps.values()), color="C7")
 labels = [f"{n:.0f}" if n < MAX_STEPS else f"not in {n:.0f}" for n in steps.values()]

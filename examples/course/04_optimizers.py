@@ -77,7 +77,7 @@ def rosenbrock(x, y):
 SURFACES = {
     "ravine": Surface(lambda x, y: x**2 / 20 + y**2, (-7, 2), 0.01, (-8, 3, -3, 3)),
     "Beale's function": Surface(beale, (1, 1.5), 0.05, (-0.5, 4, -1.5, 2)),
-    "Rosenbrock's valley": Surface(rosenbrock, (-1, 1), 0.1, (-1.5, 1.5, -0.7, 1.7)),
+    "Rosenbrock's valley": Surface(rosenbrock, (-1, 1), 0.1, (-1.5, 1.5, -0.7, 2.7)),
     "saddle": Surface(
         lambda x, y: x**2 - y**2,
         (-1, 1e-3),
