@@ -163,7 +163,7 @@ def certified(work, name, model, data, epsilons, norm="linf", method="crown") ->
 
 
 def attacked(work, model, data, epsilons, norm="linf", **options) -> dict:
-    """Returns the robust accuracy for each epsilon, and the number of warnings."""
+    """Returns the robust accuracy for each epsilon, and the warnings."""
     reports = work.in_blocks(
         "attacked",
         *data,
@@ -173,7 +173,7 @@ def attacked(work, model, data, epsilons, norm="linf", **options) -> dict:
         ),
     )
     return {
-        "warnings": sum(len(report.warnings) for report in reports),
+        "warnings": [text for report in reports for text in report.warnings],
         **{
             epsilon: share([report.robust[epsilon] for report in reports])
             for epsilon in reports[0].robust
@@ -223,7 +223,8 @@ def run(name: str, task: Task, options) -> None:
             "accuracy": proved["accuracy"],
             "certified": proved[task.epsilon],
             "attacked": left[task.epsilon],
-            "warnings": left["warnings"],
+            "warnings": len(left["warnings"]),
+            "texts_of_warnings": left["warnings"],
         }
 
     candidates = {label: CANDIDATES[label] for label in task.candidates}

@@ -221,6 +221,7 @@ for name, values in weights.items():
         lw=1.5,
         label=f"{name}: {sparse[name]:.0f} % below {SMALL}",
     )
+panels["weights"].margins(y=0.4)  # room for the legend
 panels["weights"].set(
     title="Weights of the second hidden layer",
     xlabel="absolute value",
