@@ -83,7 +83,10 @@ x, y = split(64)
 
 def run(attack, objective):
     keras.utils.set_random_seed(0)
-    trainer = AdversarialTrainer(mlp((6,), 2, units=(8,)), attack, objective)
+    # The replicas of TensorFlow would draw different random starts than one device.
+    validation = PGD(0.1, steps=2, random_start=False)
+    model = mlp((6,), 2, units=(8,))
+    trainer = AdversarialTrainer(model, attack, objective, validation_attack=validation)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     trainer.compile(keras.optimizers.SGD(0.5), loss, metrics=["accuracy"])
     fit = trainer.fit(x, y, batch_size=32, epochs=2, shuffle=False, verbose=0,
@@ -98,7 +101,7 @@ compare(run, FGSM(0.1), "standard")
 trades = PGD(0.1, steps=2), "trades"
 if keras.backend.backend() == "jax":
     compare(run, *trades)
-else:  # the replicas draw different random starts than one device
+else:
     with scope():
         assert all(np.isfinite(run(*trades)["weights"][0]).ravel())
 """
@@ -149,7 +152,10 @@ def findings(activation, rate):
 for rate in (0.1, 1e4):
     one = findings("relu", rate)
     with scope():
-        assert findings("relu", rate) == one
+        two = findings("relu", rate)
+    assert two[1] == one[1]
+    if keras.backend.backend() == "jax":  # see the table in docs/devices.md
+        assert two[0] == one[0]
 assert one[1]  # the second training run diverges
 """
 
