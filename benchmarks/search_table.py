@@ -56,7 +56,7 @@ def workers_table() -> str:
     Without results, the table is `""`.
     """
     entries = load("search")
-    if not {"workers", "workers_costs", "workers_killed"} <= entries.keys():
+    if not {"workers", "workers_costs"} <= entries.keys():
         return ""
     runs = entries["workers"]["seconds"]
     rows = [
@@ -64,22 +64,31 @@ def workers_table() -> str:
         for name in runs[0]
         if name != "2 workers"
     ]
-    costs, killed = entries["workers_costs"], entries["workers_killed"]
     rows += [
         (name, f"{value:.{0 if value > 10 else 1}f}")
-        for name, value in costs.items()
+        for name, value in entries["workers_costs"].items()
         if name != "machine"
     ]
+    return markdown(["two workers", ""], rows + _killed_rows(entries))
+
+
+def _killed_rows(entries: dict) -> list[tuple]:
+    if "workers_killed" not in entries:
+        return []
+    killed = entries["workers_killed"]
     counts = f"{killed['completed']} of {killed['trials']}"
     same = "the same" if killed["same tables"] else "not the same"
-    rows.append((f"trials completed, with {killed['kills']} kills of a worker", counts))
-    rows.append(("values and scores, with and without kills", same))
-    return markdown(["two workers", ""], rows)
+    return [
+        (f"trials completed, with {killed['kills']} kills of a worker", counts),
+        ("values and scores, with and without kills", same),
+    ]
 
 
 def _ratio(runs: list[dict], name: str, other: str) -> str:
     ratios = [run[name] / run[other] for run in runs]
     median, low, high = statistics.median(ratios), min(ratios), max(ratios)
+    if len(runs) == 1:
+        return f"{median:.2f} (1 round)"
     return f"{median:.2f} ({low:.2f} to {high:.2f} in {len(runs)} rounds)"
 
 
