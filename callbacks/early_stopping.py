@@ -52,8 +52,8 @@ class EarlyStopping(SavedAttributes, keras.callbacks.EarlyStopping):
             Defaults to `0`.
         verbose: If 1, the callback prints the reason for stopping early, and a message
             when weights are restored. If 0, it prints nothing. Defaults to `0`.
-        mode: "min", "max", or "auto", which infers the direction for losses and Keras
-            metrics. Defaults to `"auto"`.
+        mode: "min", "max", or "auto", which infers the direction for losses, accuracies
+            and Keras metrics. Defaults to `"auto"`.
         baseline: Value that the metric must improve on within `patience` epochs.
             Defaults to `None`, which means no baseline.
         restore_best_weights: Whether to restore the weights of the best epoch when
@@ -169,6 +169,8 @@ class EarlyStopping(SavedAttributes, keras.callbacks.EarlyStopping):
             raise invalid_argument(
                 "filepath", "a path that ends in '.weights.h5'", str(filepath)
             )
+        if mode == "auto" and monitor.endswith("_accuracy"):
+            mode = "max"  # Keras does not know the metrics of our trainers
         super().__init__(
             monitor=monitor,
             min_delta=min_delta,

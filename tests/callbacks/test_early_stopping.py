@@ -159,7 +159,9 @@ def test_on_finite_values_it_does_what_keras_does(scalar_model):
     assert 50 < stopped < 150  # the draw has both
 
 
-@pytest.mark.parametrize(("monitor", "best"), [("loss", 2), ("accuracy", 0)])
+@pytest.mark.parametrize(
+    ("monitor", "best"), [("loss", 2), ("accuracy", 0), ("robust_accuracy", 0)]
+)
 def test_auto_knows_the_direction(monitor, best):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(0.0), loss="mse", metrics=["accuracy"])

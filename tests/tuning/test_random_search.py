@@ -715,3 +715,9 @@ def test_invalid_arguments_are_named(curves, options):
 def test_what_is_no_hypermodel_is_named(tmp_path, hypermodel):
     with pytest.raises(ValueError, match="`hypermodel`.*Received: hypermodel="):
         RandomSearch(hypermodel, "loss", directory=tmp_path)
+
+
+@pytest.mark.one_backend
+def test_the_accuracies_of_our_trainers_are_maximized(tmp_path):
+    search = RandomSearch(lambda hp: None, "val_robust_accuracy", directory=tmp_path)
+    assert search.oracle.objective.direction == "max"

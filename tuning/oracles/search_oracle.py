@@ -66,6 +66,9 @@ class SearchOracle(keras_tuner.Oracle):
         hyperparameters: keras_tuner.HyperParameters | None,
         max_consecutive_failed_trials: int,
     ):
+        if isinstance(objective, str) and objective.endswith("_accuracy"):
+            # KerasTuner does not know the metrics of our trainers.
+            objective = keras_tuner.Objective(objective, "max")
         super().__init__(
             objective=objective,
             max_trials=max_trials,

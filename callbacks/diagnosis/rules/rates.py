@@ -34,6 +34,7 @@ WORSE = 2.0  # times the loss of a constant predictor, for a whole epoch
 SURE = 3.0  # standard errors
 RISE = 0.1  # of the trivial loss
 JUMP = 0.05  # of the trivial loss, from one epoch to the next
+RUINED = "Build the model again first: large updates have ruined its weights."
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ def too_high(facts: Facts) -> list[Finding]:
             "argument `optimizer`",
             evidence,
             lower_rate(facts, None if rate is None else rate * factor),
+            *((RUINED,) if is_lost else ()),
             SEARCH,
             picture="ratio",
         )

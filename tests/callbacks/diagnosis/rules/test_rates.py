@@ -132,6 +132,7 @@ def test_a_lower_rate_stays_within_the_customary_one(findings, classifier):
         found = findings(STUCK, ratio=1.0, rate=rate, model=model)
         assert found[0].cause == HIGH
         assert found[0].advice[0] == f"model.optimizer.learning_rate = {expected:.1g}"
+        assert "Build the model again" in found[0].advice[1]  # it is lost
 
 
 # Too low.
