@@ -1,6 +1,7 @@
 """What all tests share: a cache of their own, and markers that skip with a reason."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,14 @@ def pytest_runtest_setup(item):
 @pytest.fixture(autouse=True)
 def _seeded():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _interrupts():
+    """Gives SIGINT its usual meaning, which background programs may not inherit."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

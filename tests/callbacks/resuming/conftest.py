@@ -1,7 +1,6 @@
 """Trainings that are interrupted and run again, in one process: what tests share."""
 
 import itertools
-import signal
 import warnings
 from types import SimpleNamespace
 
@@ -14,14 +13,6 @@ from zoo import datasets, mlp
 
 EPOCHS, STEPS, BATCH_SIZE = 3, 5, 12
 SIZE = STEPS * BATCH_SIZE
-
-
-@pytest.fixture(autouse=True)
-def interrupts():
-    """Gives SIGINT its usual meaning, which background programs may not inherit."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 class Interruption(Exception):

@@ -283,5 +283,5 @@ def test_dask_gives_the_same_trials_when_its_workers_are_killed(
     # Dask itself repeats the task of its worker.
     assert result.stdout.count("its worker died") == 1
     workers = {int(path.name[4:]) for path in tmp_path.glob("pid-*")}
-    assert len(workers) >= 4
+    assert len(workers) >= 3  # two that died, and at least one that did not
     wait_until(lambda: not workers & parents().keys(), 5)
