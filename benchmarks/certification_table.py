@@ -38,17 +38,18 @@ def certification_table() -> str:
 
 def bracket_table() -> str:
     """Returns the bounds for the robust accuracy after adversarial training."""
-    found: dict[float, dict] = {}
+    found: dict[tuple, dict] = {}
     for row in load("certification").get("bracket", []):
-        bounds = found.setdefault(row["epsilon"], {"attacked": row["attacked"]})
+        key = row["network"], row["epsilon"]
+        bounds = found.setdefault(key, {"attacked": row["attacked"]})
         bounds[row["method"]] = row["certified"]
     table = []
-    for epsilon, bounds in found.items():
+    for key, bounds in found.items():
         cells = (f"{100 * bounds[name]:.1f} %" for name in ("attacked", *METHODS))
         gap = 100 * (bounds["attacked"] - bounds[METHODS[0]])
-        table.append((epsilon, *cells, f"{gap:.1f} points"))
+        table.append((*key, *cells, f"{gap:.1f} points"))
     columns = ["epsilon", "under attack", "alpha-CROWN", "CROWN", "IBP", "gap"]
-    return _markdown(columns, table)
+    return _markdown(["trained with", *columns], table)
 
 
 def smoothing_table() -> str:

@@ -55,14 +55,20 @@ def test_a_bracket_has_a_row_for_each_epsilon(save):
     save(
         "bracket",
         [
-            {"method": method, "epsilon": epsilon, "certified": one, "attacked": 0.95}
+            {
+                "network": "plain",
+                "method": method,
+                "epsilon": epsilon,
+                "certified": one,
+                "attacked": 0.95,
+            }
             for method, pair in bounds.items()
             for epsilon, one in zip((0.01, 0.05), pair, strict=True)
         ],
     )
     assert cells(bracket_table())[2:] == [
-        ["0.01", "95.0 %", "92.0 %", "90.0 %", "50.0 %", "3.0 points"],
-        ["0.05", "95.0 %", "70.0 %", "60.0 %", "0.0 %", "25.0 points"],
+        ["plain", "0.01", "95.0 %", "92.0 %", "90.0 %", "50.0 %", "3.0 points"],
+        ["plain", "0.05", "95.0 %", "70.0 %", "60.0 %", "0.0 %", "25.0 points"],
     ]
 
 
