@@ -41,7 +41,7 @@ def relaxed_minimum(x, weights, label: int, other: int) -> float:
 
 
 @pytest.mark.one_backend
-def test_one_hidden_layer_is_bounded_as_tightly_as_by_linear_programming():
+def test_one_hidden_layer_is_bounded_as_tightly_as_by_linear_programming(eager):
     keras.utils.set_random_seed(0)
     model = mlp((6,), 3, units=(20,))
     generator = np.random.default_rng(0)
