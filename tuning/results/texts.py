@@ -5,8 +5,6 @@ import html
 from collections import Counter
 from collections.abc import Iterator
 
-import pandas as pd
-
 from ..trials.search_trial import COMPLETED, FAILED
 
 SHOWN = 10  # rows of a table in a notebook, and hyperparameters of a line
@@ -39,10 +37,7 @@ def html_of(search) -> str:
     text = f"<p>{html.escape(sentence_of(search))}</p>"
     ascending = search.oracle.objective.direction != "max"
     table = search.results().sort_values("score", ascending=ascending).head(SHOWN)
-    if not len(table):
-        return text
-    with pd.option_context("display.max_colwidth", None):  # whole error messages
-        return text + table.to_html(index=False, na_rep="")
+    return text + (table.to_html(index=False, na_rep="") if len(table) else "")
 
 
 def nothing_completed(search) -> str:
