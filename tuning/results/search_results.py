@@ -40,8 +40,8 @@ class SearchResults:
     def results(self) -> pd.DataFrame:
         """Returns a table with one row per trial.
 
-        When it prints a wide table, pandas leaves out columns. To print all of them,
-        use `print(search.results().to_string())`.
+        By default, pandas prints only some columns of a wide table. To print all
+        columns, use `print(search.results().to_string())`.
 
         Returns:
             A DataFrame with these columns:

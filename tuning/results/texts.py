@@ -71,9 +71,8 @@ def too_few_for_importance(search) -> str:
         return ""
     return (
         f"at least {FEWEST_FOR_IMPORTANCE} finished trials are needed, and there "
-        f"{'is' if number == 1 else 'are'} {number}; to continue the search, increase "
-        "`max_trials` or, for a `CoarseToFineSearch`, `rounds`, and run the program "
-        "again"
+        f"{'is' if number == 1 else 'are'} {number}; to continue the search, run the "
+        "program again with a larger `max_trials`, `rounds` or `time_budget`"
     )
 
 

@@ -1,10 +1,10 @@
-"""What the names of metrics say."""
+"""Direction of metrics, inferred from their names."""
 
 
 def is_accuracy(name: str) -> bool:
-    """Returns whether the name of a metric is that of an accuracy, to be maximized.
+    """Returns whether a metric is an accuracy, so that higher values are better.
 
-    Neither Keras nor KerasTuner knows the metrics of our trainers, such as
-    "robust_accuracy", and cannot infer whether higher values are better.
+    Keras and KerasTuner cannot infer this for metrics that they do not know, such as
+    the "robust_accuracy" of `zoo.adversarial.AdversarialTrainer`.
     """
     return name.endswith("_accuracy")
