@@ -15,6 +15,7 @@ from zoo.utils.arguments import (
     invalid_argument,
     is_number,
 )
+from zoo.utils.metric_names import is_accuracy
 from zoo.utils.saved_attributes import SavedAttributes
 
 from .best_weights import BestWeights
@@ -169,8 +170,8 @@ class EarlyStopping(SavedAttributes, keras.callbacks.EarlyStopping):
             raise invalid_argument(
                 "filepath", "a path that ends in '.weights.h5'", str(filepath)
             )
-        if mode == "auto" and monitor.endswith("_accuracy"):
-            mode = "max"  # Keras does not know the metrics of our trainers
+        if mode == "auto" and is_accuracy(monitor):
+            mode = "max"
         super().__init__(
             monitor=monitor,
             min_delta=min_delta,

@@ -30,7 +30,8 @@ class RandomSearch(TrialSearch):
       trial and the name of the hyperparameter.
     - No two trials have the same values. Values that `build` does not read, such as
       the number of units of a missing layer, are not compared.
-    - The first trials are `initial_trials`, followed by a trial with the defaults.
+    - The first trials are `initial_trials`, followed by a trial with the defaults. A
+      hyperparameter without `default=` has its lower bound or first value as default.
     - If a range differs between builds, for example because its bounds depend on the
       value of another hyperparameter, an error shows both ranges.
     - Finished trials are not lost if the process is killed. To continue the search,

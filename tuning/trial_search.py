@@ -20,6 +20,7 @@ from .training.checkpoints import Checkpoints
 from .training.fit_data import made_data
 from .training.folds import Folds
 from .training.garbage_collection import GarbageCollection
+from .training.search_keywords import check_keywords
 from .training.trial_outcome import run_recorded
 from .training.trial_runner import TrialRunner
 from .training.trial_saves import TrialSaves
@@ -89,9 +90,13 @@ class TrialSearch(SearchResults, keras_tuner.Tuner):
                 fraction such as 0.5 to share a GPU. Each worker sees only its own
                 GPUs. Defaults to `None`: 1 if there are GPUs, otherwise 0.
             **fit_kwargs: Arguments of `model.fit`. Arguments whose values are numbers,
-                booleans or strings, such as `epochs`, become settings of the search.
+                booleans or strings, such as `epochs`, become settings of the search. If
+                you override `run_trial` or the hypermodel's `fit`, the arguments are
+                passed to that method, and may be any in its signature.
 
         Raises:
+            TypeError: If a keyword argument is misspelled, or if the first trial does
+                not accept it.
             ValueError: If the settings differ from those of the existing search, if the
                 objective is not in the logs, if the data cannot be split into folds, or
                 if something that workers need cannot be pickled.
@@ -100,6 +105,8 @@ class TrialSearch(SearchResults, keras_tuner.Tuner):
             KeyboardInterrupt: After Ctrl-C. Unless it is caught, it ends the program
                 with a line that says how to continue the search.
         """
+        has_own_trial = type(self).run_trial is not TrialSearch.run_trial
+        check_keywords(self, fit_kwargs, has_own_trial=has_own_trial)
         verbose = 1 if verbose == "auto" else verbose
         check_choice("verbose", verbose, (0, 1, 2))
         self.oracle.verbose = verbose
@@ -144,7 +151,7 @@ class TrialSearch(SearchResults, keras_tuner.Tuner):
         self._project.remove_partial_files()
         self._checkpoints.look()
         self.oracle.reload()
-        finished = self._finished()
+        finished = self.oracle.book.finished()
         self._saves.remove(finished)
         has_trained = any(trial.status != FAILED for trial in finished)
         self._project.check_fit(fit_settings(fit_kwargs), has_trained)

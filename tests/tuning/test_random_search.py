@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tuning import RandomSearch, zero_or_log_uniform
+from tuning import MLPSpace, RandomSearch, zero_or_log_uniform
 from zoo import datasets, ensemble
 
 
@@ -316,6 +316,30 @@ def test_an_objective_that_is_not_logged_says_what_is(curves):
     search = curves(falling, "val_accuracy")
     with pytest.raises(ValueError, match="logs: 'loss', 'val_loss'.*val_accuracy"):
         search.search(verbose=0)
+
+
+def test_a_list_of_objectives_says_which_is_not_logged(curves):
+    other = keras_tuner.Objective("val_los", "min")
+    search = curves(falling, ["loss", other])
+    with pytest.raises(ValueError, match="'val_los'\nDid you mean 'val_loss'"):
+        search.search(verbose=0)
+
+
+def test_an_objective_is_missed_if_validation_is_not_in_every_epoch(tmp_path):
+    class Own(RandomSearch):
+        def run_trial(self, trial, *args, **kwargs):
+            trial.hyperparameters.Float("x", 0.0, 1.0)
+            history = keras.callbacks.History()
+            history.history = {"loss": [3.0, 2.0], "val_loss": [1.0]}
+            return history
+
+    search = Own(None, "val_accuracy", 2, directory=tmp_path, project_name="missed")
+    with pytest.raises(ValueError, match="objective='val_accuracy'"):
+        search.search(verbose=0)
+    assert status_of(search) == ["running"]
+    search = Own(None, "val_loss", 2, directory=tmp_path, project_name="logged")
+    search.search(verbose=0)
+    assert search.results().score.tolist() == [1.0, 1.0]
 
 
 def test_plain_training_says_so_after_one_epoch(tmp_path):
@@ -715,6 +739,16 @@ def test_invalid_arguments_are_named(curves, options):
 def test_what_is_no_hypermodel_is_named(tmp_path, hypermodel):
     with pytest.raises(ValueError, match="`hypermodel`.*Received: hypermodel="):
         RandomSearch(hypermodel, "loss", directory=tmp_path)
+
+
+@pytest.mark.one_backend
+def test_a_model_and_a_class_are_refused_with_what_to_write(tmp_path):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"def build\(hp\):(.|\n)*RandomSearch\(build"):
+        RandomSearch(model, "loss", directory=tmp_path)
+    with pytest.raises(ValueError, match=r"Pass an instance, `MLPSpace\(...\)`"):
+        RandomSearch(MLPSpace, "loss", directory=tmp_path)
 
 
 @pytest.mark.one_backend

@@ -17,6 +17,7 @@ from ..random_streams import uniform
 from ..trials.search_trial import FAILED, STOPPED, SearchTrial
 from ..trials.trial_book import TrialBook
 from ..trials.trial_files import TrialFiles
+from .checked_objective import checked_objective
 from .failure_limit import FailureLimit
 from .initial_trials import check_names, given_value
 from .space_order import in_order_of_trials, names_of
@@ -66,11 +67,8 @@ class SearchOracle(keras_tuner.Oracle):
         hyperparameters: keras_tuner.HyperParameters | None,
         max_consecutive_failed_trials: int,
     ):
-        if isinstance(objective, str) and objective.endswith("_accuracy"):
-            # KerasTuner does not know the metrics of our trainers.
-            objective = keras_tuner.Objective(objective, "max")
         super().__init__(
-            objective=objective,
+            objective=checked_objective(objective),
             max_trials=max_trials,
             hyperparameters=hyperparameters,
             max_consecutive_failed_trials=max_consecutive_failed_trials,

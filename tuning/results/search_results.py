@@ -26,7 +26,6 @@ COLUMNS = (
     *("trial", "round", "status", "score", "score_std"),
     *("epochs", "seconds", "error"),
 )
-FEWEST_FOR_IMPORTANCE = 10
 
 
 class SearchResults:
@@ -40,6 +39,9 @@ class SearchResults:
 
     def results(self) -> pd.DataFrame:
         """Returns a table with one row per trial.
+
+        By default, pandas prints only some columns of a wide table. To print all
+        columns, use `print(search.results().to_string())`.
 
         Returns:
             A DataFrame with these columns:
@@ -148,12 +150,10 @@ class SearchResults:
             ValueError: If fewer than 10 trials are finished.
         """
         check_integer("seed", seed, minimum=0)
-        trials = self._finished()
-        if len(trials) < FEWEST_FOR_IMPORTANCE:
-            raise ValueError(
-                f"Too few trials to estimate importance. Expected at least "
-                f"{FEWEST_FOR_IMPORTANCE} finished trials. Received: {len(trials)}"
-            )
+        trials = self.oracle.book.finished()
+        too_few = texts.too_few_for_importance(self)
+        if too_few:
+            raise ValueError(f"Importance cannot be estimated: {too_few}")
         tuned = self._tuned()
         columns = {name: i for i, name in enumerate({hp.name: None for hp in tuned})}
         x = np.full((len(trials), len(columns)), -1.0)  # -1 where inactive
@@ -182,7 +182,7 @@ class SearchResults:
         A hyperparameter that has no effect meets both conditions only by chance. A
         lower bound of zero is ignored, because most such quantities cannot be negative.
         """
-        trials = self._finished()
+        trials = self.oracle.book.finished()
         sentences = []
         for hp in self._tuned():
             active = [t for t in trials if t.has(hp)]
@@ -235,7 +235,7 @@ class SearchResults:
         """
         drawn = [
             trial
-            for trial in self._finished()
+            for trial in self.oracle.book.finished()
             if trial.round == 1 and set(trial.sources.values()) <= {"full"}
         ]
         scores = [t.score for t in drawn if t.status == COMPLETED]
@@ -325,9 +325,6 @@ class SearchResults:
 
     def _repr_html_(self) -> str:
         return texts.html_of(self)
-
-    def _finished(self) -> list[SearchTrial]:
-        return [trial for trial in self.oracle.trials.values() if trial.is_finished]
 
     def _completed(self) -> list[SearchTrial]:
         return [t for t in self.oracle.trials.values() if t.status == COMPLETED]

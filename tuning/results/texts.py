@@ -5,14 +5,15 @@ import html
 from collections import Counter
 from collections.abc import Iterator
 
-from ..trials.search_trial import COMPLETED, FAILED, SearchTrial
+from ..trials.search_trial import COMPLETED, FAILED
 
 SHOWN = 10  # rows of a table in a notebook, and hyperparameters of a line
+FEWEST_FOR_IMPORTANCE = 10  # finished trials; two in each fold of `importance()`
 
 
 def sentence_of(search) -> str:
     """Returns how many trials are finished, and the best of them."""
-    oracle, finished = search.oracle, _finished(search)
+    oracle, finished = search.oracle, search.oracle.book.finished()
     text = (
         f"{type(search).__name__}: {len(finished)} of {oracle.max_trials} trials are "
         "finished"
@@ -41,7 +42,7 @@ def html_of(search) -> str:
 
 def nothing_completed(search) -> str:
     """Returns why there are no completed trials."""
-    finished = _finished(search)
+    finished = search.oracle.book.finished()
     if not finished:
         return "No trial has been run. Expected a call to `search.search(...)` first."
     return (
@@ -53,15 +54,26 @@ def nothing_completed(search) -> str:
 def conclusions_of(search) -> list[str]:
     """Returns the importance of the hyperparameters and the edge warnings as lines.
 
-    There is no importance if there are too few trials to estimate it.
+    If there are too few trials to estimate the importance, a line says so.
     """
-    lines = search.edge_warnings()
-    with contextlib.suppress(ValueError):
+    importance = too_few_for_importance(search)
+    if not importance:
         table = search.importance().head(SHOWN)
         pairs = zip(table["hyperparameter"], table["importance"], strict=True)
-        listed = ", ".join(f"{name} {max(value, 0):.2f}" for name, value in pairs)
-        lines = [f"importance: {listed}", *lines]
-    return lines
+        importance = ", ".join(f"{name} {max(value, 0):.2f}" for name, value in pairs)
+    return [f"importance: {importance}", *search.edge_warnings()]
+
+
+def too_few_for_importance(search) -> str:
+    """Returns why importance cannot be estimated, or `""` if it can be."""
+    number = search.oracle.book.num_finished
+    if number >= FEWEST_FOR_IMPORTANCE:
+        return ""
+    return (
+        f"at least {FEWEST_FOR_IMPORTANCE} finished trials are needed, and there "
+        f"{'is' if number == 1 else 'are'} {number}; to continue the search, run the "
+        "program again with a larger `max_trials`, `rounds` or `time_budget`"
+    )
 
 
 @contextlib.contextmanager
@@ -80,7 +92,7 @@ def first_error_of(search) -> Iterator[None]:
 
 
 def _check_any_succeeded(search) -> None:
-    finished = _finished(search)
+    finished = search.oracle.book.finished()
     if finished and all(trial.status == FAILED for trial in finished):
         first = finished[0]
         raise RuntimeError(
@@ -90,7 +102,3 @@ def _check_any_succeeded(search) -> None:
             "call `search` again to continue with the next trial, or start again "
             "with `overwrite=True`."
         ) from None
-
-
-def _finished(search) -> list[SearchTrial]:
-    return [trial for trial in search.oracle.trials.values() if trial.is_finished]

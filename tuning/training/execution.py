@@ -88,7 +88,7 @@ class Execution(SavedAttributes, keras.callbacks.Callback):
         self._append(logs)
         values = {name: logs[name] for name in LOSSES if name in logs}
         if self.must_be_logged and not self.objective.has_value(logs):
-            raise missing_objective(self.objective.name, logs)
+            raise missing_objective(self.objective, logs)
         if self.objective.has_value(logs):
             values[self.objective.name] = value = self.objective.get_value(logs)
             if math.isfinite(value) and self._is_best(value):

@@ -6,6 +6,17 @@ from keras_tuner import errors
 
 from zoo.utils.arguments import invalid_argument
 
+INSTEAD_OF_A_MODEL = """\
+Pass a function that returns a new compiled model for each trial, such as:
+
+def build(hp):
+    rate = hp.Float("learning_rate", 1e-4, 1e-1, sampling="log", default=1e-3)
+    model = ...  # the layers of your model
+    model.compile(keras.optimizers.Adam(rate), loss=..., metrics=...)
+    return model
+
+search = RandomSearch(build, ...)"""
+
 
 def check_hypermodel(hypermodel, *, is_required: bool) -> None:
     """Raises an error if `hypermodel` is neither a hypermodel nor a function.
@@ -16,10 +27,21 @@ def check_hypermodel(hypermodel, *, is_required: bool) -> None:
     """
     if hypermodel is None and not is_required:
         return
-    is_function = callable(hypermodel) and not isinstance(hypermodel, type)
+    is_function = callable(hypermodel) and not isinstance(
+        hypermodel, type | keras.Layer
+    )
     if not isinstance(hypermodel, keras_tuner.HyperModel) and not is_function:
-        expected = "a keras_tuner.HyperModel or a function that builds a model"
-        raise invalid_argument("hypermodel", expected, hypermodel)
+        raise _no_hypermodel(hypermodel)
+
+
+def _no_hypermodel(value) -> ValueError:
+    fix = ""
+    if isinstance(value, keras.Layer):  # a model is a layer
+        fix = INSTEAD_OF_A_MODEL
+    elif isinstance(value, type) and issubclass(value, keras_tuner.HyperModel):
+        fix = f"Pass an instance, `{value.__name__}(...)`."
+    expected = "a keras_tuner.HyperModel or a function that builds a model"
+    return invalid_argument("hypermodel", expected, value, fix)
 
 
 def returns_history(hypermodel) -> bool:

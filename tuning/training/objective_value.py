@@ -12,17 +12,22 @@ from ..trials.search_trial import DIVERGED
 from .trial_end import TrialEnd
 
 
-def missing_objective(name: str, logs) -> errors.FatalValueError:
+def missing_objective(objective, logs) -> errors.FatalValueError:
     """Builds the error for an objective that is not in the logs."""
+    name = next(name for name in names_of(objective) if name not in logs)
     listed = ", ".join(repr(each) for each in logs)
-    is_validation = name.startswith("val_") and "'val_" not in listed
     fix = close_match(name, logs)
-    if is_validation:
+    if name.startswith("val_") and "'val_" not in listed:
         fix = "Pass `validation_data` to `search`."
     expected = f"the name of a metric in the logs: {listed}"
     return errors.FatalValueError(
         str(invalid_argument("objective", expected, name, fix))
     )
+
+
+def names_of(objective) -> list[str]:
+    """Returns the names of the metrics of an objective, which may be a sum."""
+    return list(getattr(objective, "name_to_direction", [objective.name]))
 
 
 def objective_value(result, objective) -> float:
@@ -38,15 +43,16 @@ def objective_value(result, objective) -> float:
     """
     if isinstance(result, keras.callbacks.History):
         # The history is the only source if `fit` did not use the `Execution` callback.
-        epochs = zip(*result.history.values(), strict=True)
-        logs = [dict(zip(result.history, values, strict=True)) for values in epochs]
-        if not logs or not objective.has_value(logs[0]):
-            raise missing_objective(objective.name, result.history)
+        if not objective.has_value(result.history):
+            raise missing_objective(objective, result.history)
+        names = names_of(objective)  # others may have been logged in fewer epochs
+        epochs = zip(*(result.history[name] for name in names), strict=True)
+        logs = [dict(zip(names, values, strict=True)) for values in epochs]
         values = [objective.get_value(each) for each in logs]
         value = max(values) if objective.direction == "max" else min(values)
     elif isinstance(result, dict):
         if not objective.has_value(result):
-            raise missing_objective(objective.name, result)
+            raise missing_objective(objective, result)
         value = objective.get_value(result)
     elif isinstance(result, int | float | np.floating):
         value = result

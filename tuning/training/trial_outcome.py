@@ -11,6 +11,7 @@ from keras_tuner import errors
 from ..trials.execution_record import ExecutionRecord
 from ..trials.search_trial import COMPLETED, FAILED, PRUNED, SearchTrial
 from .objective_value import objective_value
+from .search_keywords import refused_keywords
 from .trial_end import TrialEnd
 
 
@@ -27,7 +28,8 @@ def run_recorded(tuner, trial: SearchTrial, args: tuple, kwargs: dict) -> None:
         FatalError: If the trial raises a `FatalError`, which ends the whole search.
     """
     with recorded(trial):
-        results = tuner.run_trial(trial, *args, **kwargs)
+        with refused_keywords(tuner, kwargs):
+            results = tuner.run_trial(trial, *args, **kwargs)
         tuner.oracle.check_given(trial)
         metrics = complete(trial, results, tuner.oracle.objective)
         tuner.oracle.update_trial(trial.trial_id, metrics, trial.best_step)

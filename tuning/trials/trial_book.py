@@ -70,6 +70,10 @@ class TrialBook:
             for trial in self.unfinished.values()
         )
 
+    def finished(self) -> list[SearchTrial]:
+        """Returns the finished trials, in the order in which they started."""
+        return [trial for trial in self.trials.values() if trial.is_finished]
+
     def best(self, number: int) -> list[SearchTrial]:
         """Returns up to `number` completed trials, starting with the best."""
         return [self._completed[index] for _, index in self._ranking[:number]]

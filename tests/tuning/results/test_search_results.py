@@ -65,8 +65,27 @@ def test_importance_finds_what_matters(searched):
 
 
 def test_importance_needs_trials(searched):
-    with pytest.raises(ValueError, match="at least 10 .* Received: 9"):
+    few = "at least 10 finished trials are needed, and there are 9; .* `max_trials`"
+    with pytest.raises(ValueError, match=few):
         searched(two, max_trials=9).importance()
+    assert len(searched(two, max_trials=10).importance()) == 2
+
+
+def test_the_table_in_notebooks_has_all_columns_and_whole_errors(searched):
+    error = "the disk is full, " * 20
+
+    def fails(hp):
+        x = hp.Float("x", 0.0, 1.0, default=0.5)
+        for number in range(30):
+            hp.Fixed(f"constant_{number}", number)
+        if x != 0.5:
+            raise OSError(error)
+        return x
+
+    search = searched(fails, max_trials=2)
+    text = search._repr_html_()
+    assert all(f"<th>{name}</th>" in text for name in search.results().columns)
+    assert error.strip() in text
 
 
 @pytest.mark.parametrize(
