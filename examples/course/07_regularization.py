@@ -311,7 +311,7 @@ answer(
 @exercise
 def check_decay(answer):
     regularizer = keras.regularizers.L2(0.01)
-    weights = np.array([-2.0, 0.5, 3.0])
+    weights = np.array([-2.0, 0.5, 3.0], "float32")
     of_keras = float(regularizer(weights))
     is_right = np.isclose(answer / 2 * np.square(weights).sum(), of_keras)
     return (

@@ -5,6 +5,7 @@ scripts, and in Jupyter or VS Code.
 """
 
 import functools
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -22,6 +23,12 @@ from common import GradientNorms, save_picture  # noqa: E402
 from zoo.utils.files import writable_folder  # noqa: E402
 
 __all__ = ["GradientNorms", "answer", "exercise", "quick", "show", "show_animation"]
+
+# TensorFlow takes functions with the same code, such as those of several models, for a
+# single one that is compiled again and again.
+logging.getLogger("tensorflow").addFilter(
+    lambda record: "triggered tf.function retracing" not in record.getMessage()
+)
 
 
 def quick(full, reduced):
