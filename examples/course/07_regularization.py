@@ -223,7 +223,8 @@ figure, panels = plt.subplot_mosaic(
 for number, values in enumerate(errors.values()):
     panels["errors"].plot([number] * len(values), values, "o", color=f"C{number}")
     panels["errors"].plot(number, np.mean(values), "k_", markersize=24)
-panels["errors"].set_xticks(range(len(errors)), titles, rotation=20)
+two_lines = [title.replace(", ", "\n") for title in titles]
+panels["errors"].set_xticks(range(len(errors)), two_lines, fontsize=9)
 panels["errors"].set(
     title=f"A fifth of the labels wrong, {SEEDS} seeds",
     ylabel="error on new examples in %",
