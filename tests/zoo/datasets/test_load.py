@@ -537,7 +537,7 @@ class SendsHalf(BaseHTTPRequestHandler):
     def do_GET(self):
         self.do_HEAD()
         self.wfile.write(bytes(1000))
-        self.server.test_ends.wait()
+        self.server.test_ends.wait(5)  # without a timeout, the error is another one
 
     def log_message(self, *arguments):
         pass
