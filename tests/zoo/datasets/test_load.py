@@ -625,7 +625,6 @@ class TestDatasetsThatCannotBeHad:
         monkeypatch.setattr(requests, "head", head)
         reachability.check_reachable("https://example.org/file")
 
-    @pytest.mark.one_backend
     def test_a_server_that_stops_in_the_middle_of_a_file(
         self, half_a_file, tmp_path, monkeypatch
     ):
