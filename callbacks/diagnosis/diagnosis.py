@@ -11,7 +11,7 @@ import numpy as np
 from zoo.backend.keras_fit_internals import fit_frame, fit_variables
 from zoo.backend.keras_internals import is_inside_fit
 from zoo.differentiation import unchanged_state
-from zoo.utils.arguments import check_choice
+from zoo.utils.arguments import check_choice, invalid_argument, is_integer
 
 from ..monitors.step_monitor import StepMonitor
 from ..train_step import BatchSample
@@ -83,6 +83,15 @@ class Diagnosis(keras.callbacks.Callback):
 
     def __init__(self, verbose: int = 1, every: int = 50):
         super().__init__()
+        if is_integer(verbose) and verbose > 1:
+            fix = f"For the steps between records, write `Diagnosis(every={verbose})`."
+            raise invalid_argument("verbose", "0 or 1", verbose, fix)
+        if isinstance(verbose, keras.Model):
+            fix = (
+                "Pass the callback to `fit`: `model.fit(..., callbacks=[Diagnosis()])`."
+                " Before training, call `diagnose(model, x, y)`."
+            )
+            raise invalid_argument("verbose", "0 or 1", type(verbose).__name__, fix)
         self.verbose = check_choice("verbose", verbose, (0, 1))
         self._monitor = StepMonitor(every, log_dir=None)
         self._monitor.sample_size = SAMPLE_SIZE

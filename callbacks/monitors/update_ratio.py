@@ -35,7 +35,8 @@ class UpdateRatio(StepMonitor):
     The logs and the `History` contain one value of "update_ratio" per epoch. To compute
     this value, the median over the kernels is taken for each record, followed by the
     median over the records of the epoch. In an epoch without a record, the previous
-    value is repeated; before the first record, the value is NaN. The data frame
+    value is repeated; before the first record, the value is NaN. If `callbacks`
+    contains several `UpdateRatio`, the value is that of the last one. The data frame
     contains all variables and all records in memory, but the median excludes:
 
     - One-dimensional variables, such as biases.

@@ -1,6 +1,7 @@
 """TensorFlow implementation of `zoo.backend`."""
 
 import contextlib
+import functools
 
 import keras
 import numpy as np
@@ -19,11 +20,9 @@ def accelerators():
 
 
 def compile_stateless(function, variables):
-    @tf.function
-    def compiled(*arguments):
-        return function(None, arguments)
-
-    return compiled
+    # TensorFlow warns of frequent tracing by the code of a function, so it would count
+    # the functions of several models as one. A partial function has no code of its own.
+    return tf.function(functools.partial(_call_stateless, function))
 
 
 def differentiate(function, inputs):
@@ -80,3 +79,7 @@ def shared_array(variable):
 
 def transform_batch(model, function, arguments):
     return (function(*arguments),)
+
+
+def _call_stateless(function, *arguments):
+    return function(None, arguments)
