@@ -1,0 +1,90 @@
+"""Recognizes weights for which no learning rate can be suggested."""
+
+import keras
+import numpy as np
+
+from zoo.backend.keras_internals import flatten_layers
+from zoo.differentiation import weight_gradients
+
+from .diagnosis.reading.read_graph import kernel_of
+from .monitors.summaries import listed
+
+GROWTH = 10.0  # of a kernel since its initialization: training has diverged
+NEW_WEIGHTS = "Build the model again, with new weights."
+
+
+def check_loss(model: keras.Model, loss: float) -> None:
+    """Raises an error if the loss is not finite before any update.
+
+    Args:
+        model: Model that has computed the loss.
+        loss: Loss of the first batch.
+
+    Raises:
+        ValueError: If the loss is infinite or NaN.
+    """
+    if np.isfinite(loss):
+        return
+    broken = [
+        layer.name
+        for layer in flatten_layers(model, include_self=False)
+        if any(not _is_finite(weight) for weight in layer.weights)
+    ]
+    cause = (
+        f"Weights of {listed(broken)} are NaN or infinite, as after training that "
+        f"diverged. {NEW_WEIGHTS}"
+        if broken
+        else "All weights are finite. Look for the cause with "
+        "`callbacks.diagnose(model, x, y)`."
+    )
+    raise ValueError(
+        "No learning rate can be suggested. Expected a finite loss of the first batch, "
+        f"before any update. Received: loss={loss}\n{cause}"
+    )
+
+
+def fault_of(model: keras.Model, batch: tuple) -> str:
+    """Returns why no learning rate suits the weights, or `""` if none is known.
+
+    Either no gradient reaches any kernel, so that a loss can fall only by chance or by
+    biases, or more than half of the kernels have grown far beyond their initial size.
+
+    Args:
+        model: Compiled and built model.
+        batch: Tuple `(x, y, sample_weight)`.
+    """
+    if _has_no_gradient(model, batch):
+        return (
+            "no gradient reaches the kernels, as when all units of a layer are dead. "
+            f"{NEW_WEIGHTS}"
+        )
+    kernels = map(kernel_of, flatten_layers(model, include_self=False))
+    growth = [one.growth for one in kernels if one.growth is not None and one.trainable]
+    if growth and np.median(growth) > GROWTH:
+        return (
+            f"the weights are {np.median(growth):.0f} times as large as new ones, as "
+            f"after training that diverged. {NEW_WEIGHTS}"
+        )
+    return ""
+
+
+def _has_no_gradient(model: keras.Model, batch: tuple) -> bool:
+    """Returns whether the gradients of all kernels are known to be zero."""
+    if type(model).train_step is not keras.Model.train_step:
+        return False
+    x, y, sample_weight = batch
+    try:
+        gradients = weight_gradients(model, x, y, sample_weight=sample_weight)
+    except Exception:  # a loss or a layer without a gradient
+        return False
+    kernels = [one for one in gradients if len(one.shape) > 1]
+    return bool(kernels) and not any(
+        keras.ops.convert_to_numpy(one).any() for one in kernels
+    )
+
+
+def _is_finite(variable) -> bool:
+    values = np.asarray(keras.ops.convert_to_numpy(variable))
+    return values.dtype.kind not in "fV" or bool(
+        np.isfinite(values.astype("float32")).all()
+    )
