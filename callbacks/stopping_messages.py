@@ -13,8 +13,7 @@ def wrong_monitor(monitor) -> ValueError:
         fix = f"For a number of epochs, write `EarlyStopping(patience={monitor})`."
     elif isinstance(name, str):
         fix = f"Pass its name in the logs, such as `EarlyStopping('val_{name}')`."
-    expected = "the name of a metric, such as 'val_loss'"
-    return invalid_argument("monitor", expected, monitor, fix)
+    return invalid_argument("monitor", "the name of a metric", monitor, fix)
 
 
 def not_in_logs(monitor: str, logs: dict) -> ValueError:

@@ -9,6 +9,7 @@ import numpy as np
 from zoo.utils.arguments import check_choice, check_integer, invalid_argument
 
 from ..compiled_model import check_compiled
+from ..monitors.input_sample import check_shapes
 from .data.data_facts import describe_data
 from .data.dependence import sees_all
 from .data.sample_data import Sample, take_sample
@@ -60,7 +61,8 @@ def diagnose(
 
     Raises:
         ValueError: If an argument is invalid: a model that is not compiled or has no
-            weights, data without examples, or no targets although the loss needs them.
+            weights, data without examples or of other shapes than the model takes, or
+            no targets although the loss needs them.
 
     Example:
 
@@ -81,6 +83,7 @@ def diagnose(
     sample = take_sample(x, y, sample_weight, batch_size=batch_size)
     _check_targets(model, sample, x, y)
     sample = _numbers_as_floats(sample)
+    check_shapes(sample.x, model, "x")
     _build(model, sample)
     read = read_model(model, sample.x, sample.y)
     as_classes = not read.losses[0].is_distance

@@ -254,9 +254,9 @@ class UpdateRatio(StepMonitor):
         text = f"The median ratio{at} is {median:.1e}{place}; {by_layer}"
         if idle:
             text += (
-                f" In the last record, the gradient of {listed(idle)} is zero, as it "
-                "is behind dead units: a higher learning rate does not help. Lower "
-                "it, and build the model again."
+                f" In the last record, the gradient of {listed(idle)} is zero, as "
+                "happens behind dead units: a higher learning rate does not help. "
+                "Lower it, and build the model again."
             )
         return text
 
