@@ -4,6 +4,7 @@ import math
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -190,7 +191,7 @@ class EarlyStopping(Printable, SavedAttributes, keras.callbacks.EarlyStopping):
         self.filepath = filepath
         self.best_epoch: int | None = None
         self.reason: str | None = None
-        self._first_epoch: int | None = None
+        self._first_epoch: Any = None  # a number after the first epoch
         self._has_restored = False
         self._weights: BestWeights | None = None
 

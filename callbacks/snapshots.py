@@ -116,11 +116,9 @@ class Snapshots(Printable, keras.callbacks.Callback):
         self.paths.append(path)
 
     def __str__(self) -> str:
-        often = (
-            f"every {number_of(self.every, 'epoch')}"
-            if self.every
-            else (f"after epochs {', '.join(map(str, self.epochs))}")
-        )
+        often = f"after epochs {', '.join(map(str, self.epochs or ()))}"
+        if self.every is not None:
+            often = f"every {number_of(self.every, 'epoch')}"
         text = f"{type(self).__name__}: saves to '{self.directory}' {often}."
         if not self.paths:
             return f"{text} Nothing saved yet."

@@ -15,10 +15,10 @@ from ..monitors.step_monitor import StepMonitor
 from ..train_step import BatchSample
 from .facts import Facts
 from .finding import Finding
+from .observed_run import SAMPLE_SIZE, ObservedRun
 from .ranking import judge
 from .report.report import DiagnosisReport, report_of
 from .run.noting_errors import noting_errors
-from .run.observed_run import SAMPLE_SIZE, ObservedRun
 
 NUM_SAMPLES = 64  # in the first epoch, if its length is known
 # Attributes that a resumed training run sets itself.

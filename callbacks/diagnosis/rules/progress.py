@@ -52,7 +52,7 @@ def too_few_steps(facts: Facts) -> list[Finding]:
     if not evidence:
         return []
     if _is_batch_large(facts, training):
-        steps = training.steps_per_epoch
+        steps = training.steps_per_epoch or 0
         text = f"An epoch has only {number_of(steps, 'step')}."
         cause, where = "unfit_batch_size", "argument `batch_size`"
         evidence = [*evidence, Evidence(text, steps, MAX_BATCHES)]

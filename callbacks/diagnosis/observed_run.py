@@ -3,26 +3,27 @@
 import math
 import sys
 from dataclasses import replace
+from typing import Any
 
 import keras
 
 from zoo.backend.keras_fit_internals import batch_size_of, fit_frame, fit_variables
 from zoo.differentiation import unchanged_state
 
-from ...monitors.step_monitor import StepMonitor
-from ...train_step import BatchSample
-from ..data.dependence import applies_to
-from ..data.leak import Leak, find_leak
-from ..data.sample_data import Sample, is_dataset, take_sample
-from ..facts import Facts
-from ..outcome import outcome_of
-from ..reading.model_facts import ModelFacts, read_model
-from .noting_errors import noting_errors
-from .pass_facts import PassFacts, run_pass
-from .seen_data import SeenData
-from .time_gradients import time_gradients
-from .training_facts import RECORDED, TrainingFacts
-from .weights import as_tensors, copy_weights, identical_units
+from ..monitors.step_monitor import StepMonitor
+from ..train_step import BatchSample
+from .data.dependence import applies_to
+from .data.leak import Leak, find_leak
+from .data.sample_data import Sample, is_dataset, take_sample
+from .facts import Facts
+from .outcome import outcome_of
+from .reading.model_facts import read_model
+from .run.noting_errors import noting_errors
+from .run.pass_facts import PassFacts, run_pass
+from .run.seen_data import SeenData
+from .run.time_gradients import time_gradients
+from .run.training_facts import RECORDED, TrainingFacts
+from .run.weights import as_tensors, copy_weights, identical_units
 
 SAMPLE_SIZE = 256  # examples of a batch
 # A new program finds the data in the arguments of `fit`.
@@ -35,7 +36,7 @@ class ObservedRun:
     Errors are noted, so that a diagnosis never stops training.
 
     Attributes:
-        read: Facts about the model, or `None` if it has not been read.
+        read: `ModelFacts`, or `None` if the model has not been read.
         seen: Samples of the batches.
         start: Result of the first pass, or `None` without one.
         logs: Dict from each logged quantity to its values, one per epoch.
@@ -47,7 +48,7 @@ class ObservedRun:
     """
 
     def __init__(self):
-        self.read: ModelFacts | None = None
+        self.read: Any = None
         self.seen = SeenData(SAMPLE_SIZE)
         self.start: PassFacts | None = None
         self.logs: dict[str, list[float]] = {}
