@@ -182,5 +182,20 @@ def _numbers_as_floats(sample: Sample) -> Sample:
 def _first_pass(model: keras.Model, sample: Sample) -> PassFacts:
     try:
         return run_pass(model, sample)
-    except Exception as error:  # the model cannot take these inputs
+    except Exception as error:
+        _check_inputs(model, sample.first(2).x)
         return PassFacts(loss=None, error=first_line(error))
+
+
+def _check_inputs(model: keras.Model, x) -> None:
+    """Raises an error if the model itself fails, for example because of the shapes."""
+    try:
+        model(keras.tree.map_structure(keras.ops.convert_to_tensor, x))
+    except Exception as error:
+        shapes = keras.tree.map_structure(lambda array: np.shape(array)[1:], x)
+        raise invalid_argument(
+            "x",
+            "inputs that the model takes",
+            f"examples of shape {shapes}",
+            f"The model raises: {first_line(error)}",
+        ) from error

@@ -231,3 +231,30 @@ def test_the_reason_why_a_model_cannot_take_the_inputs_is_said(classifier, table
         classifier(3, "softmax", "sparse_categorical_crossentropy"), x[:, :3], y
     )
     assert "incompatible" in " ".join(report.not_seen)
+
+
+def test_inputs_of_another_shape_are_an_error_with_both_shapes(classifier, table):
+    x, y = table
+    model = classifier(3, "softmax", SPARSE)
+    expected = r"`x`. Expected examples of shape \[\(4,\)\].* Received: x=\[\(3,\)\]"
+    with pytest.raises(ValueError, match=expected):
+        diagnose(model, x[:, :3], y)
+    with pytest.raises(ValueError, match=expected):
+        diagnose(model, iter([(x[:, :3], y)]))
+    net = Net()
+    net.compile("adam", "binary_crossentropy")
+    net(x)
+    with pytest.raises(
+        ValueError, match=r"examples of shape \(3,\)'\nThe model raises"
+    ):
+        diagnose(net, x[:, :3], y == 0)
+
+
+def test_errors_of_layers_are_not_printed_in_bold(classifier, table):
+    x, y = table
+    net = Net()
+    net.compile("adam", "binary_crossentropy")
+    net(x)
+    with pytest.raises(ValueError, match="The model raises") as error:
+        diagnose(net, x[:, :3], y == 0)
+    assert "\x1b" not in str(error.value)

@@ -1,0 +1,41 @@
+import keras
+import numpy as np
+import pytest
+
+from callbacks import Diagnosis, diagnose
+
+SPARSE = "sparse_categorical_crossentropy"
+
+
+@pytest.mark.parametrize("of_callback", [False, True])
+def test_targets_that_the_loss_cannot_take_are_an_error_with_both_shapes(
+    classifier, table, of_callback
+):
+    model, targets = classifier(2, "softmax", "mse"), np.ones((200, 3))
+    targets[::2] = 0
+    if of_callback:
+        diagnosis = Diagnosis(verbose=0)
+        with pytest.raises(Exception, match=r"."):  # each backend has its own error
+            model.fit(table[0], targets, verbose=0, callbacks=[diagnosis])
+        report = diagnosis.report
+    else:
+        report = diagnose(model, table[0], targets)
+    assert not report.is_healthy
+    text = str(report)
+    assert "(2,)" in text
+    assert "(3,)" in text
+
+
+def test_several_columns_for_a_sparse_loss(classifier, table):
+    targets = np.random.default_rng(0).integers(0, 2, size=(200, 3))
+    report = diagnose(classifier(2, "softmax", SPARSE), table[0], targets)
+    assert "outputs of shape (2,) and targets of shape (3,)" in str(report)
+    assert report.findings[0].severity == "error"
+
+
+def test_targets_that_the_loss_can_take_are_no_error(classifier, table):
+    x, y = table
+    assert diagnose(classifier(3, "softmax", SPARSE), x, y[:, None]).is_healthy
+    one_hot = keras.utils.to_categorical(y)
+    report = diagnose(classifier(3, "softmax", "categorical_crossentropy"), x, one_hot)
+    assert report.is_healthy
