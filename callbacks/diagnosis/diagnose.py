@@ -6,6 +6,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 
+from zoo.differentiation import unchanged_state
 from zoo.utils.arguments import check_choice, check_integer, invalid_argument
 
 from ..compiled_model import check_compiled
@@ -190,7 +191,8 @@ def _first_pass(model: keras.Model, sample: Sample) -> PassFacts:
 def _check_inputs(model: keras.Model, x) -> None:
     """Raises an error if the model itself fails, for example because of the shapes."""
     try:
-        model(keras.tree.map_structure(keras.ops.convert_to_tensor, x))
+        with unchanged_state():
+            model(keras.tree.map_structure(keras.ops.convert_to_tensor, x))
     except Exception as error:
         shapes = keras.tree.map_structure(lambda array: np.shape(array)[1:], x)
         raise invalid_argument(

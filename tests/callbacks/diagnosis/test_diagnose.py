@@ -225,14 +225,6 @@ def test_a_page_is_written(classifier, table, tmp_path):
     assert len(figure.axes) == 1
 
 
-def test_the_reason_why_a_model_cannot_take_the_inputs_is_said(classifier, table):
-    x, y = table
-    report = diagnose(
-        classifier(3, "softmax", "sparse_categorical_crossentropy"), x[:, :3], y
-    )
-    assert "incompatible" in " ".join(report.not_seen)
-
-
 def test_inputs_of_another_shape_are_an_error_with_both_shapes(classifier, table):
     x, y = table
     model = classifier(3, "softmax", SPARSE)
@@ -244,17 +236,6 @@ def test_inputs_of_another_shape_are_an_error_with_both_shapes(classifier, table
     net = Net()
     net.compile("adam", "binary_crossentropy")
     net(x)
-    with pytest.raises(
-        ValueError, match=r"examples of shape \(3,\)'\nThe model raises"
-    ):
+    with pytest.raises(ValueError, match=r"shape \(3,\)'\nThe model raises") as error:
         diagnose(net, x[:, :3], y == 0)
-
-
-def test_errors_of_layers_are_not_printed_in_bold(classifier, table):
-    x, y = table
-    net = Net()
-    net.compile("adam", "binary_crossentropy")
-    net(x)
-    with pytest.raises(ValueError, match="The model raises") as error:
-        diagnose(net, x[:, :3], y == 0)
-    assert "\x1b" not in str(error.value)
+    assert "\x1b" not in str(error.value)  # Keras prints in bold

@@ -117,8 +117,8 @@ def test_a_head_of_a_recurrent_layer_follows_it():
         (
             True,
             {"batch_size": 32, "epochs": 2},
-            "model.fit(dataset, epochs=2)  # with batches of 32 in the dataset, instead "
-            "of batch_size=500",
+            "model.fit(dataset, epochs=2)  # with batches of 32 in the dataset, "
+            "instead of batch_size=500",
         ),
     ],
 )
