@@ -255,8 +255,8 @@ class UpdateRatio(StepMonitor):
         if idle:
             text += (
                 f" In the last record, the gradient of {listed(idle)} is zero, as "
-                "happens behind dead units: a higher learning rate does not help. "
-                "Lower it, and build the model again."
+                "happens behind dead units: a higher learning rate does not help. If "
+                "units have died, lower it and build the model again."
             )
         return text
 
@@ -267,9 +267,13 @@ class UpdateRatio(StepMonitor):
         return f"{side} the healthy band ({low:.0e} to {high:.0e})"
 
     def _without_gradient(self, info: dict) -> list[str]:
-        """Returns the layers whose kernel had the gradient zero in the last record."""
+        """Returns the layers whose kernel had the gradient zero in the last record.
+
+        In the first step, the gradient is also zero behind a branch that is initialized
+        to zero, so this step is not judged.
+        """
         rows = np.flatnonzero(~info["skipped"])
-        if not len(rows):
+        if not len(rows) or info["step"][rows[-1]] == 0:
             return []
         is_zero = info["gradient_norm"][rows[-1]] == 0
         return [layer_of(self._names[one]) for one in self._matrices() if is_zero[one]]
