@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 
 from callbacks import Diagnosis, diagnose
+from callbacks.diagnosis.rules.loss_error import loss_raises
+from callbacks.diagnosis.run.pass_facts import PassFacts
 
 SPARSE = "sparse_categorical_crossentropy"
 
@@ -39,3 +43,14 @@ def test_targets_that_the_loss_can_take_are_no_error(classifier, table):
     one_hot = keras.utils.to_categorical(y)
     report = diagnose(classifier(3, "softmax", "categorical_crossentropy"), x, one_hot)
     assert report.is_healthy
+
+
+def test_an_error_for_another_reason_is_left_to_other_rules(
+    classifier, table, facts_of
+):
+    facts = facts_of(classifier(3, "softmax", SPARSE), *table)
+    outputs = (np.zeros((200, 3)),)
+    facts = replace(facts, start=PassFacts(None, outputs=outputs, error="any"))
+    assert loss_raises(facts) == []
+    facts = replace(facts, start=replace(facts.start, outputs=(np.zeros((200, 3, 3)),)))
+    assert [one.cause for one in loss_raises(facts)] == ["loss_head_mismatch"]
