@@ -67,6 +67,7 @@ def too_few_steps(facts: Facts) -> list[Finding]:
             "Pass callbacks=[EarlyStopping(patience=5)] to stop when the validation "
             f"loss rises. A schedule needs the same length, such as "
             f"ScheduleLearningRate(Cosine({_epochs(training)})).",
+            *_smaller_batches(training.batch_size),
         )
     return [finding(cause, "warning", where, evidence, *fixes, picture="loss")]
 
@@ -143,6 +144,14 @@ def _fall_within_epoch(facts: Facts, training: TrainingFacts) -> float:
     if facts.end is None or facts.end.training_loss is None:
         return 0.0
     return float(training.curve("loss")[-1]) - facts.end.training_loss
+
+
+def _smaller_batches(size: int | None) -> tuple[str, ...]:
+    """Returns advice for batches of more than twice the default size."""
+    if size is None or size <= 2 * DEFAULT_BATCH:
+        return ()
+    change = f"batch_size={DEFAULT_BATCH} instead of batch_size={size}"
+    return (f"Smaller batches also give more steps: {change}.",)
 
 
 def _epochs(training: TrainingFacts) -> int:
