@@ -56,19 +56,19 @@ def too_few_steps(facts: Facts) -> list[Finding]:
         text = f"An epoch has only {number_of(steps, 'step')}."
         cause, where = "unfit_batch_size", "argument `batch_size`"
         evidence = [*evidence, Evidence(text, steps, MAX_BATCHES)]
-        fixes = (
+        fixes = [
             advice.fit_with(facts, batch_size=DEFAULT_BATCH, epochs=len(losses)),
             f"Or train for more than {len(losses)} epochs.",
-        )
+        ]
     else:
         cause, where = "too_few_steps", "argument `epochs`"
-        fixes = (
+        fixes = [
             advice.fit_with(facts, epochs=_epochs(training)),
             "Pass callbacks=[EarlyStopping(patience=5)] to stop when the validation "
             f"loss rises. A schedule needs the same length, such as "
             f"ScheduleLearningRate(Cosine({_epochs(training)})).",
             *_smaller_batches(training.batch_size),
-        )
+        ]
     return [finding(cause, "warning", where, evidence, *fixes, picture="loss")]
 
 
