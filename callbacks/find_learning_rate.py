@@ -18,7 +18,7 @@ from zoo.utils.arguments import (
 
 from .compiled_model import check_compiled
 from .learning_rate_sweep import RangeTest
-from .ruined_weights import check_loss, fault_of
+from .ruined_weights import broken_layers, check_loss, fault_of
 from .train_step import updating_optimizers
 
 
@@ -99,7 +99,7 @@ def find_learning_rate(
     first = next(batches)
     _build(model, first[0])
 
-    fault = fault_of(model, first)
+    broken, fault = broken_layers(model), fault_of(model, first)
     records = []
     average, lowest, diverged = 0.0, math.inf, False
     with _unchanged(model):
@@ -111,7 +111,7 @@ def find_learning_rate(
             logs = model.train_on_batch(*batch, return_dict=True)
             if step == 1:
                 _check_first_step(model, logs, is_used=_counts(model) != counts)
-                check_loss(model, float(logs["loss"]))
+                check_loss(float(logs["loss"]), broken)
             loss = float(logs["loss"])
             average = smoothing * average + (1 - smoothing) * loss
             smoothed = average / (1 - smoothing**step)

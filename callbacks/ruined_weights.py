@@ -13,23 +13,27 @@ GROWTH = 10.0  # of a kernel since its initialization: training has diverged
 NEW_WEIGHTS = "Build the model again, with new weights."
 
 
-def check_loss(model: keras.Model, loss: float) -> None:
+def broken_layers(model: keras.Model) -> list[str]:
+    """Returns the names of the layers with weights that are infinite or NaN."""
+    return [
+        layer.name
+        for layer in flatten_layers(model, include_self=False)
+        if not all(map(_is_finite, layer.weights))
+    ]
+
+
+def check_loss(loss: float, broken: list[str]) -> None:
     """Raises an error if the loss is not finite before any update.
 
     Args:
-        model: Model that has computed the loss.
         loss: Loss of the first batch.
+        broken: Result of `broken_layers` before the first batch.
 
     Raises:
         ValueError: If the loss is infinite or NaN.
     """
     if np.isfinite(loss):
         return
-    broken = [
-        layer.name
-        for layer in flatten_layers(model, include_self=False)
-        if any(not _is_finite(weight) for weight in layer.weights)
-    ]
     cause = (
         f"Weights of {listed(broken)} are NaN or infinite, as after training that "
         f"diverged. {NEW_WEIGHTS}"
