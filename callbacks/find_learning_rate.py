@@ -18,7 +18,7 @@ from zoo.utils.arguments import (
 
 from .compiled_model import check_compiled
 from .learning_rate_sweep import RangeTest
-from .ruined_weights import broken_layers, check_loss, fault_of
+from .ruined_weights import check_loss, check_weights, fault_of
 from .train_step import updating_optimizers
 
 
@@ -68,8 +68,8 @@ def find_learning_rate(
         and `fault` says why.
 
     Raises:
-        ValueError: If an argument is invalid, the dataset is empty, or the loss of the
-            first batch is not finite. Also raised if the model is not compiled, if its
+        ValueError: If an argument is invalid, the dataset is empty, or the weights or
+            the loss of the first batch are not finite. Also raised if the model is not compiled, if its
             optimizer uses a schedule or combines several optimizers, if an additional
             optimizer is not built, or if the model has unbuilt layers and no `call`
             method. Also raised if the first step does not use the optimizer that the
@@ -99,7 +99,8 @@ def find_learning_rate(
     first = next(batches)
     _build(model, first[0])
 
-    broken, fault = broken_layers(model), fault_of(model, first)
+    check_weights(model)
+    fault = fault_of(model, first)
     records = []
     average, lowest, diverged = 0.0, math.inf, False
     with _unchanged(model):
@@ -111,7 +112,7 @@ def find_learning_rate(
             logs = model.train_on_batch(*batch, return_dict=True)
             if step == 1:
                 _check_first_step(model, logs, is_used=_counts(model) != counts)
-                check_loss(float(logs["loss"]), broken)
+                check_loss(float(logs["loss"]))
             loss = float(logs["loss"])
             average = smoothing * average + (1 - smoothing) * loss
             smoothed = average / (1 - smoothing**step)

@@ -13,38 +13,32 @@ GROWTH = 10.0  # of a kernel since its initialization: training has diverged
 NEW_WEIGHTS = "Build the model again, with new weights."
 
 
-def broken_layers(model: keras.Model) -> list[str]:
-    """Returns the names of the layers with weights that are infinite or NaN."""
-    return [
+def check_weights(model: keras.Model) -> None:
+    """Raises an error if a trainable weight is infinite or NaN.
+
+    The loss may be finite all the same: on some CPUs, the ReLU of NaN is 0.
+    """
+    broken = [
         layer.name
         for layer in flatten_layers(model, include_self=False)
-        if not all(map(_is_finite, layer.weights))
+        if not all(map(_is_finite, layer.trainable_weights))
     ]
+    if broken:
+        raise _error(
+            "finite weights",
+            f"NaN or infinity in {listed(broken)}",
+            f"Training has diverged. {NEW_WEIGHTS}",
+        )
 
 
-def check_loss(loss: float, broken: list[str]) -> None:
-    """Raises an error if the loss is not finite before any update.
-
-    Args:
-        loss: Loss of the first batch.
-        broken: Result of `broken_layers` before the first batch.
-
-    Raises:
-        ValueError: If the loss is infinite or NaN.
-    """
-    if np.isfinite(loss):
-        return
-    cause = (
-        f"Weights of {listed(broken)} are NaN or infinite, as after training that "
-        f"diverged. {NEW_WEIGHTS}"
-        if broken
-        else "All weights are finite. Look for the cause with "
-        "`callbacks.diagnose(model, x, y)`."
-    )
-    raise ValueError(
-        "No learning rate can be suggested. Expected a finite loss of the first batch, "
-        f"before any update. Received: loss={loss}\n{cause}"
-    )
+def check_loss(loss: float) -> None:
+    """Raises an error if the loss of the first batch is infinite or NaN."""
+    if not np.isfinite(loss):
+        raise _error(
+            "a finite loss of the first batch, before any update",
+            f"loss={loss}",
+            "Look for the cause with `callbacks.diagnose(model, x, y)`.",
+        )
 
 
 def fault_of(model: keras.Model, batch: tuple) -> str:
@@ -70,6 +64,13 @@ def fault_of(model: keras.Model, batch: tuple) -> str:
             f"after training that diverged. {NEW_WEIGHTS}"
         )
     return ""
+
+
+def _error(expected: str, received: str, fix: str) -> ValueError:
+    return ValueError(
+        f"No learning rate can be suggested. Expected {expected}. Received: {received}"
+        f"\n{fix}"
+    )
 
 
 def _has_no_gradient(model: keras.Model, batch: tuple) -> bool:

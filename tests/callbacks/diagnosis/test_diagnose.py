@@ -124,7 +124,11 @@ def test_subclassed_models_with_tf_data_are_read(table):
     assert causes(report) == ["wrong_output_activation"]
 
 
-class Hidden(Net):
+class Hidden(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.hidden = keras.layers.Dense(8)
+
     def call(self, x):
         return self.hidden(x)
 
