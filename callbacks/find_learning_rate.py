@@ -69,11 +69,11 @@ def find_learning_rate(
 
     Raises:
         ValueError: If an argument is invalid, the dataset is empty, or the weights or
-            the loss of the first batch are not finite. Also raised if the model is not compiled, if its
-            optimizer uses a schedule or combines several optimizers, if an additional
-            optimizer is not built, or if the model has unbuilt layers and no `call`
-            method. Also raised if the first step does not use the optimizer that the
-            model is compiled with, or does not return "loss".
+            the loss of the first batch are not finite. Also raised if the model is not
+            compiled, if its optimizer uses a schedule or combines several optimizers,
+            if an additional optimizer is not built, or if the model has unbuilt layers
+            and no `call` method. Also raised if the first step does not use the
+            optimizer that the model is compiled with, or does not return "loss".
 
     Example:
 
@@ -98,9 +98,9 @@ def find_learning_rate(
     batches = _batches(dataset)
     first = next(batches)
     _build(model, first[0])
-
     check_weights(model)
     fault = fault_of(model, first)
+
     records = []
     average, lowest, diverged = 0.0, math.inf, False
     with _unchanged(model):
