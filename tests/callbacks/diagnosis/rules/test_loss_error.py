@@ -21,14 +21,13 @@ def test_targets_that_the_loss_cannot_take_are_an_error_with_both_shapes(
 
 
 @pytest.mark.skipif(
-    keras.backend.backend() == "jax",
-    reason="on JAX, Keras computes the loss before any callback begins",
+    keras.backend.backend() != "tensorflow",
+    reason="on JAX and PyTorch, Keras computes the loss before any callback begins",
 )
 def test_the_report_on_a_step_that_failed_has_both_shapes(classifier, table):
     diagnosis = Diagnosis(verbose=0)
     model = classifier(2, "softmax", "mse")
-    message = "Dimensions must be equal|must match the size"
-    with pytest.raises((ValueError, RuntimeError), match=message):
+    with pytest.raises(ValueError, match="Dimensions must be equal"):
         model.fit(table[0], np.eye(200, 3), verbose=0, callbacks=[diagnosis])
     text = str(diagnosis.report)
     assert text.startswith("error")
