@@ -20,9 +20,13 @@ def accelerators():
 
 
 def compile_stateless(function, variables):
-    # TensorFlow warns of frequent tracing by the code of a function, so it would count
-    # the functions of several models as one. A partial function has no code of its own.
+    # TensorFlow recognizes functions by their code, and warns if one is traced often. A
+    # `def` here would make all functions that are compiled one function.
     return tf.function(functools.partial(_call_stateless, function))
+
+
+def _call_stateless(function, *arguments):
+    return function(None, arguments)
 
 
 def differentiate(function, inputs):
@@ -79,7 +83,3 @@ def shared_array(variable):
 
 def transform_batch(model, function, arguments):
     return (function(*arguments),)
-
-
-def _call_stateless(function, *arguments):
-    return function(None, arguments)
