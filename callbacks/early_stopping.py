@@ -4,6 +4,7 @@ import math
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -11,17 +12,18 @@ from zoo.backend.keras_internals import set_monitor_operation
 from zoo.utils.arguments import (
     check_choice,
     check_integer,
-    close_match,
     invalid_argument,
     is_number,
 )
 from zoo.utils.metric_names import is_accuracy
+from zoo.utils.printable import Printable
 from zoo.utils.saved_attributes import SavedAttributes
 
+from . import stopping_messages as messages
 from .best_weights import BestWeights
 
 
-class EarlyStopping(SavedAttributes, keras.callbacks.EarlyStopping):
+class EarlyStopping(Printable, SavedAttributes, keras.callbacks.EarlyStopping):
     """Stops training when a monitored metric has stopped improving.
 
     For finite values, this callback behaves like `keras.callbacks.EarlyStopping`, with
@@ -124,6 +126,7 @@ class EarlyStopping(SavedAttributes, keras.callbacks.EarlyStopping):
         "wait",
         "stopped_epoch",
         "reason",
+        "_has_restored",
         "_was_in_logs",
         "_first_epoch",
         "_record",
@@ -149,7 +152,7 @@ class EarlyStopping(SavedAttributes, keras.callbacks.EarlyStopping):
         filepath: str | os.PathLike | None = None,
     ):
         if not isinstance(monitor, str):
-            raise invalid_argument("monitor", "the name of a metric", monitor)
+            raise messages.wrong_monitor(monitor)
         check_choice("mode", mode, ("auto", "min", "max"))
         check_choice("verbose", verbose, (0, 1))
         check_choice("min_delta_mode", min_delta_mode, ("absolute", "relative"))
@@ -189,6 +192,8 @@ class EarlyStopping(SavedAttributes, keras.callbacks.EarlyStopping):
         self.filepath = filepath
         self.best_epoch: int | None = None
         self.reason: str | None = None
+        self._first_epoch: Any = None  # a number after the first epoch
+        self._has_restored = False
         self._weights: BestWeights | None = None
 
     def on_train_begin(self, logs=None):
@@ -196,7 +201,7 @@ class EarlyStopping(SavedAttributes, keras.callbacks.EarlyStopping):
         self.best = None  # Keras 3.12 keeps the value of the previous `fit`
         self.best_epoch = None
         self.reason = None
-        self._was_in_logs = False
+        self._has_restored = self._was_in_logs = False
         self._first_epoch = None
         self._record = self._value_in_file = None
         self._weights = None
@@ -226,7 +231,9 @@ class EarlyStopping(SavedAttributes, keras.callbacks.EarlyStopping):
             self._keep(value, epoch)
         # As in Keras, running out of patience never stops training after epoch 0.
         patient = improved or self.wait < self.patience or epoch == 0
-        self.reason = self._stop_at_once(value) or (None if patient else self._stall())
+        self.reason = messages.immediate_reason(self, value)
+        if self.reason is None and not patient:
+            self.reason = messages.reason_of_patience(self, self._improves)
         if self.reason is not None:
             self.stopped_epoch = epoch
             self.model.stop_training = True
@@ -241,13 +248,8 @@ class EarlyStopping(SavedAttributes, keras.callbacks.EarlyStopping):
             if self.verbose:
                 print(f"Restored the weights of the best epoch: {self.best_epoch + 1}.")
         if self._file_is_better(self.best):
-            warnings.warn(
-                f"'{self.filepath}' still has the weights of an earlier training run, "
-                f"with {self.monitor} = {self._value_in_file:g}; the best value of "
-                f"this run is {self.best}. Remove the file, or use a separate file "
-                "for each run.",
-                stacklevel=2,
-            )
+            message = messages.file_is_better(self, self._value_in_file)
+            warnings.warn(message, stacklevel=2)
 
     def set_state(self, state: dict) -> None:
         """Restores a result of `get_state()`."""
@@ -267,14 +269,9 @@ class EarlyStopping(SavedAttributes, keras.callbacks.EarlyStopping):
             ValueError: If no weights were saved.
         """
         if self._weights is None or not self._weights.are_kept:
-            raise ValueError(
-                "There are no best weights to restore. Expected "
-                "`restore_best_weights=True` or a `filepath`, and an epoch with a "
-                f"finite {self.monitor}. Received: "
-                f"restore_best_weights={self.restore_best_weights!r}, "
-                f"filepath={self.filepath!r}, best_epoch={self.best_epoch!r}"
-            )
+            raise messages.nothing_to_restore(self)
         self._weights.restore(self.model)
+        self._has_restored = True
 
     def get_monitor_value(self, logs) -> float | None:
         """Returns the value of the metric in the logs.
@@ -286,16 +283,12 @@ class EarlyStopping(SavedAttributes, keras.callbacks.EarlyStopping):
             return float(logs[self.monitor])
         if self._was_in_logs:
             return None
-        listed = ", ".join(repr(name) for name in logs or {})
-        no_validation = "'val_" not in listed and self.monitor.startswith("val_")
-        raise invalid_argument(
-            "monitor",
-            f"the name of a metric in the logs: {listed}",
-            self.monitor,
-            "Pass `validation_data` to `fit`; with a `validation_freq` of n, pass "
-            "`start_from_epoch=n - 1` here."
-            if no_validation
-            else close_match(self.monitor, logs or ()),
+        raise messages.not_in_logs(self.monitor, logs or {})
+
+    def __str__(self) -> str:
+        has_begun = self._first_epoch is not None
+        return messages.state_of(
+            self, has_begun=has_begun, has_restored=self._has_restored
         )
 
     def _improves(self, monitor_value, reference_value):
@@ -353,26 +346,3 @@ class EarlyStopping(SavedAttributes, keras.callbacks.EarlyStopping):
         if self._value_in_file is None or value == self._value_in_file:
             return False
         return value is None or bool(self.monitor_op(self._value_in_file, value))
-
-    def _stop_at_once(self, value: float) -> str | None:
-        """Returns the reason for stopping immediately, or `None` if there is none."""
-        shown = f"{self.monitor} = {value:g}"
-        if self.check_finite and not math.isfinite(value):
-            return f"{shown} is not finite"
-        limit = self.divergence_threshold
-        if limit is not None and self.monitor_op(limit, value):
-            return f"{shown} is worse than the divergence threshold {limit:g}"
-        goal = self.stopping_threshold
-        if goal is None or not math.isfinite(value) or self.monitor_op(goal, value):
-            return None
-        return f"{shown} has reached the stopping threshold {goal:g}"
-
-    def _stall(self) -> str:
-        """Returns the reason for stopping when patience has run out."""
-        epochs = "1 epoch" if self.wait == 1 else f"{self.wait} epochs"
-        if self.best is None or self.best_epoch is None:
-            return f"{self.monitor} has not been finite for {epochs}"
-        on = f"{self.best:g} (epoch {self.best_epoch + 1})"
-        if self.baseline is not None and not self._improves(self.best, self.baseline):
-            on = f"the baseline {self.baseline:g}"
-        return f"{self.monitor} has not improved on {on} for {epochs}"

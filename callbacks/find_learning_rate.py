@@ -18,6 +18,7 @@ from zoo.utils.arguments import (
 
 from .compiled_model import check_compiled
 from .learning_rate_sweep import RangeTest
+from .ruined_weights import check_loss, check_weights, fault_of
 from .train_step import updating_optimizers
 
 
@@ -63,14 +64,16 @@ def find_learning_rate(
 
     Returns:
         A `RangeTest`, with `steepest`, `tenth_of_minimum`, `to_frame()` and `plot()`.
+        If the weights are ruined, as after training that diverged, it suggests no rate,
+        and `fault` says why.
 
     Raises:
-        ValueError: If an argument is invalid or the dataset is empty. Also raised if
-            the model is not compiled, if its optimizer uses a schedule or combines
-            several optimizers, if an additional optimizer is not built, or if the model
-            has unbuilt layers and no `call` method. Also raised if the first step does
-            not use the optimizer that the model is compiled with, or does not return
-            "loss".
+        ValueError: If an argument is invalid, the dataset is empty, or the weights or
+            the loss of the first batch are not finite. Also raised if the model is not
+            compiled, if its optimizer uses a schedule or combines several optimizers,
+            if an additional optimizer is not built, or if the model has unbuilt layers
+            and no `call` method. Also raised if the first step does not use the
+            optimizer that the model is compiled with, or does not return "loss".
 
     Example:
 
@@ -95,6 +98,8 @@ def find_learning_rate(
     batches = _batches(dataset)
     first = next(batches)
     _build(model, first[0])
+    check_weights(model)
+    fault = fault_of(model, first)
 
     records = []
     average, lowest, diverged = 0.0, math.inf, False
@@ -107,6 +112,7 @@ def find_learning_rate(
             logs = model.train_on_batch(*batch, return_dict=True)
             if step == 1:
                 _check_first_step(model, logs, is_used=_counts(model) != counts)
+                check_loss(float(logs["loss"]))
             loss = float(logs["loss"])
             average = smoothing * average + (1 - smoothing) * loss
             smoothed = average / (1 - smoothing**step)
@@ -118,7 +124,7 @@ def find_learning_rate(
                 diverged = True
                 break
     tried, losses, smoothed_losses = np.transpose(records)
-    return RangeTest(tried, losses, smoothed_losses, smoothing, diverged)
+    return RangeTest(tried, losses, smoothed_losses, smoothing, diverged, fault)
 
 
 def _check_model(model) -> None:

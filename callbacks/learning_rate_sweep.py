@@ -22,6 +22,8 @@ class RangeTest:
         smoothed_losses: Array of the exponential moving averages of the losses.
         smoothing: Decay factor for the moving averages.
         diverged: Whether the test stopped because the loss diverged.
+        fault: Why no rate suits the weights of the model. If it is not empty, both
+            suggestions are `None`. Defaults to `""`: no fault is known.
 
     Attributes:
         steepest: Learning rate at which the smoothed loss decreased fastest with
@@ -44,6 +46,7 @@ tenth of minimum 0.01>
     smoothed_losses: np.ndarray
     smoothing: float
     diverged: bool
+    fault: str = ""
 
     @property
     def steepest(self) -> float | None:
@@ -106,18 +109,22 @@ tenth of minimum 0.01>
             for rate in (self.steepest, self.tenth_of_minimum)
         )
         rates = self.learning_rates
+        found = f"steepest {steepest}, tenth of minimum {tenth}"
+        if self.fault:
+            found = f"no rate suggested, because {self.fault.removesuffix('.')}"
         return (
             f"<RangeTest of {len(rates)} rates from {rates[0]:.2g} to {rates[-1]:.2g}"
-            f"{', diverged' if self.diverged else ''}: steepest {steepest}, "
-            f"tenth of minimum {tenth}>"
+            f"{', diverged' if self.diverged else ''}: {found}>"
         )
 
     def _falling(self) -> tuple[int, int] | None:
         """Returns the indices of the first usable step and of the lowest smoothed loss.
 
         Returns `None` if the smoothed loss does not decrease after the first usable
-        step.
+        step, or if the weights have a fault.
         """
+        if self.fault:
+            return None
         first = min(round(1 / (1 - self.smoothing)), len(self.losses)) - 1
         seen = np.where(np.isfinite(self.smoothed_losses), self.smoothed_losses, np.inf)
         lowest = first + int(np.argmin(seen[first:]))

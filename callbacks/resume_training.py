@@ -5,15 +5,12 @@ import os
 import time
 
 from zoo.backend.keras_fit_internals import set_first_epoch
-from zoo.utils.arguments import (
-    check_choice,
-    check_integer,
-    check_positive,
-    invalid_argument,
-)
+from zoo.utils.arguments import check_choice
+from zoo.utils.printable import Printable
 
 from .callback_group import CallbackGroup
 from .resuming import pickles, training_state
+from .resuming.arguments import check_directory, check_interval, interval_text
 from .resuming.callback_state import as_arrays, check_states, take_states
 from .resuming.check_callbacks import added_by_fit, check_callbacks, check_others
 from .resuming.data_position import DataPosition
@@ -27,7 +24,7 @@ from .resuming.signals import Signals
 from .train_step import updating_optimizers
 
 
-class ResumeTraining(CallbackGroup):
+class ResumeTraining(Printable, CallbackGroup):
     """Saves a training run, so that it can be resumed after the process was killed.
 
     The state of training is saved to a folder, also in the middle of an epoch. If the
@@ -126,25 +123,14 @@ class ResumeTraining(CallbackGroup):
         overwrite: bool = False,
         verbose: int = 1,
     ):
-        if not isinstance(directory, str | os.PathLike) or not os.fspath(directory):
-            raise invalid_argument("directory", "the path of a folder", directory)
-        if every is not None and seconds is not None:
-            fix = "`seconds` replaces `every`."
-            raise invalid_argument("every", "None with `seconds`", every, fix)
-        if isinstance(every, str):
-            if every != "epoch":
-                raise invalid_argument("every", "'epoch', or an integer >= 1", every)
-        elif every is not None:
-            check_integer("every", every, minimum=1)
-        if seconds is not None:
-            seconds = check_positive("seconds", seconds)
+        check_directory(directory)
+        self.every, self.seconds = check_interval(every, seconds)
         super().__init__(check_callbacks(callbacks))
         self.directory = directory
-        self.every = "epoch" if every is None and seconds is None else every
-        self.seconds = seconds
         self.overwrite = check_choice("overwrite", overwrite, (False, True))
         self.verbose = check_choice("verbose", verbose, (0, 1))
         self._restoration: Restoration | None = None
+        self._begun = ""
         self._trainable_in_step: list | None = None
         self._step_logs: dict = {}
         self._end_logs: dict = {}
@@ -216,6 +202,13 @@ class ResumeTraining(CallbackGroup):
             self._signals.deliver()
         self._folder.release()
 
+    def __str__(self) -> str:
+        often = interval_text(self.every, self.seconds)
+        text = f"{type(self).__name__}: saves to '{self.directory}' {often}."
+        if not self._begun:
+            return f"{text} Training has not begun yet."
+        return f"{text} Training was {self._begun}, and {self._position.state}."
+
     def _begin(self, call: FitCall, logs) -> None:
         """Reads the save, or prepares to train from the beginning."""
         model = call.model
@@ -233,6 +226,11 @@ class ResumeTraining(CallbackGroup):
         self._step_logs, self._end_logs = {}, {}
         self._has_stepped = self._has_checked = False
         self._restoration = None if self.overwrite else self._find(call)
+        self._begun = (
+            f"{'resumed' if self._restoration else 'begun'} at {self._position}"
+        )
+        if self._position.is_finished:
+            self._begun = "already complete"
         self._data.warn(is_resumed=self._restoration is not None)
         self._saved_steps = self._position.all_steps
         self._saved_time = time.monotonic()

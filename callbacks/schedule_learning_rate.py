@@ -89,6 +89,8 @@ class ScheduleLearningRate(ScheduledValue):
     """
 
     log_name = "learning_rate"
+    call = "ScheduleLearningRate({})"
+    optimizer_call = "keras.optimizers.Adam({})"
 
     def __init__(
         self,
@@ -111,7 +113,6 @@ class ScheduleLearningRate(ScheduledValue):
 
     def on_train_begin(self, logs=None):
         self._schedule = None
-        self._logged = {}
         super().on_train_begin(logs)
         self._schedule = self._warmed_up(self._steps_per_unit)
         self._say_misfit()
@@ -139,23 +140,12 @@ class ScheduleLearningRate(ScheduledValue):
         self._correct_history()
         super().on_epoch_begin(epoch, logs)
 
-    def on_epoch_end(self, epoch, logs=None):
-        super().on_epoch_end(epoch, logs)
-        self._logged = self._used_values()
-
     def on_train_end(self, logs=None):
         self._correct_history()
         hide_rates(self)
         for one in self._scheduled:
             one.tensor = None
         super().on_train_end(logs)
-
-    def get_state(self) -> dict:
-        return {**super().get_state(), "logged": self._logged}
-
-    def set_state(self, state: dict) -> None:
-        super().set_state(state)
-        self._logged = state["logged"]
 
     def _compiled_values(self, optimizers: list) -> list[tuple]:
         for optimizer in optimizers:

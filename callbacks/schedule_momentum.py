@@ -58,6 +58,8 @@ class ScheduleMomentum(ScheduledValue):
     """
 
     log_name = "momentum"
+    call = "ScheduleMomentum({}, minimum=0.5)"
+    optimizer_call = "keras.optimizers.SGD(0.1, momentum={})"
 
     def __init__(
         self,

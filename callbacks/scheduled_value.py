@@ -7,7 +7,9 @@ from typing import Any
 import keras
 
 from zoo.utils.arguments import check_choice, check_integer, invalid_argument
+from zoo.utils.printable import Printable
 
+from .schedule_argument import check_schedule
 from .schedules.schedule import Schedule
 from .schedules.step_time import time_of_step
 from .train_step import StepCallback, updating_optimizers
@@ -36,31 +38,33 @@ class ScheduledOptimizer:
     was_read: bool = False
 
 
-class ScheduledValue(StepCallback):
+class ScheduledValue(Printable, StepCallback):
     """Base class that tracks the time of a schedule and logs the scheduled values.
 
     A subclass defines `log_name`, `_compiled_values()` and `begin_step()`. The
     `begin_step()` method gets the factor from `_next_factor()` and sets the value for
     each optimizer in `_scheduled`.
+
+    Attributes:
+        log_name: Name of the value in the logs.
+        call: Call of the callback as code, with `{}` in place of the schedule.
+        optimizer_call: Call of an optimizer as code, with `{}` in place of the value
+            that is scheduled.
     """
 
     log_name: str
+    call: str
+    optimizer_call: str
 
     def __init__(self, schedule, unit: str, steps_per_epoch: int | None):
         super().__init__()
-        if not isinstance(schedule, Schedule):
-            is_keras = isinstance(
-                schedule, keras.optimizers.schedules.LearningRateSchedule
-            )
-            fix = "Keras' own schedules go into the optimizer." if is_keras else ""
-            expected = "a schedule of callbacks.schedules"
-            raise invalid_argument("schedule", expected, schedule, fix)
-        self.schedule = schedule
+        self.schedule = check_schedule(schedule, self.call, self.optimizer_call)
         self.unit = check_choice("unit", unit, ("epoch", "step"))
         if steps_per_epoch is not None:
             steps_per_epoch = check_integer("steps_per_epoch", steps_per_epoch, 1)
         self.steps_per_epoch = steps_per_epoch
         self._step: Any = None  # keras.Variable during `fit`
+        self._logged: dict[str, float] = {}
 
     def on_train_begin(self, logs=None):
         # A `CallbackList` created by the user may have no params.
@@ -70,6 +74,7 @@ class ScheduledValue(StepCallback):
         self._steps_per_unit = self._steps if self.unit == "epoch" else 1
         self._begun = False
         self._scheduled = []
+        self._logged = {}
         self.prepare_step()
         self._step = self.make_step_variable(0, "int")
         super().on_train_begin(logs)
@@ -85,8 +90,9 @@ class ScheduledValue(StepCallback):
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
+        self._logged = self._used_values()
         if logs is not None:  # a custom training loop may pass no logs
-            logs.update(self._used_values())
+            logs.update(self._logged)
 
     def on_train_end(self, logs=None):
         super().on_train_end(logs)
@@ -135,8 +141,9 @@ class ScheduledValue(StepCallback):
     def get_state(self) -> dict:
         """Returns the time and the last values, for `ResumeTraining`."""
         if self._step is None:  # `fit` has ended
-            return {}
+            return {"logged": self._logged}
         return {
+            "logged": self._logged,
             "step": int(keras.ops.convert_to_numpy(self._step)),
             "begun": self._begun,
             "used": [
@@ -147,6 +154,7 @@ class ScheduledValue(StepCallback):
 
     def set_state(self, state: dict) -> None:
         """Restores a result of `get_state()` after `fit` has begun."""
+        self._logged = state["logged"]
         if self._step is None:
             return
         self._step.assign(state["step"])
@@ -155,6 +163,12 @@ class ScheduledValue(StepCallback):
         for one, used, was_read in values:
             one.used.assign(used)
             self._set_was_read(one, was_read)
+
+    def __str__(self) -> str:
+        text = f"{type(self).__name__}: {self.schedule!r}, with time in {self.unit}s."
+        values = " and ".join(f"{key} {one:.3g}" for key, one in self._logged.items())
+        ended = f"The last epoch ended with {values}." if values else ""
+        return f"{text} {ended or 'No epoch has ended yet.'}"
 
     def step_variables(self) -> list[keras.Variable]:
         return [self._step, *(one.used for one in self._scheduled)]

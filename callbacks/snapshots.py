@@ -14,9 +14,12 @@ from zoo.utils.arguments import (
 )
 from zoo.utils.files import replacing, writable_folder
 from zoo.utils.model_state import check_can_be_saved
+from zoo.utils.printable import Printable
+
+from .monitors.summaries import number_of
 
 
-class Snapshots(keras.callbacks.Callback):
+class Snapshots(Printable, keras.callbacks.Callback):
     """Saves the model after certain epochs, for example after each cycle of a schedule.
 
     At the end of a cycle, the learning rate is low and the model is near a minimum. The
@@ -79,13 +82,19 @@ class Snapshots(keras.callbacks.Callback):
         epochs: Iterable[int] | None = None,
     ):
         super().__init__()
+        if not isinstance(directory, str | os.PathLike):
+            fix = f"Pass the folder first: `Snapshots('snapshots', every={directory})`."
+            raise invalid_argument(
+                "directory",
+                "the path of a folder",
+                directory,
+                fix if is_integer(directory) else "",
+            )
         if (every is None) == (epochs is None):
             raise ValueError(
                 "Invalid values for arguments `every` and `epochs`. Expected exactly "
                 f"one of them. Received: every={every!r}, epochs={epochs!r}"
             )
-        if not isinstance(directory, str | os.PathLike):
-            raise invalid_argument("directory", "the path of a folder", directory)
         self.directory = Path(directory)
         self.every = None if every is None else check_integer("every", every, minimum=1)
         self.epochs = None if epochs is None else _check_epochs(epochs)
@@ -105,6 +114,16 @@ class Snapshots(keras.callbacks.Callback):
         with replacing(path) as partial:
             self.model.save(partial)
         self.paths.append(path)
+
+    def __str__(self) -> str:
+        often = f"after epochs {', '.join(map(str, self.epochs or ()))}"
+        if self.every is not None:
+            often = f"every {number_of(self.every, 'epoch')}"
+        text = f"{type(self).__name__}: saves to '{self.directory}' {often}."
+        if not self.paths:
+            return f"{text} Nothing saved yet."
+        number = number_of(len(self.paths), "file")
+        return f"{text} {number} saved, the last one is {self.paths[-1].name}."
 
     def get_state(self) -> list[str]:
         """Returns the names of the files, for `ResumeTraining`."""

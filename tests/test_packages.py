@@ -79,6 +79,14 @@ def test_one_name_leads_to_all_packages():
     assert kerascope.__version__
 
 
+@pytest.mark.one_backend
+def test_the_version_to_cite_is_that_of_the_package(root):
+    import kerascope
+
+    citation = (root / "CITATION.cff").read_text()
+    assert f"\nversion: {kerascope.__version__}\n" in citation
+
+
 def test_a_file_that_hides_a_package_is_named(tmp_path, run_python):
     (tmp_path / "callbacks.py").write_text("raise SystemExit(1)")
     result = run_python("-c", "import kerascope", check=False)

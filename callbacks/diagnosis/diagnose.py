@@ -6,9 +6,11 @@ from dataclasses import replace
 import keras
 import numpy as np
 
+from zoo.differentiation import unchanged_state
 from zoo.utils.arguments import check_choice, check_integer, invalid_argument
 
 from ..compiled_model import check_compiled
+from ..monitors.input_sample import check_shapes
 from .data.data_facts import describe_data
 from .data.dependence import sees_all
 from .data.sample_data import Sample, take_sample
@@ -60,7 +62,8 @@ def diagnose(
 
     Raises:
         ValueError: If an argument is invalid: a model that is not compiled or has no
-            weights, data without examples, or no targets although the loss needs them.
+            weights, data without examples or of other shapes than the model takes, or
+            no targets although the loss needs them.
 
     Example:
 
@@ -81,6 +84,7 @@ def diagnose(
     sample = take_sample(x, y, sample_weight, batch_size=batch_size)
     _check_targets(model, sample, x, y)
     sample = _numbers_as_floats(sample)
+    check_shapes(sample.x, model, "x")
     _build(model, sample)
     read = read_model(model, sample.x, sample.y)
     as_classes = not read.losses[0].is_distance
@@ -179,5 +183,21 @@ def _numbers_as_floats(sample: Sample) -> Sample:
 def _first_pass(model: keras.Model, sample: Sample) -> PassFacts:
     try:
         return run_pass(model, sample)
-    except Exception as error:  # the model cannot take these inputs
+    except Exception as error:
+        _check_inputs(model, sample.first(2).x)
         return PassFacts(loss=None, error=first_line(error))
+
+
+def _check_inputs(model: keras.Model, x) -> None:
+    """Raises an error if the model itself fails, for example because of the shapes."""
+    try:
+        with unchanged_state():
+            model(keras.tree.map_structure(keras.ops.convert_to_tensor, x))
+    except Exception as error:
+        shapes = keras.tree.map_structure(lambda array: np.shape(array)[1:], x)
+        raise invalid_argument(
+            "x",
+            "inputs that the model takes",
+            f"examples of shape {shapes}",
+            f"The model raises: {first_line(error)}",
+        ) from error

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from zoo.utils.arguments import check_choice
+from zoo.utils.arguments import check_choice, invalid_argument
 
 from ..train_step.magnitudes import HIGHEST, LOWEST
 from ..train_step.update_record import QUANTITIES
@@ -81,6 +81,9 @@ class GradientHistograms(StepMonitor):
         of: str = "gradient",
         log_dir: str | os.PathLike | None = None,
     ):
+        if isinstance(every, str) and every in QUANTITIES:
+            fix = f"Write `GradientHistograms(of={every!r})`."
+            raise invalid_argument("every", "an integer >= 1", every, fix)
         self.of = check_choice("of", of, QUANTITIES)
         super().__init__(every, log_dir, counted=of)
 

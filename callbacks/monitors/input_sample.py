@@ -25,8 +25,14 @@ def check_sample(sample):
     return sample
 
 
-def check_shapes(sample, model: keras.Model) -> None:
-    """Raises an error if the sample does not match the inputs of a functional model."""
+def check_shapes(sample, model: keras.Model, name: str = "sample") -> None:
+    """Raises an error if the sample does not match the inputs of a functional model.
+
+    Args:
+        sample: Inputs with a batch dimension.
+        model: Model that takes them.
+        name: Name of the argument. Defaults to `"sample"`.
+    """
     inputs = getattr(model, "inputs", None)
     if not inputs or isinstance(sample, dict):
         return
@@ -36,7 +42,7 @@ def check_shapes(sample, model: keras.Model) -> None:
         return
     is_pair = isinstance(sample, tuple) and len(shapes) == len(expected) + 1
     raise invalid_argument(
-        "sample",
+        name,
         f"examples of shape {expected}, which the model takes",
         shapes,
         "Pass only the inputs, without the targets: `x` instead of `(x, y)`."

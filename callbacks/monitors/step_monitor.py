@@ -1,11 +1,12 @@
 """The base class of callbacks that monitor the training step."""
 
+import os
 from dataclasses import replace
 
 import keras
 import numpy as np
 
-from zoo.utils.arguments import check_integer, invalid_argument
+from zoo.utils.arguments import check_integer, invalid_argument, is_integer
 from zoo.utils.printable import Printable
 from zoo.utils.saved_attributes import SavedAttributes
 
@@ -45,6 +46,9 @@ class StepMonitor(Printable, SavedAttributes, StepCallback):
 
     def __init__(self, every: int, log_dir, *, counted: str | None = None):
         super().__init__()
+        if not is_integer(every):
+            fix = _fix(every, type(self).__name__)
+            raise invalid_argument("every", "an integer >= 1", every, fix)
         self.every = check_integer("every", every, minimum=1)
         self.log_dir = check_log_dir(log_dir)
         self._counted = counted
@@ -240,6 +244,15 @@ class StepMonitor(Printable, SavedAttributes, StepCallback):
     def _matrices(self) -> list[int]:
         """Returns the indices of the variables with more than one dimension."""
         return [i for i, shape in enumerate(self._shapes) if len(shape) > 1]
+
+
+def _fix(every, name: str) -> str:
+    """Shows the call for another argument in place of `every`."""
+    if isinstance(every, str | os.PathLike):
+        return f"For a folder of event files, write `{name}(log_dir={str(every)!r})`."
+    if isinstance(every, keras.Model):
+        return f"Pass the callback to `fit`: `model.fit(..., callbacks=[{name}()])`."
+    return ""
 
 
 def _check_optimizer(model) -> None:

@@ -14,6 +14,13 @@ def recorded_at(positions: Sequence[int], unit: str) -> str:
     return f"{unit} {first}" if first == last else f"{unit}s {first} to {last}"
 
 
+def listed(names: Sequence[str], limit: int = 4) -> str:
+    """Returns at most `limit` names, and the number of the others."""
+    text = ", ".join(names[:limit])
+    more = len(names) - limit
+    return f"{text} and {more} more" if more > 0 else text
+
+
 def extremes(values: Mapping[str, float], digits: str) -> str:
     """Returns a verb with the smallest and the largest of named values.
 
@@ -25,4 +32,6 @@ def extremes(values: Mapping[str, float], digits: str) -> str:
     smallest, largest = f"{values[least]:{digits}}", f"{values[most]:{digits}}"
     if len(values) == 1:
         return f"is {smallest} ({least})"
+    if values[least] == values[most]:
+        return f"is {smallest} in all of them"
     return f"ranges from {smallest} ({least}) to {largest} ({most})"

@@ -9,7 +9,7 @@ from zoo.utils.arguments import invalid_argument, is_number
 from .names import layer_of
 from .plots import check_recorded
 from .step_monitor import StepMonitor
-from .summaries import extremes
+from .summaries import extremes, listed
 from .tables import frame_of, save_info
 from .update_ratio_plot import draw_band, records_at_peak, show_band
 
@@ -24,7 +24,8 @@ class UpdateRatio(StepMonitor):
     it is much larger, training is unstable (Karpathy, "CS231n", 2015, notes on "Ratio
     of weights:updates"). Judge the ratio at the peak of the learning rate: when a
     schedule reduces the rate, the ratio decreases with it, which is healthy. `print`
-    shows the ratio at the peak, and the layers with the extremes.
+    shows the ratio at the peak, the layers with the extremes, and the layers whose
+    gradient is zero, for which no rate is better.
 
     The updates include the effects of momentum, weight decay and clipping. The
     gradients that produced the updates are recorded as well. The norms are computed
@@ -35,7 +36,8 @@ class UpdateRatio(StepMonitor):
     The logs and the `History` contain one value of "update_ratio" per epoch. To compute
     this value, the median over the kernels is taken for each record, followed by the
     median over the records of the epoch. In an epoch without a record, the previous
-    value is repeated; before the first record, the value is NaN. The data frame
+    value is repeated; before the first record, the value is NaN. If `callbacks`
+    contains several `UpdateRatio`, the value is that of the last one. The data frame
     contains all variables and all records in memory, but the median excludes:
 
     - One-dimensional variables, such as biases.
@@ -243,15 +245,38 @@ class UpdateRatio(StepMonitor):
         rate = np.nanmax(info["learning_rate"], initial=0.0)
         at = f" at the peak of the learning rate, {rate:.2g}," if rate > 0 else ""
         median = float(np.nanmedian(medians))
-        text = f"The median ratio{at} is {median:.1e}, {self._place(median)}"
+        idle = self._without_gradient(info)
+        # Momentum, decay and zeros say nothing about the learning rate.
+        is_idle = 2 * len(idle) >= len(self._matrices())
+        place = "" if is_idle else f", {self._place(median)}"
         layers = self._ratios_of_layers(info, rows)
-        return f"{text}; by layer, it {extremes(layers, '.1e')}."
+        by_layer = f"by layer, it {extremes(layers, '.1e')}."
+        text = f"The median ratio{at} is {median:.1e}{place}; {by_layer}"
+        if idle:
+            text += (
+                f" In the last record, the gradient of {listed(idle)} is zero, as "
+                "happens behind dead units: a higher learning rate does not help. If "
+                "units have died, lower it and build the model again."
+            )
+        return text
 
     def _place(self, ratio: float) -> str:
         """Describes where a ratio lies, relative to the healthy band."""
         low, high = self.healthy
         side = "below" if ratio < low else "above" if ratio > high else "in"
         return f"{side} the healthy band ({low:.0e} to {high:.0e})"
+
+    def _without_gradient(self, info: dict) -> list[str]:
+        """Returns the layers whose kernel had the gradient zero in the last record.
+
+        In the first step, the gradient is also zero behind a branch that is initialized
+        to zero, so this step is not judged.
+        """
+        rows = np.flatnonzero(~info["skipped"])
+        if not len(rows) or info["step"][rows[-1]] == 0:
+            return []
+        is_zero = info["gradient_norm"][rows[-1]] == 0
+        return [layer_of(self._names[one]) for one in self._matrices() if is_zero[one]]
 
     def _ratios_of_layers(self, info: dict, rows: np.ndarray) -> dict[str, float]:
         """Returns the median ratio of every kernel over some records, by layer."""

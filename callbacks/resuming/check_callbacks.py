@@ -26,7 +26,9 @@ def check_callbacks(callbacks) -> list[keras.callbacks.Callback]:
     for callback in callbacks:
         if not isinstance(callback, keras.callbacks.Callback):
             expected = "a list of keras.callbacks.Callback"
-            raise invalid_argument("callbacks", expected, callback)
+            is_class = isinstance(callback, type)
+            fix = f"Pass an instance: `{callback.__name__}(...)`." if is_class else ""
+            raise invalid_argument("callbacks", expected, callback, fix)
     _check_none_is_refused(callbacks)
     for callback in callbacks:
         is_log = isinstance(callback, keras.callbacks.CSVLogger)

@@ -28,6 +28,13 @@ class Position:
         """Number of steps so far."""
         return self.steps + self.batch
 
+    @property
+    def state(self) -> str:
+        """The rest of a sentence that says how far training has come."""
+        return (
+            f"ended after epoch {self.epoch}" if self.is_finished else f"is at {self}"
+        )
+
     def begin_epoch(self, epoch: int) -> None:
         """Moves to the beginning of an epoch."""
         self.epoch, self.batch, self.is_within = epoch, 0, False

@@ -89,7 +89,7 @@ def check_same(there: dict, here: dict, directory) -> None:
         for name in {**there, **here}
     }
     differences = [
-        f"  {name}: {one!r} there, {other!r} here"
+        f"  {name}: {_shown(one)} there, {_shown(other)} here"
         for name, (one, other) in pairs.items()
         if repr(one) != repr(other) and UNKNOWN not in (one, other)  # `repr`: NaN
     ]
@@ -100,6 +100,19 @@ def check_same(there: dict, here: dict, directory) -> None:
             f"{listed}\nPass the same settings to resume it, a different `directory` "
             "to start a new one, or `overwrite=True` to remove it."
         )
+
+
+def _shown(value) -> str:
+    """Returns a setting as code, and float32 numbers as the user wrote them.
+
+    An optimizer keeps its learning rate in float32, so 0.001 becomes
+    0.0010000000474974513.
+    """
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
+    if isinstance(value, float) and value == float(np.float32(value)):
+        return str(float(str(np.float32(value))))
+    return repr(value)
 
 
 def _model(model) -> dict:

@@ -66,8 +66,9 @@ activations = {key: activations_of(model) for key, model in models.items()}
 # ## The activations, layer by layer
 #
 # Each small plot is the histogram of the outputs of a layer, for all digits of the
-# validation split, above its standard deviation. Zero and constant weights are left
-# out: with them, all units of a layer have the same output.
+# validation split, below its standard deviation. Outputs of ReLU that are 0 are left
+# out of the histograms. Zero and constant weights are left out, too: with them, all
+# units of a layer have the same output.
 
 # %%
 LAYERS = quick((1, 2, 4, 6, 8, 10), (1, 2, 4))
@@ -83,7 +84,7 @@ def plot_histograms(activation):
         largest = max(np.abs(output).max() for output in outputs)
         low = -largest if activation == "tanh" else 0
         for panel, output in zip(row, outputs, strict=True):
-            panel.hist(output.ravel(), bins=40, range=(low, largest), color="C0")
+            panel.hist(output[output != 0], bins=40, range=(low, largest), color="C0")
             panel.set_title(f"deviation {output.std():.2g}", fontsize=8)
             panel.set_yticks([])
             panel.tick_params(labelsize=7)

@@ -22,9 +22,8 @@ from dataclasses import dataclass
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-from course import answer, exercise, picture_path, quick, show
+from course import answer, exercise, quick, show, show_animation
 from keras import ops
-from matplotlib.animation import FuncAnimation, PillowWriter
 
 from zoo import fit_lbfgs, mlp
 from zoo.differentiation import compile_function, input_gradient
@@ -125,8 +124,8 @@ for title, surface in SURFACES.items():
 # %% [markdown]
 # ## The paths, and an animation
 #
-# The picture shows whole paths, and the numbers of steps. The animation, in the file
-# `runs/course/04_paths.gif`, shows when each optimizer is where.
+# The picture shows whole paths, and the numbers of steps. The animation shows when each
+# optimizer is where. It is also saved to the file `runs/course/04_paths.gif`.
 
 
 # %%
@@ -170,10 +169,7 @@ def draw_frame(step):
 
 
 frames = np.unique(np.geomspace(1, STEPS, quick(50, 4)).astype(int))
-path = picture_path("04_paths.gif")
-FuncAnimation(figure, draw_frame, frames).save(path, writer=PillowWriter(fps=6))
-plt.close(figure)
-print(f"animation: {path}")
+show_animation(figure, draw_frame, frames, "04_paths")
 
 # %% [markdown]
 # ## Batches make the path noisy

@@ -169,7 +169,7 @@ left.hist(
     50,
     density=True,
     color="0.8",
-    label="new",
+    label="new examples",
 )
 errors = np.linspace(-1, 1, 300)
 for name, precision in {
@@ -197,7 +197,7 @@ middle.set(
 
 mean, log_variance = learnt.predict(grid, verbose=0).T
 deviation = np.exp(log_variance / 2)
-right.plot(x_noise, y_noise, ".", color="0.8", markersize=3)
+right.plot(x_noise, y_noise, ".", color="0.5", markersize=3, label="examples")
 right.fill_between(
     grid[:, 0],
     mean - 2 * deviation,
@@ -208,7 +208,7 @@ right.fill_between(
 for side in (-2, 2):
     right.plot(grid, curve(grid) + side * growing_noise(grid), "k--", lw=1)
 right.plot([], [], "k--", lw=1, label="true, ± 2 deviations")
-right.plot(grid, mean, "C0")
+right.plot(grid, mean, "C0", label="learnt mean")
 right.set(title="Learnt noise", xlabel="input", ylabel="target")
 for panel in (left, middle, right):
     panel.legend(fontsize=8)

@@ -5,12 +5,14 @@ scripts, and in Jupyter or VS Code.
 """
 
 import functools
+import logging
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from matplotlib.animation import FuncAnimation, PillowWriter
 
 IN_NOTEBOOK = "ipykernel" in sys.modules
 FOLDER = Path("runs") / "course"  # of the pictures of a script, in the current folder
@@ -20,7 +22,13 @@ from common import GradientNorms, save_picture  # noqa: E402
 
 from zoo.utils.files import writable_folder  # noqa: E402
 
-__all__ = ["GradientNorms", "answer", "exercise", "picture_path", "quick", "show"]
+__all__ = ["GradientNorms", "answer", "exercise", "quick", "show", "show_animation"]
+
+# TensorFlow takes functions with the same code, such as those of several models, for a
+# single one that is compiled again and again.
+logging.getLogger("tensorflow").addFilter(
+    lambda record: "triggered tf.function retracing" not in record.getMessage()
+)
 
 
 def quick(full, reduced):
@@ -29,15 +37,6 @@ def quick(full, reduced):
     A reduced notebook takes seconds. Its results are not meaningful.
     """
     return reduced if os.environ.get("KERASCOPE_QUICK") == "1" else full
-
-
-def picture_path(name: str) -> Path:
-    """Returns the path for a picture, in the folder `runs/course`.
-
-    Args:
-        name: Name of the file, such as "04_paths.gif".
-    """
-    return writable_folder(FOLDER) / name
 
 
 def show(figure: plt.Figure, name: str) -> None:
@@ -54,9 +53,30 @@ def show(figure: plt.Figure, name: str) -> None:
         display(figure)
         plt.close(figure)
     else:
-        path = picture_path(f"{name}.png")
+        path = writable_folder(FOLDER) / f"{name}.png"
         save_picture(figure, path)
         print(f"picture: {path}")
+
+
+def show_animation(figure: plt.Figure, draw: Callable, frames, name: str) -> None:
+    """Saves an animation to `runs/course/NAME.gif`; a notebook also shows it.
+
+    Args:
+        figure: Matplotlib figure, which is closed.
+        draw: Function that draws an element of `frames` into the figure.
+        frames: Arguments of `draw`, one per frame.
+        name: Name of the file without ".gif", which begins with the number of the
+            notebook.
+    """
+    path = writable_folder(FOLDER) / f"{name}.gif"
+    FuncAnimation(figure, draw, frames).save(path, writer=PillowWriter(fps=6))
+    plt.close(figure)
+    if IN_NOTEBOOK:
+        from IPython.display import Image, display
+
+        display(Image(filename=path))
+    else:
+        print(f"animation: {path}")
 
 
 def answer(lectures: str, measured: str) -> None:
@@ -72,17 +92,16 @@ def exercise(check: Callable) -> Callable:
             those whose answer is wrong.
 
     Returns:
-        A function of an answer that prints the result, and returns whether the answer
-        is right. For the answer `None`, it asks for an answer and returns `None`.
+        A function of an answer that prints the result. For the answer `None`, it asks
+        for an answer.
     """
 
     @functools.wraps(check)
     def check_and_print(value):
         if value is None:
             print("Replace `None` with your answer.")
-            return None
+            return
         is_right, hint = check(value)
         print("Right." if is_right else f"Wrong. {hint}")
-        return bool(is_right)
 
     return check_and_print

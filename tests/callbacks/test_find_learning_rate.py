@@ -140,6 +140,54 @@ def test_it_stops_at_a_loss_that_is_not_finite():
     assert model.get_weights()[0][0, 0] == 2.0
 
 
+def assert_it_suggests_nothing(test, fault):
+    assert fault in test.fault
+    assert test.steepest is test.tenth_of_minimum is None
+    assert f"no rate suggested, because {test.fault[:-1]}>" in repr(test)
+
+
+def relu_model():
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(16, "relu", name="hidden"), keras.layers.Dense(1)]
+    model = keras.Sequential([keras.Input((3,)), *layers])
+    model.compile(keras.optimizers.SGD(0.01), loss="mse")
+    return model
+
+
+def test_new_weights_have_no_fault():
+    assert find_learning_rate(relu_model(), batches(), **SHORT).fault == ""
+
+
+def test_weights_without_a_gradient_suggest_nothing():
+    model = relu_model()
+    model.layers[0].bias.assign(np.full(16, -1e3))  # every unit is dead
+    test = find_learning_rate(model, batches(), **SHORT)
+    assert_it_suggests_nothing(test, "no gradient reaches the kernels")
+
+
+def test_weights_that_have_diverged_suggest_nothing():
+    model = relu_model()
+    model.set_weights([20 * weight for weight in model.get_weights()])
+    test = find_learning_rate(model, batches(), **SHORT)
+    assert_it_suggests_nothing(test, "times as large as new ones")
+
+
+def test_weights_that_are_not_finite_are_an_error_that_names_them():
+    model = relu_model()
+    kernel = model.layers[0].kernel
+    kernel.assign(np.full(kernel.shape, np.nan))
+    with pytest.raises(ValueError, match="Received: NaN or infinity in hidden\n"):
+        find_learning_rate(model, batches(), **SHORT)
+
+
+def test_a_first_loss_that_is_not_finite_is_an_error():
+    bad = (np.full((4, 1), np.nan), np.zeros((4, 1)))
+    model = quadratic_model()
+    with pytest.raises(ValueError, match="Received: loss=nan\nLook for the cause"):
+        find_learning_rate(model, [bad], **SHORT)
+    assert model.get_weights()[0][0, 0] == 2.0
+
+
 def test_a_loss_below_zero_is_no_divergence():
     model = quadratic_model()
     model.compile("sgd", loss=lambda y_true, y_pred: y_pred[:, 0] - 10.0)

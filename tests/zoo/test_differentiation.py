@@ -325,3 +325,11 @@ def test_the_float64_scope_computes_in_float64_and_ends():
     assert keras.backend.result_type("float64") == usual
     assert keras.config.floatx() == "float32"
     assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.one_backend
+def test_functions_of_several_models_are_not_one_that_is_traced_again(caplog):
+    for i in range(8):
+        compiled = compile_function(lambda x, i=i: x + i)
+        assert float(compiled(np.float32(1.0))) == 1.0 + i
+    assert "retracing" not in caplog.text

@@ -42,11 +42,16 @@ def spec_of_replica(spec):
 
 
 @contextlib.contextmanager
-def checked_downloads(check: Callable[[str], None]) -> Iterator[None]:
-    """Calls `check(url)` before TFDS downloads a file.
+def checked_downloads(check: Callable[[str], None], timeout: float) -> Iterator[None]:
+    """Calls `check(url)` before TFDS downloads a file, and limits how long it waits.
 
-    TFDS tries to connect for some minutes before it gives up, which no public setting
-    can change.
+    TFDS tries to connect for some minutes before it gives up, and waits forever for a
+    server that stops in the middle of a file. No public setting can change this. The
+    default timeout of Python's sockets has no effect, because requests overrides it.
+
+    Args:
+        check: Function of a URL that raises an error to stop the download.
+        timeout: Seconds without any data after which a download over HTTP fails.
     """
     try:
         from tensorflow_datasets.core.download import downloader
@@ -56,7 +61,7 @@ def checked_downloads(check: Callable[[str], None]) -> Iterator[None]:
 
     def checked(url, **options):
         check(url)
-        return open_url(url, **options)
+        return open_url(url, timeout=timeout, **options)
 
     with patched(downloader, _open_url=checked):
         yield

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..backend.framework_internals import checked_downloads
 from ..utils.arguments import invalid_argument
-from .reachability import check_reachable
+from .reachability import SECONDS, check_reachable
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,8 @@ def prepared_builder(name: str, data_dir=None):
     Raises:
         ValueError: If no dataset has this name, config or version.
         RuntimeError: If the dataset is not prepared, and preparing it fails. If a
-            server cannot be reached, the error is raised within 20 seconds.
+            server cannot be reached, or sends nothing for 15 seconds in the middle of
+            a file, the error is raised within 20 seconds.
         OSError: If a dataset that ships with kerascope cannot be written to the cache.
         ImportError: If TensorFlow or TFDS is not installed.
     """
@@ -89,7 +90,7 @@ def prepared_builder(name: str, data_dir=None):
         builder.data_path,
     )
     try:
-        with checked_downloads(check_reachable):
+        with checked_downloads(check_reachable, timeout=SECONDS):
             builder.download_and_prepare()
     except Exception as error:  # TFDS builders raise many types of errors
         raise RuntimeError(

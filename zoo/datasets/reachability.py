@@ -4,7 +4,7 @@ import threading
 import time
 from urllib.parse import urlsplit
 
-SECONDS = 15  # after which a server counts as unreachable
+SECONDS = 15  # without an answer or data after which a server counts as unreachable
 PAUSE = 1.0  # seconds before the second attempt
 
 

@@ -87,7 +87,7 @@ def take_sample(x, y=None, sample_weight=None, *, batch_size: int = 32) -> Sampl
     Raises:
         ValueError: If an argument is invalid, or the dataset is empty.
     """
-    if _is_dataset(x):
+    if is_dataset(x):
         if y is not None or sample_weight is not None:
             raise invalid_argument(
                 "y" if y is not None else "sample_weight",
@@ -134,7 +134,8 @@ def join(samples: list[Sample]) -> Sample:
     )
 
 
-def _is_dataset(x) -> bool:
+def is_dataset(x) -> bool:
+    """Returns whether `x` is a dataset of batches rather than arrays."""
     is_arrays = isinstance(x, dict | list | tuple) or hasattr(x, "shape")
     return not is_arrays and (hasattr(x, "__iter__") or hasattr(x, "__getitem__"))
 

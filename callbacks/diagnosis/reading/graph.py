@@ -50,6 +50,7 @@ class Kernel:
         trainable: Whether the optimizer updates the kernel.
         is_new: Whether the layer has not been trained: its bias still has its initial
             constant or, without a bias, its kernel looks initial. `None` if unknown.
+        growth: `rms` divided by that of a new kernel, or `None` if this is unknown.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Kernel:
     looks_initial: bool
     trainable: bool
     is_new: bool | None = None
+    growth: float | None = None
 
     @property
     def gain(self) -> float:

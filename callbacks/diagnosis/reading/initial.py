@@ -81,6 +81,18 @@ def looks_initial(
     return None if drawn is None else drawn.fits(values)
 
 
+def initial_rms(initializer, fan_in: int, fan_out: int) -> float | None:
+    """Returns the root mean square of a new kernel, or `None` if it is unknown.
+
+    Args:
+        initializer: Initializer of the kernel.
+        fan_in: Number of inputs of each unit.
+        fan_out: Number of outputs that each input takes part in.
+    """
+    drawn = _distribution(initializer, fan_in, fan_out)
+    return None if drawn is None else drawn.rms
+
+
 def is_constant(values: np.ndarray, initializer) -> bool | None:
     """Returns whether a variable still has the constant that its initializer gave it.
 

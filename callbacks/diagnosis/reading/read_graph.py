@@ -15,7 +15,7 @@ from zoo.backend.keras_internals import (
 )
 
 from .graph import NO_KERNEL, Graph, Kernel, Node
-from .initial import is_constant, looks_initial
+from .initial import initial_rms, is_constant, looks_initial
 
 MAX_ENTRIES = 2**20  # of a kernel; only the first units of a larger one are read
 WITH_KERNEL = (
@@ -231,7 +231,7 @@ def _node(operation, tensor, inputs: list[int]) -> Node:
         shape=shape,
         activation=activation,
         options=_options_of(operation),
-        kernel=_kernel_of(operation),
+        kernel=kernel_of(operation),
         trainable=getattr(operation, "trainable", True),
     )
 
@@ -304,7 +304,8 @@ def _is_adapted(layer) -> bool:
     return any((value != round(float(value.flat[0]))).any() for value in values[:2])
 
 
-def _kernel_of(operation) -> Kernel:
+def kernel_of(operation) -> Kernel:
+    """Returns statistics of the kernel of a layer, or `NO_KERNEL` if it has none."""
     if not isinstance(operation, WITH_KERNEL):
         return NO_KERNEL
     variable = operation.kernel
@@ -312,15 +313,14 @@ def _kernel_of(operation) -> Kernel:
     if not isinstance(variable, keras.Variable) or "float" not in variable.dtype:
         return NO_KERNEL
     *window, inputs, units = variable.shape
-    size = math.prod(window)
+    size, initializer = math.prod(window), operation.kernel_initializer
     values = np.asarray(keras.ops.convert_to_numpy(variable))
     values = values.reshape(size * inputs, units)
     values = values[:, : max(2, MAX_ENTRIES // (size * inputs))].astype("float64")
     with np.errstate(all="ignore"):
         rms = float(np.sqrt(np.mean(values**2)))
-        is_initial = looks_initial(
-            values, operation.kernel_initializer, size * inputs, size * units
-        )
+        is_initial = looks_initial(values, initializer, size * inputs, size * units)
+    rms_of_new = initial_rms(initializer, size * inputs, size * units)
     return Kernel(
         name=variable.path,
         fan_in=size * inputs,
@@ -331,6 +331,7 @@ def _kernel_of(operation) -> Kernel:
         looks_initial=bool(is_initial),
         trainable=bool(variable.trainable and operation.trainable),
         is_new=_is_new(operation, values, is_initial),
+        growth=rms / rms_of_new if rms_of_new else None,
     )
 
 

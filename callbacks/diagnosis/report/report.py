@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from zoo.utils.arguments import invalid_argument
 
+from ...monitors.summaries import number_of
 from ..facts import Facts
 from ..finding import Finding
 from ..outcome import MARGIN, outcome_of
@@ -169,7 +170,8 @@ def report_of(
     training = facts.training
     if training is not None:
         looked_at.append(
-            f"{training.num_epochs} epochs with {len(training.step)} recorded updates"
+            f"{number_of(training.num_epochs, 'epoch')} with "
+            f"{number_of(len(training.step), 'recorded update')}"
         )
         if "val_loss" not in training.logs:
             not_seen.append(VALIDATION)

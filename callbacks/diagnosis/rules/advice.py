@@ -50,6 +50,30 @@ def compile_with(argument: str, facts: Facts | None = None) -> str:
     return f"model.compile({', '.join(parts)})"
 
 
+def fit_with(facts: Facts, **changes: int) -> str:
+    """Returns a call to `fit` with changed arguments, for the arrays or the dataset.
+
+    A comment says what the arguments were, and where the batch size of a dataset is
+    changed, because `fit` does not take it.
+    """
+    training = facts.training
+    if training is None:
+        return _fit("x, y", changes)
+    before = {"epochs": training.num_epochs, "batch_size": training.batch_size}
+    notes = [
+        f"{name}={before[name]}"
+        for name, value in changes.items()
+        if before[name] not in (None, value)
+    ]
+    note = f"  # instead of {', '.join(notes)}" if notes else ""
+    if not training.reads_dataset:
+        return _fit("x, y", changes) + note
+    size = changes.pop("batch_size", None)
+    if size is not None:
+        note = f"  # with batches of {size} in the dataset{note.replace('  #', ',')}"
+    return _fit("dataset", changes) + note
+
+
 def with_loss(facts: Facts, output: Output, loss: str) -> str:
     """Returns a call to `compile` with another loss, given as code, of one output."""
     if len(facts.model.losses) > 1:
@@ -173,6 +197,11 @@ def with_rate(facts: Facts, rate: float) -> str:
     optimizer = facts.model.optimizer
     rate = _usual(optimizer.name, optimizer.learning_rate, rate)
     return compile_with(f"optimizer={optimizer.code(rate)}", facts)
+
+
+def _fit(data: str, changes: dict) -> str:
+    arguments = [data, *(f"{name}={value}" for name, value in changes.items())]
+    return f"model.fit({', '.join(arguments)})"
 
 
 def _usual(name: str | None, current: float | None, rate: float) -> float:

@@ -6,6 +6,7 @@ from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import outcome_of
 from ..run.training_facts import TrainingFacts
+from . import advice
 from .comparison import never_predicts
 from .rule import rule
 
@@ -246,7 +247,10 @@ def inference_differs(facts: Facts) -> list[Finding]:
     name = layers[0].rpartition("/")[2] if layers else None
     size = facts.data.batch_size if facts.data is not None else None
     if size is not None and size <= SMALL_BATCH:
-        fixes = ("model.fit(x, y, batch_size=32)", "Or normalize without batches.")
+        fixes = (
+            advice.fit_with(facts, batch_size=32),
+            "Or normalize without batches.",
+        )
     elif name is not None:
         fixes = (
             f"keras.layers.BatchNormalization(momentum=0.9, name={name!r})",

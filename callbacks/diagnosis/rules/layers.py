@@ -2,6 +2,7 @@
 
 from ..facts import Facts
 from ..finding import Finding, finding
+from . import advice
 from .harm import is_over
 from .outputs import outputs_of
 from .rule import rule
@@ -82,7 +83,7 @@ def normalization_of_one(facts: Facts) -> list[Finding]:
             f"layer '{names[0]}'",
             "Batch normalization over a batch of 1 example gives the same output for "
             "every input.",
-            "model.fit(x, y, batch_size=32)",
+            advice.fit_with(facts, batch_size=32),
             f"Or use keras.layers.LayerNormalization(name={names[0]!r}).",
         )
     ]

@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from ...monitors.summaries import number_of
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from ..outcome import Outcome, outcome_of
 from ..reading.graph import Node
 from ..run.pass_facts import MAX_EXAMPLES
 from ..run.training_facts import TrainingFacts
+from . import advice
 from .comparison import (
     comparison,
     falls_in_line,
@@ -50,21 +52,23 @@ def too_few_steps(facts: Facts) -> list[Finding]:
     if not evidence:
         return []
     if _is_batch_large(facts, training):
-        steps = training.steps_per_epoch
-        text = f"There are only {steps} steps in an epoch."
+        steps = training.steps_per_epoch or 0
+        text = f"An epoch has only {number_of(steps, 'step')}."
         cause, where = "unfit_batch_size", "argument `batch_size`"
         evidence = [*evidence, Evidence(text, steps, MAX_BATCHES)]
-        fixes = (
-            f"model.fit(x, y, batch_size={DEFAULT_BATCH}, epochs={len(losses)})",
+        fixes = [
+            advice.fit_with(facts, batch_size=DEFAULT_BATCH, epochs=len(losses)),
             f"Or train for more than {len(losses)} epochs.",
-        )
+        ]
     else:
         cause, where = "too_few_steps", "argument `epochs`"
-        fixes = (
-            f"model.fit(x, y, epochs={_epochs(training)})",
-            "Stop with callbacks.EarlyStopping when the validation loss rises. Adapt "
-            "the length of a schedule of the learning rate.",
-        )
+        fixes = [
+            advice.fit_with(facts, epochs=_epochs(training)),
+            "Pass callbacks=[EarlyStopping(patience=5)] to stop when the validation "
+            f"loss rises. A schedule needs the same length, such as "
+            f"ScheduleLearningRate(Cosine({_epochs(training)})).",
+            *_smaller_batches(training.batch_size),
+        ]
     return [finding(cause, "warning", where, evidence, *fixes, picture="loss")]
 
 
@@ -118,7 +122,10 @@ def _short(facts: Facts, training: TrainingFacts, outcome: Outcome) -> list[Evid
         return []
     if not first - last > LATE_GAIN * outcome.trivial:
         return []
-    text = f"In {steps} steps the loss fell from {first:.3g} to {last:.3g}."
+    text = (
+        f"In {number_of(steps, 'step')} (epochs={training.num_epochs}) the loss fell "
+        f"from {first:.3g} to {last:.3g}."
+    )
     return [Evidence(text, steps), *comparison(outcome)]
 
 
@@ -137,6 +144,14 @@ def _fall_within_epoch(facts: Facts, training: TrainingFacts) -> float:
     if facts.end is None or facts.end.training_loss is None:
         return 0.0
     return float(training.curve("loss")[-1]) - facts.end.training_loss
+
+
+def _smaller_batches(size: int | None) -> tuple[str, ...]:
+    """Returns advice for batches of more than twice the default size."""
+    if size is None or size <= 2 * DEFAULT_BATCH:
+        return ()
+    change = f"batch_size={DEFAULT_BATCH} instead of batch_size={size}"
+    return (f"Smaller batches also give more steps: {change}.",)
 
 
 def _epochs(training: TrainingFacts) -> int:
@@ -271,7 +286,7 @@ def tiny_batches(facts: Facts) -> list[Finding]:
             "warning" if is_bad else "hint",
             "argument `batch_size`",
             [Evidence(text, data.batch_size, limit), *comparison(outcome)],
-            f"model.fit(x, y, batch_size={DEFAULT_BATCH})",
+            advice.fit_with(facts, batch_size=DEFAULT_BATCH),
         )
     ]
 

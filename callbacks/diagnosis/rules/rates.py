@@ -29,6 +29,7 @@ INFLATED = 4.0
 # several times larger. Weights that start very small may grow as much, from smaller
 # updates.
 OVERWRITTEN, FIRST_RATIO = 3.0, 0.3
+VISIBLE_GROWTH = 1.1  # below, weights have hardly grown, and that is no evidence
 DIED = 0.9  # of the units of a layer
 WORSE = 2.0  # times the loss of a constant predictor, for a whole epoch
 SURE = 3.0  # standard errors
@@ -96,7 +97,8 @@ def too_high(facts: Facts) -> list[Finding]:
         return []
     rate, factor = used_rate(facts), 0.1
     shown = updates.ratio if math.isfinite(updates.ratio) else updates.largest
-    if shown > 0:
+    # Later updates are small if units have died or the weights have grown.
+    if shown > HIGH_RATIO:
         factor = min(0.1, 10 * TYPICAL_RATIO / shown)
         text = (
             f"{at_rate(rate)}, an update changes the weights by {shown:.2g} of their "
@@ -133,10 +135,14 @@ def _diverged(facts: Facts, updates: Updates) -> list[Evidence]:
     is_wild = updates.largest > LARGE_RATIO or updates.greatest > GROWTH or blew_up
     if not len(epochs) or not is_wild:
         return []
-    text = (
-        f"The loss becomes {losses[epochs[0]]}, after the weights of a layer have "
-        f"grown by a factor of {updates.greatest:.3g}."
-    )
+    text = f"The loss becomes {losses[epochs[0]]}"
+    if updates.greatest >= VISIBLE_GROWTH:
+        text += f", after the weights of a layer {_grown(updates.greatest)}"
+    elif LARGE_RATIO < updates.largest < math.inf:
+        text += f", after an update of {updates.largest:.2g} times the weights"
+    else:
+        text += ", and an update is not finite"
+    text += "."
     return [Evidence(text, epoch=int(epochs[0]))]
 
 
@@ -170,10 +176,11 @@ def _stuck(
         return []
     text = (
         f"The loss ends at {outcome.last:.3g}, no better than a constant predictor "
-        f"with {outcome.trivial:.3g}, while the weights have grown by a factor of "
-        f"{updates.growth:.3g}."
+        f"with {outcome.trivial:.3g}"
     )
-    return [Evidence(text)]
+    if updates.growth >= VISIBLE_GROWTH:
+        text += f", while the weights {_grown(updates.growth)}"
+    return [Evidence(f"{text}.")]
 
 
 def _rising(
@@ -244,9 +251,13 @@ def _overwritten(
     step = int(training.step[1])
     text = (
         f"The first update is {updates.first:.2g} times as large as the weights, and "
-        f"after {step} steps they have grown by a factor of {updates.early:.3g}."
+        f"after {step} steps they {_grown(updates.early)}."
     )
     return [Evidence(text, updates.early, OVERWRITTEN, step=step)]
+
+
+def _grown(growth: float) -> str:
+    return f"have grown by a factor of {growth:.3g}"
 
 
 def _updates(training: TrainingFacts) -> Updates:

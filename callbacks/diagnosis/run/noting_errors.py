@@ -1,6 +1,7 @@
 """Keeps errors in the diagnosis from stopping training."""
 
 import contextlib
+import re
 import warnings
 from collections.abc import Iterator
 
@@ -10,7 +11,8 @@ def first_line(error: Exception) -> str:
 
     Keras begins the messages of errors in a layer with the name of its class.
     """
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # Keras prints some in bold
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) > 1 and lines[0].startswith("Exception encountered when calling"):
         return lines[1]
     return lines[0] if lines else ""

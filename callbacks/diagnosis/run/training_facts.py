@@ -33,6 +33,8 @@ class TrainingFacts:
         epochs: Number of epochs that `fit` was asked for.
         is_over: Whether training has ended.
         identical_units: Names of the kernels whose units have identical weights now.
+        batch_size: Number of examples in a batch, or `None` if unknown.
+        reads_dataset: Whether `fit` reads a dataset of batches, not arrays.
     """
 
     variables: tuple[str, ...] = ()
@@ -49,6 +51,8 @@ class TrainingFacts:
     epochs: int | None = None
     is_over: bool = True
     identical_units: tuple[str, ...] = ()
+    batch_size: int | None = None
+    reads_dataset: bool = False
 
     @property
     def num_epochs(self) -> int:

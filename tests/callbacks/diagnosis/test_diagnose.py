@@ -124,6 +124,15 @@ def test_subclassed_models_with_tf_data_are_read(table):
     assert causes(report) == ["wrong_output_activation"]
 
 
+class Hidden(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.hidden = keras.layers.Dense(8)
+
+    def call(self, x):
+        return self.hidden(x)
+
+
 class Foreign(Net):
     def call(self, x):
         outer = super().call
@@ -225,9 +234,17 @@ def test_a_page_is_written(classifier, table, tmp_path):
     assert len(figure.axes) == 1
 
 
-def test_the_reason_why_a_model_cannot_take_the_inputs_is_said(classifier, table):
+def test_inputs_of_another_shape_are_an_error_with_both_shapes(classifier, table):
     x, y = table
-    report = diagnose(
-        classifier(3, "softmax", "sparse_categorical_crossentropy"), x[:, :3], y
-    )
-    assert "incompatible" in " ".join(report.not_seen)
+    model = classifier(3, "softmax", SPARSE)
+    expected = r"`x`. Expected examples of shape \[\(4,\)\].* Received: x=\[\(3,\)\]"
+    with pytest.raises(ValueError, match=expected):
+        diagnose(model, x[:, :3], y)
+    with pytest.raises(ValueError, match=expected):
+        diagnose(model, iter([(x[:, :3], y)]))
+    net = Hidden()
+    net.compile("adam", "mse")
+    net(x)
+    with pytest.raises(ValueError, match=r"shape \(3,\)'\nThe model raises") as error:
+        diagnose(net, x[:, :3], y)
+    assert "\x1b" not in str(error.value)  # Keras prints in bold

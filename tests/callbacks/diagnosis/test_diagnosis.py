@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from callbacks import Diagnosis
-from callbacks.diagnosis import diagnosis as module
+from callbacks.diagnosis import observed_run as module
 from callbacks.diagnosis.data.data_facts import describe_data
 from callbacks.monitors.step_monitor import StepMonitor
 

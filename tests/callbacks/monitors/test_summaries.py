@@ -1,8 +1,8 @@
 import keras
 import numpy as np
 
-from callbacks import ActivationHistograms, GradientHistograms
-from callbacks.monitors.summaries import extremes, number_of, recorded_at
+from callbacks import ActivationHistograms, GradientHistograms, UpdateRatio
+from callbacks.monitors.summaries import extremes, listed, number_of, recorded_at
 
 X = np.random.default_rng(0).standard_normal((8, 3)).astype("float32")
 
@@ -25,6 +25,9 @@ def test_phrases():
     assert extremes({"a": 1.0}, ".1f") == "is 1.0 (a)"
     values = {"a": 2.0, "b": 1.0, "c": 3.0}
     assert extremes(values, ".1f") == "ranges from 1.0 (b) to 3.0 (c)"
+    assert extremes({"a": 0.0, "b": 0.0}, ".1f") == "is 0.0 in all of them"
+    assert listed(["a", "b"]) == "a, b"
+    assert listed(["a", "b", "c"], limit=2) == "a, b and 1 more"
 
 
 def test_gradient_histograms_print_extremes_and_zeros():
@@ -75,3 +78,27 @@ def test_activation_histograms_print_nan():
     layer = keras.layers.Dense(2, "tanh", bias_initializer=bias, name="broken")
     text = fit(ActivationHistograms(X), layer)
     assert text.endswith("In the last pass, the outputs of broken are not finite.")
+
+
+def dying(rate):
+    """Prints the ratio of a network whose hidden units die in the first step."""
+    ratio = UpdateRatio(1)
+    hidden = keras.layers.Dense(4, "relu", kernel_initializer="ones", name="hidden")
+    last = keras.layers.Dense(1, kernel_initializer="ones", name="last")
+    return fit(ratio, hidden, last, x=np.abs(X), rate=rate), ratio
+
+
+def test_the_update_ratio_of_dead_units_is_not_below_the_band():
+    text, ratio = dying(rate=10.0)
+    frame = ratio.to_frame().query("step == 3")
+    kernels = frame[frame["variable"].str.endswith("kernel")]
+    assert (kernels["gradient_norm"] == 0).all()
+    assert "healthy band" not in text
+    assert "the gradient of hidden, last is zero" in text
+    assert "a higher learning rate does not help" in text
+
+
+def test_small_updates_with_a_gradient_are_below_the_band():
+    text, _ = dying(rate=1e-7)
+    assert "below the healthy band" in text
+    assert "dead" not in text

@@ -138,7 +138,9 @@ def test_every_fit_begins_a_new_record(recorded):
 
 def test_two_of_them_share_the_records():
     often, seldom = UpdateRatio(1), UpdateRatio(3)
-    fit(make_model(), often, callbacks=[seldom])
+    history = fit(make_model(), often, callbacks=[seldom])
+    median = np.median(often.ratio_info()["median"])  # `often` is the last one
+    np.testing.assert_allclose(history["update_ratio"], [median], rtol=1e-6)
     frame = often.to_frame()
     assert frame["step"].unique().tolist() == [0, 1, 2, 3]
     pd.testing.assert_frame_equal(

@@ -1,6 +1,8 @@
 import logging
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from zoo import datasets
-from zoo.datasets import reachability
+from zoo.datasets import prepare, reachability
 from zoo.datasets.load import load
 
 pytestmark = pytest.mark.one_backend
@@ -524,6 +526,36 @@ class TestUnmappedFeatures:
         assert "`zoo.datasets.from_arrays`" in str(error.value)
 
 
+class SendsHalf(BaseHTTPRequestHandler):
+    """Answers HEAD, and sends the first half of a file to GET, then nothing."""
+
+    def do_HEAD(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "2000")
+        self.end_headers()
+
+    def do_GET(self):
+        self.do_HEAD()
+        self.wfile.write(bytes(1000))
+        self.server.test_ends.wait(5)  # without a timeout, the error is another one
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def half_a_file(monkeypatch):
+    """Returns the URL of a file of which the server sends only the first half."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), SendsHalf)
+    server.test_ends = threading.Event()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/file.zip"
+    server.test_ends.set()
+    server.shutdown()
+    server.server_close()
+
+
 class TestDatasetsThatCannotBeHad:
     @pytest.mark.parametrize(
         "name", ["mnist:99.0.0", "wine_quality/rose", "digits/foo"]
@@ -592,6 +624,29 @@ class TestDatasetsThatCannotBeHad:
 
         monkeypatch.setattr(requests, "head", head)
         reachability.check_reachable("https://example.org/file")
+
+    def test_a_server_that_stops_in_the_middle_of_a_file(
+        self, half_a_file, tmp_path, monkeypatch
+    ):
+        class Downloaded(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+            VERSION = tfds.core.Version("1.0.0")
+
+            def _info(self):
+                return tfds.core.DatasetInfo(builder=self)
+
+            def _split_generators(self, dl_manager):
+                dl_manager.download(half_a_file)
+
+            def _generate_examples(self):
+                raise NotImplementedError
+
+        builder = Downloaded(data_dir=tmp_path)
+        monkeypatch.setattr(tfds, "builder", lambda *_, **__: builder)
+        monkeypatch.setattr(prepare, "SECONDS", 0.2)
+        with pytest.raises(RuntimeError, match="ConnectionError: .*timed out") as error:
+            load("downloaded")
+        assert "Prepare it on a machine with network access" in str(error.value)
+        assert not builder.is_prepared()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from callbacks.diagnosis.facts import Facts
 from callbacks.diagnosis.reading.model_facts import read_model
 from callbacks.diagnosis.rules import advice
 from callbacks.diagnosis.rules.heads import logits_against_probabilities
+from callbacks.diagnosis.run.training_facts import TrainingFacts
 
 pytestmark = pytest.mark.one_backend
 
@@ -100,3 +101,36 @@ def test_a_head_of_a_recurrent_layer_follows_it():
     line = advice.layer(head, 1, "linear")
     assert line.startswith("keras.layers.Dense(1")
     assert line.endswith("# after layer 'memory'")
+
+
+@pytest.mark.parametrize(
+    ("reads_dataset", "changes", "line"),
+    [
+        (False, {"epochs": 10}, "model.fit(x, y, epochs=10)  # instead of epochs=2"),
+        (True, {"epochs": 10}, "model.fit(dataset, epochs=10)  # instead of epochs=2"),
+        (False, {"epochs": 2}, "model.fit(x, y, epochs=2)"),
+        (
+            False,
+            {"batch_size": 32, "epochs": 2},
+            "model.fit(x, y, batch_size=32, epochs=2)  # instead of batch_size=500",
+        ),
+        (
+            True,
+            {"batch_size": 32, "epochs": 2},
+            "model.fit(dataset, epochs=2)  # with batches of 32 in the dataset, "
+            "instead of batch_size=500",
+        ),
+    ],
+)
+def test_fit_is_called_with_the_users_data_and_arguments(reads_dataset, changes, line):
+    training = TrainingFacts(
+        logs={"loss": [1.0, 0.9]}, batch_size=500, reads_dataset=reads_dataset
+    )
+    facts = Facts(read_model(build(output(3))), training=training)
+    assert advice.fit_with(facts, **changes) == line
+    compile(line, "advice", "exec")
+
+
+def test_before_training_the_arguments_of_fit_are_unknown():
+    facts = Facts(read_model(build(output(3))))
+    assert advice.fit_with(facts, batch_size=32) == "model.fit(x, y, batch_size=32)"

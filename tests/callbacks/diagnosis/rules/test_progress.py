@@ -1,6 +1,10 @@
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
+
+from callbacks.diagnosis.rules.progress import too_few_steps
 
 pytestmark = pytest.mark.one_backend
 
@@ -37,6 +41,26 @@ def test_a_loss_that_falls_in_a_line_needs_more_steps(judged):
     assert judged(LINE, val_loss=np.full(8, 1.0)) == []  # more steps do not help
     assert judged(LINE, possible=0.2) == []  # no simple model is better
     assert judged(LINE, possible=0.6) == [FEW]
+
+
+def test_more_steps_are_advised_with_the_arguments_of_fit(findings):
+    (found,) = findings(LINE)
+    assert found.advice[0] == "model.fit(x, y, epochs=40)  # instead of epochs=8"
+    assert not any("batch" in one for one in found.advice)
+    (found,) = findings(LINE, reads_dataset=True)
+    assert found.advice[0] == "model.fit(dataset, epochs=40)  # instead of epochs=8"
+
+
+def test_smaller_batches_give_more_steps(facts_of, training, classifier, table):
+    facts = facts_of(classifier(3, "softmax", SPARSE), *table)
+
+    def advice(size):
+        run = training(LINE, batch_size=size)
+        (found,) = too_few_steps(replace(facts, training=run))
+        return " ".join(found.advice)
+
+    assert "batch_size=32 instead of batch_size=100." in advice(100)
+    assert "batch" not in advice(32)
 
 
 def test_a_run_that_was_stopped_early_had_enough_steps(judged):

@@ -42,6 +42,30 @@ def test_a_high_rate_that_stops_learning_is_found(judged):
     assert HIGH not in dict(judged(STUCK, ratio=0.05, rate=0.01))
 
 
+def test_weights_that_have_not_grown_are_no_evidence(findings):
+    weight = np.linspace(10.0, 80.0, 20)[:, None] * np.ones(3)
+    (grown,) = findings(STUCK, weight=weight, ratio=0.3)
+    assert "while the weights have grown by a factor of 8." in str(grown)
+    (still,) = findings(STUCK, ratio=0.3)
+    assert "no better than a constant" in str(still)
+    assert "grown" not in str(still)
+    lost = (1.1, np.nan)
+    (still,) = findings(lost, ratio=0.3)
+    assert "The loss becomes nan, after an update of 0.3 times the weights." in str(
+        still
+    )
+
+
+def test_small_updates_after_the_units_have_died_are_no_evidence(findings):
+    weight = np.full((20, 3), 35.0)
+    weight[0] = 10.0
+    ratio = np.full(20, 1e-5)
+    ratio[0] = 3.0
+    (found,) = findings(STUCK, weight=weight, ratio=ratio, possible=0.8)
+    assert found.cause == HIGH
+    assert "where about 1e-3 is typical" not in str(found)
+
+
 def test_weights_that_grow_without_learning_are_a_high_rate(judged):
     weight = np.linspace(10.0, 80.0, 20)[:, None] * np.ones(3)
     assert judged(STUCK, weight=weight, ratio=0.03) == [(HIGH, "error")]
