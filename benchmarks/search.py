@@ -9,9 +9,9 @@
     python benchmarks/search.py workers         # two workers; about 40 minutes
     python benchmarks/search.py waiting         # at the end of a round; simulated
 
-Except for the last four, every entry of `results/search.json` has
-one row per seed, which is saved as soon as it has been measured. Existing results are
-not measured again, but a search that is missing in a row is added. Searches that are
+Most entries of `results/search.json` have one row per seed, which is saved as soon as it
+has been measured. Existing results are not measured again, but a search that is missing
+in a row is added. `overhead`, `large` and `waiting` are measured anew. Searches that are
 compared have the same number of trials, and their first trial uses the default values.
 No test split is used: all scores on real data are computed on validation data.
 """
@@ -378,7 +378,8 @@ def main():
             save("search", name, {"machine": machine(), **entry})
 
     if options.what == "workers":
-        measure_workers(options.rounds, keep)
+        done = {} if options.no_save else load("search")
+        measure_workers(options.rounds, done, keep)
     elif options.what == "waiting":
         keep("waiting", waiting())
     elif options.what == "large":

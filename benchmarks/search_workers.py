@@ -230,11 +230,12 @@ def _busy(rounds: np.ndarray, workers: int) -> float:
     return rounds.sum() / (workers * now)
 
 
-def measure_workers(rounds: int, keep) -> None:
-    """Measures everything, the variants in turns.
+def measure_workers(rounds: int, done: dict, keep) -> None:
+    """Measures what is missing, the variants of the throughput in turns.
 
     Args:
         rounds: Number of rounds of the comparison of throughputs.
+        done: Existing raw results by the names of the parts.
         keep: Function that receives a name and the raw results of each part.
     """
 
@@ -242,13 +243,15 @@ def measure_workers(rounds: int, keep) -> None:
         print(name, entry, flush=True)
         keep(name, entry)
 
-    show("workers_costs", costs())
+    if "workers_costs" not in done:
+        show("workers_costs", costs())
     unit = epochs_per_second()
-    runs: list[dict] = []
-    for _ in range(rounds):
+    if "workers_killed" not in done:
+        show("workers_killed", kills(unit))
+    runs = done.get("workers", {}).get("seconds", [])
+    while len(runs) < rounds:
         runs.append(throughput(unit))
         show("workers", {"trials": TRIALS, "seconds": runs})
-    show("workers_killed", kills(unit))
 
 
 def main() -> None:
