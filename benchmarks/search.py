@@ -9,11 +9,11 @@
     python benchmarks/search.py workers         # two workers; about 40 minutes
     python benchmarks/search.py waiting         # at the end of a round; simulated
 
-Most entries of `results/search.json` have one row per seed, which is saved as soon as it
-has been measured. Existing results are not measured again, but a search that is missing
-in a row is added. `overhead`, `large` and `waiting` are measured anew. Searches that are
-compared have the same number of trials, and their first trial uses the default values.
-No test split is used: all scores on real data are computed on validation data.
+Most entries of `results/search.json` have one row per seed, which is saved as soon as
+it has been measured. Existing results are not measured again, but a search that is
+missing in a row is added. `overhead`, `large` and `waiting` are measured anew. Searches
+that are compared have the same number of trials, and their first trial uses the default
+values. No test split is used: all scores on real data are computed on validation data.
 """
 
 import argparse
