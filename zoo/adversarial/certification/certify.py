@@ -32,7 +32,7 @@ def certify(
     bounds: tuple[float, float] = (0.0, 1.0),
     mask=None,
     steps: int = 20,
-    batch_size: int = 256,
+    batch_size: int = 64,
     verbose: int = 1,
 ) -> CertificateReport:
     """Proves that no perturbation up to epsilon changes the prediction of a classifier.
@@ -82,7 +82,7 @@ def certify(
             `20`.
         batch_size: Integer >= 1: number of examples that are bounded at the same time.
             For layers with thousands of units, smaller batches need less memory.
-            Defaults to `256`.
+            Defaults to `64`.
         verbose: 0 for no output, 1 for a progress bar. Defaults to `1`.
 
     Returns:
