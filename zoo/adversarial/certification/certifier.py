@@ -86,8 +86,7 @@ class Certifier:
         if self.method == "ibp":
             bounds, relaxations = ball_intervals(run), {}
         else:
-            bounds = crown_bounds(run)
-            relaxations = relax_all(run, bounds)
+            bounds, relaxations = crown_bounds(run)
         lower, error = margins(run, bounds, relaxations, rows)
         if relaxations:
             # Linear bounds of a few margins can be below their interval bounds.

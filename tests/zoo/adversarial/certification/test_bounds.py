@@ -216,7 +216,7 @@ def operations_stay_within_bounds(model, x, points, epsilon, norm):
         run = start(x, radius, with_rounding=True)
         values, *bounds = (
             [(one.lower, one.upper) for one in some]
-            for some in (values, interval_bounds(run), crown_bounds(run))
+            for some in (values, interval_bounds(run), crown_bounds(run)[0])
         )
         return values, bounds
 

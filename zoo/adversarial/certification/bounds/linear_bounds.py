@@ -17,8 +17,12 @@ from .relaxations import Relaxation, relax
 CHUNK = 2**24  # maximum number of coefficients in a matrix: 128 MiB in float64
 
 
-def crown_bounds(run: BoundPass) -> list[Bounds]:
-    """Returns bounds of all operations; inputs of activations have linear bounds."""
+def crown_bounds(run: BoundPass) -> tuple[list[Bounds], dict[int, Relaxation]]:
+    """Returns bounds of all operations, and relaxations of all activations.
+
+    The inputs of activations have linear bounds. The keys of the relaxations are the
+    indices of the activations.
+    """
     bounds: list[Bounds] = []
     relaxations: dict[int, Relaxation] = {}
     for index, operation in enumerate(run.network.operations):
@@ -27,7 +31,7 @@ def crown_bounds(run: BoundPass) -> list[Bounds]:
             bounds[before] = _tighten(run, bounds, relaxations, before)
             relaxations[index] = relax(run, index, bounds[before])
         bounds.append(run.intervals(index, bounds))
-    return bounds
+    return bounds, relaxations
 
 
 def ball_intervals(run: BoundPass) -> list[Bounds]:
