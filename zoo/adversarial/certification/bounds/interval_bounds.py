@@ -128,7 +128,12 @@ class BoundPass:
         )
 
     def _on_the_ball(self, found: Bounds, operation, kernel, bias) -> Bounds:
-        """Tightens the bounds of a first layer, since an l2 or l1 ball is no box."""
+        """Tightens the bounds of a first layer, since an l2 or l1 ball is no box.
+
+        For training, which bounds every batch: only the norms of the kernel's columns
+        are needed. `linear_bounds.ball_intervals`, for certificates, also uses the
+        bounds of the inputs and the mask, which takes a backward pass.
+        """
         if not self._is_first(operation) or self.ball.norm == "linf":
             return found
         middle = ops.matmul(self.ball.x, kernel) + bias

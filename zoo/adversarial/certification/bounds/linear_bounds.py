@@ -40,6 +40,9 @@ def ball_intervals(run: BoundPass) -> list[Bounds]:
     Interval bounds hold for the box around a ball, which is much larger than an l2 or
     l1 ball. The inputs of the first activations are linear functions of the inputs of
     the network, so they can be bounded on the ball itself.
+
+    For training, `BoundPass.intervals` has a faster and looser version of this for the
+    first layer, which ignores the bounds of the inputs.
     """
     if run.ball.norm == "linf":
         return interval_bounds(run)
