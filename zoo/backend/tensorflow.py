@@ -1,6 +1,7 @@
 """TensorFlow implementation of `zoo.backend`."""
 
 import contextlib
+import functools
 
 import keras
 import numpy as np
@@ -19,11 +20,13 @@ def accelerators():
 
 
 def compile_stateless(function, variables):
-    @tf.function
-    def compiled(*arguments):
-        return function(None, arguments)
+    # TensorFlow recognizes functions by their code, and warns if one is traced often. A
+    # `def` here would make all functions that are compiled one function.
+    return tf.function(functools.partial(_call_stateless, function))
 
-    return compiled
+
+def _call_stateless(function, *arguments):
+    return function(None, arguments)
 
 
 def differentiate(function, inputs):

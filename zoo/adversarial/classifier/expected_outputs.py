@@ -85,9 +85,12 @@ def matching_loss(loss, num_outputs: int, from_logits: bool) -> str:
         found = "".join(word.capitalize() for word in words)
         if found.endswith("Crossentropy") and hasattr(keras.losses, found):
             name = found
+    metric = '"accuracy"'
+    if num_outputs == 1 and from_logits:
+        metric = "keras.metrics.BinaryAccuracy(threshold=0)"
     return (
         f'Use: compile("adam", keras.losses.{name}(from_logits={from_logits}), '
-        'metrics=["accuracy"])'
+        f"metrics=[{metric}])"
     )
 
 

@@ -38,7 +38,9 @@ def compare(first: RobustnessReport, second: RobustnessReport) -> ComparisonRepo
     ...     model.set_weights([np.array([[0.0, 1.0]]), np.array([0.0, -threshold])])
     ...     reports.append(evaluate_robustness(model, data, 0.0, verbose=0))
     >>> print(compare(*reports))
-    ?
+    Accuracies of two models in linf, on the same 40 examples
+    measure  epsilon  first second difference   95 % interval p value
+     robust      0.0 100.00  80.00     -20.00 -34.76 to -7.08  0.0078
     """
     for name, report in (("first", first), ("second", second)):
         if not isinstance(report, RobustnessReport):

@@ -397,7 +397,7 @@ def test_a_loss_that_contradicts_the_head():
         (keras.losses.SparseCategoricalCrossentropy(), 3, None),
         ("crossentropy", 3, "SparseCategoricalCrossentropy"),
         (keras.losses.BinaryFocalCrossentropy(), 1, "BinaryFocalCrossentropy"),
-        ("poisson", 1, "BinaryCrossentropy"),
+        ("kl_divergence", 3, "SparseCategoricalCrossentropy"),
     ],
 )
 def test_the_error_about_a_loss_has_the_line_to_paste(loss, outputs, name):
