@@ -115,6 +115,7 @@ class Classifier:
         """
         name = function.__name__
         compiled = self.compile(name, function)
+        # A compiled function is traced for each size, so keep that of the last call.
         size = min(len(x), batch_size)
         if size <= self._sizes.get(name, 0) <= batch_size:
             size = self._sizes[name]

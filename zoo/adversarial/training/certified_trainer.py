@@ -218,5 +218,5 @@ def _check_ending(model) -> None:
             "a model that ends in logits for at least two classes",
             received,
             "End it in a layer such as keras.layers.Dense(2), without an activation. "
-            + matching_loss(None, model.output_shape[-1], from_logits=True),
+            + matching_loss(None, 2, from_logits=True),
         )

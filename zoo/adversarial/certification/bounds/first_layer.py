@@ -68,7 +68,7 @@ def minimum(run: BoundPass, bounds: list[Bounds], index: int, rows) -> tuple:
     """
     operation = run.network.operations[index]
     before, after = bounds[operation.inputs[0]], bounds[index]
-    kernel, _ = operation.read(FAST)
+    kernel, _ = operation.read(FAST)  # only cast: nothing is computed in float32
     middle, spread = (after.lower + after.upper) / 2, (after.upper - after.lower) / 2
     # Radii that underflow would be too small.
     radius = (before.upper - before.lower) / 2 + SMALLEST
