@@ -21,8 +21,6 @@ import numpy as np
 import pandas as pd
 from common import (
     ExampleParser,
-    at_least,
-    checked,
     exit_on_error,
     first_test_examples,
     load_classes,
@@ -46,23 +44,14 @@ TRAININGS = ("normal", "adversarial", "certified")
 def parse_arguments(arguments=None):
     parser = ExampleParser(__doc__)
     parser.add_argument("--dataset", default="digits", help="images for classification")
-    parser.add_argument(
-        "--epsilon",
-        type=checked(float, "above 0, and at most 0.5", lambda value: 0 < value <= 0.5),
-        default=0.06,
-        help="linf distance in training; evaluation uses up to 1.5 times this distance",
-    )
-    parser.add_argument(
-        "--units", type=at_least(1), default=64, help="units of both hidden layers"
-    )
-    parser.add_argument(
-        "--epochs", type=at_least(1), default=40, help="epochs for each network"
-    )
-    parser.add_argument(
-        "--examples", type=at_least(1), default=300, help="test examples to evaluate"
-    )
-    parser.add_argument(
-        "--steps", type=at_least(1), default=20, help="steps of the attacks"
+    parser.add_robust_training(
+        reach="1.5 times",
+        layers="both hidden layers",
+        epsilon=0.06,
+        units=64,
+        epochs=40,
+        examples=300,
+        steps=20,
     )
     return parser.parse_args(arguments)
 

@@ -54,6 +54,32 @@ class ExampleParser(argparse.ArgumentParser):
         )
         source.add_argument("--arrays", help="a .npz file with x_train, y_train, ...")
 
+    def add_robust_training(self, *, reach, layers, **defaults):
+        """Adds the options of examples that train robust networks and attack them.
+
+        Args:
+            reach: Largest distance of the evaluation, for the help, such as "twice".
+            layers: The hidden layers, for the help.
+            **defaults: Defaults of the options `epsilon`, `units`, `epochs`, `examples`
+                and `steps`.
+        """
+        self.add_argument(
+            "--epsilon",
+            type=checked(float, "above 0, and at most 0.5", lambda v: 0 < v <= 0.5),
+            default=defaults["epsilon"],
+            help=f"linf distance in training; evaluation uses up to {reach} this "
+            "distance",
+        )
+        for name, text in (
+            ("units", f"units of {layers}"),
+            ("epochs", "epochs for each network"),
+            ("examples", "test examples to evaluate"),
+            ("steps", "steps of the attacks"),
+        ):
+            self.add_argument(
+                f"--{name}", type=at_least(1), default=defaults[name], help=text
+            )
+
 
 def checked(kind, expected, is_valid):
     """Returns a `type` for argparse that rejects invalid values.

@@ -23,8 +23,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from common import (
     ExampleParser,
-    at_least,
-    checked,
     exit_on_error,
     first_test_examples,
     load_classes,
@@ -44,23 +42,14 @@ def parse_arguments(arguments=None):
         default=prepared_or_digits("mnist"),
         help="images for classification",
     )
-    parser.add_argument(
-        "--epsilon",
-        type=checked(float, "above 0, and at most 0.5", lambda value: 0 < value <= 0.5),
-        default=0.1,
-        help="linf distance in training; evaluation uses up to twice this distance",
-    )
-    parser.add_argument(
-        "--units", type=at_least(1), default=256, help="units of the hidden layer"
-    )
-    parser.add_argument(
-        "--epochs", type=at_least(1), default=15, help="epochs for each network"
-    )
-    parser.add_argument(
-        "--examples", type=at_least(1), default=500, help="test examples to attack"
-    )
-    parser.add_argument(
-        "--steps", type=at_least(1), default=50, help="steps of the attacks"
+    parser.add_robust_training(
+        reach="twice",
+        layers="the hidden layer",
+        epsilon=0.1,
+        units=256,
+        epochs=15,
+        examples=500,
+        steps=50,
     )
     return parser.parse_args(arguments)
 

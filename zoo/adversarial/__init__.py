@@ -10,6 +10,7 @@ from .certification.certify import certify
 from .certification.smoothed_classifier import SmoothedClassifier
 from .certification.smoothing_report import SmoothingReport
 from .evaluation.compare import compare
+from .evaluation.comparison_report import ComparisonReport
 from .evaluation.evaluate_robustness import evaluate_robustness
 from .evaluation.minimal_perturbations import minimal_perturbations
 from .evaluation.perturbation_report import PerturbationReport
@@ -26,6 +27,7 @@ __all__ = [
     "Attack",
     "CertificateReport",
     "CertifiedTrainer",
+    "ComparisonReport",
     "IBPNormal",
     "PerturbationReport",
     "RobustnessReport",

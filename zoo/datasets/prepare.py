@@ -13,10 +13,9 @@ import numpy as np
 from ..backend.framework_internals import checked_downloads
 from ..utils.arguments import invalid_argument
 from .reachability import SECONDS, check_reachable
+from .splits import SHIPPED
 
 logger = logging.getLogger(__name__)
-
-SHIPPED = ("digits", "diabetes")
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from ..utils.arguments import invalid_argument
 from .table_data import check_table
 
 
@@ -25,6 +26,19 @@ class AdaptedLayer(keras.layers.Layer):
         return self.add_weight(
             name=name, shape=shape, initializer="zeros", trainable=False, autocast=False
         )
+
+    def prepare(self, columns: int) -> None:
+        """Builds the layer, or checks the number of columns if it is built.
+
+        Raises:
+            ValueError: If the layer is built for another number of columns.
+        """
+        if not self.built:
+            self.build((None, columns))
+        known = self.weights[0].shape[0]
+        if known != columns:
+            expected = f"a table of {known} columns, as in earlier calls"
+            raise invalid_argument("data", expected, f"a table of {columns} columns")
 
     def check_adapted(self) -> None:
         """Raises an error if `adapt` has not been called."""

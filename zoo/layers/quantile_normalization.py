@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 from scipy.special import ndtri
 
-from ..utils.arguments import check_integer, invalid_argument
+from ..utils.arguments import check_integer
 from .adapted_layer import AdaptedLayer
 from .table_data import check_table, whole_table
 
@@ -83,11 +83,7 @@ class QuantileNormalization(AdaptedLayer):
                 or does not have the same number of columns as in earlier calls.
         """
         rows = whole_table(data)
-        if not self.built:
-            self.build((None, rows.shape[1]))
-        if self.values.shape[0] != rows.shape[1]:
-            expected = f"a table of {self.values.shape[0]} columns, as in earlier calls"
-            raise invalid_argument("data", expected, rows.shape)
+        self.prepare(rows.shape[1])
         knots = [_knots(column, self.num_quantiles) for column in rows.T]
         values = np.full(self.values.shape, np.inf)
         scores = np.empty(self.scores.shape)

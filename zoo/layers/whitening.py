@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..utils.arguments import check_choice, check_not_negative, invalid_argument
+from ..utils.arguments import check_choice, check_not_negative
 from .adapted_layer import AdaptedLayer
 from .table_data import check_table, empty_table, tables
 
@@ -81,11 +81,7 @@ class Whitening(AdaptedLayer):
                 or does not have the same number of columns as in earlier calls.
         """
         mean, covariance = _moments(tables(data))
-        if not self.built:
-            self.build((None, len(mean)))
-        if self.mean.shape != mean.shape:
-            expected = f"a table of {self.mean.shape[0]} columns, as in earlier calls"
-            raise invalid_argument("data", expected, mean.shape)
+        self.prepare(len(mean))
         self.mean.assign(mean)
         self.matrix.assign(self._whitening_matrix(mean, covariance))
         self.is_adapted = True

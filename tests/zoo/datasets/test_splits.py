@@ -37,6 +37,13 @@ def test_missing_test_is_the_last_fifth_of_train_and_said(caplog):
     )
 
 
+@pytest.mark.parametrize("name", ["digits", "diabetes:1.0.0"])
+def test_shipped_data_are_split_without_a_warning(name, caplog):
+    with caplog.at_level(logging.INFO):
+        choose_splits(name, {"train": 100}, validation=0.1)
+    assert [record.levelname for record in caplog.records] == ["INFO"]
+
+
 @pytest.mark.parametrize("sizes", [{"train": 10, "test": 5}, {"train": 9}])
 @pytest.mark.parametrize("validation", [0.2, 0.5])
 def test_no_row_is_in_two_splits(sizes, validation):

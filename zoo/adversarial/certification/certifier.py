@@ -1,11 +1,14 @@
 """Compiled computation of the bounds of margins, for one batch at a time."""
 
+import functools
+
 import keras
 import numpy as np
 from keras import ops
 
 from ...differentiation import compile_function, input_gradient
 from .bounds.ball import Ball
+from .bounds.first_layer import has_exact_products
 from .bounds.interval_bounds import BoundPass, Bounds, interval_bounds
 from .bounds.linear_bounds import ball_intervals, crown_bounds, margins
 from .bounds.network import Network
@@ -18,10 +21,10 @@ DECAY = 0.95
 
 
 class Certifier:
-    """Computes lower bounds for margins, in float64.
+    """Computes lower bounds for margins, in float64 up to parts that are in float32.
 
     Args:
-        model: The model, whose variables are read in every call.
+        model: The model, whose variables are read only once.
         network: Its operations.
         norm: "linf", "l2" or "l1".
         bounds: Minimum and maximum allowed input values.
@@ -43,6 +46,7 @@ class Certifier:
     ):
         self.network, self.norm, self.bounds = network, norm, bounds
         self.method, self.steps, self.mask = method, steps, mask
+        self.float32_products = has_exact_products()
         self._margins = compile_function(self._compute_margins, model.variables)
         self._ascend = compile_function(self._compute_ascent, model.variables)
 
@@ -58,7 +62,7 @@ class Certifier:
             A tuple of two float64 arrays of shape `(batch, functions)`.
         """
         radius = np.float64(epsilon)
-        lower, error, intervals = self._margins(x, rows, radius)
+        lower, error, intervals = self._margins(x, rows, radius, self._weights)
         lower, error = ops.convert_to_numpy(lower), ops.convert_to_numpy(error)
         if self.method == "alpha-crown" and self._rectifiers():
             lower = self._optimize(x, rows, radius, intervals, lower)
@@ -66,19 +70,23 @@ class Certifier:
 
     def logits(self, x: np.ndarray) -> tuple:
         """Returns lower and upper bounds of the outputs at `x`, and rounding errors."""
-        run = self._run(ops.convert_to_tensor(x), np.float64(0.0))
+        run = self._run(ops.convert_to_tensor(x), np.float64(0.0), self._weights)
         last = interval_bounds(run)[-1]
         return tuple(
             ops.convert_to_numpy(part) for part in (last.lower, last.upper, last.error)
         )
 
-    def _compute_margins(self, x, rows, epsilon):
-        run = self._run(x, epsilon)
+    @functools.cached_property
+    def _weights(self) -> list[tuple]:
+        """The parameters of all operations, in float64."""
+        return self.network.read(DTYPE)
+
+    def _compute_margins(self, x, rows, epsilon, weights):
+        run = self._run(x, epsilon, weights)
         if self.method == "ibp":
             bounds, relaxations = ball_intervals(run), {}
         else:
-            bounds = crown_bounds(run)
-            relaxations = relax_all(run, bounds)
+            bounds, relaxations = crown_bounds(run)
         lower, error = margins(run, bounds, relaxations, rows)
         if relaxations:
             # Linear bounds of a few margins can be below their interval bounds.
@@ -110,7 +118,9 @@ class Certifier:
         for step in range(self.steps):
             found, gradient = (
                 ops.convert_to_numpy(part)
-                for part in self._ascend(x, rows, epsilon, intervals, shares)
+                for part in self._ascend(
+                    x, rows, epsilon, self._weights, intervals, shares
+                )
             )
             lower = np.fmax(lower, found)
             first = 0.9 * first + 0.1 * gradient
@@ -122,8 +132,8 @@ class Certifier:
             shares = np.clip(shares + FIRST_STEP * DECAY**step * direction, 0, 1)
         return lower
 
-    def _compute_ascent(self, x, rows, epsilon, intervals, shares):
-        run = self._run(x, epsilon)
+    def _compute_ascent(self, x, rows, epsilon, weights, intervals, shares):
+        run = self._run(x, epsilon, weights)
         bounds = [Bounds(*some) for some in intervals]
         relaxations = relax_all(run, bounds)
 
@@ -147,9 +157,15 @@ class Certifier:
         _, gradient, lower = input_gradient(total, shares, has_auxiliary=True)
         return lower, gradient
 
-    def _run(self, x, epsilon) -> BoundPass:
+    def _run(self, x, epsilon, weights) -> BoundPass:
         ball = Ball(x, epsilon, self.norm, self.bounds, self.mask)
-        return BoundPass(self.network, ball, DTYPE)
+        return BoundPass(
+            self.network,
+            ball,
+            DTYPE,
+            float32_products=self.float32_products,
+            weights=weights,
+        )
 
     def _rectifiers(self) -> list[int]:
         """Returns the indices of all rectifiers."""

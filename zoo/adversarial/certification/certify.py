@@ -32,7 +32,7 @@ def certify(
     bounds: tuple[float, float] = (0.0, 1.0),
     mask=None,
     steps: int = 20,
-    batch_size: int = 256,
+    batch_size: int = 64,
     verbose: int = 1,
 ) -> CertificateReport:
     """Proves that no perturbation up to epsilon changes the prediction of a classifier.
@@ -50,7 +50,9 @@ def certify(
     An example is certified if it is classified correctly and all lower bounds are
     positive. The certificates allow for rounding: the bounds are computed in float64
     and widened by their own rounding errors, and each bound must exceed the largest
-    rounding error of the model in float32, for any order of summation.
+    rounding error of the model in float32, for any order of summation. On CPUs, for
+    linf, one product in the bounds is computed in float32, and the bounds are widened
+    by its rounding error as well.
 
     Limits of a certificate:
 
@@ -82,7 +84,7 @@ def certify(
             `20`.
         batch_size: Integer >= 1: number of examples that are bounded at the same time.
             For layers with thousands of units, smaller batches need less memory.
-            Defaults to `256`.
+            Defaults to `64`.
         verbose: 0 for no output, 1 for a progress bar. Defaults to `1`.
 
     Returns:

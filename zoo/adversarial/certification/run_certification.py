@@ -30,7 +30,7 @@ def run_certification(
     mask: np.ndarray | None = None,
     method: str = "crown",
     steps: int = 20,
-    batch_size: int = 256,
+    batch_size: int = 64,
     verbose: int = 0,
 ) -> CertificateReport:
     """Certifies examples, as described in `certify`.
@@ -46,7 +46,7 @@ def run_certification(
         method: "ibp", "crown" or "alpha-crown". Defaults to `"crown"`.
         steps: Number of optimization steps of "alpha-crown". Defaults to `20`.
         batch_size: Number of examples that are bounded at the same time. Defaults to
-            `256`.
+            `64`.
         verbose: 0 for no output, 1 for a progress bar. Defaults to `0`.
 
     Raises:

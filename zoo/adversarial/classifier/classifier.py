@@ -42,6 +42,7 @@ class Classifier:
         self._is_head_given = head is not None
         self._call = on_floats(model)
         self._compiled: dict[Hashable, Callable] = {}
+        self._sizes: dict[str, int] = {}
         inputs = graph_inputs(model)
         if head is None and inputs:  # `check_data` determines it again
             self._head = read_head(model, model.outputs[0].shape[-1], None)
@@ -112,8 +113,13 @@ class Classifier:
         Returns:
             A NumPy array of the results for all inputs.
         """
-        compiled = self.compile(function.__name__, function)
+        name = function.__name__
+        compiled = self.compile(name, function)
+        # A compiled function is traced for each size, so keep that of the last call.
         size = min(len(x), batch_size)
+        if size <= self._sizes.get(name, 0) <= batch_size:
+            size = self._sizes[name]
+        self._sizes[name] = size
         batches = [x[start : start + size] for start in range(0, len(x), size)]
         return np.concatenate(
             [_to_numpy(compiled(_fill(some, size)))[: len(some)] for some in batches]

@@ -64,6 +64,36 @@ def expected_outputs(loss, num_outputs: int) -> str | None:
     return _by_behavior(loss) if num_outputs == 1 and callable(loss) else None
 
 
+def matching_loss(loss, num_outputs: int, from_logits: bool) -> str:
+    """Returns the line that compiles a model with a similar loss, to be pasted.
+
+    Args:
+        loss: Loss as passed to `compile`. If it is no cross-entropy of Keras, the line
+            contains the cross-entropy for integer labels.
+        num_outputs: Integer >= 1: number of outputs per example.
+        from_logits: Whether the outputs are logits.
+    """
+    default = "Binary" if num_outputs == 1 else "SparseCategorical"
+    name = f"{default}Crossentropy"
+    losses = [one for one in keras.tree.flatten(loss) if one is not None]
+    if len(losses) == 1:
+        known = losses[0]
+        if isinstance(known, str) and known.lower() not in ("crossentropy", "ce"):
+            known = keras.losses.get(known)
+        known = getattr(known, "fn", known)
+        words = getattr(known, "__name__", "").split("_")
+        found = "".join(word.capitalize() for word in words)
+        if found.endswith("Crossentropy") and hasattr(keras.losses, found):
+            name = found
+    metric = '"accuracy"'
+    if num_outputs == 1 and from_logits:
+        metric = "keras.metrics.BinaryAccuracy(threshold=0)"
+    return (
+        f'Use: compile("adam", keras.losses.{name}(from_logits={from_logits}), '
+        f"metrics=[{metric}])"
+    )
+
+
 def _from_logits(loss) -> bool | None:
     """Returns the value of the `from_logits` argument of a loss, or its default.
 

@@ -1,15 +1,15 @@
 """A function that compares the robustness of two models on the same examples."""
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
 from ...utils.arguments import invalid_argument
 from ...utils.confidence_intervals import paired_interval
+from .comparison_report import ComparisonReport
 from .robustness_report import RobustnessReport
 
 
-def compare(first: RobustnessReport, second: RobustnessReport) -> pd.DataFrame:
+def compare(first: RobustnessReport, second: RobustnessReport) -> ComparisonReport:
     """Compares two evaluations on the same examples.
 
     The comparison is paired: only examples on which the results differ contribute to
@@ -20,19 +20,10 @@ def compare(first: RobustnessReport, second: RobustnessReport) -> pd.DataFrame:
         second: Report of the second model, on the same data and with the same norm.
 
     Returns:
-        A pandas `DataFrame` with one row per epsilon that both reports contain, and one
-        for epsilon 0. If both reports contain certificates, there are additional rows
-        for the certified accuracy. The columns are:
-
-        - `measure`: "robust" or "certified",
-        - `epsilon`,
-        - `first` and `second`: the accuracies,
-        - `difference`: the second accuracy minus the first,
-        - `low` and `high`: the limits of its 95 % confidence interval (Newcombe, 1998,
-          method 10),
-        - `only_first` and `only_second`: the numbers of examples that count only for
-          one of the models,
-        - `p_value`: of the exact McNemar test for a difference.
+        A `ComparisonReport`, with `rows` and `to_frame()`. `print` shows it as a table.
+        There is one row per epsilon that both reports contain, and one for epsilon 0.
+        If both reports contain certificates, there are additional rows for the
+        certified accuracy.
 
     Raises:
         ValueError: If the reports are not about the same examples and the same norm.
@@ -46,22 +37,30 @@ def compare(first: RobustnessReport, second: RobustnessReport) -> pd.DataFrame:
     >>> for threshold in (0.5, 0.7):
     ...     model.set_weights([np.array([[0.0, 1.0]]), np.array([0.0, -threshold])])
     ...     reports.append(evaluate_robustness(model, data, 0.0, verbose=0))
-    >>> table = compare(*reports)
-    >>> table[["epsilon", "first", "second", "difference"]].values.tolist()
-    [[0.0, 1.0, 0.8, -0.2]]
+    >>> print(compare(*reports))
+    Accuracies of two models in linf, on the same 40 examples
+    measure  epsilon  first second difference   95 % interval p value
+     robust      0.0 100.00  80.00     -20.00 -34.76 to -7.08  0.0078
     """
     for name, report in (("first", first), ("second", second)):
         if not isinstance(report, RobustnessReport):
             raise invalid_argument(name, "a RobustnessReport", report)
-    for name in ("norm", "data"):
-        if getattr(first, name) != getattr(second, name):
-            expected = f"a report with the same {name} as that of `first`"
-            raise invalid_argument("second", expected, getattr(second, name))
+    if first.norm != second.norm:
+        expected = f"a report with the norm of `first`, {first.norm!r}"
+        raise invalid_argument("second", expected, f"a report in {second.norm}")
+    if first.data != second.data:
+        raise invalid_argument(
+            "second",
+            "a report on the examples of `first`, in the same order",
+            f"a report on {len(second.correct):,} other examples",
+            "Pass the same `data` to both calls of `evaluate_robustness`.",
+        )
     rows = [_row("robust", 0.0, first.correct, second.correct)]
     common = [epsilon for epsilon in first.robust if epsilon in second.robust]
     if not common:
         expected = f"a report with one of the epsilons {list(first.robust)}"
-        raise invalid_argument("second", expected, list(second.robust))
+        received = f"a report with the epsilons {list(second.robust)}"
+        raise invalid_argument("second", expected, received)
     epsilons = [epsilon for epsilon in common if epsilon > 0]
     rows += [
         _row("robust", one, first.robust[one], second.robust[one]) for one in epsilons
@@ -69,7 +68,7 @@ def compare(first: RobustnessReport, second: RobustnessReport) -> pd.DataFrame:
     if first.certificate is not None and second.certificate is not None:
         pair = first.certificate.certified, second.certificate.certified
         rows += [_row("certified", one, pair[0][one], pair[1][one]) for one in epsilons]
-    return pd.DataFrame(rows)
+    return ComparisonReport(tuple(rows), first.norm, len(first.correct))
 
 
 def _row(measure: str, epsilon: float, first: np.ndarray, second: np.ndarray) -> dict:

@@ -8,7 +8,7 @@ import numpy as np
 from ...backend.keras_internals import user_metrics
 from ..classifier.classifier import Classifier
 from ..classifier.compiled_accuracies import accuracies
-from ..classifier.expected_outputs import LOGITS
+from ..classifier.expected_outputs import LOGITS, matching_loss
 from ..classifier.head import Head, contradiction, vanishes
 from .gradient_checks import FEW, UPPER_BOUND
 
@@ -37,7 +37,10 @@ def check_head(classifier: Classifier, outputs: np.ndarray) -> Iterator[str]:
         yield (
             f"The model ends in {ending}, but was compiled with a loss that expects "
             f"{head.expected} (from_logits={head.expected == LOGITS}). The loss "
-            "misinterprets the outputs of the model."
+            "misinterprets the outputs of the model. "
+            + matching_loss(
+                classifier.model.loss, head.num_outputs, not head.activation
+            )
         )
 
 

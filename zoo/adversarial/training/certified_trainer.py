@@ -18,7 +18,7 @@ from ..certification.bounds.interval_bounds import BoundPass, interval_bounds
 from ..certification.bounds.linear_bounds import lower_bounds
 from ..certification.bounds.read_network import read_network
 from ..certification.bounds.relaxations import relax_all
-from ..classifier.expected_outputs import LOGITS
+from ..classifier.expected_outputs import LOGITS, matching_loss
 from ..classifier.float_inputs import only
 from ..classifier.logits import find_logits
 from ..norms import NORMS
@@ -128,7 +128,8 @@ class CertifiedTrainer(CheckedTrainer):
 
     def on_compile(self, loss, metrics, weighted_metrics):
         if self.head.expected not in (None, LOGITS):
-            fix = "The worst-case margins are passed to the loss as logits."
+            line = matching_loss(loss, self._network.num_outputs, from_logits=True)
+            fix = f"The worst-case margins are passed to the loss as logits. {line}"
             raise invalid_argument("loss", "a loss with from_logits=True", loss, fix)
 
     def compute_loss(
@@ -216,5 +217,6 @@ def _check_ending(model) -> None:
             "model",
             "a model that ends in logits for at least two classes",
             received,
-            "End it in a linear layer, and compile it with from_logits=True.",
+            "End it in a layer such as keras.layers.Dense(2), without an activation. "
+            + matching_loss(None, 2, from_logits=True),
         )

@@ -6,6 +6,7 @@ import keras
 
 from ...utils.arguments import invalid_argument
 from ..classifier.compiled_accuracies import thresholds
+from ..classifier.expected_outputs import matching_loss
 from ..classifier.head import Head, contradiction, probe_outputs, read_head
 
 
@@ -36,6 +37,7 @@ def compiled_head(
             f"a loss with from_logits={not head.activation}, since the model ends "
             f"in {ending}",
             loss,
+            matching_loss(loss, num_outputs, from_logits=not head.activation),
         )
     others = [t for t in thresholds(metrics) if t != head.threshold]
     if num_outputs == 1 and others:

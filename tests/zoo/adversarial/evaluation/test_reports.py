@@ -170,9 +170,8 @@ def test_a_comparison_is_paired(report):
         other[epsilon] = robust.copy()
         other[epsilon][left[:12]] = False
         other[epsilon][np.flatnonzero(~robust)[:2]] = True
-    table = compare(report, edited(report, robust=other)).set_index(
-        ["measure", "epsilon"]
-    )
+    comparison = compare(report, edited(report, robust=other))
+    table = comparison.to_frame().set_index(["measure", "epsilon"])
     assert list(table.index) == [
         ("robust", 0.0),
         *((measure, one) for measure in ("robust", "certified") for one in other),
@@ -188,16 +187,20 @@ def test_a_comparison_is_paired(report):
     assert same["difference"] == 0
     assert same["p_value"] == 1
     assert same["low"] < 0 < same["high"]
+    lines = str(comparison).splitlines()
+    assert len(lines) == 2 + len(table)
+    assert max(map(len, lines)) <= 80
+    assert "-16.67" in lines[2 + list(table.index).index(("robust", 0.06))]
 
 
 def test_reports_that_cannot_be_compared_are_named(report):
-    for name, other in (
-        ("second", "report"),
-        ("second", edited(report, norm="l2")),
-        ("second", edited(report, data="other")),
-        ("second", edited(report, robust={0.5: report.correct})),
+    for message, other in (
+        ("Expected a RobustnessReport", "report"),
+        ("Received: second='a report in l2'", edited(report, norm="l2")),
+        ("second='a report on 60 other examples'", edited(report, data="other")),
+        (r"the epsilons \[0.5\]", edited(report, robust={0.5: report.correct})),
     ):
-        with pytest.raises(ValueError, match=f"`{name}`"):
+        with pytest.raises(ValueError, match=f"`second`.*{message}"):
             compare(report, other)
 
 

@@ -389,6 +389,28 @@ def test_a_loss_that_contradicts_the_head():
         trainer.compile("sgd", "sparse_categorical_crossentropy")
 
 
+@pytest.mark.one_backend
+@pytest.mark.parametrize(
+    ("loss", "outputs", "name"),
+    [
+        ("categorical_crossentropy", 3, "CategoricalCrossentropy"),
+        (keras.losses.SparseCategoricalCrossentropy(), 3, None),
+        ("crossentropy", 3, "SparseCategoricalCrossentropy"),
+        (keras.losses.BinaryFocalCrossentropy(), 1, "BinaryFocalCrossentropy"),
+        ("kl_divergence", 3, "SparseCategoricalCrossentropy"),
+    ],
+)
+def test_the_error_about_a_loss_has_the_line_to_paste(loss, outputs, name):
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Dense(outputs)(inputs))
+    trainer = AdversarialTrainer(model, PGD(0.1))
+    with pytest.raises(ValueError, match="from_logits=True") as error:
+        trainer.compile("sgd", loss)
+    line = str(error.value).partition("Use: ")[2]
+    assert (name or "SparseCategoricalCrossentropy") + "(" in line
+    eval(f"trainer.{line}")  # the new loss raises no error
+
+
 @pytest.mark.heavy
 def test_inputs_outside_of_the_bounds(digits):
     x, y = part(digits[0], 64)

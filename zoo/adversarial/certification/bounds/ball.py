@@ -136,7 +136,9 @@ def products(rows, vectors):
     """
     if rows.shape[0] == 1:
         return ops.matmul(vectors, ops.transpose(rows[0]))
-    return ops.squeeze(ops.matmul(rows, vectors[:, :, None]), axis=-1)
+    # With the vectors on the left, PyTorch is several times faster.
+    rows = ops.transpose(rows, (0, 2, 1))
+    return ops.squeeze(ops.matmul(vectors[:, None], rows), axis=1)
 
 
 def outward(epsilon: float, norm: str, size: int, bounds: tuple[float, float]) -> float:

@@ -61,14 +61,25 @@ class BoundPass:
         dtype: Dtype of the computation, which is that of the ball.
         with_rounding: Whether to widen the bounds by their own rounding errors, and to
             bound the rounding errors of the model. Defaults to `True`.
+        float32_products: Whether a part of the bounds may be computed in float32; see
+            `first_layer`. Defaults to `False`.
+        weights: Parameters of all operations, as `network.read(dtype)` returns them.
+            Defaults to `None`: they are read now.
     """
 
     def __init__(
-        self, network: Network, ball: Ball, dtype: str, with_rounding: bool = True
+        self,
+        network: Network,
+        ball: Ball,
+        dtype: str,
+        with_rounding: bool = True,
+        float32_products: bool = False,
+        weights: list[tuple] | None = None,
     ):
         self.network, self.ball, self.dtype = network, ball, dtype
         self.with_rounding = with_rounding
-        self.weights = [some.read(dtype) for some in network.operations]
+        self.float32_products = float32_products
+        self.weights = network.read(dtype) if weights is None else weights
 
     def rounding(self, count: int) -> float:
         """Returns the relative error of a bound that is computed from `count` terms.
@@ -106,17 +117,24 @@ class BoundPass:
             spread = ops.matmul(radius, ops.abs(kernel))
             found = Bounds(middle - spread, middle + spread)
             return self._on_the_ball(found, operation, kernel, bias)
-        parts = ops.concatenate([radius, x.magnitude, x.error])
-        spread, terms, error = ops.split(ops.matmul(parts, ops.abs(kernel)), 3)
+        parts = [radius, x.magnitude]
+        if not self._is_first(operation):  # the inputs have no error
+            parts.append(x.error)
+        sums = ops.matmul(ops.concatenate(parts), ops.abs(kernel))
+        spread, terms, *error = ops.split(sums, len(parts))
+        error = error[0] if error else 0.0
         return self._with_errors(
             operation, middle, spread, terms + ops.abs(bias), error, kernel.shape[0]
         )
 
     def _on_the_ball(self, found: Bounds, operation, kernel, bias) -> Bounds:
-        """Tightens the bounds of a first layer, since an l2 or l1 ball is no box."""
-        (before,) = operation.inputs
-        is_first = isinstance(self.network.operations[before], operations.Source)
-        if not is_first or self.ball.norm == "linf":
+        """Tightens the bounds of a first layer, since an l2 or l1 ball is no box.
+
+        For training, which bounds every batch: only the norms of the kernel's columns
+        are needed. `linear_bounds.ball_intervals`, for certificates, also uses the
+        bounds of the inputs and the mask, which takes a backward pass.
+        """
+        if not self._is_first(operation) or self.ball.norm == "linf":
             return found
         middle = ops.matmul(self.ball.x, kernel) + bias
         change = self.ball.largest_change(kernel)
@@ -163,6 +181,11 @@ class BoundPass:
         return Bounds(
             lower - ELEMENTARY, upper + ELEMENTARY, ops.ones_like(lower), error
         )
+
+    def _is_first(self, operation) -> bool:
+        """Returns whether the input of an operation is that of the network."""
+        (before,) = operation.inputs
+        return isinstance(self.network.operations[before], operations.Source)
 
     def _with_errors(self, operation, middle, spread, terms, error, count) -> Bounds:
         """Adds the rounding errors of the bounds and of the model."""

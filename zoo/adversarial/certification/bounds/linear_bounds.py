@@ -9,7 +9,7 @@ from typing import Any
 
 from keras import ops
 
-from . import operations
+from . import first_layer, operations
 from .ball import products
 from .interval_bounds import SMALLEST, BoundPass, Bounds, interval_bounds
 from .relaxations import Relaxation, relax
@@ -17,8 +17,12 @@ from .relaxations import Relaxation, relax
 CHUNK = 2**24  # maximum number of coefficients in a matrix: 128 MiB in float64
 
 
-def crown_bounds(run: BoundPass) -> list[Bounds]:
-    """Returns bounds of all operations; inputs of activations have linear bounds."""
+def crown_bounds(run: BoundPass) -> tuple[list[Bounds], dict[int, Relaxation]]:
+    """Returns bounds of all operations, and relaxations of all activations.
+
+    The inputs of activations have linear bounds. The keys of the relaxations are the
+    indices of the activations.
+    """
     bounds: list[Bounds] = []
     relaxations: dict[int, Relaxation] = {}
     for index, operation in enumerate(run.network.operations):
@@ -27,7 +31,7 @@ def crown_bounds(run: BoundPass) -> list[Bounds]:
             bounds[before] = _tighten(run, bounds, relaxations, before)
             relaxations[index] = relax(run, index, bounds[before])
         bounds.append(run.intervals(index, bounds))
-    return bounds
+    return bounds, relaxations
 
 
 def ball_intervals(run: BoundPass) -> list[Bounds]:
@@ -36,6 +40,9 @@ def ball_intervals(run: BoundPass) -> list[Bounds]:
     Interval bounds hold for the box around a ball, which is much larger than an l2 or
     l1 ball. The inputs of the first activations are linear functions of the inputs of
     the network, so they can be bounded on the ball itself.
+
+    For training, `BoundPass.intervals` has a faster and looser version of this for the
+    first layer, which ignores the bounds of the inputs.
     """
     if run.ball.norm == "linf":
         return interval_bounds(run)
@@ -139,6 +146,9 @@ class _Backward:
             else:
                 self._pass_activation(rows, operation, relaxation)
             return
+        if first_layer.is_supported(self.run, index):
+            self._add_constant(*first_layer.minimum(self.run, bounds, index, rows))
+            return
         if self.run.with_rounding:
             self._add_constant(0.0, products(ops.abs(rows), bounds[index].terms))
         weights = self.run.weights[index]
@@ -155,24 +165,30 @@ class _Backward:
                 self._add_rows(before, rows)
 
     def _pass_activation(self, rows, operation, relaxation):
-        positive, negative = ops.maximum(rows, 0.0), ops.minimum(rows, 0.0)
-        value = ops.sum(
-            positive * relaxation.lower_shift + negative * relaxation.upper_shift,
-            axis=-1,
+        sizes = ops.abs(rows)
+        self._add_intervals(
+            rows,
+            sizes,
+            relaxation.lower_shift,
+            relaxation.upper_shift,
+            relaxation.terms,
         )
-        self._add_constant(value)
-        if self.run.with_rounding:
-            self._add_constant(0.0, products(positive - negative, relaxation.terms))
-        rows = positive * relaxation.lower_slope + negative * relaxation.upper_slope
+        # The lower slope where a coefficient is positive, otherwise the upper slope.
+        lower, upper = relaxation.lower_slope, relaxation.upper_slope
+        rows = rows * ((lower + upper) / 2) + sizes * ((lower - upper) / 2)
         self._add_rows(operation.inputs[0], rows)
 
     def _stop(self, rows, bounds: Bounds):
         """Replaces the outputs of an operation by their intervals."""
-        center = (bounds.lower + bounds.upper) / 2
-        radius = (bounds.upper - bounds.lower) / 2
-        self._add_constant(products(rows, center) - products(ops.abs(rows), radius))
+        sizes = ops.abs(rows)
+        self._add_intervals(rows, sizes, bounds.lower, bounds.upper, bounds.magnitude)
+
+    def _add_intervals(self, rows, sizes, lower, upper, terms):
+        """Adds the least values of the functions of numbers in intervals."""
+        value = products(rows, (lower + upper) / 2)
+        self._add_constant(value - products(sizes, (upper - lower) / 2))
         if self.run.with_rounding:
-            self._add_constant(0.0, products(ops.abs(rows), bounds.magnitude))
+            self._add_constant(0.0, products(sizes, terms))
 
     def _add_constant(self, value, terms=0.0):
         self.constant = self.constant + value
@@ -187,7 +203,7 @@ class _Backward:
 def _tighten(run, bounds, relaxations, index) -> Bounds:
     """Returns the intersection of the interval bounds and the linear bounds."""
     listed = run.network.operations
-    if run.ball.norm == "linf" and _is_exact(listed, index):
+    if run.ball.norm == "linf" and first_layer.is_exact(listed, index):
         return bounds[index]
     size = listed[index].size
     largest = max(some.size for some in listed[: index + 1])
@@ -218,21 +234,3 @@ def _begin(run, bounds, index, part: slice) -> _Backward:
 
 def _with_negatives(functions):
     return ops.concatenate([functions, -functions], axis=1)
-
-
-def _is_exact(listed, index: int) -> bool:
-    """Returns whether the interval bounds of an operation are exact on a box of inputs.
-
-    They are exact after a single dense layer. A second layer would add intervals of
-    values that depend on the same inputs.
-    """
-    is_first = True
-    while not isinstance(listed[index], operations.Source):
-        is_dense = isinstance(listed[index], operations.Dense)
-        if not isinstance(listed[index], operations.Dense | operations.Scale):
-            return False
-        if is_dense and not is_first:
-            return False
-        is_first = is_first and not is_dense
-        (index,) = listed[index].inputs
-    return True

@@ -31,6 +31,10 @@ class Network:
     def num_outputs(self) -> int:
         return self.operations[-1].size
 
+    def read(self, dtype: str) -> list[tuple]:
+        """Returns the current values of the parameters of all operations."""
+        return [some.read(dtype) for some in self.operations]
+
 
 class NetworkBuilder:
     """Collects the operations of a network.

@@ -17,17 +17,16 @@ class Relaxation:
 
     Args:
         lower_slope: Tensor of shape `(batch, 1, size)`, or `(batch, functions, size)`
-            if the slopes differ between the bounded functions.
-        lower_shift: Tensor of the same shape: intercept of the lower line.
-        upper_slope: Slope of the upper line.
+            if the slopes differ between the bounded functions: slope of the lower line.
+        upper_slope: Slope of the upper line, of the same shape.
+        lower_shift: Tensor of shape `(batch, size)`: intercept of the lower line.
         upper_shift: Intercept of the upper line.
-        terms: Tensor of shape `(batch, size)`: sums of the absolute values of the terms
-            of the lines.
+        terms: Sums of the absolute values of the terms of the lines.
     """
 
     lower_slope: Any
-    lower_shift: Any
     upper_slope: Any
+    lower_shift: Any
     upper_shift: Any
     terms: Any
 
@@ -47,11 +46,11 @@ def relax(run: BoundPass, index: int, x: Bounds) -> Relaxation:
         lines = _rectifier(run, run.weights[index][0], x)
     else:
         lines = _tanh(x)
-    terms = x.magnitude + ops.maximum(ops.abs(lines[1]), ops.abs(lines[3]))
-    lower_slope, lower_shift, upper_slope, upper_shift = (
-        line[:, None] for line in lines
+    lower_slope, lower_shift, upper_slope, upper_shift = lines
+    terms = x.magnitude + ops.maximum(ops.abs(lower_shift), ops.abs(upper_shift))
+    return Relaxation(
+        lower_slope[:, None], upper_slope[:, None], lower_shift, upper_shift, terms
     )
-    return Relaxation(lower_slope, lower_shift, upper_slope, upper_shift, terms)
 
 
 def relax_all(run: BoundPass, bounds: list[Bounds]) -> dict[int, Relaxation]:
