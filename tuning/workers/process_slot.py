@@ -18,7 +18,7 @@ from .slot_process import PARTIAL, RESULT, STARTED, call, initialize
 # Keras and a backend.
 cloudpickle.register_pickle_by_value(slot_process)
 
-MAX_STARTS = 5  # processes in a row that may die before they begin the call
+MAX_STARTS = 10  # processes in a row that may die before they begin the call
 
 
 class WorkerDied(Exception):
