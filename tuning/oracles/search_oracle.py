@@ -95,6 +95,7 @@ class SearchOracle(keras_tuner.Oracle):
         self.is_out_of_time: Callable[[], bool] = lambda: False
         self._seen_spaces: set[tuple] = set()
         self._is_in_order = True
+        self._postponed: set[str] = set()
         self.ongoing_trials = {}
         self.book = TrialBook(self.loss)
         self.trials = self.book.trials
@@ -119,15 +120,20 @@ class SearchOracle(keras_tuner.Oracle):
     def create_trial(self, tuner_id: str) -> SearchTrial:
         """Returns the next trial to run; interrupted trials come first.
 
-        The returned trial has the status STOPPED if no trial is left, if the time
-        budget is used up, or if the next trial depends on trials that are running.
+        A trial that was postponed comes when there is no other. The returned trial has
+        the status STOPPED if no trial is left, if the time budget is used up, or if the
+        next trial depends on trials that are running.
         """
         with self._guard:
             if tuner_id in self.ongoing_trials:
                 return self.ongoing_trials[tuner_id]
             trial = None
             if not self.is_out_of_time():
-                trial = self._interrupted_trial() or self._new_trial()
+                trial = (
+                    self._interrupted_trial(self._postponed)
+                    or self._new_trial()
+                    or self._interrupted_trial()
+                )
             if trial is None:
                 return SearchTrial(self.get_space(), status=STOPPED)
             self.ongoing_trials[tuner_id] = trial
@@ -205,8 +211,14 @@ class SearchOracle(keras_tuner.Oracle):
             if other is not trial
         }
 
+    def postpone(self, trial: SearchTrial) -> None:
+        """Releases a trial that is to run after the other trials of its round."""
+        self.release(trial)
+        self._postponed.add(trial.trial_id)
+
     def on_search_begin(self) -> None:
         self._failures.reset()
+        self._postponed.clear()
         self.ongoing_trials = {}  # left by a search that ended with an exception
 
     def get_best_trials(self, num_trials: int = 1) -> list[SearchTrial]:
@@ -269,9 +281,11 @@ class SearchOracle(keras_tuner.Oracle):
     def _files(self) -> TrialFiles:
         return TrialFiles(project_folder(self))
 
-    def _interrupted_trial(self) -> SearchTrial | None:
-        for trial in self.book.unfinished.values():
-            if not any(trial is other for other in self.ongoing_trials.values()):
+    def _interrupted_trial(self, without=frozenset()) -> SearchTrial | None:
+        running = {trial.trial_id for trial in self.ongoing_trials.values()}
+        for trial_id, trial in self.book.unfinished.items():
+            if trial_id not in running | without:
+                self._postponed.discard(trial_id)
                 self.prepare(trial)
                 return trial
         return None
@@ -289,12 +303,12 @@ class SearchOracle(keras_tuner.Oracle):
         return trial
 
     def _must_wait(self, number: int) -> bool:
-        """Returns whether a trial depends on running trials of an earlier round."""
+        """Returns whether a trial depends on unfinished trials of an earlier round."""
         # If no hyperparameter is known yet, the first trial runs alone.
         round = number // self.trials_per_round + 1
         return any(
             trial.round < round or not self.hyperparameters.space
-            for trial in self.ongoing_trials.values()
+            for trial in self.book.unfinished.values()
         )
 
     def _draw_trial(self, number: int) -> SearchTrial | None:
@@ -304,10 +318,10 @@ class SearchOracle(keras_tuner.Oracle):
             self._draw_values(trial, self._drawer(trial))
             values = trial.hyperparameters.values.unrecorded()
             if self.book.may_repeat(values):
-                return None  # known when the running trials have ended
+                return None  # known when the unfinished trials have ended
             if values not in self.book.tried:
                 return trial
-        if self.ongoing_trials:
+        if self.book.unfinished:
             return None
         trial = self._make_trial(number, MAX_ATTEMPTS)
         every, left = self.book.tried.untried(

@@ -27,8 +27,8 @@ class ParallelTrials:
     """Runs the remaining trials of a search in several workers.
 
     Only this process draws values and writes records. A trial whose worker dies is run
-    again with the same values. A trial whose workers have died three times is recorded
-    as failed.
+    again with the same values, after the other trials of its round. A trial whose
+    workers have died three times is recorded as failed.
 
     Args:
         search: `RandomSearch` that has begun.
@@ -134,7 +134,8 @@ class ParallelTrials:
         self._deaths[trial.number] += deaths
         if self._deaths[trial.number] < MAX_DEATHS:
             self.oracle.progress.on_worker_death(trial)
-            self.oracle.release(trial)
+            # Later, whatever has killed the worker may be over.
+            self.oracle.postpone(trial)
             return
         trial.status = FAILED
         trial.error = trial.message = (

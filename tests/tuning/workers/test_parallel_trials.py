@@ -272,6 +272,20 @@ def test_a_trial_whose_worker_dies_is_run_again_with_the_same_values(
     assert "running: " in printed
 
 
+def test_a_trial_whose_worker_dies_is_not_run_again_at_once(tmp_path, crew):
+    begun = []
+
+    def fate(number):
+        begun.append(number)
+        return WorkerDied() if number == 4 and begun.count(4) == 1 else None
+
+    crew.fate = fate
+    bowl(tmp_path, "deaths").search(workers=2)
+    first = begun.index(4)
+    assert 4 not in begun[first + 1 : first + 4]
+    assert begun.index(4, first + 1) < begun.index(12)  # the first of the next round
+
+
 def test_short_rounds_are_named(tmp_path, crew, capsys):
     for size in (4, 12):
         bowl(tmp_path, str(size), trials_per_round=size).search(workers=2)
