@@ -8,7 +8,6 @@ from keras import ops
 
 from ...differentiation import compile_function, input_gradient
 from .bounds.ball import Ball
-from .bounds.first_layer import has_exact_products
 from .bounds.interval_bounds import BoundPass, Bounds, interval_bounds
 from .bounds.linear_bounds import ball_intervals, crown_bounds, margins
 from .bounds.network import Network
@@ -21,7 +20,7 @@ DECAY = 0.95
 
 
 class Certifier:
-    """Computes lower bounds for margins, in float64 up to parts that are in float32.
+    """Computes lower bounds for margins, in float64.
 
     Args:
         model: The model, whose variables are read only once.
@@ -46,7 +45,6 @@ class Certifier:
     ):
         self.network, self.norm, self.bounds = network, norm, bounds
         self.method, self.steps, self.mask = method, steps, mask
-        self.float32_products = has_exact_products()
         self._margins = compile_function(self._compute_margins, model.variables)
         self._ascend = compile_function(self._compute_ascent, model.variables)
 
@@ -159,13 +157,7 @@ class Certifier:
 
     def _run(self, x, epsilon, weights) -> BoundPass:
         ball = Ball(x, epsilon, self.norm, self.bounds, self.mask)
-        return BoundPass(
-            self.network,
-            ball,
-            DTYPE,
-            float32_products=self.float32_products,
-            weights=weights,
-        )
+        return BoundPass(self.network, ball, DTYPE, weights=weights)
 
     def _rectifiers(self) -> list[int]:
         """Returns the indices of all rectifiers."""

@@ -50,9 +50,7 @@ def certify(
     An example is certified if it is classified correctly and all lower bounds are
     positive. The certificates allow for rounding: the bounds are computed in float64
     and widened by their own rounding errors, and each bound must exceed the largest
-    rounding error of the model in float32, for any order of summation. On CPUs, for
-    linf, one product in the bounds is computed in float32, and the bounds are widened
-    by its rounding error as well.
+    rounding error of the model in float32, for any order of summation.
 
     Limits of a certificate:
 

@@ -70,7 +70,7 @@ def run_certification(
         norm,
         method,
         y,
-        classifier.predict(x, batch_size) == y,
+        classifier.predict(x) == y,
         certification.margins,
         certification.errors,
         certification.seconds,

@@ -61,8 +61,6 @@ class BoundPass:
         dtype: Dtype of the computation, which is that of the ball.
         with_rounding: Whether to widen the bounds by their own rounding errors, and to
             bound the rounding errors of the model. Defaults to `True`.
-        float32_products: Whether a part of the bounds may be computed in float32; see
-            `first_layer`. Defaults to `False`.
         weights: Parameters of all operations, as `network.read(dtype)` returns them.
             Defaults to `None`: they are read now.
     """
@@ -73,12 +71,10 @@ class BoundPass:
         ball: Ball,
         dtype: str,
         with_rounding: bool = True,
-        float32_products: bool = False,
         weights: list[tuple] | None = None,
     ):
         self.network, self.ball, self.dtype = network, ball, dtype
         self.with_rounding = with_rounding
-        self.float32_products = float32_products
         self.weights = network.read(dtype) if weights is None else weights
 
     def rounding(self, count: int) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 
 from keras import ops
 
-from . import first_layer, operations
+from . import operations
 from .ball import products
 from .interval_bounds import SMALLEST, BoundPass, Bounds, interval_bounds
 from .relaxations import Relaxation, relax
@@ -146,9 +146,6 @@ class _Backward:
             else:
                 self._pass_activation(rows, operation, relaxation)
             return
-        if first_layer.is_supported(self.run, index):
-            self._add_constant(*first_layer.minimum(self.run, bounds, index, rows))
-            return
         if self.run.with_rounding:
             self._add_constant(0.0, products(ops.abs(rows), bounds[index].terms))
         weights = self.run.weights[index]
@@ -203,7 +200,7 @@ class _Backward:
 def _tighten(run, bounds, relaxations, index) -> Bounds:
     """Returns the intersection of the interval bounds and the linear bounds."""
     listed = run.network.operations
-    if run.ball.norm == "linf" and first_layer.is_exact(listed, index):
+    if run.ball.norm == "linf" and _is_exact(listed, index):
         return bounds[index]
     size = listed[index].size
     largest = max(some.size for some in listed[: index + 1])
@@ -234,3 +231,21 @@ def _begin(run, bounds, index, part: slice) -> _Backward:
 
 def _with_negatives(functions):
     return ops.concatenate([functions, -functions], axis=1)
+
+
+def _is_exact(listed, index: int) -> bool:
+    """Returns whether the interval bounds of an operation are exact on a box of inputs.
+
+    They are exact after a single dense layer. A second layer would add intervals of
+    values that depend on the same inputs.
+    """
+    is_first = True
+    while not isinstance(listed[index], operations.Source):
+        is_dense = isinstance(listed[index], operations.Dense)
+        if not isinstance(listed[index], operations.Dense | operations.Scale):
+            return False
+        if is_dense and not is_first:
+            return False
+        is_first = is_first and not is_dense
+        (index,) = listed[index].inputs
+    return True
