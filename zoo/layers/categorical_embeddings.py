@@ -1,5 +1,6 @@
 """Embeddings of the one-hot columns of a table."""
 
+import itertools
 from collections.abc import Mapping
 
 import keras
@@ -77,13 +78,13 @@ class CategoricalEmbeddings(keras.layers.Layer):
         width = input_shape[-1]
         self._check_width(width)
         self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: width})
-        # The weights have numbers, because a name of a column may be an invalid name.
-        # The initial scale is that of `rtdl_revisiting_models`.
+        # The weights are numbered, because names of columns may contain any character.
+        # They start as those of `keras.layers.Embedding`. Larger ones generalize worse.
         self.embeddings = [
             self.add_weight(
                 name=f"embeddings_{index}",
                 shape=(stop - start, size),
-                initializer=keras.initializers.RandomUniform(-(size**-0.5), size**-0.5),
+                initializer=keras.initializers.RandomUniform(),
             )
             for index, ((start, stop), size) in enumerate(
                 zip(self.columns.values(), self.output_dims, strict=True)
@@ -141,23 +142,18 @@ class CategoricalEmbeddings(keras.layers.Layer):
 
 def _checked(columns) -> dict[str, tuple[int, int]]:
     """Returns the positions as tuples; raises an error unless they are valid."""
-    expected = (
-        "a dict that maps names to (start, stop), with integers 0 <= start < stop"
-    )
+    expected = "a dict of names and (start, stop), with integers 0 <= start < stop"
     if not isinstance(columns, Mapping) or not columns:
         fix = "`data.one_hot_columns` is such a dict."
         raise invalid_argument("columns", expected, columns, fix)
     for name, block in columns.items():
         is_pair = isinstance(block, tuple | list) and len(block) == 2
-        if (
-            not is_pair
-            or not all(map(is_integer, block))
-            or not 0 <= block[0] < block[1]
-        ):
+        is_pair = is_pair and all(map(is_integer, block))
+        if not is_pair or not 0 <= block[0] < block[1]:
             raise invalid_argument("columns", expected, {name: block})
     blocks = {name: (int(start), int(stop)) for name, (start, stop) in columns.items()}
     in_order = sorted(blocks, key=blocks.__getitem__)
-    for name, following in zip(in_order, in_order[1:], strict=False):
+    for name, following in itertools.pairwise(in_order):
         if blocks[name][1] > blocks[following][0]:
             both = {name: blocks[name], following: blocks[following]}
             raise invalid_argument("columns", "positions that do not overlap", both)

@@ -94,7 +94,11 @@ def _check_categorical(categorical, numerical, width: int, preprocessing) -> Non
         expected = f"a layer that keeps columns apart, if `{name}` is given"
         fix = "Use `data.normalization()`."
         raise invalid_argument("preprocessing", expected, preprocessing, fix)
-    others = categorical.other_columns(keras.KerasTensor((None, width))).shape[-1]
+    blocks = categorical.columns.values()
+    if max(stop for _, stop in blocks) > width:
+        expected = f"columns of a table of {width} columns"
+        raise invalid_argument(name, expected, categorical.columns)
+    others = width - sum(stop - start for start, stop in blocks)
     if numerical is not None and not others:
         expected = f"None if `{name}` embeds all columns"
         raise invalid_argument("numerical_embeddings", expected, numerical)
