@@ -65,7 +65,9 @@ class FrameEncoder:
     def __call__(self, frame: pd.DataFrame, where: str) -> np.ndarray:
         """Encodes a frame as a float32 array with a column for each feature name."""
         columns = self._columns(frame, where)
-        encoded = np.empty((len(frame), len(self.columns.feature_names)), "float32")
+        encoded = np.empty(
+            (len(frame), len(self.columns.feature_names or ())), "float32"
+        )
         start = 0
         for name, categories in self._categories.items():
             column, column_where = columns[name], _column_in(name, where)

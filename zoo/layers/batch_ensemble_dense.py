@@ -89,12 +89,14 @@ class BatchEnsembleDense(keras.layers.Layer):
         features = input_shape[-1]
         members = tuple(input_shape[1:-1])
         sizes = self.column_size
+        fitting = "the number of features in `column_size`"
         if isinstance(sizes, int):
+            fitting = f"a multiple of {sizes} features"
             sizes = [sizes] * (features // sizes)
         if members not in ((), (self.ensemble_size,)) or sum(sizes) != features:
             expected = (
                 f"shape (batch, {self.ensemble_size}, features) or (batch, features), "
-                f"with column_size={self.column_size}"
+                f"with {fitting}"
             )
             raise invalid_argument("inputs", expected, tuple(input_shape))
         self.kernel = self.add_weight(

@@ -79,7 +79,7 @@ class CategoricalEmbeddings(keras.layers.Layer):
         self._check_width(width)
         self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: width})
         # The weights are numbered, because names of columns may contain any character.
-        # They start as those of `keras.layers.Embedding`. Larger ones generalize worse.
+        # They start as those of `keras.layers.Embedding`, which the authors used.
         self.embeddings = [
             self.add_weight(
                 name=f"embeddings_{index}",

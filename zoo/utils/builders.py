@@ -78,7 +78,7 @@ def check_embeddings(
             "preprocessing",
             "None if `numerical_embeddings` has adapted to raw inputs",
             preprocessing,
-            f"The bins of '{numerical.name}' normalize the inputs.",
+            "The bins of this layer normalize the inputs.",
         )
     if categorical is not None:
         _check_categorical(categorical, numerical, input_shape[0], preprocessing)
