@@ -1,8 +1,7 @@
 """A generated table with a column of many categories.
 
 Each of 300 towns has three hidden factors, and the target is a smooth function of these
-and of four numbers, plus noise of standard deviation 0.3. There are 20 rows a town, of
-which 12 are for training.
+and of four numbers, plus noise of standard deviation 0.3. A town has 20 rows on average.
 """
 
 import numpy as np
