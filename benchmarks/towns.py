@@ -1,7 +1,8 @@
 """A generated table with a column of many categories.
 
-Each of 300 towns has three hidden factors, and the target is a smooth function of these
-and of four numbers, plus noise of standard deviation 0.3. A town has 20 rows on average.
+Each of 300 towns has three hidden factors and, on average, 20 rows. The target is a
+smooth function of these factors and of four numbers, plus noise of standard deviation
+0.3.
 """
 
 import numpy as np

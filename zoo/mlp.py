@@ -99,8 +99,9 @@ def mlp(
             share its weights. Defaults to `None`.
         categorical_embeddings: Layer that replaces one-hot columns of a table with
             learned vectors, such as `data.categorical_embeddings()`. All other columns
-            are preprocessed and embedded as above. Models built with the same layer
-            share its weights. Defaults to `None`.
+            are preprocessed and embedded as above, so `preprocessing` must keep the
+            columns apart. Models built with the same layer share its weights. Defaults
+            to `None`.
         augmentation: Layer that randomly changes the raw inputs during training and
             leaves them unchanged during inference, such as
             `keras.layers.RandomTranslation`. To combine several layers, use a

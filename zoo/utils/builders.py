@@ -214,6 +214,9 @@ def flat_features(
     raw = preprocessed(inputs, augmentation, None)
     x = preprocessed(raw, None, preprocessing)
     if categorical_embeddings is not None:
+        if x.shape != raw.shape:
+            expected = f"a layer that keeps columns apart, with {raw.shape[-1]} outputs"
+            raise invalid_argument("preprocessing", expected, preprocessing)
         x = categorical_embeddings.other_columns(x)
     if numerical_embeddings is not None:
         x = numerical_embeddings(x)

@@ -272,6 +272,10 @@ ERRORS = {
         lambda: model_with({"a": (0, 12)}, numerical_embeddings=wide_bins()),
         "`numerical_embeddings`. Expected bins for the 33 columns(.|\n)*other_columns",
     ),
+    "fewer outputs": (
+        lambda: model_with({"a": (0, 12)}, preprocessing=keras.layers.Dense(20)),
+        "`preprocessing`. Expected a layer that keeps columns apart, with 45 outputs",
+    ),
     "whitening": (
         lambda: model_with({"a": (0, 12)}, preprocessing=Whitening()),
         "`preprocessing`. Expected a layer that keeps columns apart",
