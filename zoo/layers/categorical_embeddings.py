@@ -22,9 +22,9 @@ class CategoricalEmbeddings(keras.layers.Layer):
     `zoo.mlp` or `zoo.res_mlp`, which keep all other columns. Apply the layer to raw
     one-hot columns, not to normalized ones.
 
-    Source: Guo & Berkhahn, "Entity Embeddings of Categorical Variables" (2016),
-    section 4. The default sizes are a rule of thumb from the library fastai
-    (`emb_sz_rule`; Howard & Gugger, 2020).
+    Source: Guo & Berkhahn, "Entity Embeddings of Categorical Variables" (2016,
+    arXiv:1604.06737). The default sizes are a rule of thumb of the library fastai
+    (`fastai.tabular.model.emb_sz_rule`).
 
     Args:
         columns: Dict that maps the name of each column to embed to `(start, stop)`: the
@@ -79,7 +79,7 @@ class CategoricalEmbeddings(keras.layers.Layer):
         self._check_width(width)
         self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: width})
         # The weights are numbered, because names of columns may contain any character.
-        # They start as those of `keras.layers.Embedding`, which the authors used.
+        # They start as those of `keras.layers.Embedding`.
         self.embeddings = [
             self.add_weight(
                 name=f"embeddings_{index}",
