@@ -28,7 +28,7 @@ from table_tools import (
     of_the_choice,
     paired_difference,
 )
-from tabular_table import duplicates_table, tabular_table
+from tabular_table import categorical_table, duplicates_table, tabular_table
 
 from callbacks.diagnosis.causes import vocabulary_table
 from zoo.utils.files import replacing
@@ -254,6 +254,7 @@ TABLES = {
     "models": models_table,
     "paired": paired_table,
     "tabular": tabular_table,
+    "tabular_categorical": categorical_table,
     "tabular_duplicates": duplicates_table,
     "input_pipeline": pipeline_table,
     "monitor_overhead": overhead_table,

@@ -20,6 +20,18 @@ def tabular_table() -> str:
     return markdown([*columns, "change of RMSE from the MLP, 95 % interval"], rows)
 
 
+def categorical_table() -> str:
+    """Returns the differences of categorical embeddings from one-hot columns."""
+    tasks, rows = load("tabular"), []
+    for dataset in ("diamonds", "towns (generated)"):
+        embedded = of_the_choice(tasks[f"{dataset}, mlp, categorical embeddings"])
+        for one_hot in ("mlp", "mlp, one-hot columns not normalized"):
+            others = of_the_choice(tasks[f"{dataset}, {one_hot}"])
+            rows.append((dataset, one_hot, _change(embedded, others)))
+    change = "change of RMSE by embeddings, 95 % interval"
+    return markdown(["dataset", "compared with", change], rows)
+
+
 def duplicates_table() -> str:
     """Returns how many test rows have the same inputs as a row of the train set."""
     first = {}

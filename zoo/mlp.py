@@ -34,6 +34,7 @@ def mlp(
     ensemble_size: int = 1,
     preprocessing: keras.layers.Layer | None = None,
     numerical_embeddings: keras.layers.Layer | None = None,
+    categorical_embeddings: keras.layers.Layer | None = None,
     augmentation: keras.layers.Layer | None = None,
     postprocessing: keras.layers.Layer | None = None,
     name: str = "mlp",
@@ -96,6 +97,11 @@ def mlp(
             preprocessing, such as `zoo.layers.PeriodicEmbeddings` or
             `zoo.layers.PiecewiseLinearEmbeddings`. Models built with the same layer
             share its weights. Defaults to `None`.
+        categorical_embeddings: Layer that replaces one-hot columns of a table with
+            learned vectors, such as `data.categorical_embeddings()`. All other columns
+            are preprocessed and embedded as above, so `preprocessing` must keep the
+            columns apart. Models built with the same layer share its weights. Defaults
+            to `None`.
         augmentation: Layer that randomly changes the raw inputs during training and
             leaves them unchanged during inference, such as
             `keras.layers.RandomTranslation`. To combine several layers, use a
@@ -131,7 +137,9 @@ def mlp(
     check_choice("learn_noise", learn_noise, (False, True))
     ensemble_size = check_integer("ensemble_size", ensemble_size, minimum=1)
     builders.check_layer("preprocessing", preprocessing)
-    builders.check_embeddings(numerical_embeddings, input_shape, preprocessing)
+    builders.check_embeddings(
+        numerical_embeddings, categorical_embeddings, input_shape, preprocessing
+    )
     builders.check_layer("augmentation", augmentation)
     builders.check_layer("postprocessing", postprocessing)
     is_maxout = isinstance(activation, str) and activation == "maxout"
@@ -160,11 +168,23 @@ def mlp(
 
     inputs = keras.Input(input_shape, name="input")
     x = builders.flat_features(
-        inputs, augmentation, preprocessing, numerical_embeddings, input_dropout
+        inputs,
+        augmentation,
+        preprocessing,
+        numerical_embeddings,
+        categorical_embeddings,
+        input_dropout,
+    )
+    first_layer = _first_member_layer(
+        x.shape[-1], numerical_embeddings, categorical_embeddings
     )
     for index, size in enumerate(units, start=1):
         if ensemble_size > 1:
-            hidden_layer = _member_layer(ensemble_size, index, numerical_embeddings)
+            hidden_layer = partial(
+                BatchEnsembleDense,
+                ensemble_size=ensemble_size,
+                **(first_layer if index == 1 else {}),
+            )
         hidden = f"hidden_{index}"
         x = hidden_layer(
             size,
@@ -187,19 +207,16 @@ def mlp(
     return MemberModel(inputs, outputs, name=name)
 
 
-def _member_layer(ensemble_size: int, index: int, embeddings):
-    """Returns the class of a hidden layer of members, with the settings of TabM.
+def _first_member_layer(features: int, numerical, categorical) -> dict:
+    """Returns the settings of TabM for the first hidden layer of members.
 
-    Only the scales of the inputs of the first layer are random. They are the same for
-    all components of the embedding of a column.
+    Only the scales of its inputs are random. They are the same for all components of
+    the embedding of a column.
     """
-    scales, column_size = "ones", 1
-    if index == 1:
-        scales = "random_signs" if embeddings is None else "normal"
-        column_size = getattr(embeddings, "output_dim", 1)
-    return partial(
-        BatchEnsembleDense,
-        ensemble_size=ensemble_size,
-        input_scales=scales,
-        column_size=column_size,
-    )
+    column_size = getattr(numerical, "output_dim", 1)
+    if categorical is not None:
+        sizes = categorical.output_dims
+        others = (features - sum(sizes)) // column_size
+        column_size = [column_size] * others + sizes
+    scales = "random_signs" if numerical is None else "normal"
+    return {"input_scales": scales, "column_size": column_size}

@@ -29,6 +29,7 @@ def res_mlp(
     stochastic_depth: float = 0.0,
     preprocessing: keras.layers.Layer | None = None,
     numerical_embeddings: keras.layers.Layer | None = None,
+    categorical_embeddings: keras.layers.Layer | None = None,
     augmentation: keras.layers.Layer | None = None,
     postprocessing: keras.layers.Layer | None = None,
     name: str = "res_mlp",
@@ -96,6 +97,11 @@ def res_mlp(
             preprocessing, such as `zoo.layers.PeriodicEmbeddings` or
             `zoo.layers.PiecewiseLinearEmbeddings`. Models built with the same layer
             share its weights. Defaults to `None`.
+        categorical_embeddings: Layer that replaces one-hot columns of a table with
+            learned vectors, such as `data.categorical_embeddings()`. All other columns
+            are preprocessed and embedded as above, so `preprocessing` must keep the
+            columns apart. Models built with the same layer share its weights. Defaults
+            to `None`.
         augmentation: Layer that randomly changes the raw inputs during training and
             leaves them unchanged during inference, such as
             `keras.layers.RandomTranslation`. To combine several layers, use a
@@ -132,7 +138,9 @@ def res_mlp(
     check_fraction("input_dropout", input_dropout)
     check_fraction("stochastic_depth", stochastic_depth)
     builders.check_layer("preprocessing", preprocessing)
-    builders.check_embeddings(numerical_embeddings, input_shape, preprocessing)
+    builders.check_embeddings(
+        numerical_embeddings, categorical_embeddings, input_shape, preprocessing
+    )
     builders.check_layer("augmentation", augmentation)
     builders.check_layer("postprocessing", postprocessing)
     activation = builders.activation_layer(activation)
@@ -166,7 +174,12 @@ def res_mlp(
 
     inputs = keras.Input(input_shape, name="input")
     x = builders.flat_features(
-        inputs, augmentation, preprocessing, numerical_embeddings, input_dropout
+        inputs,
+        augmentation,
+        preprocessing,
+        numerical_embeddings,
+        categorical_embeddings,
+        input_dropout,
     )
     x = dense(x, units, keras.initializers.LecunNormal(), "stem")
     for index in range(1, num_blocks + 1):

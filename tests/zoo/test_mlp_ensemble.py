@@ -216,6 +216,14 @@ def test_fit_evaluate_save_and_continue(tmp_path):
             "with a multiple of 2 features",
         ),
         (
+            lambda: BatchEnsembleDense(2, 3, column_size=[1, 3])(np.ones((5, 3))),
+            "with the number of features in `column_size`",
+        ),
+        (
+            lambda: BatchEnsembleDense(2, 3, column_size=[1, 0]),
+            "`column_size`. Expected an integer >= 1",
+        ),
+        (
             lambda: BatchEnsembleDense(2, 3, input_scales="signs"),
             "`input_scales`. Expected one of 'ones', 'random_signs', 'normal'",
         ),

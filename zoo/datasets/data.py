@@ -6,8 +6,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from ..layers.categorical_embeddings import CategoricalEmbeddings
 from ..layers.quantile_normalization import QuantileNormalization
-from ..utils.arguments import check_choice
+from ..utils.arguments import check_choice, check_integer, invalid_argument
 from ..utils.token_shape import TokenShape
 from .order import Order
 
@@ -43,6 +44,9 @@ class Data:
             `None`.
         feature_names: Column names of a table, in order, otherwise `None`. A one-hot
             column is named "column=category".
+        one_hot_columns: Dict that maps the name of each one-hot encoded column of a
+            table to `(start, stop)`: the position in `x` of its first category, and
+            the position after its last. `None` if `feature_names` is `None`.
         vocabulary: List of tokens if `x` contains token ids, otherwise `None`. The
             index of a token is its id. Padding has id 0, and unknown tokens have id 1.
     """
@@ -60,6 +64,7 @@ class Data:
         train_batches: Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]],
         class_names: list[str] | None = None,
         feature_names: list[str] | None = None,
+        one_hot_columns: dict[str, tuple[int, int]] | None = None,
         vocabulary: list[str] | None = None,
         text_vectorization: Callable[[], keras.layers.Layer] | None = None,
     ):
@@ -76,6 +81,7 @@ class Data:
         self.task = task
         self.class_names = class_names
         self.feature_names = feature_names
+        self.one_hot_columns = one_hot_columns
         self.vocabulary = vocabulary
         self._train_batches = train_batches
         self._text_vectorization = text_vectorization
@@ -152,6 +158,54 @@ class Data:
         return keras.layers.Normalization(
             axis=-1, mean=mean, variance=variance, name="normalization"
         )
+
+    def categorical_embeddings(
+        self, min_categories: int = 10, *, output_dim: int | None = None
+    ) -> CategoricalEmbeddings:
+        """Returns a layer that embeds the columns of a table with many categories.
+
+        Args:
+            min_categories: Integer >= 1. Columns with fewer categories remain one-hot
+                encoded. Defaults to `10`.
+            output_dim: Integer >= 1, the size of the vectors. Defaults to `None`: it
+                depends on the number of categories of each column.
+
+        Returns:
+            A new `zoo.layers.CategoricalEmbeddings`, for `categorical_embeddings=` of
+            `zoo.mlp` and `zoo.res_mlp`.
+
+        Raises:
+            ValueError: If an argument is invalid, or no column has so many categories.
+
+        Example:
+
+        >>> import pandas as pd
+        >>> from zoo import datasets
+        >>> table = pd.DataFrame({"town": list("abcdefghijkl") * 5, "size": range(60)})
+        >>> data = datasets.from_arrays((table, table["size"] % 7.0))
+        >>> data.one_hot_columns
+        {'town': (0, 12)}
+        >>> data.categorical_embeddings().output_dims
+        [6]
+        """
+        check_integer("min_categories", min_categories, minimum=1)
+        if not self.one_hot_columns:
+            raise ValueError(
+                f"'{self.name}' has no columns to embed. Expected a DataFrame or a "
+                "TFDS dataset with columns of categories. Received: "
+                f"one_hot_columns={self.one_hot_columns}"
+            )
+        sizes = {name: b - a for name, (a, b) in self.one_hot_columns.items()}
+        columns = {
+            name: block
+            for name, block in self.one_hot_columns.items()
+            if sizes[name] >= min_categories
+        }
+        if not columns:
+            expected = f"an integer <= {max(sizes.values())}"
+            fix = f"The numbers of categories of '{self.name}' are {sizes}."
+            raise invalid_argument("min_categories", expected, min_categories, fix)
+        return CategoricalEmbeddings(columns, output_dim, name="categorical_embeddings")
 
     def denormalization(self) -> keras.layers.Normalization:
         """Returns a layer that maps standardized outputs to the units of the targets.

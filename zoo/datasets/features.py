@@ -16,11 +16,12 @@ booleans.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from .arrays import is_image
+from .table_columns import TableColumns
 from .text import as_utf8
 
 MAPPED = (
@@ -46,7 +47,7 @@ class Mapping:
         class_names: List of strings for classification and multi_label, otherwise
             `None`.
         num_targets: Number of target values for regression, otherwise `None`.
-        feature_names: Column names of a table, otherwise `None`.
+        columns: Names and positions of the columns of a table.
     """
 
     kind: str
@@ -54,7 +55,7 @@ class Mapping:
     function: Callable
     class_names: list[str] | None = None
     num_targets: int | None = None
-    feature_names: list[str] | None = None
+    columns: TableColumns = field(default_factory=TableColumns)
 
 
 def read_features(info, image_size: tuple[int, int] | None = None) -> Mapping:
@@ -91,7 +92,7 @@ def read_features(info, image_size: tuple[int, int] | None = None) -> Mapping:
 
     target = _select(features, target_key)
     task, facts, read_target = _read_target(info, target_key, target)
-    kind, names, read_inputs = _read_inputs(info, inputs_key, inputs, image_size)
+    kind, columns, read_inputs = _read_inputs(info, inputs_key, inputs, image_size)
     if kind in ("image", "text") and task == "regression":
         raise _unmapped(info, f"{kind} with a numeric target")
 
@@ -101,7 +102,7 @@ def read_features(info, image_size: tuple[int, int] | None = None) -> Mapping:
             read_target(_select(example, target_key)),
         )
 
-    return Mapping(kind, task, function, feature_names=names, **facts)
+    return Mapping(kind, task, function, columns=columns, **facts)
 
 
 def _keys(info):
@@ -175,10 +176,9 @@ def _read_target(info, key, feature):
 
 
 def _read_inputs(info, key, feature, image_size):
-    """Returns the kind of the inputs, the column names, and a function.
+    """Returns the kind of the inputs, the columns of a table, and a function.
 
-    The function converts the inputs of a TFDS example to `x`. The column names are
-    `None` unless the inputs are a table.
+    The function converts the inputs of a TFDS example to `x`.
     """
     import tensorflow as tf
     import tensorflow_datasets as tfds
@@ -186,7 +186,7 @@ def _read_inputs(info, key, feature, image_size):
     if isinstance(feature, tfds.features.Image) or (
         _is_numeric(feature) and is_image(feature.np_dtype, len(feature.shape))
     ):
-        return "image", None, _image_reader(info, key, feature, image_size)
+        return "image", TableColumns(), _image_reader(info, key, feature, image_size)
     if image_size is not None:
         raise ValueError(
             "Invalid value for argument `image_size`. Expected None, because the "
@@ -194,15 +194,17 @@ def _read_inputs(info, key, feature, image_size):
             f"image_size={image_size!r}"
         )
     if isinstance(feature, tfds.features.Text):
-        return "text", None, as_utf8
+        return "text", TableColumns(), as_utf8
     if hasattr(feature, "items"):
-        names, function = _table_reader(info, feature)
-        return "table", names, function
+        columns, function = _table_reader(info, feature)
+        return "table", columns, function
     if _is_numeric(feature):
         kind = "table" if len(feature.shape) == 1 else "tensor"
         shape = feature.shape or (1,)
-        names = [f"{key}[{i}]" for i in range(shape[0])] if kind == "table" else None
-        return kind, names, lambda x: tf.reshape(tf.cast(x, tf.float32), shape)
+        columns = TableColumns()
+        if kind == "table":
+            columns = TableColumns([f"{key}[{i}]" for i in range(shape[0])], {})
+        return kind, columns, lambda x: tf.reshape(tf.cast(x, tf.float32), shape)
     raise _unmapped(info, f"its input {key!r} is {_describe(feature)}")
 
 
@@ -235,37 +237,37 @@ def _image_reader(info, key, feature, image_size):
 
 
 def _table_reader(info, features):
-    """Returns the column names, and a function that joins the columns into a vector.
+    """Returns the columns, and a function that joins them into a vector.
 
     The columns are sorted by feature name. Categories are one-hot encoded.
     """
     import tensorflow as tf
 
     flat = dict(sorted(_flatten(features)))
-    names = []
+    categories = {}
     for name, feature in flat.items():
         if not _is_numeric(feature) or len(feature.shape) > 1:
             raise _unmapped(info, f"its column {name!r} is {_describe(feature)}")
         classes = getattr(feature, "names", None)
-        if classes is not None:
-            names += [f"{name}={value}" for value in classes]
-        elif feature.shape:
-            names += [f"{name}[{i}]" for i in range(feature.shape[0])]
+        if classes is None and feature.shape:
+            parts = [f"{name}[{i}]" for i in range(feature.shape[0])]
+            categories.update(dict.fromkeys(parts))
         else:
-            names.append(name)
+            categories[name] = classes
+    columns = TableColumns.of_categories(categories)
 
     def function(example):
-        columns = []
+        parts = []
         for name, value in sorted(_flatten(example)):
             num_classes = getattr(flat[name], "num_classes", None)
             if num_classes is not None:
                 value = tf.one_hot(value, num_classes)
-            columns.append(tf.reshape(tf.cast(value, tf.float32), (-1,)))
-        row = tf.concat(columns, axis=0)
-        row.set_shape((len(names),))
+            parts.append(tf.reshape(tf.cast(value, tf.float32), (-1,)))
+        row = tf.concat(parts, axis=0)
+        row.set_shape((len(columns.feature_names),))
         return row
 
-    return names, function
+    return columns, function
 
 
 def _flatten(tree, prefix=""):

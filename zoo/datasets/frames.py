@@ -11,6 +11,7 @@ from .columns import (
     is_categorical,
     numeric_values,
 )
+from .table_columns import TableColumns
 
 MAX_CATEGORIES = 1000  # per column, because each category becomes a column of its own
 
@@ -42,7 +43,7 @@ class FrameEncoder:
     >>> from zoo.datasets.frames import FrameEncoder
     >>> frame = pd.DataFrame({"age": [30, 40], "town": ["York", "Bath"]})
     >>> encoder = FrameEncoder(frame, "x of train")
-    >>> encoder.names
+    >>> encoder.columns.feature_names
     ['age', 'town=Bath', 'town=York']
     >>> encoder(frame, "x of train").tolist()
     [[30.0, 0.0, 1.0], [40.0, 1.0, 0.0]]
@@ -59,22 +60,14 @@ class FrameEncoder:
         self._categories = {}
         for name, (_, column) in zip(names, frame.items(), strict=True):
             self._categories[name] = _categories(column, _column_in(name, where))
-
-    @property
-    def names(self) -> list[str]:
-        """Returns the column names of an encoded array, in order."""
-        names = []
-        for name, categories in self._categories.items():
-            if categories is None:
-                names.append(name)
-            else:
-                names += [f"{name}={category}" for category in categories]
-        return names
+        self.columns = TableColumns.of_categories(self._categories)
 
     def __call__(self, frame: pd.DataFrame, where: str) -> np.ndarray:
-        """Encodes a frame as a float32 array of shape `(rows, len(names))`."""
+        """Encodes a frame as a float32 array with a column for each feature name."""
         columns = self._columns(frame, where)
-        encoded = np.empty((len(frame), len(self.names)), "float32")
+        encoded = np.empty(
+            (len(frame), len(self.columns.feature_names or ())), "float32"
+        )
         start = 0
         for name, categories in self._categories.items():
             column, column_where = columns[name], _column_in(name, where)

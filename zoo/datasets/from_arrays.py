@@ -116,7 +116,7 @@ def from_arrays(
     check_choice("task", task, (None, *TASKS))
     order = Order(seed)
     given = read_pairs(train, validation, test)
-    inputs, feature_names = encode_inputs(given, vocabulary)
+    inputs, columns = encode_inputs(given, vocabulary)
     encoded, names = encode_targets(given, class_names, task)
     pairs = {split: (inputs[split], encoded[split]) for split in given}
     check_pairs(pairs)
@@ -154,9 +154,9 @@ def from_arrays(
         num_outputs=targets.num_outputs,
         task=task,
         class_names=targets.class_names,
-        feature_names=feature_names,
         vocabulary=None if vocabulary is None else list(vocabulary),
         train_batches=arrays["train"].batches,
+        **vars(columns),
     )
 
 

@@ -134,7 +134,7 @@ def _description(source: Source) -> Description:
         task=mapping.task,
         num_outputs=mapping.num_targets or len(mapping.class_names or ()),
         class_names=mapping.class_names,
-        feature_names=mapping.feature_names,
+        **vars(mapping.columns),
     )
 
 

@@ -14,6 +14,7 @@ from .columns import numeric_values
 from .frames import FrameEncoder, TargetEncoder
 from .row_order import order_problem
 from .splits import SPLITS
+from .table_columns import TableColumns
 
 Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
 
@@ -42,10 +43,8 @@ def read_pairs(train, validation, test) -> dict[str, tuple]:
     return pairs
 
 
-def encode_inputs(pairs: dict[str, tuple], vocabulary) -> tuple[dict, list | None]:
-    """Returns the inputs of each split as arrays, and the column names of a table.
-
-    The column names are `None` if the inputs are not a `DataFrame`.
+def encode_inputs(pairs: dict[str, tuple], vocabulary) -> tuple[dict, TableColumns]:
+    """Returns the inputs of each split as arrays, and the columns of a `DataFrame`.
 
     Args:
         pairs: Result of `read_pairs`.
@@ -61,14 +60,14 @@ def encode_inputs(pairs: dict[str, tuple], vocabulary) -> tuple[dict, list | Non
             if vocabulary is None and isinstance(x, pd.DataFrame):
                 raise _mixed("x", "an array", split)
         arrays = {split: real_array(x, f"x of {split}") for split, x in inputs.items()}
-        return arrays, None
+        return arrays, TableColumns()
     encoder = FrameEncoder(inputs["train"], "x of train")
     encoded = {}
     for split, x in inputs.items():
         if not isinstance(x, pd.DataFrame):
             raise _mixed("x", "a DataFrame", split)
         encoded[split] = encoder(x, f"x of {split}")
-    return encoded, encoder.names
+    return encoded, encoder.columns
 
 
 def encode_targets(

@@ -1,6 +1,7 @@
 """Layers that Keras does not provide."""
 
 from .batch_ensemble_dense import BatchEnsembleDense
+from .categorical_embeddings import CategoricalEmbeddings
 from .drop_connect import DropConnect
 from .embedding_dropout import EmbeddingDropout
 from .log_mean_probability import LogMeanProbability
@@ -15,6 +16,7 @@ from .whitening import Whitening
 
 __all__ = [
     "BatchEnsembleDense",
+    "CategoricalEmbeddings",
     "DropConnect",
     "EmbeddingDropout",
     "LogMeanProbability",

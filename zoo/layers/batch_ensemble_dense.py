@@ -1,6 +1,10 @@
 """A dense layer of several members that share most of their weights."""
 
+from collections.abc import Sequence
+from functools import partial
+
 import keras
+import numpy as np
 from keras import ops
 
 from ..utils import builders
@@ -28,7 +32,8 @@ class BatchEnsembleDense(keras.layers.Layer):
             - "random_signs": Each entry is 1 or -1.
             - "normal": Each entry has a standard normal distribution.
         column_size: Integer >= 1, the number of successive inputs that come from one
-            column of a table and start with the same random scale. Defaults to `1`.
+            column of a table and start with the same random scale, or a list with this
+            number for each column. Defaults to `1`.
         kernel_initializer: Keras initializer. Defaults to `"glorot_uniform"`. Biases
             start at zero.
         kernel_regularizer: Keras regularizer. Defaults to `None`.
@@ -60,7 +65,7 @@ class BatchEnsembleDense(keras.layers.Layer):
         ensemble_size: int,
         *,
         input_scales: str = "ones",
-        column_size: int = 1,
+        column_size: int | Sequence[int] = 1,
         kernel_initializer="glorot_uniform",
         kernel_regularizer=None,
         **kwargs,
@@ -70,7 +75,7 @@ class BatchEnsembleDense(keras.layers.Layer):
         self.ensemble_size = check_integer("ensemble_size", ensemble_size, minimum=1)
         choices = ("ones", "random_signs", "normal")
         self.input_scales = check_choice("input_scales", input_scales, choices)
-        self.column_size = check_integer("column_size", column_size, minimum=1)
+        self.column_size = _checked(column_size)
         self.kernel_initializer = builders.get_object(
             "kernel_initializer",
             keras.initializers.get,
@@ -83,10 +88,15 @@ class BatchEnsembleDense(keras.layers.Layer):
     def build(self, input_shape):
         features = input_shape[-1]
         members = tuple(input_shape[1:-1])
-        if members not in ((), (self.ensemble_size,)) or features % self.column_size:
+        sizes = self.column_size
+        fitting = "the number of features in `column_size`"
+        if isinstance(sizes, int):
+            fitting = f"a multiple of {sizes} features"
+            sizes = [sizes] * (features // sizes)
+        if members not in ((), (self.ensemble_size,)) or sum(sizes) != features:
             expected = (
                 f"shape (batch, {self.ensemble_size}, features) or (batch, features), "
-                f"with a multiple of {self.column_size} features"
+                f"with {fitting}"
             )
             raise invalid_argument("inputs", expected, tuple(input_shape))
         self.kernel = self.add_weight(
@@ -98,7 +108,7 @@ class BatchEnsembleDense(keras.layers.Layer):
         self.r = self.add_weight(
             name="input_scales",
             shape=(self.ensemble_size, features),
-            initializer=self._initial_scales,
+            initializer=partial(self._initial_scales, sizes),
         )
         self.s, self.bias = (
             self.add_weight(
@@ -109,14 +119,13 @@ class BatchEnsembleDense(keras.layers.Layer):
             for name, initializer in (("output_scales", "ones"), ("bias", "zeros"))
         )
 
-    def _initial_scales(self, shape, dtype=None):
+    def _initial_scales(self, sizes, shape, dtype=None):
         if self.input_scales == "ones":
             return ops.ones(shape, dtype)
-        members, features = shape
-        scales = keras.random.normal((members, features // self.column_size))
+        scales = keras.random.normal((shape[0], len(sizes)))
         if self.input_scales == "random_signs":
             scales = ops.where(scales < 0, -1.0, 1.0)
-        return ops.cast(ops.repeat(scales, self.column_size, axis=-1), dtype)
+        return ops.cast(ops.repeat(scales, np.array(sizes), axis=-1), dtype)
 
     def call(self, inputs):
         x = inputs if len(inputs.shape) == 3 else ops.expand_dims(inputs, axis=1)
@@ -136,3 +145,10 @@ class BatchEnsembleDense(keras.layers.Layer):
             "kernel_initializer": serialize(self.kernel_initializer),
             "kernel_regularizer": serialize(self.kernel_regularizer),
         }
+
+
+def _checked(column_size) -> int | list[int]:
+    """Returns a size or sizes; raises an error unless all are integers >= 1."""
+    if not isinstance(column_size, list | tuple):
+        return check_integer("column_size", column_size, minimum=1)
+    return [check_integer("column_size", size, minimum=1) for size in column_size]

@@ -57,6 +57,8 @@ class Whitening(AdaptedLayer):
     True
     """
 
+    mixes_columns = True  # so columns cannot be selected after this layer
+
     def __init__(self, method: str = "zca", *, epsilon: float = 1e-5, **kwargs):
         super().__init__(**kwargs)
         self.method = check_choice("method", method, ("pca", "zca"))

@@ -55,28 +55,61 @@ def check_layer(name: str, layer) -> None:
 
 
 def check_embeddings(
-    layer: keras.layers.Layer | None,
+    numerical: keras.layers.Layer | None,
+    categorical: keras.layers.Layer | None,
     input_shape: tuple[int, ...],
     preprocessing: keras.layers.Layer | None,
 ) -> None:
-    """Raises an error unless `layer` can embed the columns of the inputs.
+    """Raises an error unless the layers can embed the columns of the inputs.
 
     A layer that adapts to data sees raw inputs when it adapts, so it must not follow
     another layer in the model.
     """
-    name = "numerical_embeddings"
-    check_layer(name, layer)
-    if layer is None:
-        return
-    if len(input_shape) != 1:
-        expected = f"None for inputs of shape {input_shape}, which are no table rows"
-        raise invalid_argument(name, expected, layer)
-    if preprocessing is not None and hasattr(layer, "adapt"):
+    names = ("numerical_embeddings", "categorical_embeddings")
+    for name, layer in zip(names, (numerical, categorical), strict=True):
+        check_layer(name, layer)
+        if layer is not None and len(input_shape) != 1:
+            expected = (
+                f"None for inputs of shape {input_shape}, which are no table rows"
+            )
+            raise invalid_argument(name, expected, layer)
+    if preprocessing is not None and hasattr(numerical, "adapt"):
         raise invalid_argument(
             "preprocessing",
-            f"None if `{name}` has adapted to raw inputs",
+            "None if `numerical_embeddings` has adapted to raw inputs",
             preprocessing,
-            f"The bins of '{layer.name}' normalize the inputs.",
+            "The bins of this layer normalize the inputs.",
+        )
+    if categorical is not None:
+        _check_categorical(categorical, numerical, input_shape[0], preprocessing)
+
+
+def _check_categorical(categorical, numerical, width: int, preprocessing) -> None:
+    name = "categorical_embeddings"
+    if not hasattr(categorical, "other_columns"):
+        expected = "a zoo.layers.CategoricalEmbeddings or None"
+        fix = "For data from `zoo.datasets`, pass `data.categorical_embeddings()`."
+        raise invalid_argument(name, expected, categorical, fix)
+    if getattr(preprocessing, "mixes_columns", False):
+        expected = f"a layer that keeps columns apart, if `{name}` is given"
+        fix = "Use `data.normalization()`."
+        raise invalid_argument("preprocessing", expected, preprocessing, fix)
+    blocks = categorical.columns.values()
+    if max(stop for _, stop in blocks) > width:
+        expected = f"columns of a table of {width} columns"
+        raise invalid_argument(name, expected, categorical.columns)
+    others = width - sum(stop - start for start, stop in blocks)
+    if numerical is not None and not others:
+        expected = f"None if `{name}` embeds all columns"
+        raise invalid_argument("numerical_embeddings", expected, numerical)
+    bins = getattr(numerical, "bin_boundaries", None)
+    if bins is not None and len(bins) != others:
+        raise invalid_argument(
+            "numerical_embeddings",
+            f"bins for the {others} columns that `{name}` does not embed",
+            f"bins for {len(bins)} columns",
+            "Adapt the layer to these: `numerical.adapt(categorical.other_columns(x) "
+            "for x, _ in data.train)`.",
         )
 
 
@@ -171,13 +204,26 @@ def flat_features(
     augmentation: keras.layers.Layer | None,
     preprocessing: keras.layers.Layer | None,
     numerical_embeddings: keras.layers.Layer | None,
+    categorical_embeddings: keras.layers.Layer | None,
     input_dropout: float,
 ) -> keras.KerasTensor:
-    """Returns the preprocessed and embedded inputs as flat vectors, with dropout."""
-    x = preprocessed(inputs, augmentation, preprocessing)
+    """Returns the preprocessed and embedded inputs as flat vectors, with dropout.
+
+    The categorical embeddings see raw one-hot columns, and their vectors are last.
+    """
+    raw = preprocessed(inputs, augmentation, None)
+    x = preprocessed(raw, None, preprocessing)
+    if categorical_embeddings is not None:
+        if x.shape != raw.shape:
+            expected = f"a layer that keeps columns apart, with {raw.shape[-1]} outputs"
+            raise invalid_argument("preprocessing", expected, preprocessing)
+        x = categorical_embeddings.other_columns(x)
     if numerical_embeddings is not None:
         x = numerical_embeddings(x)
     x = keras.layers.Flatten(name="flatten")(x)
+    if categorical_embeddings is not None:
+        vectors = categorical_embeddings(raw)
+        x = keras.layers.Concatenate(name="features")([x, vectors])
     if input_dropout:
         x = keras.layers.Dropout(input_dropout, name="input_dropout")(x)
     return x

@@ -36,6 +36,18 @@ def test_strings_are_the_one_hot_columns_of_pandas():
     np.testing.assert_array_equal(x, expected.to_numpy("float32"))
 
 
+def test_one_hot_columns_are_where_the_names_say():
+    frame = FRAME.assign(kind=pd.Categorical(["x", "y"] * 20), size=2.0)
+    frame = frame[["town", "age", "kind", "size"]].rename(columns={"town": "a=b"})
+    data = from_arrays((frame, Y), validation=0)
+    assert data.one_hot_columns == {"a=b": (0, 4), "kind": (5, 7)}
+    names = data.feature_names
+    assert names[0:4] == [f"a=b={town}" for town in "abcd"]
+    assert names[5:7] == ["kind=x", "kind=y"]
+    assert from_arrays((FRAME[["age"]], Y)).one_hot_columns == {}
+    assert from_arrays((FRAME[["age"]].to_numpy(), Y)).one_hot_columns is None
+
+
 def test_a_categorical_column_has_the_columns_of_its_type():
     x, names = x_of(FRAME.astype({"town": TOWNS}))
     assert names == ["age", *(f"town={town}" for town in "dcbae")]

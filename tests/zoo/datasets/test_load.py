@@ -179,6 +179,7 @@ class TestTables:
         assert data.feature_names == [
             *("Age", "big", "kind=red", "kind=blue", "pair[0]", "pair[1]", "width")
         ]
+        assert data.one_hot_columns == {"kind": (2, 4)}
         assert (data.task, data.num_outputs, data.class_names) == (
             "regression",
             1,
@@ -214,6 +215,7 @@ class TestTables:
         data = load("made_up", data_dir=folder)
         assert (data.input_shape, data.num_outputs) == ((3,), 2)
         assert data.feature_names == ["v[0]", "v[1]", "v[2]"]
+        assert data.one_hot_columns == {}
 
     def test_a_dict_of_supervised_keys_leaves_the_rest_out(self, make_builder):
         features = {"a": np.float32, "b": np.float32, "c": np.float32, "y": np.bool_}
