@@ -211,16 +211,15 @@ def _batches(dataset) -> Iterator[tuple]:
 def _split(x, y, batch_size: int, number: int) -> list[tuple]:
     """Splits shuffled arrays into at most `number` batches of equal size."""
     arrays = keras.tree.map_structure(np.asarray, (x, y))
-    shapes = [array.shape for array in keras.tree.flatten(arrays)]
-    sizes = {shape[:1] for shape in shapes}
-    if len(sizes) != 1 or sizes & {(), (0,)}:
+    sizes = {len(one) if one.ndim else 0 for one in keras.tree.flatten(arrays)}
+    if len(sizes) != 1 or 0 in sizes:
         raise invalid_argument(
             "y",
             "arrays with as many examples as the inputs, at least one",
-            f"arrays of shapes {shapes}",
+            f"arrays of {' and '.join(map(str, sorted(sizes)))} examples",
             "If the first argument is a dataset of batches `(x, y)`, pass no `y`.",
         )
-    order = np.random.default_rng(0).permutation(shapes[0][0])
+    order = np.random.default_rng(0).permutation(sizes.pop())
     parts = np.array_split(order, range(batch_size, len(order), batch_size))
     full = [part for part in parts if len(part) == len(parts[0])]
     return [

@@ -179,6 +179,11 @@ def test_advice_on_dead_units_begins_with_a_new_model(
         assert "again" not in str(findings(losses, end=alive, **options))
 
 
+def test_a_search_for_a_rate_names_the_dataset_of_fit(findings):
+    (found,) = findings(STUCK, ratio=0.3, rate=0.5, reads_dataset=True)
+    assert "find_learning_rate(model, dataset)" in str(found)
+
+
 @pytest.mark.parametrize("first", [10.0, 0.0])
 def test_the_first_update_is_that_of_the_first_step(
     facts_of, classifier, table, training, first
