@@ -12,9 +12,9 @@ from .step_monitor import StepMonitor
 from .summaries import extremes, listed
 from .tables import frame_of, save_info
 from .update_ratio_plot import draw_band, records_at_peak, show_band
+from .update_ratio_text import far_above, layers_outside, place_of
 
 FLOOR = 0.01  # fraction of 1 / sqrt(fan_in), the RMS weight that preserves signal scale
-FAR = 10.0  # times the upper bound of the band: the first updates of Adam are large
 
 
 class UpdateRatio(StepMonitor):
@@ -249,11 +249,12 @@ class UpdateRatio(StepMonitor):
         idle = self._without_gradient(info)
         # Momentum, decay and zeros say nothing about the learning rate.
         is_idle = 2 * len(idle) >= len(self._matrices())
-        place = "" if is_idle else f", {self._place(median)}"
+        place = "" if is_idle else f", {place_of(median, self.healthy)}"
         layers = self._ratios_of_layers(info, rows)
         by_layer = f"by layer, it {extremes(layers, '.1e')}."
         text = f"The median ratio{at} is {median:.1e}{place}; {by_layer}"
-        text += self._outside(median, layers) + self._largest(info)
+        text += layers_outside(layers, median, self.healthy)
+        text += far_above(info["median"], info["step"], self.healthy)
         if idle:
             text += (
                 f" In the last record, the gradient of {listed(idle)} is zero, as "
@@ -261,33 +262,6 @@ class UpdateRatio(StepMonitor):
                 "units have died, lower it and build the model again."
             )
         return text
-
-    def _place(self, ratio: float) -> str:
-        """Describes where a ratio lies, relative to the healthy band."""
-        low, high = self.healthy
-        side = "below" if ratio < low else "above" if ratio > high else "in"
-        return f"{side} the healthy band ({low:.0e} to {high:.0e})"
-
-    def _outside(self, median: float, layers: dict[str, float]) -> str:
-        """Names layers outside of the healthy band if the median is inside."""
-        low, high = self.healthy
-        names = [name for name, one in layers.items() if not low <= one <= high]
-        if not names or not low <= median <= high:
-            return ""
-        verb = "is" if len(names) == 1 else "are"
-        return f" Only the median is in the band: {listed(names)} {verb} outside."
-
-    def _largest(self, info: dict) -> str:
-        """Describes the largest median of all records if it is far above the band."""
-        medians = np.where(np.isfinite(info["median"]), info["median"], -np.inf)
-        record = int(medians.argmax())
-        if medians[record] <= FAR * self.healthy[1]:
-            return ""
-        step = info["step"][record]
-        return (
-            f" The largest median, {medians[record]:.1e} at step {step}, is far above "
-            f"the healthy band, which ends at {self.healthy[1]:.0e}."
-        )
 
     def _without_gradient(self, info: dict) -> list[str]:
         """Returns the layers whose kernel had the gradient zero in the last record.
