@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import operator
 from collections.abc import Iterator
 
 import keras
@@ -25,7 +26,9 @@ from .train_step import updating_optimizers
 def find_learning_rate(
     model: keras.Model,
     dataset,
+    y=None,
     *,
+    batch_size: int = 32,
     min_learning_rate: float = 1e-7,
     max_learning_rate: float = 10.0,
     steps: int = 200,
@@ -51,7 +54,11 @@ def find_learning_rate(
         model: A `keras.Model`, compiled with a float as the learning rate. Its
             `train_step` must return the loss as "loss".
         dataset: Iterable of batches `(x, y)` or `(x, y, sample_weight)`, such as
-            `data.train`. If it has fewer than `steps` batches, it is repeated.
+            `data.train`. If it has fewer than `steps` batches, it is repeated. With
+            `y`, inputs as arrays, whose examples are shuffled once, always in the same
+            order.
+        y: Targets as arrays. Defaults to `None`: `dataset` contains them.
+        batch_size: Integer >= 1, the batch size for arrays. Defaults to `32`.
         min_learning_rate: First learning rate. Defaults to `1e-7`.
         max_learning_rate: Last learning rate. Defaults to `10.0`.
         steps: Number of learning rates, each used for one batch. Defaults to `200`.
@@ -91,11 +98,12 @@ def find_learning_rate(
     _check_model(model)
     rates = _rates(min_learning_rate, max_learning_rate, steps)
     check_fraction("smoothing", smoothing)
+    check_integer("batch_size", batch_size, minimum=1)
     if not is_number(divergence_factor) or divergence_factor <= 1:
         raise invalid_argument(
             "divergence_factor", "a finite number > 1", divergence_factor
         )
-    batches = _batches(dataset)
+    batches = _batches(dataset if y is None else _split(dataset, y, batch_size, steps))
     first = next(batches)
     _build(model, first[0])
     check_weights(model)
@@ -180,8 +188,8 @@ def _batches(dataset) -> Iterator[tuple]:
             "dataset",
             "an iterable of batches (x, y), such as a tf.data.Dataset or PyDataset",
             type(dataset).__name__,
-            "Pass `data.train` of the data that `zoo.datasets.load` returns, or build "
-            "one from arrays with `zoo.datasets.from_arrays((x, y)).train`.",
+            "Pass `data.train` of the data that `zoo.datasets.load` returns, or arrays "
+            "as `find_learning_rate(model, x, y)`.",
         )
     while True:
         batch = None
@@ -198,6 +206,26 @@ def _batches(dataset) -> Iterator[tuple]:
                 type(dataset).__name__,
                 "A generator can be read only once, so it must yield `steps` batches.",
             )
+
+
+def _split(x, y, batch_size: int, number: int) -> list[tuple]:
+    """Splits shuffled arrays into at most `number` batches of equal size."""
+    arrays = keras.tree.map_structure(np.asarray, (x, y))
+    sizes = {len(one) if one.ndim else 0 for one in keras.tree.flatten(arrays)}
+    if len(sizes) != 1 or 0 in sizes:
+        raise invalid_argument(
+            "y",
+            "arrays with as many examples as the inputs, at least one",
+            f"arrays of {' and '.join(map(str, sorted(sizes)))} examples",
+            "If the first argument is a dataset of batches `(x, y)`, pass no `y`.",
+        )
+    order = np.random.default_rng(0).permutation(sizes.pop())
+    parts = np.array_split(order, range(batch_size, len(order), batch_size))
+    full = [part for part in parts if len(part) == len(parts[0])]
+    return [
+        keras.tree.map_structure(operator.itemgetter(part), arrays)
+        for part in full[:number]
+    ]
 
 
 def _build(model: keras.Model, x) -> None:

@@ -17,6 +17,8 @@ from .schedules.schedule import Schedule
 
 logger = logging.getLogger(__name__)
 
+ENOUGH = 0.5  # of a schedule: less is a mistake, such as steps in place of epochs
+
 
 class ScheduleLearningRate(ScheduledValue):
     """Multiplies the optimizer's learning rate by a schedule at every step.
@@ -52,7 +54,9 @@ class ScheduleLearningRate(ScheduledValue):
     may see the float, depending on their order in the list.
 
     If the warm-up does not end within `fit`, or the learning rate is 0 for one or more
-    whole epochs at the end, a warning is logged when training begins.
+    whole epochs at the end, a warning is logged when training begins. So it is if `fit`
+    begins with epoch 0 and ends before half of the `length` of a schedule without
+    cycles.
 
     Args:
         schedule: Schedule from `callbacks.schedules`.
@@ -138,6 +142,8 @@ class ScheduleLearningRate(ScheduledValue):
 
     def on_epoch_begin(self, epoch, logs=None):
         self._correct_history()
+        if not self._begun and not epoch:  # else `fit` continues earlier training
+            self._say_early_end()
         super().on_epoch_begin(epoch, logs)
 
     def on_train_end(self, logs=None):
@@ -185,6 +191,25 @@ class ScheduleLearningRate(ScheduledValue):
                 idle,
                 epochs,
             )
+
+    def _say_early_end(self) -> None:
+        """Logs a warning if `fit` ends before half of the schedule."""
+        length = getattr(self._schedule, "length", None)
+        length_of_fit = self._length_of_fit()
+        if length is None or length_of_fit is None:
+            return
+        has_cycles = getattr(self._schedule, "cycles", 1) > 1
+        end = length_of_fit[1]
+        if has_cycles or end >= ENOUGH * length or end <= self._schedule.warmup:
+            return
+        logger.warning(
+            "`fit` ends at %s %g, at %.2g %% of the length of %r. Choose the length of "
+            "the schedule for `fit`. For a length in steps, pass `unit='step'`.",
+            self.unit,
+            end,
+            100 * end / length,
+            self._schedule,
+        )
 
     def _correct_history(self):
         # If the user lists a History before this callback, the key can be missing.

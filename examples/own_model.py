@@ -85,8 +85,9 @@ def described(report):
     for evidence in finding.evidence[:2]:
         yield f"- {evidence}", {"indent": "  "}
     yield "What to do:", {"color": "gray"}
-    line, *_ = finding.advice
-    yield line, {"family": "monospace", "indent": "    "}
+    for line in finding.advice[0].splitlines():
+        indent = "# " if line.startswith("#") else "    "
+        yield line, {"family": "monospace", "indent": indent}
 
 
 def main(arguments=None):

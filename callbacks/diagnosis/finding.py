@@ -49,7 +49,7 @@ class Finding:
             learns much worse than it could, or "hint".
         where: Layer, argument of `compile` or part of the data.
         evidence: Tuple of `Evidence`.
-        advice: Tuple of fixes, most promising first. The first is a line of code.
+        advice: Tuple of fixes, most promising first. The first is code.
         picture: Name of the picture in the report that shows the fault. Defaults to
             `""`: no picture.
     """
@@ -82,7 +82,7 @@ class Finding:
     def __str__(self) -> str:
         lines = [f"{self.severity}: {self.cause} ({self.where}). {self.summary}"]
         lines += [f"  - {one}" for one in self.evidence]
-        lines += [f"  > {one}" for one in self.advice]
+        lines += [f"  > {line}" for one in self.advice for line in one.splitlines()]
         return "\n".join([*lines, f"  see {self.reference}"])
 
 

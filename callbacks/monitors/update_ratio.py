@@ -12,6 +12,7 @@ from .step_monitor import StepMonitor
 from .summaries import extremes, listed
 from .tables import frame_of, save_info
 from .update_ratio_plot import draw_band, records_at_peak, show_band
+from .update_ratio_text import far_above, layers_outside, place_of
 
 FLOOR = 0.01  # fraction of 1 / sqrt(fan_in), the RMS weight that preserves signal scale
 
@@ -248,10 +249,12 @@ class UpdateRatio(StepMonitor):
         idle = self._without_gradient(info)
         # Momentum, decay and zeros say nothing about the learning rate.
         is_idle = 2 * len(idle) >= len(self._matrices())
-        place = "" if is_idle else f", {self._place(median)}"
+        place = "" if is_idle else f", {place_of(median, self.healthy)}"
         layers = self._ratios_of_layers(info, rows)
         by_layer = f"by layer, it {extremes(layers, '.1e')}."
         text = f"The median ratio{at} is {median:.1e}{place}; {by_layer}"
+        text += layers_outside(layers, median, self.healthy)
+        text += far_above(info["median"], info["step"], self.healthy)
         if idle:
             text += (
                 f" In the last record, the gradient of {listed(idle)} is zero, as "
@@ -259,12 +262,6 @@ class UpdateRatio(StepMonitor):
                 "units have died, lower it and build the model again."
             )
         return text
-
-    def _place(self, ratio: float) -> str:
-        """Describes where a ratio lies, relative to the healthy band."""
-        low, high = self.healthy
-        side = "below" if ratio < low else "above" if ratio > high else "in"
-        return f"{side} the healthy band ({low:.0e} to {high:.0e})"
 
     def _without_gradient(self, info: dict) -> list[str]:
         """Returns the layers whose kernel had the gradient zero in the last record.

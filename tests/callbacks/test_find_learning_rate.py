@@ -396,7 +396,7 @@ def test_the_plot_marks_both_suggestions_on_a_log_axis():
         ("smoothing", 1.0, "a float in .0, 1."),
         ("divergence_factor", 1, "a finite number > 1"),
         ("dataset", [], "at least one batch in every iteration"),
-        ("dataset", unit_batches()[0], "an iterable of batches .*from_arrays"),
+        ("dataset", unit_batches()[0], "an iterable of batches .*model, x, y"),
         ("dataset", np.ones((4, 1)), "an iterable of batches"),
         ("model", "mlp", "a compiled keras.Model"),
     ],
@@ -406,6 +406,30 @@ def test_bad_arguments(argument, value, expected):
     message = rf"(?s)Invalid value for argument `{argument}`. Expected {expected}"
     with pytest.raises(ValueError, match=message):
         find_learning_rate(**{**arguments, argument: value})
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [(np.ones((4, 1)), np.ones((3, 1))), (unit_batches(), np.ones((3, 1))), (1, 1)],
+)
+def test_arrays_of_different_lengths(x, y):
+    with pytest.raises(ValueError, match="`y`. Expected arrays with as many examples"):
+        find_learning_rate(quadratic_model(), x, y)
+
+
+def test_arrays_give_the_result_of_their_shuffled_batches():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(70, 1))
+    y = np.sort(x, axis=0)
+    order = np.random.default_rng(0).permutation(70)
+    parts = [order[:32], order[32:64]]  # the rest is left over
+    expected = find_learning_rate(
+        quadratic_model(), [(x[part], y[part]) for part in parts], **SHORT
+    )
+    given = find_learning_rate(quadratic_model(), x, y, **SHORT)
+    np.testing.assert_array_equal(given.losses, expected.losses)
+    one = find_learning_rate(quadratic_model(), x, y, batch_size=100, **SHORT)
+    assert one.losses[0] == pytest.approx(np.mean((2 * x - y) ** 2), rel=1e-5)
 
 
 def test_a_generator_that_ends_too_early():

@@ -129,6 +129,10 @@ def test_a_schedule_in_steps(compiled):
         (Constant(warmup=100), "step", "ends at step 100, but `fit` ends at 28"),
         (Cosine(2), "epoch", "is 0 in the last 2 of 4 epochs"),
         (Cosine(14), "step", "is 0 in the last 2 of 4 epochs"),
+        (Cosine(100), "epoch", "ends at epoch 4, at 4 % of the length of Cosine("),
+        (Linear(80), "step", "ends at step 28, at 35 % of the length of Linear("),
+        (Cosine(100, cycles=25), "epoch", None),
+        (Cosine(8), "epoch", None),
         (Cosine(4, warmup=1), "epoch", None),
         (Cosine(28, warmup=27), "step", None),
         (Constant(warmup=3.5), "epoch", None),
@@ -139,6 +143,12 @@ def test_a_schedule_that_does_not_fit_is_said(schedule, unit, message, caplog):
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == (message is not None)
     assert message is None or message in said[0]
+
+
+def test_an_early_end_is_not_said_by_a_fit_that_continues_another(caplog):
+    callback = ScheduleLearningRate(Cosine(100))
+    fit(make_model(), [callback], epochs=4, initial_epoch=2)
+    assert not caplog.records
 
 
 def test_a_drop_comes_with_its_epoch():

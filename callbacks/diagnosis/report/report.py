@@ -79,6 +79,9 @@ class DiagnosisReport:
     def _is_complete(self) -> bool:
         return all(one == VALIDATION for one in self.not_seen)
 
+    def __repr__(self) -> str:
+        return f"DiagnosisReport: {self.verdict}"
+
     def __str__(self) -> str:
         lines = [self.verdict]
         is_said = bool(self.looked_at) and self.is_healthy and not self._is_complete

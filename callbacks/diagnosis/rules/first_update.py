@@ -6,7 +6,7 @@ import statistics
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
 from . import advice
-from .learning_rate import SEARCH, customary_rate, lower_rate, used_rate
+from .learning_rate import customary_rate, lower_rate, search, used_rate
 from .rule import rule
 
 # Adam's first updates have about the size of the rate, so the ratio to the weights is
@@ -55,12 +55,14 @@ def first_update(facts: Facts) -> list[Finding]:
         return []
     if ratio >= OVERWRITES:
         cause, limit = "learning_rate_too_high", OVERWRITES
-        fix = lower_rate(facts, rate * AIM / ratio)
+        fixes = lower_rate(facts, rate * AIM / ratio)
     elif ratio <= STANDS_STILL:
         cause, limit = "learning_rate_too_low", STANDS_STILL
-        fix = advice.set_rate(facts, customary_rate(facts))
+        fixes = [advice.set_rate(facts, customary_rate(facts)), search(facts)]
     else:
         return []
+    first = _rate_of_first_step(facts)
+    is_other = first is not None and first != rate  # such as 0 of a warm-up
     return [
         finding(
             cause,
@@ -68,16 +70,23 @@ def first_update(facts: Facts) -> list[Finding]:
             "argument `optimizer`",
             Evidence(
                 f"At the learning rate {rate:g}, the first update of "
-                f"{facts.model.optimizer.name} is {ratio:.2g} times as large as the "
-                "weights (median kernel).",
+                f"{facts.model.optimizer.name} {'would be' if is_other else 'is'} "
+                f"{ratio:.2g} times as large as the weights (median kernel).",
                 ratio,
                 limit,
             ),
-            fix,
-            SEARCH,
+            *fixes,
             picture="ratio",
         )
     ]
+
+
+def _rate_of_first_step(facts: Facts) -> float | None:
+    """Returns the recorded rate of the first step of a run; `None` without one."""
+    training = facts.training
+    if training is None or not len(training.step) or training.step[0] != 0:
+        return None
+    return float(training.learning_rate[0])
 
 
 def _first_ratio(facts: Facts, rate: float) -> float | None:

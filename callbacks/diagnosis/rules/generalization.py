@@ -32,10 +32,13 @@ def overfitting(facts: Facts) -> list[Finding]:
     """The validation loss or accuracy gets worse, or never follows the training.
 
     If the run was stopped early, or the validation accuracy has not fallen, the finding
-    is a hint: the best weights may have been kept, or nothing was lost.
+    is a hint: the best weights may have been kept, or nothing was lost. A model that
+    has not learned the training data does not overfit.
     """
     training, outcome = facts.training, outcome_of(facts)
     if training is None or not training.is_over or outcome.trivial is None:
+        return []
+    if outcome.explained is not None and outcome.explained < EXPLAINED:
         return []
     drop = _drop(training)
     evidence = _rising(facts, training, outcome.trivial, drop)

@@ -11,7 +11,7 @@ from ..outcome import outcome_of
 from ..run.training_facts import TrainingFacts
 from . import advice
 from .comparison import comparison, falls_in_line
-from .learning_rate import SEARCH, TYPICAL_RATIO, at_rate, used_rate
+from .learning_rate import TYPICAL_RATIO, at_rate, search, used_rate
 from .rule import rule
 
 # At a third of the typical ratio, the rate explains slow progress; above, the number of
@@ -74,7 +74,7 @@ def too_low(facts: Facts) -> list[Finding]:
                 *comparison(outcome),
             ],
             advice.set_rate(facts, rate * TYPICAL_RATIO / max(ratio, 1e-12)),
-            SEARCH,
+            search(facts),
             picture="ratio",
         )
     ]

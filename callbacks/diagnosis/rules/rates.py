@@ -15,7 +15,15 @@ from ..finding import Evidence, Finding, finding
 from ..outcome import Outcome, outcome_of
 from ..run.training_facts import TrainingFacts
 from .comparison import comparison
-from .learning_rate import SEARCH, TYPICAL_RATIO, at_rate, lower_rate, used_rate
+from .learning_rate import (
+    DIED,
+    TYPICAL_RATIO,
+    at_rate,
+    dead_layer,
+    is_lost,
+    lower_rate,
+    used_rate,
+)
 from .rule import rule
 
 LARGE_RATIO = 0.1  # a step that changes a tenth of the weights
@@ -30,12 +38,10 @@ INFLATED = 4.0
 # updates.
 OVERWRITTEN, FIRST_RATIO = 3.0, 0.3
 VISIBLE_GROWTH = 1.1  # below, weights have hardly grown, and that is no evidence
-DIED = 0.9  # of the units of a layer
 WORSE = 2.0  # times the loss of a constant predictor, for a whole epoch
 SURE = 3.0  # standard errors
 RISE = 0.1  # of the trivial loss
 JUMP = 0.05  # of the trivial loss, from one epoch to the next
-RUINED = "Build the model again first: large updates have ruined its weights."
 
 
 @dataclass(frozen=True)
@@ -105,16 +111,13 @@ def too_high(facts: Facts) -> list[Finding]:
             "size, where about 1e-3 is typical."
         )
         evidence.append(Evidence(text, shown, LARGE_RATIO))
-    is_lost = outcome.is_trivial or not np.isfinite(training.curve("loss")).all()
     return [
         finding(
             "learning_rate_too_high",
-            "error" if is_lost else "warning",
+            "error" if is_lost(facts) else "warning",
             "argument `optimizer`",
             evidence,
-            lower_rate(facts, None if rate is None else rate * factor),
-            *((RUINED,) if is_lost else ()),
-            SEARCH,
+            *lower_rate(facts, None if rate is None else rate * factor),
             picture="ratio",
         )
     ]
@@ -224,15 +227,11 @@ def _died(
 ) -> list[Evidence]:
     """At least 90 % of the units of a layer have died; less than half were dead."""
     is_large = updates.overwrote_weights or updates.largest > LARGE_RATIO
-    if facts.start is None or facts.end is None or not is_large or outcome.ended_well:
+    layer = dead_layer(facts)
+    if layer is None or not is_large or outcome.ended_well:
         return []
-    for layer in facts.end.layers:
-        before = facts.start.layer(layer.name)
-        is_dead = layer.is_activation and layer.dead >= DIED
-        if is_dead and before is not None and before.dead < 0.5:
-            text = f"{layer.dead:.0%} of the units of layer '{layer.name}' have died."
-            return [Evidence(text, layer.dead, DIED)]
-    return []
+    text = f"{layer.dead:.0%} of the units of layer '{layer.name}' have died."
+    return [Evidence(text, layer.dead, DIED)]
 
 
 def _far_below(

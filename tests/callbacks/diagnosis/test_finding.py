@@ -148,6 +148,7 @@ def test_the_verdict_of_a_report():
     assert hints.is_healthy
     report = DiagnosisReport((make("dead_units", "error"),), ("the model",))
     assert report.verdict.startswith("error: Most units of a layer are zero")
+    assert repr(report) == f"DiagnosisReport: {report.verdict}"
     assert "dead_units" in str(report)
 
 

@@ -88,12 +88,29 @@ def dying(rate):
     return fit(ratio, hidden, last, x=np.abs(X), rate=rate), ratio
 
 
+def frame_of_medians(ratio):
+    return ratio.to_frame().query("in_median").groupby("step")["ratio"].median()
+
+
+def test_layers_outside_of_the_band_are_named_if_the_median_is_inside():
+    ratio = UpdateRatio(1, healthy=(1e-9, 1e9))
+    layers = [keras.layers.Dense(4, name=f"layer_{i}") for i in range(3)]
+    assert "Only the median" not in fit(ratio, *layers, rate=1e-3)
+    frame = ratio.to_frame().query("step >= 1 and in_median")
+    values = frame.groupby("variable")["ratio"].median().sort_values()
+    last = values.index[-1].removesuffix("/kernel")
+    ratio.healthy = values.iloc[0] / 2, (values.iloc[1] + values.iloc[2]) / 2
+    assert f"Only the median is in the band: {last} is outside." in repr(ratio)
+
+
 def test_the_update_ratio_of_dead_units_is_not_below_the_band():
     text, ratio = dying(rate=10.0)
     frame = ratio.to_frame().query("step == 3")
     kernels = frame[frame["variable"].str.endswith("kernel")]
     assert (kernels["gradient_norm"] == 0).all()
-    assert "healthy band" not in text
+    assert "below the healthy band" not in text
+    medians = frame_of_medians(ratio)
+    assert f"{medians.max():.1e} at step {medians.idxmax()}, is far above" in text
     assert "the gradient of hidden, last is zero" in text
     assert "a higher learning rate does not help" in text
 

@@ -23,6 +23,13 @@ def test_overfitting_is_found(judged):
     assert judged(TRAIN, val_loss=TRAIN / 2) == []  # dropout
 
 
+def test_a_model_that_has_learned_nothing_does_not_overfit(judged):
+    train = np.concatenate([[900.0, 40.0], np.full(10, 1.12)])
+    options = {"val_loss": 5 * RISING, "accuracy": 0.3}
+    options["val_accuracy"] = np.linspace(0.5, 0.2, 12)
+    assert "overfitting" not in dict(judged(train, **options))
+
+
 def test_early_stopping_is_what_the_advice_says(judged):
     assert judged(TRAIN, val_loss=RISING, epochs=100) == []
 

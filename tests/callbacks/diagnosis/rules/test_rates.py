@@ -2,6 +2,8 @@ import keras
 import numpy as np
 import pytest
 
+from callbacks.diagnosis.rules.first_update import first_update
+
 pytestmark = pytest.mark.one_backend
 
 SPARSE = "sparse_categorical_crossentropy"
@@ -155,8 +157,44 @@ def test_a_lower_rate_stays_within_the_customary_one(findings, classifier):
         rate = float(optimizer.learning_rate)
         found = findings(STUCK, ratio=1.0, rate=rate, model=model)
         assert found[0].cause == HIGH
-        assert found[0].advice[0] == f"model.optimizer.learning_rate = {expected:.1g}"
-        assert "Build the model again" in found[0].advice[1]  # it is lost
+        first, line = found[0].advice[0].splitlines()
+        assert first.startswith("# Build the model again first")  # it is lost
+        assert line == f"model.optimizer.learning_rate = {expected:.1g}"
+
+
+def test_advice_on_dead_units_begins_with_a_new_model(
+    findings, pass_of, outputs_of_layer
+):
+    alive = pass_of(outputs_of_layer([0.5] * 16))
+    dead = pass_of(outputs_of_layer([1.0] * 16))
+    losses = (1.0, 0.7, 0.55, 0.5, 0.5, 0.5)
+    for rate in (0.1, np.linspace(0.2, 0.0, 20)):
+        options = {"ratio": 0.2, "rate": rate, "start": alive}
+        (found,) = findings(losses, end=dead, **options)
+        assert found.advice[0].startswith("# Build the model again first")
+        text = str(found)
+        assert "  > model.optimizer.learning_rate = 0.001\n" in text
+        assert "find_learning_rate(model, x, y)" in text
+        assert ("ScheduleLearningRate" in text) == (np.ndim(rate) == 1)
+        assert "again" not in str(findings(losses, end=alive, **options))
+
+
+def test_a_search_for_a_rate_names_the_dataset_of_fit(findings):
+    (found,) = findings(STUCK, ratio=0.3, rate=0.5, reads_dataset=True)
+    assert "find_learning_rate(model, dataset)" in str(found)
+
+
+@pytest.mark.parametrize("first", [10.0, 0.0])
+def test_the_first_update_is_that_of_the_first_step(
+    facts_of, classifier, table, training, first
+):
+    rate = np.full(20, 10.0)
+    rate[0] = first
+    model = classifier(3, "softmax", SPARSE, optimizer=keras.optimizers.Adam(10.0))
+    facts = facts_of(model, *table, training=training(STUCK, rate=rate))
+    (found,) = first_update(facts)
+    verb = "is" if first else "would be"
+    assert f"At the learning rate 10, the first update of Adam {verb} " in str(found)
 
 
 # Too low.
