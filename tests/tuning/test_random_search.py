@@ -641,7 +641,8 @@ def test_the_end_says_which_hyperparameters_matter(parabola, capsys):
     search = parabola(max_trials=30)
     search.search()
     *_, importance = capsys.readouterr().out.splitlines()
-    assert importance == f"importance: x {search.importance().importance[0]:.2f}"
+    _, value, std = search.importance().loc[0]
+    assert importance == f"importance: x {value:.2f} (std {std:.2f})"
     search.search()  # without a trial, there is nothing new
     assert "importance" not in capsys.readouterr().out
 
