@@ -142,6 +142,7 @@ def test_my_values_come_first_then_the_defaults(curves):
     [
         ({"x": 2.0}, "Expected a value from 0.0 to 1.0. Received: x=2.0"),
         ({"z": 1}, r"names of hyperparameters that these values have: 'x'"),
+        ({"X": 0.1}, r"Received: .*\['X'\]\nDid you mean 'x'\?"),
         ("x", "dicts of values"),
     ],
 )

@@ -12,6 +12,7 @@ from ...utils.arguments import (
     check_fraction,
     check_integer,
     check_positive,
+    invalid_argument,
 )
 from ..attacks.attack import Attack
 from ..attacks.search import search_all_restarts
@@ -110,6 +111,9 @@ class AdversarialTrainer(CheckedTrainer):
         clean_metrics: bool = True,
         name: str = "adversarial_trainer",
     ):
+        if isinstance(model, Attack) and isinstance(attack, keras.Model):
+            fix = "Swap the arguments: `AdversarialTrainer(model, attack)`."
+            raise invalid_argument("model", "a keras.Model that is built", model, fix)
         super().__init__(model, name)
         self.objective = check_choice("objective", objective, ("standard", "trades"))
         self.clean_weight = check_fraction("clean_weight", clean_weight)
