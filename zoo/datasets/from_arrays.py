@@ -104,6 +104,7 @@ def from_arrays(
             split is empty, a value is NaN, infinite, missing or masked, a label is not
             one of the classes, or examples are held out although the targets are
             sorted, or a large class occurs in only one of the two parts.
+        TypeError: If inputs and targets are passed as two arguments.
 
     Example:
 

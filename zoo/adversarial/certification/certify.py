@@ -95,6 +95,7 @@ def certify(
         ValueError: If an argument is invalid, if the data do not match the model, or if
             the model contains a layer that is not supported. The message names the
             layer.
+        TypeError: If inputs and labels are passed as two arguments.
 
     Example:
 

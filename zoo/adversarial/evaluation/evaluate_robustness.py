@@ -142,6 +142,7 @@ def evaluate_robustness(
     Raises:
         ValueError: If an argument is invalid, if the data do not match the model, or if
             `certify` is true and the model contains a layer that is not supported.
+        TypeError: If inputs and labels are passed as two arguments.
 
     Example:
 

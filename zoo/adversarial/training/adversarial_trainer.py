@@ -82,8 +82,8 @@ class AdversarialTrainer(CheckedTrainer):
     Raises:
         ValueError: If an argument is invalid. `compile` raises this error if the loss
             does not match the head (the final activation) of the model; `fit` and
-            `evaluate` raise it if inputs are outside the bounds of the attack or labels
-            are invalid.
+            `evaluate` raise it if inputs are outside the bounds of the attack, or if
+            labels are invalid or do not have the shape that the loss needs.
 
     Example:
 
