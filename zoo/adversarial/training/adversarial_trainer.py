@@ -19,6 +19,7 @@ from ..attacks.search import search_all_restarts
 from ..classifier.float_inputs import as_floats, on_floats, only, unpack_batch
 from .check_attack import check_attack
 from .checked_trainer import CheckedTrainer
+from .loss_labels import check_labels_of_loss
 from .multi_step_probe import make_probe, with_many_steps
 from .robust_metrics import RobustMetrics
 from .training_batch import TrainingBatch
@@ -170,6 +171,8 @@ class AdversarialTrainer(CheckedTrainer):
         y, sample_weight = only(y), only(sample_weight)  # Keras may pass dicts here
         is_training = isinstance(y_pred, TrainingBatch)
         outputs = y_pred.main if is_training else y_pred
+        # On JAX and PyTorch, Keras calls this method before the first step.
+        check_labels_of_loss(y.shape, self.head)
         # This includes the losses added by layers and regularizers.
         loss = super().compute_loss(x, y, outputs, sample_weight, **options)
         if not is_training or y_pred.clean is None:
