@@ -8,7 +8,7 @@ from zoo.utils.arguments import invalid_argument
 def check_compiled(model) -> None:
     """Raises an error unless `model` is a compiled Keras model."""
     if not isinstance(model, keras.Model):
-        raise invalid_argument("model", "a compiled keras.Model", type(model).__name__)
+        raise invalid_argument("model", "a compiled keras.Model", model)
     if not model.compiled:
         raise invalid_argument(
             "model",

@@ -187,7 +187,7 @@ def _batches(dataset) -> Iterator[tuple]:
         raise invalid_argument(
             "dataset",
             "an iterable of batches (x, y), such as a tf.data.Dataset or PyDataset",
-            type(dataset).__name__,
+            dataset,
             "Pass `data.train` of the data that `zoo.datasets.load` returns, or arrays "
             "as `find_learning_rate(model, x, y)`.",
         )
@@ -203,7 +203,7 @@ def _batches(dataset) -> Iterator[tuple]:
             raise invalid_argument(
                 "dataset",
                 "at least one batch in every iteration",
-                type(dataset).__name__,
+                dataset,
                 "A generator can be read only once, so it must yield `steps` batches.",
             )
 

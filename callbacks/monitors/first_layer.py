@@ -100,7 +100,7 @@ def _mosaic(images) -> np.ndarray:
 
 def _first_kernel(model) -> np.ndarray:
     if not isinstance(model, keras.Model) or not model.built:
-        raise invalid_argument("model", "a built keras.Model", type(model).__name__)
+        raise invalid_argument("model", "a built keras.Model", model)
     kinds = keras.layers.Dense | keras.layers.Conv2D
     for layer in flatten_layers(model, include_self=False):
         if isinstance(layer, kinds):

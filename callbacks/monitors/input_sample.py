@@ -19,7 +19,7 @@ def check_sample(sample):
             "sample",
             "inputs of the model with at least one example: an array, or a list or "
             "dict of arrays with the same number of examples",
-            type(sample).__name__ if not is_batch else [np.shape(a) for a in arrays],
+            sample if not is_batch else [np.shape(a) for a in arrays],
             "Use a batch of a dataset, such as `x, y = next(iter(data.validation))`.",
         )
     return sample

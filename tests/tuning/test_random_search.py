@@ -142,6 +142,7 @@ def test_my_values_come_first_then_the_defaults(curves):
     [
         ({"x": 2.0}, "Expected a value from 0.0 to 1.0. Received: x=2.0"),
         ({"z": 1}, r"names of hyperparameters that these values have: 'x'"),
+        ({"X": 0.1}, r"Received: .*\['X'\]\nDid you mean 'x'\?"),
         ("x", "dicts of values"),
     ],
 )
@@ -641,7 +642,8 @@ def test_the_end_says_which_hyperparameters_matter(parabola, capsys):
     search = parabola(max_trials=30)
     search.search()
     *_, importance = capsys.readouterr().out.splitlines()
-    assert importance == f"importance: x {search.importance().importance[0]:.2f}"
+    _, value, std = search.importance().loc[0]
+    assert importance == f"importance: x {value:.2f} (std {std:.2f})"
     search.search()  # without a trial, there is nothing new
     assert "importance" not in capsys.readouterr().out
 

@@ -338,6 +338,8 @@ def test_a_saved_model_predicts_the_same_bits_in_a_new_process(check_new_process
         ({"dropout": -0.1}, r"`dropout`. Expected a float in \[0, 1\)"),
         ({"input_dropout": float("nan")}, r"`input_dropout`. Expected a float in"),
         ({"preprocessing": "scale"}, "`preprocessing`. Expected a keras.layers.Layer"),
+        ({"preprocessing": abs}, r"wrap the function: `keras.layers.Lambda\(function"),
+        ({"preprocessing": keras.layers.ReLU}, r"Pass an instance: `ReLU\(...\)`"),
         ({"augmentation": [1]}, "`augmentation`. Expected a keras.layers.Layer"),
         ({"maxout_pieces": 0}, "`maxout_pieces`. Expected an integer >= 1"),
         ({"drop_connect": 1}, r"`drop_connect`. Expected a float in \[0, 1\)"),

@@ -6,7 +6,7 @@ import keras_tuner
 from keras_tuner import errors
 from keras_tuner.engine.hyperparameters import HyperParameter
 
-from zoo.utils.arguments import invalid_argument
+from zoo.utils.arguments import close_match, invalid_argument
 
 from ..hyperparameters.drawn_hyperparameters import DrawnHyperParameters
 from ..hyperparameters.probability import own_value
@@ -90,5 +90,6 @@ def check_names(given: dict, space: DrawnHyperParameters) -> None:
             "initial_trials",
             f"names of hyperparameters that these values have: {active}",
             unknown,
+            close_match(unknown[0], names),
         )
         raise errors.FatalValueError(str(wrong))

@@ -134,9 +134,10 @@ class SearchResults:
         A random forest learns to predict the rank of a trial. The permutation
         importance (Breiman, "Random Forests", 2001, section 10) of a hyperparameter is
         the decrease in R^2 on unseen trials (5-fold cross-validation) when the values
-        of this hyperparameter are permuted. A value near or below zero means that the
-        hyperparameter is not important. If a range has narrowed, the importance mostly
-        reflects the effect within the narrowed range.
+        of this hyperparameter are permuted. If a value is not larger than its standard
+        deviation over the folds, the trials cannot tell whether the hyperparameter
+        matters, and the line at the end of a search says so. If a range has narrowed,
+        the importance mostly reflects the effect within the narrowed range.
 
         Args:
             seed: Integer >= 0. Defaults to `0`.

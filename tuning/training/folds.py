@@ -56,7 +56,7 @@ class Folds:
         x, y, weight = (given.get(name) for name in DATA)
         if y is None and weight is not None:
             expected = "None with a dataset, whose batches may contain the weights"
-            raise invalid_argument("sample_weight", expected, type(weight).__name__)
+            raise invalid_argument("sample_weight", expected, weight)
         if y is None:
             self._splits = _cut_dataset(folds, seed, x, given.get("steps_per_epoch"))
         else:
@@ -150,7 +150,7 @@ def _check_sizes(data: dict) -> None:
     for name, shape in leaves:
         if not shape:
             expected = "arrays, or lists or dicts of arrays, if `y` and `folds` are set"
-            raise invalid_argument(name, expected, type(data[name]).__name__)
+            raise invalid_argument(name, expected, data[name])
     sizes = {shape[0] for _, shape in leaves}
     if len(sizes) > 1:
         raise invalid_argument(
@@ -168,7 +168,7 @@ def _read(dataset, steps_per_epoch) -> tuple[Examples, int]:
             "x",
             "arrays `x` and `y`, or a dataset from `zoo.datasets` or `tf.data`, if "
             "`folds` is set",
-            type(dataset).__name__,
+            dataset,
         )
     is_unknown = is_of_unknown_length(dataset) and steps_per_epoch is not None
     if is_endless(dataset) or is_unknown:

@@ -4,7 +4,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.utils.arguments import check_integer, invalid_argument
+from zoo.utils.arguments import invalid_argument, is_integer
 
 from .environment import (
     available_cores,
@@ -62,7 +62,7 @@ def worker_settings(
         ValueError: If an argument is invalid.
     """
     if workers not in (None, "auto"):
-        check_integer("workers", workers, minimum=1)
+        _check_workers(workers)
     if gpus_per_trial is not None:
         check_gpus_per_trial(gpus_per_trial)
     if executor is not None:
@@ -75,6 +75,16 @@ def worker_settings(
             )
         return None
     return _on_this_machine(workers, gpus_per_trial)
+
+
+def _check_workers(workers) -> None:
+    if not is_integer(workers) or workers < 1:
+        raise invalid_argument(
+            "workers",
+            'an integer >= 1, "auto" or None',
+            workers,
+            'With "auto", there is one worker per GPU or, without GPUs, per core.',
+        )
 
 
 def _on_this_machine(workers, gpus_per_trial: float | None) -> WorkerSettings:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..utils.arguments import check_choice, check_integer, invalid_argument
+from ..utils.paired_arguments import takes_pair
 from .array_dataset import ArrayDataset
 from .arrays import Arrays, check_tokens, image_scale, is_image, say_unscaled
 from .data import TASKS, Data
@@ -17,6 +18,7 @@ from .pairs import (
 from .targets import class_labels, label_indicators, next_tokens, regression_targets
 
 
+@takes_pair("from_arrays((x, y))")
 def from_arrays(
     train,
     *,
@@ -102,6 +104,7 @@ def from_arrays(
             split is empty, a value is NaN, infinite, missing or masked, a label is not
             one of the classes, or examples are held out although the targets are
             sorted, or a large class occurs in only one of the two parts.
+        TypeError: If inputs and targets are passed as two arguments.
 
     Example:
 

@@ -173,12 +173,10 @@ def _pair(split: str, value) -> tuple:
         x, y = value
         is_series = isinstance(y, pd.Index | pd.api.extensions.ExtensionArray)
         return x, pd.Series(y) if is_series else y
-    received, fix = type(value).__name__, ""
-    if isinstance(value, tuple | list):
-        received = f"{received} of {len(value)}"
+    fix = ""
     if isinstance(value, pd.DataFrame):
         fix = "Split the frame: `(frame.drop(columns='label'), frame['label'])`."
-    raise invalid_argument(split, "(x, y), a tuple of two arrays", received, fix)
+    raise invalid_argument(split, "(x, y), a tuple of two arrays", value, fix)
 
 
 def _as_float32(values: np.ndarray) -> np.ndarray:

@@ -45,7 +45,7 @@ def describe(value) -> str:
         dtype = getattr(value, "dtype", None)
         suffix = "" if dtype is None else f", dtype {dtype}"
         return f"<{type(value).__name__} of shape {tuple(shape)}{suffix}>"
-    if isinstance(value, list | tuple) and any(map(_is_array, value)):
+    if isinstance(value, list | tuple) and any(map(is_array, value)):
         parts = ", ".join(map(describe, value[:MAX_PARTS]))
         more = ", ..." if len(value) > MAX_PARTS else ""
         return f"<{type(value).__name__} of {len(value)}> ({parts}{more})"
@@ -56,7 +56,8 @@ def describe(value) -> str:
     return f"<{type(value).__name__}{size}> {text[: MAX_LENGTH // 2]}..."
 
 
-def _is_array(value) -> bool:
+def is_array(value) -> bool:
+    """Returns whether `value` has a shape with at least one dimension."""
     return bool(getattr(value, "shape", ()))
 
 

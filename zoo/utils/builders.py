@@ -49,8 +49,16 @@ def check_units(name: str, units) -> tuple[int, ...]:
 def check_layer(name: str, layer) -> None:
     """Raises an error unless `layer` is a Keras layer or `None`."""
     if layer is not None and not isinstance(layer, keras.layers.Layer):
-        is_method = inspect.ismethod(layer)
-        fix = f"Call the method: `{layer.__name__}()`." if is_method else ""
+        fix = ""
+        if inspect.ismethod(layer):
+            fix = f"Call the method: `{layer.__name__}()`."
+        elif inspect.isclass(layer) and issubclass(layer, keras.layers.Layer):
+            fix = f"Pass an instance: `{layer.__name__}(...)`."
+        elif callable(layer):
+            fix = (
+                "Pass a layer, such as `keras.layers.Rescaling`, or wrap the function: "
+                "`keras.layers.Lambda(function)`."
+            )
         raise invalid_argument(name, "a keras.layers.Layer or None", layer, fix)
 
 

@@ -92,7 +92,7 @@ def take_sample(x, y=None, sample_weight=None, *, batch_size: int = 32) -> Sampl
             raise invalid_argument(
                 "y" if y is not None else "sample_weight",
                 "no targets or weights next to a dataset, which contains its own",
-                type(y if y is not None else sample_weight).__name__,
+                y if y is not None else sample_weight,
             )
         return _from_batches(x)
     parts = [_arrays(name, part) for name, part in (("x", x), ("y", y))]

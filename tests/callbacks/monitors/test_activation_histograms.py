@@ -360,6 +360,7 @@ def test_before_any_fit_it_says_so():
     [
         ({"sample": None}, "`sample`. Expected inputs of the model with .*\n.*a batch"),
         ({"sample": np.zeros((0, 4))}, "`sample`. Expected inputs of the model"),
+        ({"sample": "x"}, "Received: sample='x'"),
         ({"sample": np.float32(3)}, "`sample`. Expected inputs of the model"),
         ({"sample": [X, X[:3]]}, "`sample`. Expected inputs of the model"),
         ({"every_epochs": 0}, "`every_epochs`. Expected an integer >= 1. Received"),

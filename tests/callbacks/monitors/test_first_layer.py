@@ -52,7 +52,7 @@ def test_weights_of_zero_are_drawn():
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (None, "`model`. Expected a built keras.Model. Received: model='NoneType'"),
+        (None, "`model`. Expected a built keras.Model. Received: model=None"),
         (keras.Sequential([keras.layers.Dense(2)]), "`model`. Expected a built"),
         (mlp((7,), 2, units=(3,)), r"`model`. Expected inputs of shape \(height"),
         (

@@ -1,4 +1,5 @@
 import math
+from types import SimpleNamespace
 
 import keras_tuner
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.model_selection import KFold
 
 from tuning import RandomSearch
 from tuning.results.permutation_importance import permutation_importances
+from tuning.results.texts import conclusions_of
 
 pytestmark = pytest.mark.one_backend
 
@@ -69,6 +71,25 @@ def test_importance_needs_trials(searched):
     with pytest.raises(ValueError, match=few):
         searched(two, max_trials=9).importance()
     assert len(searched(two, max_trials=10).importance()) == 2
+
+
+def test_the_last_line_says_which_importances_cannot_be_told_from_zero():
+    table = pd.DataFrame(
+        {
+            "hyperparameter": ["layers", "rate", "units"],
+            "importance": [0.52, 0.3, -0.46],
+            "std": [0.1, 1.0, 2.0],
+        }
+    )
+    search = SimpleNamespace(
+        oracle=SimpleNamespace(book=SimpleNamespace(num_finished=10)),
+        importance=lambda: table,
+        edge_warnings=list,
+    )
+    assert conclusions_of(search) == [
+        "importance: layers 0.52 (std 0.10), rate cannot tell (0.30, std 1.00), "
+        "units cannot tell (-0.46, std 2.00)"
+    ]
 
 
 def test_the_table_in_notebooks_has_all_columns_and_whole_errors(searched):

@@ -84,7 +84,8 @@ def test_gpus_are_listed_by_nvidia_smi(monkeypatch, tmp_path):
     ("arguments", "message"),
     [
         ((0, None, None), "`workers`. Expected an integer >= 1"),
-        (("all", None, None), "`workers`. Expected an integer >= 1"),
+        ((True, None, None), "`workers`. Expected an integer >= 1"),
+        (("all", None, None), '`workers`. Expected an integer >= 1, "auto" or None'),
         ((5, None, None), "at most 4 for gpus_per_trial=1 and 4 GPUs"),
         ((3, None, 2), "at most 2 for gpus_per_trial=2"),
         ((2, None, 1.5), "`gpus_per_trial`. Expected an integer >= 0, or a fraction"),

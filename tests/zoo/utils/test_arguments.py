@@ -83,11 +83,11 @@ DATA = from_arrays((X, Y))
         (lambda model: MLPSpace(X), r"`data`.*`load\(...\)` or `from_arrays"),
         (lambda model: MLPSpace((X, Y)), r"data=<tuple of 2> \(<ndarray of shape"),
         (
-            lambda model: evaluate_robustness(model, X, Y),
+            lambda model: evaluate_robustness(model, X, 0.1),
             r"`data`.*\n.*Pass `\(x, y\)`",
         ),
         (
-            lambda model: evaluate_robustness(model, X, np.eye(2)[Y]),
+            lambda model: evaluate_robustness(model, (X, Y), np.eye(2)[Y]),
             "a number or sever",
         ),
         (

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from ...utils.arguments import check_choice, check_integer
+from ...utils.paired_arguments import takes_pair
 from .. import norms
 from ..attacks.attack_arguments import (
     check_bounds,
@@ -22,6 +23,7 @@ from .run_certification import run_certification
 METHODS = ("ibp", "crown", "alpha-crown")
 
 
+@takes_pair("certify(model, (x, y), 0.06)")
 def certify(
     model: keras.Model,
     data,
@@ -93,6 +95,7 @@ def certify(
         ValueError: If an argument is invalid, if the data do not match the model, or if
             the model contains a layer that is not supported. The message names the
             layer.
+        TypeError: If inputs and labels are passed as two arguments.
 
     Example:
 

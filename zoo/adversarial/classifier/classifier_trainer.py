@@ -2,7 +2,6 @@
 
 import keras
 
-from ...utils.arguments import invalid_argument
 from .float_inputs import only
 from .head import Head
 from .model_checks import check_model
@@ -56,8 +55,11 @@ class ClassifierTrainer(keras.Model):
     def assert_is_compiled(self, method: str) -> None:
         """Raises an error if `compile` has not been called before `method`."""
         if self.head is None:
-            fix = f"Call `compile()` before `{method}()`."
-            raise invalid_argument("self", "a compiled trainer", self.name, fix)
+            raise ValueError(
+                f"The trainer '{self.name}' is not compiled. Expected a call to "
+                f"`compile` before `{method}`, such as "
+                '`trainer.compile("adam", data.loss, metrics=data.metrics)`.'
+            )
 
 
 def trained_model(model: keras.Model) -> keras.Model:

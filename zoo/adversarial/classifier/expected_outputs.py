@@ -26,6 +26,10 @@ LOSSES = {
     ),
     MARGINS: ("Hinge", "hinge", "SquaredHinge", "squared_hinge"),
 }
+INTEGER_LABELS = (
+    "sparse_categorical_crossentropy",
+    "categorical_generalized_cross_entropy",
+)
 
 
 def expected_outputs(loss, num_outputs: int) -> str | None:
@@ -75,16 +79,10 @@ def matching_loss(loss, num_outputs: int, from_logits: bool) -> str:
     """
     default = "Binary" if num_outputs == 1 else "SparseCategorical"
     name = f"{default}Crossentropy"
-    losses = [one for one in keras.tree.flatten(loss) if one is not None]
-    if len(losses) == 1:
-        known = losses[0]
-        if isinstance(known, str) and known.lower() not in ("crossentropy", "ce"):
-            known = keras.losses.get(known)
-        known = getattr(known, "fn", known)
-        words = getattr(known, "__name__", "").split("_")
-        found = "".join(word.capitalize() for word in words)
-        if found.endswith("Crossentropy") and hasattr(keras.losses, found):
-            name = found
+    words = _name_of(loss).split("_")
+    found = "".join(word.capitalize() for word in words)
+    if found.endswith("Crossentropy") and hasattr(keras.losses, found):
+        name = found
     metric = '"accuracy"'
     if num_outputs == 1 and from_logits:
         metric = "keras.metrics.BinaryAccuracy(threshold=0)"
@@ -92,6 +90,34 @@ def matching_loss(loss, num_outputs: int, from_logits: bool) -> str:
         f'Use: compile("adam", keras.losses.{name}(from_logits={from_logits}), '
         f"metrics=[{metric}])"
     )
+
+
+def expects_one_hot(loss) -> bool | None:
+    """Returns whether a loss of Keras expects one-hot labels instead of integers.
+
+    Args:
+        loss: Loss as passed to `compile`.
+
+    Returns:
+        `None` if the loss is unknown, such as a user-defined one, or accepts both.
+    """
+    name = _name_of(loss)
+    return name not in INTEGER_LABELS if name else None
+
+
+def _name_of(loss) -> str:
+    """Returns the name of the function of a Keras loss, or `""` for other losses."""
+    losses = [one for one in keras.tree.flatten(loss) if one is not None]
+    if len(losses) != 1:
+        return ""
+    known = losses[0]
+    if isinstance(known, str):
+        if known.lower() in ("crossentropy", "ce"):
+            return ""
+        known = keras.losses.get(known)
+    function = getattr(known, "fn", known)
+    name = getattr(function, "__name__", "")
+    return name if getattr(keras.losses, name, None) is function else ""
 
 
 def _from_logits(loss) -> bool | None:

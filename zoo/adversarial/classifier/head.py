@@ -18,6 +18,7 @@ from .expected_outputs import (
     RATES,
     VALUES,
     expected_outputs,
+    expects_one_hot,
 )
 from .float_inputs import graph_inputs, on_floats
 from .logits import as_classes, ends_linear, find_logits, log_probabilities
@@ -42,6 +43,8 @@ class Head:
             `0.0`.
         expected: Kind of output that the loss expects, as returned by
             `expected_outputs`. Defaults to `None`: unknown.
+        one_hot: Whether the loss expects one-hot labels, as returned by
+            `expects_one_hot`. Defaults to `None`: unknown, or both.
     """
 
     num_outputs: int
@@ -49,6 +52,7 @@ class Head:
     is_hidden: bool = False
     threshold: float = 0.0
     expected: str | None = None
+    one_hot: bool | None = None
 
     @property
     def num_classes(self) -> int:
@@ -131,7 +135,8 @@ def read_head(
     if num_outputs == 1:
         given = thresholds(metrics)
         threshold = _threshold(activation, expected, given, signed)
-    return Head(num_outputs, activation, is_hidden, threshold, expected)
+    one_hot = expects_one_hot(loss) if num_outputs > 1 else None
+    return Head(num_outputs, activation, is_hidden, threshold, expected, one_hot)
 
 
 def probe_outputs(model: keras.Model, bounds: tuple[float, float]) -> tuple:

@@ -1,5 +1,7 @@
 """A function that compares the robustness of two models on the same examples."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy import stats
 
@@ -23,7 +25,8 @@ def compare(first: RobustnessReport, second: RobustnessReport) -> ComparisonRepo
         A `ComparisonReport`, with `rows` and `to_frame()`. `print` shows it as a table.
         There is one row per epsilon that both reports contain, and one for epsilon 0.
         If both reports contain certificates, there are additional rows for the
-        certified accuracy.
+        certified accuracy. `warnings` says how the attacks differ, such as in their
+        steps, because a model that is attacked less looks more robust.
 
     Raises:
         ValueError: If the reports are not about the same examples and the same norm.
@@ -68,7 +71,34 @@ def compare(first: RobustnessReport, second: RobustnessReport) -> ComparisonRepo
     if first.certificate is not None and second.certificate is not None:
         pair = first.certificate.certified, second.certificate.certified
         rows += [_row("certified", one, pair[0][one], pair[1][one]) for one in epsilons]
-    return ComparisonReport(tuple(rows), first.norm, len(first.correct))
+    warnings = list(_differences(first, second))
+    return ComparisonReport(tuple(rows), first.norm, len(first.correct), warnings)
+
+
+def _differences(first: RobustnessReport, second: RobustnessReport) -> Iterator[str]:
+    """Yields a warning for each way in which one model was attacked more strongly."""
+    pairs = [
+        (name, *(report.settings.get(name, "unknown") for report in (first, second)))
+        for name in dict.fromkeys([*first.settings, *second.settings])
+    ]
+    pairs.append(("seed", first.rows[0]["seed"], second.rows[0]["seed"]))
+    unlike = [f"{name} is {a} and {b}" for name, a, b in pairs if a != b]
+    if unlike:
+        yield (
+            f"The attacks differ: {', '.join(unlike)}. A model that is attacked less "
+            "looks more robust. Pass the same arguments to both calls of "
+            "`evaluate_robustness`."
+        )
+    stages = [{row["stage"] for row in report.rows} for report in (first, second)]
+    for which, only in zip(
+        ("first", "second"), (stages[0] - stages[1], stages[1] - stages[0]), strict=True
+    ):
+        if only:
+            names = ", ".join(map(repr, sorted(only)))
+            yield (
+                f"Only the {which} model was attacked in the stages {names}, which "
+                "can lower its accuracy."
+            )
 
 
 def _row(measure: str, epsilon: float, first: np.ndarray, second: np.ndarray) -> dict:

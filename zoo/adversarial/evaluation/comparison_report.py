@@ -26,11 +26,13 @@ class ComparisonReport(Printable):
             - `p_value`: of the exact McNemar test for a difference.
         norm: "linf", "l2" or "l1".
         examples: Number of examples.
+        warnings: List of messages, one for each difference between the attacks.
     """
 
     rows: tuple[dict, ...]
     norm: str
     examples: int
+    warnings: list[str]
 
     def to_frame(self) -> pd.DataFrame:
         """Returns the rows as a pandas `DataFrame`."""
@@ -49,7 +51,9 @@ class ComparisonReport(Printable):
             }
             for row in self.rows
         )
-        return (
+        lines = [
             f"Accuracies of two models in {self.norm}, on the same {self.examples:,} "
-            f"examples\n{table.to_string(index=False)}"
-        )
+            "examples",
+            table.to_string(index=False),
+        ]
+        return "\n".join([*lines, *(f"WARNING: {some}" for some in self.warnings)])

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from ...utils.arguments import check_choice, check_integer
+from ...utils.paired_arguments import takes_pair
 from ...utils.report_files import digest
 from .. import norms
 from ..attacks.apgd import APGD
@@ -30,6 +31,7 @@ from .stage_runner import SAMPLE, StageRunner
 TARGETS = 9  # maximum number of target classes in the stage "apgd_targeted"
 
 
+@takes_pair("evaluate_robustness(model, (x, y), epsilons=0.06)")
 def evaluate_robustness(
     model: keras.Model,
     data,
@@ -140,6 +142,7 @@ def evaluate_robustness(
     Raises:
         ValueError: If an argument is invalid, if the data do not match the model, or if
             `certify` is true and the model contains a layer that is not supported.
+        TypeError: If inputs and labels are passed as two arguments.
 
     Example:
 
@@ -215,7 +218,18 @@ def evaluate_robustness(
         digest([x, y]),
         certificate,
         distances,
+        {
+            "steps": steps,
+            "restarts": restarts,
+            "bounds": list(bounds),  # as read from a file
+            "mask": None if mask is None else _describe_mask(mask, x.shape[1:]),
+        },
     )
+
+
+def _describe_mask(mask, shape: tuple[int, ...]) -> str:
+    mask = np.broadcast_to(check_mask(mask), shape)
+    return f"{mask.sum()} of {mask.size} features ({digest([mask])[:8]})"
 
 
 def _stages(epsilon, settings, steps, restarts, num_classes) -> dict[str, Attack]:

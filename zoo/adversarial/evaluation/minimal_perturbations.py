@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from ...utils.arguments import check_choice, check_integer
+from ...utils.paired_arguments import takes_pair
 from .. import norms
 from ..attacks.attack_arguments import check_bounds, check_mask, check_mask_shape
 from ..attacks.minimal_norm import find_smallest
@@ -15,6 +16,7 @@ from ..classifier.data_checks import as_arrays
 from .perturbation_report import PerturbationReport
 
 
+@takes_pair("minimal_perturbations(model, (x, y))")
 def minimal_perturbations(
     model: keras.Model,
     data,
@@ -58,6 +60,7 @@ def minimal_perturbations(
 
     Raises:
         ValueError: If an argument is invalid or the data do not match the model.
+        TypeError: If inputs and labels are passed as two arguments.
 
     Example:
 

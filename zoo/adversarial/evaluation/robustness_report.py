@@ -1,7 +1,7 @@
 """The results of `evaluate_robustness`."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -58,6 +58,10 @@ class RobustnessReport(Printable):
         distances: Float64 array of shape `(examples,)`: upper bounds for the norm of
             the smallest perturbation of each example, as described in
             `PerturbationReport`. Defaults to `None`: not computed.
+        settings: Dictionary of the settings of the attacks, by which `compare`
+            recognizes whether two models were attacked alike: `steps`, `restarts`,
+            `bounds` and `mask`, a description of the mask or `None`. Defaults to an
+            empty dictionary: unknown.
 
     Attributes:
         clean_accuracy: The accuracy without an attack.
@@ -73,6 +77,7 @@ class RobustnessReport(Printable):
     data: str
     certificate: CertificateReport | None = None
     distances: np.ndarray | None = None
+    settings: dict = field(default_factory=dict)
 
     @property
     def clean_accuracy(self) -> float:
@@ -154,6 +159,7 @@ class RobustnessReport(Printable):
             "epsilons": list(self.robust),
             "epsilon_of_examples": self.examples["epsilon"],
             "data": self.data,
+            "settings": self.settings,
             "certificate": None,
         }
         if self.certificate is not None:
@@ -191,6 +197,7 @@ class RobustnessReport(Printable):
             facts["data"],
             certificate,
             arrays.get("distances"),
+            facts.get("settings", {}),  # older files have none
         )
 
     def __str__(self) -> str:

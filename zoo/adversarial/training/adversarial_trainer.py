@@ -12,12 +12,14 @@ from ...utils.arguments import (
     check_fraction,
     check_integer,
     check_positive,
+    invalid_argument,
 )
 from ..attacks.attack import Attack
 from ..attacks.search import search_all_restarts
 from ..classifier.float_inputs import as_floats, on_floats, only, unpack_batch
 from .check_attack import check_attack
 from .checked_trainer import CheckedTrainer
+from .loss_labels import check_labels_of_loss
 from .multi_step_probe import make_probe, with_many_steps
 from .robust_metrics import RobustMetrics
 from .training_batch import TrainingBatch
@@ -81,8 +83,8 @@ class AdversarialTrainer(CheckedTrainer):
     Raises:
         ValueError: If an argument is invalid. `compile` raises this error if the loss
             does not match the head (the final activation) of the model; `fit` and
-            `evaluate` raise it if inputs are outside the bounds of the attack or labels
-            are invalid.
+            `evaluate` raise it if inputs are outside the bounds of the attack, or if
+            labels are invalid or do not have the shape that the loss needs.
 
     Example:
 
@@ -110,6 +112,9 @@ class AdversarialTrainer(CheckedTrainer):
         clean_metrics: bool = True,
         name: str = "adversarial_trainer",
     ):
+        if isinstance(model, Attack) and isinstance(attack, keras.Model):
+            fix = "Swap the arguments: `AdversarialTrainer(model, attack)`."
+            raise invalid_argument("model", "a keras.Model that is built", model, fix)
         super().__init__(model, name)
         self.objective = check_choice("objective", objective, ("standard", "trades"))
         self.clean_weight = check_fraction("clean_weight", clean_weight)
@@ -166,6 +171,8 @@ class AdversarialTrainer(CheckedTrainer):
         y, sample_weight = only(y), only(sample_weight)  # Keras may pass dicts here
         is_training = isinstance(y_pred, TrainingBatch)
         outputs = y_pred.main if is_training else y_pred
+        # On JAX and PyTorch, Keras calls this method before the first step.
+        check_labels_of_loss(y.shape, self.head)
         # This includes the losses added by layers and regularizers.
         loss = super().compute_loss(x, y, outputs, sample_weight, **options)
         if not is_training or y_pred.clean is None:

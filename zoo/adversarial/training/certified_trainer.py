@@ -23,6 +23,7 @@ from ..classifier.float_inputs import only
 from ..classifier.logits import find_logits
 from ..norms import NORMS
 from .checked_trainer import CheckedTrainer
+from .ramp_guard import RampGuard
 
 DTYPE = "float32"
 METHODS = ("ibp", "crown-ibp", "crown")
@@ -38,9 +39,9 @@ class CertifiedTrainer(CheckedTrainer):
     Interval Bound Propagation for Training Verifiably Robust Models", 2018). During
     `ramp_steps` training steps, epsilon grows from 0 to its full value, and the weight
     of the worst case from 0 to `1 - kappa`. Without this schedule, training often
-    collapses to chance level. Steps are counted over all calls to `fit`. For networks
-    that are trained with interval bounds, use the initial weights
-    `zoo.adversarial.IBPNormal`.
+    collapses to chance level. Steps are counted over all calls to `fit`, and a warning
+    is logged if `fit` ends before epsilon reaches its full value. For networks that are
+    trained with interval bounds, use the initial weights `zoo.adversarial.IBPNormal`.
 
     Training reports "certified_accuracy", the fraction of examples that the bounds of
     the training method certify at the current epsilon; for "crown-ibp", validation uses
@@ -84,7 +85,7 @@ class CertifiedTrainer(CheckedTrainer):
     Example:
 
     >>> from zoo import mlp
-    >>> trainer = CertifiedTrainer(mlp((4,), 3), epsilon=0.1, ramp_steps=2)
+    >>> trainer = CertifiedTrainer(mlp((4,), 3), epsilon=0.1, ramp_steps=1)
     >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     >>> trainer.compile("adam", loss, metrics=["accuracy"])
     >>> x, y = np.random.default_rng(0).random((12, 4)), np.arange(12) % 3
@@ -132,17 +133,33 @@ class CertifiedTrainer(CheckedTrainer):
             fix = f"The worst-case margins are passed to the loss as logits. {line}"
             raise invalid_argument("loss", "a loss with from_logits=True", loss, fix)
 
+    def extra_callbacks(self):
+        return [RampGuard()]
+
+    def ramp_share(self, done):
+        """Returns how much of the ramp is completed after `done` training steps.
+
+        Args:
+            done: Float tensor of shape `()`.
+
+        Returns:
+            A tensor between 0 and 1, by which a step multiplies epsilon.
+        """
+        if not self.ramp_steps:
+            return ops.cast(done >= self.warmup_steps, DTYPE)
+        return ops.clip((done - self.warmup_steps) / self.ramp_steps, 0.0, 1.0)
+
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         """Returns the training objective or, in evaluation, the loss on clean data."""
         y, sample_weight = only(y), only(sample_weight)  # Keras may pass dicts here
+        inputs, labels = self.record(x, y)
         # This includes the losses added by layers and regularizers.
         loss = super().compute_loss(x, y, y_pred, sample_weight, training=training)
-        x, labels = self.record(x, y)
         share = self._begin_step() if training else 1.0
         is_label = ops.one_hot(labels, self._network.num_outputs, dtype="bool")
-        lowest = self._margins(x, is_label, share, training)
+        lowest = self._margins(inputs, is_label, share, training)
         # The margin between the label and itself is zero only in exact arithmetic.
         others = ops.where(is_label, np.inf, lowest)
         is_certified = ops.cast(ops.min(others, axis=1) > 0, DTYPE)
@@ -177,14 +194,9 @@ class CertifiedTrainer(CheckedTrainer):
     def _begin_step(self):
         """Counts a training step; returns the completed fraction of the ramp."""
         # On PyTorch, the assignment also changes the tensor, so it must be used before.
-        share = self._share(ops.convert_to_tensor(self.steps_done))
+        share = self.ramp_share(ops.convert_to_tensor(self.steps_done))
         self.steps_done.assign(self.steps_done + 1)
         return share
-
-    def _share(self, done):
-        if not self.ramp_steps:
-            return ops.cast(done >= self.warmup_steps, DTYPE)
-        return ops.clip((done - self.warmup_steps) / self.ramp_steps, 0.0, 1.0)
 
     def _margins(self, x, is_label, share, training):
         """Returns lower bounds for the margins of all classes, in float32."""

@@ -11,6 +11,7 @@ from ..classifier.float_inputs import only
 from .array_checks import check_arrays
 from .check_seen_data import CheckSeenData
 from .compiled_head import compiled_head
+from .loss_labels import check_labels_of_loss
 from .seen_data import SeenData
 
 
@@ -127,7 +128,12 @@ class CheckedTrainer(ClassifierTrainer):
         return results
 
     def record(self, x, y):
-        """Records a batch for `check_seen`; returns inputs as floats, and classes."""
+        """Records a batch for `check_seen`; returns inputs as floats, and classes.
+
+        Raises:
+            ValueError: If the loss does not support labels of this shape.
+        """
+        check_labels_of_loss(y.shape, self.head)
         return self._seen.record(x, y, self.head.num_outputs)
 
     def check_seen(self) -> None:

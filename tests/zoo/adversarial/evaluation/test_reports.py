@@ -193,6 +193,25 @@ def test_a_comparison_is_paired(report):
     assert "-16.67" in lines[2 + list(table.index).index(("robust", 0.06))]
 
 
+def test_a_comparison_says_how_the_attacks_differ(report):
+    settings = {"steps": 2, "restarts": 5, "bounds": [0.0, 1.0], "mask": None}
+    first = edited(report, settings=settings)
+    assert compare(first, first).warnings == []
+    rows = [*report.rows, {**report.rows[-1], "stage": "square"}]
+    stronger = edited(report, settings={**settings, "steps": 9}, rows=tuple(rows))
+    differ, stages = compare(first, stronger).warnings
+    assert differ.startswith("The attacks differ: steps is 2 and 9. A model")
+    assert stages.startswith(
+        "Only the second model was attacked in the stages 'square'"
+    )
+    assert str(compare(first, stronger)).endswith(
+        f"WARNING: {differ}\nWARNING: {stages}"
+    )
+    seeds = tuple({**row, "seed": 4} for row in report.rows)
+    (differ,) = compare(first, edited(first, rows=seeds)).warnings
+    assert "seed is 3 and 4" in differ
+
+
 def test_reports_that_cannot_be_compared_are_named(report):
     for message, other in (
         ("Expected a RobustnessReport", "report"),

@@ -383,6 +383,18 @@ def test_wrong_arguments(options, message):
         AdversarialTrainer(**arguments)
 
 
+def test_swapped_arguments():
+    with pytest.raises(ValueError, match=r"\(model, attack\)"):
+        AdversarialTrainer(PGD(0.1), make_model())
+
+
+def test_fit_and_evaluate_before_compile():
+    trainer, x = AdversarialTrainer(make_model(), PGD(0.1)), np.zeros((2, *SHAPE))
+    for method in ("fit", "evaluate"):
+        with pytest.raises(ValueError, match=f"call to `compile` before `{method}`"):
+            getattr(trainer, method)(x, np.zeros(2))
+
+
 def test_a_loss_that_contradicts_the_head():
     trainer = AdversarialTrainer(make_model(), PGD(0.1))
     with pytest.raises(ValueError, match="`loss`. Expected.*from_logits=True, since"):

@@ -178,6 +178,19 @@ def test_it_saves_and_its_model_is_plain(linear_data, tmp_path):
     assert type(model) is type(trainer.model)
 
 
+def test_a_ramp_that_fit_does_not_complete_is_logged(linear_data, caplog):
+    trainer = compiled(
+        CertifiedTrainer(linear_model(), 0.1, warmup_steps=1, ramp_steps=2)
+    )
+    trainer.fit(*linear_data, batch_size=8, verbose=0)
+    [record] = caplog.records
+    assert "ended after 2 of the 3 steps" in record.message
+    assert "Epsilon is 0.05 instead of 0.1" in record.message
+    caplog.clear()
+    trainer.fit(*linear_data, batch_size=8, verbose=0)  # continues the ramp
+    assert not caplog.records
+
+
 def test_inputs_out_of_bounds_are_refused(linear_data):
     x, y = linear_data
     trainer = compiled(CertifiedTrainer(linear_model(), 0.1))
