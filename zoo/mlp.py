@@ -175,15 +175,15 @@ def mlp(
         categorical_embeddings,
         input_dropout,
     )
-    first_layer = _first_member_layer(
-        x.shape[-1], numerical_embeddings, categorical_embeddings
-    )
     for index, size in enumerate(units, start=1):
         if ensemble_size > 1:
+            settings = {}
+            if index == 1:
+                settings = _first_member_layer(
+                    x.shape[-1], numerical_embeddings, categorical_embeddings
+                )
             hidden_layer = partial(
-                BatchEnsembleDense,
-                ensemble_size=ensemble_size,
-                **(first_layer if index == 1 else {}),
+                BatchEnsembleDense, ensemble_size=ensemble_size, **settings
             )
         hidden = f"hidden_{index}"
         x = hidden_layer(

@@ -21,7 +21,7 @@ from .event_log import EventLog, check_log_dir
 from .forward_pass import ForwardPass
 from .input_sample import check_sample, check_shapes
 from .plots import check_recorded
-from .summaries import number_of, recorded_at
+from .summaries import listed, number_of, recorded_at
 from .tables import save_info
 
 
@@ -276,10 +276,9 @@ class ActivationHistograms(Printable, SavedAttributes, keras.callbacks.Callback)
 
 
 def _warn_of_unseen(names: list[str]) -> None:
-    listed = ", ".join(repr(name) for name in names[:10])
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    layers = listed([repr(name) for name in names], limit=10)
     warnings.warn(
-        f"ActivationHistograms does not record the layers {listed}{more}: when the "
+        f"ActivationHistograms does not record the layers {layers}: when the "
         "model is called, they run inside a loop, a condition, a map, the step of a "
         "recurrent layer or another compiled function, or not at all.",
         stacklevel=2,
