@@ -162,9 +162,10 @@ def adversarial_table() -> str:
             for kind in ("clean", "robust")
         )
         warnings = sum(len(row["all"]["warnings"]) for row in rows)
-        table.append((task, *cells, warnings, ROBUST.get(task, "-")))
+        published = ROBUST.get(task, "-")
+        table.append((task, *cells, len(rows), warnings, published))
     columns = ["task", "clean, first 1,000", "robust, first 1,000", "clean, all"]
-    columns += ["robust, all", "warnings", "published, clean / robust"]
+    columns += ["robust, all", "seeds", "warnings", "published, clean / robust"]
     return markdown(columns, table)
 
 
