@@ -4,7 +4,13 @@ import statistics
 
 from diagnosis_table import MEASURES, judged
 from results import load
-from table_tools import CROCE, mean_and_deviation, of_the_choice
+from table_tools import (
+    CROCE,
+    markdown,
+    mean_and_deviation,
+    of_the_choice,
+    paired_difference,
+)
 
 PAGE = "docs/benchmarks.md"
 
