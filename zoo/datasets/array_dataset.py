@@ -41,12 +41,12 @@ class ArrayDataset(keras.utils.PyDataset):
         return -(-len(self.arrays) // self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        start, stop = index * self.batch_size, (index + 1) * self.batch_size
         if self.order is None:
-            # Copies, because TensorFlow 2.21 may write into the arrays that it is
-            # given: under `MirroredStrategy`, layers such as `Normalization` do.
-            x, y = self.arrays.batch(batch)
-            return x.copy(), y.copy()
+            # Indices instead of a slice, so that the batch is a copy: TensorFlow 2.21
+            # may write into arrays that it is given. Under `MirroredStrategy`, layers
+            # such as `Normalization` do.
+            return self.arrays.batch(np.arange(start, min(stop, len(self.arrays))))
         if self._rows is None:  # a batch is requested before the first epoch
             self._rows = self.order.permutation(len(self.arrays), self.order.counter)
         # The order must not change in `on_epoch_begin`: with `steps_per_epoch`, one
@@ -54,7 +54,7 @@ class ArrayDataset(keras.utils.PyDataset):
         if self._order_is_due and index == 0:
             self._rows = self.order.next_permutation(len(self.arrays))
             self._order_is_due = False
-        return self.arrays.batch(self._rows[batch])
+        return self.arrays.batch(self._rows[start:stop])
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         self.on_epoch_begin()
