@@ -159,10 +159,13 @@ def _clearest_fall(losses: np.ndarray) -> tuple[int, float]:
     if len(ranks) < 3:
         return 0, 0.0
     sums = np.concatenate([[0.0], np.cumsum(ranks)])
-    start, stop = np.ogrid[1 : len(ranks), 2 : len(ranks) + 1]
-    after = np.maximum(stop - start, 1)
-    fall = sums[start] / start - (sums[stop] - sums[start]) / after
-    scores = np.where(stop > start, fall * np.sqrt(start * after / stop), 0.0)
-    index = int(np.argmax(scores.max(axis=1)))
-    noise = np.sqrt(np.mean(np.diff(ranks) ** 2) / 2)
-    return index + 1, float(scores[index].max() / max(noise, 0.5))
+    noise = max(np.sqrt(np.mean(np.diff(ranks) ** 2) / 2), 0.5)
+    index, clarity = 0, 0.0
+    for start in range(1, len(ranks)):
+        after = np.arange(1, len(ranks) - start + 1)
+        lower = (sums[start + 1 :] - sums[start]) / after
+        errors = noise * np.sqrt(1 / start + 1 / after)
+        score = np.max((sums[start] / start - lower) / errors)
+        if score > clarity:
+            index, clarity = start, float(score)
+    return index, clarity
