@@ -208,6 +208,13 @@ for pooling in ("mean", "max"):
         label: regularized,
         f"{label}, 5,000 words": replace(regularized, epochs=8, load=fewer),
     }
+ONE_WAY = "64, max pooling, dropout .5, embedding dropout .5, 5,000 words"
+REVIEW_LSTMS[f"{ONE_WAY}, first 600 words, both directions"] = replace(
+    REVIEW_LSTMS[ONE_WAY],
+    options=REVIEW_LSTMS[ONE_WAY].options | {"bidirectional": True},
+    epochs=6,
+    load={"sequence_length": 600, "vocabulary_size": 5_000},
+)
 CHARACTER_LSTMS = {
     "512, dropout .2, batches of 16": Candidate(
         {
