@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import rankdata
+
+# Clarity that about 1 in 1,000 tests of 40 to 500 steps has if the loss does not fall.
+CLEAR_FALL = 5.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -12,8 +16,9 @@ class RangeTest:
     The suggested learning rates, `steepest` and `tenth_of_minimum`, are starting points
     for a search, not final values. The steps before step number 1 / (1 - smoothing) are
     ignored, because their smoothed losses are averages of too few values and are
-    therefore noisy. If the smoothed loss did not decrease after that step, both
-    suggestions are `None`.
+    therefore noisy. If the loss does not fall after that step by clearly more than it
+    varies from batch to batch, both suggestions are `None`: larger batches, or more
+    steps, may show a fall.
 
     Args:
         learning_rates: Array of the learning rates, in increasing order.
@@ -27,18 +32,17 @@ class RangeTest:
 
     Attributes:
         steepest: Learning rate at which the smoothed loss decreased fastest with
-            respect to log(learning rate).
+            respect to log(learning rate), from shortly before its clear fall on.
         tenth_of_minimum: One tenth of the learning rate at which the smoothed loss is
             lowest.
 
     Example:
 
-    >>> rates = np.geomspace(1e-4, 1, 5)
-    >>> losses = np.array([4.0, 4.0, 2.0, 1.0, 9.0])
-    >>> test = RangeTest(rates, losses, losses, smoothing=0.0, diverged=True)
+    >>> rates = np.geomspace(1e-6, 1, 61)
+    >>> losses = 2 - np.tanh(2 * np.log10(rates / 1e-3))
+    >>> test = RangeTest(rates, losses, losses, smoothing=0.9, diverged=False)
     >>> test
-    <RangeTest of 5 rates from 0.0001 to 1, diverged: steepest 0.01, \
-tenth of minimum 0.01>
+    <RangeTest of 61 rates from 1e-06 to 1: steepest 0.001, tenth of minimum 0.1>
     """
 
     learning_rates: np.ndarray
@@ -53,7 +57,8 @@ tenth of minimum 0.01>
         falling = self._falling()
         if falling is None:
             return None
-        first, lowest = falling
+        start, lowest = falling
+        first = max(start - self._run_in(), self._run_in() - 1)
         slopes = np.gradient(self.smoothed_losses[: lowest + 1])[first:]
         return float(self.learning_rates[first + np.argmin(slopes)])
 
@@ -95,37 +100,69 @@ tenth of minimum 0.01>
         ):
             if rate is not None:
                 ax.axvline(rate, color=color, ls="--", label=f"{name}: {rate:.2g}")
-        falling = self._falling()
-        if falling is not None:  # so that a diverging loss does not set the scale
-            top, bottom = self.smoothed_losses[falling[0]], np.nanmin(self.losses)
+        if self._falling():  # so that a diverging loss does not set the scale
+            top = self.smoothed_losses[self._run_in() - 1]
+            bottom = np.nanmin(self.losses)
             ax.set_ylim(bottom - 0.1 * (top - bottom), top + 0.5 * (top - bottom))
         ax.set(xscale="log", xlabel="learning rate", ylabel="loss of a batch")
         ax.legend()
         return ax.figure
 
     def __repr__(self) -> str:
-        steepest, tenth = (
-            "none" if rate is None else f"{rate:.2g}"
-            for rate in (self.steepest, self.tenth_of_minimum)
-        )
         rates = self.learning_rates
-        found = f"steepest {steepest}, tenth of minimum {tenth}"
         if self.fault:
             found = f"no rate suggested, because {self.fault.removesuffix('.')}"
+        elif self._falling() is None:
+            found = (
+                "no rate suggested, because the loss does not fall by clearly more "
+                "than it varies from batch to batch; try larger batches or more steps"
+            )
+        else:
+            found = (
+                f"steepest {self.steepest:.2g}, "
+                f"tenth of minimum {self.tenth_of_minimum:.2g}"
+            )
         return (
             f"<RangeTest of {len(rates)} rates from {rates[0]:.2g} to {rates[-1]:.2g}"
             f"{', diverged' if self.diverged else ''}: {found}>"
         )
 
-    def _falling(self) -> tuple[int, int] | None:
-        """Returns the indices of the first usable step and of the lowest smoothed loss.
+    def _run_in(self) -> int:
+        """Returns how many losses the moving average needs to be meaningful."""
+        return min(round(1 / (1 - self.smoothing)), len(self.losses))
 
-        Returns `None` if the smoothed loss does not decrease after the first usable
-        step, or if the weights have a fault.
+    def _falling(self) -> tuple[int, int] | None:
+        """Returns the indices where the loss falls, and of the lowest smoothed loss.
+
+        Returns `None` if the loss does not clearly fall after the run-in of the moving
+        average, or if the weights have a fault.
         """
-        if self.fault:
+        first = self._run_in() - 1
+        index, clarity = _clearest_fall(self.losses[first:])
+        if self.fault or clarity < CLEAR_FALL:
             return None
-        first = min(round(1 / (1 - self.smoothing)), len(self.losses)) - 1
+        start = first + index
         seen = np.where(np.isfinite(self.smoothed_losses), self.smoothed_losses, np.inf)
-        lowest = first + int(np.argmin(seen[first:]))
-        return (first, lowest) if lowest > first else None
+        return start, start + int(np.argmin(seen[start:]))
+
+
+def _clearest_fall(losses: np.ndarray) -> tuple[int, float]:
+    """Returns the index at which losses fall, and the clarity of the fall.
+
+    The losses before the index are compared with those from the index to any later
+    one. The index is that of the largest difference of the means, in units of its
+    standard error, which is the clarity. Losses are replaced by their ranks, so that
+    outliers and a divergence do not matter. The noise of the ranks is estimated from
+    the differences of neighbors.
+    """
+    ranks = rankdata(losses[np.isfinite(losses)])
+    if len(ranks) < 3:
+        return 0, 0.0
+    sums = np.concatenate([[0.0], np.cumsum(ranks)])
+    start, stop = np.ogrid[1 : len(ranks), 2 : len(ranks) + 1]
+    after = np.maximum(stop - start, 1)
+    fall = sums[start] / start - (sums[stop] - sums[start]) / after
+    scores = np.where(stop > start, fall * np.sqrt(start * after / stop), 0.0)
+    index = int(np.argmax(scores.max(axis=1)))
+    noise = np.sqrt(np.mean(np.diff(ranks) ** 2) / 2)
+    return index + 1, float(scores[index].max() / max(noise, 0.5))

@@ -76,6 +76,29 @@ def test_data_with_uneven_batches(run_on_two_devices):
     run_on_two_devices(COMMON + DATA)
 
 
+# TensorFlow reads an array without a copy if its address is a multiple of 64.
+UNCHANGED = """
+def aligned(shape):
+    buffer = np.empty(4 * np.prod(shape) + 64, "uint8")
+    start = -buffer.ctypes.data % 64
+    return buffer[start : start + 4 * np.prod(shape)].view("float32").reshape(shape)
+
+x = aligned((16, 6))
+x[:], y = split(16)
+before = x.copy()
+data = datasets.from_arrays((x, y), test=(x, y), batch_size=8)
+with scope():
+    model = mlp((6,), 2, units=(8,), preprocessing=data.normalization())
+    model.compile("sgd", data.loss, metrics=data.metrics)
+    model.evaluate(data.test, verbose=0)
+np.testing.assert_array_equal(x, before)
+"""
+
+
+def test_evaluation_does_not_change_the_data(run_on_two_devices):
+    run_on_two_devices(COMMON + UNCHANGED)
+
+
 TRAINING = """
 from zoo.adversarial import FGSM, PGD, AdversarialTrainer
 

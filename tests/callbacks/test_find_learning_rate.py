@@ -1,6 +1,7 @@
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 from callbacks import find_learning_rate
@@ -357,8 +358,32 @@ def test_without_a_fall_there_is_no_suggestion(length):
     test = RangeTest(rates, losses, losses, smoothing=0.9, diverged=True)
     assert test.steepest is None
     assert test.tenth_of_minimum is None
-    assert "steepest none, tenth of minimum none" in repr(test)
+    assert "no rate suggested, because the loss does not fall by clearly" in repr(test)
     plt.close(test.plot())
+
+
+def range_test_of(losses):
+    rates = np.geomspace(1e-6, 1, len(losses))
+    smoothed = pd.Series(losses).ewm(alpha=0.1).mean().to_numpy()
+    return RangeTest(rates, losses, smoothed, smoothing=0.9, diverged=False)
+
+
+@pytest.mark.parametrize("freedom", [2, 1000])  # heavy tails, and a normal distribution
+def test_noise_suggests_nothing(freedom):
+    noise = np.random.default_rng(0).standard_t(freedom, size=(30, 200))
+    assert [range_test_of(row).steepest for row in noise] == 30 * [None]
+
+
+def test_noise_before_the_fall_suggests_nothing():
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        losses = generator.exponential(size=200)
+        losses[120:170] *= 0.1
+        losses[170:] *= 30
+        test = range_test_of(losses)
+        start, stop = test.learning_rates[[120, 170]]
+        assert start / 10 < test.steepest < stop
+        assert start / 100 < test.tenth_of_minimum < stop / 10
 
 
 def test_a_frame_has_a_row_for_every_step():

@@ -43,7 +43,10 @@ class ArrayDataset(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
         if self.order is None:
-            return self.arrays.batch(batch)
+            # Copies, because TensorFlow 2.21 may write into the arrays that it is
+            # given: under `MirroredStrategy`, layers such as `Normalization` do.
+            x, y = self.arrays.batch(batch)
+            return x.copy(), y.copy()
         if self._rows is None:  # a batch is requested before the first epoch
             self._rows = self.order.permutation(len(self.arrays), self.order.counter)
         # The order must not change in `on_epoch_begin`: with `steps_per_epoch`, one

@@ -124,6 +124,10 @@ class Data:
     def normalization(self, method: str = "standard") -> keras.layers.Layer:
         """Returns a layer that normalizes inputs with statistics of the train split.
 
+        One-hot columns stay 0 and 1. Scaling them to variance 1 would multiply the
+        columns of rare categories by a large factor, which increases the errors (see
+        "Tables" in docs/benchmarks.md).
+
         Args:
             method: The transformation. Defaults to `"standard"`.
 
@@ -151,10 +155,13 @@ class Data:
                 "Embed them instead: `keras.layers.Embedding`."
             )
         if method == "quantile":
-            layer = QuantileNormalization(name="normalization")
+            layer = QuantileNormalization(
+                passthrough=self._one_hot_indices(), name="normalization"
+            )
             layer.adapt(self._train_batches())
             return layer
         mean, variance = _moments(x for x, _ in self._train_batches())
+        mean[self._one_hot_indices()], variance[self._one_hot_indices()] = 0, 1
         return keras.layers.Normalization(
             axis=-1, mean=mean, variance=variance, name="normalization"
         )
@@ -206,6 +213,10 @@ class Data:
             fix = f"The numbers of categories of '{self.name}' are {sizes}."
             raise invalid_argument("min_categories", expected, min_categories, fix)
         return CategoricalEmbeddings(columns, output_dim, name="categorical_embeddings")
+
+    def _one_hot_indices(self) -> list[int]:
+        blocks = (self.one_hot_columns or {}).values()
+        return [index for block in blocks for index in range(*block)]
 
     def denormalization(self) -> keras.layers.Normalization:
         """Returns a layer that maps standardized outputs to the units of the targets.

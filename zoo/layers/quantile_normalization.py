@@ -1,11 +1,13 @@
 """A preprocessing layer that gives the columns of a table a normal distribution."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import ops
 from scipy.special import ndtri
 
-from ..utils.arguments import check_integer
+from ..utils.arguments import check_integer, invalid_argument
 from .adapted_layer import AdaptedLayer
 from .table_data import check_table, whole_table
 
@@ -30,6 +32,8 @@ class QuantileNormalization(AdaptedLayer):
         num_quantiles: Integer >= 2, the largest number of values of a column at which
             the transformation is exact. A column with more distinct values uses
             evenly spaced quantiles, and its minimum and maximum. Defaults to `1000`.
+        passthrough: Sequence of integers >= 0, the indices of columns that are not
+            transformed, such as one-hot columns. Defaults to `()`.
         **kwargs: Keyword arguments of `keras.layers.Layer`, such as `name`.
 
     Call arguments:
@@ -58,15 +62,27 @@ class QuantileNormalization(AdaptedLayer):
     # value to -5.2 and 5.2, and therefore a column of zeros and ones to these values.
     # It interpolates levels instead of their normal quantiles.
 
-    def __init__(self, num_quantiles: int = 1000, **kwargs):
+    def __init__(
+        self, num_quantiles: int = 1000, passthrough: Sequence[int] = (), **kwargs
+    ):
         super().__init__(**kwargs)
         self.num_quantiles = check_integer("num_quantiles", num_quantiles, minimum=2)
+        if not isinstance(passthrough, Sequence) or isinstance(passthrough, str):
+            expected = "a list of column indices"
+            raise invalid_argument("passthrough", expected, passthrough)
+        self.passthrough = [
+            check_integer("passthrough", index, minimum=0) for index in passthrough
+        ]
         # A power of two, for the binary search, that leaves room for an infinity.
         self._size = 2 ** self.num_quantiles.bit_length()
 
     def build(self, input_shape):
         check_table(input_shape)
-        shape = (input_shape[-1], self._size)
+        columns = input_shape[-1]
+        if max(self.passthrough, default=0) >= columns:
+            expected = f"indices < {columns}, the number of columns"
+            raise invalid_argument("passthrough", expected, self.passthrough)
+        shape = (columns, self._size)
         self.values = self.add_statistic("values", shape)
         self.scores = self.add_statistic("scores", shape)
 
@@ -110,10 +126,18 @@ class QuantileNormalization(AdaptedLayer):
         left, right = ops.take(values, index), ops.take(values, index + 1)
         low, high = ops.take(scores, index), ops.take(scores, index + 1)
         share = ops.clip((x - left) / (right - left), 0, 1)
-        return ops.cast(low + share * (high - low), self.compute_dtype)
+        outputs = low + share * (high - low)
+        if self.passthrough:
+            unchanged = np.isin(np.arange(self.values.shape[0]), self.passthrough)
+            outputs = ops.where(unchanged, ops.cast(inputs, x.dtype), outputs)
+        return ops.cast(outputs, self.compute_dtype)
 
     def get_config(self):
-        return {**super().get_config(), "num_quantiles": self.num_quantiles}
+        return {
+            **super().get_config(),
+            "num_quantiles": self.num_quantiles,
+            "passthrough": self.passthrough,
+        }
 
 
 def _knots(column: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -20,6 +20,7 @@ from . import (
     low_rate,
     metrics,
     optimizer,
+    other_losses,
     progress,
     rates,
     regularization,
@@ -31,6 +32,7 @@ from .rule import MOMENTS, Rule
 
 MODULES = (
     heads,
+    other_losses,
     targets,
     labels,
     inputs,

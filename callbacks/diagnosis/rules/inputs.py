@@ -7,8 +7,8 @@ from ..data.data_facts import InputFacts
 from ..data.sample_data import Sample
 from ..facts import Facts
 from ..finding import Evidence, Finding, finding
-from ..reading.graph import Graph, Node
 from . import data_errors
+from .first_layers import first_layers
 from .harm import severity_of_risk
 from .rule import rule
 
@@ -32,7 +32,6 @@ MIN_LENGTH, MAX_LEVEL, MIN_WORDS = 8, 255, 100
 # Sums in which one column is 1,000 times larger than the others depend on it only. A
 # normalization divides by the deviation of these sums.
 DOMINANT = 1000.0
-SUMS = ("Add", "Average", "Concatenate", "Subtract")
 
 
 @rule("model", "graph", "data", is_risk=True)
@@ -48,7 +47,7 @@ def inputs_not_scaled(facts: Facts) -> list[Finding]:
     if data is None or data.examples < 8 or not is_new or _is_padded(facts):
         return []
     found = []
-    for one, node in _first_layers(facts):
+    for one, node in first_layers(facts):
         if _has_word_ids(facts, one):
             continue
         evidence = _scale_of(one, node.name) or _offset_of(one, node.name)
@@ -120,7 +119,7 @@ def small_column_with_signal(facts: Facts) -> list[Finding]:
     sample = start.sample if start is not None else None
     if data is None or not isinstance(sample, Sample) or sample.y is None:
         return []
-    layers = _first_layers(facts)
+    layers = first_layers(facts)
     if len(layers) != 1 or len(data.inputs) != 1 or facts.model.is_new is False:
         return []
     ((one, node),) = layers
@@ -157,7 +156,7 @@ def dominant_column(facts: Facts) -> list[Finding]:
     together, but not for one column that determines nearly all of the sums.
     """
     found = []
-    for one, node in _first_layers(facts, normalized=True):
+    for one, node in first_layers(facts, normalized=True):
         rms = one.column_rms
         if rms is None or len(one.shape) != 1 or len(rms) < 2:
             continue
@@ -203,7 +202,7 @@ def _strongest_column(x: np.ndarray, y: np.ndarray) -> int | None:
 def ids_without_embedding(facts: Facts) -> list[Finding]:
     """Ids of words are names, not quantities: a kernel cannot use their size."""
     found = []
-    for one, node in _first_layers(facts):
+    for one, node in first_layers(facts):
         if not _has_word_ids(facts, one):
             continue
         size = int(one.maximum) + 1
@@ -251,81 +250,6 @@ def _has_word_ids(facts: Facts, one: InputFacts) -> bool:
         return False
     neighbors = np.corrcoef(np.log(left[both]), np.log(right[both]))[0, 1]
     return bool(is_any and abs(neighbors) < 0.3)
-
-
-def _first_layers(
-    facts: Facts, *, normalized: bool = False
-) -> list[tuple[InputFacts, Node]]:
-    """Returns the inputs of numbers, each with the first kernel that needs a scale.
-
-    Args:
-        facts: What is known.
-        normalized: Whether kernels that a normalization follows are included. Defaults
-            to `False`.
-    """
-    data, graph = facts.data, facts.model.graph
-    if data is None or graph is None or len(graph.inputs) != len(data.inputs):
-        return []
-    found = []
-    for one, index in zip(data.inputs, graph.inputs, strict=True):
-        first = None if index is None else _first_layer(graph, index, normalized)
-        if one.is_number and first is not None:
-            found.append((one, graph.nodes[first]))
-    return found
-
-
-def _first_layer(graph: Graph, index: int, normalized: bool) -> int | None:
-    """Returns the first kernel after an input if the scale of the input matters there.
-
-    The search follows all branches, and passes through a concatenation. It leaves out
-    frozen kernels, those with a normalization before or, unless `normalized`, after
-    them, and paths through layers that are unknown.
-    """
-    pending, seen = [index], set()
-    while pending:
-        for following in graph.consumers(pending.pop(0)):
-            node = graph.nodes[following]
-            if following in seen:
-                continue
-            seen.add(following)
-            if node.role in ("kernel", "recurrent"):
-                is_judged = normalized or not _is_normalized_after(graph, following)
-                if node.trainable and is_judged:
-                    return following
-            elif _keeps_scale(node):
-                pending.append(following)
-    return None
-
-
-def _keeps_scale(node: Node) -> bool:
-    if node.kind == "Normalization":
-        return not node.options.get("adapted")
-    if node.role == "activation":
-        return node.activation in ("linear", "relu")
-    passed = ("linear", "dropout", "pool")
-    return node.role in passed or node.kind == "Concatenate"
-
-
-def _is_normalized_after(graph: Graph, index: int) -> bool:
-    """Returns whether a normalization follows a kernel on all paths to the next ones.
-
-    The result is also `True` if this is unknown.
-    """
-    pending, seen = [index], set()
-    while pending:
-        one = pending.pop()
-        if one in graph.outputs:
-            return False
-        for following in graph.consumers(one):
-            node = graph.nodes[following]
-            if node.role in ("kernel", "recurrent"):
-                return False
-            is_passed = node.role not in ("normalization", "unknown", "embedding")
-            is_passed = is_passed and (node.role != "merge" or node.kind in SUMS)
-            if is_passed and following not in seen:
-                seen.add(following)
-                pending.append(following)
-    return True
 
 
 def _is_padded(facts: Facts) -> bool:

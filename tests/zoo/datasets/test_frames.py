@@ -3,6 +3,7 @@
 import datetime
 import decimal
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -46,6 +47,18 @@ def test_one_hot_columns_are_where_the_names_say():
     assert names[5:7] == ["kind=x", "kind=y"]
     assert from_arrays((FRAME[["age"]], Y)).one_hot_columns == {}
     assert from_arrays((FRAME[["age"]].to_numpy(), Y)).one_hot_columns is None
+
+
+@pytest.mark.parametrize("method", ["standard", "quantile"])
+def test_normalization_leaves_one_hot_columns_alone(method):
+    frame = FRAME[["town", "age"]]
+    data = from_arrays((frame, Y), validation=0)
+    x = data.train.arrays.x
+    out = keras.ops.convert_to_numpy(data.normalization(method)(x))
+    np.testing.assert_array_equal(out[:, :4], x[:, :4])
+    numbers = from_arrays((x[:, 4:], Y), validation=0).normalization(method)
+    expected = keras.ops.convert_to_numpy(numbers(x[:, 4:]))
+    np.testing.assert_array_equal(out[:, 4:], expected)
 
 
 def test_a_categorical_column_has_the_columns_of_its_type():

@@ -67,6 +67,19 @@ def test_new_values_are_between_or_at_the_ends_and_nan_stays():
     assert constant == last == 0
 
 
+def test_some_columns_pass_through():
+    x = skewed()
+    layer = adapted(x, passthrough=[2, 0])
+    new = 3 * x + 1
+    expected = to_numpy(adapted(x)(new))
+    expected[:, [0, 2]] = new[:, [0, 2]]
+    again = QuantileNormalization.from_config(layer.get_config())
+    again.build(x.shape)
+    again.set_weights(layer.get_weights())
+    for each in (layer, again):
+        np.testing.assert_array_equal(to_numpy(each(new)), expected)
+
+
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
 def test_half_precision_computes_in_float32(dtype):
     x = skewed() + np.float32(2048)  # neighbors in half precision differ by 2
@@ -94,6 +107,18 @@ def test_data_adapt_it_to_the_train_split(tmp_path):
     ("use", "message"),
     [
         (lambda: QuantileNormalization(1), "`num_quantiles`. Expected an integer >= 2"),
+        (
+            lambda: QuantileNormalization(passthrough=["town"]),
+            "`passthrough`. Expected an integer >= 0. Received: passthrough='town'",
+        ),
+        (
+            lambda: QuantileNormalization(passthrough=2),
+            "`passthrough`. Expected a list of column indices",
+        ),
+        (
+            lambda: adapted(np.ones((5, 3)), passthrough=[3]),
+            "`passthrough`. Expected indices < 3, the number of columns",
+        ),
         (lambda: adapted(np.ones((5, 8, 8, 1))), "Expected a table.*\n.*normalization"),
         (lambda: adapted(np.ones((0, 3))), "empty table. Expected at least one row"),
         (lambda: adapted(np.array([[np.nan]])), "Expected finite numbers"),

@@ -17,6 +17,7 @@ from callbacks.diagnosis.rules import (
     labels,
     layers,
     metrics,
+    other_losses,
     stack,
     targets,
 )
@@ -24,11 +25,8 @@ from callbacks.diagnosis.run.pass_facts import run_pass
 
 pytestmark = pytest.mark.one_backend
 
-RULES = {
-    one.function.__name__: one
-    for module in (heads, targets, labels, inputs, stack, layers, metrics)
-    for one in module.RULES
-}
+MODULES = (heads, other_losses, targets, labels, inputs, stack, layers, metrics)
+RULES = {one.function.__name__: one for module in MODULES for one in module.RULES}
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(200, 4)).astype("float32")
 IDS = X[:, :3].argmax(axis=1)
