@@ -72,7 +72,7 @@ class Task:
     )
     residual: bool = False
     chosen_by: str | None = None  # task whose selected candidate is used instead
-    seeds: int = 1
+    seeds: int = 3
 
 
 TASKS = {

@@ -2,6 +2,7 @@
 
     python benchmarks/models.py choose TASK [...]   # settings, on validation data only
     python benchmarks/models.py run TASK [...]      # test results, fresh seeds
+    python benchmarks/models.py ensemble TASK [...] # test result of these together
     python benchmarks/models.py speed TASK [...]    # time of an epoch, MLP = 1
     python benchmarks/models.py run && python benchmarks/tables.py --write
 
@@ -15,6 +16,9 @@ model is evaluated once on the test set, and each evaluation is a row of
 on the validation split, because the published result is on both validation and test
 data.
 
+`run` also saves the models to `runs/models/`. `ensemble` averages the probabilities of
+those of one task, and evaluates this ensemble once on the test set.
+
 (This script is not called `zoo.py`, because that name would hide the package `zoo` from
 the other scripts in this folder.)
 """
@@ -25,6 +29,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -35,8 +40,9 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from zoo import LanguageModel, datasets, lstm, mlp, res_mlp
+from zoo import LanguageModel, datasets, ensemble, lstm, mlp, res_mlp
 
+MODELS = Path(__file__).parent.parent / "runs" / "models"
 LOWER_IS_BETTER = ("loss", "rmse")
 
 
@@ -208,6 +214,13 @@ for pooling in ("mean", "max"):
         label: regularized,
         f"{label}, 5,000 words": replace(regularized, epochs=8, load=fewer),
     }
+ONE_WAY = "64, max pooling, dropout .5, embedding dropout .5, 5,000 words"
+REVIEW_LSTMS[f"{ONE_WAY}, first 600 words, both directions"] = replace(
+    REVIEW_LSTMS[ONE_WAY],
+    options=REVIEW_LSTMS[ONE_WAY].options | {"bidirectional": True},
+    epochs=6,
+    load={"sequence_length": 600, "vocabulary_size": 5_000},
+)
 CHARACTER_LSTMS = {
     "512, dropout .2, batches of 16": Candidate(
         {
@@ -285,16 +298,20 @@ def augmentation(candidate: Candidate) -> keras.Sequential:
     return keras.Sequential(layers, name="augmentation")
 
 
-def train(task: Task, candidate: Candidate, seed: int, validation: float):
-    """Trains one model; returns the model, the data and the duration of `fit`."""
-    keras.utils.set_random_seed(seed)
-    data = datasets.load(
+def load(task: Task, candidate: Candidate, seed: int, validation: float):
+    return datasets.load(
         task.dataset,
         batch_size=candidate.batch_size,
         validation=validation,
         seed=seed,
         **candidate.load,
     )
+
+
+def train(task: Task, candidate: Candidate, seed: int, validation: float):
+    """Trains one model; returns the model, the data and the duration of `fit`."""
+    keras.utils.set_random_seed(seed)
+    data = load(task, candidate, seed, validation)
     options = dict(candidate.options)
     if data.vocabulary is None:
         options["preprocessing"] = data.normalization()
@@ -356,11 +373,38 @@ def run(name: str, task: Task) -> None:
         for split in ("validation", "test"):
             if getattr(data, split) is not None:
                 row |= score(task, model, data, split)
+        MODELS.mkdir(parents=True, exist_ok=True)
+        model.save(saved_model(name, seed))
         return row
 
     label = best_candidate(name, task)
     candidate = task.candidates[label]
     protocol.run("models", name, label, candidate, task.seeds, measure)
+
+
+def ensemble_of(name: str, task: Task) -> None:
+    """Evaluates the models of all seeds of the chosen candidate together."""
+    label = best_candidate(name, task)
+    candidate = task.candidates[label]
+    rows = [r for r in protocol.stored("models", name) if r["candidate"] == label]
+    together = f"{name}, ensemble of {len(rows)}"
+    if protocol.stored("models", together):
+        return
+    paths = [saved_model(name, row["seed"]) for row in rows]
+    model = ensemble.average(paths)
+    data = load(task, candidate, seed=0, validation=0)
+    model.compile(loss=data.loss, metrics=data.metrics)
+    row = {"candidate": label, "metric": task.metric}
+    row["parameters"] = model.count_params()
+    row["members"] = [row["seed"] for row in rows]
+    row |= score(task, model, data, "test")
+    print(together, row, flush=True)
+    results.save("models", together, [row | results.machine()])
+
+
+def saved_model(name: str, seed: int) -> Path:
+    file = f"{name} {seed}".replace(", ", "_").replace("/", "_").replace(" ", "_")
+    return MODELS / f"{file}.keras"
 
 
 def baselines(name: str) -> None:
@@ -434,16 +478,18 @@ def speed(name: str, task: Task, rounds: int = 7) -> None:
     results.save("models_speed", name, entry | results.machine())
 
 
+ACTIONS = {"choose": choose, "run": run, "ensemble": ensemble_of, "speed": speed}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("action", choices=("choose", "run", "speed"))
+    parser.add_argument("action", choices=ACTIONS)
     parser.add_argument("tasks", nargs="*", metavar="TASK", help="default: all")
     options = parser.parse_args()
-    action = {"choose": choose, "run": run, "speed": speed}[options.action]
     for name in options.tasks or TASKS:
         if name not in TASKS:
             parser.error(f"argument TASK: expected one of {list(TASKS)}: {name}")
-        action(name, TASKS[name])
+        ACTIONS[options.action](name, TASKS[name])
     if options.action == "run" and not options.tasks:
         baselines(WINE)
 
