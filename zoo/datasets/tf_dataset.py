@@ -47,7 +47,12 @@ def in_memory(arrays: Arrays, batch_size: int, order: Order | None = None):
         ).flat_map(epoch)
     rows = slice(0, CHECKED)
     origin = Origin(order, lambda: (arrays.x[rows], arrays.y[rows]))
-    return _finish(dataset, num_batches, origin)
+    # There is nothing to tune here, and with autotuning, the end of an iteration may
+    # wait for the tuner, which sleeps for up to half of the time since the beginning
+    # (TensorFlow 2.21).
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return _finish(dataset.with_options(options), num_batches, origin)
 
 
 def streamed(examples, size: int, batch_size: int, scale=None, order=None, buffer=0):

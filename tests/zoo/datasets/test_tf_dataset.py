@@ -140,3 +140,7 @@ def test_mirrored_strategy_sees_every_row():
     distributed = strategy.experimental_distribute_dataset(in_memory(ROWS, 4, order))
     rows = np.concatenate([y.numpy() for _, y in distributed]).tolist()
     assert rows == order.permutation(10, 0).tolist()
+
+
+def test_the_end_of_an_epoch_does_not_wait_for_autotuning():
+    assert in_memory(ROWS, 4).options().autotune.enabled is False
