@@ -219,7 +219,7 @@ REVIEW_LSTMS[f"{ONE_WAY}, first 600 words, both directions"] = replace(
     REVIEW_LSTMS[ONE_WAY],
     options=REVIEW_LSTMS[ONE_WAY].options | {"bidirectional": True},
     epochs=6,
-    load={"sequence_length": 600, "vocabulary_size": 5_000},
+    load=REVIEW_LSTMS[ONE_WAY].load | {"sequence_length": 600},
 )
 CHARACTER_LSTMS = {
     "512, dropout .2, batches of 16": Candidate(

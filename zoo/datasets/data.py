@@ -154,14 +154,13 @@ class Data:
                 "normalized. Expected images, tables or other numbers.\n"
                 "Embed them instead: `keras.layers.Embedding`."
             )
+        unchanged = self._one_hot_indices()
         if method == "quantile":
-            layer = QuantileNormalization(
-                passthrough=self._one_hot_indices(), name="normalization"
-            )
+            layer = QuantileNormalization(passthrough=unchanged, name="normalization")
             layer.adapt(self._train_batches())
             return layer
         mean, variance = _moments(x for x, _ in self._train_batches())
-        mean[self._one_hot_indices()], variance[self._one_hot_indices()] = 0, 1
+        mean[unchanged], variance[unchanged] = 0, 1
         return keras.layers.Normalization(
             axis=-1, mean=mean, variance=variance, name="normalization"
         )
